@@ -1,0 +1,102 @@
+"""Reads typed values from the environment. A value that makes no sense is noted, never a traceback.
+
+The value that stands in for a wrong one is the safe one: no DEBUG, HTTPS on, and a database that refuses to
+work rather than another database than the one that was meant.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+from zoneinfo import available_timezones
+
+from licensehub.redis_url import RedisUrls, derive
+
+if TYPE_CHECKING:
+    import environ
+
+ON: Final = {"on", "true", "yes", "1"}
+OFF: Final = {"off", "false", "no", "0"}
+NO_DATABASE: Final = {"ENGINE": "django.db.backends.dummy"}
+
+
+class Reader:
+    """`problems` maps a variable's name to the sentence about it."""
+
+    def __init__(self, env: environ.Env) -> None:
+        self.env = env
+        self.problems: dict[str, str] = {}
+
+    def _text(self, name: str) -> str:
+        return str(self.env.str(name, default="")).strip()
+
+    def switch(self, name: str, default: bool) -> bool:
+        """On or off."""
+        text = self._text(name).lower()
+        if text and text not in ON | OFF:
+            self.problems[name] = f"{name} is neither on nor off."
+            return default
+        return text in ON if text else default
+
+    def number(self, name: str, default: int) -> int:
+        """A whole number, 0 or more."""
+        text = self._text(name)
+        if text and not text.isdecimal():
+            self.problems[name] = f"{name} is not a whole number of 0 or more."
+            return default
+        return int(text) if text else default
+
+    def time_zone(self, name: str, default: str) -> str:
+        """A name of the time zone database."""
+        text = self._text(name) or default
+        if text not in available_timezones():
+            self.problems[name] = f"{name} is not the name of a time zone."
+            return default
+        return text
+
+    def log_level(self, name: str, default: str) -> str:
+        """A level of Python's logging."""
+        text = (self._text(name) or default).upper()
+        if text not in logging.getLevelNamesMapping():
+            self.problems[name] = f"{name} is not a level of logging."
+            return default
+        return text
+
+    def redis(self, name: str, default: str) -> RedisUrls:
+        """A wrong address gives the embedded broker's, where nobody answers unless `manage.py run` runs."""
+        text = self._text(name)
+        if text and not _is_redis(text):
+            self.problems[name] = f"{name} is not the address of a Redis or Valkey."
+            return derive(default)
+        return derive(text or default)
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """SQLite or PostgreSQL."""
+        url = self._text(name) or default
+        if not _is_database(url):
+            self.problems[name] = f"{name} names neither a PostgreSQL nor an SQLite database."
+            return dict(NO_DATABASE)
+        if "/" in unquote(urlsplit(url).netloc.rpartition("@")[2]):
+            # django-environ leaves %2F as it is, and libpq would look for a host of that name.
+            self.problems[name] = f"{name} has a socket's folder where the host stands."
+            return dict(NO_DATABASE)
+        return dict(self.env.db_url_config(url))
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        derive(url)
+        _ = urlsplit(url).port  # raises where the port is no number
+    except ValueError:
+        return False
+    return True
+
+
+def _is_database(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("sqlite", "postgres", "postgresql") and bool(parts.path.strip("/"))

@@ -1,0 +1,225 @@
+"""All settings, read from the environment and from the file `.env`. Every variable is told in docs/configuration.md."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
+
+from licensehub.environment import Reader
+from licensehub.navigation import UNFOLD as UNFOLD
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(os.environ.get("LICENSEHUB_ENV_FILE", BASE_DIR / ".env"))
+# A value that makes no sense is noted here, and licensehub/checks.py says so in a sentence.
+reader = Reader(env)
+ENVIRONMENT_PROBLEMS = reader.problems
+
+# --- Basics -----------------------------------------------------------------------------------------------------------
+SECRET_KEY = env.str("SECRET_KEY", default="")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+DEBUG = reader.switch("DEBUG", False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+ROOT_URLCONF = "licensehub.urls"
+WSGI_APPLICATION = "licensehub.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Files of the embedded mode ---------------------------------------------------------------------------------------
+VAR_DIR = Path(env.str("LICENSEHUB_VAR", default=str(BASE_DIR / "var"))).resolve()
+
+
+def _runtime_dir() -> Path:
+    """A short folder of our own: a Unix socket's path must stay under 108 bytes, and VAR_DIR may be anywhere."""
+    mark = hashlib.sha256(str(VAR_DIR).encode()).hexdigest()[:8]
+    return Path(tempfile.gettempdir()) / f"licensehub-{os.getuid()}-{mark}"
+
+
+RUNTIME_DIR = _runtime_dir()
+EMBEDDED_BROKER_SOCKET = RUNTIME_DIR / "valkey.sock"
+WEB_PORT = reader.number("WEB_PORT", 8000)
+
+# --- Applications -----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django.forms",
+    "django_celery_beat",
+    "csp",
+    "licensehub.audit",
+    "integrations",
+    "subscriptions",
+    "licensehub",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+DATABASES = {"default": reader.database("DATABASE_URL", f"sqlite:///{VAR_DIR / 'licensehub.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = reader.number("CONN_MAX_AGE", 60)
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# --- Broker, cache and rate budget ------------------------------------------------------------------------------------
+REDIS_IS_EMBEDDED = not env.str("REDIS_URL", default="")
+_redis = reader.redis("REDIS_URL", f"unix://{EMBEDDED_BROKER_SOCKET}")
+REDIS_URL = _redis.client
+
+CELERY_BROKER_URL = _redis.broker
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 500
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_TIME_LIMIT = 300
+# A killed worker's tasks must come back soon, but never while one of them can still be running.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 30,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+if _redis.broker.startswith("redis+socket"):
+    # A Unix socket knows no keep-alive.
+    CELERY_BROKER_TRANSPORT_OPTIONS.pop("socket_keepalive")
+
+# --- Keys -------------------------------------------------------------------------------------------------------------
+# Never derived from SECRET_KEY: one leak must not open the others.
+CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
+APPROVAL_KEY = env.str("APPROVAL_KEY", default="")
+AUDIT_KEY = env.str("AUDIT_KEY", default="")
+
+# --- Connectors -------------------------------------------------------------------------------------------------------
+CONNECTORS = {"miro_enterprise": "integrations.connectors.miro.connector.MiroConnector"}
+MIRO_API_URL = env.str("MIRO_API_URL", default="https://api.miro.com")
+MIRO_AUTHORIZE_URL = env.str("MIRO_AUTHORIZE_URL", default="https://miro.com/oauth/authorize")
+MIRO_SCIM_URL = env.str("MIRO_SCIM_URL", default="https://miro.com/api/v1/scim")
+CONNECTOR_ADDRESSES = {
+    "miro_enterprise": {"api": MIRO_API_URL, "authorize": MIRO_AUTHORIZE_URL, "scim": MIRO_SCIM_URL},
+}
+
+# --- Decisions --------------------------------------------------------------------------------------------------------
+REQUEST_WINDOW = timedelta(hours=72)
+APPROVAL_VALIDITY = timedelta(days=7)
+
+# --- Sign-in and sessions ---------------------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+SESSION_COOKIE_AGE = 8 * 60 * 60
+
+# --- Security of the transport ----------------------------------------------------------------------------------------
+# Plain HTTP is for loopback only; everything else sets HTTPS=on (the default without DEBUG).
+HTTPS = reader.switch("HTTPS", not DEBUG)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True
+SECURE_HSTS_SECONDS = reader.number("SECURE_HSTS_SECONDS", 31536000) if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+if reader.switch("BEHIND_PROXY", False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# docs/adr/0005-unfold-and-its-csp-exception.md says why 'unsafe-eval' and inline styles stand here.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, UNSAFE_EVAL],
+        "style-src": [SELF, UNSAFE_INLINE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    },
+}
+
+# --- Language and time ------------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")
+USE_TZ = True
+USE_I18N = True
+
+# --- Static files -----------------------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "licensehub" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+# --- Logging ----------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
+    # urllib3 writes addresses with their query at DEBUG; httplib would write headers.
+    "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},
+}
