@@ -1,0 +1,50 @@
+"""What happened, append-only. Rows are written by `licensehub.audit.log` and by nothing else."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from licensehub.audit.actions import Action
+
+
+class AuditEvent(models.Model):
+    """One thing that happened. Names are copied as text, so that they outlive the people and rows they name."""
+
+    sequence = models.BigIntegerField(primary_key=True, editable=False)
+    at = models.DateTimeField(editable=False)
+    action = models.CharField(max_length=40, choices=Action.choices, editable=False)
+    # No foreign key: the id must outlive the account. Empty means that LicenseHub itself acted.
+    actor_id = models.BigIntegerField(null=True, editable=False)
+    actor_name = models.CharField("who", max_length=150, editable=False)
+    target_type = models.CharField(max_length=60, editable=False)
+    target_id = models.BigIntegerField(editable=False)
+    target_label = models.CharField("what", max_length=254, editable=False)
+    data = models.JSONField("details", default=dict, editable=False)
+    # One value for all events of one act.
+    correlation = models.UUIDField(editable=False)
+    previous_hash = models.CharField(max_length=64, editable=False)
+    hmac = models.CharField(max_length=64, editable=False)
+
+    class Meta:
+        verbose_name = "audit event"
+        ordering: ClassVar = ["-sequence"]
+        default_permissions = ("view",)
+        indexes: ClassVar = [models.Index(fields=["target_type", "target_id", "sequence"], name="audit_target")]
+
+    def __str__(self) -> str:
+        return f"#{self.sequence} {self.get_action_display()}: {self.target_label}"
+
+
+class ChainHead(models.Model):
+    """The end of the chain: one row, locked by whoever appends."""
+
+    sequence = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64, default="0" * 64)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"#{self.sequence}"

@@ -1,0 +1,117 @@
+"""The audit is append-only, sealed, complete, and fails closed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import NotInTransaction, record, record_many, verify_chain
+from licensehub.audit.models import AuditEvent, ChainHead
+from licensehub.audit.triggers import create, drop
+
+
+@pytest.fixture
+def profile(db):
+    return IntegrationProfile.objects.create(name="Northwind", organization_id="1")
+
+
+@pytest.fixture
+def five_events(profile):
+    record_many(Action.PROFILE_CHANGED, actor=None, targets=[(profile, {"n": n}) for n in range(5)])
+
+
+def test_events_are_numbered_and_chained(five_events):
+    events = list(AuditEvent.objects.order_by("sequence"))
+
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+    assert events[0].previous_hash == "0" * 64
+    assert [event.previous_hash for event in events[1:]] == [event.hmac for event in events[:-1]]
+    assert len({event.correlation for event in events}) == 1
+    assert verify_chain().broken_at is None
+
+
+def test_names_are_copied(profile, alice):
+    record(Action.PROFILE_CHANGED, actor=alice, target=profile)
+    IntegrationProfile.objects.filter(pk=profile.pk).update(name="Renamed")
+
+    event = AuditEvent.objects.get()
+
+    assert (event.actor_name, event.target_label) == ("alice", "Northwind")
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE audit_auditevent SET actor_name = 'mallory'", "DELETE FROM audit_auditevent"]
+)
+def test_the_database_refuses_to_change_history(five_events, statement):
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+    assert AuditEvent.objects.count() == 5
+
+
+def test_postgresql_refuses_to_truncate(five_events):
+    if connection.vendor != "postgresql":
+        return  # SQLite has no TRUNCATE; its DELETE is refused above
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("TRUNCATE audit_auditevent")
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "UPDATE audit_auditevent SET actor_name = 'mallory' WHERE sequence = 3",
+        "UPDATE audit_auditevent SET data = '{\"n\": 9}' WHERE sequence = 3",
+        "DELETE FROM audit_auditevent WHERE sequence = 3",
+        "DELETE FROM audit_auditevent WHERE sequence = 5",
+    ],
+)
+def test_the_chain_shows_what_was_done_without_the_triggers(five_events, tamper):
+    """Control of the triggers: once they are lifted the change goes through, and the chain tells."""
+    drop(connection)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(tamper)
+        assert verify_chain().broken_at in (3, 5)
+    finally:
+        create(connection)
+
+
+def test_nothing_is_recorded_outside_a_transaction(profile, monkeypatch):
+    monkeypatch.setattr("licensehub.audit.log.connection", SimpleNamespace(in_atomic_block=False))
+
+    with pytest.raises(NotInTransaction):
+        record(Action.PROFILE_CHANGED, actor=None, target=profile)
+
+
+def test_an_unknown_word_is_refused(profile):
+    with pytest.raises(ValueError, match=r"profile\.exploded"):
+        record("profile.exploded", actor=None, target=profile)
+
+
+def test_no_audit_no_act(profile, alice, monkeypatch):
+    """The act and its event stand or fall together."""
+    from subscriptions import profiles
+
+    monkeypatch.setattr(AuditEvent.objects, "bulk_create", _disk_full)
+
+    with pytest.raises(DatabaseError), transaction.atomic():
+        profiles.stop_sending(profile, actor=alice)
+
+    profile.refresh_from_db()
+    assert profile.sending_stopped is False
+    assert ChainHead.objects.get().sequence == 0
+
+
+def _disk_full(*args, **kwargs):
+    raise DatabaseError("disk full")
+
+
+def test_a_moment_survives_the_database_unchanged(profile):
+    record(Action.PROFILE_CHANGED, actor=None, target=profile, data={"when": timezone.now(), "ratio": 0.1, "ä": "ß"})
+
+    assert verify_chain().broken_at is None
