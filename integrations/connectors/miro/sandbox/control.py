@@ -1,0 +1,65 @@
+"""A small client of a sandbox's control plane, for tests and the demo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from .messages import Json
+
+
+class SandboxControl:
+    """`url` is the sandbox's address or its `control_url`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/").removesuffix("/_sandbox") + "/_sandbox"
+
+    def connection(self) -> Json:
+        """What LicenseHub needs to connect: the organization's id and the tokens."""
+        return self._call("GET", "connection")
+
+    def truth(self) -> Json:
+        return self._call("GET", "truth")
+
+    def requests(self, since: int = 0) -> list[Json]:
+        found: list[Json] = self._call("GET", f"requests?since={since}")["requests"]
+        return found
+
+    def fault(self, kind: str, **options: Any) -> None:
+        """Options: times, match, after_requests, probability, seconds, status, after, late, loop."""
+        self._call("POST", "faults", [{"kind": kind, **options}])
+
+    def faults(self) -> list[Json]:
+        found: list[Json] = self._call("GET", "faults")["faults"]
+        return found
+
+    def clear_faults(self) -> None:
+        self._call("DELETE", "faults")
+
+    def member(self, member_id: str) -> Json:
+        return self._call("GET", f"members/{member_id}")
+
+    def change(self, member_id: str, **changes: Any) -> Json:
+        return self._call("POST", f"members/{member_id}", changes)
+
+    def switch(self, **switches: Any) -> Json:
+        return self._call("POST", "switches", switches)
+
+    def switches(self) -> Json:
+        return self._call("GET", "switches")
+
+    def clock(self, *, offset_seconds: float | None = None, now: str | None = None) -> str:
+        given = {"offset_seconds": offset_seconds, "now": now}
+        moment: str = self._call("POST", "clock", {key: value for key, value in given.items() if value is not None})[
+            "now"
+        ]
+        return moment
+
+    def _call(self, method: str, path: str, body: Any = None) -> Json:
+        """A connection per call: these are few, and a restarted sandbox must not meet an old one."""
+        response = requests.request(method, f"{self._url}/{path}", json=body, timeout=30)
+        if not response.ok:
+            raise ValueError(response.text)
+        found: Json = response.json()
+        return found

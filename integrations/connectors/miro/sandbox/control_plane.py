@@ -1,0 +1,88 @@
+"""`/_sandbox/`: look behind the scenes, and decide what happens next. Without a password, so for this machine only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from .faults import Faults
+from .messages import CONTROL_ROOT, Answer, Json, Request, SandboxError
+from .world import World
+
+LOCAL = ("127.0.0.1", "localhost")
+
+
+class ControlPlane:
+    def __init__(self, world: World, faults: Faults) -> None:
+        self._world = world
+        self._faults = faults
+        self._endpoints: dict[tuple[str, str], Callable[[Request], Any]] = {
+            ("GET", "connection"): lambda request: {"organization_id": world.organization_id, **world.secrets},
+            ("GET", "truth"): lambda request: world.truth(),
+            ("GET", "requests"): self._requests,
+            ("GET", "faults"): lambda request: {"faults": faults.as_json()},
+            ("POST", "faults"): self._add_faults,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "clock"): self._clock,
+            ("GET", "clock"): lambda request: {"now": world.now().isoformat()},
+            ("GET", "switches"): lambda request: world.switches.as_json(),
+            ("POST", "switches"): lambda request: world.switch(_object(request)),
+            ("GET", "members"): self._member,
+            ("POST", "members"): self._change,
+        }
+
+    def answer(self, request: Request) -> Answer:
+        try:
+            return self._answer(request)
+        except (SandboxError, ValueError, TypeError) as error:
+            return Answer(400, {"error": str(error)})
+        except KeyError as error:
+            return Answer(404, {"error": f"There is no member {error}."})
+
+    def _answer(self, request: Request) -> Answer:
+        if not _is_local(request):
+            return Answer(403, {"error": "Only programs on this machine may ask this."})
+        name, _, rest = request.path.removeprefix(CONTROL_ROOT).partition("/")
+        endpoint = self._endpoints.get((request.method, name))
+        if endpoint is None or bool(rest) != (name == "members"):
+            return Answer(404, {"error": f"There is no {request.method} {request.path}."})
+        with self._world.lock:
+            return Answer(200, endpoint(request))
+
+    def _requests(self, request: Request) -> Json:
+        since = int(request.query.get("since", 0))
+        return {"requests": [dict(entry) for entry in self._world.requests if entry["n"] > since]}
+
+    def _add_faults(self, request: Request) -> Json:
+        docs = request.json()
+        docs = docs.get("faults", [docs]) if isinstance(docs, dict) else docs
+        for doc in docs:
+            self._faults.add(doc)
+        return {"faults": self._faults.as_json()}
+
+    def _clear_faults(self, request: Request) -> Json:
+        self._faults.clear()
+        return {"faults": []}
+
+    def _clock(self, request: Request) -> Json:
+        return {"now": self._world.set_clock(**_object(request)).isoformat()}
+
+    def _member(self, request: Request) -> Json:
+        return asdict(self._world.members[request.member])
+
+    def _change(self, request: Request) -> Json:
+        return asdict(self._world.change_by_hand(request.member, _object(request)))
+
+
+def _object(request: Request) -> Json:
+    body = request.json()
+    if not isinstance(body, dict):
+        raise SandboxError("The body is a JSON object.")
+    return body
+
+
+def _is_local(request: Request) -> bool:
+    """A web page, of whatever name, is not let in: browsers send its Origin, and the name that led them here."""
+    host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
+    return host in LOCAL and "origin" not in request.headers

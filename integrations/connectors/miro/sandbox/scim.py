@@ -1,0 +1,233 @@
+"""Miro's SCIM API: people of the directory, and the one write that matters, `active`.
+
+https://developers.miro.com/reference/scim-introduction and RFC 7644
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import scim_filter
+from .limits import Limits
+from .messages import SCIM_ROOT, SCIM_TYPE, Answer, Json, Refusal, Request, scim_error, too_many
+from .scim_patch import changes
+from .seed import ADMIN, Member
+from .world import World
+
+CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+DEFAULT_COUNT, MAX_COUNT = 100, 1000
+MAX_BODY = 800_000
+USER_TYPES = {"free_restricted": "Free Restricted", "full_trial": "Full (Trial)"}
+
+
+class Scim:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._limits = Limits()
+        self.base = SCIM_ROOT  # the server puts its address before it
+
+    def answer(self, request: Request) -> Answer:
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return refusal.answer
+
+    def _answer(self, request: Request) -> Answer:
+        self._authenticate(request)
+        parts = request.path.removeprefix(SCIM_ROOT).strip("/").split("/")
+        if parts == ["ServiceProviderConfig"]:
+            _allow(request, "GET")
+            return Answer(200, service_provider_config(), content_type=SCIM_TYPE)
+        if parts[0] != "Users" or len(parts) > 2:
+            raise scim_error(404, f"There is nothing at {request.path}")
+        _allow(request, *(("GET", "PATCH") if len(parts) == 2 else ("GET",)))
+        self._spend(f"{request.method} {len(parts)}")
+        if len(parts) == 1:
+            return self._ok(self._list(request))
+        return self._one(request, self._find(parts[1]))
+
+    def _one(self, request: Request, member: Member) -> Answer:
+        if request.method == "GET":
+            return self._ok(_project(self.user(member), request.query.get("attributes", "")))
+        self._patch(request, member)
+        answer = self._ok(self.user(member))
+        answer.applied = True
+        return answer
+
+    @staticmethod
+    def _ok(body: Json) -> Answer:
+        return Answer(200, body, content_type=SCIM_TYPE)
+
+    def _authenticate(self, request: Request) -> None:
+        switches = self._world.switches
+        if request.token != self._world.secrets["scim_token"] or not switches.scim_token_valid:
+            raise scim_error(401, "The organization cannot be authenticated from the token")
+        if not switches.scim_enabled:
+            raise scim_error(403, "SCIM integration is disabled")
+
+    def _spend(self, bucket: str) -> None:
+        if self._world.switches.rate_limits and self._limits.scim(bucket, self._world.now()).refused:
+            raise too_many("scim")
+
+    def _find(self, identifier: str) -> Member:
+        """Guests are unknown to SCIM, although REST lists them under the same kind of id."""
+        member = self._world.in_directory(identifier)
+        if member is not None:
+            return member
+        raise scim_error(404, f"No valid resources: [{{memberId={identifier}, display=null}}]")
+
+    # --- Reading -----------------------------------------------------------------------------------------------------
+    def _list(self, request: Request) -> Json:
+        start = max(1, _number(request, "startIndex", 1))
+        count = max(0, min(MAX_COUNT, _number(request, "count", DEFAULT_COUNT)))
+        people: list[Any] = self._world.directory()
+        if request.query.get("filter") or request.query.get("sortBy"):
+            people = self._select(request, [self.user(member) for member in people])
+        chosen = [item if isinstance(item, dict) else self.user(item) for item in people[start - 1 : start - 1 + count]]
+        attributes = request.query.get("attributes", "")
+        return {
+            "schemas": [LIST],
+            "totalResults": len(people),
+            "itemsPerPage": len(chosen),
+            "startIndex": start,
+            "Resources": [_project(user, attributes) for user in chosen],
+        }
+
+    @staticmethod
+    def _select(request: Request, users: list[Json]) -> list[Json]:
+        text, sort_by = request.query.get("filter", ""), request.query.get("sortBy", "")
+        if text:
+            try:
+                users = list(filter(scim_filter.parse(text), users))
+            except scim_filter.FilterError as error:
+                raise scim_error(400, f"The filter cannot be read: {error}", "invalidFilter") from error
+        if sort_by:
+            backwards = request.query.get("sortOrder", "ascending").lower() == "descending"
+            users.sort(key=lambda user: str(scim_filter.values(user, sort_by)).casefold(), reverse=backwards)
+        return users
+
+    def user(self, member: Member) -> Json:
+        """The full resource."""
+        return {
+            "schemas": [CORE],
+            "id": member.id,
+            "meta": {"resourceType": "User", "location": f"{self.base}/Users/{member.id}"},
+            "userName": member.email,
+            "name": {
+                "formatted": member.display_name,
+                "familyName": member.family,
+                "givenName": member.given,
+            },
+            "displayName": member.display_name,
+            "userType": user_type(self._world.shown_license(member)),
+            "active": member.active,
+            "emails": [{"value": member.email, "type": "work", "display": member.email, "primary": True}],
+            "groups": self._groups(member),
+            "roles": _roles(member),
+            "preferredLanguage": "en_US",
+            ENTERPRISE: _enterprise(member),
+        }
+
+    def _groups(self, member: Member) -> list[Json]:
+        teams = self._world.teams.values()
+        return [{"value": team.id, "display": team.name} for team in teams if member.id in team.roles]
+
+    # --- Writing -----------------------------------------------------------------------------------------------------
+    def _patch(self, request: Request, member: Member) -> None:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in {SCIM_TYPE, "application/json"}:
+            raise scim_error(415, f"Unsupported media type {kind!r}")
+        if len(request.body) > MAX_BODY:
+            raise scim_error(413, f"The payload is larger than {MAX_BODY} bytes")
+        wanted = changes(request, member, self._world.switches.patch_value)
+        if member.active and wanted.get("active") is False:
+            self._may_deactivate(member)
+        if not member.active and {"email", "license", "role"} & wanted.keys():
+            raise scim_error(409, "userName, userType and roles of a deactivated user cannot be changed")
+        self._world.change(member, wanted, by="scim", request=request.n)
+
+    def _may_deactivate(self, member: Member) -> None:
+        switches = self._world.switches
+        if member.role == ADMIN and switches.company_admin_deactivation == "refuse":
+            raise scim_error(409, f"{member.email} is a company admin; revoke the role before deactivation")
+        teams = self._world.teams_without_other_admin(member.id)
+        if teams and switches.team_admin_deactivation == "refuse":
+            raise scim_error(409, f"{member.email} is the last admin of the team {teams[0].name!r}")
+
+
+def user_type(license_name: str) -> str:
+    """SCIM's word for a license: https://developers.miro.com/reference/createuser"""
+    return USER_TYPES.get(license_name, license_name.capitalize())
+
+
+def _roles(member: Member) -> list[Json]:
+    primary = "ORGANIZATION_INTERNAL_ADMIN" if member.role == ADMIN else "ORGANIZATION_INTERNAL_USER"
+    display = "Company Admin" if member.role == ADMIN else "Member"
+    extra = [
+        {"type": "organization_admin_role", "value": name, "display": name, "primary": False}
+        for name in member.admin_roles
+    ]
+    return [{"type": "organization_user_role", "value": primary, "display": display, "primary": True}, *extra]
+
+
+def _enterprise(member: Member) -> Json:
+    known = {"department": member.department, "costCenter": member.cost_center}
+    return {key: value for key, value in known.items() if value}
+
+
+def _allow(request: Request, *methods: str) -> None:
+    if request.method not in methods:
+        refusal = scim_error(405, f"{request.method} is not supported here")
+        refusal.answer.headers["Allow"] = ", ".join(methods)
+        raise refusal
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    try:
+        return int(request.query.get(name, default))
+    except ValueError as error:
+        raise scim_error(400, f"{name} must be a whole number", "invalidValue") from error
+
+
+def _project(user: Json, attributes: str) -> Json:
+    """Only the attributes asked for; `id` and `schemas` always come (RFC 7644, section 3.9)."""
+    wanted = [name.strip().lower() for name in attributes.split(",") if name.strip()]
+    if not wanted:
+        return user
+    shown = {}
+    for key, value in user.items():
+        below = [name.removeprefix(f"{key.lower()}.") for name in wanted if name.startswith(f"{key.lower()}.")]
+        if key.lower() in {"id", "schemas", *wanted}:
+            shown[key] = value
+        elif below:
+            shown[key] = [_only(item, below) for item in value] if isinstance(value, list) else _only(value, below)
+    return shown
+
+
+def _only(value: Any, names: list[str]) -> Any:
+    return {key: item for key, item in value.items() if key.lower() in names} if isinstance(value, dict) else value
+
+
+def service_provider_config() -> Json:
+    return {
+        "schemas": [CONFIG],
+        "documentationUri": "https://developers.miro.com/docs/scim",
+        "patch": {"supported": True},
+        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": True, "maxResults": 200},
+        "changePassword": {"supported": False},
+        "sort": {"supported": True},
+        "etag": {"supported": False},
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "OAuth 2.0 Bearer Token",
+                "description": "The API token of the SCIM integration, sent as a bearer token.",
+                "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
+                "primary": True,
+            }
+        ],
+    }

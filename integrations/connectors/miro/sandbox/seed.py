@@ -1,0 +1,273 @@
+"""Makes an organization: the same people for the same seed, with dates counted back from the sandbox's first moment."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from .names import CULTURES, DEPARTMENTS, LATIN, TEAMS
+
+LICENSES = (
+    "full", "free", "free_restricted", "occasional", "standard", "advanced", "basic", "full_trial", "unknown",
+)  # fmt: skip
+LICENSE_WEIGHTS = (80, 4, 7, 4, 2, 1, 1, 0.5, 0.5)
+ADMIN, USER = "organization_internal_admin", "organization_internal_user"
+EXTERNAL, GUEST, UNKNOWN = "organization_external_user", "organization_team_guest_user", "unknown"
+INTERNAL = frozenset({ADMIN, USER})
+ROLES = (ADMIN, USER, EXTERNAL, GUEST, UNKNOWN)
+VARIED_FROM = 40  # from this many people on, every license and every role occurs
+FIRST_ID = 3_458_764_500_000_000_000  # ids of Miro have 19 digits, beyond what a double holds exactly
+
+
+@dataclass(slots=True)
+class Member:
+    """One person of the organization. Dates are kept as Miro writes them, since both of its forms must survive."""
+
+    id: str
+    email: str
+    active: bool
+    license: str
+    role: str
+    last_activity_at: str | None
+    license_assigned_at: str | None
+    given: str
+    family: str
+    display_name: str
+    department: str = ""
+    cost_center: str = ""
+    admin_roles: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Team:
+    """A team and its people: member id -> admin, member or non_team."""
+
+    id: str
+    name: str
+    roles: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    organization: dict[str, Any]
+    members: list[Member]
+    teams: list[Team]
+    secrets: dict[str, str]
+
+
+def populate(count: int, seed: int, now: datetime) -> Population:
+    rng = _random(seed, count)
+    kinds = _kinds(count, rng)
+    members = _people(kinds, rng, now)
+    return Population(
+        _organization(members, seed), members, _teams(list(zip(kinds, members, strict=True)), rng), _secrets(seed)
+    )
+
+
+def iso(moment: datetime, *, whole: bool = False) -> str:
+    """As Miro writes dates: 2024-04-11T15:04:04.088Z, and for some records without the fraction."""
+    form = "seconds" if whole else "milliseconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=form) + "Z"
+
+
+def _random(seed: int, count: int) -> random.Random:
+    return random.Random(f"{seed}:{count}")  # noqa: S311 - made-up people, the same for a seed; no secret
+
+
+def _kinds(count: int, rng: random.Random) -> list[str]:
+    """What each person is, in the shares that a large organization shows; exactly `count` of them."""
+    wanted = (
+        ("admin", max(min(2, count // 10), min(6, count // 100 + 1), 1)),
+        ("inactive", max(int(count * 0.225), int(count >= 3))),
+        ("never", max(int(count * 0.05), int(count >= 5))),
+        ("guest", max(int(count * 0.03), int(count >= 10) + int(count >= VARIED_FROM))),
+        ("deactivated", max(int(count * 0.04), int(count >= 10))),
+        ("quiet", int(count * 0.045)),
+    )
+    kinds = [kind for kind, number in wanted for _ in range(number)][:count]
+    kinds += ["active"] * (count - len(kinds))
+    rng.shuffle(kinds)
+    return kinds
+
+
+def _people(kinds: list[str], rng: random.Random, now: datetime) -> list[Member]:
+    """In the order of their ids, which is the order of Miro's pages."""
+    number = FIRST_ID + rng.randrange(10**12)
+    taken: set[str] = set()
+    seen: dict[str, int] = {}
+    totals = {kind: kinds.count(kind) for kind in set(kinds)}
+    people = []
+    for kind in kinds:
+        number += rng.randrange(10**9, 10**11)
+        rank = seen[kind] = seen.get(kind, -1) + 1
+        member = _person(str(number), kind, rng, taken)
+        _dates(member, kind, (rank, totals[kind]), rng, now)
+        people.append(member)
+    if len(people) >= VARIED_FROM:
+        _vary(people, kinds)
+    return people
+
+
+def _person(identifier: str, kind: str, rng: random.Random, taken: set[str]) -> Member:
+    given, family, shown, latin = _name(rng)
+    department, prefix = rng.choice(DEPARTMENTS)
+    if kind == "guest" or rng.random() < 0.05:
+        department = prefix = ""
+    return Member(
+        id=identifier,
+        email=_email(latin, kind, rng, taken),
+        active=kind != "deactivated",
+        license=_license(kind, rng),
+        role=_role(kind, rng),
+        last_activity_at=None,
+        license_assigned_at=None,
+        given=given,
+        family=family,
+        display_name=shown,
+        department=department,
+        cost_center=f"CC-{prefix}{rng.randrange(10, 100)}" if prefix else "",
+    )
+
+
+def _license(kind: str, rng: random.Random) -> str:
+    if kind == "admin":
+        return "full"
+    if kind == "guest":
+        return rng.choice(("free", "free", "free_restricted"))
+    return rng.choices(LICENSES, LICENSE_WEIGHTS)[0]
+
+
+def _role(kind: str, rng: random.Random) -> str:
+    if kind == "guest":
+        return rng.choice((EXTERNAL, GUEST))
+    return ADMIN if kind == "admin" else USER
+
+
+def _name(rng: random.Random) -> tuple[str, str, str, tuple[str, str]]:
+    givens, families, family_first = rng.choice(CULTURES)
+    given, _, latin_given = rng.choice(givens).partition("|")
+    family, _, latin_family = rng.choice(families).partition("|")
+    shown = f"{family} {given}" if family_first else f"{given} {family}"
+    return given, family, shown[:60].rstrip(), (latin_given or given, latin_family or family)
+
+
+def _email(latin: tuple[str, str], kind: str, rng: random.Random, taken: set[str]) -> str:
+    """Unique in any case; some with a tag after `+`, some in mixed case, as directories really hold them."""
+    local = ".".join(_ascii(part) for part in latin)
+    style = rng.random()
+    if style < 0.04:
+        local += rng.choice(("+miro", "+boards", "+eu"))
+    domain = "partner.example" if kind == "guest" else "northfield.example"
+    address, number = f"{local.lower()}@{domain}", 1
+    while address in taken:
+        number += 1
+        name, plus, tag = local.lower().partition("+")
+        address = f"{name}{number}{plus}{tag}@{domain}"
+    taken.add(address)
+    return address.title().replace(".Example", ".example") if style > 0.95 else address
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.translate(LATIN)).encode("ascii", "ignore").decode()
+    return "".join(letter for letter in plain.replace(" ", "-") if letter.isalnum() or letter == "-")
+
+
+def _dates(member: Member, kind: str, rank: tuple[int, int], rng: random.Random, now: datetime) -> None:
+    last, assigned = _days(kind, rank, rng)
+    if last is not None:
+        member.last_activity_at = iso(now - timedelta(days=last), whole=rng.random() < 0.25)
+    if assigned is not None:
+        member.license_assigned_at = iso(now - timedelta(days=assigned), whole=rng.random() < 0.25)
+
+
+def _days(kind: str, rank: tuple[int, int], rng: random.Random) -> tuple[float | None, float | None]:
+    """How many days ago somebody was last active, and was given the license."""
+    index, total = rank
+    recent, long_ago = rng.uniform(1, 28), rng.uniform(70, 500)
+    if kind == "never":
+        if total >= 5 and index == total - 1:
+            return None, None  # neither date is known: nothing to judge by
+        return None, recent if index % 2 == 0 else long_ago
+    if kind == "inactive":
+        last = 61 + 438 * index / max(total - 1, 1) + rng.uniform(0.1, 0.9)
+        return last, recent if index % 10 == 9 else last + rng.uniform(30, 900)
+    ranges = {"deactivated": (100, 600), "quiet": (46, 59.5), "guest": (1, 300)}
+    last = rng.uniform(*ranges.get(kind, (0.01, 45)))
+    if kind == "active" and index % 10 == 3:
+        return min(last, recent * rng.random()), recent
+    return last, last + rng.uniform(60, 1400)
+
+
+def _vary(people: list[Member], kinds: list[str]) -> None:
+    """Every license, every role and every kind of e-mail address at least once, whatever the dice said."""
+    ordinary = [member for member, kind in zip(people, kinds, strict=True) if kind == "active"]
+    for member, license_name in zip(ordinary, LICENSES, strict=False):
+        member.license = license_name
+    ordinary[len(LICENSES)].role = UNKNOWN
+    ordinary[len(LICENSES) + 1].admin_roles = ["User Admin"]
+    ordinary[len(LICENSES) + 2].admin_roles = ["Content Admin", "Workshop Facilitators"]
+    plus, upper = ordinary[len(LICENSES) + 3], ordinary[len(LICENSES) + 4]
+    plus.email = f"tagged+{plus.email}"
+    upper.email = f"Upper.{upper.email.title()}".replace(".Example", ".example")
+    guests = [member for member, kind in zip(people, kinds, strict=True) if kind == "guest"]
+    for member, role in zip(guests, (GUEST, EXTERNAL), strict=False):
+        member.role = role
+
+
+def _organization(members: list[Member], seed: int) -> dict[str, Any]:
+    """Seats are bought by the round number, so there are a few more than people who hold one."""
+    full = sum(1 for member in members if member.active and member.license == "full")
+    step = 50 if full >= 50 else 10
+    return {
+        "id": str(3_074_457_300_000_000_000 + _random(seed, 0).randrange(10**14)),
+        "fullLicensesPurchased": (full * 21 // 20 // step + 1) * step,
+        "name": "Northfield",
+        "plan": "company",
+        "type": "organization",
+    }
+
+
+def _teams(people: list[tuple[str, Member]], rng: random.Random) -> list[Team]:
+    """About forty people each. One in five has an admin who is inactive, and whom nobody could replace."""
+    members = [member for _, member in people]
+    active = [member.id for kind, member in people if kind in {"active", "admin"} and member.role in INTERNAL]
+    inactive = [member.id for kind, member in people if kind == "inactive"]
+    number = FIRST_ID + 10**15
+    teams: list[Team] = []
+    for index in range(max(1, len(members) // 40)):
+        number += rng.randrange(10**9, 10**11)
+        name = TEAMS[index % len(TEAMS)] + (f" {index // len(TEAMS) + 1}" if index >= len(TEAMS) else "")
+        roles = _team_roles(rng.sample(members, min(40, len(members))))
+        lonely = index % 5 == 1 and len(inactive) >= 4
+        admins = rng.sample(inactive if lonely else active, 1 if lonely else min(2, len(active)))
+        roles.update(dict.fromkeys(_admins(admins, people), "admin"))
+        teams.append(Team(str(number), name, dict(sorted(roles.items()))))
+    return teams
+
+
+def _admins(admins: list[str], people: list[tuple[str, Member]]) -> list[str]:
+    """In a handful of people the company admin runs the only team, so that everybody else can be deactivated."""
+    if len(people) > VARIED_FROM:
+        return admins
+    return [member.id for kind, member in people if kind == "admin"]
+
+
+def _team_roles(members: list[Member]) -> dict[str, str]:
+    return {
+        member.id: "member" if member.role in INTERNAL else "non_team" for member in members if member.role != UNKNOWN
+    }
+
+
+def _secrets(seed: int) -> dict[str, str]:
+    """Looks like Miro's tokens, whose first part tells the region; made from the seed, so a restart keeps them."""
+    made = {name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in ("rest", "scim", "client")}
+    return {
+        "client_id": str(FIRST_ID + int(made["client"][:10], 16)),
+        "client_secret": made["client"][-32:],
+        "access_token": f"eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_{made['rest'][:27]}",
+        "scim_token": made["scim"],
+    }

@@ -1,0 +1,68 @@
+"""What Miro does not document, or documents twice: a switch each, so that a client can be shown every possibility."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .messages import SandboxError
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "end_of_list": ("", None, "absent", "trailing_empty_page"),
+    "never_active": ("absent", None, ""),
+    "forbidden_code": ("insufficientPermissions", "forbiddenAccess"),
+    "dead_token_status": (400, 401),
+    "patch_value": ("both", "string", "boolean"),
+    "company_admin_deactivation": ("refuse", "allow"),
+    "team_admin_deactivation": ("refuse", "allow"),
+    "deactivated_license": ("kept", "freed"),
+    "unknown_organization": (404, 403),
+}
+SCOPES = ["boards:read", "identity:read", "organizations:read", "organizations:teams:read"]
+
+
+@dataclass(slots=True)
+class Switches:
+    end_of_list: str | None = ""  # the cursor of the last page
+    never_active: str | None = "absent"  # lastActivityAt of somebody who never was
+    forbidden_code: str = "insufficientPermissions"
+    retry_after: bool = False  # whether a 429 tells it; Miro's documentation knows only X-RateLimit-Reset
+    dead_token_status: int = 400  # of /v1/oauth-token, as the published OpenAPI file has it
+    patch_value: str = "both"  # which JSON type `active` may have in a PATCH
+    company_admin_deactivation: str = "refuse"
+    team_admin_deactivation: str = "refuse"  # of the last active admin of a team
+    deactivated_license: str = "kept"  # freed: a deactivated person shows the license `free`
+    unknown_organization: int = 404  # a valid token asks for an organization that is not its own
+    rate_limits: bool = True
+    scim_enabled: bool = True
+    scopes: list[str] = field(default_factory=lambda: list(SCOPES))
+    token_valid: bool = True
+    scim_token_valid: bool = True
+    foreign_scim: bool = False  # the SCIM token belongs to another organization
+    latency_ms: int = 0
+    full_licenses_purchased: int | None = None  # None: a round number above the seats in use
+
+    def change(self, changes: dict[str, Any]) -> None:
+        """All or nothing."""
+        checked = {name: _checked(self, name, value) for name, value in changes.items()}
+        for name, value in checked.items():
+            setattr(self, name, value)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def _checked(switches: Switches, name: str, value: Any) -> Any:
+    if name not in {item.name for item in fields(Switches)}:
+        raise SandboxError(f"There is no switch {name!r}.")
+    if name in CHOICES:
+        value = None if value == "null" else value
+        if value not in CHOICES[name]:
+            raise SandboxError(f"The switch {name} is one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}.")
+        return value
+    if name == "full_licenses_purchased" and (value is None or type(value) is int):
+        return value
+    kind: type[Any] = int if name == "full_licenses_purchased" else type(getattr(switches, name))
+    if type(value) is not kind or not all(isinstance(item, str) for item in (value if kind is list else ())):
+        raise SandboxError(f"The switch {name} takes a {kind.__name__}, not {value!r}.")
+    return value

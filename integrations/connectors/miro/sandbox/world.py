@@ -1,0 +1,226 @@
+"""The organization as it is now: people, teams, clock, switches, and what happened to it; all of it kept in a Store."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from dataclasses import asdict, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .messages import Json, SandboxError
+from .seed import ADMIN, INTERNAL, LICENSES, ROLES, Member, Population, Team, iso, populate
+from .store import Store
+from .switches import Switches
+
+CHANGEABLE = {"last_activity_at", "license_assigned_at", "active", "license", "role", "email", "display_name"}
+
+
+class World:
+    """Hold `lock` for whatever belongs together; every method takes it anyway."""
+
+    def __init__(self, store: Store, *, members: int, seed: int, now: datetime | None = None) -> None:
+        self.lock = threading.RLock()
+        self._store = store
+        meta = store.all("meta")
+        if "secrets" not in meta:
+            self._create(members, seed, now or datetime.now(UTC))
+            meta = store.all("meta")
+        self._load(meta)
+
+    def _create(self, count: int, seed: int, now: datetime) -> None:
+        made = populate(count, seed, now)
+        stranger = populate(5, seed + 1_000_003, now)
+        with self._store.transaction():
+            self._save_population(made)
+            self._store.put("meta", "foreign", [asdict(member) for member in stranger.members])
+            self._store.put("meta", "secrets", made.secrets)
+
+    def _save_population(self, made: Population) -> None:
+        self._store.put_many("members", [(member.id, asdict(member)) for member in made.members])
+        self._store.put_many("teams", [(team.id, asdict(team)) for team in made.teams])
+        self._store.put("meta", "organization", made.organization)
+
+    def _load(self, meta: Json) -> None:
+        self.secrets: dict[str, str] = meta["secrets"]
+        self._organization: Json = meta["organization"]
+        self.switches = Switches(**meta.get("switches", {}))
+        self._offset = timedelta(seconds=meta.get("offset", 0))
+        self.foreign = [Member(**doc) for doc in meta["foreign"]]
+        self.members = {key: Member(**doc) for key, doc in self._store.all("members").items()}
+        self.ids = sorted(self.members)
+        self.teams = {key: Team(**doc) for key, doc in sorted(self._store.all("teams").items())}
+        self.transitions: list[Json] = list(self._store.all("transitions").values())
+        self.requests: list[Json] = list(self._store.all("requests").values())
+
+    # --- Reading ---------------------------------------------------------------------------------------------------
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    @property
+    def organization_id(self) -> str:
+        return str(self._organization["id"])
+
+    def organization(self) -> Json:
+        bought = self.switches.full_licenses_purchased
+        return self._organization if bought is None else {**self._organization, "fullLicensesPurchased": bought}
+
+    def after(self, cursor: str) -> list[Member]:
+        """Everybody whose id is greater than the cursor, in the order of ids."""
+        with self.lock:
+            return [self.members[key] for key in self.ids[bisect.bisect_right(self.ids, cursor.zfill(19)) :]]
+
+    def by_email(self, addresses: set[str]) -> list[Member]:
+        """In any case of letters, as mailboxes are compared in practice."""
+        wanted = {address.lower() for address in addresses}
+        with self.lock:
+            return [member for member in self.after("") if member.email.lower() in wanted]
+
+    def owner(self) -> Member | None:
+        """The company admin who installed the app."""
+        with self.lock:
+            return next((member for member in self.after("") if member.role == ADMIN), None)
+
+    def shown_license(self, member: Member) -> str:
+        freed = self.switches.deactivated_license == "freed" and not member.active
+        return "free" if freed else member.license
+
+    def teams_without_other_admin(self, member_id: str) -> list[Team]:
+        """Teams whose last active admin this person is."""
+        return [team for team in self.teams.values() if self._sole_admin(team) == {member_id}]
+
+    def _sole_admin(self, team: Team) -> set[str]:
+        return {key for key, role in team.roles.items() if role == "admin" and self.members[key].active}
+
+    def directory(self) -> list[Member]:
+        """Whom SCIM knows: company admins and members, no guests."""
+        people = self.foreign if self.switches.foreign_scim else self.after("")
+        return [member for member in people if member.role in INTERNAL]
+
+    def in_directory(self, member_id: str) -> Member | None:
+        if self.switches.foreign_scim:
+            return next((member for member in self.directory() if member.id == member_id), None)
+        member = self.members.get(member_id)
+        return member if member and member.role in INTERNAL else None
+
+    # --- Changing --------------------------------------------------------------------------------------------------
+    def change(self, member: Member, changes: Json, *, by: str, request: int | None = None) -> None:
+        """Write a person; a changed `active` is a transition, kept in the same transaction."""
+        with self.lock:
+            if member.id not in self.members:  # somebody of the other organization; nothing is kept of them
+                _assign(member, changes)
+                return
+            before = member.active
+            _assign(member, changes)
+            with self._store.transaction():
+                self._store.put("members", member.id, asdict(member))
+                if member.active != before:
+                    self._transition(member, by, request)
+
+    def _transition(self, member: Member, by: str, request: int | None) -> None:
+        entry: Json = {
+            "n": len(self.transitions) + 1,
+            "id": member.id,
+            "email": member.email,
+            "from": not member.active,
+            "to": member.active,
+            "at": iso(self.now()),
+            "by": by,
+            "request": request,
+        }
+        self.transitions.append(entry)
+        self._store.put("transitions", entry["n"], entry)
+
+    def change_by_hand(self, member_id: str, changes: Json) -> Member:
+        """What a person of the organization, or its admin, would do in Miro itself."""
+        with self.lock:
+            member = self.members[member_id]
+            if changes.get("removed"):
+                self._remove(member)
+                return member
+            checked = {key: self._by_hand(key, value) for key, value in changes.items() if key != "removed"}
+            self.change(member, checked, by="human")
+            return member
+
+    def _by_hand(self, key: str, value: Any) -> Any:
+        if key not in CHANGEABLE:
+            raise SandboxError(f"{key!r} of a member cannot be changed.")
+        if key.endswith("_at"):
+            return iso(self.now()) if value == "now" else _moment(value)
+        if key == "active" and not isinstance(value, bool):
+            raise SandboxError("active is true or false.")
+        known = {"license": LICENSES, "role": ROLES}.get(key)
+        if known and value not in known:
+            raise SandboxError(f"{value!r} is no {key} of Miro.")
+        return value
+
+    def _remove(self, member: Member) -> None:
+        del self.members[member.id]
+        self.ids.remove(member.id)
+        with self._store.transaction():
+            self._store.delete("members", member.id)
+            for team in self.teams.values():
+                if team.roles.pop(member.id, None):
+                    self._store.put("teams", team.id, asdict(team))
+
+    def switch(self, changes: Json) -> Json:
+        with self.lock:
+            self.switches.change(changes)
+            self._store.put("meta", "switches", self.switches.as_json())
+            return self.switches.as_json()
+
+    def set_clock(self, *, offset_seconds: float | None = None, now: str | None = None) -> datetime:
+        with self.lock:
+            if now is not None:
+                offset_seconds = (_parse(now) - datetime.now(UTC)).total_seconds()
+            self._offset = timedelta(seconds=offset_seconds or 0)
+            self._store.put("meta", "offset", offset_seconds or 0)
+            return self.now()
+
+    # --- The journal of requests -------------------------------------------------------------------------------------
+    def begin_request(self, entry: Json) -> Json:
+        with self.lock:
+            entry["n"] = self.requests[-1]["n"] + 1 if self.requests else 1
+            entry["at"] = iso(self.now())
+            self.requests.append(entry)
+            self._store.put("requests", entry["n"], entry)
+            return entry
+
+    def end_request(self, entry: Json, **result: Any) -> None:
+        with self.lock:
+            entry.update(result)
+            self._store.put("requests", entry["n"], entry)
+
+    def truth(self) -> Json:
+        with self.lock:
+            return {
+                "organization_id": self.organization_id,
+                "members": len(self.members),
+                "inactive": [key for key in self.ids if not self.members[key].active],
+                "transitions": list(self.transitions),
+                "requests": len(self.requests),
+            }
+
+    def close(self) -> None:
+        with self.lock:
+            self._store.close()
+
+
+def _assign(member: Member, changes: Json) -> None:
+    allowed = {item.name for item in fields(Member)}
+    for key, value in changes.items():
+        if key not in allowed:
+            raise SandboxError(f"A member has no {key!r}.")
+        setattr(member, key, value)
+
+
+def _parse(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise SandboxError(f"{text!r} is no ISO 8601 date and time.") from error
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+def _moment(value: Any) -> str | None:
+    return None if value is None else iso(_parse(value))
