@@ -1,0 +1,60 @@
+# LicenseHub. `make` alone lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo run test test-sqlite test-postgres lint format types check ci requirements clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install:  ## Make .venv, install the pinned packages, write .env
+	@command -v "$(PYTHON)" >/dev/null || { echo "make install: there is no $(PYTHON) here; install Python 3.11, 3.12 or 3.13, or name one: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" licensehub/embedded/install.py
+
+dev: install  ## Add what tests, types and lint need
+	@"$(PYTHON)" licensehub/embedded/install.py --dev
+
+demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and exit)
+	@$(MANAGE) demo $(if $(ONCE),--once)
+
+run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
+	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))
+
+test: dev  ## Run the tests on SQLite and again on PostgreSQL (ARGS="-k words")
+	@$(BIN)/python -m tests.databases both -- $(BIN)/pytest -n 2 $(ARGS)
+
+test-sqlite: dev  ## Run the tests on SQLite only
+	@$(BIN)/python -m tests.databases sqlite -- $(BIN)/pytest -n 2 $(ARGS)
+
+test-postgres: dev  ## Run the tests on PostgreSQL only
+	@$(BIN)/python -m tests.databases run -- $(BIN)/pytest -n 2 $(ARGS)
+
+lint: dev  ## Lint, format and the arrows between the packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: dev  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: dev  ## Check the types
+	$(BIN)/mypy .
+
+check: install  ## Check the settings and the migrations
+	$(MANAGE) check --fail-level WARNING
+	$(MANAGE) makemigrations --check --dry-run
+
+ci:  ## Everything that CI runs
+	.ci/run
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-emit-index-url
+
+requirements: dev  ## Compile the .in files into the .txt files, with hashes (UPGRADE=1: newest versions)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.txt requirements-dev.in --output-file requirements-dev.txt
+
+clean:  ## Remove .venv and the caches (.env and var/ stay)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,209 @@
+"""What a connector is: the only words that the rest of LicenseHub knows about a vendor.
+
+A connector is a folder beside this file and one line in `settings.CONNECTORS`. It knows no model, no Celery and no
+sibling; everything it needs is handed to it, everything it learns comes back as the values below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Protocol
+
+
+class ConnectorError(Exception):
+    """Something that the vendor, or the way to it, answered. The text is one or two sentences for a company admin."""
+
+    def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+
+
+class ConfigError(ConnectorError):
+    """A human must act before anything can go on: a dead token, a missing scope, the wrong organization."""
+
+    def __init__(self, message: str, *, slot: str = "", status: int | None = None, code: str = "") -> None:
+        super().__init__(message, status=status, code=code)
+        self.slot = slot
+
+
+class PermanentError(ConnectorError):
+    """Never for this person: the vendor refuses, and would refuse again."""
+
+
+class TransientError(ConnectorError):
+    """Later: nothing was done. `retry_after` is in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float = 0.0, status: int | None = None, code: str = "") -> None:
+        super().__init__(message, status=status, code=code)
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(ConnectorError):
+    """A write was sent and its answer is lost: it may have been done. Read before anything else."""
+
+
+class BadAnswer(ConnectorError):
+    """An answer that cannot be trusted as a whole: looping cursor, member without id, another organization."""
+
+
+class Capability(StrEnum):
+    """What a connector can do; screens and rules ask for these, never for its name."""
+
+    DEACTIVATE = "deactivate"
+    REACTIVATE = "reactivate"
+    DIRECTORY = "directory"
+    LAST_TEAM_ADMIN = "last_team_admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that a slot needs. A secret one is never shown again."""
+
+    name: str
+    label: str
+    secret: bool = True
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One connection that a connector needs, e.g. Miro's REST token."""
+
+    name: str
+    label: str
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check of a connection. `level` is ok, warning, error or not_checked."""
+
+    level: str
+    title: str
+    detail: str = ""
+    next_step: str = ""
+    slot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """How many licenses were bought, per license type, as far as the vendor tells."""
+
+    organization_id: str
+    organization_name: str
+    plan: str
+    purchased: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person's seat, now. `license` and `role` are the vendor's words; dates are UTC; None means never."""
+
+    external_id: str
+    email: str
+    active: bool
+    license: str
+    role: str
+    license_assigned_at: datetime | None = None
+    last_activity_at: datetime | None = None
+    reclaimable: bool = True
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person's names from the vendor's directory."""
+
+    external_id: str
+    name: str = ""
+    department: str = ""
+    cost_center: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Members of one answer, and the cursor to go on with; an empty cursor is the end."""
+
+    members: Sequence[Member]
+    cursor: str
+    requests: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the vendor answered to a write."""
+
+    status: int
+    active: bool | None
+    request_id: str = ""
+
+
+class RateBudget(Protocol):
+    """A budget of requests, shared by everybody who uses the same token."""
+
+    def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
+        """Take `cost` out of `limit` per `window` seconds; 0.0 when taken, else the seconds to wait and ask again."""
+        ...
+
+    def drain(self, bucket: str, *, seconds: float) -> None:
+        """The vendor said that nothing is left: hold everybody back for `seconds`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorConfig:
+    """What a connector is given: which organization, the secrets per slot, the addresses, and the shared budget."""
+
+    organization_id: str
+    secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
+    addresses: Mapping[str, str]
+    budget: RateBudget
+
+
+class Connector(Protocol):
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    slots: ClassVar[tuple[Slot, ...]]
+    capabilities: ClassVar[frozenset[Capability]]
+    activity_means: ClassVar[str]
+    licenses: ClassVar[Mapping[str, str]]
+    roles: ClassVar[Mapping[str, str]]
+
+    def __init__(self, config: ConnectorConfig) -> None: ...
+
+    def validate(self) -> list[Finding]:
+        """Real, harmless calls on every slot; never raises a ConnectorError."""
+        ...
+
+    def allocation(self) -> Allocation:
+        """Licenses bought. Raises BadAnswer when the vendor answers for another organization."""
+        ...
+
+    def members(self, cursor: str = "") -> Iterator[Page]:
+        """All members page by page, going on from `cursor`. Raises BadAnswer on a looping cursor."""
+        ...
+
+    def people(self, members: Mapping[str, str]) -> Iterator[Member]:
+        """These people now (external id -> e-mail). Who is not found, is not yielded."""
+        ...
+
+    def directory(self) -> Iterator[Person]:
+        """Names of everybody whom the vendor's directory knows."""
+        ...
+
+    def is_active(self, external_id: str) -> bool:
+        """Read back one person. Raises PermanentError when the vendor does not know them."""
+        ...
+
+    def deactivate(self, external_id: str) -> Receipt:
+        """Raises PermanentError (refused), TransientError (not done), OutcomeUnknown (maybe done), ConfigError."""
+        ...
+
+    def reactivate(self, external_id: str) -> Receipt:
+        """Raises as `deactivate`."""
+        ...

@@ -1,0 +1,382 @@
+"""One HTTP session for every connector: deadlines, retries, the rate budget, and no secrets in sight.
+
+Only this file talks to the network. It knows HTTP; what a status means in a vendor's words, the vendor's folder says.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from integrations.connectors.access import checked_base, checked_token
+from integrations.connectors.contract import (
+    BadAnswer,
+    ConfigError,
+    ConnectorError,
+    OutcomeUnknown,
+    RateBudget,
+    TransientError,
+)
+from integrations.connectors.rate_headers import hold_seconds, retry_after
+from integrations.connectors.wire import Watch, WatchedAdapter, watch
+
+CHUNK = 64 * 1024
+TOO_MANY_REQUESTS = 429
+TOO_EARLY = 425
+LATER = frozenset({408, TOO_EARLY, TOO_MANY_REQUESTS})
+
+_guard: Callable[[], None] | None = None
+
+
+def set_call_guard(guard: Callable[[], None] | None) -> None:
+    """`guard` is called before each request and stops it by raising, e.g. while a database transaction is open."""
+    global _guard
+    _guard = guard
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, bytes, and tries of one call. `total` holds everything: waiting, all tries, and the whole body."""
+
+    connect: float = 5.0
+    read: float = 20.0
+    total: float = 45.0
+    body: int = 10 * 1024 * 1024
+    tries: int = 3
+    backoff: float = 0.5
+    longest_backoff: float = 8.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What one call takes out of the budget: `cost` of `limit` units per `window` seconds."""
+
+    bucket: str
+    cost: int
+    limit: int
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer. `data` is its JSON; None with `garbled` when there was something else."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any
+    garbled: bool = False
+    web_page: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    url: str
+    rate: Rate
+    ends_at: float
+    body: Mapping[str, Any] | None = None
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return self.ends_at - time.monotonic()
+
+
+@dataclass(eq=False)
+class _Failure(Exception):
+    """One try failed. `sent`: the vendor may have acted on it. `again`: another try may go better."""
+
+    error: ConnectorError
+    sent: bool
+    again: bool = True
+    wait: float = 0.0
+
+
+class _Bearer(AuthBase):
+    """Holds the token where no repr and no exception shows it (RFC 6750)."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class ApiSession:
+    """JSON calls to one address with one token: `get`, which may be tried again, and `patch`, which never is.
+
+    `explain` turns an answer of status 4xx into the error that the caller gets. `requests` counts what was sent.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: str,
+        slot: str,
+        base: str,
+        token: str,
+        budget: RateBudget,
+        explain: Callable[[Answer], ConnectorError],
+        media_type: str = "application/json",
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.requests = 0
+        self._vendor = vendor
+        self._slot = slot
+        self._base = checked_base(base, slot=slot)
+        self._budget = budget
+        self._explain = explain
+        self._media_type = media_type
+        self._limits = limits
+        self._auth = _Bearer(checked_token(token, vendor=vendor, slot=slot))
+        self._http = _new_http()
+
+    def get(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None) -> Answer:
+        """Raises ConfigError, PermanentError, TransientError or BadAnswer."""
+        call = self._call("GET", path, rate=rate, query=query)
+        for number in range(1, self._limits.tries + 1):
+            try:
+                return self._try(call)
+            except _Failure as failure:
+                last = failure
+            if not last.again or not self._pause(call, number=number, at_least=last.wait):
+                break
+        raise last.error
+
+    def patch(self, path: str, body: Mapping[str, Any], *, rate: Rate) -> Answer:
+        """One try. Raises as `get`, and OutcomeUnknown when it was sent and the answer is of no use."""
+        call = self._call("PATCH", path, rate=rate, body=body)
+        # A kept connection may have died unnoticed, which would leave the outcome in doubt for nothing.
+        self._http.close()
+        try:
+            return self._try(call)
+        except _Failure as failure:
+            if failure.sent:
+                self._raise_unknown(failure.error)
+            raise failure.error from None
+
+    def _raise_unknown(self, error: ConnectorError) -> NoReturn:
+        raise OutcomeUnknown(
+            f"{error.message} It is not known whether {self._vendor} has made the change: look before trying again.",
+            status=error.status,
+            code=error.code,
+        ) from None
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        rate: Rate,
+        query: Mapping[str, str | int] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> _Call:
+        # A comma separates the values of one parameter and stays; "+" and "@" inside a value are escaped.
+        tail = f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
+        return _Call(
+            method=method,
+            url=f"{self._base}{path}{tail}",
+            rate=rate,
+            ends_at=time.monotonic() + self._limits.total,
+            body=body,
+        )
+
+    def _try(self, call: _Call) -> Answer:
+        self._take(call)
+        if _guard is not None:
+            _guard()
+        self.requests += 1
+        answer = self._exchange(call)
+        held = hold_seconds(status=answer.status, headers=answer.headers, window=call.rate.window)
+        if held > 0:
+            self._budget.drain(call.rate.bucket, seconds=held)
+        return self._judge(call, answer, held=held)
+
+    def _take(self, call: _Call) -> None:
+        """Wait for the shared budget. Raises TransientError when that would take longer than the call may."""
+        rate = call.rate
+        while True:
+            wait = self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)
+            if wait <= 0:
+                return
+            if wait >= call.left():
+                raise TransientError(
+                    f"{self._vendor}'s rate limit is used up for the next {wait:.0f} seconds. "
+                    "LicenseHub goes on by itself after that.",
+                    retry_after=wait,
+                    code="rate_limited",
+                )
+            time.sleep(wait)
+
+    def _pause(self, call: _Call, *, number: int, at_least: float) -> bool:
+        """Full jitter, so that workers do not come back all at once; False when no time is left for another try.
+
+        https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
+        """
+        if number >= self._limits.tries:
+            return False
+        most = min(self._limits.longest_backoff, self._limits.backoff * 2**number)
+        pause = max(at_least, random.uniform(0, most))  # noqa: S311 - spreads load, guards nothing
+        if pause >= call.left():
+            return False
+        time.sleep(pause)
+        return True
+
+    def _exchange(self, call: _Call) -> Answer:
+        with watch(call.left()) as watching:
+            try:
+                with self._send(call) as response:
+                    body = self._read(response, call)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                # `from None`: the library's exception carries the request, and with it the token.
+                raise self._broken(error, call, watching) from None
+            if watching.expired:
+                # Our own cut may look like the regular end of a body without a length.
+                raise self._too_slow(sent=True)
+        return _answer(response, body)
+
+    def _send(self, call: _Call) -> requests.Response:
+        left = max(call.left(), 0.001)
+        headers = {"Accept": self._media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"}
+        if call.body is not None:
+            headers["Content-Type"] = self._media_type
+        return self._http.request(
+            call.method,
+            call.url,
+            data=json.dumps(call.body).encode() if call.body is not None else None,
+            headers=headers,
+            auth=self._auth,
+            timeout=(min(self._limits.connect, left), min(self._limits.read, left)),
+            allow_redirects=False,
+            stream=True,
+            verify=True,
+        )
+
+    def _read(self, response: requests.Response, call: _Call) -> bytes:
+        """The body, decompressed, as it comes in: a small file that unpacks to a huge one is stopped, too."""
+        body = bytearray()
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > self._limits.body:
+                raise self._too_large(response.status_code)
+            if call.left() <= 0:
+                raise self._too_slow(sent=True)
+        return bytes(body)
+
+    def _too_large(self, status: int) -> _Failure:
+        text = f"{self._vendor}'s answer is larger than {self._limits.body:,} bytes and was not read to its end."
+        return _Failure(BadAnswer(text, status=status, code="too_large"), sent=True, again=False)
+
+    def _broken(self, error: Exception, call: _Call, watching: Watch) -> Exception:
+        """What it means for us that the exchange broke off. Before the connection stood, nothing was sent."""
+        if watching.expired or isinstance(error, requests.Timeout) or "timed out" in str(error):
+            return self._too_slow(sent=watching.connected)
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return self._untrusted(call)
+        if not watching.connected:
+            text = f"{_host(call.url)} cannot be reached from this machine. LicenseHub tries again by itself."
+        else:
+            text = f"{self._vendor}'s answer broke off."
+        return _Failure(TransientError(text, code=type(error).__name__), sent=watching.connected)
+
+    def _untrusted(self, call: _Call) -> ConfigError:
+        text = (
+            f"The TLS certificate of {_host(call.url)} cannot be trusted, so nothing was sent. Ask whoever runs the "
+            "network of this machine."
+        )
+        return ConfigError(text, slot=self._slot, code="certificate")
+
+    def _too_slow(self, *, sent: bool) -> _Failure:
+        text = f"{self._vendor} did not answer in time. LicenseHub tries again by itself."
+        return _Failure(TransientError(text, code="timeout"), sent=sent)
+
+    def _judge(self, call: _Call, answer: Answer, *, held: float) -> Answer:
+        """The answer, if it is of use. Raises _Failure or the vendor's error."""
+        status = answer.status
+        if status in LATER or status >= 500:
+            raise self._not_now(answer, held=held)
+        if 300 <= status < 400:
+            raise self._redirect(call, status)
+        if status >= 400:
+            raise self._explain(answer)
+        if answer.garbled or (call.method == "GET" and answer.data is None):
+            raise _Failure(self._garbage(answer), sent=True)
+        return answer
+
+    def _redirect(self, call: _Call, status: int) -> ConfigError:
+        text = (
+            f"{self._vendor} answered with a redirect ({status}), which is not followed. Check the address "
+            f"{_host(call.url)} in the settings of LicenseHub."
+        )
+        return ConfigError(text, slot=self._slot, status=status, code="redirect")
+
+    def _not_now(self, answer: Answer, *, held: float) -> _Failure:
+        status = answer.status
+        if status == TOO_MANY_REQUESTS:
+            text = f"{self._vendor} asks for fewer requests (429). LicenseHub goes on in {held:.0f} seconds by itself."
+            # The drained budget makes the next try wait.
+            return _Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
+        wait = retry_after(answer.headers) or 0.0
+        text = f"{self._vendor} has a problem of its own ({status}). LicenseHub tries again by itself."
+        error = TransientError(text, status=status, code="server_error", retry_after=wait)
+        return _Failure(error, sent=status != TOO_EARLY, wait=wait)
+
+    def _garbage(self, answer: Answer) -> BadAnswer:
+        what = "with a web page instead of data" if answer.web_page else "with something that is not data (JSON)"
+        return BadAnswer(
+            f"{self._vendor} answered {what}. A proxy or a maintenance page may stand in between; try again later.",
+            status=answer.status,
+            code="not_json",
+        )
+
+
+def _new_http() -> requests.Session:
+    http = requests.Session()
+    http.trust_env = False  # no proxy, no .netrc and no CA bundle from the environment
+    http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    for scheme in ("https://", "http://"):
+        http.mount(scheme, WatchedAdapter())
+    return http
+
+
+def _answer(response: requests.Response, body: bytes) -> Answer:
+    data, garbled = _parsed(body)
+    return Answer(
+        status=response.status_code,
+        headers=response.headers,
+        data=data,
+        garbled=garbled,
+        web_page=garbled and body.lstrip()[:1] == b"<",
+    )
+
+
+def _parsed(body: bytes) -> tuple[Any, bool]:
+    """The JSON and False, or None and True when it is none. An empty body is None and False."""
+    if not body.strip():
+        return None, False
+    try:
+        return json.loads(body, parse_constant=_refuse_constant), False
+    except (ValueError, RecursionError):
+        return None, True
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Python reads NaN and Infinity, which RFC 8259 does not know."""
+    raise ValueError(f"{name} is not JSON")
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "the address"

@@ -1,0 +1,102 @@
+"""Miro's refusals -> our errors, each with a sentence that says what is wrong and what to do next.
+
+Statuses and bodies: https://developers.miro.com/reference/errors (REST) and
+https://developers.miro.com/docs/errors (SCIM).
+Decided by the status alone; Miro's own pages disagree about the codes.
+"""
+
+from __future__ import annotations
+
+from integrations.connectors.contract import ConfigError, ConnectorError, PermanentError
+from integrations.connectors.http import Answer
+from integrations.connectors.scim import error_words
+from integrations.connectors.values import clean, mapping
+
+REST = "rest"
+SCIM = "scim"
+
+_REST_NEXT = {
+    401: "Miro does not accept the access token (401{code}). Connect to Miro again.",
+    403: (
+        "Miro refuses to show the organization (403{code}). The app needs the scope organizations:read, and a company "
+        "admin must install it on a team of the organization. Correct that in Miro and connect again."
+    ),
+}
+_SCIM_NEXT = {
+    401: (
+        "Miro does not accept the SCIM API token (401). Generate a new token in Miro's company settings, under "
+        "Enterprise integrations, and enter it."
+    ),
+    403: (
+        "Miro refuses SCIM calls (403): SCIM provisioning is switched off. Switch it on in Miro's company settings, "
+        "under Enterprise integrations."
+    ),
+}
+
+
+def explain_rest(answer: Answer) -> ConnectorError:
+    """The error for a status 4xx of the REST API."""
+    body = mapping(answer.data)
+    code = clean(body.get("code"), longest=60)
+    if answer.status in _REST_NEXT:
+        text = _REST_NEXT[answer.status].format(code=f" {code}" if code else "")
+        return ConfigError(text, slot=REST, status=answer.status, code=code)
+    if _is_strange_404(answer):
+        return _wrong_address(REST)
+    words = clean(body.get("message"))
+    return PermanentError(_refused(answer.status, words), status=answer.status, code=code)
+
+
+def explain_scim(answer: Answer) -> ConnectorError:
+    """The error for a status 4xx of SCIM, with Miro's words in it."""
+    words = error_words(answer.data)
+    if answer.status in _SCIM_NEXT:
+        return ConfigError(_SCIM_NEXT[answer.status], slot=SCIM, status=answer.status, code=words.kind)
+    if _is_strange_404(answer):
+        return _wrong_address(SCIM)
+    if answer.status == 404:
+        return PermanentError(_not_known(words.detail), status=404, code=words.kind)
+    return PermanentError(_refused(answer.status, words.detail), status=answer.status, code=words.kind)
+
+
+def wrong_organization(organization_id: str, *, status: int | None = None) -> ConfigError:
+    """Miro answers, but not for the organization of the profile."""
+    return ConfigError(
+        f"The organization ID {organization_id or '(empty)'} is not the one this Miro connection can read. Correct the "
+        "ID in the integration profile, or connect with a company admin of that organization.",
+        slot=REST,
+        status=status,
+        code="wrong_organization",
+    )
+
+
+def dead_token(status: int) -> ConfigError:
+    return ConfigError(
+        f"Miro does not accept the access token ({status}). Connect to Miro again.",
+        slot=REST,
+        status=status,
+        code="dead_token",
+    )
+
+
+def _is_strange_404(answer: Answer) -> bool:
+    """A 404 that does not come from Miro's API must never be read as "this person is gone"."""
+    return answer.status == 404 and not mapping(answer.data)
+
+
+def _wrong_address(slot: str) -> ConfigError:
+    name = "SCIM" if slot == SCIM else "API"
+    text = (
+        f"Miro's {name} address answered “not found” (404) without Miro's own error in it, so the address is probably "
+        "wrong. Correct it in the settings of LicenseHub."
+    )
+    return ConfigError(text, slot=slot, status=404, code="wrong_address")
+
+
+def _not_known(words: str) -> str:
+    told = f" Miro's words: {words}" if words else ""
+    return f"Miro's SCIM does not know this person (404): it manages neither guests nor external users.{told}"
+
+
+def _refused(status: int, words: str) -> str:
+    return f"Miro refuses ({status}): {words}" if words else f"Miro refuses ({status}) and gives no reason."

@@ -1,0 +1,127 @@
+"""Miro's JSON -> our values. Pure functions: no network, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from integrations.connectors.contract import Allocation, BadAnswer, Member, Person
+from integrations.connectors.scim import ENTERPRISE_USER
+from integrations.connectors.values import clean, mapping, safe_id
+
+ADMIN = "organization_internal_admin"
+INTERNAL = "organization_internal_user"
+OUTSIDE = frozenset({"organization_external_user", "organization_team_guest_user"})
+UNKNOWN = "unknown"
+
+NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
+IS_ADMIN = "Miro asks to revoke company admin rights first"
+LONGEST_WORD = 40
+LONGEST_UNIT = 120
+LONGEST_CURSOR = 200
+
+
+def member(value: object, *, where: str) -> Member:
+    """One organization member; `where` names its place in the answer for the error.
+
+    https://developers.miro.com/reference/enterprise-get-organization-member. Raises BadAnswer.
+    """
+    data = mapping(value)
+    external_id = safe_id(data.get("id"), where=where)
+    role = _word(data.get("role"))
+    why_not = _why_not(role)
+    return Member(
+        external_id=external_id,
+        email=clean(data.get("email")),
+        active=_active(data.get("active"), where=where),
+        license=_word(data.get("license")),
+        role=role,
+        license_assigned_at=moment(data.get("licenseAssignedAt"), where=f"{where}, licenseAssignedAt"),
+        last_activity_at=moment(data.get("lastActivityAt"), where=f"{where}, lastActivityAt"),
+        reclaimable=not why_not,
+        why_not=why_not,
+    )
+
+
+def members(value: object) -> list[Member]:
+    """The members of one answer, each id once. Raises BadAnswer, also when one id stands for two different things."""
+    if not isinstance(value, list):
+        raise BadAnswer("Miro's answer holds no list of members. Nothing of it is used.", code="not_a_list")
+    found: dict[str, Member] = {}
+    for number, item in enumerate(value, start=1):
+        where = f"Member {number} of Miro's answer"
+        parsed = member(item, where=where)
+        if found.setdefault(parsed.external_id, parsed) != parsed:
+            raise BadAnswer(f"{where} contradicts an earlier one with the same id.", code="contradiction")
+    return list(found.values())
+
+
+def next_cursor(data: Mapping[str, Any]) -> str:
+    """The cursor to go on with. The end is "", null or no cursor at all: Miro documents only "empty"."""
+    value = data.get("cursor")
+    if not value:
+        return ""
+    if isinstance(value, str) and len(value) <= LONGEST_CURSOR and clean(value) == value:
+        return value
+    raise BadAnswer("Miro's answer has a cursor that cannot be used.", code="bad_cursor")
+
+
+def moment(value: object, *, where: str) -> datetime | None:
+    """A date in UTC; absent, null and "" mean never. Raises BadAnswer for anything else that is no date.
+
+    "Never" must not be guessed: it would make somebody a candidate.
+    """
+    if value is None or value == "":
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise BadAnswer(f"{where}: not a date.", code="bad_date") from None
+
+
+def allocation(value: object) -> Allocation:
+    """https://developers.miro.com/reference/enterprise-get-organization.
+
+    Miro tells the number of Full licenses only. Raises BadAnswer.
+    """
+    data = mapping(value)
+    full = data.get("fullLicensesPurchased")
+    return Allocation(
+        organization_id=safe_id(data.get("id"), where="The organization in Miro's answer"),
+        organization_name=clean(data.get("name"), longest=200),
+        plan=clean(data.get("plan"), longest=LONGEST_WORD),
+        purchased={"full": full} if type(full) is int and full >= 0 else {},
+    )
+
+
+def person(data: Mapping[str, Any]) -> Person | None:
+    """A SCIM user's names; None when there is no usable id to find the seat by."""
+    external_id = clean(data.get("id"))
+    if not external_id:
+        return None
+    company = mapping(data.get(ENTERPRISE_USER))
+    return Person(
+        external_id=external_id,
+        name=clean(data.get("displayName")) or clean(mapping(data.get("name")).get("formatted")),
+        department=clean(company.get("department"), longest=LONGEST_UNIT),
+        cost_center=clean(company.get("costCenter"), longest=LONGEST_UNIT),
+    )
+
+
+def _active(value: object, *, where: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise BadAnswer(f"{where} does not say whether it is active.", code="bad_active")
+
+
+def _word(value: object) -> str:
+    """A word of Miro's; the list is open, so a new one is kept as it is."""
+    return clean(value, longest=LONGEST_WORD).lower() or UNKNOWN
+
+
+def _why_not(role: str) -> str:
+    if role == ADMIN:
+        return IS_ADMIN
+    return NOT_MANAGED if role in OUTSIDE else ""

@@ -1,0 +1,187 @@
+"""Miro's REST API: the organization, its members, and what the token may do.
+
+https://developers.miro.com/reference/api-reference. All calls only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError
+from integrations.connectors.http import ApiSession, Rate
+from integrations.connectors.miro import parse
+from integrations.connectors.miro.errors import dead_token, wrong_organization
+from integrations.connectors.values import clean, mapping, safe_id
+
+CREDITS_PER_MINUTE = 100_000
+LEVEL_1 = 50
+LEVEL_3 = 500
+PAGE_SIZE = 100
+EMAILS_PER_CALL = 10
+MOST_PAGES = 5000
+
+
+def rate(fingerprint: str, *, cost: int = LEVEL_3) -> Rate:
+    """Credits per user and app: https://developers.miro.com/reference/rate-limiting."""
+    return Rate(bucket=f"miro:rest:{fingerprint}", cost=cost, limit=CREDITS_PER_MINUTE, window=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenContext:
+    """What a token is for. Accounts without an Enterprise plan have no organization."""
+
+    organization_id: str
+    organization_name: str
+    scopes: frozenset[str]
+
+
+class MiroRest:
+    """Reads one organization. Every method raises as `ApiSession.get`, and ConfigError for a wrong organization."""
+
+    def __init__(
+        self, session: ApiSession, *, organization_id: str, fingerprint: str, most_pages: int = MOST_PAGES
+    ) -> None:
+        self._session = session
+        self._organization_id = organization_id
+        self._fingerprint = fingerprint
+        self._most_pages = most_pages
+
+    def token_context(self) -> TokenContext:
+        """https://developers.miro.com/reference/get-access-token-information. A dead token is 400 there, or 401."""
+        try:
+            answer = self._session.get("/v1/oauth-token", rate=rate(self._fingerprint, cost=LEVEL_1))
+        except PermanentError as error:
+            if error.status == 400:
+                raise dead_token(400) from error
+            raise
+        data = mapping(answer.data)
+        organization = mapping(data.get("organization"))
+        scopes = data.get("scopes")
+        return TokenContext(
+            organization_id=clean(organization.get("id")),
+            organization_name=clean(organization.get("name")),
+            scopes=frozenset(clean(scope) for scope in scopes) if isinstance(scopes, list) else frozenset(),
+        )
+
+    def allocation(self) -> Allocation:
+        """Raises ConfigError for an unknown organization, BadAnswer when the answer is about another one."""
+        found = parse.allocation(self._get(""))
+        if found.organization_id != self._organization_id:
+            raise BadAnswer(
+                f"Miro answered for the organization {found.organization_id}, but {self._organization_id} was asked "
+                "for. Nothing of it is used.",
+                code="wrong_organization",
+            )
+        return found
+
+    def members(self, cursor: str = "") -> Iterator[Page]:
+        """All members page by page. Raises BadAnswer when a cursor comes back or the pages do not end.
+
+        https://developers.miro.com/reference/enterprise-get-organization-members
+        """
+        seen = {cursor}
+        for _ in range(self._most_pages):
+            page = self._page(cursor)
+            cursor = page.cursor
+            if cursor and cursor in seen:
+                raise BadAnswer("Miro's pages of members go round in a circle. None of them is used.", code="loop")
+            seen.add(cursor)
+            yield page
+            if not cursor:
+                return
+        raise BadAnswer(f"Miro's list of members does not end after {self._most_pages} pages.", code="too_many_pages")
+
+    def sample(self, *, limit: int, role: str = "") -> list[Member]:
+        """A few members, e.g. to see whether they can be read at all."""
+        query: dict[str, str | int] = {"limit": limit}
+        if role:
+            query["role"] = role
+        return parse.members(mapping(self._get("/members", query)).get("data"))
+
+    def people(self, members: Mapping[str, str]) -> Iterator[Member]:
+        """These people now (id -> e-mail): ten per call by e-mail, the rest one by one.
+
+        Matched by id alone: an address may have changed, or may belong to somebody else by now.
+        """
+        missing = dict(members)
+        # Addresses are the same in any case of letters.
+        known = {address.casefold(): address for address in members.values() if _can_be_asked(address)}
+        addresses = list(known.values())
+        for start in range(0, len(addresses), EMAILS_PER_CALL):
+            for found in self._by_emails(addresses[start : start + EMAILS_PER_CALL]):
+                if missing.pop(found.external_id, None) is not None:
+                    yield found
+        yield from self._one_by_one(list(missing))
+
+    def _one_by_one(self, external_ids: list[str]) -> Iterator[Member]:
+        confirmed = False
+        for external_id in external_ids:
+            found = self._member(external_id)
+            if found is not None:
+                yield found
+            elif not confirmed:
+                # A wrong organization knows nobody, too: absence counts only where we are at the right door.
+                self.allocation()
+                confirmed = True
+
+    def _member(self, external_id: str) -> Member | None:
+        """https://developers.miro.com/reference/enterprise-get-organization-member; None for 404."""
+        where = f"Member {safe_id(external_id, where='A stored member')}"
+        try:
+            found = parse.member(self._get(f"/members/{external_id}", unknown_is_wrong=False), where=where)
+        except PermanentError as error:
+            if error.status == 404:
+                return None
+            raise
+        if found.external_id != external_id:
+            raise BadAnswer(f"{where} was asked for, but Miro answered for another one.", code="other_member")
+        return found
+
+    def _by_emails(self, addresses: list[str]) -> list[Member]:
+        """With `emails` Miro answers a bare list. A page in its place is read as well."""
+        data = self._get("/members", {"emails": ",".join(addresses)})
+        return parse.members(data.get("data") if isinstance(data, dict) else data)
+
+    def _page(self, cursor: str) -> Page:
+        query: dict[str, str | int] = {"limit": PAGE_SIZE}
+        if cursor:
+            query["cursor"] = cursor
+        before = self._session.requests
+        try:
+            data = mapping(self._get("/members", query))
+        except PermanentError as error:
+            if cursor and error.status in (400, 410):
+                raise _stale_cursor(error) from error
+            raise
+        return Page(
+            members=parse.members(data.get("data")),
+            cursor=parse.next_cursor(data),
+            requests=self._session.requests - before,
+        )
+
+    def _get(self, tail: str, query: Mapping[str, str | int] | None = None, *, unknown_is_wrong: bool = True) -> Any:
+        """The JSON of a call below the organization. With `unknown_is_wrong`, a 404 means the organization."""
+        if not self._organization_id:
+            raise wrong_organization("")
+        path = f"/v2/orgs/{safe_id(self._organization_id, where='The integration profile')}{tail}"
+        try:
+            return self._session.get(path, rate=rate(self._fingerprint), query=query).data
+        except PermanentError as error:
+            if unknown_is_wrong and error.status == 404:
+                raise wrong_organization(self._organization_id, status=404) from error
+            raise
+
+
+def _can_be_asked(address: str) -> bool:
+    """Commas separate the addresses of a call; who has none, or a strange one, is asked for by id."""
+    return "@" in address and "," not in address
+
+
+def _stale_cursor(error: PermanentError) -> BadAnswer:
+    return BadAnswer(
+        "Miro no longer knows the place where the download stopped. Start the download again from the beginning.",
+        status=error.status,
+        code="stale_cursor",
+    )

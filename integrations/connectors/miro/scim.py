@@ -1,0 +1,92 @@
+"""Miro's SCIM API: read one user, switch them off and on, and read the directory.
+
+https://developers.miro.com/reference/scim-introduction. Nothing here deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from integrations.connectors.contract import BadAnswer, OutcomeUnknown, PermanentError, Person, Receipt
+from integrations.connectors.http import ApiSession, Rate
+from integrations.connectors.miro import parse
+from integrations.connectors.scim import MOST_PAGES, active_of, replace, resources
+from integrations.connectors.values import clean, mapping, safe_id
+
+WINDOW = 30.0
+READS = 200
+WRITES = 100
+PAGE_SIZE = 1000
+
+
+class MiroScim:
+    """Every method raises as `ApiSession.get` or `ApiSession.patch`."""
+
+    def __init__(self, session: ApiSession, *, fingerprint: str, most_pages: int = MOST_PAGES) -> None:
+        self._session = session
+        self._most_pages = most_pages
+        # Requests per 30 seconds: https://developers.miro.com/reference/rate-limits
+        self._reads = Rate(bucket=f"miro:scim:{fingerprint}:get", cost=1, limit=READS, window=WINDOW)
+        self._writes = Rate(bucket=f"miro:scim:{fingerprint}:patch", cost=1, limit=WRITES, window=WINDOW)
+
+    def is_active(self, external_id: str) -> bool:
+        """Raises PermanentError when Miro does not know the person, BadAnswer when the answer is about another one."""
+        data = self._session.get(_user_path(external_id), rate=self._reads).data
+        active = active_of(data)
+        if mapping(data).get("id") != external_id or active is None:
+            raise BadAnswer(
+                f"Miro's answer about the person {external_id} is not about them, or does not say whether they "
+                "are active.",
+                code="other_member",
+            )
+        return active
+
+    def knows(self, external_id: str) -> bool:
+        """Whether the SCIM token's organization has this person."""
+        try:
+            self.is_active(external_id)
+        except PermanentError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def set_active(self, external_id: str, *, active: bool) -> Receipt:
+        """https://developers.miro.com/reference/patchuser. Raises OutcomeUnknown when the answer is about another.
+
+        The boolean is what RFC 7643 asks for and what Miro's own scripts send, though its document says text.
+        """
+        answer = self._session.patch(_user_path(external_id), replace("active", active), rate=self._writes)
+        if answer.data is not None and mapping(answer.data).get("id") != external_id:
+            raise OutcomeUnknown(
+                f"Miro's answer to the change of {external_id} is about somebody else. Look before trying again.",
+                status=answer.status,
+                code="other_member",
+            )
+        request_id = clean(answer.headers.get("X-Request-Id"), longest=100)
+        return Receipt(status=answer.status, active=active_of(answer.data), request_id=request_id)
+
+    def directory(self) -> Iterator[Person]:
+        """Everybody whom SCIM knows, by 1,000: https://developers.miro.com/reference/listusers."""
+        for resource in resources(self._users, most_pages=self._most_pages):
+            found = parse.person(resource)
+            if found is not None:
+                yield found
+
+    def probe(self) -> None:
+        """A call that needs a good token. Miro may show its configuration to anybody, but not its users."""
+        self._session.get("/Users", rate=self._reads, query={"count": 1})
+
+    def can_patch(self) -> bool:
+        """What RFC 7643, 5, announces: whether single attributes can be changed."""
+        data: Any = self._session.get("/ServiceProviderConfig", rate=self._reads).data
+        return mapping(mapping(data).get("patch")).get("supported") is True
+
+    def _users(self, start: int) -> object:
+        query: dict[str, str | int] = {"startIndex": start, "count": PAGE_SIZE}
+        return self._session.get("/Users", rate=self._reads, query=query).data
+
+
+def _user_path(external_id: str) -> str:
+    return f"/Users/{safe_id(external_id, where='A stored person')}"

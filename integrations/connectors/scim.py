@@ -1,0 +1,83 @@
+"""SCIM 2.0 in the words that any vendor shares: RFC 7643 (schemas) and RFC 7644 (protocol)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.connectors.contract import BadAnswer
+from integrations.connectors.values import clean, mapping
+
+MEDIA_TYPE = "application/scim+json"
+PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+MOST_PAGES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorWords:
+    """The body of an error (RFC 7644, 3.12)."""
+
+    kind: str = ""
+    detail: str = ""
+
+
+def error_words(data: object) -> ErrorWords:
+    """scimType and detail, as far as the body holds them."""
+    body = mapping(data)
+    return ErrorWords(kind=clean(body.get("scimType")), detail=clean(body.get("detail")))
+
+
+def replace(path: str, value: object) -> dict[str, Any]:
+    """The body of a PATCH that sets one attribute (RFC 7644, 3.5.2.3)."""
+    return {"schemas": [PATCH_OP], "Operations": [{"op": "Replace", "path": path, "value": value}]}
+
+
+def active_of(data: object) -> bool | None:
+    """The attribute `active`, also where a vendor writes it as a text; None when it is neither."""
+    value = mapping(data).get("active")
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+def resources(fetch: Callable[[int], object], *, most_pages: int = MOST_PAGES) -> Iterator[Mapping[str, Any]]:
+    """All resources of a list, each id once; `fetch` gets a startIndex, from 1 on, and answers one page's JSON.
+
+    A server may give fewer than asked (RFC 7644, 3.4.2.4), so the next index follows what came. Raises BadAnswer when
+    a page brings nothing new, the pages do not end, or they end before `totalResults`.
+    """
+    seen: set[str] = set()
+    start = 1
+    for _ in range(most_pages):
+        items, total = _page(fetch(start))
+        if not items and total is not None and start <= total:
+            raise BadAnswer("The directory ended before everybody was listed.", code="short")
+        if not items:
+            return
+        fresh = [item for item in items if _id(item) not in seen]
+        if not fresh:
+            raise BadAnswer("The directory repeats the same page over and over.", code="loop")
+        for item in fresh:
+            if _id(item) not in seen:
+                seen.add(_id(item))
+                yield item
+        start += len(items)
+        if total is not None and start > total:
+            return
+    raise BadAnswer(f"The directory does not end after {most_pages} pages.", code="too_many_pages")
+
+
+def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:
+    """Resources and totalResults of one ListResponse. Without any result `Resources` may be missing."""
+    body = mapping(data)
+    items = body.get("Resources", [])
+    if not isinstance(data, dict) or not isinstance(items, list):
+        raise BadAnswer("The directory's answer is not a list of people.", code="not_a_list")
+    total = body.get("totalResults")
+    return [mapping(item) for item in items], total if isinstance(total, int) else None
+
+
+def _id(item: Mapping[str, Any]) -> str:
+    return clean(item.get("id"))

@@ -1,0 +1,52 @@
+"""Secrets at rest: MultiFernet with keys from the environment, newest first.
+
+Fernet (https://github.com/fernet/spec) carries no associated data, so the place where a secret belongs is put
+into the plaintext and compared: a ciphertext moved to another row opens nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+
+
+class CredentialError(Exception):
+    """A stored secret cannot be used. The text says what to do."""
+
+
+def encrypt(secrets: Mapping[str, str], *, place: str) -> str:
+    """The ciphertext of `secrets`, good only at `place`."""
+    plain = json.dumps({"place": place, "secrets": dict(secrets)})
+    return _fernet().encrypt(plain.encode()).decode()
+
+
+def decrypt(ciphertext: str, *, place: str) -> dict[str, str]:
+    """The secrets. Raises CredentialError; never hands back a value that was not encrypted here."""
+    try:
+        plain = json.loads(_fernet().decrypt(ciphertext.encode()))
+    except InvalidToken:
+        raise CredentialError(
+            "The stored credentials cannot be decrypted: CREDENTIAL_KEYS lacks the key they were encrypted with, "
+            "or they were changed. Put the former key back behind the new one, or set the credentials again."
+        ) from None
+    if plain["place"] != place:
+        raise CredentialError("The stored credentials belong to another connection. Set them again.")
+    return dict(plain["secrets"])
+
+
+def fingerprint(secrets: Mapping[str, str]) -> str:
+    """Eight hexadecimal digits by which two people can compare a secret without seeing it."""
+    plain = json.dumps(dict(secrets), sort_keys=True)
+    digest = hmac.new(settings.AUDIT_KEY.encode(), plain.encode(), hashlib.sha256).hexdigest()
+    return f"{digest[:4]}-{digest[4:8]}"
+
+
+def _fernet() -> MultiFernet:
+    if not settings.CREDENTIAL_KEYS:
+        raise CredentialError("CREDENTIAL_KEYS is empty. Run `make install`, or set it as .env.example tells.")
+    return MultiFernet([Fernet(key) for key in settings.CREDENTIAL_KEYS])

@@ -1,0 +1,63 @@
+"""What all admin pages here share: read-only models, acts behind POST, refusals as one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from unfold.admin import ModelAdmin
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Seen by whoever may view it; made, changed and deleted by nobody. Its page is a template of its own."""
+
+    show_full_result_count = False
+    actions = None
+    # The page is drawn by its template, from `page_context`.
+    fieldsets = ((None, {"fields": ()}),)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the page's template needs to know about this row."""
+        return {}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Model | None = None, **kwargs: Any
+    ) -> HttpResponse:
+        if obj is not None:
+            context.update(self.page_context(request, obj))
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+
+def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
+    """Do it, and say what came of it in one message. `act` gives back the sentence for success."""
+    try:
+        done = act()
+    except refusals as error:
+        messages.error(request, sentence_of(error))
+        return False
+    messages.success(request, done)
+    return True
+
+
+def sentence_of(error: Exception) -> str:
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+
+
+def refuse_unless_post(request: HttpRequest, permission: str) -> HttpResponse | None:
+    """A link, a prefetch or a stranger must not act."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied
+    return None if request.method == "POST" else HttpResponseNotAllowed(["POST"])

@@ -1,0 +1,68 @@
+"""The small pieces that all screens are made of: dates, two-line cells, and chips with an icon and a word."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+EMPTY = "–"
+TONES = frozenset({"ok", "warning", "error", "info", "neutral"})
+
+
+def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
+    """`94 days ago`, `in 3 days`, `12 minutes ago`; empty for None."""
+    if moment is None:
+        return ""
+    seconds = int(((now or timezone.now()) - moment).total_seconds())
+    count, unit = _largest_unit(abs(seconds))
+    if not count:
+        return "just now"
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+def _largest_unit(seconds: int) -> tuple[int, str]:
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return seconds // size, unit
+    return 0, ""
+
+
+def day(moment: datetime | date | None) -> str:
+    """`Aug 21, 2026`."""
+    if moment is None:
+        return EMPTY
+    local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
+    return date_format(local, "M j, Y")
+
+
+def day_and_time(moment: datetime | None) -> str:
+    """`Aug 21, 2026, 14:08`."""
+    return date_format(timezone.localtime(moment), "M j, Y, H:i") if moment else EMPTY
+
+
+def two_lines(first: str, second: str = "") -> SafeString:
+    return format_html('<span class="lh-two">{}<small>{}</small></span>', first, second)
+
+
+def day_ago(moment: datetime | None, *, never: str = "Never", hint: str = "") -> SafeString:
+    """The date, and how long ago, below it."""
+    if moment is None:
+        return two_lines(never, hint)
+    return two_lines(day(moment), ago(moment))
+
+
+def chip(label: str, *, tone: str, icon: str) -> SafeString:
+    """A state: an icon (a Material Symbols name) and a word, never color alone."""
+    if tone not in TONES:
+        raise ValueError(f"A chip's tone is one of {', '.join(sorted(TONES))}, not {tone}")
+    return format_html(
+        '<span class="lh-chip lh-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        tone,
+        icon,
+        label,
+    )

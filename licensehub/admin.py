@@ -1,0 +1,113 @@
+"""Users and groups in the admin's look, and no admin for the task schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
+from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from integrations.presentation import chip, day_ago, two_lines
+from licensehub.audit_admin import AuditEventAdmin as AuditEventAdmin
+
+admin.site.unregister([User, Group])
+# Whoever may edit a PeriodicTask may run any task with any argument, past every rule of ours.
+admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
+
+
+@admin.register(User)
+class UserAdmin(BaseUserAdmin, ModelAdmin):
+    """Accounts are deactivated, never deleted: the history names them."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("person", "roles", "state", "signed_in")
+    list_display_links = ("person",)
+    list_filter = ("is_active", "groups")
+    list_filter_sheet = True
+    show_full_result_count = False
+    filter_horizontal = ()
+    add_fieldsets = (
+        (
+            None,
+            {
+                "classes": ("wide",),
+                "description": "The e-mail address is compared with the people being reclaimed: nobody decides on "
+                "their own seat.",
+                "fields": ("username", "email", "usable_password", "password1", "password2"),
+            },
+        ),
+    )
+    person_fields = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (
+            "Role",
+            {
+                "fields": ("is_active", "is_staff", "groups"),
+                "description": "Switch “Active” off instead of deleting an account: the history keeps its name. "
+                "“Staff status” lets the person sign in here.",
+            },
+        ),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Single permissions and the superuser switch are for superusers only."""
+        if obj is None:
+            return self.add_fieldsets
+        if not request.user.is_superuser:
+            return self.person_fields
+        rights = ("Single rights", {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
+        return (*self.person_fields, rights)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A superuser's account, and so its password, is out of reach for everybody else."""
+        if obj is not None and obj.is_superuser and not request.user.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @admin.display(description="Person", ordering="username")
+    def person(self, user: User) -> SafeString:
+        return two_lines(user.get_full_name() or user.username, user.email or user.username)
+
+    @admin.display(description="Roles")
+    def roles(self, user: User) -> str:
+        names = [group.name for group in user.groups.all()]
+        return ", ".join(["Superuser", *names] if user.is_superuser else names) or "None yet"
+
+    @admin.display(description="State", ordering="is_active")
+    def state(self, user: User) -> SafeString:
+        if not user.is_active:
+            return chip("Deactivated", tone="neutral", icon="block")
+        if not user.is_staff:
+            return chip("Cannot sign in here", tone="warning", icon="lock")
+        return chip("Active", tone="ok", icon="check_circle")
+
+    @admin.display(description="Last sign-in", ordering="last_login")
+    def signed_in(self, user: User) -> SafeString:
+        return day_ago(user.last_login)
+
+
+@admin.register(Group)
+class GroupAdmin(BaseGroupAdmin, ModelAdmin):
+    """The roles. Nobody but a superuser changes what a role may do."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

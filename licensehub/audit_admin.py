@@ -1,0 +1,113 @@
+"""The audit log's pages: read by auditors, written by nobody here.
+
+They stand outside of `licensehub.audit`, because the audit is a leaf and imports no screen.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RangeDateTimeFilter
+
+from integrations.pages import ReadOnlyAdmin
+from integrations.presentation import ago, day_and_time, two_lines
+from licensehub.audit.log import verify_chain
+from licensehub.audit.models import AuditEvent
+
+LIST = "admin:audit_auditevent_changelist"
+DETAILS_IN_LIST = 3
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    list_display = ("number", "when", "who", "action_label", "what", "details")
+    list_filter = ("action", ("at", RangeDateTimeFilter))
+    list_filter_submit = True
+    search_fields = ("actor_name", "target_label")
+    search_help_text = "Who did it, or what it happened to"
+    list_before_template = "admin/audit/auditevent/verify.html"
+    list_per_page = 50
+
+    def get_urls(self) -> list[URLPattern]:
+        verify = path("verify/", self.admin_site.admin_view(self.verify), name="audit_auditevent_verify")
+        return [verify, *super().get_urls()]
+
+    def verify(self, request: HttpRequest) -> HttpResponse:
+        """Walk the whole chain now. Reading it is enough of a right, but no link or prefetch starts it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        report = verify_chain()
+        if report.broken_at is None:
+            messages.success(request, f"Nothing was altered: {report.events:,} events checked, chain unbroken.")
+        else:
+            messages.error(
+                request,
+                f"The history was altered: event #{report.broken_at} is missing or does not fit its seal. The events "
+                "before it are sound. Compare with the last backup, and ask who could write to the database.",
+            )
+        return HttpResponseRedirect(reverse(LIST))
+
+    def page_context(self, request: HttpRequest, row: AuditEvent) -> dict[str, Any]:
+        related = AuditEvent.objects.filter(correlation=row.correlation).exclude(pk=row.pk)
+        return {
+            "event": row,
+            "when": day_and_time(row.at),
+            "ago": ago(row.at),
+            "kind": kind_of(row),
+            "target_link": _target_link(row),
+            "details": json.dumps(row.data, indent=2, ensure_ascii=False, sort_keys=True),
+            "related": related.order_by("sequence")[:20],
+        }
+
+    @admin.display(description="#", ordering="sequence")
+    def number(self, event: AuditEvent) -> str:
+        return f"#{event.sequence}"
+
+    @admin.display(description="When", ordering="sequence")
+    def when(self, event: AuditEvent) -> SafeString:
+        return two_lines(day_and_time(event.at), ago(event.at))
+
+    @admin.display(description="Who", ordering="actor_name")
+    def who(self, event: AuditEvent) -> str:
+        return event.actor_name
+
+    @admin.display(description="Action", ordering="action")
+    def action_label(self, event: AuditEvent) -> str:
+        return event.get_action_display()
+
+    @admin.display(description="What", ordering="target_label")
+    def what(self, event: AuditEvent) -> SafeString:
+        return two_lines(event.target_label, kind_of(event))
+
+    @admin.display(description="Details")
+    def details(self, event: AuditEvent) -> SafeString:
+        shown = list(event.data.items())[:DETAILS_IN_LIST]
+        return format_html('<span class="lh-sentence">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown))
+
+
+def kind_of(event: AuditEvent) -> str:
+    """`subscriptions.removalcandidate` -> `removal candidate`."""
+    model = _model_of(event)
+    return str(model._meta.verbose_name) if model else event.target_type
+
+
+def _model_of(event: AuditEvent) -> Any:
+    names = {model._meta.label_lower: model for model in admin.site._registry}
+    return names.get(event.target_type)
+
+
+def _target_link(event: AuditEvent) -> str:
+    """The page of what it happened to; empty where there is none."""
+    try:
+        return reverse(f"admin:{event.target_type.replace('.', '_')}_change", args=[event.target_id])
+    except NoReverseMatch:
+        return ""

@@ -1,0 +1,190 @@
+"""System checks of the settings: each says what is wrong and what to do. `manage.py check` shows them."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import os
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SECRET_KEY_LENGTH: Final = 50
+OTHER_KEY_LENGTH: Final = 32
+MAKE_ENV: Final = "`make install` writes a .env with all keys where there is none; .env.example tells how to make one."
+
+# What the environment held and made no sense: its id and what it should be.
+ENVIRONMENT: Final = {
+    "REDIS_URL": ("E008", "Write redis://host:6379/0, or leave it out for the embedded broker."),
+    "DATABASE_URL": (
+        "E013",
+        "Write postgres://user:password@host:5432/name, postgres://user@/name?host=/folder/of/the/socket, "
+        "or leave it out for SQLite.",
+    ),
+    "TIME_ZONE": ("E012", "Write a name like UTC or Europe/Berlin."),
+    "DEBUG": ("E014", "Write on or off."),
+    "HTTPS": ("E014", "Write on or off."),
+    "BEHIND_PROXY": ("E014", "Write on or off."),
+    "CONN_MAX_AGE": ("E015", "Write seconds, such as 60."),
+    "SECURE_HSTS_SECONDS": ("E015", "Write seconds, such as 31536000."),
+    "WEB_PORT": ("E015", "Write a port, such as 8000."),
+    "LOG_LEVEL": ("E016", "Write DEBUG, INFO, WARNING, ERROR or CRITICAL."),
+}
+
+
+def error(number: str, sentence: str, hint: str) -> Error:
+    """One finding; the ids are told in docs/configuration.md."""
+    return Error(sentence, hint=hint, id=f"licensehub.{number}")
+
+
+@register
+def check_environment(**_: Any) -> list[CheckMessage]:
+    """What settings.py could not read."""
+    return [
+        error(ENVIRONMENT[name][0], sentence, ENVIRONMENT[name][1])
+        for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()
+    ]
+
+
+def secret_key() -> str:
+    """Django refuses to hand out an empty one."""
+    try:
+        return str(settings.SECRET_KEY)
+    except ImproperlyConfigured:
+        return ""
+
+
+@register
+def check_secret_key(**_: Any) -> list[CheckMessage]:
+    """Sessions and tokens are signed with it."""
+    key = secret_key()
+    if not key:
+        return [error("E001", "SECRET_KEY is missing.", MAKE_ENV)]
+    if len(key) < SECRET_KEY_LENGTH:
+        return [error("E002", f"SECRET_KEY has fewer than {SECRET_KEY_LENGTH} characters.", MAKE_ENV)]
+    return []
+
+
+@register
+def check_credential_keys(**_: Any) -> list[CheckMessage]:
+    """Stored tokens are encrypted with the first; the others still decrypt."""
+    if not settings.CREDENTIAL_KEYS:
+        return [error("E003", "CREDENTIAL_KEYS is missing.", MAKE_ENV)]
+    wrong = [place for place, key in enumerate(settings.CREDENTIAL_KEYS, start=1) if not is_fernet_key(key)]
+    hint = "Each key is 32 random bytes in URL-safe base64; keys are parted by commas, the newest first."
+    return [error("E004", f"Key {place} of CREDENTIAL_KEYS is not a Fernet key.", hint) for place in wrong]
+
+
+def is_fernet_key(key: str) -> bool:
+    """Whether cryptography takes it."""
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
+
+
+@register
+def check_other_keys(**_: Any) -> list[CheckMessage]:
+    """Approvals and the audit chain are sealed with keys of their own."""
+    keys = {"APPROVAL_KEY": settings.APPROVAL_KEY, "AUDIT_KEY": settings.AUDIT_KEY}
+    numbers = {"APPROVAL_KEY": "E005", "AUDIT_KEY": "E006"}
+    found: list[CheckMessage] = [
+        error(numbers[name], f"{name} is missing or has fewer than {OTHER_KEY_LENGTH} characters.", MAKE_ENV)
+        for name, key in keys.items()
+        if len(key) < OTHER_KEY_LENGTH
+    ]
+    named = [("SECRET_KEY", secret_key()), *keys.items()]
+    named += [("CREDENTIAL_KEYS", key) for key in settings.CREDENTIAL_KEYS]
+    hint = "Give each its own key: one leak must not open the others."
+    return found + [
+        error("E007", f"{one} and {other} hold the same key.", hint)
+        for (one, first), (other, second) in itertools.combinations(named, 2)
+        if first and first == second and one != other
+    ]
+
+
+@register
+def check_connector_addresses(**_: Any) -> list[CheckMessage]:
+    """The addresses that tokens are sent to."""
+    names = ("MIRO_API_URL", "MIRO_AUTHORIZE_URL", "MIRO_SCIM_URL")
+    return [finding for name in names for finding in address_findings(name, getattr(settings, name))]
+
+
+def address_findings(name: str, url: str) -> Iterator[CheckMessage]:
+    """http is for the sandbox on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not host:
+        yield error("E009", f"{name} is not an http(s) address.", "Leave it out for Miro's own address.")
+    elif parts.scheme == "http" and not is_loopback(host):
+        hint = "Write https://; plain http is for the sandbox on this machine."
+        yield error("E010", f"{name} would send tokens to another machine over plain http.", hint)
+
+
+def is_loopback(host: str) -> bool:
+    """This machine, by name or by number."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@register
+def check_var_dir(**_: Any) -> list[CheckMessage]:
+    """SQLite's file and the embedded broker's live there; with both outside, nothing has to be written."""
+    if not (uses_sqlite() or settings.REDIS_IS_EMBEDDED) or is_writable(settings.VAR_DIR):
+        return []
+    hint = "Change its owner, or name another folder in LICENSEHUB_VAR."
+    return [error("E011", f"This user cannot write into {settings.VAR_DIR}.", hint)]
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether the folder takes files, or can be made."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
+def uses_sqlite() -> bool:
+    """Whether the database is a file."""
+    return str(settings.DATABASES["default"]["ENGINE"]) == "django.db.backends.sqlite3"
+
+
+@register
+def check_database_fits_broker(**_: Any) -> list[CheckMessage]:
+    """A broker of its own means workers elsewhere, and those cannot share a file."""
+    if not uses_sqlite() or settings.REDIS_IS_EMBEDDED:
+        return []
+    hint = "Set DATABASE_URL to PostgreSQL, or leave REDIS_URL out; one machine alone may silence this check."
+    sentence = "REDIS_URL is set, but the database is SQLite, which workers on other machines cannot share."
+    return [Warning(sentence, hint=hint, id="licensehub.W001")]
+
+
+@register
+def check_reach(**_: Any) -> list[CheckMessage]:
+    """DEBUG and plain HTTP are for this machine only."""
+    hosts = [host for host in settings.ALLOWED_HOSTS if not is_loopback(host)]
+    found: list[CheckMessage] = []
+    if hosts and settings.DEBUG:
+        hint = "Set DEBUG=off: its error pages show the settings to whoever provokes them."
+        found.append(error("E017", "DEBUG is on while ALLOWED_HOSTS names more than this machine.", hint))
+    if hosts and not settings.HTTPS:
+        hint = "Set HTTPS=on (behind a TLS proxy with BEHIND_PROXY=on, too)."
+        found.append(error("E018", "HTTPS is off while ALLOWED_HOSTS names more than this machine.", hint))
+    if "*" in settings.ALLOWED_HOSTS:
+        hint = "Name the hosts, parted by commas."
+        found.append(error("E019", "ALLOWED_HOSTS takes every host name.", hint))
+    return found

@@ -1,0 +1,229 @@
+"""The demo: the sandbox beside LicenseHub's own processes, and a driver that walks the main job through them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, Final
+
+import requests
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+
+from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.models import IntegrationProfile
+from licensehub.embedded.errors import CannotRunError
+from licensehub.embedded.processes import LOOPBACK, Child
+from subscriptions import approvals
+from subscriptions.approvals import Refused
+from subscriptions.candidates import NotActionable
+from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
+from subscriptions.reclaim import Tally
+from subscriptions.tasks import reclaim
+
+PROFILE: Final = "Miro sandbox"
+MEMBERS: Final = 400
+SEED: Final = 42
+REQUEST_SIZE: Final = 40
+PATIENCE: Final = 240.0
+# Username -> role and name. Nobody here is a superuser.
+ACCOUNTS: Final = {
+    "manager": ("License manager", "Marcus Lindqvist"),
+    "approver": ("Approver", "Jana Novak"),
+    "auditor": ("Auditor", "Sara Okoye"),
+}
+
+
+def point_to_sandbox(port: int) -> None:
+    """Set the addresses of Miro in this environment, which all children inherit."""
+    base = f"http://{LOOPBACK}:{port}"
+    os.environ.update(
+        MIRO_API_URL=base, MIRO_AUTHORIZE_URL=f"{base}/oauth/authorize", MIRO_SCIM_URL=f"{base}/api/v1/scim"
+    )
+
+
+def sandbox_process(port: int) -> Child:
+    argv = [sys.executable, "manage.py", "miro_sandbox", "--port", str(port)]
+    argv += ["--members", str(MEMBERS), "--seed", str(SEED), "--state", str(settings.VAR_DIR / "sandbox.state")]
+    return Child("sandbox", argv, stops_last=True)
+
+
+@dataclass
+class Driver:
+    """Walks the job. `say` writes a line to the person at the terminal."""
+
+    control: SandboxControl
+    stopping: Event
+    say: Any
+
+    def connect(self) -> None:
+        """Connect the profile by the command that an operator would use."""
+        found = self.control.connection()
+        tokens = {"SANDBOX_ACCESS_TOKEN": found["access_token"], "SANDBOX_SCIM_TOKEN": found["scim_token"]}
+        argv = ["connect_miro", PROFILE, "--organization", found["organization_id"], "--publish"]
+        argv += ["--access-token-env", "SANDBOX_ACCESS_TOKEN", "--scim-token-env", "SANDBOX_SCIM_TOKEN"]
+        self._manage(argv, **tokens)
+
+    def download(self) -> DownloadRun:
+        """Download now; a run that the sweep has begun meanwhile is as good."""
+        newest = DownloadRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        command = self._manage(["download_subscriptions", PROFILE], check=False)
+        run = self._wait_for_run(newest)
+        if run.state != RunState.COMPLETE:
+            raise CannotRunError(f"The download did not complete: {run.problem or command.stderr}")
+        return run
+
+    def _wait_for_run(self, after: int) -> DownloadRun:
+        deadline = time.monotonic() + PATIENCE
+        runs = DownloadRun.objects.filter(pk__gte=after, profile__name=PROFILE).exclude(state=RunState.RUNNING)
+        while time.monotonic() < deadline and not self.stopping.is_set():
+            running = DownloadRun.objects.filter(state=RunState.RUNNING).exists()
+            if not running and (run := runs.order_by("-pk").first()):
+                return run
+            time.sleep(0.3)
+        raise CannotRunError(f"No download of “{PROFILE}” ended in time; see {settings.VAR_DIR / 'logs'}.")
+
+    def _manage(self, argv: list[str], *, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run one of our own commands as a process; its progress bar goes to the terminal."""
+        done = subprocess.run(  # noqa: S603 - our own manage.py
+            [sys.executable, "manage.py", *argv],
+            env={**os.environ, **extra},
+            stdout=subprocess.PIPE,
+            stderr=None if sys.stderr.isatty() else subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode:
+            raise CannotRunError(f"{argv[0]} failed: {(done.stderr or '').strip()}")
+        return done
+
+    def once(self) -> dict[str, int]:
+        """The whole job without a person, and whether ledger and sandbox agree on it. Raises CannotRunError if not."""
+        before = len(self.control.truth()["transitions"])
+        ready = _ready().count()
+        request = self._request()
+        approved = approvals.approve(request, actor=_account("approver"), comment="Demo") if request else 0
+        if request:
+            reclaim.delay(request.profile_id)
+            self._wait_for_rest(request)
+        summary = {
+            "members": self.control.truth()["members"],
+            "candidates": ready,
+            "requested": request.removals.count() if request else 0,
+            "approved": approved,
+            **tally(request).as_dict(),
+            "deactivated_at_vendor": len(self._deactivated(before)),
+        }
+        self._compare(request, before)
+        return summary
+
+    def _request(self) -> ReclaimRequest | None:
+        """The longest idle ones, as the License manager; None when nobody is a candidate any more."""
+        longest = _ready().order_by("subscription__idle_since", "pk").values_list("pk", flat=True)[:REQUEST_SIZE]
+        chosen = RemovalCandidate.objects.filter(pk__in=list(longest))
+        if not chosen:
+            return None
+        try:
+            return approvals.request_reclaim(chosen, actor=_account("manager"), reason="Demo: the longest idle seats")
+        except (Refused, NotActionable) as error:
+            raise CannotRunError(str(error)) from error
+
+    def _wait_for_rest(self, request: ReclaimRequest) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while Reclaim.objects.unfinished().filter(removal__request=request).exists():
+            if time.monotonic() > deadline or self.stopping.is_set():
+                raise CannotRunError(f"The worker did not finish {request} in time; see {settings.VAR_DIR / 'logs'}.")
+            time.sleep(0.3)
+
+    def _deactivated(self, before: int) -> list[str]:
+        """Ids that the sandbox saw go from active to inactive since then, by SCIM."""
+        steps = self.control.truth()["transitions"][before:]
+        return [step["id"] for step in steps if step["by"] == "scim" and step["from"] and not step["to"]]
+
+    def _compare(self, request: ReclaimRequest | None, before: int) -> None:
+        done = Reclaim.objects.filter(removal__request=request, state="done") if request else Reclaim.objects.none()
+        ledger = sorted(done.values_list("subscription__external_id", flat=True))
+        truth = sorted(self._deactivated(before))
+        if ledger != truth:
+            raise CannotRunError(
+                f"Ledger and sandbox disagree: {len(ledger)} reclaimed here, {len(truth)} deactivated there."
+            )
+
+
+def _ready() -> Any:
+    return RemovalCandidate.objects.filter(profile__name=PROFILE, state=CandidateState.READY)
+
+
+def tally(request: ReclaimRequest | None) -> Tally:
+    """How the people of this request ended, counted from the ledger."""
+    items = Reclaim.objects.filter(removal__request=request) if request else Reclaim.objects.none()
+    return Tally(
+        reclaimed=items.filter(state="done").count(),
+        skipped=items.filter(state="skipped").count(),
+        refused=items.filter(state="failed").count(),
+        held=items.filter(state="queued").count(),
+        in_doubt=items.filter(state="in_doubt").count(),
+    )
+
+
+def ensure_accounts() -> dict[str, str]:
+    """Username -> password; made at the first start and kept beside the database, readable by its owner only."""
+    file = settings.VAR_DIR / "demo-accounts.json"
+    passwords = json.loads(file.read_text()) if file.exists() else {}
+    for username, (role, name) in ACCOUNTS.items():
+        passwords.setdefault(username, secrets.token_urlsafe(12))
+        _ensure_account(username, role, name, passwords[username])
+    _write_private(file, json.dumps(passwords))
+    return dict(passwords)
+
+
+def _ensure_account(username: str, role: str, name: str, password: str) -> None:
+    first, last = name.split()
+    with transaction.atomic():
+        user, made = User.objects.get_or_create(
+            username=username,
+            defaults={
+                "first_name": first,
+                "last_name": last,
+                "email": f"{username}@licensehub.example",
+                "is_staff": True,
+            },
+        )
+        if made or not user.check_password(password):
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        user.groups.add(Group.objects.get(name=role))
+
+
+def _write_private(file: Path, text: str) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+        handle.write(text)
+
+
+def _account(username: str) -> User:
+    return User.objects.get(username=username)
+
+
+def sandbox_answers(control: SandboxControl, stopping: Event) -> None:
+    """Wait for the sandbox, which makes its people first."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not stopping.is_set():
+        try:
+            control.truth()
+        except requests.RequestException:
+            time.sleep(0.2)
+        else:
+            return
+    raise CannotRunError(f"The sandbox did not start; see {settings.VAR_DIR / 'logs' / 'sandbox.log'}.")
+
+
+def profile() -> IntegrationProfile:
+    return IntegrationProfile.objects.get(name=PROFILE)

@@ -1,0 +1,117 @@
+"""The processes of the embedded mode, and what must hold before they start."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import tempfile
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import OperationalError, connections
+
+from licensehub.embedded import broker
+from licensehub.embedded.errors import CannotRunError
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One process. `stops_last`: the others need it for their own stopping."""
+
+    name: str
+    argv: list[str]
+    stops_last: bool = False
+
+
+def processes(port: int) -> list[Child]:
+    """All that LicenseHub itself needs; `prepare` comes first."""
+    return [*_broker(), Child("web", _web(port)), Child("worker", _worker()), Child("beat", _beat())]
+
+
+def _broker() -> list[Child]:
+    if not settings.REDIS_IS_EMBEDDED:
+        return []
+    argv = broker.command(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
+    return [Child("broker", argv, stops_last=True)]
+
+
+def _web(port: int) -> list[str]:
+    gunicorn = [sys.executable, "-m", "gunicorn", "licensehub.wsgi", "--bind", f"{LOOPBACK}:{port}"]
+    return [*gunicorn, "--workers", "2", "--threads", "4", "--no-control-socket"]
+
+
+def _worker() -> list[str]:
+    return [*_celery("worker"), "--concurrency", "2", "--without-gossip", "--without-mingle"]
+
+
+def _beat() -> list[str]:
+    return _celery("beat")
+
+
+def _celery(role: str) -> list[str]:
+    return [sys.executable, "-m", "celery", "-A", "licensehub", role, "--loglevel", "INFO"]
+
+
+def prepare(port: int) -> None:
+    """Everything that can be wrong is said here, before the first process starts."""
+    require_writable_var()
+    require_free(port)
+    if settings.REDIS_IS_EMBEDDED:
+        broker.prepare(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
+    migrate()
+    call_command("collectstatic", interactive=False, verbosity=0)
+    # The processes are forked: none of them may inherit an open connection.
+    connections.close_all()
+
+
+def migrate() -> None:
+    """Bring the database up to date."""
+    try:
+        call_command("migrate", interactive=False, verbosity=0)
+    except OperationalError as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise CannotRunError(f"The database does not answer ({reason}); look at DATABASE_URL.") from problem
+
+
+def require_writable_var() -> None:
+    """The database, the broker's file and the static files live there."""
+    try:
+        settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.VAR_DIR):
+            pass
+    except OSError as problem:
+        raise CannotRunError(
+            f"This user cannot write into {settings.VAR_DIR} ({problem.strerror}); change its owner, "
+            "or name another folder in LICENSEHUB_VAR."
+        ) from problem
+
+
+def require_free(port: int) -> None:
+    """A port that is taken would only show in the web process's words."""
+    with contextlib.closing(_listening_socket()) as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as problem:
+            raise CannotRunError(
+                f"Port {port} on {LOOPBACK} cannot be used ({problem.strerror}); stop what uses it, "
+                "or choose another with WEB_PORT."
+            ) from problem
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with contextlib.closing(_listening_socket()) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _listening_socket() -> socket.socket:
+    """As gunicorn opens it: a port in TIME_WAIT is free."""
+    probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return probe

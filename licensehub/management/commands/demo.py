@@ -1,0 +1,97 @@
+"""`manage.py demo`: the whole job against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from integrations.connectors.miro.sandbox.control import SandboxControl
+from licensehub.embedded import demo
+from licensehub.embedded.errors import CannotRunError
+from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
+from licensehub.embedded.supervisor import Supervisor, wait_for_http
+from licensehub.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    help = "Runs LicenseHub with a sandbox in Miro's place, downloads, and serves until Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="drive the whole job without a person, then stop")
+        parser.add_argument("--port", type=int, help="default: 8000, or a free one where that is taken")
+
+    def handle(self, *_: Any, once: bool, port: int | None, **__: Any) -> None:
+        try:
+            code = self._run(port or _port(), once=once)
+        except CannotRunError as problem:
+            raise CommandError(str(problem)) from problem
+        sys.exit(code)
+
+    def _run(self, port: int, *, once: bool) -> int:
+        sandbox_port = free_port()
+        demo.point_to_sandbox(sandbox_port)
+        prepare(port)
+        control = SandboxControl(f"http://{LOOPBACK}:{sandbox_port}/_sandbox/")
+        children = [demo.sandbox_process(sandbox_port), *processes(port)]
+        supervisor = Supervisor(children, logs=settings.VAR_DIR / "logs")
+        driver = demo.Driver(control, supervisor.stopping, self.stdout.write)
+        return supervisor.run(lambda: self._drive(driver, f"http://{LOOPBACK}:{port}/", once=once))
+
+    def _drive(self, driver: demo.Driver, url: str, *, once: bool) -> int | None:
+        self.stdout.write("Starting the sandbox, the broker, web, worker and beat …")
+        demo.sandbox_answers(driver.control, driver.stopping)
+        passwords = demo.ensure_accounts()
+        driver.connect()
+        self.stdout.write(f"“{demo.PROFILE}” is connected. Downloading its subscriptions …")
+        run = driver.download()
+        wait_for_http(f"{url}health", stopping=driver.stopping)
+        self._show(summarize(run.profile), f"{demo.PROFILE}, {run.number}")
+        if once:
+            self.stdout.write(json.dumps(driver.once()))
+            return 0
+        self._invite(url, passwords)
+        return None
+
+    def _show(self, summary: Summary, title: str) -> None:
+        table = Table(title=title)
+        table.add_column("Seats")
+        table.add_column("Count", justify="right")
+        rows = {
+            "Purchased": summary.purchased,
+            "Assigned": summary.assigned,
+            "Active": summary.active,
+            "Inactive over threshold": summary.inactive,
+            "Never active": summary.never_active,
+            "Protected": summary.protected,
+            "Candidates": summary.ready,
+        }
+        for name, count in rows.items():
+            table.add_row(name, "not told" if count is None else f"{count:,}")
+        Console().print(table)
+
+    def _invite(self, url: str, passwords: dict[str, str]) -> None:
+        table = Table(title="Sign in as", caption="The manager asks, the approver decides, the auditor reads.")
+        for column in ("Role", "User", "Password"):
+            table.add_column(column)
+        for username, (role, _) in demo.ACCOUNTS.items():
+            table.add_row(role, username, passwords[username])
+        Console().print(table)
+        self.stdout.write(f"LicenseHub is at {url}  (Ctrl-C stops it and everything that it started)")
+
+
+def _port() -> int:
+    """The usual port, or a free one where somebody else has it."""
+    try:
+        require_free(settings.WEB_PORT)
+    except CannotRunError:
+        return free_port()
+    return int(settings.WEB_PORT)

@@ -1,0 +1,49 @@
+"""The admin's look: name, colors and style sheets. What stands in the sidebar is told by `licensehub/sidebar.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+
+
+def _style(name: str) -> Callable[[HttpRequest], str]:
+    """A style sheet's address, asked for at the request: static files are not set up while settings are read."""
+    return lambda request: static(f"licensehub/{name}")
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "LicenseHub",
+    "SITE_HEADER": "LicenseHub",
+    "SITE_SUBHEADER": "Seats that nobody uses",
+    "SITE_SYMBOL": "event_seat",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": True,
+    "BORDER_RADIUS": "8px",
+    "DASHBOARD_CALLBACK": "licensehub.dashboard.overview",
+    "STYLES": [_style("licensehub.css"), _style("overview.css"), _style("decide.css")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.2% .014 266)",
+            "100": "oklch(94% .032 266)",
+            "200": "oklch(88.5% .062 266)",
+            "300": "oklch(80% .11 266)",
+            "400": "oklch(69.5% .16 267)",
+            "500": "oklch(59.5% .19 267)",
+            "600": "oklch(52% .19 266)",
+            "700": "oklch(46% .17 266)",
+            "800": "oklch(39% .14 266)",
+            "900": "oklch(33% .11 266)",
+            "950": "oklch(25% .08 266)",
+        },
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": "licensehub.sidebar.navigation",
+    },
+}

@@ -1,0 +1,130 @@
+"""The sidebar: one click to everything that an admin does in a day, in the order of the flow, with what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from integrations.models import Connection, ConnectionState, IntegrationProfile
+from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
+
+BADGE_LIMIT = 9999
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. Who lacks the permission does not see it; a badge of 0 is not shown."""
+
+    title: str
+    icon: str
+    view: str
+    permission: str = ""
+    badge: Callable[[], int] | None = None
+    tone: str = "primary"
+
+
+def ready_candidates() -> int:
+    return RemovalCandidate.objects.filter(state=CandidateState.READY).count()
+
+
+def open_requests() -> int:
+    return ReclaimRequest.objects.filter(state=RequestState.OPEN).count()
+
+
+def profiles_in_error() -> int:
+    broken = Connection.objects.filter(state=ConnectionState.ERROR)
+    return IntegrationProfile.objects.filter(connections__in=broken).distinct().count()
+
+
+GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("", (Entry("Overview", "space_dashboard", "index"),)),
+    (
+        "Reclaim",
+        (
+            Entry(
+                "Removal candidates",
+                "person_search",
+                "subscriptions_removalcandidate_changelist",
+                "subscriptions.view_removalcandidate",
+                ready_candidates,
+            ),
+            Entry(
+                "Approvals",
+                "approval_delegation",
+                "subscriptions_reclaimrequest_changelist",
+                "subscriptions.view_reclaimrequest",
+                open_requests,
+                "warning",
+            ),
+            Entry("History", "history", "subscriptions_reclaim_changelist", "subscriptions.view_reclaim"),
+        ),
+    ),
+    (
+        "Licenses",
+        (
+            Entry("Subscriptions", "badge", "subscriptions_subscription_changelist", "subscriptions.view_subscription"),
+            Entry("Reclaim rules", "rule_settings", "subscriptions_reclaimrule_changelist", "subscriptions.view_reclaimrule"),
+        ),
+    ),
+    (
+        "Miro",
+        (
+            Entry(
+                "Integration profiles",
+                "hub",
+                "integrations_integrationprofile_changelist",
+                "integrations.view_integrationprofile",
+                profiles_in_error,
+                "danger",
+            ),
+            Entry("Connections", "key", "integrations_connection_changelist", "integrations.view_connection"),
+            Entry(
+                "Download runs",
+                "cloud_download",
+                "subscriptions_downloadrun_changelist",
+                "subscriptions.view_downloadrun",
+            ),
+        ),
+    ),
+    (
+        "System",
+        (
+            Entry("Audit log", "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
+            Entry("Users", "group", "auth_user_changelist", "auth.view_user"),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """What this user may see, in unfold's words."""
+    return [{"title": title, "items": _items(entries, request.user)} for title, entries in GROUPS]
+
+
+def _items(entries: tuple[Entry, ...], user: User | AnonymousUser) -> list[dict[str, Any]]:
+    items = []
+    for entry in entries:
+        link = _link(entry)
+        if link and (not entry.permission or user.has_perm(entry.permission)):
+            items.append({"title": entry.title, "icon": entry.icon, "link": link, **_badge(entry)})
+    return items
+
+
+def _link(entry: Entry) -> str:
+    try:
+        return reverse(f"admin:{entry.view}")
+    except NoReverseMatch:
+        return ""
+
+
+def _badge(entry: Entry) -> dict[str, Any]:
+    count = entry.badge() if entry.badge else 0
+    if not count:
+        return {}
+    words = f"{count:,}" if count <= BADGE_LIMIT else f"{BADGE_LIMIT:,}+"
+    return {"badge": words, "badge_variant": entry.tone}

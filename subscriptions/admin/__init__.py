@@ -1,0 +1,6 @@
+"""The admin pages of subscriptions. Importing a module registers its pages."""
+
+from subscriptions.admin import candidate as candidate
+from subscriptions.admin import reclaim as reclaim
+from subscriptions.admin import request as request
+from subscriptions.admin import rule as rule

@@ -1,0 +1,50 @@
+"""Acts behind buttons: POST only, one permission each, and every refusal becomes one message on the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponseRedirect
+from kombu.exceptions import OperationalError
+
+from subscriptions.approvals import Refused
+from subscriptions.candidates import NotActionable
+from subscriptions.tasks import reclaim
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = (Refused, NotActionable, ValidationError)
+
+
+def refusal(error: Exception) -> str:
+    """The sentence of a refusal."""
+    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+
+
+def act(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseRedirect:
+    """Do it, tell the sentence that `do` returns (or why it was refused), and go back to the page.
+
+    A GET, e.g. of somebody who was sent through the sign-in page, does nothing but go there.
+    """
+    if request.method == "POST":
+        try:
+            messages.success(request, do())
+        except REFUSALS as error:
+            messages.error(request, refusal(error))
+    return HttpResponseRedirect(back)
+
+
+def ring_for_reclaim(request: HttpRequest, profile_id: int) -> None:
+    """Wake a worker. The database is the queue: without a broker the sweep finds what is due a little later."""
+    try:
+        reclaim.delay_on_commit(profile_id)
+    except OperationalError:
+        logger.warning("No broker: the sweep will start the reclaim of profile %s", profile_id)
+        messages.warning(
+            request,
+            "The approval stands, but the message broker cannot be reached. The sweep starts the reclaim as soon as "
+            "it is back; nothing is lost.",
+        )

@@ -1,0 +1,223 @@
+"""Removal candidates: who may lose an unused seat, where each stands, and the request for their reclaim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from integrations.presentation import EMPTY, two_lines
+from licensehub.audit.models import AuditEvent
+from subscriptions import approvals, candidates
+from subscriptions.admin.acts import REFUSALS, act, refusal
+from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
+from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
+from subscriptions.admin.csv_export import CsvExport
+from subscriptions.admin.evidence import facts, last_activity, license_label, since
+from subscriptions.admin.read_only import RecordsOnly
+from subscriptions.admin.state_tabs import StateTab, StateTabs
+from subscriptions.models import CandidateState, RemovalCandidate, Subscription
+from subscriptions.models.candidate import CLOSED
+from subscriptions.models.subscription import NEEDS_REVIEW
+
+ASK = "subscriptions.request_removalcandidate"
+READY = CandidateState.READY
+# People named on the page that confirms a request; the others are counted.
+NAMED = 12
+
+
+@admin.register(RemovalCandidate)
+class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):  # type: ignore[misc]
+    list_display = ("person", "department", "last_active", "why", "license", "standing")
+    list_display_links = ("person",)
+    list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
+    list_select_related = ("subscription", "profile")
+    list_per_page = 50
+    search_fields = ("subscription__name", "subscription__email")
+    search_help_text = "Name or e-mail"
+    ordering = ("subscription__idle_since", "pk")
+    actions = ("request_reclaim",)
+    list_before_template = "admin/subscriptions/removalcandidate/lanes.html"
+    state_tabs = (
+        StateTab("Attention Required", (CandidateState.ATTENTION_REQUIRED,)),
+        StateTab("Ready", (READY,)),
+        StateTab("Awaiting User", (CandidateState.AWAITING_USER,), hide_empty=True),
+        StateTab("Awaiting Approval", (CandidateState.AWAITING_APPROVAL,)),
+        StateTab("Awaiting Revocation", (CandidateState.AWAITING_REVOCATION,)),
+        StateTab("Closed", CLOSED),
+    )
+    default_states = (READY,)
+    csv_columns = (
+        ("Name", lambda row: row.subscription.name),
+        ("E-mail", lambda row: row.subscription.email),
+        ("Department", lambda row: row.subscription.department),
+        ("Profile", lambda row: row.profile.name),
+        ("License", lambda row: license_label(row.profile, row.evidence["license"])),
+        ("Last activity", lambda row: row.evidence["last_activity_at"]),
+        ("License assigned", lambda row: row.evidence["license_assigned_at"]),
+        ("Why", lambda row: row.evidence["why"]),
+        ("State", lambda row: row.get_state_display()),
+        ("Close reason", lambda row: row.get_close_reason_display()),
+        ("Candidate since", lambda row: row.created_at),
+    )
+
+    @admin.display(ordering="subscription__name")
+    def person(self, row: RemovalCandidate) -> SafeString:
+        return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
+
+    @admin.display(ordering="subscription__department")
+    def department(self, row: RemovalCandidate) -> str:
+        return row.subscription.department or EMPTY
+
+    @admin.display(description="Last activity", ordering="subscription__idle_since")
+    def last_active(self, row: RemovalCandidate) -> SafeString:
+        return last_activity(row.evidence)
+
+    @admin.display(description="Why")
+    def why(self, row: RemovalCandidate) -> str:
+        return row.attention or str(row.evidence["why"])
+
+    @admin.display(ordering="subscription__license")
+    def license(self, row: RemovalCandidate) -> str:
+        return license_label(row.profile, row.evidence["license"])
+
+    @admin.display(description="State")
+    def standing(self, row: RemovalCandidate) -> SafeString:
+        return candidate_chip(row)
+
+    # --- The list -----------------------------------------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "lanes": lanes(), "title": "Candidates"})
+
+    def has_request_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ASK)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Only what is Ready can be requested, so the other tabs have no boxes to tick."""
+        chosen = {value for name, value in request.GET.items() if name.startswith("state_")}
+        return super().get_actions(request) if chosen <= {READY.value} else {}
+
+    @admin.action(description="Request reclaim", permissions=["request"])
+    def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
+        """First the page that says for whom; with `confirmed` the act itself."""
+        ready = chosen.filter(state=READY)
+        count = ready.count()
+        if count and request.POST.get("confirmed") == str(count):
+            return self._request(request, ready)
+        if request.POST.get("confirmed"):
+            messages.warning(request, f"The list changed in the meantime: {count} of these people are Ready now.")
+        return self._confirm(request, ready, count) if count else None
+
+    def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
+        reason = request.POST.get("reason", "").strip()[:500]
+        try:
+            made = approvals.request_reclaim(ready, actor=request.user, reason=reason)  # type: ignore[arg-type]
+        except REFUSALS as error:
+            messages.error(request, refusal(error))
+            return None
+        count = made.removals.count()
+        messages.success(request, f"{made} asks for {seats(count)}. Another person has to approve it.")
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made.pk]))
+
+    def _confirm(self, request: HttpRequest, ready: QuerySet[RemovalCandidate], count: int) -> HttpResponse:
+        across = request.POST.get("select_across") == "1"
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": f"Request reclaim of {seats(count)}",
+            "count": count,
+            "people": ready.select_related("subscription__profile")[:NAMED],
+            "more": max(0, count - NAMED),
+            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
+            "across": across,
+            "reason": request.POST.get("reason", ""),
+        }
+        return TemplateResponse(request, "admin/subscriptions/removalcandidate/request.html", context)
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
+        return super().get_queryset(request).select_related("subscription__profile", "profile", "run")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        row: RemovalCandidate = kwargs["obj"]
+        context |= {
+            "title": str(row),
+            "chip": candidate_chip(row),
+            "what_next": WHAT_NEXT[CandidateState(row.state)],
+            "facts": facts(row.profile, row.evidence),
+            "since": since(row, row.evidence),
+            "removals": row.removals.select_related("request", "reclaim"),
+            "events": events(row),
+            "resume_to": _formaction("resume", row.pk),
+            "leave_to": _formaction("leave", row.pk),
+            "may_act": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/resume/", view(self.resume), name="subscriptions_removalcandidate_resume"),
+            path("<int:pk>/leave/", view(self.leave), name="subscriptions_removalcandidate_leave"),
+            *super().get_urls(),
+        ]
+
+    def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
+        done = "{} is Ready again. A new request with its own approval is needed."
+        return self._act(request, pk, candidates.resume, done)
+
+    def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
+        done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
+        return self._act(request, pk, candidates.leave_alone, done)
+
+    def _act(self, request: HttpRequest, pk: int, do: Callable[..., None], done: str) -> HttpResponse:
+        if not self.has_request_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(RemovalCandidate, pk=pk)
+
+        def doing() -> str:
+            do(row, actor=request.user)
+            return done.format(row)
+
+        return act(request, reverse("admin:subscriptions_removalcandidate_change", args=[pk]), doing)
+
+
+def _formaction(act: str, pk: int) -> SafeString:
+    return format_html('formaction="{}"', reverse(f"admin:subscriptions_removalcandidate_{act}", args=[pk]))
+
+
+def seats(count: int) -> str:
+    return "1 seat" if count == 1 else f"{count:,} seats"
+
+
+def lanes() -> dict[str, int | str]:
+    """May I act on them? Ready candidates, and two views on the subscriptions' verdicts."""
+    return {
+        "ready": RemovalCandidate.objects.filter(state=READY).count(),
+        "review": Subscription.objects.needing_review().count(),
+        "protected": Subscription.objects.protected().count(),
+        "review_verdicts": ",".join(NEEDS_REVIEW),
+    }
+
+
+def events(row: RemovalCandidate) -> QuerySet[AuditEvent]:
+    """What happened to the candidate, to the requests it was in, and to its reclaims."""
+    removals = row.removals.values_list("request_id", "reclaim__pk")
+    requests = {request for request, _ in removals}
+    reclaims = {reclaim for _, reclaim in removals if reclaim}
+    mine = Q(target_type="subscriptions.removalcandidate", target_id=row.pk)
+    mine |= Q(target_type="subscriptions.reclaimrequest", target_id__in=requests)
+    mine |= Q(target_type="subscriptions.reclaim", target_id__in=reclaims)
+    return AuditEvent.objects.filter(mine).order_by("sequence")

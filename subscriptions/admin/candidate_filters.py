@@ -1,0 +1,71 @@
+"""Filters of the candidates' list. Each hides itself where it would offer one choice only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.contrib.filters.admin import DropdownFilter
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import RemovalCandidate
+
+# Days without activity, from and below.
+BANDS = {
+    "0": ("Less than 90 days", 0, 90),
+    "90": ("90 to 179 days", 90, 180),
+    "180": ("180 to 359 days", 180, 360),
+    "360": ("360 days and more", 360, None),
+}
+NEVER = "never"
+
+
+class LicenseFilter(DropdownFilter):  # type: ignore[misc]
+    title = "license"
+    parameter_name = "license"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        labels: dict[str, str] = {}
+        for profile in IntegrationProfile.objects.all():
+            labels |= profile.connector.licenses
+        held = RemovalCandidate.objects.order_by().values_list("subscription__license", flat=True).distinct()
+        return [(word, labels.get(word, word)) for word in sorted(held)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(subscription__license=self.value()) if self.value() else queryset
+
+
+class ProfileFilter(DropdownFilter):  # type: ignore[misc]
+    title = "profile"
+    parameter_name = "profile"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        found = [(str(pk), name) for pk, name in IntegrationProfile.objects.values_list("pk", "name")]
+        return found if len(found) > 1 else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(profile=int(value)) if value and value.isdecimal() else queryset
+
+
+class IdleFilter(DropdownFilter):  # type: ignore[misc]
+    title = "inactive for"
+    parameter_name = "idle"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return [*((word, label) for word, (label, _, _) in BANDS.items()), (NEVER, "Never active")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value == NEVER:
+            return queryset.filter(subscription__last_activity_at=None)
+        if value not in BANDS:
+            return queryset
+        _, start, end = BANDS[value]
+        now = timezone.now()
+        queryset = queryset.filter(subscription__last_activity_at__lte=now - timedelta(days=start))
+        return queryset.filter(subscription__last_activity_at__gt=now - timedelta(days=end)) if end else queryset

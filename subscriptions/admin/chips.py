@@ -1,0 +1,77 @@
+"""Each state as a chip, and in one sentence what it means and what comes next."""
+
+from __future__ import annotations
+
+from django.utils.safestring import SafeString
+
+from integrations.presentation import chip
+from subscriptions.models import (
+    CandidateState,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RemovalCandidate,
+    RequestState,
+)
+
+CANDIDATE = {
+    CandidateState.ATTENTION_REQUIRED: ("error", "error"),
+    CandidateState.READY: ("info", "check_circle"),
+    CandidateState.AWAITING_USER: ("neutral", "mail"),
+    CandidateState.AWAITING_APPROVAL: ("warning", "approval_delegation"),
+    CandidateState.AWAITING_REVOCATION: ("info", "schedule_send"),
+    CandidateState.CLOSED_COMPLETE: ("ok", "verified"),
+    CandidateState.CLOSED_SKIPPED: ("neutral", "do_not_disturb_on"),
+    CandidateState.CLOSED_CANCELED: ("neutral", "undo"),
+}
+REQUEST = {
+    RequestState.OPEN: ("warning", "approval_delegation"),
+    RequestState.APPROVED: ("ok", "check_circle"),
+    RequestState.REJECTED: ("neutral", "cancel"),
+    RequestState.EXPIRED: ("neutral", "timer_off"),
+    RequestState.CANCELED: ("neutral", "undo"),
+}
+RECLAIM = {
+    ReclaimState.QUEUED: ("info", "schedule"),
+    ReclaimState.CLAIMED: ("info", "visibility"),
+    ReclaimState.SENDING: ("info", "send"),
+    ReclaimState.DONE: ("ok", "verified"),
+    ReclaimState.SKIPPED: ("neutral", "do_not_disturb_on"),
+    ReclaimState.FAILED: ("error", "error"),
+    ReclaimState.IN_DOUBT: ("warning", "help"),
+}
+WHAT_NEXT = {
+    CandidateState.ATTENTION_REQUIRED: "A person has to look at this before anything goes on.",
+    CandidateState.READY: "Nothing happens until somebody requests the reclaim and another person approves it.",
+    CandidateState.AWAITING_USER: "The person was asked and has not answered yet.",
+    CandidateState.AWAITING_APPROVAL: "A second person has to approve or reject the request.",
+    CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub looks once more, then deactivates the seat at Miro.",
+    CandidateState.CLOSED_COMPLETE: "The seat is free.",
+    CandidateState.CLOSED_SKIPPED: "The seat stays. Later downloads may propose this person again.",
+    CandidateState.CLOSED_CANCELED: "The person came back, so the seat stays.",
+}
+
+
+def candidate_chip(candidate: RemovalCandidate) -> SafeString:
+    tone, icon = CANDIDATE[CandidateState(candidate.state)]
+    return chip(candidate.get_state_display(), tone=tone, icon=icon)
+
+
+def request_chip(request: ReclaimRequest) -> SafeString:
+    tone, icon = REQUEST[RequestState(request.state)]
+    return chip(request.get_state_display(), tone=tone, icon=icon)
+
+
+def reclaim_chip(item: Reclaim) -> SafeString:
+    tone, icon = RECLAIM[ReclaimState(item.state)]
+    return chip(item.get_state_display(), tone=tone, icon=icon)
+
+
+def outcome_sentence(item: Reclaim) -> str:
+    """`PATCH 200 · read back inactive`, or in words why it waits or was not sent."""
+    if item.state == ReclaimState.DONE:
+        parts = [f"PATCH {item.http_status}" if item.http_status else "", f"read back {item.read_back}"]
+        return " · ".join(part for part in parts if part)
+    if item.hold_reason:
+        return f"Held: {item.get_hold_reason_display()}."
+    return item.outcome

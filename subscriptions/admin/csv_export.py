@@ -1,0 +1,75 @@
+"""Export CSV: exactly the rows that a list shows under its search, tabs and filters, streamed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+Column = tuple[str, Callable[[Any], object]]
+
+CHUNK = 500
+# A spreadsheet takes a cell that starts so for a formula, and may run it.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+
+
+def harmless(value: object) -> str:
+    """The value as a cell: dates in ISO 8601, and nothing that a spreadsheet would run."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    text = str(value)
+    first = text.lstrip(" ")[:1]
+    return f"'{text}" if first and first in FORMULA_STARTS else text
+
+
+class _Line:
+    """A file that hands each line back instead of keeping it: the writer of the csv module wants a file."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+class CsvExport:
+    """Put before ModelAdmin, and name the columns: (header, function of a row). The button comes by itself.
+
+    The button is in templates/admin/change_list_object_tools.html; the address is admin:<app>_<model>_export.
+    """
+
+    csv_columns: ClassVar[Sequence[Column]] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_export"  # type: ignore[attr-defined]
+        view = self.admin_site.admin_view(self.export_csv)  # type: ignore[attr-defined]
+        return [path("export/", view, name=name), *super().get_urls()]  # type: ignore[misc]
+
+    def export_csv(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+        if not self.has_view_permission(request):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        try:
+            rows = self.get_changelist_instance(request).queryset  # type: ignore[attr-defined]
+        except IncorrectLookupParameters:
+            opts = self.model._meta  # type: ignore[attr-defined]
+            return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
+        response = StreamingHttpResponse(self._lines(rows), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="{self._file_name()}"'
+        return response
+
+    def _file_name(self) -> str:
+        words = str(self.model._meta.verbose_name_plural).replace(" ", "-")  # type: ignore[attr-defined]
+        return f"{words}-{timezone.localdate():%Y-%m-%d}.csv"
+
+    def _lines(self, rows: Any) -> Iterator[str]:
+        writer = csv.writer(_Line())
+        # Without this mark Excel takes the names of half of Europe for something else.
+        yield "\ufeff" + writer.writerow([header for header, _ in self.csv_columns])
+        for row in rows.iterator(chunk_size=CHUNK):
+            yield writer.writerow([harmless(value(row)) for _, value in self.csv_columns])

@@ -1,0 +1,145 @@
+"""Download runs: what each one read and changed, and what to do when one was not believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integrations.models import IntegrationProfile
+from integrations.pages import ReadOnlyAdmin
+from integrations.presentation import ago, chip, day_and_time, two_lines
+from subscriptions.admin.csv_export import CsvExport
+from subscriptions.models import DownloadRun, RunState
+
+CHIPS = {
+    RunState.RUNNING: ("info", "progress_activity"),
+    RunState.COMPLETE: ("ok", "check_circle"),
+    RunState.QUARANTINED: ("warning", "gpp_maybe"),
+    RunState.FAILED: ("error", "error"),
+}
+MEANING = {
+    RunState.RUNNING: (
+        "Members are being read, page by page, into a staging table.",
+        "Nothing has changed yet: the subscriptions change all at once, when the last page is in and the whole is "
+        "plausible. If the process is killed, the next one goes on at the saved page.",
+    ),
+    RunState.COMPLETE: (
+        "All pages came in, the whole was plausible, and the subscriptions were updated in one step.",
+        "Verdicts and removal candidates were judged anew right after it.",
+    ),
+    RunState.QUARANTINED: (
+        "Miro answered, but the answer cannot be believed as a whole, so nothing of it was used.",
+        "All subscriptions keep the facts of the last complete download, and nobody became a candidate by this one. "
+        "Read the reason, then run the download again from the profile. If it is quarantined again, validate the "
+        "connection there.",
+    ),
+    RunState.FAILED: (
+        "The download could not be finished, so nothing of it was used.",
+        "All subscriptions keep the facts of the last complete download. Do what the reason says, then run the "
+        "download again from the profile; validating the connection there tells more.",
+    ),
+}
+
+
+def run_chip(run: DownloadRun) -> SafeString:
+    tone, icon = CHIPS[RunState(run.state)]
+    return chip(run.get_state_display(), tone=tone, icon=icon)
+
+
+def starter(run: DownloadRun) -> str:
+    return run.started_by_name or run.get_started_by_display()
+
+
+def duration_words(run: DownloadRun) -> str:
+    """`42 s`, `3 min 10 s`."""
+    seconds = int(run.duration.total_seconds())
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s" if rest else "under 1 s"
+
+
+@admin.register(DownloadRun)
+class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
+    list_display = ("run", "state_shown", "started", "size", "changes", "by", "problem_shown")
+    list_filter_sheet = True
+    search_fields = ("problem", "started_by_name")
+    search_help_text = "Reason, or who started it"
+    list_before_template = "admin/subscriptions/downloadrun/list_before.html"
+    csv_columns = (
+        ("Number", lambda run: run.number),
+        ("Profile", lambda run: run.profile.name),
+        ("State", lambda run: run.get_state_display()),
+        ("Started", lambda run: run.started_at),
+        ("Finished", lambda run: run.finished_at),
+        ("Started by", starter),
+        ("Pages", lambda run: run.pages),
+        ("Requests", lambda run: run.requests),
+        ("Read", lambda run: run.read),
+        ("New", lambda run: run.new),
+        ("Changed", lambda run: run.changed),
+        ("Gone", lambda run: run.gone),
+        ("Unchanged", lambda run: run.unchanged),
+        ("Problem", lambda run: run.problem),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DownloadRun]:
+        rows: QuerySet[DownloadRun] = super().get_queryset(request)
+        return rows.select_related("profile")
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        filters: list[Any] = ["state", "started_by", "started_at"]
+        return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
+
+    def page_context(self, request: HttpRequest, row: DownloadRun) -> dict[str, Any]:
+        meaning, next_step = MEANING[RunState(row.state)]
+        return {
+            "run": row,
+            "chip": run_chip(row),
+            "tone": CHIPS[RunState(row.state)][0],
+            "meaning": meaning,
+            "next_step": next_step,
+            "started": day_and_time(row.started_at),
+            "started_ago": ago(row.started_at),
+            "duration": duration_words(row),
+            "starter": starter(row),
+            "purchased": _purchased(row),
+        }
+
+    @admin.display(description="Run", ordering="pk")
+    def run(self, row: DownloadRun) -> SafeString:
+        return two_lines(row.number, row.profile.name)
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, row: DownloadRun) -> SafeString:
+        return run_chip(row)
+
+    @admin.display(description="Started", ordering="started_at")
+    def started(self, row: DownloadRun) -> SafeString:
+        return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, took {duration_words(row)}")
+
+    @admin.display(description="Read", ordering="read")
+    def size(self, row: DownloadRun) -> SafeString:
+        return two_lines(f"{row.read:,}", f"{row.pages:,} page{'' if row.pages == 1 else 's'}")
+
+    @admin.display(description="New, changed, gone")
+    def changes(self, row: DownloadRun) -> SafeString:
+        if row.state != RunState.COMPLETE:
+            return two_lines("–", "nothing was changed")
+        return two_lines(f"{row.new:,} · {row.changed:,} · {row.gone:,}", f"{row.unchanged:,} unchanged")
+
+    @admin.display(description="Started by", ordering="started_by")
+    def by(self, row: DownloadRun) -> str:
+        return starter(row)
+
+    @admin.display(description="What went wrong")
+    def problem_shown(self, row: DownloadRun) -> SafeString:
+        return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
+
+
+def _purchased(run: DownloadRun) -> list[tuple[str, int]]:
+    labels = run.profile.connector.licenses
+    return [(labels.get(license, license), count) for license, count in run.purchased.items()]

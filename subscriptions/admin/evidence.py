@@ -1,0 +1,122 @@
+"""Frozen evidence as screens show it, and what changed about a person since it was frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from integrations.models import IntegrationProfile
+from integrations.presentation import EMPTY, ago, day, day_ago, day_and_time
+from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
+from subscriptions.verdict import Terms
+
+
+def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:
+    """A date of the evidence, which is JSON."""
+    return datetime.fromisoformat(evidence[name]) if evidence.get(name) else None
+
+
+def person_of(evidence: Mapping[str, Any]) -> str:
+    return str(evidence["name"] or evidence["email"] or f"Member {evidence['external_id']}")
+
+
+def last_activity(evidence: Mapping[str, Any]) -> SafeString:
+    assigned = moment(evidence, "license_assigned_at")
+    hint = f"licensed since {day(assigned)}" if assigned else "no activity seen"
+    return day_ago(moment(evidence, "last_activity_at"), hint=hint)
+
+
+def license_label(profile: IntegrationProfile, license: str) -> str:
+    return profile.connector.licenses.get(license, license)
+
+
+def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The evidence, fact by fact, with the names that Miro's people know."""
+    terms = Terms.thaw(evidence["terms"])
+    return [
+        ("Last activity", _day_and_ago(moment(evidence, "last_activity_at"), never="Never")),
+        ("License", license_label(profile, evidence["license"])),
+        ("License assigned", _day_and_ago(moment(evidence, "license_assigned_at"), never="Unknown")),
+        ("Role", profile.connector.roles.get(evidence["role"], evidence["role"])),
+        ("Department", evidence["department"] or EMPTY),
+        ("Miro ID", evidence["external_id"]),
+        ("Threshold", f"{terms.threshold_for(evidence['license'])} days, rule version {terms.version}"),
+        ("Found by", f"download {run_number(evidence)}, facts of {day_and_time(moment(evidence, 'facts_at'))}"),
+    ]
+
+
+def run_number(evidence: Mapping[str, Any]) -> str:
+    return f"D-{evidence['run']:04d}"
+
+
+def _day_and_ago(when: datetime | None, *, never: str) -> str:
+    return f"{day(when)} · {ago(when)}" if when else never
+
+
+def fingerprint(people: Iterable[RequestedRemoval]) -> str:
+    """Eight characters that differ as soon as one person, or one fact about them, differs."""
+    content = [[person.pk, person.evidence] for person in people]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{digest[:4]} {digest[4:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What changed since the evidence was frozen. `tone` as for a chip; ok speaks for keeping the seat."""
+
+    text: str
+    detail: str = ""
+    tone: str = "neutral"
+    icon: str = "check"
+
+    @property
+    def changed(self) -> bool:
+        return self.icon != "check"
+
+
+NO_CHANGE = Since("No change")
+
+
+def since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Since:
+    """Compare the facts of now with the frozen ones; asks nothing of the database when all is at hand."""
+    row = candidate.subscription
+    return _away(row) or _other_facts(row, evidence) or _other_verdict(row) or _closed(candidate) or NO_CHANGE
+
+
+def _away(row: Subscription) -> Since | None:
+    if row.gone_at:
+        return Since("Left the organization", f"since {day(row.gone_at)}", "ok", "person_off")
+    if not row.active:
+        return Since("Deactivated at Miro", f"seen {day(row.facts_at)}", "ok", "person_off")
+    return None
+
+
+def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Since | None:
+    if row.last_activity_at and row.last_activity_at != moment(evidence, "last_activity_at"):
+        return Since(f"Active again {day(row.last_activity_at)}", ago(row.last_activity_at), "ok", "login")
+    if row.license != evidence["license"]:
+        was = license_label(row.profile, evidence["license"])
+        return Since("License changed", f"{was}, now {row.license_label}", "warning", "swap_horiz")
+    if row.role != evidence["role"]:
+        return Since("Role changed", f"now {row.role_label}", "warning", "badge")
+    return None
+
+
+def _other_verdict(row: Subscription) -> Since | None:
+    if row.verdict in (Verdict.CANDIDATE, Verdict.UNJUDGED):
+        return None
+    detail = row.cooldown_reason or row.why_not or "by the rule of now"
+    return Since(Verdict(row.verdict).label, detail, "warning", "rule")
+
+
+def _closed(candidate: RemovalCandidate) -> Since | None:
+    if candidate.is_open or candidate.state == CandidateState.CLOSED_COMPLETE:
+        return None
+    return Since(candidate.get_close_reason_display(), day(candidate.state_changed_at), "warning", "do_not_disturb_on")

@@ -1,0 +1,86 @@
+"""The numbers of the overview. Each is counted by the same filter that the list behind it uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
+from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.verdict import Terms
+
+HELD = Q(active=True, gone_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One profile's numbers, now. `paid` are the license types that `purchased` and `assigned` speak of."""
+
+    paid: tuple[str, ...]
+    purchased: int | None
+    assigned: int
+    members: int
+    held: int
+    inactive: int
+    never: int
+    never_in_review: int
+    review: int
+    protected: int
+    requests: int
+    requested_people: int
+    by_license: dict[str, int]
+
+
+def figures(profile: IntegrationProfile, run: DownloadRun | None) -> Figures:
+    purchased = run.purchased if run else {}
+    paid = tuple(sorted(purchased)) or terms_of(profile).licenses
+    return Figures(
+        paid=paid,
+        purchased=sum(purchased.values()) if purchased else None,
+        by_license=by_license(profile),
+        **_counts(profile, paid),
+        **_awaiting(profile),
+    )
+
+
+def terms_of(profile: IntegrationProfile) -> Terms:
+    """The terms of the profile's rule; the defaults before it has one."""
+    rule = getattr(profile, "rule", None)
+    if rule is None:
+        default = ReclaimRule()
+        return Terms(
+            threshold=default.last_activity_threshold,
+            licenses=tuple(default.licenses),
+            grace=default.new_joiner_grace,
+            never_active=default.never_active,
+        )
+    return Terms.of(rule)
+
+
+def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any]:
+    return Subscription.objects.filter(profile=profile).aggregate(
+        members=Count("pk", filter=Q(gone_at=None)),
+        held=Count("pk", filter=HELD),
+        assigned=Count("pk", filter=HELD & Q(license__in=paid)),
+        inactive=Count("pk", filter=Q(verdict=Verdict.CANDIDATE)),
+        never=Count("pk", filter=HELD & Q(last_activity_at=None)),
+        never_in_review=Count("pk", filter=Q(verdict=Verdict.NEVER_ACTIVE)),
+        review=Count("pk", filter=Q(verdict__in=NEEDS_REVIEW)),
+        protected=Count("pk", filter=Q(verdict=Verdict.PROTECTED)),
+    )
+
+
+def _awaiting(profile: IntegrationProfile) -> dict[str, int]:
+    open_requests = profile.requests.filter(state=RequestState.OPEN)
+    people = RequestedRemoval.objects.standing().filter(request__in=open_requests)
+    return {"requests": open_requests.count(), "requested_people": people.count()}
+
+
+def by_license(profile: IntegrationProfile) -> dict[str, int]:
+    """Held seats of each license type, the largest first."""
+    held = Subscription.objects.filter(profile=profile).held().order_by()
+    counted = held.values_list("license").annotate(n=Count("pk")).order_by("-n", "license")
+    return dict(counted)

@@ -1,0 +1,98 @@
+"""Filters of the subscriptions, counted by the same bands as the charts that link to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import SimpleListFilter
+from django.db.models import Max, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from integrations.connectors.registry import connector_class
+from subscriptions.models import DownloadRun, Subscription
+from subscriptions.rollups import BAND_DAYS, BANDS
+
+
+def _words(kind: str) -> dict[str, str]:
+    """The vendors' words for licenses or roles, and how they are shown."""
+    found: dict[str, str] = {}
+    for connector in settings.CONNECTORS:
+        words: Mapping[str, str] = getattr(connector_class(connector), kind)
+        found.update(words)
+    return found
+
+
+class LicenseFilter(SimpleListFilter):
+    title = "license"
+    parameter_name = "license"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return _words("licenses").items()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        return queryset.filter(license=self.value()) if self.value() else queryset
+
+
+class RoleFilter(SimpleListFilter):
+    title = "role"
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return _words("roles").items()
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        return queryset.filter(role=self.value()) if self.value() else queryset
+
+
+class SeatFilter(SimpleListFilter):
+    title = "seat"
+    parameter_name = "seat"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [("held", "Takes a seat"), ("free", "Takes none: deactivated or left")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        held = Q(active=True, gone_at=None)
+        if self.value() == "held":
+            return queryset.filter(held)
+        return queryset.exclude(held) if self.value() == "free" else queryset
+
+
+class IdleFilter(SimpleListFilter):
+    """Held seats by days since the last activity, counted from the last complete download, as the histogram is."""
+
+    title = "time since last activity"
+    parameter_name = "idle"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        bands = [(str(BAND_DAYS * band), f"{BAND_DAYS * band} to {BAND_DAYS * (band + 1) - 1} days") for band in range(BANDS)]
+        oldest = BAND_DAYS * BANDS
+        return [*bands, (str(oldest), f"{oldest} days or more"), ("never", "Never active")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        value = self.value()
+        if not value:
+            return queryset
+        held = queryset.filter(active=True, gone_at=None)
+        if value == "never":
+            return held.filter(last_activity_at=None)
+        return held.filter(_in_band(int(value))) if value.isdigit() else queryset.none()
+
+
+def _in_band(start: int) -> Q:
+    """Each profile by the clock of its own last complete download."""
+    runs = DownloadRun.objects.complete().values("profile").annotate(at=Max("finished_at")).order_by()
+    found = Q(pk=None)
+    for run in runs:
+        now = run["at"] or timezone.now()
+        band = Q(profile=run["profile"], last_activity_at__lte=now - timedelta(days=start))
+        if start == 0:
+            band = Q(profile=run["profile"])
+        if start < BAND_DAYS * BANDS:
+            band &= Q(last_activity_at__gt=now - timedelta(days=start + BAND_DAYS))
+        found |= band & Q(last_activity_at__isnull=False)
+    return found

@@ -1,0 +1,170 @@
+"""Integration profiles: the page stands here, because its acts touch both apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, Max, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from integrations.connections import set_credentials
+from integrations.credentials import CredentialError
+from integrations.forms import input_name
+from integrations.models import ConnectionState, IntegrationProfile
+from integrations.pages import refuse_unless_post
+from integrations.presentation import day_ago, two_lines
+from subscriptions import profiles
+from subscriptions.admin.acts import REFUSALS, act, refusal
+from subscriptions.admin.profile_acts import BUTTONS, validate
+from subscriptions.admin.profile_form import NOT_SET, ProfileForm, form_class, slots_of, stored
+from subscriptions.admin.profile_page import OPERATE, context_of, profile_chip
+from subscriptions.models import RunState
+
+PAGE = "admin:integrations_integrationprofile_change"
+NEVER_CHANGES = ("kind", "organization_id")
+
+
+@admin.register(IntegrationProfile)
+class IntegrationProfileAdmin(ModelAdmin):
+    form = ProfileForm
+    list_display = ("profile", "state_shown", "seats", "last_download", "organization")
+    show_full_result_count = False
+    compressed_fields = False
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[IntegrationProfile]:
+        rows: QuerySet[IntegrationProfile] = super().get_queryset(request)
+        complete = Q(download_runs__state=RunState.COMPLETE)
+        return rows.annotate(
+            broken=Count("connections", filter=Q(connections__state=ConnectionState.ERROR), distinct=True),
+            last_complete=Max("download_runs__finished_at", filter=complete),
+        )
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Its history outlives it."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/act/<slug:name>/", view(self.press), name="integrations_integrationprofile_act"),
+            path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
+            *super().get_urls(),
+        ]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if self.has_change_permission(request, obj) or obj is None:
+            kwargs["form"] = form_class(obj)
+        return super().get_form(request, obj, change=change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        basics = (None, {"fields": ("name", *NEVER_CHANGES)})
+        if obj is not None and not self.has_change_permission(request, obj):
+            return (basics,)
+        known = stored(obj)
+        sections = []
+        for slot in slots_of(obj):
+            words = f"{known.get(slot.name, NOT_SET)} Stored encrypted, and never shown again."
+            names = tuple(input_name(slot, field) for field in slot.fields)
+            sections.append((slot.label, {"fields": names, "description": words}))
+        return (basics, *sections)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return NEVER_CHANGES if obj else ()
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except (*REFUSALS, CredentialError) as error:
+            messages.error(request, refusal(error))
+            return HttpResponseRedirect(request.path)
+
+    def save_model(self, request: HttpRequest, obj: IntegrationProfile, form: ProfileForm, change: Any) -> None:
+        """Through the plain functions, which keep the rules and the audit."""
+        actor: Any = request.user
+        if change:
+            profiles.rename(obj, obj.name, actor=actor)
+        else:
+            made = profiles.create_profile(
+                name=obj.name, organization_id=obj.organization_id, kind=obj.kind, actor=actor
+            )
+            obj.pk, obj._state.adding = made.pk, False
+        for slot, secrets in form.secrets.items():
+            set_credentials(obj, slot, secrets, actor=actor)
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
+        messages.success(request, f"“{obj}” is created as a Draft. Validate the connection, then publish it.")
+        return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        messages.success(request, f"“{obj}” is saved.")
+        return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
+
+    def press(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """One of the buttons."""
+        if answer := refuse_unless_post(request, OPERATE):
+            return answer
+        profile, user = self._profile(pk), request.user
+        if name not in BUTTONS:
+            raise Http404
+        return act(request, reverse(PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))  # type: ignore[arg-type]
+
+    def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Real, harmless calls; the findings are kept for this session and shown on the page."""
+        if answer := refuse_unless_post(request, OPERATE):
+            return answer
+        profile = self._profile(pk)
+
+        def do() -> str:
+            findings = validate(profile)
+            request.session[f"validation:{pk}"] = {"at": timezone.now().isoformat(), "findings": findings}
+            return f"{len(findings)} checks were made with real calls; see below what they found."
+
+        return act(request, reverse(PAGE, args=[pk]), do)
+
+    def _profile(self, pk: int) -> IntegrationProfile:
+        profile = IntegrationProfile.objects.filter(pk=pk).first()
+        if profile is None:
+            raise Http404
+        return profile
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        if obj is not None:
+            context.update(context_of(obj, request))
+        context.update({"show_save_and_add_another": False, "show_save_and_continue": False})
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    @admin.display(description="Profile", ordering="name")
+    def profile(self, row: IntegrationProfile) -> SafeString:
+        return two_lines(row.name, row.connector.label)
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, row: Any) -> SafeString:
+        return profile_chip(row, broken=bool(row.broken))
+
+    @admin.display(description="Reclaim")
+    def seats(self, row: IntegrationProfile) -> str:
+        if row.sending_stopped:
+            return "Kill switch on"
+        return "On" if row.reclaim_enabled else "Off"
+
+    @admin.display(description="Last complete download", ordering="last_complete")
+    def last_download(self, row: Any) -> SafeString:
+        return day_ago(row.last_complete, never="None yet", hint="publish the profile to start one")
+
+    @admin.display(description="Organization", ordering="organization_id")
+    def organization(self, row: IntegrationProfile) -> SafeString:
+        return two_lines(row.organization_name or "Not yet known", row.organization_id)

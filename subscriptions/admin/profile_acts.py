@@ -1,0 +1,186 @@
+"""What the buttons on a profile's page do, and why one may not be pressed now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from kombu.exceptions import OperationalError
+
+from integrations.connectors.contract import ConnectorError
+from integrations.models import Connection, IntegrationProfile, ProfileState
+from integrations.validation import validate_connections
+from subscriptions import profiles, tasks
+from subscriptions.approvals import Refused
+from subscriptions.models import DownloadRun, Reclaim, RunState
+
+logger = logging.getLogger(__name__)
+
+Do = Callable[[IntegrationProfile, User], str]
+WhyNot = Callable[[IntegrationProfile], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """`why_not` gives the reason beside a disabled button; empty, it may be pressed."""
+
+    name: str
+    label: str
+    icon: str
+    do: Do
+    why_not: WhyNot = lambda profile: ""
+    main: bool = False
+
+    def on(self, profile: IntegrationProfile) -> dict[str, Any]:
+        """What the template needs to draw it for this profile."""
+        why_not = self.why_not(profile)
+        return {
+            "name": self.name,
+            "label": self.label,
+            "icon": self.icon,
+            "why_not": why_not,
+            "variant": "primary" if self.main else "default",
+        }
+
+
+def missing_slots(profile: IntegrationProfile) -> list[str]:
+    there = set(Connection.objects.filter(profile=profile).values_list("slot", flat=True))
+    return [slot.label for slot in profile.connector.slots if slot.name not in there]
+
+
+def needs_credentials(profile: IntegrationProfile) -> str:
+    missing = missing_slots(profile)
+    return f"Set the credentials of {' and '.join(missing)} first, below." if missing else ""
+
+
+def no_download(profile: IntegrationProfile) -> str:
+    if profile.state != ProfileState.PUBLISHED:
+        return "Publish the profile first." if profile.state == ProfileState.DRAFT else "The profile is paused."
+    running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
+    return f"{running} is running." if running else ""
+
+
+def no_reclaim(profile: IntegrationProfile) -> str:
+    """The switches that hold what is approved, the strongest first."""
+    if profile.state != ProfileState.PUBLISHED:
+        return f"The profile is {profile.get_state_display().lower()}."
+    if profile.sending_stopped:
+        return "The kill switch is on."
+    if not profile.reclaim_enabled:
+        return "Reclaim subscriptions is switched off."
+    return "" if Reclaim.objects.filter(profile=profile).unfinished().exists() else "Nothing approved is waiting."
+
+
+def _publish(profile: IntegrationProfile, user: User) -> str:
+    profiles.publish(profile, actor=user)
+    return f"“{profile}” is published. The first download starts within a minute, then every day by its schedule."
+
+
+def _pause(profile: IntegrationProfile, user: User) -> str:
+    profiles.pause(profile, actor=user)
+    return f"“{profile}” is paused: nothing is downloaded, requested, approved or sent. What is approved waits."
+
+
+def _unpause(profile: IntegrationProfile, user: User) -> str:
+    profiles.unpause(profile, actor=user)
+    return f"“{profile}” works again."
+
+
+def _stop(profile: IntegrationProfile, user: User) -> str:
+    profiles.stop_sending(profile, actor=user)
+    return "The kill switch is on: nothing more is sent to Miro. What is approved waits and is not lost."
+
+
+def _allow(profile: IntegrationProfile, user: User) -> str:
+    profiles.allow_sending(profile, actor=user)
+    return "The kill switch is off: what is approved is sent within a minute."
+
+
+def _reclaim_on(profile: IntegrationProfile, user: User) -> str:
+    profiles.switch_reclaim(profile, enabled=True, actor=user)
+    return "Reclaim subscriptions is on."
+
+
+def _reclaim_off(profile: IntegrationProfile, user: User) -> str:
+    profiles.switch_reclaim(profile, enabled=False, actor=user)
+    return "Reclaim subscriptions is off: candidates still appear, nothing is requested, approved or sent."
+
+
+def _download(profile: IntegrationProfile, user: User) -> str:
+    """Due first, then rung: whatever becomes of the bell, the sweep finds it."""
+    if reason := no_download(profile):
+        raise Refused(f"No download was started. {reason}")
+    profiles.make_download_due(profile, actor=user)
+    if _ring(lambda: tasks.download_now.delay_on_commit(profile.pk, user.pk)):
+        return "The download starts now. Reload this page to follow it."
+    return (
+        "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "
+        "noted as due, and the sweep starts it as soon as broker and worker are back."
+    )
+
+
+def _reclaim(profile: IntegrationProfile, user: User) -> str:
+    if reason := no_reclaim(profile):
+        raise Refused(f"Nothing was sent. {reason}")
+    if _ring(lambda: tasks.reclaim.delay_on_commit(profile.pk)):
+        return "A worker takes up now what is approved and due."
+    return (
+        "The message broker cannot be reached, so nothing could start at once. Nothing is lost: what is approved "
+        "stays in the queue, and the sweep starts it as soon as broker and worker are back."
+    )
+
+
+def _ring(bell: Callable[[], object]) -> bool:
+    """Whether the broker took it."""
+    try:
+        bell()
+    except OperationalError as error:
+        logger.warning("No broker: %s", error)
+        return False
+    return True
+
+
+def validate(profile: IntegrationProfile) -> list[dict[str, str]]:
+    """The findings, fit to be kept in the session; they carry no secret. Raises Refused."""
+    if reason := needs_credentials(profile):
+        raise Refused(reason)
+    try:
+        findings = validate_connections(profile)
+    except ConnectorError as error:
+        raise Refused(error.message) from error
+    return [
+        {"level": found.level, "title": found.title, "detail": found.detail, "next_step": found.next_step}
+        for found in findings
+    ]
+
+
+PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, needs_credentials, main=True)
+PAUSE = Button("pause", "Pause", "pause", _pause)
+UNPAUSE = Button("unpause", "Unpause", "play_arrow", _unpause, main=True)
+STOP = Button("stop", "Kill switch on", "front_hand", _stop)
+ALLOW = Button("allow", "Kill switch off", "lock_open", _allow)
+RECLAIM_ON = Button("reclaim-on", "Switch on", "toggle_on", _reclaim_on)
+RECLAIM_OFF = Button("reclaim-off", "Switch off", "toggle_off", _reclaim_off)
+DOWNLOAD = Button("download", "Run now", "play_arrow", _download, no_download)
+RECLAIM = Button("reclaim", "Run now", "play_arrow", _reclaim, no_reclaim)
+BUTTONS = {
+    button.name: button
+    for button in (PUBLISH, PAUSE, UNPAUSE, STOP, ALLOW, RECLAIM_ON, RECLAIM_OFF, DOWNLOAD, RECLAIM)
+}
+
+
+def head_buttons(profile: IntegrationProfile) -> list[Button]:
+    """Beside the name: what its state lets do."""
+    by_state = {ProfileState.DRAFT: [PUBLISH], ProfileState.PUBLISHED: [PAUSE], ProfileState.PAUSED: [UNPAUSE]}
+    return by_state.get(ProfileState(profile.state), [])
+
+
+def reclaim_buttons(profile: IntegrationProfile) -> list[Button]:
+    return [
+        RECLAIM,
+        ALLOW if profile.sending_stopped else STOP,
+        RECLAIM_OFF if profile.reclaim_enabled else RECLAIM_ON,
+    ]

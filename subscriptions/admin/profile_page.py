@@ -1,0 +1,175 @@
+"""One profile's page: what is wrong and what to do next, then its two subflows side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.safestring import SafeString
+
+from integrations.admin import state_chip as connection_chip
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.presentation import ago, chip, day, day_and_time
+from subscriptions.admin import profile_acts as acts
+from subscriptions.admin.download import run_chip
+from subscriptions.admin.schedule import schedule_of
+from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
+
+OPERATE = "integrations.operate_integrationprofile"
+STATES = {
+    ProfileState.DRAFT: ("neutral", "edit_note"),
+    ProfileState.PUBLISHED: ("ok", "check_circle"),
+    ProfileState.PAUSED: ("warning", "pause_circle"),
+    ProfileState.ARCHIVED: ("neutral", "archive"),
+}
+STRIP = 14
+SEVERITY = {"error": 0, "warning": 1, "not_checked": 2, "ok": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLine:
+    """A connection as its section shows it; `connection` is None while nothing is set."""
+
+    label: str
+    connection: Connection | None
+    chip: SafeString
+    words: str
+
+
+def profile_chip(profile: IntegrationProfile, *, broken: bool) -> SafeString:
+    if broken:
+        return chip("Error", tone="error", icon="error")
+    tone, icon = STATES[ProfileState(profile.state)]
+    return chip(profile.get_state_display(), tone=tone, icon=icon)
+
+
+def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any]:
+    slots = _slots(profile)
+    broken = [line.connection for line in slots if line.connection and line.connection.state == ConnectionState.ERROR]
+    return {
+        "profile": profile,
+        "chip": profile_chip(profile, broken=bool(broken)),
+        "broken": broken,
+        "lead": _lead(profile),
+        "may_operate": request.user.has_perm(OPERATE),
+        "head_buttons": [button.on(profile) for button in acts.head_buttons(profile)],
+        "why_not_validate": acts.needs_credentials(profile),
+        "findings": _findings(profile, request),
+        "download": _download(profile, slots),
+        "reclaim": _reclaim(profile, slots),
+    }
+
+
+def _lead(profile: IntegrationProfile) -> str:
+    organization = profile.organization_name or f"organization {profile.organization_id}"
+    since = f" Published {day(profile.published_at)} ({ago(profile.published_at)})." if profile.published_at else ""
+    return f"{profile.connector.label}, {organization}.{since}"
+
+
+def _slots(profile: IntegrationProfile) -> list[SlotLine]:
+    there = {row.slot: row for row in Connection.objects.filter(profile=profile).select_related("profile")}
+    return [_slot_line(slot.label, there.get(slot.name)) for slot in profile.connector.slots]
+
+
+def _slot_line(label: str, connection: Connection | None) -> SlotLine:
+    if connection is None:
+        return SlotLine(label, None, chip("Not set", tone="neutral", icon="key_off"), "Set it below.")
+    set_at = connection.credentials_set_at
+    words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
+    return SlotLine(label, connection, connection_chip(connection), words)
+
+
+def _findings(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any] | None:
+    """What the last validation of this session said, the worst first."""
+    kept = request.session.get(f"validation:{profile.pk}")
+    if not kept:
+        return None
+    rows = sorted(kept["findings"], key=lambda row: SEVERITY.get(row["level"], 1))
+    passed = [row for row in rows if row["level"] == "ok"]
+    moment = parse_datetime(kept["at"])
+    return {
+        "open": [row for row in rows if row["level"] != "ok"],
+        "passed": passed,
+        "when": f"{day_and_time(moment)} ({ago(moment)})",
+        "counts": _counts(rows),
+    }
+
+
+def _counts(rows: list[dict[str, str]]) -> str:
+    words = {"error": "error", "warning": "warning", "not_checked": "not checked", "ok": "passed"}
+    counts = {level: sum(row["level"] == level for row in rows) for level in words}
+    plural = {"error": "errors", "warning": "warnings"}
+    return ", ".join(
+        f"{count} {plural.get(level, words[level]) if count > 1 else words[level]}" for level, count in counts.items() if count
+    )
+
+
+def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
+    runs = list(DownloadRun.objects.filter(profile=profile)[:STRIP])
+    schedule = schedule_of(profile)
+    last = runs[0] if runs else None
+    return {
+        "slot": slots[0] if slots else None,
+        "schedule": schedule.words,
+        "next": _next(profile, schedule.next_at),
+        "last": last,
+        "chip": run_chip(last) if last else chip("No run yet", tone="neutral", icon="hourglass_empty"),
+        "last_words": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
+        "strip": [{"run": run, "tone": run.state, "title": _strip_title(run)} for run in reversed(runs)],
+        "summary": _strip_summary(runs),
+        "button": acts.DOWNLOAD.on(profile),
+    }
+
+
+def _next(profile: IntegrationProfile, next_at: Any) -> str:
+    if profile.download_due_at and profile.state == ProfileState.PUBLISHED:
+        return "Due now: the sweep starts it within a minute."
+    return f"Next {day_and_time(next_at)} ({ago(next_at)})" if next_at else "Nothing starts by itself."
+
+
+def _strip_title(run: DownloadRun) -> str:
+    return f"{run.number}, {run.get_state_display().lower()}, {day(run.started_at)}"
+
+
+def _strip_summary(runs: list[DownloadRun]) -> str:
+    counts: dict[str, int] = {}
+    for run in runs:
+        counts[run.get_state_display().lower()] = counts.get(run.get_state_display().lower(), 0) + 1
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
+    mine = Reclaim.objects.filter(profile=profile)
+    waiting = mine.unfinished().count()
+    last = mine.filter(state=ReclaimState.DONE).order_by("-finished_at").first()
+    return {
+        "slot": slots[-1] if len(slots) > 1 else None,
+        "chip": _reclaim_chip(profile, waiting),
+        "waiting": waiting,
+        "holds": _holds(profile),
+        "in_doubt": mine.filter(state=ReclaimState.IN_DOUBT).count(),
+        "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",
+        "month": mine.filter(state=ReclaimState.DONE, finished_at__gte=timezone.now() - timedelta(days=30)).count(),
+        "buttons": [button.on(profile) for button in acts.reclaim_buttons(profile)],
+    }
+
+
+def _holds(profile: IntegrationProfile) -> list[str]:
+    held = Reclaim.objects.filter(profile=profile, state=ReclaimState.QUEUED).exclude(hold_reason="").order_by()
+    counted = held.values_list("hold_reason").annotate(n=Count("pk"))
+    return [f"{count} held: {HoldReason(reason).label}." for reason, count in counted]
+
+
+def _reclaim_chip(profile: IntegrationProfile, waiting: int) -> SafeString:
+    if profile.sending_stopped:
+        return chip("Kill switch on", tone="error", icon="front_hand")
+    if not profile.reclaim_enabled:
+        return chip("Switched off", tone="warning", icon="toggle_off")
+    if waiting:
+        return chip(f"{waiting} waiting", tone="info", icon="schedule")
+    return chip("Nothing waits", tone="neutral", icon="check")

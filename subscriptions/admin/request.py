@@ -1,0 +1,190 @@
+"""Approvals: the requests to reclaim seats, and a second person's decision on each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from statistics import median
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
+from subscriptions import approvals
+from subscriptions.admin.acts import act, ring_for_reclaim
+from subscriptions.admin.candidate import seats
+from subscriptions.admin.candidate_filters import ProfileFilter
+from subscriptions.admin.chips import request_chip
+from subscriptions.admin.csv_export import CsvExport
+from subscriptions.admin.read_only import RecordsOnly
+from subscriptions.admin.request_page import DECIDE, page
+from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
+from subscriptions.admin.story import name_of
+from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
+
+
+class RequestChangeList(TabbedChangeList):
+    """Knows how long the people of each request shown have been idle, from one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        idle = defaultdict(list)
+        standing = RequestedRemoval.objects.standing().filter(request__in=[row.pk for row in self.result_list])
+        for pk, days in standing.values_list("request_id", "evidence__idle_days"):
+            idle[pk].append(days)
+        for row in self.result_list:
+            row.idle = idle[row.pk]
+
+
+@admin.register(ReclaimRequest)
+class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):  # type: ignore[misc]
+    list_display = ("request_number", "requested", "people", "longest", "standing", "until")
+    list_display_links = ("request_number",)
+    list_filter = (ProfileFilter,)
+    list_select_related = ("profile", "requested_by", "decided_by")
+    list_per_page = 25
+    search_fields = ("requested_by__username", "requested_by__last_name", "removals__candidate__subscription__email")
+    search_help_text = "Requester, or a person’s e-mail"
+    ordering = ("-requested_at", "-pk")
+    actions = None
+    state_tabs = (
+        StateTab("Awaiting approval", (RequestState.OPEN,)),
+        StateTab("Approved", (RequestState.APPROVED,)),
+        StateTab("Rejected", (RequestState.REJECTED,)),
+        StateTab("Expired", (RequestState.EXPIRED,)),
+        StateTab("Withdrawn", (RequestState.CANCELED,)),
+    )
+    default_states = (RequestState.OPEN,)
+    csv_columns = (
+        ("Request", lambda row: row.number),
+        ("Profile", lambda row: row.profile.name),
+        ("Requested by", lambda row: name_of(row.requested_by)),
+        ("Requested", lambda row: row.requested_at),
+        ("People", lambda row: row.people_standing),
+        ("Why now", lambda row: row.reason),
+        ("State", lambda row: row.get_state_display()),
+        ("Decided by", lambda row: name_of(row.decided_by)),
+        ("Decided", lambda row: row.decided_at),
+        ("Comment", lambda row: row.comment),
+    )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
+        return RequestChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReclaimRequest]:
+        people = Count("removals", filter=Q(removals__dropped_at=None), distinct=True)
+        rows: QuerySet[ReclaimRequest] = super().get_queryset(request)
+        return rows.select_related("profile", "requested_by", "decided_by").annotate(people_standing=people)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "title": "Approvals"})
+
+    @admin.display(description="Request", ordering="pk")
+    def request_number(self, row: ReclaimRequest) -> SafeString:
+        return two_lines(row.number, row.profile.name)
+
+    @admin.display(description="Requested", ordering="requested_at")
+    def requested(self, row: ReclaimRequest) -> SafeString:
+        return two_lines(name_of(row.requested_by), f"{day(row.requested_at)} · {ago(row.requested_at)}")
+
+    @admin.display(description="People", ordering="people_standing")
+    def people(self, row: Any) -> str:
+        return seats(row.people_standing)
+
+    @admin.display(description="Inactive")
+    def longest(self, row: Any) -> SafeString | str:
+        if not row.idle:
+            return EMPTY
+        return two_lines(f"{int(median(row.idle))} days median", f"up to {max(row.idle)} days")
+
+    @admin.display(description="State")
+    def standing(self, row: ReclaimRequest) -> SafeString:
+        if row.state == RequestState.OPEN and ago(row.expires_at).endswith("ago"):
+            return chip("Expired", tone="neutral", icon="timer_off")
+        return request_chip(row)
+
+    @admin.display(description="Expires, or decided")
+    def until(self, row: ReclaimRequest) -> SafeString:
+        if row.decided_at:
+            return two_lines(name_of(row.decided_by), f"{day(row.decided_at)} · {ago(row.decided_at)}")
+        return two_lines(day_and_time(row.expires_at), ago(row.expires_at))
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        row: ReclaimRequest = kwargs["obj"]
+        context |= {**page(row, request.user), "title": row.number}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        name = "subscriptions_reclaimrequest_"
+        return [
+            path("<int:pk>/approve/", view(self.approve), name=f"{name}approve"),
+            path("<int:pk>/reject/", view(self.reject), name=f"{name}reject"),
+            path("<int:pk>/withdraw/", view(self.withdraw), name=f"{name}withdraw"),
+            path("<int:pk>/drop/<int:removal>/", view(self.drop), name=f"{name}drop"),
+            *super().get_urls(),
+        ]
+
+    def approve(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = _of_involved(request, pk)
+
+        def doing() -> str:
+            count = approvals.approve(row, actor=request.user, comment=_comment(request))  # type: ignore[arg-type]
+            ring_for_reclaim(request, row.profile_id)
+            return f"{row} is approved: {seats(count)} will be reclaimed. History shows each of them."
+
+        return act(request, _page_of(pk), doing)
+
+    def reject(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = _of_involved(request, pk)
+
+        def doing() -> str:
+            count = approvals.reject(row, actor=request.user, comment=_comment(request))  # type: ignore[arg-type]
+            return f"{row} is rejected: {seats(count)} stay as they are, and are left alone for one threshold."
+
+        return act(request, _page_of(pk), doing)
+
+    def withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = _of_involved(request, pk)
+
+        def doing() -> str:
+            approvals.cancel(row, actor=request.user)  # type: ignore[arg-type]
+            return f"{row} is withdrawn. Its people are Ready again."
+
+        return act(request, _page_of(pk), doing)
+
+    def drop(self, request: HttpRequest, pk: int, removal: int) -> HttpResponse:
+        _of_involved(request, pk)
+        person = get_object_or_404(
+            RequestedRemoval.objects.select_related("candidate", "request"), pk=removal, request=pk
+        )
+
+        def doing() -> str:
+            approvals.drop(person, actor=request.user)  # type: ignore[arg-type]
+            return f"{person} is dropped from {person.request}: the seat stays."
+
+        return act(request, _page_of(pk), doing)
+
+
+def _of_involved(request: HttpRequest, pk: int) -> ReclaimRequest:
+    """For those who decide, and for the requester, whom `approvals` tells why she cannot; nobody else gets further."""
+    row = get_object_or_404(ReclaimRequest, pk=pk)
+    if not request.user.has_perm(DECIDE) and row.requested_by_id != request.user.pk:
+        raise PermissionDenied
+    return row
+
+
+def _page_of(pk: int) -> str:
+    return reverse("admin:subscriptions_reclaimrequest_change", args=[pk])
+
+
+def _comment(request: HttpRequest) -> str:
+    return request.POST.get("comment", "").strip()[:500]

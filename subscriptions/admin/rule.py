@@ -1,0 +1,200 @@
+"""The reclaim rule: its terms, and beside them what they mean for the people of the last download."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
+
+from integrations.presentation import ago, day, two_lines
+from subscriptions.admin.acts import REFUSALS, refusal
+from subscriptions.admin.rule_form import (
+    LicenseThresholdForm,
+    LicenseThresholdFormSet,
+    ReclaimRuleForm,
+    license_choices,
+)
+from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Subscription, Verdict
+from subscriptions.rules import Effect, apply_rule, change_rule
+
+CHANGE = "subscriptions.change_reclaimrule"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One line of the funnel. `kind` is whole, loss or rest; `verdicts` leads to the people behind the number."""
+
+    label: str
+    count: int
+    kind: str
+    verdicts: str
+    offset: int = 0
+    width: int = 0
+
+
+# What leaves on the way from everybody to the candidates, in the order of the clauses.
+LOSSES = (
+    ("Left or deactivated", (Verdict.GONE, Verdict.DEACTIVATED)),
+    ("Facts missing", (Verdict.UNKNOWN, Verdict.UNJUDGED)),
+    ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
+    ("Protected", (Verdict.PROTECTED,)),
+    ("Left alone for a while", (Verdict.COOLING_DOWN,)),
+    ("In new-joiner grace", (Verdict.IN_GRACE,)),
+    ("Active lately", (Verdict.ACTIVE,)),
+    ("Never active, to review", (Verdict.NEVER_ACTIVE,)),
+)
+
+
+def funnel(rule: ReclaimRule) -> list[Bar]:
+    """From everybody to the candidates, each line with its people; widths and offsets are percent."""
+    rows = Subscription.objects.filter(profile=rule.profile_id).order_by()
+    counts = dict(rows.values_list("verdict").annotate(Count("pk")))
+    everybody = sum(counts.values())
+    if not everybody:
+        return []
+    bars = [Bar("All members", everybody, "whole", "", 0, 100)]
+    left = everybody
+    for label, verdicts in LOSSES:
+        lost = sum(counts.get(verdict, 0) for verdict in verdicts)
+        left -= lost
+        if lost:
+            bars.append(_bar(label, lost, "loss", verdicts, left, everybody))
+    candidates = counts.get(Verdict.CANDIDATE, 0)
+    return [*bars, _bar("Inactive, candidates", candidates, "rest", (Verdict.CANDIDATE,), 0, everybody)]
+
+
+def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> Bar:
+    width = max(1, round(100 * count / everybody)) if count else 0
+    return Bar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
+
+
+class LicenseThresholdInline(TabularInline):  # type: ignore[misc]
+    model = LicenseThreshold
+    form = LicenseThresholdForm
+    formset = LicenseThresholdFormSet
+    verbose_name_plural = "Other thresholds for license types"
+    extra = 0
+    hide_title = True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(CHANGE)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(CHANGE)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(CHANGE)
+
+
+@admin.register(ReclaimRule)
+class ReclaimRuleAdmin(ModelAdmin):  # type: ignore[misc]
+    form = ReclaimRuleForm
+    inlines = (LicenseThresholdInline,)
+    list_display = ("of_profile", "threshold", "license_types", "grace", "changed")
+    list_display_links = ("of_profile",)
+    list_select_related = ("profile",)
+    actions = None
+    warn_unsaved_form = True
+    readonly_fields = ("license_types",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Readers see the license types in words, editors as boxes to tick."""
+        days = ("new_joiner_grace", "never_active")
+        if self.has_change_permission(request, obj):
+            return ("last_activity_threshold", "licenses", *days, "seen_version")
+        return ("last_activity_threshold", "license_types", *days)
+
+    @admin.display(description="Profile", ordering="profile__name")
+    def of_profile(self, row: ReclaimRule) -> SafeString:
+        return two_lines(row.profile.name, f"version {row.version}")
+
+    @admin.display(description="Last activity threshold", ordering="last_activity_threshold")
+    def threshold(self, row: ReclaimRule) -> str:
+        return f"{row.last_activity_threshold} days"
+
+    @admin.display(description="License types")
+    def license_types(self, row: ReclaimRule) -> str:
+        labels = dict(license_choices(row))
+        return ", ".join(labels[word] for word in row.licenses)
+
+    @admin.display(description="New-joiner grace")
+    def grace(self, row: ReclaimRule) -> str:
+        return f"{row.new_joiner_grace} days"
+
+    @admin.display(description="Changed", ordering="changed_at")
+    def changed(self, row: ReclaimRule) -> SafeString:
+        return two_lines(day(row.changed_at), ago(row.changed_at))
+
+    # --- The page -----------------------------------------------------------------------------------------------------
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Saving is one transaction; the verdicts follow after its commit."""
+        try:
+            response = super().changeform_view(request, *args, **kwargs)
+        except REFUSALS as error:
+            # Saved by somebody else between the check of the form and the write: rolled back as a whole.
+            messages.error(request, refusal(error))
+            return HttpResponseRedirect(request.get_full_path())
+        if changed := getattr(request, "changed_rule", None):
+            messages.success(request, _sentence(apply_rule(changed.profile)))
+        return response
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        rule: ReclaimRule = kwargs["obj"]
+        saved = ReclaimRule.objects.select_related("profile").get(pk=rule.pk)
+        context |= {
+            "title": saved.profile.name,
+            "saved": saved,
+            "funnel": funnel(saved),
+            "run": DownloadRun.objects.complete().filter(profile=saved.profile_id).first(),
+            "activity_means": saved.profile.connector.activity_means,
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: ReclaimRule, form: Any, change: bool) -> None:
+        """Nothing yet: terms and thresholds are one change, see save_related()."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        rule = ReclaimRule.objects.select_related("profile").get(pk=form.instance.pk)
+        rule.version = form.cleaned_data["seen_version"]
+        by_license = {license: days for formset in formsets for license, days in formset.pairs()}
+        if change_rule(rule, actor=request.user, changed=form.cleaned_data, by_license=by_license):
+            request.changed_rule = rule  # type: ignore[attr-defined]
+        else:
+            messages.info(request, "Nothing was different, so nothing was changed.")
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> str:
+        """The audit log keeps old and new values; Django's own log needs none."""
+        return "See the audit log."
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
+        """The audit log is the record."""
+
+    def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        """Our own message tells what came of it."""
+        return HttpResponseRedirect(request.path)
+
+
+def _sentence(effect: Effect) -> str:
+    parts = [
+        f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict; "
+        f"candidates now: {effect.candidates:,}."
+    ]
+    if effect.withdrawn:
+        parts.append(f"{effect.withdrawn:,} were taken off the list of removal candidates.")
+    parts.append("Whoever is new among them joins that list with the next download.")
+    return " ".join(parts)

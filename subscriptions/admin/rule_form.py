@@ -1,0 +1,113 @@
+"""The form of a reclaim rule: every wrong value gets a sentence beside its field."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.models import BaseInlineFormSet
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+)
+
+from subscriptions.models import LicenseThreshold, ReclaimRule
+from subscriptions.models.rule import THRESHOLD
+from subscriptions.verdict import UNKNOWN_WORDS
+
+A_NUMBER = "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."
+CHANGED_MEANWHILE = (
+    "Somebody else saved this rule while you edited it; it is version {version} now, with a threshold of {days} days. "
+    "Your entries still stand here. Save again to put them in place of theirs, or reload the page to see theirs."
+)
+
+
+def license_choices(rule: ReclaimRule) -> list[tuple[str, str]]:
+    """The connector's license types, and those that the rule names and the connector no longer knows."""
+    known = {word: label for word, label in rule.profile.connector.licenses.items() if word not in UNKNOWN_WORDS}
+    return [*known.items(), *((word, word) for word in rule.licenses if word not in known)]
+
+
+def threshold_field() -> forms.IntegerField:
+    return forms.IntegerField(
+        label="Last activity threshold, days",
+        validators=list(THRESHOLD),
+        error_messages={"invalid": A_NUMBER, "required": A_NUMBER},
+        widget=UnfoldAdminIntegerFieldWidget,
+    )
+
+
+class ReclaimRuleForm(forms.ModelForm):
+    last_activity_threshold = threshold_field()
+    licenses = forms.MultipleChoiceField(
+        label="License types",
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        error_messages={"required": "Choose at least one license type; with none, nobody would ever be a candidate."},
+    )
+    # The version that the reader saw: see clean().
+    seen_version = forms.IntegerField(widget=forms.HiddenInput)
+
+    class Meta:
+        model = ReclaimRule
+        fields = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")
+        labels = {"new_joiner_grace": "New-joiner grace, days"}
+        error_messages = {"new_joiner_grace": {"invalid": "The grace is a number of days; 0 means none."}}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["seen_version"].initial = self.instance.version
+        self.fields["last_activity_threshold"].help_text = ReclaimRule._meta.get_field(
+            "last_activity_threshold"
+        ).help_text
+        cast(forms.MultipleChoiceField, self.fields["licenses"]).choices = license_choices(self.instance)
+
+    def clean(self) -> dict[str, Any]:
+        """Nobody overwrites a colleague unseen: the second to save is told first, and her entries stay."""
+        cleaned = super().clean() or {}
+        now = ReclaimRule.objects.get(pk=self.instance.pk)
+        if cleaned.get("seen_version") != now.version:
+            self.data = self.data.copy()
+            self.data[self.add_prefix("seen_version")] = str(now.version)
+            raise ValidationError(CHANGED_MEANWHILE.format(version=now.version, days=now.last_activity_threshold))
+        return cleaned
+
+
+class LicenseThresholdForm(forms.ModelForm):
+    license = forms.ChoiceField(label="License type", widget=UnfoldAdminSelectWidget)
+    last_activity_threshold = threshold_field()
+
+    class Meta:
+        model = LicenseThreshold
+        fields = ("license", "last_activity_threshold")
+
+
+class LicenseThresholdFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    def add_fields(self, form: forms.Form, index: int | None) -> None:
+        super().add_fields(form, index)
+        choices = [("", "Choose a license type"), *license_choices(self.instance)]
+        cast(forms.ChoiceField, form.fields["license"]).choices = choices
+
+    def validate_unique(self) -> None:
+        """Said in our words by clean()."""
+
+    def clean(self) -> None:
+        seen = set()
+        for license in self.kept():
+            if license in seen:
+                label = self.instance.profile.connector.licenses.get(license, license)
+                raise ValidationError(f"{label} stands here twice. Give each license type one threshold.")
+            seen.add(license)
+
+    def kept(self) -> list[str]:
+        """The license types that are filled in and not ticked for removal."""
+        return [license for license, _ in self.pairs()]
+
+    def pairs(self) -> list[tuple[str, int]]:
+        rows = (form.cleaned_data for form in self.forms if hasattr(form, "cleaned_data"))
+        return [
+            (row["license"], row["last_activity_threshold"])
+            for row in rows
+            if row.get("license") and row.get("last_activity_threshold") and not row.get("DELETE")
+        ]

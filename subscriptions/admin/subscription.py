@@ -1,0 +1,110 @@
+"""Subscriptions: who holds which seat, and the one sentence why it is a candidate or not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integrations.models import IntegrationProfile
+from integrations.pages import ReadOnlyAdmin, refuse_unless_post
+from integrations.presentation import day_ago, two_lines
+from subscriptions.admin.acts import act
+from subscriptions.admin.csv_export import CsvExport
+from subscriptions.admin.figures import terms_of
+from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter
+from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
+from subscriptions.approvals import request_reclaim
+from subscriptions.models import Subscription
+from subscriptions.verdict import why
+
+
+def sentence(row: Subscription) -> str:
+    return why(row, terms_of(row.profile))
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
+    """Facts come from the downloads only: nobody adds, edits or deletes one."""
+
+    list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
+    search_fields = ("name", "email", "external_id")
+    search_help_text = "Name, e-mail or Miro ID"
+    list_before_template = "admin/subscriptions/subscription/list_before.html"
+    ordering = ("idle_since", "pk")
+    list_per_page = 50
+    csv_columns = (
+        ("Profile", lambda row: row.profile.name),
+        ("Miro ID", lambda row: row.external_id),
+        ("Name", lambda row: row.name),
+        ("E-mail", lambda row: row.email),
+        ("Department", lambda row: row.department),
+        ("Cost center", lambda row: row.cost_center),
+        ("License", lambda row: row.license_label),
+        ("Role", lambda row: row.role_label),
+        ("Active at Miro", lambda row: "yes" if row.active and not row.gone_at else "no"),
+        ("Last activity", lambda row: row.last_activity_at),
+        ("Assigned since", lambda row: row.license_assigned_at),
+        ("Verdict", lambda row: row.get_verdict_display()),
+        ("Why", sentence),
+        ("Facts of", lambda row: row.facts_at),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        """With the rules, once per page: the sentence of each row needs its profile's terms."""
+        rows: QuerySet[Subscription] = super().get_queryset(request)
+        return rows.select_related("profile__rule").prefetch_related("profile__rule__license_thresholds")
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        filters: list[Any] = ["verdict", LicenseFilter, RoleFilter, IdleFilter, SeatFilter]
+        return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.request_one)
+        return [path("<int:pk>/request/", view, name="subscriptions_subscription_request"), *super().get_urls()]
+
+    def request_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Request the reclaim of this one seat. Another person still has to approve it."""
+        if refusal := refuse_unless_post(request, REQUEST):
+            return refusal
+        row = Subscription.objects.filter(pk=pk).first()
+        if row is None:
+            raise Http404
+
+        def ask() -> str:
+            made = request_reclaim(row.candidates.all(), actor=request.user, reason="")  # type: ignore[arg-type]
+            return f"{made} asks for 1 seat. Another person has to approve it now."
+
+        return act(request, reverse("admin:subscriptions_subscription_change", args=[pk]), ask)
+
+    def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
+        return context_of(row, request)
+
+    @admin.display(description="Person", ordering="name")
+    def person(self, row: Subscription) -> SafeString:
+        return two_lines(row.display_name, row.email if row.name else "not in the directory")
+
+    @admin.display(description="Department", ordering="department", empty_value="–")
+    def department_shown(self, row: Subscription) -> str | None:
+        return row.department or None
+
+    @admin.display(description="License", ordering="license")
+    def license_shown(self, row: Subscription) -> SafeString:
+        return two_lines(row.license_label, row.role_label)
+
+    @admin.display(description="Last activity", ordering="last_activity_at")
+    def activity(self, row: Subscription) -> SafeString:
+        return day_ago(row.last_activity_at, hint="no activity seen")
+
+    @admin.display(description="Assigned since", ordering="license_assigned_at")
+    def assigned(self, row: Subscription) -> SafeString:
+        return day_ago(row.license_assigned_at, never="Unknown", hint="Miro does not say")
+
+    @admin.display(description="Verdict", ordering="verdict")
+    def verdict_shown(self, row: Subscription) -> SafeString:
+        return format_html('{}<small class="lh-why">{}</small>', verdict_chip(row.verdict), sentence(row))

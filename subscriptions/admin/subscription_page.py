@@ -1,0 +1,171 @@
+"""One subscription's page: why it is a candidate or not, its activity, its history, and what taking it back means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
+
+from integrations.connectors.contract import Capability
+from integrations.models import ProfileState
+from integrations.presentation import ago, chip, day, day_and_time
+from subscriptions.admin.chips import candidate_chip, outcome_sentence
+from subscriptions.admin.figures import terms_of
+from subscriptions.admin.timeline import timeline
+from subscriptions.models import CandidateState, Reclaim, RemovalCandidate, Subscription, Verdict
+from subscriptions.verdict import Check, checks, why
+
+REQUEST = "subscriptions.request_removalcandidate"
+VERDICTS = {
+    Verdict.UNJUDGED: ("neutral", "hourglass_empty"),
+    Verdict.GONE: ("neutral", "logout"),
+    Verdict.DEACTIVATED: ("neutral", "block"),
+    Verdict.UNKNOWN: ("warning", "help"),
+    Verdict.NOT_IN_SCOPE: ("neutral", "remove_circle"),
+    Verdict.PROTECTED: ("neutral", "shield_person"),
+    Verdict.COOLING_DOWN: ("neutral", "pause_circle"),
+    Verdict.IN_GRACE: ("info", "person_add"),
+    Verdict.ACTIVE: ("ok", "check_circle"),
+    Verdict.NEVER_ACTIVE: ("warning", "help"),
+    Verdict.CANDIDATE: ("warning", "person_search"),
+}
+MARKS = {True: ("check", "ok", "passed"), False: ("close", "stop", "decided here"), None: ("remove", "later", "not asked")}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the history."""
+
+    icon: str
+    tone: str
+    title: str
+    words: str
+    link: str = ""
+    link_label: str = ""
+
+
+def verdict_chip(verdict: str) -> SafeString:
+    tone, icon = VERDICTS[Verdict(verdict)]
+    return chip(Verdict(verdict).label, tone=tone, icon=icon)
+
+
+def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
+    terms = terms_of(row.profile)
+    candidates = list(row.candidates.select_related("run").order_by("-created_at", "-pk"))
+    candidate = next((found for found in candidates if found.is_open), None)
+    reclaims = row.reclaims.select_related("removal__request__decided_by", "removal__request__requested_by")
+    return {
+        "row": row,
+        "initials": _initials(row.display_name),
+        "why": why(row, terms),
+        "icon": VERDICTS[Verdict(row.verdict)][1],
+        "verdict_tone": VERDICTS[Verdict(row.verdict)][0],
+        "chip": candidate_chip(candidate) if candidate else verdict_chip(row.verdict),
+        "checks": [_clause(check) for check in checks(row, terms)],
+        "terms": terms,
+        "facts_at": day_and_time(row.facts_at),
+        "facts_ago": ago(row.facts_at),
+        "facts": _facts(row),
+        "timeline": timeline(row, terms.threshold_for(row.license)),
+        "events": _history(candidates, list(reclaims)),
+        "candidate": candidate,
+        "consequences": _consequences(row),
+        **_ask(row, candidate, request),
+    }
+
+
+def _initials(name: str) -> str:
+    words = [word for word in name.split() if word[:1].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper() or "?"
+
+
+def _clause(check: Check) -> dict[str, str]:
+    icon, tone, said = MARKS[check.passed]
+    return {"label": check.label, "fact": check.fact, "icon": icon, "tone": tone, "said": said}
+
+
+def _facts(row: Subscription) -> list[tuple[str, str, str]]:
+    return [
+        ("License", row.license_label, ""),
+        ("Assigned since", day(row.license_assigned_at), ago(row.license_assigned_at)),
+        ("Last activity", day(row.last_activity_at) if row.last_activity_at else "Never", ago(row.last_activity_at)),
+        ("Role", row.role_label, ""),
+        ("Department", row.department or "–", ""),
+        ("Cost center", row.cost_center or "–", ""),
+        ("Sign-in", "Left the organization" if row.gone_at else "Active" if row.active else "Deactivated", ""),
+        ("Miro ID", row.external_id, ""),
+    ]
+
+
+def _ask(row: Subscription, candidate: RemovalCandidate | None, request: HttpRequest) -> dict[str, Any]:
+    """Whether the button is shown, and why it is not to be pressed."""
+    if candidate is None or not request.user.has_perm(REQUEST):
+        return {"may_ask": False}
+    return {"may_ask": True, "why_not_ask": _why_not_ask(row, candidate)}
+
+
+def _why_not_ask(row: Subscription, candidate: RemovalCandidate) -> str:
+    if candidate.state != CandidateState.READY:
+        return f"This candidate is “{candidate.get_state_display()}”."
+    if row.profile.state != ProfileState.PUBLISHED:
+        return f"The profile is {row.profile.get_state_display().lower()}."
+    return "" if row.profile.reclaim_enabled else "Reclaim subscriptions is switched off in the profile."
+
+
+def _history(candidates: list[RemovalCandidate], reclaims: list[Reclaim]) -> list[Event]:
+    """The newest first."""
+    found = [(item.created_at, _became(item)) for item in candidates]
+    found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
+    found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
+    return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _became(candidate: RemovalCandidate) -> Event:
+    return Event(
+        "person_search",
+        "info",
+        "Became a candidate",
+        f"on {day(candidate.created_at)}, {ago(candidate.created_at)}, found by",
+        _page("subscriptions_downloadrun_change", candidate.run_id),
+        str(candidate.run),
+    )
+
+
+def _closed(candidate: RemovalCandidate) -> Event:
+    reason = candidate.get_close_reason_display() or "no reason noted"
+    words = f"on {day(candidate.state_changed_at)}, {ago(candidate.state_changed_at)}: {reason}."
+    return Event("flag", "neutral", candidate.get_state_display(), words)
+
+
+def _sent(item: Reclaim) -> Event:
+    request = item.removal.request
+    approver = f"approved by {request.decided_by.get_username()}" if request.decided_by else "not approved"
+    moment = item.finished_at or item.queued_at
+    words = f"on {day(moment)}, {ago(moment)}, {approver}. {outcome_sentence(item)}"
+    tone = "ok" if item.state == "done" else "neutral"
+    title = f"{item.get_direction_display()}: {item.get_state_display().lower()}"
+    return Event("event_seat", tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number)
+
+
+def _page(name: str, pk: int) -> str:
+    try:
+        return reverse(f"admin:{name}", args=[pk])
+    except NoReverseMatch:
+        return ""
+
+
+def _consequences(row: Subscription) -> list[tuple[str, str]]:
+    """Only what is known; what cannot be checked is said to be unchecked."""
+    found = [("lock", "No sign-in to Miro until the account is activated again.")]
+    if row.reclaimable:
+        found.append(("dashboard", "Boards stay where they are, and colleagues keep their access."))
+    else:
+        found = [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
+    if Capability.LAST_TEAM_ADMIN not in row.profile.connector.capabilities:
+        found.append(("groups", "Whether this person is the only admin of a team is not checked; Miro refuses if so."))
+    return found
+
+

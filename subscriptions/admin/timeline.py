@@ -1,0 +1,104 @@
+"""One subscription's activity on a line of time: what the downloads saw, the silence, and the threshold in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from integrations.presentation import day
+from subscriptions.models import Subscription
+
+LEFT, RIGHT = 10, 620
+USUAL = timedelta(days=365)
+LONGEST = timedelta(days=3 * 365)
+MARGIN = timedelta(days=14)
+# Two labels need this much room between them.
+ROOM = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Places are in the units of the drawing, 700 wide."""
+
+    dots: tuple[tuple[float, str], ...]
+    months: tuple[tuple[float, str], ...]
+    silent: tuple[float, float] | None
+    beyond: tuple[float, float] | None
+    threshold_x: float | None
+    threshold_label: str
+    last_x: float | None
+    last_label: str
+    last_label_x: float
+    last_anchor: str
+    changes: int
+    summary: str
+
+
+def timeline(row: Subscription, threshold: int) -> Timeline:
+    now = timezone.now()
+    seen = list(row.snapshots.order_by("seen_at").values_list("last_activity_at", flat=True))
+    moments = sorted({moment for moment in (*seen, row.last_activity_at) if moment})
+    since = row.idle_since
+    begin = _begin(since, now)
+    crossed = since + timedelta(days=threshold) if since else None
+    scale = _Scale(begin, now)
+    last_x = scale.x(since) if since and since >= begin else None
+    over = crossed is not None and crossed <= now
+    silent_end = scale.x(crossed) if crossed and over else RIGHT
+    silent_start = scale.x(since) if since else RIGHT
+    return Timeline(
+        dots=tuple((scale.x(moment), day(moment)) for moment in moments if moment >= begin),
+        months=scale.months(),
+        silent=(silent_start, round(silent_end - silent_start, 1)) if since else None,
+        beyond=(silent_end, round(RIGHT - silent_end, 1)) if over else None,
+        threshold_x=silent_end if over else None,
+        threshold_label=f"{day(crossed)}: {threshold} days" if over else "",
+        last_x=last_x,
+        last_label=f"{day(since)}, {'last activity' if row.last_activity_at else 'assigned, never active'}" if since else "",
+        **_last_place(last_x),
+        changes=len(seen),
+        summary=_summary(row, threshold, crossed if over else None),
+    )
+
+
+def _last_place(last_x: float | None) -> dict[str, object]:
+    x = LEFT if last_x is None else last_x
+    anchor = "start" if x < ROOM else "end" if x > RIGHT - ROOM / 2 else "middle"
+    return {"last_label_x": x, "last_anchor": anchor}
+
+
+def _begin(since: datetime | None, now: datetime) -> datetime:
+    usual = now - USUAL
+    if since is None or since - MARGIN >= usual:
+        return usual
+    return max(since - MARGIN, now - LONGEST)
+
+
+def _summary(row: Subscription, threshold: int, crossed: datetime | None) -> str:
+    if row.idle_since is None:
+        return "Miro tells no date for this person."
+    first = f"Last activity {day(row.last_activity_at)}" if row.last_activity_at else "Never active"
+    return f"{first}. Beyond the threshold of {threshold} days since {day(crossed)}." if crossed else f"{first}."
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    begin: datetime
+    end: datetime
+
+    def x(self, moment: datetime) -> float:
+        share = (moment - self.begin) / (self.end - self.begin)
+        return round(LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT), 1)
+
+    def months(self) -> tuple[tuple[float, str], ...]:
+        """The first days of months, every third of a long time."""
+        step = 1 if self.end - self.begin <= USUAL + MARGIN else 3
+        marks = []
+        moment = self.begin.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        while moment <= self.end:
+            if moment >= self.begin and (moment.month - 1) % step == 0:
+                marks.append((self.x(moment), f"{moment:%b}" if step == 1 else f"{moment:%b %y}"))
+            moment = (moment + timedelta(days=32)).replace(day=1)
+        return tuple(marks)

@@ -1,0 +1,303 @@
+"""Subflow 1, download subscriptions: pages -> staging -> one merge -> a complete run, then names, verdicts, candidates.
+
+Absence is not evidence: only a complete and plausible run may say that somebody left. Whatever is odd quarantines the
+run as a whole, and the facts of the last complete run stay.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from integrations import connections
+from integrations.connectors.contract import (
+    Allocation,
+    BadAnswer,
+    Capability,
+    ConfigError,
+    Connector,
+    ConnectorError,
+    Member,
+    Page,
+    TransientError,
+)
+from integrations.models import IntegrationProfile, ProfileState
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions import directory
+from subscriptions.candidates import propose_candidates
+from subscriptions.merge import merge
+from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
+from subscriptions.models.download import StartedBy
+from subscriptions.rollups import rollups
+from subscriptions.verdict import refresh_verdicts
+
+SHRINK_LIMIT = 0.20
+# How long one download may wait, all in all, for a vendor that asks to come back later.
+PATIENCE = 600.0
+
+Progress = Callable[[DownloadRun, int], None]
+T = TypeVar("T")
+
+
+class DownloadError(Exception):
+    """The download cannot be started or finished. The text says why and what to do next."""
+
+
+class LeaseLost(DownloadError):
+    """Somebody else goes on with this run."""
+
+
+@dataclass
+class _Download:
+    """What the steps of one download share."""
+
+    run: DownloadRun
+    connector: Connector
+    progress: Progress | None
+    patience: float = PATIENCE
+    expected: int = field(default=0)
+
+
+def download_subscriptions(
+    profile: IntegrationProfile,
+    *,
+    actor: Actor,
+    started_by: StartedBy,
+    slot: datetime | None = None,
+    progress: Progress | None = None,
+) -> DownloadRun:
+    """Download all subscriptions of a profile; goes on where a killed download stopped.
+
+    Returns the run, complete, quarantined or failed. Raises DownloadError when none can be started.
+    """
+    run = _begin(profile, actor=actor, started_by=started_by, slot=slot)
+    expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
+    try:
+        connector = connections.connector_for(profile)
+        work = _Download(run, connector, progress, expected=expected)
+        allocation = _patiently(work, connector.allocation)
+        _read_pages(work)
+        _settle(run, allocation)
+    except BadAnswer as error:
+        _stop(run, RunState.QUARANTINED, error.message)
+    except ConfigError as error:
+        connections.mark_failed(profile, error)
+        _stop(run, RunState.FAILED, error.message)
+    except ConnectorError as error:
+        _stop(run, RunState.FAILED, f"{error.message} The facts of the last complete download are kept.")
+    else:
+        connections.mark_working(profile, "rest")
+        _after(work)
+    run.refresh_from_db()
+    return run
+
+
+def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
+    if profile.state != ProfileState.PUBLISHED:
+        raise DownloadError(
+            f"“{profile}” is {profile.get_state_display().lower()}, so nothing is downloaded. Publish it first."
+        )
+    return _take_over(profile, actor=actor) or _start(profile, actor=actor, started_by=started_by, slot=slot)
+
+
+def _take_over(profile: IntegrationProfile, *, actor: Actor) -> DownloadRun | None:
+    """The profile's abandoned run, now ours; None where there is none."""
+    token = uuid.uuid4()
+    abandoned = DownloadRun.objects.abandoned().filter(profile=profile)
+    with transaction.atomic():
+        if not abandoned.update(token=token, lease_until=timezone.now() + DownloadRun.LEASE):
+            return None
+        run = DownloadRun.objects.get(profile=profile, token=token)
+        record(Action.DOWNLOAD_RESUMED, actor=actor, target=run, data={"pages": run.pages, "read": run.read})
+    return run
+
+
+def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            run = DownloadRun.objects.create(
+                profile=profile,
+                slot=slot,
+                started_by=started_by,
+                started_by_name=actor.get_username() if actor else "",
+                started_at=now,
+                lease_until=now + DownloadRun.LEASE,
+            )
+            IntegrationProfile.objects.filter(pk=profile.pk).update(download_due_at=None)
+            record(Action.DOWNLOAD_STARTED, actor=actor, target=run, data={"by": started_by.label})
+    except IntegrityError as error:
+        raise DownloadError(_why_not_now(profile, slot)) from error
+    return run
+
+
+def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
+    running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
+    if running is None:
+        return f"The download of “{profile}” for {slot:%Y-%m-%d %H:%M} UTC was made already."
+    seconds = max(1, int((running.lease_until - timezone.now()).total_seconds()) + 1)
+    return (
+        f"A download of “{profile}” is running already ({running}, {running.read} members so far). Wait until it is "
+        f"complete. If its process was killed, start again in {seconds} seconds: it goes on where it stopped."
+    )
+
+
+def _read_pages(work: _Download) -> None:
+    while not work.run.all_pages_in:
+        _patiently(work, lambda: _read_on(work))
+
+
+def _read_on(work: _Download) -> None:
+    """Read from the saved cursor to the end; each page is stored together with the cursor behind it."""
+    run = work.run
+    if run.all_pages_in:
+        return
+    for page in work.connector.members(run.cursor):
+        _store(run, page)
+        if work.progress:
+            work.progress(run, max(work.expected, run.read))
+
+
+def _patiently(work: _Download, call: Callable[[], T]) -> T:
+    """Call again when the vendor asks to come back later, up to the download's patience; the lease is kept alive."""
+    while True:
+        try:
+            return call()
+        except TransientError as error:
+            wait = max(error.retry_after, 1.0)
+            if wait > work.patience:
+                raise
+            work.patience -= wait
+            _sleep(work.run, wait)
+
+
+def _sleep(run: DownloadRun, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        _guarded(run, lease_until=timezone.now() + DownloadRun.LEASE)
+        time.sleep(min(left, 20.0))
+
+
+def _guarded(run: DownloadRun, **values: object) -> None:
+    """Update the run if it is still ours and running."""
+    mine = DownloadRun.objects.filter(pk=run.pk, token=run.token, state=RunState.RUNNING)
+    if mine.update(**values) != 1:
+        raise LeaseLost(f"{run} was taken over by another process, which goes on with it.")
+
+
+def _store(run: DownloadRun, page: Page) -> None:
+    rows = [_staged(run, member) for member in page.members]
+    with transaction.atomic():
+        before = run.members.count()
+        DownloadedMember.objects.bulk_create(rows, ignore_conflicts=True)
+        run.read += run.members.count() - before
+        run.cursor, run.pages, run.requests = page.cursor, run.pages + 1, run.requests + page.requests
+        run.all_pages_in = not page.cursor
+        _guarded(
+            run,
+            cursor=run.cursor,
+            pages=run.pages,
+            requests=run.requests,
+            read=run.read,
+            all_pages_in=run.all_pages_in,
+            lease_until=timezone.now() + DownloadRun.LEASE,
+        )
+
+
+def _staged(run: DownloadRun, member: Member) -> DownloadedMember:
+    return DownloadedMember(
+        run=run,
+        external_id=member.external_id,
+        email=member.email,
+        active=member.active,
+        license=member.license,
+        role=member.role,
+        license_assigned_at=member.license_assigned_at,
+        last_activity_at=member.last_activity_at,
+        reclaimable=member.reclaimable,
+        why_not=member.why_not,
+    )
+
+
+def _settle(run: DownloadRun, allocation: Allocation) -> None:
+    """All pages are in: check that they are plausible, then merge, all in one transaction."""
+    now = timezone.now()
+    with transaction.atomic():
+        _check_plausible(run, allocation)
+        merged = merge(run, now=now)
+        values = {
+            "state": RunState.COMPLETE,
+            "finished_at": now,
+            "new": merged.new,
+            "changed": merged.changed,
+            "gone": merged.gone,
+            "unchanged": run.read - merged.new - merged.changed,
+            "purchased": dict(allocation.purchased),
+            "rollups": rollups(run.profile, now=now),
+        }
+        _guarded(run, **values)
+        IntegrationProfile.objects.filter(pk=run.profile_id).update(
+            organization_name=allocation.organization_name, plan=allocation.plan
+        )
+        run.members.all().delete()
+        counts = {key: values[key] for key in ("new", "changed", "gone", "unchanged")}
+        record(Action.DOWNLOAD_COMPLETED, actor=None, target=run, data={"read": run.read, **counts})
+
+
+def _check_plausible(run: DownloadRun, allocation: Allocation) -> None:
+    """Raises BadAnswer for what must not be believed."""
+    if allocation.organization_id != run.profile.organization_id:
+        raise BadAnswer(
+            f"Miro answered for organization {allocation.organization_id}, but this profile belongs to "
+            f"{run.profile.organization_id}. Check which organization the token was made for."
+        )
+    if run.read == 0:
+        raise BadAnswer(
+            "Miro answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
+            "if it happens again, check that the token's user is still a company admin."
+        )
+    _check_shrink(run)
+
+
+def _check_shrink(run: DownloadRun) -> None:
+    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
+    before = known.count()
+    missing = known.exclude(external_id__in=run.members.values("external_id")).count()
+    if missing > before * SHRINK_LIMIT:
+        raise BadAnswer(
+            f"{missing} of {before} known members are missing from this download, more than "
+            f"{SHRINK_LIMIT:.0%}. Nothing was changed. If so many people really left, ask Miro's member list "
+            f"first; otherwise run the download again."
+        )
+
+
+def _stop(run: DownloadRun, state: RunState, problem: str) -> None:
+    action = Action.DOWNLOAD_QUARANTINED if state == RunState.QUARANTINED else Action.DOWNLOAD_FAILED
+    with transaction.atomic():
+        _guarded(run, state=state, finished_at=timezone.now(), problem=problem)
+        run.members.all().delete()
+        record(action, actor=None, target=run, data={"problem": problem})
+
+
+def _after(work: _Download) -> None:
+    """The run is complete without these; what fails here is noted on it, and made good by the next run."""
+    run = work.run
+    if Capability.DIRECTORY in work.connector.capabilities:
+        try:
+            directory.write_names(run.profile, work.connector.directory())
+        except ConnectorError as error:
+            DownloadRun.objects.filter(pk=run.pk).update(problem=f"Names were not read: {error.message}")
+            if isinstance(error, ConfigError):
+                connections.mark_failed(run.profile, error)
+        else:
+            connections.mark_working(run.profile, "scim")
+    refresh_verdicts(run.profile)
+    propose_candidates(run)

@@ -1,0 +1,139 @@
+"""Look again, seconds before the act: fresh facts, written, and judged by the same CASE as ever.
+
+The stricter of the frozen and the current rule decides. What speaks against the send is final; it settles the item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.connectors.contract import Connector, Member
+from integrations.models import IntegrationProfile
+from subscriptions.approvals import is_sealed
+from subscriptions.candidates import closing_for
+from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
+from subscriptions.models import (
+    ActivitySnapshot,
+    CandidateState,
+    CloseReason,
+    Reclaim,
+    ReclaimRule,
+    ReclaimState,
+    Subscription,
+    Verdict,
+)
+from subscriptions.verdict import Terms, apply_verdict, judge, why
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with one approved item. `send` is the only go-ahead; else it settles as told."""
+
+    send: bool
+    sentence: str
+    state: ReclaimState = ReclaimState.SKIPPED
+    candidate_state: CandidateState = CandidateState.CLOSED_SKIPPED
+    close_reason: CloseReason | None = None
+
+
+def look_again(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> dict[int, Decision]:
+    """Fetch and write fresh facts of these people, then decide on each. Reclaim id -> decision.
+
+    Raises the connector's errors: then nothing was decided.
+    """
+    people = {item.subscription.external_id: item.subscription.email for item in items}
+    found = {member.external_id: member for member in connector.people(people)}
+    write_facts(profile, found.values())
+    terms = Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile))
+    apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
+    return {item.pk: _decide(item, found, terms) for item in items}
+
+
+def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
+    """A tiny download of some people: write what differs, and note it in their timeline."""
+    for member in members:
+        with transaction.atomic():
+            row = Subscription.objects.select_for_update().get(profile=profile, external_id=member.external_id)
+            _write(row, member)
+
+
+def _write(row: Subscription, member: Member) -> None:
+    fresh = {fact: getattr(member, fact) for fact in FACTS}
+    now = timezone.now()
+    if all(getattr(row, fact) == value for fact, value in fresh.items()):
+        return
+    values = {**fresh, "facts_at": now}
+    if member.active and not row.active:
+        values |= {"cooldown_until": now + REACTIVATED_COOLDOWN, "cooldown_reason": REACTIVATED_REASON}
+    Subscription.objects.filter(pk=row.pk).update(**values)
+    note_change(row.pk)
+
+
+def note_change(subscription_id: int) -> None:
+    """Put what the subscription says now into its timeline."""
+    row = Subscription.objects.get(pk=subscription_id)
+    ActivitySnapshot.objects.create(
+        subscription=row,
+        seen_at=row.facts_at,
+        last_activity_at=row.last_activity_at,
+        license=row.license,
+        active=row.active,
+        gone=row.gone_at is not None,
+    )
+
+
+def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decision:
+    row = Subscription.objects.select_related("profile").get(pk=item.subscription_id)
+    if row.external_id not in found:
+        return _no("Not sent: Miro no longer knows this person.", CloseReason.GONE)
+    return _refused_approval(item) or _refused_by_facts(item, row, current) or _go(row, current)
+
+
+def _refused_approval(item: Reclaim) -> Decision | None:
+    request = item.removal.request
+    if not is_sealed(item.removal):
+        return Decision(
+            send=False,
+            sentence="Not sent: the approval does not match its seal, so this is not what was approved. "
+            "Ask who can write to the database, then request this person anew.",
+            state=ReclaimState.FAILED,
+            candidate_state=CandidateState.ATTENTION_REQUIRED,
+        )
+    if request.valid_until is None or request.valid_until <= timezone.now():
+        return lapsed()
+    return None
+
+
+def lapsed() -> Decision:
+    return Decision(
+        send=False,
+        sentence="Not sent: the approval lapsed before the send. Request this person again.",
+        candidate_state=CandidateState.READY,
+    )
+
+
+def _refused_by_facts(item: Reclaim, row: Subscription, current: Terms) -> Decision | None:
+    evidence = item.removal.evidence
+    for terms in (current, Terms.thaw(evidence["terms"])):
+        verdict = judge(row, terms)
+        if verdict != Verdict.CANDIDATE:
+            state, reason = closing_for(row, verdict, evidence)
+            sentence = f"Not sent: {why(row, terms, verdict=verdict)}"
+            return Decision(send=False, sentence=sentence, candidate_state=state, close_reason=reason)
+    if row.license != evidence["license"]:
+        return _no(f"Not sent: the license is {row.license_label} now.", CloseReason.LICENSE_CHANGED)
+    if row.role != evidence["role"]:
+        return _no(f"Not sent: the role is {row.role_label} now.", CloseReason.ROLE_CHANGED)
+    return None
+
+
+def _no(sentence: str, reason: CloseReason) -> Decision:
+    return Decision(send=False, sentence=sentence, close_reason=reason)
+
+
+def _go(row: Subscription, terms: Terms) -> Decision:
+    return Decision(send=True, sentence=f"Still a candidate: {why(row, terms, verdict=Verdict.CANDIDATE)}")

@@ -1,0 +1,134 @@
+"""Staging -> Subscription, set-based: three statements, whatever the number of members.
+
+Only rows that changed are written. The statements run on PostgreSQL and on SQLite; the two differ in one word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from subscriptions.models import DownloadRun
+
+# Facts that a download brings; the same columns in staging and in Subscription.
+FACTS = (
+    "email",
+    "active",
+    "license",
+    "role",
+    "license_assigned_at",
+    "last_activity_at",
+    "reclaimable",
+    "why_not",
+)
+REACTIVATED_COOLDOWN = timedelta(days=30)
+REACTIVATED_REASON = "somebody reactivated this person at Miro"
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Counts of rows."""
+
+    new: int
+    changed: int
+    gone: int
+
+
+def merge(run: DownloadRun, *, now: datetime) -> Merged:
+    """Bring the staged members of a whole `run` into Subscription, and note each change in ActivitySnapshot.
+
+    Must run inside the transaction that settles the run. Rows whose facts are newer than the run's start (somebody
+    was looked at again, or deactivated, meanwhile) are left to the next run.
+    """
+    changed = _update(run, now)
+    new = _insert(run, now)
+    gone = _mark_gone(run, now)
+    _snapshot(run, now)
+    return Merged(new=new, changed=changed, gone=gone)
+
+
+def _differs(column: str) -> str:
+    operator = "IS DISTINCT FROM" if connection.vendor == "postgresql" else "IS NOT"
+    return f"s.{column} {operator} m.{column}"
+
+
+def _update(run: DownloadRun, now: datetime) -> int:
+    """A seat that was inactive and is active again was reactivated by a human: leave that person alone."""
+    sets = ", ".join(f"{column} = m.{column}" for column in FACTS)
+    differs = " OR ".join(_differs(column) for column in FACTS)
+    true, false = ("TRUE", "FALSE") if connection.vendor == "postgresql" else ("1", "0")
+    reactivated = f"s.active = {false} AND m.active = {true}"
+    return _execute(
+        f"""
+        UPDATE subscriptions_subscription AS s
+           SET {sets}, gone_at = NULL, changed_run_id = %s, facts_at = %s,
+               cooldown_until = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_until END,
+               cooldown_reason = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_reason END
+          FROM subscriptions_downloadedmember AS m
+         WHERE m.run_id = %s AND s.profile_id = %s AND s.external_id = m.external_id
+           AND s.facts_at < %s AND (s.gone_at IS NOT NULL OR {differs})
+        """,  # noqa: S608 - the names are constants of this module
+        [
+            run.pk,
+            now,
+            now + REACTIVATED_COOLDOWN,
+            REACTIVATED_REASON,
+            run.pk,
+            run.profile_id,
+            run.started_at,
+        ],
+    )
+
+
+def _insert(run: DownloadRun, now: datetime) -> int:
+    columns = ", ".join(FACTS)
+    return _execute(
+        f"""
+        INSERT INTO subscriptions_subscription (profile_id, external_id, {columns}, changed_run_id, facts_at)
+        SELECT %s, m.external_id, {columns}, m.run_id, %s
+          FROM subscriptions_downloadedmember AS m
+         WHERE m.run_id = %s AND NOT EXISTS (
+               SELECT 1 FROM subscriptions_subscription AS s
+                WHERE s.profile_id = %s AND s.external_id = m.external_id)
+        """,  # noqa: S608
+        [run.profile_id, now, run.pk, run.profile_id],
+    )
+
+
+def _mark_gone(run: DownloadRun, now: datetime) -> int:
+    return _execute(
+        """
+        UPDATE subscriptions_subscription AS s
+           SET gone_at = %s, changed_run_id = %s, facts_at = %s
+         WHERE s.profile_id = %s AND s.gone_at IS NULL AND s.facts_at < %s AND NOT EXISTS (
+               SELECT 1 FROM subscriptions_downloadedmember AS m
+                WHERE m.run_id = %s AND m.external_id = s.external_id)
+        """,
+        [now, run.pk, now, run.profile_id, run.started_at, run.pk],
+    )
+
+
+def _snapshot(run: DownloadRun, now: datetime) -> int:
+    return _execute(
+        """
+        INSERT INTO subscriptions_activitysnapshot
+               (subscription_id, run_id, seen_at, last_activity_at, license, active, gone)
+        SELECT s.id, s.changed_run_id, %s, s.last_activity_at, s.license, s.active, s.gone_at IS NOT NULL
+          FROM subscriptions_subscription AS s
+         WHERE s.profile_id = %s AND s.changed_run_id = %s
+        """,
+        [now, run.profile_id, run.pk],
+    )
+
+
+def _execute(statement: str, parameters: list[Any]) -> int:
+    adapted = [
+        connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+        for value in parameters
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, adapted)
+        return int(cursor.rowcount)

@@ -1,0 +1,97 @@
+"""A removal candidate: one subscription on its way to be reclaimed, with the evidence frozen when it was proposed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.models.download import DownloadRun
+from subscriptions.models.subscription import Subscription
+
+
+class CandidateState(models.TextChoices):
+    """ServiceNow's names; `CloseReason` says which of the many meanings of closed."""
+
+    ATTENTION_REQUIRED = "attention_required", "Attention Required"
+    READY = "ready", "Ready"
+    AWAITING_USER = "awaiting_user", "Awaiting User"
+    AWAITING_APPROVAL = "awaiting_approval", "Awaiting Approval"
+    AWAITING_REVOCATION = "awaiting_revocation", "Awaiting Revocation"
+    CLOSED_COMPLETE = "closed_complete", "Closed Complete"
+    CLOSED_SKIPPED = "closed_skipped", "Closed Skipped"
+    CLOSED_CANCELED = "closed_canceled", "Closed Canceled"
+
+
+CLOSED = (CandidateState.CLOSED_COMPLETE, CandidateState.CLOSED_SKIPPED, CandidateState.CLOSED_CANCELED)
+
+
+class CloseReason(models.TextChoices):
+    RECLAIMED = "reclaimed", "Reclaimed"
+    CONFIRMED_LATER = "confirmed_later", "Reclaimed, confirmed later"
+    ALREADY_INACTIVE = "already_inactive", "Was inactive at Miro already"
+    ACTIVE_AGAIN = "active_again", "Active again"
+    GONE = "gone", "Left the organization"
+    EXCLUDED = "excluded", "Protected meanwhile"
+    LICENSE_CHANGED = "license_changed", "License changed"
+    ROLE_CHANGED = "role_changed", "Role changed"
+    RULE_CHANGED = "rule_changed", "The rule changed"
+    REJECTED = "rejected", "Rejected"
+    DROPPED = "dropped", "Dropped from the request"
+    LEFT_ALONE = "left_alone", "Left alone after review"
+
+
+class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
+    def open(self) -> RemovalCandidateQuerySet:
+        return self.exclude(state__in=CLOSED)
+
+    def withdrawable(self) -> RemovalCandidateQuerySet:
+        """Not yet approved: a newer run or rule may take these back."""
+        return self.filter(
+            state__in=(
+                CandidateState.READY,
+                CandidateState.AWAITING_USER,
+                CandidateState.AWAITING_APPROVAL,
+            )
+        )
+
+
+class RemovalCandidate(models.Model):
+    """At most one open one for each subscription."""
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="candidates")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="candidates")
+    run = models.ForeignKey(DownloadRun, verbose_name="found by", on_delete=models.PROTECT, related_name="candidates")
+    state = models.CharField(max_length=20, choices=CandidateState.choices, default=CandidateState.READY)
+    close_reason = models.CharField(max_length=20, choices=CloseReason.choices, blank=True, default="")
+    # Why a human must look, in the vendor's words where it said something.
+    attention = models.TextField(blank=True, default="")
+    # Frozen facts, rule version and terms: see candidates.freeze().
+    evidence = models.JSONField(editable=False)
+    created_at = models.DateTimeField("candidate since", default=timezone.now)
+    state_changed_at = models.DateTimeField(default=timezone.now)
+
+    objects = RemovalCandidateQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "removal candidate"
+        ordering: ClassVar = ["subscription__idle_since", "pk"]
+        default_permissions = ("view",)
+        permissions: ClassVar = [("request_removalcandidate", "Can request the reclaim of candidates")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["subscription"],
+                condition=~models.Q(state__in=("closed_complete", "closed_skipped", "closed_canceled")),
+                name="candidate_one_open",
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["profile", "state"], name="candidate_state")]
+
+    def __str__(self) -> str:
+        return str(self.evidence.get("name") or self.evidence.get("email") or self.pk)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state not in CLOSED

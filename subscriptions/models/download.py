@@ -1,0 +1,113 @@
+"""A download of all subscriptions of a profile, and the staging table that it fills."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+
+
+class RunState(models.TextChoices):
+    RUNNING = "running", "Running"
+    COMPLETE = "complete", "Complete"
+    QUARANTINED = "quarantined", "Quarantined"
+    FAILED = "failed", "Failed"
+
+
+class StartedBy(models.TextChoices):
+    SCHEDULE = "schedule", "Schedule"
+    PUBLISH = "publish", "Publishing the profile"
+    PERSON = "person", "A person"
+    COMMAND = "command", "The command line"
+
+
+class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
+    def complete(self) -> DownloadRunQuerySet:
+        return self.filter(state=RunState.COMPLETE)
+
+    def abandoned(self) -> DownloadRunQuerySet:
+        """Running in name only: whoever worked on it was killed and no longer renews the lease."""
+        return self.filter(state=RunState.RUNNING, lease_until__lt=timezone.now())
+
+
+class DownloadRun(models.Model):
+    """One download. While it runs, `token` and `lease_until` tell whose it is; `cursor` is where to go on."""
+
+    LEASE: ClassVar[timedelta] = timedelta(seconds=90)
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="download_runs")
+    # The moment of the schedule that this run is for; two beats at once make one run.
+    slot = models.DateTimeField(null=True, editable=False)
+    state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.RUNNING, editable=False)
+    started_by = models.CharField(max_length=10, choices=StartedBy.choices, editable=False)
+    started_by_name = models.CharField("person", max_length=150, blank=True, editable=False)
+    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    finished_at = models.DateTimeField(null=True, editable=False)
+    token = models.UUIDField(default=uuid.uuid4, editable=False)
+    lease_until = models.DateTimeField(editable=False)
+    cursor = models.CharField(max_length=200, blank=True, editable=False)
+    all_pages_in = models.BooleanField(default=False, editable=False)
+    pages = models.PositiveIntegerField(default=0, editable=False)
+    requests = models.PositiveIntegerField(default=0, editable=False)
+    read = models.PositiveIntegerField(default=0, editable=False)
+    new = models.PositiveIntegerField(default=0, editable=False)
+    changed = models.PositiveIntegerField(default=0, editable=False)
+    gone = models.PositiveIntegerField(default=0, editable=False)
+    unchanged = models.PositiveIntegerField(default=0, editable=False)
+    # What stopped it, and what to do next; one or two sentences.
+    problem = models.TextField(blank=True, editable=False)
+    # {"full": 500}: licenses bought, as far as the vendor tells.
+    purchased = models.JSONField(default=dict, editable=False)
+    # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}
+    rollups = models.JSONField(default=dict, editable=False)
+
+    objects = DownloadRunQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "download run"
+        ordering: ClassVar = ["-started_at", "-pk"]
+        default_permissions = ("view",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["profile"], condition=models.Q(state="running"), name="download_one_running"
+            ),
+            models.UniqueConstraint(fields=["profile", "slot"], name="download_one_per_slot"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def number(self) -> str:
+        return f"D-{self.pk:04d}" if self.pk else "D-new"
+
+    @property
+    def duration(self) -> timedelta:
+        return (self.finished_at or timezone.now()) - self.started_at
+
+
+class DownloadedMember(models.Model):
+    """Staging: one member as a run has read it. Nothing decides on these rows."""
+
+    run = models.ForeignKey(DownloadRun, on_delete=models.CASCADE, related_name="members")
+    external_id = models.CharField(max_length=40)
+    email = models.CharField(max_length=254)
+    active = models.BooleanField()
+    license = models.CharField(max_length=40)
+    role = models.CharField(max_length=60)
+    license_assigned_at = models.DateTimeField(null=True)
+    last_activity_at = models.DateTimeField(null=True)
+    reclaimable = models.BooleanField()
+    why_not = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        default_permissions = ()
+        constraints: ClassVar = [models.UniqueConstraint(fields=["run", "external_id"], name="staging_one_per_member")]
+
+    def __str__(self) -> str:
+        return self.email

@@ -1,0 +1,108 @@
+"""The queue of record and the history: one row for each send."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.models.request import RequestedRemoval
+from subscriptions.models.subscription import Subscription
+
+
+class Direction(models.TextChoices):
+    DEACTIVATE = "deactivate", "Reclaim"
+    REACTIVATE = "reactivate", "Restore"
+
+
+class ReclaimState(models.TextChoices):
+    QUEUED = "queued", "Waiting to be sent"
+    CLAIMED = "claimed", "Looking again"
+    SENDING = "sending", "Sending"
+    DONE = "done", "Verified"
+    SKIPPED = "skipped", "Skipped"
+    FAILED = "failed", "Refused"
+    IN_DOUBT = "in_doubt", "In doubt"
+
+
+class HoldReason(models.TextChoices):
+    """Why an approved item waits. A hold never loses it."""
+
+    KILL_SWITCH = "kill_switch", "The kill switch is on"
+    PAUSED = "paused", "The profile is paused"
+    RECLAIM_OFF = "reclaim_off", "Reclaim subscriptions is switched off"
+    CONNECTION = "connection", "A connection is in error"
+    LATER = "later", "Miro asked to come back later"
+
+
+class ReclaimQuerySet(models.QuerySet["Reclaim"]):
+    def due(self) -> ReclaimQuerySet:
+        now = timezone.now()
+        return self.filter(state=ReclaimState.QUEUED).filter(models.Q(not_before=None) | models.Q(not_before__lte=now))
+
+    def abandoned(self) -> ReclaimQuerySet:
+        """Claimed or sending, and whoever did it no longer lives."""
+        return self.filter(state__in=(ReclaimState.CLAIMED, ReclaimState.SENDING), lease_until__lt=timezone.now())
+
+    def to_read_back(self) -> ReclaimQuerySet:
+        """In doubt, and not yet read back."""
+        now = timezone.now()
+        return self.filter(state=ReclaimState.IN_DOUBT, read_back="").filter(
+            models.Q(not_before=None) | models.Q(not_before__lte=now)
+        )
+
+    def unfinished(self) -> ReclaimQuerySet:
+        return self.filter(state__in=UNFINISHED)
+
+
+UNFINISHED = (ReclaimState.QUEUED, ReclaimState.CLAIMED, ReclaimState.SENDING)
+
+
+class Reclaim(models.Model):
+    """One approved deactivation, from the queue to its proof."""
+
+    LEASE: ClassVar[timedelta] = timedelta(seconds=180)
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="reclaims")
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="reclaims")
+    removal = models.OneToOneField(RequestedRemoval, on_delete=models.PROTECT, related_name="reclaim")
+    direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.DEACTIVATE)
+    state = models.CharField(max_length=10, choices=ReclaimState.choices, default=ReclaimState.QUEUED)
+    queued_at = models.DateTimeField(default=timezone.now)
+    token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    not_before = models.DateTimeField(null=True)
+    hold_reason = models.CharField(max_length=12, choices=HoldReason.choices, blank=True, default="")
+    # The intent, committed before the call; the answer, committed after it.
+    sending_at = models.DateTimeField("sent", null=True)
+    finished_at = models.DateTimeField(null=True)
+    http_status = models.PositiveSmallIntegerField(null=True)
+    request_id = models.CharField(max_length=100, blank=True, default="")
+    # active, inactive or unknown to Miro; empty while nobody has looked.
+    read_back = models.CharField(max_length=10, blank=True, default="")
+    read_back_at = models.DateTimeField(null=True)
+    reads = models.PositiveSmallIntegerField("times read back", default=0)
+    # One sentence: what came of it, in Miro's words where it said something.
+    outcome = models.TextField(blank=True, default="")
+
+    objects = ReclaimQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-queued_at", "-pk"]
+        default_permissions = ("view",)
+        verbose_name = "reclaim"
+        verbose_name_plural = "history"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["subscription"],
+                condition=models.Q(state__in=("queued", "claimed", "sending")),
+                name="reclaim_one_under_way",
+            )
+        ]
+        indexes: ClassVar = [models.Index(fields=["profile", "state", "not_before"], name="reclaim_due")]
+
+    def __str__(self) -> str:
+        return str(self.subscription)

@@ -1,0 +1,71 @@
+"""When is somebody inactive? One rule for each profile."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from integrations.models import IntegrationProfile
+
+THRESHOLD = [
+    MinValueValidator(1, "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."),
+    MaxValueValidator(3650, "The last activity threshold is at most 3650 days, which is ten years."),
+]
+LICENSES_IN_SCOPE = ["full", "advanced", "standard", "basic"]
+
+
+def default_licenses() -> list[str]:
+    return list(LICENSES_IN_SCOPE)
+
+
+class NeverActive(models.TextChoices):
+    REVIEW = "review", "Show them for review"
+    CANDIDATE = "candidate", "Make them candidates, counted from the day the license was assigned"
+
+
+class ReclaimRule(models.Model):
+    """The terms by which the verdict is spoken. `version` counts its changes; candidates keep the one they met."""
+
+    profile = models.OneToOneField(IntegrationProfile, on_delete=models.PROTECT, related_name="rule")
+    last_activity_threshold = models.PositiveIntegerField(
+        default=60,
+        validators=THRESHOLD,
+        help_text="Days without activity after which a seat counts as unused.",
+    )
+    licenses = models.JSONField("license types", default=default_licenses)
+    new_joiner_grace = models.PositiveIntegerField(
+        default=30,
+        validators=[MaxValueValidator(3650)],
+        help_text="Days after a license was assigned in which nobody is a candidate.",
+    )
+    never_active = models.CharField(
+        "people who were never active", max_length=10, choices=NeverActive.choices, default=NeverActive.REVIEW
+    )
+    version = models.PositiveIntegerField(default=1, editable=False)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "reclaim rule"
+        default_permissions = ("view", "change")
+
+    def __str__(self) -> str:
+        return f"{self.profile}: {self.last_activity_threshold} days"
+
+
+class LicenseThreshold(models.Model):
+    """Another threshold for one license type."""
+
+    rule = models.ForeignKey(ReclaimRule, on_delete=models.CASCADE, related_name="license_thresholds")
+    license = models.CharField("license type", max_length=40)
+    last_activity_threshold = models.PositiveIntegerField(validators=THRESHOLD)
+
+    class Meta:
+        verbose_name = "threshold for a license type"
+        verbose_name_plural = "thresholds for license types"
+        default_permissions = ()
+        constraints: ClassVar = [models.UniqueConstraint(fields=["rule", "license"], name="threshold_one_per_license")]
+
+    def __str__(self) -> str:
+        return f"{self.license}: {self.last_activity_threshold} days"

@@ -1,0 +1,139 @@
+"""Who holds which license, and what LicenseHub makes of it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Coalesce
+
+from integrations.models import IntegrationProfile
+from subscriptions.models.download import DownloadRun
+
+
+class Verdict(models.TextChoices):
+    """Why a subscription is, or is not, a candidate. The clauses that pick these stand in `verdict.py`."""
+
+    UNJUDGED = "unjudged", "Not judged yet"
+    GONE = "gone", "Left the organization"
+    DEACTIVATED = "deactivated", "Deactivated"
+    UNKNOWN = "unknown", "Facts missing"
+    NOT_IN_SCOPE = "not_in_scope", "License not in scope"
+    PROTECTED = "protected", "Protected"
+    COOLING_DOWN = "cooling_down", "Cooling down"
+    IN_GRACE = "in_grace", "New joiner"
+    ACTIVE = "active", "Active lately"
+    NEVER_ACTIVE = "never_active", "Never active"
+    CANDIDATE = "candidate", "Inactive"
+
+
+# The three lanes beside the candidates.
+NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def held(self) -> SubscriptionQuerySet:
+        """Seats that count: still in the organization and not deactivated."""
+        return self.filter(active=True, gone_at=None)
+
+    def candidates(self) -> SubscriptionQuerySet:
+        return self.filter(verdict=Verdict.CANDIDATE)
+
+    def needing_review(self) -> SubscriptionQuerySet:
+        return self.filter(verdict__in=NEEDS_REVIEW)
+
+    def protected(self) -> SubscriptionQuerySet:
+        return self.filter(verdict=Verdict.PROTECTED)
+
+
+class Subscription(models.Model):
+    """One person's seat in one organization: facts from the vendor, and the verdict as of `verdict_at`."""
+
+    profile = models.ForeignKey(
+        IntegrationProfile, on_delete=models.PROTECT, related_name="subscriptions", editable=False
+    )
+    external_id = models.CharField("Miro ID", max_length=40, editable=False)
+    email = models.CharField("e-mail", max_length=254, editable=False)
+    name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
+    department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
+    cost_center = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
+    active = models.BooleanField(editable=False)
+    license = models.CharField(max_length=40, editable=False)
+    role = models.CharField(max_length=60, editable=False)
+    license_assigned_at = models.DateTimeField("assigned since", null=True, editable=False)
+    last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
+    reclaimable = models.BooleanField(editable=False)
+    why_not = models.CharField(max_length=200, blank=True, editable=False)
+    idle_since = models.GeneratedField(
+        expression=Coalesce("last_activity_at", "license_assigned_at"),
+        output_field=models.DateTimeField(null=True),
+        db_persist=True,
+    )
+    # Set only by a complete and plausible run.
+    gone_at = models.DateTimeField(null=True, editable=False)
+    cooldown_until = models.DateTimeField(null=True, editable=False)
+    cooldown_reason = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+    # The run that last wrote this row; rows that did not change are not written.
+    changed_run = models.ForeignKey(DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False)
+    facts_at = models.DateTimeField("facts of", editable=False)
+    verdict = models.CharField(
+        max_length=16,
+        choices=Verdict.choices,
+        default=Verdict.UNJUDGED,
+        db_default="unjudged",
+        editable=False,
+    )
+    verdict_at = models.DateTimeField(null=True, editable=False)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["profile", "idle_since", "pk"]
+        default_permissions = ("view",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["profile", "external_id"], name="subscription_one_per_member")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["profile", "verdict", "idle_since"], name="subscription_verdict"),
+            models.Index(fields=["email"], name="subscription_email"),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def display_name(self) -> str:
+        """The name, or the e-mail address of those whom the directory does not know."""
+        return self.name or self.email or f"Member {self.external_id}"
+
+    @property
+    def license_label(self) -> str:
+        return self.profile.connector.licenses.get(self.license, self.license)
+
+    @property
+    def role_label(self) -> str:
+        return self.profile.connector.roles.get(self.role, self.role)
+
+
+class ActivitySnapshot(models.Model):
+    """What was found different from before: the history of one subscription, change by change.
+
+    `run` is empty for what was seen between two runs: by looking again before a send, or by the send itself.
+    """
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="snapshots")
+    run = models.ForeignKey(DownloadRun, on_delete=models.PROTECT, null=True, related_name="+")
+    seen_at = models.DateTimeField()
+    last_activity_at = models.DateTimeField(null=True)
+    license = models.CharField(max_length=40)
+    active = models.BooleanField()
+    gone = models.BooleanField()
+
+    class Meta:
+        verbose_name = "activity snapshot"
+        ordering: ClassVar = ["-seen_at"]
+        default_permissions = ("view",)
+        indexes: ClassVar = [models.Index(fields=["subscription", "seen_at"], name="snapshot_timeline")]
+
+    def __str__(self) -> str:
+        return f"{self.subscription} on {self.seen_at:%Y-%m-%d}"

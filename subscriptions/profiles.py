@@ -1,0 +1,162 @@
+"""Acts on a profile that touch both apps: create, publish, pause, resume, stop and allow sending."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
+
+from integrations.models import Connection, IntegrationProfile, ProfileState
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions.approvals import Refused
+from subscriptions.candidates import NotActionable
+from subscriptions.models import ReclaimRule
+
+DOWNLOAD_TASK = "subscriptions.tasks.download_daily"
+
+
+def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) -> IntegrationProfile:
+    """A new Draft. Raises Refused with a sentence when a value does not fit."""
+    profile = IntegrationProfile(name=name, organization_id=organization_id, kind=kind)
+    try:
+        profile.full_clean()
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from error
+    with transaction.atomic():
+        profile.save()
+        data = {"organization_id": organization_id, "kind": kind}
+        record(Action.PROFILE_CREATED, actor=actor, target=profile, data=data)
+    return profile
+
+
+def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
+    """Draft -> Published: the first download is due, the daily schedule and the default rule stand.
+
+    Raises Refused while a connection is missing, NotActionable when it is no Draft any more.
+    """
+    _refuse_missing_connections(profile)
+    now = timezone.now()
+    with transaction.atomic():
+        _move(
+            profile,
+            allowed=[ProfileState.DRAFT],
+            to=ProfileState.PUBLISHED,
+            action=Action.PROFILE_PUBLISHED,
+            actor=actor,
+            published_at=now,
+            download_due_at=now,
+        )
+        _, made = ReclaimRule.objects.get_or_create(profile=profile)
+        if made:
+            record(Action.RULE_CREATED, actor=actor, target=profile.rule)
+        _schedule_daily(profile)
+
+
+def _refuse_missing_connections(profile: IntegrationProfile) -> None:
+    there = set(Connection.objects.filter(profile=profile).values_list("slot", flat=True))
+    missing = [slot.label for slot in profile.connector.slots if slot.name not in there]
+    if missing:
+        raise Refused(f"“{profile}” cannot be published yet: set the credentials of {' and '.join(missing)} first.")
+
+
+def _schedule_daily(profile: IntegrationProfile) -> None:
+    """PeriodicTask is the record: what an operator changed in it stays, so an existing one is left as it is."""
+    night, _ = CrontabSchedule.objects.get_or_create(
+        minute="0", hour="2", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
+    )
+    PeriodicTask.objects.get_or_create(
+        name=f"Download subscriptions: profile {profile.pk}",
+        defaults={"task": DOWNLOAD_TASK, "crontab": night, "args": json.dumps([profile.pk])},
+    )
+    PeriodicTasks.update_changed()
+
+
+def pause(profile: IntegrationProfile, *, actor: Actor) -> None:
+    """No download, no request, no approval; what is approved is held."""
+    _move(
+        profile,
+        allowed=[ProfileState.PUBLISHED],
+        to=ProfileState.PAUSED,
+        action=Action.PROFILE_PAUSED,
+        actor=actor,
+    )
+
+
+def unpause(profile: IntegrationProfile, *, actor: Actor) -> None:
+    _move(
+        profile,
+        allowed=[ProfileState.PAUSED],
+        to=ProfileState.PUBLISHED,
+        action=Action.PROFILE_RESUMED,
+        actor=actor,
+    )
+
+
+def stop_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
+    """The kill switch: checked again in the very UPDATE that commits the intent to send."""
+    _switch(profile, stopped=True, action=Action.SENDING_STOPPED, actor=actor)
+
+
+def allow_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
+    _switch(profile, stopped=False, action=Action.SENDING_ALLOWED, actor=actor)
+
+
+def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) -> None:
+    """Off: candidates still appear, but nothing is requested, approved or sent."""
+    with transaction.atomic():
+        rows = IntegrationProfile.objects.filter(pk=profile.pk, reclaim_enabled=not enabled)
+        if rows.update(reclaim_enabled=enabled) != 1:
+            raise NotActionable(f"Reclaim subscriptions is {'on' if enabled else 'off'} for “{profile}” already.")
+        record(Action.PROFILE_CHANGED, actor=actor, target=profile, data={"reclaim_enabled": enabled})
+
+
+def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
+    """The next sweep starts a download, even if no broker can be reached in this moment."""
+    with transaction.atomic():
+        published = IntegrationProfile.objects.downloading().filter(pk=profile.pk)
+        if published.update(download_due_at=timezone.now()) != 1:
+            found = IntegrationProfile.objects.get(pk=profile.pk).get_state_display().lower()
+            raise NotActionable(f"“{profile}” is {found}, so nothing is downloaded. Publish it first.")
+        record(Action.PROFILE_CHANGED, actor=actor, target=profile, data={"download": "due now"})
+
+
+def rename(profile: IntegrationProfile, name: str, *, actor: Actor) -> None:
+    """The name is all that an existing profile may change: its organization never does."""
+    with transaction.atomic():
+        former = IntegrationProfile.objects.select_for_update().get(pk=profile.pk).name
+        if former == name:
+            return
+        IntegrationProfile.objects.filter(pk=profile.pk).update(name=name)
+        profile.name = name
+        record(Action.PROFILE_CHANGED, actor=actor, target=profile, data={"name": {"from": former, "to": name}})
+
+
+def _switch(profile: IntegrationProfile, *, stopped: bool, action: Action, actor: Actor) -> None:
+    with transaction.atomic():
+        rows = IntegrationProfile.objects.filter(pk=profile.pk, sending_stopped=not stopped)
+        if rows.update(sending_stopped=stopped) != 1:
+            raise NotActionable(f"The kill switch of “{profile}” is {'on' if stopped else 'off'} already.")
+        record(action, actor=actor, target=profile)
+
+
+def _move(
+    profile: IntegrationProfile,
+    *,
+    allowed: list[ProfileState],
+    to: ProfileState,
+    action: Action,
+    actor: Actor,
+    **values: Any,
+) -> None:
+    with transaction.atomic():
+        rows = IntegrationProfile.objects.filter(pk=profile.pk, state__in=allowed)
+        if rows.update(state=to, **values) != 1:
+            found = IntegrationProfile.objects.get(pk=profile.pk).get_state_display()
+            raise NotActionable(f"“{profile}” is {found} by now. Nothing was changed.")
+        record(action, actor=actor, target=profile)
+    profile.refresh_from_db()

@@ -1,0 +1,383 @@
+"""Subflow 2, reclaim subscriptions: claim, look again, send, read back, settle.
+
+The database is the queue of record. The intent (`sending`) is committed before the call and the outcome after it;
+no vendor call stands inside a transaction. A lost answer is in doubt: it is read first, and never sent blindly again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import connections
+from integrations.connectors.contract import (
+    ConfigError,
+    Connector,
+    ConnectorError,
+    OutcomeUnknown,
+    PermanentError,
+    Receipt,
+    TransientError,
+)
+from integrations.models import IntegrationProfile, ProfileState
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.candidates import NotActionable, move
+from subscriptions.look_again import Decision, lapsed, look_again, note_change
+from subscriptions.models import (
+    CandidateState,
+    CloseReason,
+    HoldReason,
+    Reclaim,
+    ReclaimState,
+    Subscription,
+    Verdict,
+)
+
+logger = logging.getLogger(__name__)
+
+# One claim is worked on within its lease; one task ends well before its time limit.
+CLAIM = 20
+TASK_SECONDS = 120.0
+READS_NEEDED = 2
+READ_AGAIN = timedelta(seconds=5)
+COME_BACK = timedelta(seconds=60)
+
+
+@dataclass
+class Tally:
+    """How many items ended how in one call."""
+
+    reclaimed: int = 0
+    skipped: int = 0
+    refused: int = 0
+    held: int = 0
+    in_doubt: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+# --- The loop ---------------------------------------------------------------------------------------------------------
+
+
+def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> Tally:
+    """Send what is approved and due, for about `seconds`. May run any number of times at once."""
+    tally = Tally()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if hold := hold_on(profile):
+            tally.held += _hold_due(profile, hold)
+            break
+        items = claim(profile)
+        if not items:
+            break
+        _work_on(profile, items, tally)
+    return tally
+
+
+def hold_on(profile: IntegrationProfile) -> HoldReason | None:
+    """Why nothing may be sent for this profile now; None when it may."""
+    now = IntegrationProfile.objects.get(pk=profile.pk)
+    if now.sending_stopped:
+        return HoldReason.KILL_SWITCH
+    if now.state != ProfileState.PUBLISHED:
+        return HoldReason.PAUSED
+    if not now.reclaim_enabled:
+        return HoldReason.RECLAIM_OFF
+    if connections.broken_connections(profile):
+        return HoldReason.CONNECTION
+    return None
+
+
+def _hold_due(profile: IntegrationProfile, hold: HoldReason) -> int:
+    return Reclaim.objects.due().filter(profile=profile).update(hold_reason=hold)
+
+
+def claim(profile: IntegrationProfile, *, count: int = CLAIM) -> list[Reclaim]:
+    """Take some due items: they are ours while the lease lasts."""
+    token = uuid.uuid4()
+    due = Reclaim.objects.due().filter(profile=profile).order_by("queued_at", "pk")
+    Reclaim.objects.filter(pk__in=list(due.values_list("pk", flat=True)[:count]), state=ReclaimState.QUEUED).update(
+        state=ReclaimState.CLAIMED,
+        token=token,
+        lease_until=timezone.now() + Reclaim.LEASE,
+        hold_reason="",
+        not_before=None,
+    )
+    return list(
+        Reclaim.objects.filter(token=token).select_related("subscription", "removal__request", "removal__candidate")
+    )
+
+
+def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) -> None:
+    try:
+        connector = connections.connector_for(profile)
+        decisions = look_again(profile, items, connector)
+    except ConnectorError as error:
+        for item in items:
+            _put_back(profile, item, error, tally)
+        return
+    connections.mark_working(profile, "rest")
+    for item in items:
+        try:
+            _execute(profile, item, decisions[item.pk], connector, tally)
+        except NotActionable as error:
+            logger.info("%s", error)
+
+
+def _execute(
+    profile: IntegrationProfile, item: Reclaim, decision: Decision, connector: Connector, tally: Tally
+) -> None:
+    if not decision.send:
+        settle_unsent(item, decision)
+        tally.refused += decision.state == ReclaimState.FAILED
+        tally.skipped += decision.state == ReclaimState.SKIPPED
+    elif commit_intent(item):
+        _send(profile, item, connector, tally)
+    else:
+        tally.held += _let_go(item, hold_on(profile) or HoldReason.LATER)
+
+
+# --- One item ---------------------------------------------------------------------------------------------------------
+
+
+def commit_intent(item: Reclaim) -> bool:
+    """The point of no return: `sending`, with its audit event, only while the claim and every switch still hold."""
+    now = timezone.now()
+    with transaction.atomic():
+        sent = Reclaim.objects.filter(
+            pk=item.pk,
+            state=ReclaimState.CLAIMED,
+            token=item.token,
+            lease_until__gt=now,
+            profile__sending_stopped=False,
+            profile__reclaim_enabled=True,
+            profile__state=ProfileState.PUBLISHED,
+            removal__dropped_at=None,
+            removal__request__valid_until__gt=now,
+        ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE)
+        if sent == 1:
+            item.state = ReclaimState.SENDING
+            record(
+                Action.RECLAIM_SENDING,
+                actor=None,
+                target=item,
+                data={"request": item.removal.request.number, "external_id": item.subscription.external_id},
+            )
+    return sent == 1
+
+
+def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tally: Tally) -> None:
+    try:
+        receipt = connector.deactivate(item.subscription.external_id)
+    except OutcomeUnknown as error:
+        _doubt(item, error.message, status=error.status)
+    except PermanentError as error:
+        _refused(item, error)
+        tally.refused += 1
+        return
+    except ConnectorError as error:
+        _put_back(profile, item, error, tally)
+        return
+    else:
+        connections.mark_working(profile, "scim")
+        _note_receipt(item, receipt)
+    item.refresh_from_db()
+    state = read_back(item, connector)
+    tally.reclaimed += state == ReclaimState.DONE
+    tally.in_doubt += state == ReclaimState.IN_DOUBT
+
+
+def _note_receipt(item: Reclaim, receipt: Receipt) -> None:
+    Reclaim.objects.filter(pk=item.pk, state=ReclaimState.SENDING, token=item.token).update(
+        http_status=receipt.status, request_id=receipt.request_id
+    )
+
+
+def read_back(item: Reclaim, connector: Connector) -> str:
+    """Ask Miro what is true now, and settle accordingly. Returns the state that the item has then."""
+    try:
+        active = connector.is_active(item.subscription.external_id)
+    except PermanentError as error:
+        _to_a_human(item, f"Miro does not know this person any more: {error.message}", found="unknown")
+    except ConnectorError as error:
+        _doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
+    else:
+        if active:
+            _still_active(item)
+        else:
+            _done(item)
+    item.refresh_from_db()
+    return item.state
+
+
+def _done(item: Reclaim) -> None:
+    late = item.state == ReclaimState.IN_DOUBT
+    reason = CloseReason.CONFIRMED_LATER if late else CloseReason.RECLAIMED
+    outcome = "Read back as inactive."
+    if late:
+        outcome = f"The answer was lost; read back as inactive. {item.outcome}".strip()
+    _settle(
+        item,
+        to=ReclaimState.DONE,
+        action=Action.RECLAIM_DONE,
+        candidate_state=CandidateState.CLOSED_COMPLETE,
+        reason=reason,
+        values={"outcome": outcome, "read_back": "inactive", "read_back_at": timezone.now()},
+    )
+
+
+def _still_active(item: Reclaim) -> None:
+    """Once may be too early, since Miro may still be at it; twice needs a human."""
+    if item.reads + 1 < READS_NEEDED:
+        _doubt(item, item.outcome or "Read back as still active.", status=item.http_status)
+        return
+    _to_a_human(
+        item,
+        "The deactivation was sent, its effect is unknown, and Miro shows this person as active. LicenseHub does not "
+        "send again by itself: somebody may have reactivated them. Look in Miro, then leave or request them again.",
+        found="active",
+    )
+
+
+def _doubt(item: Reclaim, words: str, *, status: int | None) -> None:
+    """Commit the doubt; the item is read again, a little later."""
+    now = timezone.now()
+    with transaction.atomic():
+        doubted = Reclaim.objects.filter(
+            pk=item.pk, token=item.token, state__in=(ReclaimState.SENDING, ReclaimState.IN_DOUBT)
+        ).update(
+            state=ReclaimState.IN_DOUBT,
+            outcome=words,
+            http_status=status,
+            reads=item.reads + (item.state == ReclaimState.IN_DOUBT),
+            not_before=now + READ_AGAIN,
+        )
+        if doubted and item.state == ReclaimState.SENDING:
+            record(Action.RECLAIM_IN_DOUBT, actor=None, target=item, data={"outcome": words})
+
+
+def _to_a_human(item: Reclaim, words: str, *, found: str) -> None:
+    _settle(
+        item,
+        to=ReclaimState.IN_DOUBT,
+        action=Action.RECLAIM_IN_DOUBT,
+        candidate_state=CandidateState.ATTENTION_REQUIRED,
+        attention=words,
+        values={"outcome": words, "read_back": found, "read_back_at": timezone.now()},
+    )
+
+
+def _refused(item: Reclaim, error: PermanentError) -> None:
+    words = f"Miro refused: {error.message}"
+    _settle(
+        item,
+        to=ReclaimState.FAILED,
+        action=Action.RECLAIM_FAILED,
+        candidate_state=CandidateState.ATTENTION_REQUIRED,
+        attention=words,
+        values={"outcome": words, "http_status": error.status},
+    )
+
+
+def settle_unsent(item: Reclaim, decision: Decision) -> None:
+    """Final reasons end an item before anything was sent."""
+    failed = decision.state == ReclaimState.FAILED
+    _settle(
+        item,
+        to=decision.state,
+        action=Action.RECLAIM_FAILED if failed else Action.RECLAIM_SKIPPED,
+        candidate_state=decision.candidate_state,
+        reason=decision.close_reason or "",
+        attention=decision.sentence if failed else "",
+        values={"outcome": decision.sentence},
+    )
+
+
+def settle_lapsed(item: Reclaim) -> None:
+    settle_unsent(item, lapsed())
+
+
+_CANDIDATE_ACTIONS = {
+    CandidateState.READY: Action.CANDIDATE_RETURNED,
+    CandidateState.ATTENTION_REQUIRED: Action.CANDIDATE_NEEDS_ATTENTION,
+}
+
+
+def _settle(
+    item: Reclaim,
+    *,
+    to: ReclaimState,
+    action: Action,
+    candidate_state: CandidateState,
+    values: dict[str, Any],
+    reason: CloseReason | str = "",
+    attention: str = "",
+) -> None:
+    """End an item: its row, its candidate, the fact, and the audit, in one transaction; only from where it stood."""
+    now = timezone.now()
+    with transaction.atomic():
+        settled = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
+            **{"state": to, "finished_at": now, "lease_until": None, "hold_reason": "", **values}
+        )
+        if settled != 1:
+            raise NotActionable(f"The reclaim of {item} was settled by another process.")
+        correlation = uuid.uuid4()
+        data = {"outcome": values["outcome"], "request": item.removal.request.number}
+        record(action, actor=None, target=item, data=data, correlation=correlation)
+        move(
+            item.removal.candidate,
+            allowed=[CandidateState.AWAITING_REVOCATION],
+            to=candidate_state,
+            reason=reason,
+            attention=attention,
+            action=_CANDIDATE_ACTIONS.get(candidate_state, Action.CANDIDATE_CLOSED),
+            actor=None,
+            correlation=correlation,
+        )
+        if to == ReclaimState.DONE:
+            _write_inactive(item)
+
+
+def _write_inactive(item: Reclaim) -> None:
+    """What was read back is a fact like any other."""
+    now = timezone.now()
+    Subscription.objects.filter(pk=item.subscription_id).update(
+        active=False, facts_at=now, verdict=Verdict.DEACTIVATED, verdict_at=now
+    )
+    note_change(item.subscription_id)
+
+
+def _put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError, tally: Tally) -> None:
+    """Nothing was done for this item: it waits, with the reason shown."""
+    hold = HoldReason.LATER
+    wait = COME_BACK
+    if isinstance(error, ConfigError):
+        connections.mark_failed(profile, error)
+        hold = HoldReason.CONNECTION
+    elif isinstance(error, TransientError) and error.retry_after:
+        wait = timedelta(seconds=error.retry_after)
+    tally.held += _let_go(item, hold, wait=wait, words=error.message)
+
+
+def _let_go(item: Reclaim, hold: HoldReason, *, wait: timedelta = COME_BACK, words: str = "") -> int:
+    """Back into the queue, from before the call or from a call that is known to have done nothing."""
+    return Reclaim.objects.filter(
+        pk=item.pk, token=item.token, state__in=(ReclaimState.CLAIMED, ReclaimState.SENDING)
+    ).update(
+        state=ReclaimState.QUEUED,
+        token=None,
+        lease_until=None,
+        sending_at=None,
+        hold_reason=hold,
+        not_before=timezone.now() + wait,
+        outcome=words,
+    )

@@ -1,0 +1,91 @@
+"""Change a reclaim rule, and let the change reach the verdicts and the candidates that are not yet approved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
+from subscriptions.verdict import refresh_verdicts
+
+TERMS = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a changed rule did: of `subscriptions`, `changed` have another verdict, and `candidates` are inactive."""
+
+    subscriptions: int
+    changed: int
+    candidates: int
+    withdrawn: int
+
+
+def change_rule(
+    rule: ReclaimRule, *, actor: Actor, changed: Mapping[str, Any], by_license: Mapping[str, int] | None = None
+) -> bool:
+    """Set terms of the rule, as it stood at `rule.version`; `by_license` replaces all thresholds of license types.
+
+    Returns whether anything differs. Raises ValidationError, and NotActionable when somebody else was faster.
+    """
+    before = _terms(ReclaimRule.objects.get(pk=rule.pk))
+    wanted = {**before, **{name: changed[name] for name in TERMS if name in changed}}
+    if by_license is not None:
+        wanted["by_license"] = dict(sorted(by_license.items()))
+    if wanted == before:
+        return False
+    _validate(rule, wanted)
+    with transaction.atomic():
+        _write(rule, wanted)
+        data = {"version": rule.version + 1, "changed": _differences(before, wanted)}
+        record(Action.RULE_CHANGED, actor=actor, target=rule, data=data)
+    rule.refresh_from_db()
+    return True
+
+
+def _terms(rule: ReclaimRule) -> dict[str, Any]:
+    rows = rule.license_thresholds.order_by("license")
+    by_license = dict(rows.values_list("license", "last_activity_threshold"))
+    return {**{name: getattr(rule, name) for name in TERMS}, "by_license": by_license}
+
+
+def _differences(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: {"from": before[name], "to": wanted[name]} for name in wanted if wanted[name] != before[name]}
+
+
+def _validate(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
+    draft = ReclaimRule(profile_id=rule.profile_id, **{name: wanted[name] for name in TERMS})
+    draft.clean_fields(exclude=["profile"])
+    for license, days in wanted["by_license"].items():
+        LicenseThreshold(license=license, last_activity_threshold=days).clean_fields(exclude=["rule"])
+
+
+def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
+    """The version that was read must still stand: two people editing never overwrite each other unseen."""
+    values = {name: wanted[name] for name in TERMS}
+    written = ReclaimRule.objects.filter(pk=rule.pk, version=rule.version).update(
+        **values, version=rule.version + 1, changed_at=timezone.now()
+    )
+    if written != 1:
+        raise NotActionable("Somebody else changed this rule in the meantime. Nothing of yours was saved yet.")
+    rule.license_thresholds.all().delete()
+    LicenseThreshold.objects.bulk_create(
+        LicenseThreshold(rule=rule, license=license, last_activity_threshold=days)
+        for license, days in wanted["by_license"].items()
+    )
+
+
+def apply_rule(profile: IntegrationProfile) -> Effect:
+    """Judge everybody of the profile anew, and take back the not yet approved candidates that no longer hold."""
+    changed = refresh_verdicts(profile)
+    withdrawn = withdraw(profile.pk)
+    rows = Subscription.objects.filter(profile=profile)
+    return Effect(rows.count(), changed, rows.candidates().count(), withdrawn)

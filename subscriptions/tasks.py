@@ -1,0 +1,68 @@
+"""Thin doors for Celery. Each carries ids, may run twice or never, and asks the database what is to be done."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import Task, shared_task
+from django.contrib.auth.models import User
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from integrations.models import IntegrationProfile
+from subscriptions import sweep as sweeping
+from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.models.download import StartedBy
+from subscriptions.reclaim import reclaim_due
+
+logger = logging.getLogger(__name__)
+
+
+def ring(task: Task[..., None], *ids: int) -> bool:
+    """Wake a worker, outside of any transaction. False without a broker: then the sweep finds what is due later."""
+    try:
+        task.delay(*ids)
+    except OperationalError as error:
+        logger.warning("The broker cannot be reached (%s); the sweep will take up %s", error, task.name)
+        return False
+    return True
+
+
+@shared_task
+def download_daily(profile_id: int) -> None:
+    """Rung by beat: one run for each day and profile, however many beats ring."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    _download(profile_id, started_by=StartedBy.SCHEDULE, slot=today)
+
+
+@shared_task
+def download_now(profile_id: int, user_id: int | None = None) -> None:
+    """Rung by a person, or by the sweep for what is due or was abandoned."""
+    actor = User.objects.filter(pk=user_id).first() if user_id else None
+    _download(profile_id, started_by=StartedBy.PERSON if actor else StartedBy.PUBLISH, actor=actor)
+
+
+def _download(profile_id: int, **how: object) -> None:
+    profile = IntegrationProfile.objects.get(pk=profile_id)
+    try:
+        download_subscriptions(profile, **{"actor": None, **how})  # type: ignore[arg-type]
+    except DownloadError as error:
+        logger.info("%s", error)
+
+
+@shared_task
+def reclaim(profile_id: int) -> None:
+    """Send what is approved and due, and read back what is in doubt."""
+    profile = IntegrationProfile.objects.get(pk=profile_id)
+    sweeping.read_back_doubts(profile)
+    reclaim_due(profile)
+
+
+@shared_task
+def sweep() -> None:
+    """Rung by beat every minute."""
+    sweeping.repair()
+    for profile_id in sweeping.profiles_to_download():
+        ring(download_now, profile_id)
+    for profile_id in sweeping.profiles_to_reclaim():
+        ring(reclaim, profile_id)

@@ -1,0 +1,284 @@
+"""Why each subscription is, or is not, a candidate: one ordered list of clauses, one SQL CASE.
+
+The first clause that holds gives the verdict. The same clauses that judge all rows in SQL explain one row to the
+admin, so that the explanation can never differ from the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import NeverActive, ReclaimRule, Subscription, Verdict
+
+UNKNOWN_WORDS = ("", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a rule said at one moment: small enough to be frozen with a candidate. Thresholds and grace are days."""
+
+    threshold: int
+    licenses: tuple[str, ...]
+    grace: int
+    never_active: str
+    by_license: Mapping[str, int] = field(default_factory=dict)
+    version: int = 1
+
+    @classmethod
+    def of(cls, rule: ReclaimRule) -> Terms:
+        return cls(
+            threshold=rule.last_activity_threshold,
+            licenses=tuple(rule.licenses),
+            grace=rule.new_joiner_grace,
+            never_active=rule.never_active,
+            by_license={row.license: row.last_activity_threshold for row in rule.license_thresholds.all()},
+            version=rule.version,
+        )
+
+    @classmethod
+    def thaw(cls, frozen: Mapping[str, Any]) -> Terms:
+        """The inverse of `freeze`."""
+        return cls(**{**frozen, "licenses": tuple(frozen["licenses"])})
+
+    def freeze(self) -> dict[str, Any]:
+        return {**asdict(self), "licenses": list(self.licenses)}
+
+    def threshold_for(self, license: str) -> int:
+        return self.by_license.get(license, self.threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """`when` picks the rows in SQL, `why` is the sentence for one of them, `label` names what lets pass."""
+
+    verdict: Verdict
+    when: Callable[[Terms, datetime], Q]
+    why: Callable[[Subscription, Terms, datetime], str]
+    label: str
+    fact: Callable[[Subscription, Terms, datetime], str]
+
+
+def _idle_before(terms: Terms, now: datetime) -> Q:
+    """Idle since longer than the threshold of the row's license."""
+    usual = Q(idle_since__lt=now - timedelta(days=terms.threshold)) & ~Q(license__in=list(terms.by_license))
+    for license, days in terms.by_license.items():
+        usual |= Q(license=license, idle_since__lt=now - timedelta(days=days))
+    return usual
+
+
+def _unknown(terms: Terms, now: datetime) -> Q:
+    return Q(idle_since=None) | Q(license__in=UNKNOWN_WORDS) | Q(role__in=UNKNOWN_WORDS)
+
+
+def _never_active(terms: Terms, now: datetime) -> Q:
+    if terms.never_active == NeverActive.CANDIDATE:
+        return Q(pk=None)
+    return Q(last_activity_at=None)
+
+
+def days_since(moment: datetime | None, now: datetime) -> int:
+    return max(0, (now - moment).days) if moment else 0
+
+
+def _day(moment: datetime | None) -> str:
+    return date_format(timezone.localtime(moment), "M j, Y") if moment else "never"
+
+
+def _days(count: int) -> str:
+    return f"{count} day" if count == 1 else f"{count} days"
+
+
+def _why_gone(row: Subscription, terms: Terms, now: datetime) -> str:
+    return f"Left the organization: no longer among its members since the download of {_day(row.gone_at)}."
+
+
+def _why_unknown(row: Subscription, terms: Terms, now: datetime) -> str:
+    if row.license in UNKNOWN_WORDS:
+        return "Needs review: Miro does not say which license this person holds."
+    if row.role in UNKNOWN_WORDS:
+        return "Needs review: Miro does not say which role this person has."
+    return "Needs review: Miro tells neither a last activity nor when the license was assigned."
+
+
+def _why_active(row: Subscription, terms: Terms, now: datetime) -> str:
+    threshold = _days(terms.threshold_for(row.license))
+    if row.last_activity_at is None:
+        return f"Never active, but licensed only since {_day(row.idle_since)}; the threshold is {threshold}."
+    ago = _days(days_since(row.idle_since, now))
+    return f"Active lately: last activity {ago} ago, on {_day(row.idle_since)}; the threshold is {threshold}."
+
+
+def _why_grace(row: Subscription, terms: Terms, now: datetime) -> str:
+    return (
+        f"New joiner: the license was assigned on {_day(row.license_assigned_at)}, "
+        f"within the grace of {_days(terms.grace)}."
+    )
+
+
+def why_candidate(row: Subscription, terms: Terms, now: datetime) -> str:
+    """The sentence for a candidate; no clause speaks against it."""
+    idle = days_since(row.idle_since, now)
+    over = _days(idle - terms.threshold_for(row.license))
+    if row.last_activity_at is None:
+        return f"Never active since assigned on {_day(row.idle_since)}, {over} over the threshold."
+    return f"Inactive {_days(idle)}, {over} over the threshold."
+
+
+CLAUSES: tuple[Clause, ...] = (
+    Clause(
+        Verdict.GONE,
+        lambda terms, now: Q(gone_at__isnull=False),
+        _why_gone,
+        "Belongs to the organization",
+        lambda row, terms, now: "left" if row.gone_at else "found by the last download",
+    ),
+    Clause(
+        Verdict.DEACTIVATED,
+        lambda terms, now: Q(active=False),
+        lambda row, terms, now: "Deactivated at Miro: takes no seat.",
+        "Active at Miro",
+        lambda row, terms, now: "can sign in" if row.active else "deactivated",
+    ),
+    Clause(
+        Verdict.UNKNOWN,
+        _unknown,
+        _why_unknown,
+        "License, role and dates are known",
+        lambda row, terms, now: f"{row.license_label}, {row.role_label}",
+    ),
+    Clause(
+        Verdict.NOT_IN_SCOPE,
+        lambda terms, now: ~Q(license__in=terms.licenses),
+        lambda row, terms, now: f"Holds a {row.license_label} license, which the rule leaves alone.",
+        "Holds a license in scope",
+        lambda row, terms, now: row.license_label,
+    ),
+    Clause(
+        Verdict.PROTECTED,
+        lambda terms, now: Q(reclaimable=False),
+        lambda row, terms, now: f"Protected: {row.role_label}. {row.why_not}",
+        "Miro lets us take the seat back",
+        lambda row, terms, now: row.role_label,
+    ),
+    Clause(
+        Verdict.COOLING_DOWN,
+        lambda terms, now: Q(cooldown_until__gt=now),
+        lambda row, terms, now: f"Left alone until {_day(row.cooldown_until)}: {row.cooldown_reason}.",
+        "Not left alone for a while",
+        lambda row, terms, now: f"until {_day(row.cooldown_until)}" if row.cooldown_until else "no pause",
+    ),
+    Clause(
+        Verdict.IN_GRACE,
+        lambda terms, now: Q(license_assigned_at__gt=now - timedelta(days=terms.grace)),
+        _why_grace,
+        "Not a new joiner",
+        lambda row, terms, now: (
+            f"licensed for {_days(days_since(row.license_assigned_at, now))}"
+            if row.license_assigned_at
+            else "assigned at an unknown date"
+        ),
+    ),
+    Clause(
+        Verdict.ACTIVE,
+        lambda terms, now: ~_idle_before(terms, now),
+        _why_active,
+        "Inactive longer than the threshold",
+        lambda row, terms, now: (
+            f"{_days(days_since(row.idle_since, now))}, threshold {_days(terms.threshold_for(row.license))}"
+        ),
+    ),
+    Clause(
+        Verdict.NEVER_ACTIVE,
+        _never_active,
+        lambda row, terms, now: f"Needs review: never active since the license was assigned on {_day(row.idle_since)}.",
+        "Was active at least once",
+        lambda row, terms, now: f"last on {_day(row.last_activity_at)}" if row.last_activity_at else "never",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One clause as it fell out for one subscription. `passed` is None for those after the one that decided."""
+
+    label: str
+    fact: str
+    passed: bool | None
+
+
+def verdict_case(terms: Terms, now: datetime) -> Case:
+    """The CASE that judges rows of Subscription."""
+    return Case(
+        *(When(clause.when(terms, now), then=Value(clause.verdict.value)) for clause in CLAUSES),
+        default=Value(Verdict.CANDIDATE.value),
+    )
+
+
+def refresh_verdicts(profile: IntegrationProfile) -> int:
+    """Judge all rows of a profile anew and write those whose verdict changed. Returns how many that were.
+
+    `verdict_at` is the moment of the last refresh that changed the row; screens show the time of the last run.
+    """
+    rule = ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile)
+    return apply_verdict(Subscription.objects.filter(profile=profile), Terms.of(rule))
+
+
+def apply_verdict(rows: QuerySet[Subscription], terms: Terms) -> int:
+    now = timezone.now()
+    judged = verdict_case(terms, now)
+    return rows.exclude(verdict=judged).update(verdict=judged, verdict_at=now)
+
+
+def judge(row: Subscription, terms: Terms) -> Verdict:
+    """The verdict on one row by the given terms, asked of the same CASE; nothing is written."""
+    found = (
+        Subscription.objects.filter(pk=row.pk)
+        .annotate(judged=verdict_case(terms, timezone.now()))
+        .values_list("judged", flat=True)
+        .get()
+    )
+    return Verdict(found)
+
+
+def why(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
+    """One sentence for the row's verdict (the stored one, unless another is given)."""
+    now = timezone.now()
+    spoken = verdict or row.verdict
+    for clause in CLAUSES:
+        if clause.verdict == spoken:
+            return clause.why(row, terms, now)
+    if spoken == Verdict.CANDIDATE:
+        return why_candidate(row, terms, now)
+    return "Not judged yet: waits for the next complete download."
+
+
+def checks(row: Subscription, terms: Terms) -> list[Check]:
+    """Every clause in its order with the fact behind it, asked of the database in one query."""
+    now = timezone.now()
+    flags = {
+        f"clause_{number}": Case(
+            When(clause.when(terms, now), then=Value(True)), default=Value(False), output_field=BooleanField()
+        )
+        for number, clause in enumerate(CLAUSES)
+    }
+    holds = Subscription.objects.filter(pk=row.pk).annotate(**flags).values(*flags).get()
+    found: list[Check] = []
+    decided = False
+    for number, clause in enumerate(CLAUSES):
+        held = holds[f"clause_{number}"]
+        passed = None if decided else not held
+        found.append(Check(clause.label, clause.fact(row, terms, now), passed))
+        decided = decided or held
+    return found
+
+
+def idle_days(row: Subscription) -> int:
+    return days_since(row.idle_since, timezone.now())

@@ -1,0 +1,264 @@
+"""Request, approve, reject, drop: the second person, once, and only what was frozen."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from licensehub.audit.models import AuditEvent
+from subscriptions import approvals, candidates, profiles
+from subscriptions.approvals import ConcernsYou, NotActionable, OwnRequest, Refused
+from subscriptions.models import (
+    CandidateState,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimRule,
+    RemovalCandidate,
+    Subscription,
+)
+from subscriptions.reclaim import reclaim_due
+from subscriptions.verdict import refresh_verdicts
+
+
+@pytest.fixture
+def downloaded(world):
+    world.download()
+    return world
+
+
+def ask(world, alice, count: int = 3) -> ReclaimRequest:
+    return approvals.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
+
+
+def test_a_request_freezes_its_people(downloaded, alice):
+    request = ask(downloaded, alice)
+
+    assert request.removals.count() == 3
+    for removal in request.removals.all():
+        assert removal.candidate.state == "awaiting_approval"
+        assert removal.evidence == removal.candidate.evidence
+        assert removal.evidence["why"].startswith("Inactive ")
+    assert request.expires_at - request.requested_at == timedelta(hours=72)
+
+
+def test_two_requests_never_share_a_person(downloaded, alice):
+    chosen = downloaded.candidates(3)
+    ask(downloaded, alice)
+
+    with pytest.raises(NotActionable, match="nothing to request"):
+        approvals.request_reclaim(chosen, actor=alice)
+
+    assert ReclaimRequest.objects.count() == 1
+
+
+def test_approving_twice(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+    approvals.approve(request, actor=bob)
+
+    with pytest.raises(NotActionable, match="approved already by bob"):
+        approvals.approve(request, actor=bob)
+
+    assert Reclaim.objects.count() == 3
+
+
+def test_nobody_decides_on_their_own_request_superusers_included(downloaded):
+    root = User.objects.create_superuser("root", "root@northwind.example", "a long password of root")
+    request = ask(downloaded, root)
+
+    with pytest.raises(OwnRequest):
+        approvals.approve(request, actor=root)
+    with pytest.raises(OwnRequest):
+        approvals.reject(request, actor=root, comment="no")
+
+
+def test_the_database_holds_the_second_person_too(downloaded, alice):
+    request = ask(downloaded, alice)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ReclaimRequest.objects.filter(pk=request.pk).update(
+            state="approved", decided_by=alice, decided_at=timezone.now(), valid_until=timezone.now()
+        )
+
+
+def test_the_person_reclaimed_neither_asks_nor_approves(downloaded, alice, bob):
+    email = downloaded.candidates(1).get().evidence["email"]
+    User.objects.filter(pk=alice.pk).update(email=email.upper())
+    alice.refresh_from_db()
+    with pytest.raises(ConcernsYou):
+        ask(downloaded, alice)
+    assert not ReclaimRequest.objects.exists()
+
+    request = ask(downloaded, bob)
+    with pytest.raises(ConcernsYou):
+        approvals.approve(request, actor=alice)
+    request.refresh_from_db()
+    assert (request.state, request.decided_by) == ("open", None)
+
+
+def test_rejecting_needs_a_word(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+
+    with pytest.raises(Refused, match="few words"):
+        approvals.reject(request, actor=bob, comment="  ")
+
+
+def test_a_dropped_person_is_not_sent(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+    dropped = request.removals.first()
+    approvals.drop(dropped, actor=bob, reason="On leave")
+
+    assert approvals.approve(request, actor=bob) == 2
+
+    reclaim_due(downloaded.profile)
+    assert dropped.evidence["external_id"] not in downloaded.inactive()
+    dropped.candidate.refresh_from_db()
+    assert (dropped.candidate.state, dropped.candidate.close_reason) == ("closed_skipped", "dropped")
+    with pytest.raises(NotActionable):
+        approvals.drop(request.removals.last(), actor=bob)
+
+
+def test_nobody_left(downloaded, alice, bob):
+    request = ask(downloaded, alice, 1)
+    approvals.drop(request.removals.get(), actor=bob)
+
+    with pytest.raises(NotActionable, match="Nobody is left"):
+        approvals.approve(request, actor=bob)
+
+    request.refresh_from_db()
+    assert request.state == "open"
+
+
+def test_only_the_requester_withdraws(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+    with pytest.raises(Refused, match="Only the person"):
+        approvals.cancel(request, actor=bob)
+
+    approvals.cancel(request, actor=alice)
+
+    assert downloaded.candidates(99).filter(removals__request=request).count() == 3
+    with pytest.raises(NotActionable):
+        approvals.approve(request, actor=bob)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"evidence": {"why": "because"}},
+        {"seal": "0" * 64},
+    ],
+)
+def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
+    request = ask(downloaded, alice, 1)
+    approvals.approve(request, actor=bob)
+    removal = request.removals.get()
+    if "evidence" in change:
+        change = {"evidence": {**removal.evidence, **change["evidence"]}}
+    request.removals.update(**change)
+
+    assert reclaim_due(downloaded.profile).refused == 1
+
+    assert downloaded.deactivated_by_us() == []
+    removal.candidate.refresh_from_db()
+    assert removal.candidate.state == "attention_required"
+    assert "seal" in Reclaim.objects.get().outcome
+
+
+def test_a_prolonged_approval_is_never_sent(downloaded, alice, bob):
+    request = ask(downloaded, alice, 1)
+    approvals.approve(request, actor=bob)
+    ReclaimRequest.objects.update(valid_until=timezone.now() + timedelta(days=99))
+
+    assert reclaim_due(downloaded.profile).refused == 1
+    assert downloaded.deactivated_by_us() == []
+
+
+def test_a_stricter_rule_after_the_approval_keeps_people(downloaded, alice, bob):
+    request = ask(downloaded, alice, 1)
+    approvals.approve(request, actor=bob)
+    ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
+
+    assert reclaim_due(downloaded.profile).skipped == 1
+
+    assert downloaded.deactivated_by_us() == []
+    candidate = request.removals.get().candidate
+    assert (candidate.state, candidate.close_reason) == ("closed_skipped", "rule_changed")
+
+
+def test_a_newer_rule_withdraws_who_is_not_approved_yet(downloaded, alice):
+    request = ask(downloaded, alice, 2)
+    ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
+    refresh_verdicts(downloaded.profile)
+
+    candidates.withdraw(downloaded.profile.pk)
+
+    assert not RemovalCandidate.objects.open().exists()
+    assert {removal.candidate.close_reason for removal in request.removals.all()} == {"rule_changed"}
+
+
+@pytest.mark.parametrize("switch", ["pause", "reclaim_off"])
+def test_switches_refuse_requests_and_approvals(downloaded, alice, bob, switch):
+    request = ask(downloaded, alice, 1)
+    if switch == "pause":
+        profiles.pause(downloaded.profile, actor=bob)
+    else:
+        type(downloaded.profile).objects.update(reclaim_enabled=False)
+
+    with pytest.raises(Refused):
+        approvals.approve(request, actor=bob)
+    with pytest.raises(Refused):
+        ask(downloaded, alice, 1)
+
+
+def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
+    request = ask(downloaded, alice, 2)
+    approvals.approve(request, actor=bob)
+    profiles.stop_sending(downloaded.profile, actor=bob)
+
+    assert reclaim_due(downloaded.profile).held == 2
+    assert {item.hold_reason for item in Reclaim.objects.all()} == {"kill_switch"}
+    assert downloaded.deactivated_by_us() == []
+
+    profiles.allow_sending(downloaded.profile, actor=bob)
+    assert reclaim_due(downloaded.profile).reclaimed == 2
+
+
+def test_a_candidate_that_is_gone_already(downloaded, alice):
+    chosen = downloaded.candidates(1)
+    Subscription.objects.filter(candidates__in=chosen).update(verdict="active")
+    candidates.withdraw(downloaded.profile.pk)
+
+    with pytest.raises(NotActionable, match="nothing to request"):
+        approvals.request_reclaim(chosen, actor=alice)
+
+
+def test_two_approvers_at_once(real_transactions, world, alice, bob):
+    """Real transactions on real connections: exactly one of them decides."""
+    world.download()
+    eve = User.objects.create_user("eve", "eve@northwind.example", "a long password of eve")
+    request = ask(world, alice, 3)
+    outcomes: list[str] = []
+
+    def decide(actor: User) -> None:
+        try:
+            approvals.approve(ReclaimRequest.objects.get(pk=request.pk), actor=actor)
+            outcomes.append("approved")
+        except NotActionable:
+            outcomes.append("too late")
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=decide, args=(actor,)) for actor in (bob, eve) * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(outcomes) == ["approved"] + ["too late"] * 7
+    assert Reclaim.objects.count() == 3
+    assert AuditEvent.objects.filter(action="request.approved").count() == 1
+    assert not RemovalCandidate.objects.filter(state=CandidateState.AWAITING_APPROVAL).exists()

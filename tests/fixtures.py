@@ -1,0 +1,161 @@
+"""What most tests share: a sandbox with people, a profile that is connected to it, and the people of the company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import TransactionTestCase
+
+from integrations import connections
+from integrations.calls import open_transactions
+from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.connectors.miro.sandbox.server import Sandbox, start
+from integrations.models import IntegrationProfile
+from licensehub.audit.log import verify_chain
+from licensehub.audit.models import AuditEvent
+from licensehub.audit.triggers import create, drop
+from subscriptions import profiles
+from subscriptions.download import download_subscriptions
+from subscriptions.models import DownloadRun, RemovalCandidate, RunState
+from subscriptions.models.download import StartedBy
+
+MEMBERS = 120
+
+
+@pytest.fixture(autouse=True)
+def _count_outer_transactions(request, settings):
+    """A test's own transactions are not the application's: see integrations.calls."""
+    if "real_transactions" in request.fixturenames:
+        request.getfixturevalue("_append_only_lifted_for_the_flush")
+    elif "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("_django_db_helper")
+        settings.TRANSACTIONS_OF_TESTS = open_transactions()
+
+
+@pytest.fixture
+def _append_only_lifted_for_the_flush(monkeypatch) -> None:
+    """The flush after a test with real transactions may empty the audit: here, and nowhere else."""
+    flush = TransactionTestCase._fixture_teardown
+
+    def lifted(self) -> None:
+        drop(connection)
+        try:
+            flush(self)
+        finally:
+            create(connection)
+
+    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lifted)
+
+
+@pytest.fixture
+def real_transactions(_append_only_lifted_for_the_flush, django_db_serialized_rollback, transactional_db) -> None:
+    """For tests in which other processes or threads must see what was committed."""
+
+
+@dataclass
+class World:
+    """A sandbox and the profile that LicenseHub has for it."""
+
+    sandbox: Sandbox
+    miro: SandboxControl
+    profile: IntegrationProfile
+
+    def download(self) -> DownloadRun:
+        run = download_subscriptions(self.profile, actor=None, started_by=StartedBy.COMMAND)
+        assert run.state == RunState.COMPLETE, run.problem
+        return run
+
+    def candidates(self, count: int):
+        """The `count` longest idle ones that are Ready and whom Miro does not refuse, as a queryset."""
+        ready = RemovalCandidate.objects.filter(profile=self.profile, state="ready")
+        longest = [
+            candidate.pk
+            for candidate in ready.order_by("subscription__idle_since", "pk").select_related("subscription")
+            if not self.sandbox.world.teams_without_other_admin(candidate.subscription.external_id)
+        ]
+        return RemovalCandidate.objects.filter(pk__in=longest[:count])
+
+    def inactive(self) -> set[str]:
+        return set(self.miro.truth()["inactive"])
+
+    def deactivated_by_us(self) -> list[str]:
+        """Ids in the order of the effective transitions active -> inactive that came in by SCIM."""
+        return [
+            step["id"]
+            for step in self.miro.truth()["transitions"]
+            if step["by"] == "scim" and step["from"] and not step["to"]
+        ]
+
+
+@pytest.fixture
+def sandbox(allow_http) -> Iterator[Sandbox]:
+    running = start(members=MEMBERS, seed=7)
+    allow_http(running.control_url)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def world(db, sandbox, settings) -> World:
+    urls = sandbox.urls()
+    settings.CONNECTOR_ADDRESSES = {
+        "miro_enterprise": {
+            "api": urls["api_url"],
+            "authorize": urls["authorize_url"],
+            "scim": urls["scim_url"],
+        }
+    }
+    profile = connect(urls)
+    return World(sandbox, SandboxControl(sandbox.control_url), profile)
+
+
+def connect(urls: dict[str, str], *, name: str = "Northwind") -> IntegrationProfile:
+    """A published profile for a sandbox."""
+    profile = profiles.create_profile(
+        name=name, organization_id=urls["organization_id"], kind="miro_enterprise", actor=None
+    )
+    connections.set_credentials(profile, "rest", {"access_token": urls["access_token"]}, actor=None)
+    connections.set_credentials(profile, "scim", {"token": urls["scim_token"]}, actor=None)
+    profiles.publish(profile, actor=None)
+    return profile
+
+
+def person(name: str, group: str | None) -> User:
+    user = User.objects.create_user(name, f"{name}@northwind.example", "a long password of " + name, is_staff=True)
+    if group:
+        user.groups.add(Group.objects.get(name=group))
+    return user
+
+
+@pytest.fixture
+def alice(db) -> User:
+    """Asks."""
+    return person("alice", "License manager")
+
+
+@pytest.fixture
+def bob(db) -> User:
+    """Decides."""
+    return person("bob", "Approver")
+
+
+@pytest.fixture
+def carol(db) -> User:
+    """Reads."""
+    return person("carol", "Auditor")
+
+
+@pytest.fixture
+def dave(db) -> User:
+    """A stranger: staff, without any role."""
+    return person("dave", None)
+
+
+def actions() -> list[str]:
+    """The audit's actions in their order; the chain must be whole whenever somebody looks."""
+    assert verify_chain().broken_at is None
+    return list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True))

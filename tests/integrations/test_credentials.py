@@ -1,0 +1,78 @@
+"""Secrets at rest: encrypted, bound to their place, rotatable, and never usable after a change."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+
+from integrations import connections, credentials
+from integrations.credentials import CredentialError
+from integrations.models import Connection, IntegrationProfile
+from licensehub.audit.models import AuditEvent
+
+CANARY = "canary-token-6f1d"
+PLACE = "profile 1, slot rest"
+
+
+@pytest.fixture
+def profile(db):
+    return IntegrationProfile.objects.create(name="Northwind", organization_id="1")
+
+
+def test_round_trip_and_no_plain_text():
+    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+
+    assert CANARY not in ciphertext
+    assert credentials.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
+
+
+def test_a_ciphertext_moved_to_another_place_opens_nothing():
+    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+
+    with pytest.raises(CredentialError, match="another connection"):
+        credentials.decrypt(ciphertext, place="profile 2, slot rest")
+
+
+def test_a_changed_ciphertext_is_never_a_value():
+    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+
+    with pytest.raises(CredentialError, match="cannot be decrypted"):
+        credentials.decrypt(ciphertext[:-6] + "AAAAA=", place=PLACE)
+
+
+def test_the_former_key_still_opens(settings):
+    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+    former = settings.CREDENTIAL_KEYS
+    settings.CREDENTIAL_KEYS = [Fernet.generate_key().decode(), *former]
+    assert credentials.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
+
+    settings.CREDENTIAL_KEYS = settings.CREDENTIAL_KEYS[:1]
+    with pytest.raises(CredentialError, match="CREDENTIAL_KEYS lacks the key"):
+        credentials.decrypt(ciphertext, place=PLACE)
+
+
+def test_without_a_key_nothing_is_stored(settings, profile):
+    settings.CREDENTIAL_KEYS = []
+
+    with pytest.raises(CredentialError, match="make install"):
+        connections.set_credentials(profile, "rest", {"access_token": CANARY}, actor=None)
+
+    assert not Connection.objects.exists()
+
+
+def test_the_database_and_the_audit_hold_no_secret(profile, alice):
+    made = connections.set_credentials(profile, "rest", {"access_token": CANARY}, actor=alice)
+
+    assert made.secrets() == {"access_token": CANARY}
+    assert CANARY not in str(list(Connection.objects.values()))
+    assert CANARY not in str(list(AuditEvent.objects.values()))
+    assert AuditEvent.objects.get().data == {"fingerprint": made.fingerprint}
+
+
+def test_setting_again_replaces(profile):
+    first = connections.set_credentials(profile, "rest", {"access_token": "one"}, actor=None)
+    second = connections.set_credentials(profile, "rest", {"access_token": "two"}, actor=None)
+
+    assert Connection.objects.count() == 1
+    assert first.fingerprint != second.fingerprint
+    assert Connection.objects.get().secrets() == {"access_token": "two"}

@@ -1,0 +1,129 @@
+"""Fixtures that start a real broker and real Celery workers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+
+from licensehub.embedded import broker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+READY_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Path]:
+    """The embedded broker where the settings look for it; one for each process of pytest-xdist."""
+    socket = settings.EMBEDDED_BROKER_SOCKET
+    process = broker.start(socket, settings.VAR_DIR / "valkey")
+    yield socket
+    process.terminate()
+    process.wait(timeout=10)
+    shutil.rmtree(socket.parent)
+
+
+@pytest.fixture
+def valkey(valkey_server: Path) -> Iterator[redis.Redis]:
+    """A client of an empty broker."""
+    client = redis.Redis(unix_socket_path=str(valkey_server))
+    client.flushall()
+    yield client
+    client.close()
+
+
+@dataclass(slots=True)
+class WorkerProcess:
+    """A Celery worker in a process group of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def wait_until_ready(self) -> None:
+        """Until it takes tasks."""
+        deadline = time.monotonic() + READY_SECONDS
+        while " ready." not in self.log.read_text(errors="replace"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The Celery worker did not start:\n{self.log.read_text(errors='replace')}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """As a supervisor stops it: it finishes its task."""
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=READY_SECONDS)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        finally:
+            self.process.wait()
+
+
+def database_url() -> str:
+    """The test database, as another process must name it."""
+    facts: dict[str, Any] = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{facts['NAME']}"
+    password = f":{facts['PASSWORD']}" if facts["PASSWORD"] else ""
+    port = f":{facts['PORT']}" if facts["PORT"] else ""
+    host = facts["OPTIONS"].get("host", "")
+    query = f"?host={host}" if host else ""
+    return f"postgres://{facts['USER']}{password}@{facts['HOST']}{port}/{facts['NAME']}{query}"
+
+
+def environment_for_children(**changes: str) -> dict[str, str]:
+    """What a process that a test starts needs to use the test's database and broker."""
+    given = {"DJANGO_SETTINGS_MODULE": "licensehub.settings", "DATABASE_URL": database_url()}
+    return {**os.environ, **given, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR), **changes}
+
+
+def start_worker(log: Path, **changes: str) -> WorkerProcess:
+    """The worker as `manage.py run` starts it, with one process."""
+    celery = [sys.executable, "-m", "celery", "-A", "licensehub", "worker", "--loglevel", "INFO"]
+    command = [*celery, "--concurrency", "1", "--without-gossip", "--without-mingle"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            env=environment_for_children(**changes),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return WorkerProcess(process, log)
+
+
+@pytest.fixture
+def celery_worker_process(
+    transactional_db: None, valkey: redis.Redis, tmp_path: Path
+) -> Iterator[Callable[..., WorkerProcess]]:
+    """`celery_worker_process(MIRO_API_URL=...)` starts a worker with these variables and waits until it is ready."""
+    started: list[WorkerProcess] = []
+
+    def start(**changes: str) -> WorkerProcess:
+        worker = start_worker(tmp_path / f"worker-{len(started)}.log", **changes)
+        started.append(worker)
+        worker.wait_until_ready()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.stop()

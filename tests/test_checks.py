@@ -1,0 +1,174 @@
+"""Every setting that can be wrong is answered by a check with an id and a hint."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import environ
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as project
+from django.core.checks import run_checks
+
+from licensehub import checks
+from licensehub.environment import NO_DATABASE, Reader
+
+LONG = "a key that is long enough for every purpose, number {}"
+
+
+@pytest.fixture(autouse=True)
+def right(settings, tmp_path):
+    """Settings without a fault, whatever database the run uses; each test breaks one."""
+    settings.ENVIRONMENT_PROBLEMS = {}
+    settings.VAR_DIR = tmp_path
+    settings.REDIS_IS_EMBEDDED = True
+    settings.ALLOWED_HOSTS = ["localhost"]
+    return settings
+
+
+def found() -> set[str]:
+    """Ids of our own findings; each must say what to do."""
+    ours = [finding for finding in run_checks() if str(finding.id).startswith("licensehub.")]
+    assert all(finding.hint for finding in ours)
+    return {str(finding.id).removeprefix("licensehub.") for finding in ours}
+
+
+def test_right_settings_are_quiet():
+    assert found() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SECRET_KEY", "", "E001"),
+        ("SECRET_KEY", "x" * 49, "E002"),
+        ("CREDENTIAL_KEYS", [], "E003"),
+        ("CREDENTIAL_KEYS", ["no-fernet-key"], "E004"),
+        ("CREDENTIAL_KEYS", [Fernet.generate_key().decode(), "é"], "E004"),
+        ("APPROVAL_KEY", "", "E005"),
+        ("APPROVAL_KEY", "x" * 31, "E005"),
+        ("AUDIT_KEY", "", "E006"),
+        ("AUDIT_KEY", "x" * 31, "E006"),
+        ("MIRO_API_URL", "ftp://api.miro.com", "E009"),
+        ("MIRO_AUTHORIZE_URL", "miro.com", "E009"),
+        ("MIRO_SCIM_URL", "http://[", "E009"),
+        ("MIRO_SCIM_URL", "http://miro.com/scim", "E010"),
+        ("MIRO_API_URL", "http://127.0.0.1.example.com", "E010"),
+        ("VAR_DIR", Path("/dev/null/var"), "E011"),
+        ("ALLOWED_HOSTS", ["*"], "E019"),
+    ],
+)
+def test_one_wrong_setting(settings, name, value, expected):
+    setattr(settings, name, value)
+    settings.HTTPS = True
+    assert found() == {expected}
+
+
+@pytest.mark.parametrize("url", ["http://localhost:9000", "http://127.0.0.1:9000", "http://[::1]:9000", "https://x.eu"])
+def test_addresses_that_are_right(settings, url):
+    settings.MIRO_API_URL = url
+    assert found() == set()
+
+
+@pytest.mark.parametrize("pair", [("SECRET_KEY", "APPROVAL_KEY"), ("APPROVAL_KEY", "AUDIT_KEY")])
+def test_two_equal_keys(settings, pair):
+    for name in pair:
+        setattr(settings, name, LONG.format(1))
+    assert found() == {"E007"}
+
+
+def test_a_credential_key_is_no_other_key(settings):
+    settings.AUDIT_KEY = settings.CREDENTIAL_KEYS[0]
+    assert found() == {"E007"}
+
+
+def test_sqlite_with_a_broker_of_its_own(settings, monkeypatch):
+    settings.REDIS_IS_EMBEDDED = False
+    monkeypatch.setattr(checks, "uses_sqlite", lambda: True)
+    assert found() == {"W001"}
+    monkeypatch.setattr(checks, "uses_sqlite", lambda: False)
+    assert found() == set()
+
+
+def test_nothing_has_to_be_written_with_database_and_broker_outside(settings, monkeypatch):
+    settings.REDIS_IS_EMBEDDED = False
+    settings.VAR_DIR = Path("/dev/null/var")
+    monkeypatch.setattr(checks, "uses_sqlite", lambda: False)
+    assert found() == set()
+
+
+def test_debug_and_plain_http_are_for_this_machine(settings):
+    settings.ALLOWED_HOSTS = ["licensehub.example.com", "localhost"]
+    settings.HTTPS = False
+    assert found() == {"E018"}
+    settings.HTTPS = True
+    settings.DEBUG = True
+    assert "E017" in found()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind", "fallback", "expected"),
+    [
+        ("REDIS_URL", "http://localhost", "redis", "unix:///run/v.sock", "E008"),
+        ("REDIS_URL", "redis://", "redis", "unix:///run/v.sock", "E008"),
+        ("REDIS_URL", "redis://[", "redis", "unix:///run/v.sock", "E008"),
+        ("REDIS_URL", "redis://localhost:port", "redis", "unix:///run/v.sock", "E008"),
+        ("TIME_ZONE", "Berlin", "time_zone", "UTC", "E012"),
+        ("DATABASE_URL", "nonsense", "database", "sqlite:////tmp/x", "E013"),
+        ("DATABASE_URL", "mysql://localhost/x", "database", "sqlite:////tmp/x", "E013"),
+        ("DATABASE_URL", "postgres://localhost", "database", "sqlite:////tmp/x", "E013"),
+        ("DATABASE_URL", "postgres://localhost:port/x", "database", "sqlite:////tmp/x", "E013"),
+        ("DATABASE_URL", "postgres://user@%2Ftmp%2Fpg/x", "database", "sqlite:////tmp/x", "E013"),
+        ("DEBUG", "maybe", "switch", False, "E014"),
+        ("HTTPS", "maybe", "switch", True, "E014"),
+        ("BEHIND_PROXY", "2", "switch", False, "E014"),
+        ("CONN_MAX_AGE", "abc", "number", 60, "E015"),
+        ("SECURE_HSTS_SECONDS", "-1", "number", 1, "E015"),
+        ("WEB_PORT", "80.5", "number", 8000, "E015"),
+        ("LOG_LEVEL", "LOUD", "log_level", "INFO", "E016"),
+    ],
+)
+def test_what_cannot_be_read_is_a_finding_and_no_traceback(
+    settings, monkeypatch, name, value, kind, fallback, expected
+):
+    monkeypatch.setenv(name, value)
+    reader = Reader(environ.Env())
+    got = getattr(reader, kind)(name, fallback)
+    assert got in (fallback, NO_DATABASE) or kind == "redis"
+    settings.ENVIRONMENT_PROBLEMS = reader.problems
+    assert found() == {expected}
+
+
+@pytest.mark.parametrize(
+    ("value", "host"),
+    [
+        ("postgres://user:word@db.example.com:5432/name", "db.example.com"),
+        ("postgresql://user@/name?host=/run/pg", ""),
+        ("postgres:////run/pg/name", "/run/pg"),
+    ],
+)
+def test_databases_that_are_right(monkeypatch, value, host):
+    monkeypatch.setenv("DATABASE_URL", value)
+    reader = Reader(environ.Env())
+    assert reader.database("DATABASE_URL", "")["HOST"] == host
+    assert not reader.problems
+
+
+def test_every_variable_is_in_the_example():
+    source = (project.BASE_DIR / "licensehub" / "settings.py").read_text()
+    read = set(re.findall(r"(?:env\.\w+|reader\.\w+|environ\.get)\(\s*\"([A-Z_]+)\"", source))
+    example = (project.BASE_DIR / ".env.example").read_text()
+    told = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
+    assert len(read) > 15
+    assert read == told
+
+
+def test_every_problem_of_reading_has_an_id():
+    source = (project.BASE_DIR / "licensehub" / "settings.py").read_text()
+    assert set(re.findall(r"reader\.\w+\(\s*\"([A-Z_]+)\"", source)) == set(checks.ENVIRONMENT)
+
+
+def test_the_tests_read_nobodys_env_file():
+    assert os.environ["LICENSEHUB_ENV_FILE"] == os.devnull
