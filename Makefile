@@ -17,7 +17,7 @@ dev: install  ## Add what tests, types and lint need
 	@"$(PYTHON)" licensehub/embedded/install.py --dev
 
 demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and exit)
-	@$(MANAGE) demo $(if $(ONCE),--once)
+	@LICENSEHUB_VAR="$${LICENSEHUB_VAR:-var/demo}" $(MANAGE) demo $(if $(ONCE),--once)
 
 run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
 	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))

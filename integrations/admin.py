@@ -65,7 +65,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
         form = CredentialsForm(slot_of(connection), request.POST)
         if not form.is_valid():
             raise ValidationError([message for messages in form.errors.values() for message in messages])
-        stored = set_credentials(connection.profile, connection.slot, form.secrets, actor=request.user)
+        actor: Any = request.user
+        stored = set_credentials(connection.profile, connection.slot, form.secrets, actor=actor)
         return (
             f"New credentials are stored, encrypted, with the fingerprint {stored.fingerprint}. "
             "Validate the connection in its profile to see whether they work."
@@ -101,4 +102,4 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="What is wrong")
     def error_shown(self, row: Connection) -> SafeString:
-        return format_html('<span class="lh-sentence">{}</span>', row.error or "Nothing known.")
+        return format_html('<span class="lhf-sentence">{}</span>', row.error or "Nothing known.")

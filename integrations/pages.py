@@ -10,6 +10,16 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList
+
+
+class QuietChangeList(ChangeList):
+    """Says nothing of “Show all” where all is shown already."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -19,6 +29,9 @@ class ReadOnlyAdmin(ModelAdmin):
     actions = None
     # The page is drawn by its template, from `page_context`.
     fieldsets = ((None, {"fields": ()}),)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
+        return QuietChangeList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

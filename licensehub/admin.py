@@ -9,11 +9,13 @@ from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
+from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from integrations.presentation import chip, day_ago, two_lines
 from licensehub.audit_admin import AuditEventAdmin as AuditEventAdmin
@@ -61,6 +63,18 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Roles are few: boxes to tick, instead of a list that wants the Control key."""
+        if db_field.name == "groups":
+            return ModelMultipleChoiceField(
+                Group.objects.order_by("name"),
+                label="Roles",
+                required=False,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget(),
+                help_text="What this person may see and do is the sum of the roles.",
+            )
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")

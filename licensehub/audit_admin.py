@@ -68,11 +68,11 @@ class AuditEventAdmin(ReadOnlyAdmin):
             "related": related.order_by("sequence")[:20],
         }
 
-    @admin.display(description="#", ordering="sequence")
+    @admin.display(description="#")
     def number(self, event: AuditEvent) -> str:
         return f"#{event.sequence}"
 
-    @admin.display(description="When", ordering="sequence")
+    @admin.display(description="When")
     def when(self, event: AuditEvent) -> SafeString:
         return two_lines(day_and_time(event.at), ago(event.at))
 
@@ -91,7 +91,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
     @admin.display(description="Details")
     def details(self, event: AuditEvent) -> SafeString:
         shown = list(event.data.items())[:DETAILS_IN_LIST]
-        return format_html('<span class="lh-sentence">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown))
+        return format_html('<span class="lhf-sentence">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown))
 
 
 def kind_of(event: AuditEvent) -> str:

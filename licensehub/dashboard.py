@@ -118,7 +118,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
         Tile(
             f"Inactive over {threshold} days",
             _number(numbers.inactive),
-            "would be candidates, or are",
+            "candidates by the rule",
             listed("subscription", **scope, verdict__exact=Verdict.CANDIDATE.value),
             "beyond",
         ),
@@ -138,7 +138,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
         Tile(
             "Awaiting approval",
             _number(numbers.requests),
-            f"{_plural(numbers.requests, 'request')}, {numbers.requested_people:,} {_plural(numbers.requested_people, 'seat')}",
+            f"{_plural(numbers.requests, 'request')}, {_seats(numbers.requested_people)}",
             listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
         ),
     ]
@@ -152,11 +152,15 @@ def _plural(count: int, word: str) -> str:
     return word if count == 1 else f"{word}s"
 
 
+def _seats(count: int) -> str:
+    return f"{count:,} {_plural(count, 'seat')}"
+
+
 def _free(numbers: Figures) -> str:
     if numbers.purchased is None:
         return "Miro does not tell"
     left = numbers.purchased - numbers.assigned
-    return f"{left:,} {_plural(left, 'seat')} free" if left >= 0 else f"{-left:,} more assigned"
+    return f"{_seats(left)} free" if left >= 0 else f"{-left:,} more assigned"
 
 
 def _share(numbers: Figures) -> str:
@@ -174,7 +178,7 @@ def _licenses(profile: IntegrationProfile, numbers: Figures, scope: dict[str, An
             "count": count,
             "width": round(count / largest * 100, 1),
             "paid": license in numbers.paid,
-            "link": listed("subscription", **scope, seat="held", license__exact=license),
+            "link": listed("subscription", **scope, seat="held", license=license),
         }
         for license, count in numbers.by_license.items()
     ]
@@ -209,19 +213,22 @@ def _next_download(profile: IntegrationProfile) -> Health:
     if profile.state != ProfileState.PUBLISHED:
         return Health("pause_circle", profile.get_state_display(), "nothing is downloaded", "warning", link)
     if profile.download_due_at:
-        return Health("schedule", "Next download", "due now", "ok", link)
+        return Health("schedule", "Next", "due now", "ok", link)
     coming = schedule_of(profile).next_at
     if coming is None:
-        return Health("event_busy", "Next download", "not scheduled", "warning", link)
-    return Health("schedule", "Next download", ago(coming), "ok", link)
+        return Health("event_busy", "Next", "not scheduled", "warning", link)
+    return Health("schedule", "Next", ago(coming), "ok", link)
 
 
 def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> list[Health]:
     rows = list(Connection.objects.filter(profile=profile).select_related("profile").defer("ciphertext"))
+    link = page("integrations_integrationprofile", profile.pk)
+    if not rows:
+        return [Health("key_off", "Connections", "none set", "warning", link)]
+    if all(row.state == ConnectionState.WORKING for row in rows):
+        return [Health("key", "Connections", f"{len(rows)} working", "ok", link)]
     shown = user.has_perm("integrations.view_connection")
-    return [_connection(row, shown) for row in rows] or [
-        Health("key_off", "Connections", "none set", "warning", page("integrations_integrationprofile", profile.pk))
-    ]
+    return [_connection(row, shown) for row in rows]
 
 
 def _connection(row: Connection, shown: bool) -> Health:
@@ -257,7 +264,7 @@ def _waiting(
             numbers.requests,
             "approval_delegation",
             f"{_plural(numbers.requests, 'request')} {'to decide' if decides else 'waiting for an approver'}",
-            f"{numbers.requested_people:,} {_plural(numbers.requested_people, 'seat')} in all",
+            f"{_seats(numbers.requested_people)} in all",
             listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
         ),
         (

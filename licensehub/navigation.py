@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.templatetags.static import static
 
 
-def _style(name: str) -> Callable[[HttpRequest], str]:
-    """A style sheet's address, asked for at the request: static files are not set up while settings are read."""
+def _static(name: str) -> Callable[[HttpRequest], str]:
+    """A static file's address, asked for at the request: static files are not set up while settings are read."""
     return lambda request: static(f"licensehub/{name}")
 
 
@@ -25,7 +25,8 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
     "DASHBOARD_CALLBACK": "licensehub.dashboard.overview",
-    "STYLES": [_style("licensehub.css"), _style("overview.css"), _style("decide.css")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
+    "STYLES": [_static("licensehub.css"), _static("overview.css"), _static("decide.css")],
     "COLORS": {
         "primary": {
             "50": "oklch(97.2% .014 266)",

@@ -68,7 +68,12 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Licenses",
         (
             Entry("Subscriptions", "badge", "subscriptions_subscription_changelist", "subscriptions.view_subscription"),
-            Entry("Reclaim rules", "rule_settings", "subscriptions_reclaimrule_changelist", "subscriptions.view_reclaimrule"),
+            Entry(
+                "Reclaim rules",
+                "rule_settings",
+                "subscriptions_reclaimrule_changelist",
+                "subscriptions.view_reclaimrule",
+            ),
         ),
     ),
     (

@@ -36,10 +36,13 @@ def download_daily(profile_id: int) -> None:
 
 
 @shared_task
-def download_now(profile_id: int, user_id: int | None = None) -> None:
-    """Rung by a person, or by the sweep for what is due or was abandoned."""
+def download_due(profile_id: int, user_id: int | None = None) -> None:
+    """Rung by a person's *Run now*, and by the sweep, for what is due or was abandoned; however often, one run."""
+    if profile_id not in sweeping.profiles_to_download():
+        return
+    due_at = IntegrationProfile.objects.values_list("download_due_at", flat=True).get(pk=profile_id)
     actor = User.objects.filter(pk=user_id).first() if user_id else None
-    _download(profile_id, started_by=StartedBy.PERSON if actor else StartedBy.PUBLISH, actor=actor)
+    _download(profile_id, started_by=StartedBy.PERSON if actor else StartedBy.PUBLISH, actor=actor, slot=due_at)
 
 
 def _download(profile_id: int, **how: object) -> None:
@@ -63,6 +66,6 @@ def sweep() -> None:
     """Rung by beat every minute."""
     sweeping.repair()
     for profile_id in sweeping.profiles_to_download():
-        ring(download_now, profile_id)
+        ring(download_due, profile_id)
     for profile_id in sweeping.profiles_to_reclaim():
         ring(reclaim, profile_id)

@@ -29,16 +29,17 @@ MEMBERS = 120
 @pytest.fixture(autouse=True)
 def _count_outer_transactions(request, settings):
     """A test's own transactions are not the application's: see integrations.calls."""
-    if "real_transactions" in request.fixturenames:
-        request.getfixturevalue("_append_only_lifted_for_the_flush")
-    elif "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
+    if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         settings.TRANSACTIONS_OF_TESTS = open_transactions()
 
 
-@pytest.fixture
-def _append_only_lifted_for_the_flush(monkeypatch) -> None:
-    """The flush after a test with real transactions may empty the audit: here, and nowhere else."""
+@pytest.fixture(autouse=True, scope="session")
+def _append_only_lifted_for_flushes() -> Iterator[None]:
+    """The flush after a test with real transactions may empty the audit: here, and nowhere else.
+
+    For the session, since only the outermost fixture is still there when pytest-django flushes.
+    """
     flush = TransactionTestCase._fixture_teardown
 
     def lifted(self) -> None:
@@ -48,11 +49,13 @@ def _append_only_lifted_for_the_flush(monkeypatch) -> None:
         finally:
             create(connection)
 
-    monkeypatch.setattr(TransactionTestCase, "_fixture_teardown", lifted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lifted)
+        yield
 
 
 @pytest.fixture
-def real_transactions(_append_only_lifted_for_the_flush, django_db_serialized_rollback, transactional_db) -> None:
+def real_transactions(django_db_serialized_rollback, transactional_db) -> None:
     """For tests in which other processes or threads must see what was committed."""
 
 

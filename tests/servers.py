@@ -113,7 +113,7 @@ def start_worker(log: Path, **changes: str) -> WorkerProcess:
 
 @pytest.fixture
 def celery_worker_process(
-    transactional_db: None, valkey: redis.Redis, tmp_path: Path
+    real_transactions: None, valkey: redis.Redis, tmp_path: Path
 ) -> Iterator[Callable[..., WorkerProcess]]:
     """`celery_worker_process(MIRO_API_URL=...)` starts a worker with these variables and waits until it is ready."""
     started: list[WorkerProcess] = []

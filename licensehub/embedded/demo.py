@@ -42,6 +42,16 @@ ACCOUNTS: Final = {
 }
 
 
+def refuse_real_data() -> None:
+    """The demo makes accounts and points everything to the sandbox: nothing for a database with real profiles."""
+    real = IntegrationProfile.objects.exclude(name=PROFILE).first()
+    if real:
+        raise CannotRunError(
+            f"This database holds the profile “{real}”, so the demo stays away from it. Unset DATABASE_URL, or name an "
+            "empty folder in LICENSEHUB_VAR."
+        )
+
+
 def point_to_sandbox(port: int) -> None:
     """Set the addresses of Miro in this environment, which all children inherit."""
     base = f"http://{LOOPBACK}:{port}"
@@ -223,7 +233,3 @@ def sandbox_answers(control: SandboxControl, stopping: Event) -> None:
         else:
             return
     raise CannotRunError(f"The sandbox did not start; see {settings.VAR_DIR / 'logs' / 'sandbox.log'}.")
-
-
-def profile() -> IntegrationProfile:
-    return IntegrationProfile.objects.get(name=PROFILE)

@@ -204,7 +204,10 @@ def _height(value: float, top: int) -> float:
 def _line(xs: list[float], values: list[int], top: int, moments: Sequence[datetime]) -> Line:
     spots = [(x, _height(value, top)) for x, value in zip(xs, values, strict=True)]
     points = " ".join(f"{x},{y}" for x, y in spots)
-    dots = tuple((x, y, f"{moment:%b} {moment.day}: {value:,}") for (x, y), value, moment in zip(spots, values, moments, strict=True))
+    dots = tuple(
+        (x, y, f"{moment:%b} {moment.day}: {value:,}")
+        for (x, y), value, moment in zip(spots, values, moments, strict=True)
+    )
     return Line(points, f"{xs[0]},{BOTTOM} {points} {xs[-1]},{BOTTOM}", dots, values[-1], spots[-1][1])
 
 

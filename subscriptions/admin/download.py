@@ -65,7 +65,6 @@ def duration_words(run: DownloadRun) -> str:
 @admin.register(DownloadRun)
 class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
     list_display = ("run", "state_shown", "started", "size", "changes", "by", "problem_shown")
-    list_filter_sheet = True
     search_fields = ("problem", "started_by_name")
     search_help_text = "Reason, or who started it"
     list_before_template = "admin/subscriptions/downloadrun/list_before.html"
@@ -109,7 +108,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
             "purchased": _purchased(row),
         }
 
-    @admin.display(description="Run", ordering="pk")
+    @admin.display(description="Run")
     def run(self, row: DownloadRun) -> SafeString:
         return two_lines(row.number, row.profile.name)
 
@@ -117,7 +116,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
     def state_shown(self, row: DownloadRun) -> SafeString:
         return run_chip(row)
 
-    @admin.display(description="Started", ordering="started_at")
+    @admin.display(description="Started")
     def started(self, row: DownloadRun) -> SafeString:
         return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, took {duration_words(row)}")
 
@@ -137,7 +136,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="What went wrong")
     def problem_shown(self, row: DownloadRun) -> SafeString:
-        return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
+        return format_html('<span class="lhf-sentence">{}</span>', row.problem or "Nothing.")
 
 
 def _purchased(run: DownloadRun) -> list[tuple[str, int]]:

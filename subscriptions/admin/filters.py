@@ -69,7 +69,9 @@ class IdleFilter(SimpleListFilter):
     parameter_name = "idle"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        bands = [(str(BAND_DAYS * band), f"{BAND_DAYS * band} to {BAND_DAYS * (band + 1) - 1} days") for band in range(BANDS)]
+        bands = [
+            (str(BAND_DAYS * band), f"{BAND_DAYS * band} to {BAND_DAYS * (band + 1) - 1} days") for band in range(BANDS)
+        ]
         oldest = BAND_DAYS * BANDS
         return [*bands, (str(oldest), f"{oldest} days or more"), ("never", "Never active")]
 

@@ -27,6 +27,7 @@ from subscriptions.models import RunState
 
 PAGE = "admin:integrations_integrationprofile_change"
 NEVER_CHANGES = ("kind", "organization_id")
+SHOWN_INSTEAD = ("vendor", "organization_id")
 
 
 @admin.register(IntegrationProfile)
@@ -63,7 +64,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return super().get_form(request, obj, change=change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        basics = (None, {"fields": ("name", *NEVER_CHANGES)})
+        basics = (None, {"fields": ("name", *(SHOWN_INSTEAD if obj else NEVER_CHANGES))})
         if obj is not None and not self.has_change_permission(request, obj):
             return (basics,)
         known = stored(obj)
@@ -75,7 +76,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return (basics, *sections)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return NEVER_CHANGES if obj else ()
+        return SHOWN_INSTEAD if obj else ()
 
     def changeform_view(
         self,
@@ -146,6 +147,10 @@ class IntegrationProfileAdmin(ModelAdmin):
             context.update(context_of(obj, request))
         context.update({"show_save_and_add_another": False, "show_save_and_continue": False})
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    @admin.display(description="Vendor")
+    def vendor(self, row: IntegrationProfile) -> str:
+        return row.connector.label
 
     @admin.display(description="Profile", ordering="name")
     def profile(self, row: IntegrationProfile) -> SafeString:

@@ -114,7 +114,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
     if reason := no_download(profile):
         raise Refused(f"No download was started. {reason}")
     profiles.make_download_due(profile, actor=user)
-    if _ring(lambda: tasks.download_now.delay_on_commit(profile.pk, user.pk)):
+    if tasks.ring(tasks.download_due, profile.pk, user.pk):
         return "The download starts now. Reload this page to follow it."
     return (
         "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "
@@ -125,7 +125,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
 def _reclaim(profile: IntegrationProfile, user: User) -> str:
     if reason := no_reclaim(profile):
         raise Refused(f"Nothing was sent. {reason}")
-    if _ring(lambda: tasks.reclaim.delay_on_commit(profile.pk)):
+    if tasks.ring(tasks.reclaim, profile.pk):
         return "A worker takes up now what is approved and due."
     return (
         "The message broker cannot be reached, so nothing could start at once. Nothing is lost: what is approved "
@@ -160,15 +160,14 @@ def validate(profile: IntegrationProfile) -> list[dict[str, str]]:
 PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, needs_credentials, main=True)
 PAUSE = Button("pause", "Pause", "pause", _pause)
 UNPAUSE = Button("unpause", "Unpause", "play_arrow", _unpause, main=True)
-STOP = Button("stop", "Kill switch on", "front_hand", _stop)
-ALLOW = Button("allow", "Kill switch off", "lock_open", _allow)
-RECLAIM_ON = Button("reclaim-on", "Switch on", "toggle_on", _reclaim_on)
-RECLAIM_OFF = Button("reclaim-off", "Switch off", "toggle_off", _reclaim_off)
+STOP = Button("stop", "Turn kill switch on", "front_hand", _stop)
+ALLOW = Button("allow", "Turn kill switch off", "lock_open", _allow)
+RECLAIM_ON = Button("reclaim-on", "Switch reclaim on", "toggle_on", _reclaim_on)
+RECLAIM_OFF = Button("reclaim-off", "Switch reclaim off", "toggle_off", _reclaim_off)
 DOWNLOAD = Button("download", "Run now", "play_arrow", _download, no_download)
 RECLAIM = Button("reclaim", "Run now", "play_arrow", _reclaim, no_reclaim)
 BUTTONS = {
-    button.name: button
-    for button in (PUBLISH, PAUSE, UNPAUSE, STOP, ALLOW, RECLAIM_ON, RECLAIM_OFF, DOWNLOAD, RECLAIM)
+    button.name: button for button in (PUBLISH, PAUSE, UNPAUSE, STOP, ALLOW, RECLAIM_ON, RECLAIM_OFF, DOWNLOAD, RECLAIM)
 }
 
 

@@ -105,7 +105,9 @@ def _counts(rows: list[dict[str, str]]) -> str:
     counts = {level: sum(row["level"] == level for row in rows) for level in words}
     plural = {"error": "errors", "warning": "warnings"}
     return ", ".join(
-        f"{count} {plural.get(level, words[level]) if count > 1 else words[level]}" for level, count in counts.items() if count
+        f"{count} {plural.get(level, words[level]) if count > 1 else words[level]}"
+        for level, count in counts.items()
+        if count
     )
 
 

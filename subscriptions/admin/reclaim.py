@@ -112,7 +112,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):  # type: ignore[misc]
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
         return format_html(
-            '<span class="lh-two"><a class="lh-link" href="{}">{}</a><small>{}</small></span>',
+            '<span class="lh-two"><a class="lh-text-link" href="{}">{}</a><small>{}</small></span>',
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
             name_of(request.decided_by),

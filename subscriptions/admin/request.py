@@ -51,7 +51,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):  # typ
     list_per_page = 25
     search_fields = ("requested_by__username", "requested_by__last_name", "removals__candidate__subscription__email")
     search_help_text = "Requester, or a person’s e-mail"
-    ordering = ("-requested_at", "-pk")
+    ordering = ("-pk",)
     actions = None
     state_tabs = (
         StateTab("Awaiting approval", (RequestState.OPEN,)),

@@ -13,11 +13,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations.presentation import ago
+from integrations.presentation import ago, day
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
 from subscriptions.admin.evidence import Since, fingerprint, last_activity, license_label, person_of, run_number, since
 from subscriptions.admin.story import name_of
-from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
 from subscriptions.verdict import Terms
 
 DECIDE = "subscriptions.decide_reclaimrequest"
@@ -84,7 +84,7 @@ def _person(removal: RequestedRemoval) -> PersonRow:
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         last_activity=last_activity(evidence),
         license=license_label(candidate.subscription.profile, evidence["license"]),
-        since=since(candidate, evidence),
+        since=_dropped_by_hand(removal) or since(candidate, evidence),
         dropped=_dropped(removal),
         reclaim=item,
         chip=reclaim_chip(item) if item else "",
@@ -95,8 +95,14 @@ def _person(removal: RequestedRemoval) -> PersonRow:
 def _dropped(removal: RequestedRemoval) -> str:
     if removal.dropped_at is None:
         return ""
-    by = name_of(removal.dropped_by) if removal.dropped_by else "LicenseHub"
-    return f"dropped by {by}: {removal.drop_reason}" if removal.drop_reason else f"dropped by {by}"
+    return f"dropped by {name_of(removal.dropped_by) if removal.dropped_by else 'LicenseHub'}"
+
+
+def _dropped_by_hand(removal: RequestedRemoval) -> Since | None:
+    """A person's drop is the news; what the cool-down made of the verdict since is only its echo."""
+    if removal.dropped_at is None or removal.dropped_by is None:
+        return None
+    return Since(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
 
 
 def tiles(rows: list[PersonRow]) -> dict[str, Any]:
@@ -111,6 +117,8 @@ def tiles(rows: list[PersonRow]) -> dict[str, Any]:
         "shortest": min(idle, default=None),
         "longest": max(idle, default=None),
         "changed": sum(row.since.changed for row in standing),
+        "reclaimed": sum(bool(row.reclaim and row.reclaim.state == ReclaimState.DONE) for row in standing),
+        "under_way": sum(bool(row.reclaim and row.reclaim.finished_at is None) for row in standing),
     }
 
 

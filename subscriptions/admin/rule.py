@@ -103,6 +103,7 @@ class ReclaimRuleAdmin(ModelAdmin):  # type: ignore[misc]
     list_select_related = ("profile",)
     actions = None
     warn_unsaved_form = True
+    compressed_fields = False
     readonly_fields = ("license_types",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -117,6 +118,12 @@ class ReclaimRuleAdmin(ModelAdmin):  # type: ignore[misc]
         if self.has_change_permission(request, obj):
             return ("last_activity_threshold", "licenses", *days, "seen_version")
         return ("last_activity_threshold", "license_types", *days)
+
+    def get_inlines(self, request: HttpRequest, obj: ReclaimRule) -> tuple[type[LicenseThresholdInline], ...]:
+        """An empty table says nothing to those who cannot fill it."""
+        if self.has_change_permission(request, obj) or obj.license_thresholds.exists():
+            return self.inlines
+        return ()
 
     @admin.display(description="Profile", ordering="profile__name")
     def of_profile(self, row: ReclaimRule) -> SafeString:
@@ -158,6 +165,7 @@ class ReclaimRuleAdmin(ModelAdmin):  # type: ignore[misc]
         saved = ReclaimRule.objects.select_related("profile").get(pk=rule.pk)
         context |= {
             "title": saved.profile.name,
+            "show_save_and_continue": False,
             "saved": saved,
             "funnel": funnel(saved),
             "run": DownloadRun.objects.complete().filter(profile=saved.profile_id).first(),

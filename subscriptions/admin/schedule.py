@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
@@ -59,5 +59,6 @@ def _next(task: PeriodicTask) -> datetime | None:
     if task.crontab is None:
         return None
     now = timezone.now()
-    moment: datetime = now + task.crontab.schedule.remaining_estimate(now)
-    return moment
+    # The estimate is made a moment later than `now`: back to the full minute.
+    moment: datetime = now + task.crontab.schedule.remaining_estimate(now) + timedelta(seconds=30)
+    return moment.replace(second=0, microsecond=0)

@@ -38,6 +38,12 @@ class TabbedChangeList(ChangeList):  # type: ignore[misc]
         self.counts = _counts(every_state)
         return every_state.filter(state__in=self.states)
 
+    def get_results(self, request: HttpRequest) -> None:
+        """Another tab is not a filter: only a search or a real filter hides some of the rows of this one."""
+        super().get_results(request)
+        if not self.query and not self.has_active_filters:
+            self.full_result_count = self.result_count
+
     @property
     def tabs(self) -> list[dict[str, Any]]:
         """For the template: label, count, address (search and filters kept), and which one is shown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -36,7 +36,8 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     search_fields = ("name", "email", "external_id")
     search_help_text = "Name, e-mail or Miro ID"
     list_before_template = "admin/subscriptions/subscription/list_before.html"
-    ordering = ("idle_since", "pk")
+    # The longest idle first; who shows no date at all comes last, on both databases.
+    ordering = (F("idle_since").asc(nulls_last=True), "pk")
     list_per_page = 50
     csv_columns = (
         ("Profile", lambda row: row.profile.name),
@@ -107,4 +108,4 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Verdict", ordering="verdict")
     def verdict_shown(self, row: Subscription) -> SafeString:
-        return format_html('{}<small class="lh-why">{}</small>', verdict_chip(row.verdict), sentence(row))
+        return format_html('{}<small class="lhf-why">{}</small>', verdict_chip(row.verdict), sentence(row))

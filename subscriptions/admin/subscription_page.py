@@ -32,7 +32,11 @@ VERDICTS = {
     Verdict.NEVER_ACTIVE: ("warning", "help"),
     Verdict.CANDIDATE: ("warning", "person_search"),
 }
-MARKS = {True: ("check", "ok", "passed"), False: ("close", "stop", "decided here"), None: ("remove", "later", "not asked")}
+MARKS = {
+    True: ("check", "ok", "passed"),
+    False: ("close", "stop", "decided here"),
+    None: ("remove", "later", "not asked"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,9 @@ def _sent(item: Reclaim) -> Event:
     words = f"on {day(moment)}, {ago(moment)}, {approver}. {outcome_sentence(item)}"
     tone = "ok" if item.state == "done" else "neutral"
     title = f"{item.get_direction_display()}: {item.get_state_display().lower()}"
-    return Event("event_seat", tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number)
+    return Event(
+        "event_seat", tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number
+    )
 
 
 def _page(name: str, pk: int) -> str:
@@ -167,5 +173,3 @@ def _consequences(row: Subscription) -> list[tuple[str, str]]:
     if Capability.LAST_TEAM_ADMIN not in row.profile.connector.capabilities:
         found.append(("groups", "Whether this person is the only admin of a team is not checked; Miro refuses if so."))
     return found
-
-

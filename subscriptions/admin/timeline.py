@@ -56,17 +56,21 @@ def timeline(row: Subscription, threshold: int) -> Timeline:
         threshold_x=silent_end if over else None,
         threshold_label=f"{day(crossed)}: {threshold} days" if over else "",
         last_x=last_x,
-        last_label=f"{day(since)}, {'last activity' if row.last_activity_at else 'assigned, never active'}" if since else "",
-        **_last_place(last_x),
+        last_label=f"{day(since)}, {'last activity' if row.last_activity_at else 'assigned, never active'}"
+        if since
+        else "",
+        last_label_x=LEFT if last_x is None else last_x,
+        last_anchor=_anchor(LEFT if last_x is None else last_x),
         changes=len(seen),
         summary=_summary(row, threshold, crossed if over else None),
     )
 
 
-def _last_place(last_x: float | None) -> dict[str, object]:
-    x = LEFT if last_x is None else last_x
-    anchor = "start" if x < ROOM else "end" if x > RIGHT - ROOM / 2 else "middle"
-    return {"last_label_x": x, "last_anchor": anchor}
+def _anchor(x: float) -> str:
+    """Which end of a label stands at x, so that none leaves the drawing."""
+    if x < ROOM:
+        return "start"
+    return "end" if x > RIGHT - ROOM / 2 else "middle"
 
 
 def _begin(since: datetime | None, now: datetime) -> datetime:

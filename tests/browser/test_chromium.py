@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.browser
-@pytest.mark.django_db(transaction=True)
-def test_a_page_of_the_server_is_shown(live_server: Any, browser_page: Page) -> None:
+def test_a_page_of_the_server_is_shown(real_transactions: None, live_server: Any, browser_page: Page) -> None:
     browser_page.goto(f"{live_server.url}/health")
     assert '"ok"' in browser_page.content()

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from integrations.connectors import http
 from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import ConnectorConfig, ConnectorError, PermanentError, RateBudget
-from integrations.connectors.http import Answer, ApiSession, Limits, Rate, set_call_guard
+from integrations.connectors.http import Answer, ApiSession, Limits, Rate
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox import server as sandbox_server
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from tests.connectors.scripted import ScriptedServer
+from tests.network import AllowHttp
 
 TOKEN = "s3cr3t-t0ken-of-the-tests"
 ORGANIZATION = "3074457345821140946"
@@ -19,15 +21,15 @@ QUICK = Limits(connect=0.5, read=0.6, total=0.8, body=10_000, backoff=0.005, lon
 
 
 @pytest.fixture(autouse=True)
-def no_guard() -> Iterator[None]:
-    set_call_guard(None)
-    yield
-    set_call_guard(None)
+def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the application has registered stays away from these tests, and is back after them."""
+    monkeypatch.setattr(http, "_guard", None)
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+def server(allow_http: AllowHttp) -> Iterator[ScriptedServer]:
     scripted = ScriptedServer()
+    allow_http(scripted.url)
     yield scripted
     scripted.stop()
 
@@ -47,9 +49,7 @@ def session(server: ScriptedServer, budget: LocalRateBudget) -> ApiSession:
 
 
 def new_session(url: str, budget: RateBudget, limits: Limits = QUICK, token: str = TOKEN) -> ApiSession:
-    return ApiSession(
-        vendor="Miro", slot="rest", base=url, token=token, budget=budget, explain=explain, limits=limits
-    )
+    return ApiSession(vendor="Miro", slot="rest", base=url, token=token, budget=budget, explain=explain, limits=limits)
 
 
 @pytest.fixture
@@ -71,8 +71,9 @@ def new_miro(api: str, scim: str, budget: RateBudget, *, organization: str = ORG
 
 
 @pytest.fixture
-def sandbox() -> Iterator[sandbox_server.Sandbox]:
+def sandbox(allow_http: AllowHttp) -> Iterator[sandbox_server.Sandbox]:
     started = sandbox_server.start(members=230, seed=7)
+    allow_http(started.url)
     yield started
     started.stop()
 
@@ -98,7 +99,7 @@ def connect(sandbox: sandbox_server.Sandbox) -> Callable[[], MiroConnector]:
                 addresses={"api": urls["api_url"], "authorize": urls["authorize_url"], "scim": urls["scim_url"]},
                 budget=LocalRateBudget(),
             ),
-            limits=Limits(connect=1, read=2, total=4, backoff=0.005, longest_backoff=0.01),
+            limits=Limits(connect=1, read=1, total=4, backoff=0.005, longest_backoff=0.01),
         )
 
     return build

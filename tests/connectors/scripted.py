@@ -16,11 +16,12 @@ class Seen:
     path: str
     headers: dict[str, str]
     body: bytes
+    port: int
 
 
 @dataclass
 class Reply:
-    """`manner`: whole; short (less than announced); cut (no answer at all); drip and drip_head (a byte now and then)."""
+    """`manner`: whole; short (less than announced); cut (no answer at all); drip, drip_head (byte by byte)."""
 
     status: int = 200
     data: Any = None
@@ -67,7 +68,9 @@ class ScriptedServer:
 
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length", "0"))
-                seen = Seen(self.command, self.path, dict(self.headers), self.rfile.read(length))
+                seen = Seen(
+                    self.command, self.path, dict(self.headers), self.rfile.read(length), self.client_address[1]
+                )
                 self.give(script.next_reply(seen))
 
             do_GET = do_PATCH = do_DELETE = answer

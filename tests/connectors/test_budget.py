@@ -25,7 +25,7 @@ print(sum(budget.take("shared", cost=1, limit=100, window=60) == 0 for _ in rang
 @pytest.fixture(scope="module")
 def valkey() -> Iterator[str]:
     """The address of a server of our own, on a short socket path."""
-    with tempfile.TemporaryDirectory(prefix="lh", dir="/tmp") as folder:  # noqa: S108 - a socket's path must be short
+    with tempfile.TemporaryDirectory(prefix="lh", dir="/tmp") as folder:
         path = Path(folder) / "v.sock"
         command = [get_binary_path(), "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", folder]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:

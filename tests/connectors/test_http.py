@@ -22,6 +22,7 @@ from integrations.connectors.contract import (
 from integrations.connectors.http import ApiSession, Limits, set_call_guard
 from tests.connectors.conftest import QUICK, RATE, TOKEN, new_session
 from tests.connectors.scripted import Reply, ScriptedServer
+from tests.network import AllowHttp
 
 GOOD = Reply(data={"ok": True})
 HTML = Reply(raw=b"<html>Sign in</html>", headers={"Content-Type": "text/html"})
@@ -51,9 +52,7 @@ def test_a_slow_drip_is_cut_off_at_the_deadline(server: ScriptedServer, session:
 
 
 @pytest.mark.parametrize("manner", ["drip", "drip_head"])
-def test_a_slow_drip_after_a_write_leaves_it_in_doubt(
-    server: ScriptedServer, session: ApiSession, manner: str
-) -> None:
+def test_a_slow_drip_after_a_write_leaves_it_in_doubt(server: ScriptedServer, session: ApiSession, manner: str) -> None:
     server.replies = [Reply(data="a" * 2000, manner=manner)]
     with pytest.raises(OutcomeUnknown, match="not known whether"):
         session.patch("/x", {}, rate=RATE)
@@ -153,19 +152,23 @@ def test_a_write_is_never_tried_again(server: ScriptedServer, session: ApiSessio
     assert len(server.seen) == 1
 
 
-def test_a_refused_connection_means_that_nothing_was_written(budget: LocalRateBudget) -> None:
+def test_a_refused_connection_means_that_nothing_was_written(budget: LocalRateBudget, allow_http: AllowHttp) -> None:
+    nobody = closed_port()
+    allow_http(nobody)
     with pytest.raises(TransientError, match="cannot be reached"):
-        new_session(closed_port(), budget).patch("/x", {}, rate=RATE)
+        new_session(nobody, budget).patch("/x", {}, rate=RATE)
 
 
-def test_a_connection_that_died_unnoticed_does_not_put_a_write_in_doubt(
-    server: ScriptedServer, session: ApiSession
-) -> None:
+def test_reads_keep_a_connection_and_each_write_opens_its_own(server: ScriptedServer, session: ApiSession) -> None:
+    """A kept one that died unnoticed would put a write in doubt for nothing."""
     server.replies = [GOOD]
+    session.get("/x", rate=RATE)
     session.get("/x", rate=RATE)
     session.patch("/x", {}, rate=RATE)
     session.patch("/x", {}, rate=RATE)
-    assert len(server.seen) == 3
+    ports = [seen.port for seen in server.seen]
+    assert ports[0] == ports[1]
+    assert len(set(ports)) == 3
 
 
 def test_a_429_to_a_write_means_that_nothing_was_written(server: ScriptedServer, session: ApiSession) -> None:
@@ -178,9 +181,7 @@ def test_a_429_to_a_write_means_that_nothing_was_written(server: ScriptedServer,
     assert len(server.seen) == 1  # the second one was held back before it was sent
 
 
-def test_a_429_waits_in_the_shared_budget_and_is_tried_again(
-    server: ScriptedServer, budget: LocalRateBudget
-) -> None:
+def test_a_429_waits_in_the_shared_budget_and_is_tried_again(server: ScriptedServer, budget: LocalRateBudget) -> None:
     server.replies = [Reply(status=429, data={}, headers={"Retry-After": "1"}), GOOD]
     patient = new_session(server.url, budget, Limits(total=5, backoff=0.001))
     started = time.monotonic()

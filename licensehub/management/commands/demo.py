@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connections
 from rich.console import Console
 from rich.table import Table
 
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         sandbox_port = free_port()
         demo.point_to_sandbox(sandbox_port)
         prepare(port)
+        demo.refuse_real_data()
+        connections.close_all()
         control = SandboxControl(f"http://{LOOPBACK}:{sandbox_port}/_sandbox/")
         children = [demo.sandbox_process(sandbox_port), *processes(port)]
         supervisor = Supervisor(children, logs=settings.VAR_DIR / "logs")

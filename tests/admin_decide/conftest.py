@@ -1,0 +1,102 @@
+"""An organization with candidates, made from models: these tests ask the pages, not Miro."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile, ProfileState
+from subscriptions import approvals
+from subscriptions.candidates import propose_candidates
+from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.verdict import refresh_verdicts
+
+
+@dataclass
+class Office:
+    """A profile with one download: some people active lately, the others inactive for 100 days and more."""
+
+    profile: IntegrationProfile
+    run: DownloadRun
+
+    @property
+    def rule(self) -> ReclaimRule:
+        return ReclaimRule.objects.get(profile=self.profile)
+
+    def hire(self, number: int, *, idle: int, **facts: object) -> Subscription:
+        now = timezone.now()
+        values = {
+            "email": f"person{number}@northwind.example",
+            "name": f"Person {number}",
+            "active": True,
+            "license": "full",
+            "role": "organization_internal_user",
+            "license_assigned_at": now - timedelta(days=900),
+            "last_activity_at": now - timedelta(days=idle, hours=1),
+            "reclaimable": True,
+            **facts,
+        }
+        return Subscription.objects.create(
+            profile=self.profile, external_id=str(1000 + number), changed_run=self.run, facts_at=now, **values
+        )
+
+    def propose(self) -> None:
+        refresh_verdicts(self.profile)
+        propose_candidates(self.run)
+
+    def ask(self, alice: User, *, count: int = 3, reason: str = "True-up") -> ReclaimRequest:
+        ready = RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count]
+        return approvals.request_reclaim(
+            RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason
+        )
+
+
+@pytest.fixture
+def empty_office(db) -> Office:
+    now = timezone.now()
+    profile = IntegrationProfile.objects.create(
+        name="Northwind", organization_id="3074457345", state=ProfileState.PUBLISHED
+    )
+    ReclaimRule.objects.create(profile=profile)
+    run = DownloadRun.objects.create(
+        profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now
+    )
+    return Office(profile, run)
+
+
+@pytest.fixture
+def office(empty_office) -> Office:
+    for number in range(4):
+        empty_office.hire(number, idle=3)
+    for number in range(4, 12):
+        empty_office.hire(number, idle=100 + number)
+    empty_office.propose()
+    return empty_office
+
+
+@pytest.fixture
+def as_user() -> Callable[[User], Client]:
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return signed_in
+
+
+def page(model: str, name: str, *args: object) -> str:
+    return reverse(f"admin:subscriptions_{model}_{name}", args=args)
+
+
+def said(response: HttpResponse) -> str:
+    """All messages that the answer left for the next page."""
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))

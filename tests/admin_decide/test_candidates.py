@@ -1,0 +1,191 @@
+"""The candidates' list, the request for their reclaim, and the page of one candidate."""
+
+from __future__ import annotations
+
+import pytest
+
+from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate
+
+from .conftest import page, said
+
+LIST = "/admin/subscriptions/removalcandidate/"
+
+
+def bulk(pks, **more):
+    return {"action": "request_reclaim", "index": "0", "select_across": "0", "_selected_action": list(pks), **more}
+
+
+def ready(count: int) -> list[int]:
+    return list(RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count])
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+def test_the_list_shows_who_is_ready(office, alice, as_user):
+    shown = text_of(as_user(alice).get(LIST))
+
+    assert "Person 11" in shown and "Person 1<" not in shown
+    assert "Inactive 111 days, 51 days over the threshold." in shown
+    assert "Needs review" in shown and "verdict__in=unknown,never_active" in shown
+    assert "Awaiting User" not in shown
+
+
+def test_the_lanes_lead_to_the_subscriptions(office, alice, as_user):
+    client = as_user(alice)
+
+    for query in ("verdict__in=unknown,never_active", "verdict__exact=protected"):
+        assert client.get(page("subscription", "changelist") + "?" + query).status_code == 200
+
+
+def test_requesting_asks_first_and_then_does_it(office, alice, as_user):
+    client, chosen = as_user(alice), ready(2)
+
+    asked = text_of(client.post(LIST, bulk(chosen)))
+    assert "Request reclaim of 2 seats" in asked and 'name="reason"' in asked
+    assert not ReclaimRequest.objects.exists()
+
+    response = client.post(LIST, bulk(chosen, confirmed="2", reason="True-up"))
+
+    made = ReclaimRequest.objects.get()
+    assert response["Location"] == page("reclaimrequest", "change", made.pk)
+    assert (made.requested_by, made.reason, made.removals.count()) == (alice, "True-up", 2)
+
+
+def test_all_across_the_pages(office, alice, as_user, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 3)
+
+    as_user(alice).post(LIST, bulk(ready(1), select_across="1", confirmed="8"))
+
+    assert ReclaimRequest.objects.get().removals.count() == 8
+
+
+def test_all_means_all_of_the_search(office, alice, as_user):
+    as_user(alice).post(f"{LIST}?q=person11", bulk(ready(1), select_across="1", confirmed="1"))
+
+    assert [str(person) for person in ReclaimRequest.objects.get().removals.all()] == ["Person 11"]
+
+
+def test_a_list_that_changed_is_shown_again(office, alice, as_user):
+    response = as_user(alice).post(LIST, bulk(ready(1), select_across="1", confirmed="9"))
+
+    assert "8 of these people are Ready now" in text_of(response)
+    assert not ReclaimRequest.objects.exists()
+
+
+def test_people_who_are_requested_already(office, alice, as_user):
+    chosen = ready(2)
+    office.ask(alice, count=2)
+
+    response = as_user(alice).post(LIST, bulk(chosen, confirmed="2"))
+
+    assert response.status_code == 302
+    assert ReclaimRequest.objects.count() == 1
+
+
+def test_a_paused_profile_is_a_sentence(office, alice, as_user):
+    office.profile.state = "paused"
+    office.profile.save()
+
+    response = as_user(alice).post(LIST, bulk(ready(2), confirmed="2"))
+
+    assert "is paused" in said(response)
+    assert not ReclaimRequest.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["bob", "carol", "dave"])
+def test_who_may_not_request(office, as_user, request, who):
+    client = as_user(request.getfixturevalue(who))
+
+    shown = client.get(LIST)
+    client.post(LIST, bulk(ready(2), confirmed="2"))
+
+    assert shown.status_code == (403 if who == "dave" else 200)
+    assert "Request reclaim" not in text_of(shown)
+    assert not ReclaimRequest.objects.exists()
+
+
+def needing_attention() -> RemovalCandidate:
+    row = RemovalCandidate.objects.first()
+    row.state, row.attention = CandidateState.ATTENTION_REQUIRED, "Miro refused: last admin of the team “Ops”."
+    row.save()
+    return row
+
+
+def test_miros_words_and_the_two_ways_on(office, alice, as_user):
+    row = needing_attention()
+
+    shown = text_of(as_user(alice).get(page("removalcandidate", "change", row.pk)))
+
+    assert "last admin of the team “Ops”" in shown and "Resume" in shown and "Leave alone" in shown
+
+
+@pytest.mark.parametrize(("act", "state"), [("resume", "ready"), ("leave", "closed_skipped")])
+def test_the_two_ways_on(office, alice, as_user, act, state):
+    row = needing_attention()
+    client = as_user(alice)
+
+    client.get(page("removalcandidate", act, row.pk))
+    row.refresh_from_db()
+    assert row.state == "attention_required"
+
+    first = said(client.post(page("removalcandidate", act, row.pk)))
+    again = said(client.post(page("removalcandidate", act, row.pk)))
+
+    row.refresh_from_db()
+    assert row.state == state
+    assert str(row) in first and "Nothing was changed" in again
+
+
+@pytest.mark.parametrize("act", ["resume", "leave"])
+@pytest.mark.parametrize("who", ["bob", "carol", "dave"])
+def test_who_may_not_go_on(office, as_user, request, act, who):
+    row = needing_attention()
+
+    response = as_user(request.getfixturevalue(who)).post(page("removalcandidate", act, row.pk))
+
+    assert response.status_code == 403
+    row.refresh_from_db()
+    assert row.state == "attention_required"
+
+
+@pytest.mark.parametrize("model", ["removalcandidate", "reclaimrequest", "reclaim"])
+def test_nobody_edits_records(office, admin_user, as_user, model):
+    asked = office.ask(admin_user)
+    pk = asked.pk if model == "reclaimrequest" else ready(1)[0]
+    client = as_user(admin_user)
+
+    assert client.get(f"/admin/subscriptions/{model}/add/").status_code == 403
+    if model != "reclaim":
+        assert client.post(page(model, "change", pk), {"state": "ready"}).status_code == 403
+        assert client.post(page(model, "delete", pk), {"post": "yes"}).status_code == 403
+
+
+def test_states_that_nobody_is_in(empty_office, alice, as_user):
+    client = as_user(alice)
+
+    assert "Nobody is ready to be reclaimed" in text_of(client.get(LIST))
+    assert "Nothing needs your attention" in text_of(client.get(f"{LIST}?state__exact=attention_required"))
+    assert "Nobody here fits" in text_of(client.get(f"{LIST}?q=nobody"))
+
+
+@pytest.mark.parametrize("query", ["idle=90", "idle=never", "idle=x", "license=full", "license=x", "profile=1", "state__in="])
+def test_filters_never_break(office, alice, as_user, query):
+    assert as_user(alice).get(f"{LIST}?{query}", follow=True).status_code == 200
+
+
+def test_no_question_per_row(office, alice, as_user, django_assert_max_num_queries):
+    client = as_user(alice)
+    client.get(LIST)
+
+    with django_assert_max_num_queries(18):
+        client.get(LIST)
+
+
+def test_hostile_names_stay_text(empty_office, alice, as_user):
+    empty_office.hire(1, idle=100, name="<script>alert(1)</script>", department="<b>x")
+    empty_office.propose()
+
+    for shown in (LIST, page("removalcandidate", "change", ready(1)[0])):
+        assert "<script>alert(1)" not in text_of(as_user(alice).get(shown))

@@ -1,0 +1,165 @@
+"""The page of the reclaim rule: wrong values, two editors, and what a saved change does."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from licensehub.audit.models import AuditEvent
+from subscriptions.candidates import NotActionable
+from subscriptions.models import RemovalCandidate
+from subscriptions.rules import change_rule
+
+from .conftest import page, said
+
+
+def form(office, **changed):
+    rule = office.rule
+    values = {
+        "last_activity_threshold": "60",
+        "licenses": ["full", "advanced"],
+        "new_joiner_grace": "30",
+        "never_active": "review",
+        "seen_version": str(rule.version),
+        "license_thresholds-TOTAL_FORMS": "0",
+        "license_thresholds-INITIAL_FORMS": "0",
+        **changed,
+    }
+    return page("reclaimrule", "change", rule.pk), values
+
+
+def row(number: int, license: str, days: str) -> dict[str, str]:
+    prefix = f"license_thresholds-{number}-"
+    return {f"{prefix}license": license, f"{prefix}last_activity_threshold": days, f"{prefix}id": ""}
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+def test_a_new_threshold_reaches_verdicts_and_candidates(office, alice, as_user):
+    address, values = form(office, last_activity_threshold="108", licenses=["full", "advanced", "standard", "basic"])
+
+    told = said(as_user(alice).post(address, values))
+
+    rule = office.rule
+    assert (rule.last_activity_threshold, rule.version) == (108, 2)
+    assert "4 of 12 subscriptions changed their verdict; candidates now: 4." in told
+    assert RemovalCandidate.objects.filter(state="ready").count() == 4
+    event = AuditEvent.objects.get(action="rule.changed")
+    assert event.actor_name == "alice"
+    assert event.data["changed"] == {"last_activity_threshold": {"from": 60, "to": 108}}
+
+
+@pytest.mark.parametrize("days", ["abc", "0", "4000", "", "-3", "1.5", "9" * 40])
+def test_a_threshold_that_makes_no_sense(office, alice, as_user, days):
+    address, values = form(office, last_activity_threshold=days)
+
+    shown = text_of(as_user(alice).post(address, values))
+
+    assert "The last activity threshold is" in shown
+    assert office.rule.version == 1
+
+
+def test_at_least_one_license_type(office, alice, as_user):
+    address, values = form(office, licenses=[])
+
+    assert "Choose at least one license type" in text_of(as_user(alice).post(address, values))
+    assert office.rule.version == 1
+
+
+def test_thresholds_for_license_types(office, alice, as_user):
+    rows = {"license_thresholds-TOTAL_FORMS": "1", **row(0, "full", "200")}
+    address, values = form(office, **rows)
+
+    as_user(alice).post(address, values)
+
+    assert list(office.rule.license_thresholds.values_list("license", "last_activity_threshold")) == [("full", 200)]
+    assert not RemovalCandidate.objects.filter(state="ready").exists()
+
+
+def test_one_threshold_per_license_type(office, alice, as_user):
+    rows = {"license_thresholds-TOTAL_FORMS": "2", **row(0, "full", "90"), **row(1, "full", "120")}
+    address, values = form(office, **rows)
+
+    assert "stands here twice" in text_of(as_user(alice).post(address, values))
+    assert office.rule.version == 1
+
+
+def test_the_second_of_two_editors_is_told_and_loses_nothing(office, alice, as_user):
+    address, first = form(office, last_activity_threshold="45")
+    _, second = form(office, last_activity_threshold="90")
+    client = as_user(alice)
+    client.post(address, first)
+
+    shown = text_of(client.post(address, second))
+
+    assert "Somebody else saved this rule while you edited it" in shown
+    assert 'value="90"' in shown and 'name="seen_version" value="2"' in shown
+    assert office.rule.last_activity_threshold == 45
+
+    client.post(address, {**second, "seen_version": "2"})
+    assert (office.rule.last_activity_threshold, office.rule.version) == (90, 3)
+
+
+def test_the_guard_in_the_write_itself(office, alice):
+    mine, theirs = office.rule, office.rule
+    change_rule(theirs, actor=alice, changed={"last_activity_threshold": 45})
+
+    with pytest.raises(NotActionable, match="Somebody else"):
+        change_rule(mine, actor=alice, changed={"last_activity_threshold": 90})
+
+    assert office.rule.last_activity_threshold == 45
+    assert AuditEvent.objects.filter(action="rule.changed").count() == 1
+
+
+def test_a_lost_race_is_a_sentence(office, alice, as_user, monkeypatch):
+    def faster(*args, **kwargs):
+        raise NotActionable("Somebody else changed this rule in the meantime.")
+
+    monkeypatch.setattr("subscriptions.admin.rule.change_rule", faster)
+    address, values = form(office, last_activity_threshold="45")
+
+    assert "Somebody else" in said(as_user(alice).post(address, values))
+
+
+def test_the_function_validates_as_well(office, alice):
+    with pytest.raises(ValidationError):
+        change_rule(office.rule, actor=alice, changed={"last_activity_threshold": 0})
+
+
+def test_nothing_different_is_no_change(office, alice, as_user):
+    address, values = form(office, licenses=office.rule.licenses)
+
+    assert "Nothing was different" in said(as_user(alice).post(address, values))
+    assert office.rule.version == 1
+    assert not AuditEvent.objects.filter(action="rule.changed").exists()
+
+
+@pytest.mark.parametrize(("who", "status"), [("bob", 200), ("carol", 200), ("dave", 403)])
+def test_who_only_reads(office, as_user, request, who, status):
+    client = as_user(request.getfixturevalue(who))
+    address, values = form(office, last_activity_threshold="45")
+
+    assert client.get(address).status_code == status
+    assert client.post(address, values).status_code == 403
+    assert office.rule.version == 1
+
+
+def test_nobody_adds_or_deletes(office, admin_user, as_user):
+    client = as_user(admin_user)
+
+    assert client.get("/admin/subscriptions/reclaimrule/add/").status_code == 403
+    assert client.post(page("reclaimrule", "delete", office.rule.pk), {"post": "yes"}).status_code == 403
+
+
+def test_what_the_terms_mean_now(office, alice, as_user):
+    shown = text_of(as_user(alice).get(page("reclaimrule", "change", office.rule.pk)))
+
+    assert "What these terms mean now" in shown and "Active lately" in shown and "−4" in shown
+
+
+def test_before_the_first_download(empty_office, alice, as_user):
+    shown = text_of(as_user(alice).get(page("reclaimrule", "change", empty_office.rule.pk)))
+
+    assert "Nothing to count yet" in shown

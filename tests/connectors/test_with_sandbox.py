@@ -1,0 +1,208 @@
+"""The whole connector against the sandbox, with the faults that a real organization will meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from integrations.connectors.contract import (
+    BadAnswer,
+    ConfigError,
+    Finding,
+    Member,
+    OutcomeUnknown,
+    PermanentError,
+    TransientError,
+)
+from integrations.connectors.miro.connector import MiroConnector
+from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.connectors.miro.validate import ERROR, NOT_CHECKED, OK
+
+Connect = Callable[[], MiroConnector]
+
+
+def all_members(miro: MiroConnector) -> list[Member]:
+    return [member for page in miro.members() for member in page.members]
+
+
+def anybody(miro: MiroConnector) -> Member:
+    return next(member for member in all_members(miro) if member.reclaimable and member.active)
+
+
+def levels(findings: Iterable[Finding]) -> dict[str, str]:
+    return {finding.title: finding.level for finding in findings}
+
+
+@pytest.mark.parametrize("end", ["", None, "absent", "trailing_empty_page"])
+@pytest.mark.parametrize("never", ["absent", None, ""])
+def test_everybody_is_read_once(connect: Connect, control: SandboxControl, end: str | None, never: str | None) -> None:
+    control.switch(end_of_list=end, never_active=never)
+    members = all_members(connect())
+    assert len({member.external_id for member in members}) == len(members) == 230
+    assert any(member.last_activity_at is None for member in members)
+
+
+def test_deactivate_read_back_and_reactivate(connect: Connect, control: SandboxControl) -> None:
+    miro = connect()
+    person = anybody(miro)
+    assert miro.deactivate(person.external_id).active is False
+    assert miro.is_active(person.external_id) is False
+    assert [found.active for found in miro.people({person.external_id: person.email})] == [False]
+    assert miro.reactivate(person.external_id).active is True
+    assert len(control.truth()["transitions"]) == 2
+
+
+@pytest.mark.parametrize("patch_value", ["both", "boolean"])
+def test_the_boolean_is_accepted(connect: Connect, control: SandboxControl, patch_value: str) -> None:
+    control.switch(patch_value=patch_value)
+    miro = connect()
+    assert miro.deactivate(anybody(miro).external_id).status == 200
+
+
+def test_names_of_everybody_whom_scim_knows(connect: Connect) -> None:
+    miro = connect()
+    known = {member.external_id for member in all_members(miro) if "internal" in member.role}
+    people = list(miro.directory())
+    assert {person.external_id for person in people} == known
+    assert all(person.name for person in people)
+
+
+def test_a_guest_is_unknown_to_scim(connect: Connect) -> None:
+    miro = connect()
+    guest = next(member for member in all_members(miro) if member.role == "organization_team_guest_user")
+    assert not guest.reclaimable
+    with pytest.raises(PermanentError, match="404"):
+        miro.deactivate(guest.external_id)
+
+
+def test_miro_refuses_a_company_admin(connect: Connect) -> None:
+    miro = connect()
+    admin = next(member for member in all_members(miro) if member.role == "organization_internal_admin")
+    with pytest.raises(PermanentError, match="Miro refuses"):
+        miro.deactivate(admin.external_id)
+
+
+@pytest.mark.parametrize("loop", ["A-A", "A-B-A"])
+def test_loops_of_cursors(connect: Connect, control: SandboxControl, loop: str) -> None:
+    control.fault("cursor_loop", loop=loop, times=1000)
+    with pytest.raises(BadAnswer, match="circle"):
+        all_members(connect())
+
+
+@pytest.mark.parametrize("kind", ["error_before", "cut", "html", "truncated", "error_after"])
+def test_a_read_survives_one_fault(connect: Connect, control: SandboxControl, kind: str) -> None:
+    control.fault(kind, match={"path": "/members"}, after_requests=1)
+    assert len(all_members(connect())) == 230
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("error_before", {}),
+        ("error_after", {}),
+        ("cut", {}),
+        ("cut", {"after": True}),
+        ("html", {"after": True}),
+        ("truncated", {}),
+        ("hang_after", {"seconds": 1.3}),
+    ],
+)
+def test_a_write_is_sent_once_and_then_in_doubt(
+    connect: Connect, control: SandboxControl, kind: str, options: dict[str, object]
+) -> None:
+    miro = connect()
+    person = anybody(miro)
+    control.fault(kind, match={"method": "PATCH"}, **options)
+    with pytest.raises(OutcomeUnknown):
+        miro.deactivate(person.external_id)
+    patches = [request for request in control.requests() if request["method"] == "PATCH"]
+    assert len(patches) == 1
+
+
+def test_a_rate_limited_write_was_not_done(connect: Connect, control: SandboxControl) -> None:
+    miro = connect()
+    person = anybody(miro)
+    control.fault("rate_limited", match={"method": "PATCH"})
+    with pytest.raises(TransientError) as caught:
+        miro.deactivate(person.external_id)
+    assert caught.value.retry_after > 0
+    assert miro.is_active(person.external_id)
+
+
+@pytest.mark.parametrize("kind", ["missing_id"])
+def test_a_spoiled_page_is_refused(connect: Connect, control: SandboxControl, kind: str) -> None:
+    control.fault(kind, match={"path": "/members"})
+    with pytest.raises(BadAnswer, match="Member 1 of"):
+        all_members(connect())
+
+
+def test_an_unknown_license_and_role_are_kept(connect: Connect, control: SandboxControl) -> None:
+    control.fault("unknown_license", match={"path": "/members"})
+    assert "platinum" in {member.license for member in all_members(connect())}
+
+
+def test_an_empty_page_in_between(connect: Connect, control: SandboxControl) -> None:
+    control.fault("empty_page", match={"path": "/members"}, after_requests=1)
+    assert len(all_members(connect())) == 130
+
+
+def test_another_organization(connect: Connect, control: SandboxControl) -> None:
+    control.fault("wrong_organization")
+    with pytest.raises(BadAnswer, match="organization"):
+        connect().allocation()
+
+
+def test_a_dead_scim_token(connect: Connect, control: SandboxControl) -> None:
+    control.switch(scim_token_valid=False)
+    with pytest.raises(ConfigError) as caught:
+        connect().is_active("3458767492991387268")
+    assert caught.value.slot == "scim"
+
+
+def test_a_good_connection_validates(connect: Connect) -> None:
+    found = levels(connect().validate())
+    assert found.pop("Last team admins") == NOT_CHECKED
+    assert set(found.values()) == {OK}
+    assert list(found) == [
+        "Access token",
+        "Scope",
+        "Organization ID",
+        "Organization",
+        "Members",
+        "SCIM API token",
+        "Deactivation",
+        "Same organization",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("switches", "title"),
+    [
+        ({"token_valid": False, "dead_token_status": 400}, "Access token"),
+        ({"token_valid": False, "dead_token_status": 401}, "Access token"),
+        ({"scopes": ["boards:read"]}, "Scope"),
+        ({"scim_token_valid": False}, "SCIM API token"),
+        ({"scim_enabled": False}, "SCIM API token"),
+        ({"foreign_scim": True}, "Same organization"),
+    ],
+)
+def test_what_is_wrong_is_found_and_says_what_next(
+    connect: Connect, control: SandboxControl, switches: dict[str, object], title: str
+) -> None:
+    control.switch(**switches)
+    findings = connect().validate()
+    assert levels(findings)[title] == ERROR
+    assert all(finding.next_step and finding.slot for finding in findings if finding.level != OK)
+
+
+@pytest.mark.parametrize("kind", ["error_before", "cut", "html", "rate_limited", "truncated", "wrong_organization"])
+def test_validation_never_raises(connect: Connect, control: SandboxControl, kind: str) -> None:
+    control.fault(kind, times=1000)
+    assert ERROR in levels(connect().validate()).values()
+
+
+def test_validation_changes_nothing(connect: Connect, control: SandboxControl) -> None:
+    connect().validate()
+    assert control.truth()["transitions"] == []
+    assert {request["method"] for request in control.requests()} == {"GET"}
