@@ -17,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
+from integrations.pages import QuietChangeList
 from integrations.presentation import chip, day_ago, two_lines
 from licensehub.audit_admin import AuditEventAdmin as AuditEventAdmin
 
@@ -63,6 +64,9 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
+        return QuietChangeList
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Roles are few: boxes to tick, instead of a list that wants the Control key."""

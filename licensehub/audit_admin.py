@@ -20,13 +20,14 @@ from integrations.pages import ReadOnlyAdmin
 from integrations.presentation import ago, day_and_time, two_lines
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
+from subscriptions.admin.csv_export import CsvExport
 
 LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnlyAdmin):
+class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     list_display = ("number", "when", "who", "action_label", "what", "details")
     list_filter = ("action", ("at", RangeDateTimeFilter))
     list_filter_submit = True
@@ -34,6 +35,19 @@ class AuditEventAdmin(ReadOnlyAdmin):
     search_help_text = "Who did it, or what it happened to"
     list_before_template = "admin/audit/auditevent/verify.html"
     list_per_page = 50
+    csv_columns = (
+        ("#", lambda event: event.sequence),
+        ("When", lambda event: event.at),
+        ("Who", lambda event: event.actor_name),
+        ("Action", lambda event: event.action),
+        ("What", lambda event: event.target_label),
+        ("Kind", lambda event: event.target_type),
+        ("ID", lambda event: event.target_id),
+        ("Details", lambda event: json.dumps(event.data, ensure_ascii=False, sort_keys=True)),
+        ("Act", lambda event: event.correlation),
+        ("Seal", lambda event: event.hmac),
+        ("Seal of the event before", lambda event: event.previous_hash),
+    )
 
     def get_urls(self) -> list[URLPattern]:
         verify = path("verify/", self.admin_site.admin_view(self.verify), name="audit_auditevent_verify")

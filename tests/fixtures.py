@@ -40,7 +40,7 @@ def _append_only_lifted_for_flushes() -> Iterator[None]:
 
     For the session, since only the outermost fixture is still there when pytest-django flushes.
     """
-    flush = TransactionTestCase._fixture_teardown
+    flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
 
     def lifted(self) -> None:
         drop(connection)

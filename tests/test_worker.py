@@ -35,6 +35,10 @@ def wait_for(condition, seconds: float = 40.0) -> None:
         time.sleep(0.1)
 
 
+def methods(world: World) -> list[str]:
+    return [request["method"] for request in world.miro.requests()]
+
+
 def people(request: ReclaimRequest) -> list[str]:
     return sorted(removal.evidence["external_id"] for removal in request.removals.all())
 
@@ -79,7 +83,7 @@ def test_a_worker_killed_while_it_waits_for_the_answer(world, alice, bob, start_
     world.miro.fault("hang", match={"method": "PATCH"}, seconds=3, late=True)
     worker = start_worker()
     tasks.sweep()
-    wait_for(lambda: Reclaim.objects.filter(state="sending").exists())
+    wait_for(lambda: "PATCH" in methods(world))
     worker.kill()
     wait_for(lambda: world.deactivated_by_us() == people(request))
 
@@ -92,5 +96,5 @@ def test_a_worker_killed_while_it_waits_for_the_answer(world, alice, bob, start_
     item = Reclaim.objects.get()
     assert (item.state, item.read_back) == ("done", "inactive")
     assert item.removal.candidate.close_reason == "confirmed_later"
-    assert [step["method"] for step in world.miro.requests()].count("PATCH") == 1
+    assert methods(world).count("PATCH") == 1
     assert actions().index("reclaim.sending") < actions().index("reclaim.in_doubt") < actions().index("reclaim.done")

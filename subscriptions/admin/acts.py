@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
-from kombu.exceptions import OperationalError
 
 from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
-from subscriptions.tasks import reclaim
-
-logger = logging.getLogger(__name__)
+from subscriptions.tasks import reclaim, ring
 
 REFUSALS = (Refused, NotActionable, ValidationError)
 
@@ -39,10 +35,7 @@ def act(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseR
 
 def ring_for_reclaim(request: HttpRequest, profile_id: int) -> None:
     """Wake a worker. The database is the queue: without a broker the sweep finds what is due a little later."""
-    try:
-        reclaim.delay_on_commit(profile_id)
-    except OperationalError:
-        logger.warning("No broker: the sweep will start the reclaim of profile %s", profile_id)
+    if not ring(reclaim, profile_id):
         messages.warning(
             request,
             "The approval stands, but the message broker cannot be reached. The sweep starts the reclaim as soon as "

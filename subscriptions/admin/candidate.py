@@ -37,7 +37,7 @@ NAMED = 12
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):  # type: ignore[misc]
+class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     list_display = ("person", "department", "last_active", "why", "license", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
@@ -107,6 +107,13 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):  # t
         """Only what is Ready can be requested, so the other tabs have no boxes to tick."""
         chosen = {value for name, value in request.GET.items() if name.startswith("state_")}
         return super().get_actions(request) if chosen <= {READY.value} else {}
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[RemovalCandidate]) -> HttpResponse | None:
+        """Ids that no page of ours sends are refused with a sentence; Django would fail on them."""
+        if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
+            return super().response_action(request, queryset)
+        messages.error(request, "This selection makes no sense. Select the people in the list again.")
+        return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Request reclaim", permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:

@@ -24,7 +24,7 @@ BANDS = {
 NEVER = "never"
 
 
-class LicenseFilter(DropdownFilter):  # type: ignore[misc]
+class LicenseFilter(DropdownFilter):
     title = "license"
     parameter_name = "license"
 
@@ -39,7 +39,7 @@ class LicenseFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(subscription__license=self.value()) if self.value() else queryset
 
 
-class ProfileFilter(DropdownFilter):  # type: ignore[misc]
+class ProfileFilter(DropdownFilter):
     title = "profile"
     parameter_name = "profile"
 
@@ -52,7 +52,7 @@ class ProfileFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(profile=int(value)) if value and value.isdecimal() else queryset
 
 
-class IdleFilter(DropdownFilter):  # type: ignore[misc]
+class IdleFilter(DropdownFilter):
     title = "inactive for"
     parameter_name = "idle"
 

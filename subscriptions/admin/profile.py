@@ -16,7 +16,7 @@ from integrations.connections import set_credentials
 from integrations.credentials import CredentialError
 from integrations.forms import input_name
 from integrations.models import ConnectionState, IntegrationProfile
-from integrations.pages import refuse_unless_post
+from integrations.pages import QuietChangeList, refuse_unless_post
 from integrations.presentation import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act, refusal
@@ -45,6 +45,9 @@ class IntegrationProfileAdmin(ModelAdmin):
             broken=Count("connections", filter=Q(connections__state=ConnectionState.ERROR), distinct=True),
             last_complete=Max("download_runs__finished_at", filter=complete),
         )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
+        return QuietChangeList
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Its history outlives it."""

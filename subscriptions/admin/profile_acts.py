@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from kombu.exceptions import OperationalError
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, IntegrationProfile, ProfileState
@@ -16,8 +14,6 @@ from integrations.validation import validate_connections
 from subscriptions import profiles, tasks
 from subscriptions.approvals import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
-
-logger = logging.getLogger(__name__)
 
 Do = Callable[[IntegrationProfile, User], str]
 WhyNot = Callable[[IntegrationProfile], str]
@@ -56,9 +52,15 @@ def needs_credentials(profile: IntegrationProfile) -> str:
     return f"Set the credentials of {' and '.join(missing)} first, below." if missing else ""
 
 
+def _not_published(profile: IntegrationProfile) -> str:
+    if profile.state == ProfileState.DRAFT:
+        return "Publish the profile first."
+    return f"The profile is {profile.get_state_display().lower()}."
+
+
 def no_download(profile: IntegrationProfile) -> str:
     if profile.state != ProfileState.PUBLISHED:
-        return "Publish the profile first." if profile.state == ProfileState.DRAFT else "The profile is paused."
+        return _not_published(profile)
     running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
     return f"{running} is running." if running else ""
 
@@ -66,7 +68,7 @@ def no_download(profile: IntegrationProfile) -> str:
 def no_reclaim(profile: IntegrationProfile) -> str:
     """The switches that hold what is approved, the strongest first."""
     if profile.state != ProfileState.PUBLISHED:
-        return f"The profile is {profile.get_state_display().lower()}."
+        return _not_published(profile)
     if profile.sending_stopped:
         return "The kill switch is on."
     if not profile.reclaim_enabled:
@@ -131,16 +133,6 @@ def _reclaim(profile: IntegrationProfile, user: User) -> str:
         "The message broker cannot be reached, so nothing could start at once. Nothing is lost: what is approved "
         "stays in the queue, and the sweep starts it as soon as broker and worker are back."
     )
-
-
-def _ring(bell: Callable[[], object]) -> bool:
-    """Whether the broker took it."""
-    try:
-        bell()
-    except OperationalError as error:
-        logger.warning("No broker: %s", error)
-        return False
-    return True
 
 
 def validate(profile: IntegrationProfile) -> list[dict[str, str]]:

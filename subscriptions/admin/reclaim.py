@@ -26,7 +26,7 @@ from subscriptions.admin.story import name_of, story
 from subscriptions.models import Direction, Reclaim
 
 
-class ApproverFilter(DropdownFilter):  # type: ignore[misc]
+class ApproverFilter(DropdownFilter):
     title = "approver"
     parameter_name = "approver"
 
@@ -41,7 +41,7 @@ class ApproverFilter(DropdownFilter):  # type: ignore[misc]
         return queryset.filter(removal__request__decided_by=int(value))
 
 
-class StorySection(TemplateSection):  # type: ignore[misc]
+class StorySection(TemplateSection):
     """What a row of the list opens into."""
 
     template_name = "admin/subscriptions/reclaim/section.html"
@@ -51,7 +51,7 @@ class StorySection(TemplateSection):  # type: ignore[misc]
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):  # type: ignore[misc]
+class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (("state", ChoicesDropdownFilter), ApproverFilter, ("queued_at", RangeDateFilter))

@@ -43,7 +43,7 @@ class RequestChangeList(TabbedChangeList):
 
 
 @admin.register(ReclaimRequest)
-class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):  # type: ignore[misc]
+class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     list_display = ("request_number", "requested", "people", "longest", "standing", "until")
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
@@ -73,7 +74,7 @@ def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: in
     return Bar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
 
 
-class LicenseThresholdInline(TabularInline):  # type: ignore[misc]
+class LicenseThresholdInline(TabularInline):
     model = LicenseThreshold
     form = LicenseThresholdForm
     formset = LicenseThresholdFormSet
@@ -95,7 +96,7 @@ class LicenseThresholdInline(TabularInline):  # type: ignore[misc]
 
 
 @admin.register(ReclaimRule)
-class ReclaimRuleAdmin(ModelAdmin):  # type: ignore[misc]
+class ReclaimRuleAdmin(ModelAdmin):
     form = ReclaimRuleForm
     inlines = (LicenseThresholdInline,)
     list_display = ("of_profile", "threshold", "license_types", "grace", "changed")
@@ -178,9 +179,10 @@ class ReclaimRuleAdmin(ModelAdmin):  # type: ignore[misc]
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         rule = ReclaimRule.objects.select_related("profile").get(pk=form.instance.pk)
+        actor = cast(User, request.user)
         rule.version = form.cleaned_data["seen_version"]
         by_license = {license: days for formset in formsets for license, days in formset.pairs()}
-        if change_rule(rule, actor=request.user, changed=form.cleaned_data, by_license=by_license):
+        if change_rule(rule, actor=actor, changed=form.cleaned_data, by_license=by_license):
             request.changed_rule = rule  # type: ignore[attr-defined]
         else:
             messages.info(request, "Nothing was different, so nothing was changed.")

@@ -7,6 +7,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.models import BaseInlineFormSet
+from django.http import QueryDict
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -68,8 +69,9 @@ class ReclaimRuleForm(forms.ModelForm):
         cleaned = super().clean() or {}
         now = ReclaimRule.objects.get(pk=self.instance.pk)
         if cleaned.get("seen_version") != now.version:
-            self.data = self.data.copy()
-            self.data[self.add_prefix("seen_version")] = str(now.version)
+            entries = cast(QueryDict, self.data).copy()
+            entries[self.add_prefix("seen_version")] = str(now.version)
+            self.data = entries
             raise ValidationError(CHANGED_MEANWHILE.format(version=now.version, days=now.last_activity_threshold))
         return cleaned
 
@@ -83,8 +85,8 @@ class LicenseThresholdForm(forms.ModelForm):
         fields = ("license", "last_activity_threshold")
 
 
-class LicenseThresholdFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
-    def add_fields(self, form: forms.Form, index: int | None) -> None:
+class LicenseThresholdFormSet(BaseInlineFormSet):
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:
         super().add_fields(form, index)
         choices = [("", "Choose a license type"), *license_choices(self.instance)]
         cast(forms.ChoiceField, form.fields["license"]).choices = choices

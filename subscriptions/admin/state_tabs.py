@@ -25,7 +25,7 @@ class StateTab:
         return f"state__in={','.join(self.states)}"
 
 
-class TabbedChangeList(ChangeList):  # type: ignore[misc]
+class TabbedChangeList(ChangeList):
     """Takes the state out of the filters; without one in the address the admin's default tab is shown."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:

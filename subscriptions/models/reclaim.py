@@ -94,7 +94,7 @@ class Reclaim(models.Model):
         ordering: ClassVar = ["-queued_at", "-pk"]
         default_permissions = ("view",)
         verbose_name = "reclaim"
-        verbose_name_plural = "history"
+        verbose_name_plural = "reclaims"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["subscription"],

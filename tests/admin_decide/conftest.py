@@ -83,6 +83,14 @@ def office(empty_office) -> Office:
     return empty_office
 
 
+@pytest.fixture(autouse=True)
+def rung(monkeypatch) -> list[int]:
+    """For which profiles a worker was called; there is no broker here."""
+    calls: list[int] = []
+    monkeypatch.setattr("subscriptions.admin.acts.ring", lambda task, pk: calls.append(pk) or True)
+    return calls
+
+
 @pytest.fixture
 def as_user() -> Callable[[User], Client]:
     def signed_in(user: User) -> Client:

@@ -84,6 +84,12 @@ def test_people_who_are_requested_already(office, alice, as_user):
     assert ReclaimRequest.objects.count() == 1
 
 
+@pytest.mark.parametrize("pk", ["abc", "9" * 30, "-1", "1' OR 1=1"])
+def test_ids_that_no_page_of_ours_sends(office, alice, as_user, pk):
+    assert "makes no sense" in said(as_user(alice).post(LIST, bulk([pk], confirmed="1")))
+    assert not ReclaimRequest.objects.exists()
+
+
 def test_a_paused_profile_is_a_sentence(office, alice, as_user):
     office.profile.state = "paused"
     office.profile.save()
@@ -170,7 +176,9 @@ def test_states_that_nobody_is_in(empty_office, alice, as_user):
     assert "Nobody here fits" in text_of(client.get(f"{LIST}?q=nobody"))
 
 
-@pytest.mark.parametrize("query", ["idle=90", "idle=never", "idle=x", "license=full", "license=x", "profile=1", "state__in="])
+@pytest.mark.parametrize(
+    "query", ["idle=90", "idle=never", "idle=x", "license=full", "license=x", "profile=1", "state__in="]
+)
 def test_filters_never_break(office, alice, as_user, query):
     assert as_user(alice).get(f"{LIST}?{query}", follow=True).status_code == 200
 

@@ -83,6 +83,18 @@ def test_no_window_ever_holds_more_than_the_limit() -> None:
     assert len(taken) >= 200 / 11 * 7 - 7
 
 
+def test_redis_holds_the_limit_in_every_window_too(valkey: str) -> None:
+    budget = RedisRateBudget(valkey)
+    taken: list[float] = []
+    while not taken or time.monotonic() < taken[0] + 0.9:
+        moment = time.monotonic()
+        if budget.take("sliding", cost=1, limit=5, window=0.4) == 0:
+            taken.append(moment)
+        time.sleep(0.01)
+    assert all(sum(start <= moment < start + 0.38 for moment in taken) <= 5 for start in taken)
+    assert len(taken) > 5
+
+
 def test_two_processes_share_one_budget(valkey: str) -> None:
     command = [sys.executable, "-c", TAKE_MANY, valkey]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -287,3 +287,20 @@ def test_the_token_is_in_no_log_repr_or_traceback(
     except ConnectorError as error:
         shown += "".join(traceback.format_exception(error)) + repr(vars(error))
     assert TOKEN not in shown + caplog.text
+
+
+def test_addresses_of_people_are_in_no_traceback(server: ScriptedServer, session: ApiSession) -> None:
+    server.replies = [Reply(manner="cut")]
+    with pytest.raises(TransientError) as caught:
+        session.get("/x", rate=RATE, query={"emails": "ada@example.com"})
+    assert "ada" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_deadline_holds_on_a_connection_that_is_used_again(server: ScriptedServer, session: ApiSession) -> None:
+    server.replies = [GOOD, Reply(manner="drip_head")]
+    session.get("/x", rate=RATE)
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="in time"):
+        session.get("/x", rate=RATE)
+    assert time.monotonic() - started < QUICK.total + 0.4
+    assert server.seen[0].port == server.seen[1].port

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, profiles
-from subscriptions.approvals import ConcernsYou, NotActionable, OwnRequest, Refused
+from subscriptions.approvals import ConcernsYou, OwnRequest, Refused
+from subscriptions.candidates import NotActionable
 from subscriptions.models import (
     CandidateState,
     Reclaim,
@@ -241,7 +242,7 @@ def test_two_approvers_at_once(real_transactions, world, alice, bob):
     world.download()
     eve = User.objects.create_user("eve", "eve@northwind.example", "a long password of eve")
     request = ask(world, alice, 3)
-    outcomes: list[str] = []
+    outcomes = []
 
     def decide(actor: User) -> None:
         try:

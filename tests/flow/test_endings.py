@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from subscriptions import approvals, candidates, sweep
-from subscriptions.approvals import NotActionable, OwnRequest
+from subscriptions.approvals import OwnRequest
+from subscriptions.candidates import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
 from tests.fixtures import World, actions
@@ -194,7 +195,7 @@ def test_rejected(world, alice, bob):
 
 
 def test_lapsed(world, alice, bob, settings):
-    settings.APPROVAL_VALIDITY = timedelta(milliseconds=1)
+    settings.APPROVAL_VALIDITY = timedelta(0)
     request = approved(world, alice, bob, 2)
 
     tally = reclaim_due(world.profile)

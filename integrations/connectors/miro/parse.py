@@ -11,11 +11,13 @@ from integrations.connectors.scim import ENTERPRISE_USER
 from integrations.connectors.values import clean, mapping, safe_id
 
 ADMIN = "organization_internal_admin"
+MEMBER = "organization_internal_user"
 INTERNAL = "organization_internal_user"
 OUTSIDE = frozenset({"organization_external_user", "organization_team_guest_user"})
 UNKNOWN = "unknown"
 
 NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
+NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this person alone"
 IS_ADMIN = "Miro asks to revoke company admin rights first"
 LONGEST_WORD = 40
 LONGEST_UNIT = 120
@@ -124,4 +126,6 @@ def _word(value: object) -> str:
 def _why_not(role: str) -> str:
     if role == ADMIN:
         return IS_ADMIN
-    return NOT_MANAGED if role in OUTSIDE else ""
+    if role in OUTSIDE:
+        return NOT_MANAGED
+    return "" if role in (MEMBER, UNKNOWN) else NOT_KNOWN

@@ -1,0 +1,91 @@
+"""Verify history finds tampering, and nobody lifts themselves above their role."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.urls import reverse
+
+from licensehub.audit.models import AuditEvent
+from licensehub.audit.triggers import create, drop
+
+VERIFY = "admin:audit_auditevent_verify"
+
+
+def test_an_unbroken_chain_is_confirmed(published, sign_in):
+    answer = sign_in("Auditor").post(reverse(VERIFY), follow=True)
+    count = AuditEvent.objects.count()
+    assert f"Nothing was altered: {count} events checked, chain unbroken." in answer.content.decode()
+
+
+def test_tampering_is_found(published, sign_in):
+    drop(connection)
+    AuditEvent.objects.filter(sequence=2).update(actor_name="somebody else")
+    create(connection)
+    assert (
+        "event #2 is missing or does not fit" in sign_in("Auditor").post(reverse(VERIFY), follow=True).content.decode()
+    )
+
+
+def test_verifying_is_for_readers_and_by_post(published, sign_in):
+    assert sign_in("Auditor").get(reverse(VERIFY)).status_code == 405
+    assert sign_in("Operator").post(reverse(VERIFY)).status_code == 403
+
+
+@pytest.fixture
+def other(db) -> User:
+    return User.objects.create_user("other", "other@x.example", "x")
+
+
+def account(user: User, **extra) -> dict[str, object]:
+    groups = [str(pk) for pk in Group.objects.filter(name="Approver").values_list("pk", flat=True)]
+    return {
+        "username": user.username,
+        "email": user.email,
+        "is_active": "on",
+        "is_staff": "on",
+        "groups": groups,
+        **extra,
+    }
+
+
+def test_a_company_admin_gives_roles_but_no_powers(other, sign_in):
+    client = sign_in("Company admin")
+    address = reverse("admin:auth_user_change", args=[other.pk])
+    answer = client.post(address, account(other, is_superuser="on", user_permissions=["1"]))
+    other.refresh_from_db()
+    assert answer.status_code == 302
+    assert [group.name for group in other.groups.all()] == ["Approver"]
+    assert not other.is_superuser
+    assert not other.user_permissions.exists()
+
+
+def test_nor_to_themselves(sign_in):
+    client = sign_in("Company admin")
+    me = User.objects.get(username="company.admin")
+    client.post(reverse("admin:auth_user_change", args=[me.pk]), account(me, is_superuser="on"))
+    me.refresh_from_db()
+    assert not me.is_superuser
+
+
+def test_a_superuser_is_out_of_their_reach(sign_in, django_user_model):
+    root = django_user_model.objects.create_superuser("root", "root@x.example", "x")
+    client = sign_in("Company admin")
+    assert client.post(reverse("admin:auth_user_change", args=[root.pk]), account(root)).status_code == 403
+    password = {"password1": "a long new password", "password2": "a long new password"}
+    assert client.post(reverse("admin:auth_user_password_change", args=[root.pk]), password).status_code == 403
+
+
+def test_a_company_admin_creates_an_account(sign_in):
+    words = {"username": "new", "email": "n@x.example", "password1": "long enough 77", "password2": "long enough 77"}
+    answer = sign_in("Company admin").post(reverse("admin:auth_user_add"), {**words, "usable_password": "true"})
+    assert answer.status_code == 302
+    assert not User.objects.get(username="new").is_superuser
+
+
+def test_accounts_are_not_deleted_and_roles_not_changed(other, sign_in, client, django_user_model):
+    client.force_login(django_user_model.objects.create_superuser("root", "root@x.example", "x"))
+    assert client.post(reverse("admin:auth_user_delete", args=[other.pk]), {"post": "yes"}).status_code == 403
+    group = Group.objects.get(name="Auditor")
+    assert sign_in("Company admin").get(reverse("admin:auth_group_change", args=[group.pk])).status_code == 403

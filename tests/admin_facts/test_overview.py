@@ -1,0 +1,123 @@
+"""The numbers agree with the lists behind them, and an empty overview says what to do next."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from django.urls import reverse
+
+from subscriptions import approvals
+from subscriptions.admin.charts import histogram, trend
+from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate
+from subscriptions.verdict import refresh_verdicts
+
+INDEX = "admin:index"
+
+
+def tiles(context) -> dict[str, object]:
+    return {tile.label: tile for tile in context["tiles"]}
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [("Assigned", 17), ("Inactive over 60 days", 5), ("Never active", 3), ("Protected", 2)],
+)
+def test_each_tile_counts_what_its_list_shows(run, sign_in, label, expected):
+    client = sign_in("Auditor")
+    tile = tiles(client.get(reverse(INDEX)).context)[label]
+    assert tile.number == str(expected)
+    assert client.get(tile.link).context["cl"].result_count == expected
+
+
+def test_open_requests_are_counted(run, sign_in):
+    asks = sign_in("License manager")
+    from django.contrib.auth.models import User
+
+    actor = User.objects.get(pk=asks.session["_auth_user_id"])
+    approvals.request_reclaim(RemovalCandidate.objects.all(), actor=actor)
+    context = sign_in("Approver").get(reverse(INDEX)).context
+    assert tiles(context)["Awaiting approval"].number == "1"
+    assert tiles(context)["Awaiting approval"].words == "request, 5 seats"
+    assert context["waiting"][0]["title"] == "1 request to decide"
+
+
+def test_each_bar_links_to_as_many_subscriptions(run, sign_in):
+    client = sign_in("Auditor")
+    page = client.get(reverse(INDEX))
+    links = re.findall(r'class="lhf-bar-link" href="([^"]+)" aria-label="[^:]+: (\d+) seats"', page.content.decode())
+    assert len(links) == 14
+    assert sum(int(count) for _, count in links) == 17
+    for link, count in links:
+        assert client.get(html.unescape(link)).context["cl"].result_count == int(count)
+
+
+def test_license_lines_agree_with_their_list(run, sign_in):
+    client = sign_in("Auditor")
+    for line in client.get(reverse(INDEX)).context["licenses"]:
+        assert client.get(line["link"]).context["cl"].result_count == line["count"]
+
+
+def test_the_threshold_follows_the_rule(run, sign_in):
+    ReclaimRule.objects.update(last_activity_threshold=100)
+    refresh_verdicts(run.profile)
+    context = sign_in("Auditor").get(reverse(INDEX)).context
+    assert tiles(context)["Inactive over 100 days"].number == "1"
+    assert context["histogram"].threshold == 100
+
+
+def test_an_empty_admin_tells_the_first_steps(sign_in):
+    page = sign_in("Company admin").get(reverse(INDEX)).content.decode()
+    assert "Connect Miro" in page
+    assert "connect_miro" in page
+    assert reverse("admin:integrations_integrationprofile_add") in page
+    assert (
+        reverse("admin:integrations_integrationprofile_add")
+        not in sign_in("Auditor").get(reverse(INDEX)).content.decode()
+    )
+
+
+def test_before_the_first_download_it_says_what_is_missing(draft, sign_in):
+    assert "is a draft" in sign_in("Company admin").get(reverse(INDEX)).content.decode()
+
+
+def test_who_may_see_nothing_gets_a_sentence(run, sign_in):
+    page = sign_in("").get(reverse(INDEX)).content.decode()
+    assert "Your account has no role here yet" in page
+    assert "lhf-tile-number" not in page
+
+
+def test_an_operator_sees_the_health_and_no_numbers(run, sign_in):
+    page = sign_in("Operator").get(reverse(INDEX)).content.decode()
+    assert "lhf-health" in page
+    assert "lhf-tile-number" not in page
+
+
+def test_profiles_can_be_switched(run, draft, sign_in):
+    from subscriptions import profiles
+
+    other = profiles.create_profile(name="Second", organization_id="43", kind="miro_enterprise", actor=None)
+    client = sign_in("Auditor")
+    assert client.get(reverse(INDEX)).context["profile"] == run.profile
+    assert client.get(reverse(INDEX), {"profile": other.pk}).context["profile"] == other
+    assert client.get(reverse(INDEX), {"profile": "nonsense"}).context["profile"] == run.profile
+
+
+def test_a_giant_bar_is_cut_and_the_others_stay_visible():
+    drawn = histogram({"idle": {"0": 2850, "30": 309, "60": 79}, "never": 0}, 60)
+    assert [bar.cut for bar in drawn.bars[:3]] == [True, False, False]
+    assert drawn.bars[1].height > 100
+
+
+@pytest.mark.parametrize("threshold", [1, 45, 60, 3650])
+def test_the_line_stays_inside_the_drawing(threshold):
+    drawn = histogram({}, threshold)
+    assert -6 <= drawn.line_x <= 640
+    assert all(bar.height == 0 for bar in drawn.bars)
+
+
+def test_a_trend_needs_two_runs(run):
+    assert trend([run], 60) is None
+    drawn = trend([run, DownloadRun.objects.get(pk=run.pk)], 60)
+    assert (drawn.active.last, drawn.inactive.last) == (7, 7)

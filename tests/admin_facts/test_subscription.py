@@ -1,0 +1,84 @@
+"""One subscription: the sentence, every clause, and the button that asks for its reclaim."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from subscriptions.models import ReclaimRequest, RemovalCandidate, Subscription
+
+
+def page_of(row: Subscription) -> str:
+    return reverse("admin:subscriptions_subscription_change", args=[row.pk])
+
+
+def request_of(row: Subscription) -> str:
+    return reverse("admin:subscriptions_subscription_request", args=[row.pk])
+
+
+@pytest.fixture
+def candidate(run) -> Subscription:
+    return Subscription.objects.candidates().first()
+
+
+def test_the_page_tells_why_and_shows_every_clause(candidate, sign_in):
+    answer = sign_in("License manager").get(page_of(candidate))
+    assert "over the threshold" in answer.context["why"]
+    assert [check["icon"] for check in answer.context["checks"]] == ["check"] * 9
+    assert "Request reclaim of 1 seat" in answer.content.decode()
+
+
+def test_the_clause_that_decides_is_marked_and_later_ones_were_not_asked(run, sign_in):
+    row = Subscription.objects.protected().first()
+    checks = sign_in("Auditor").get(page_of(row)).context["checks"]
+    assert [check["icon"] for check in checks] == ["check"] * 4 + ["close"] + ["remove"] * 4
+
+
+def test_a_license_manager_requests_one_seat(candidate, sign_in):
+    answer = sign_in("License manager").post(request_of(candidate), follow=True)
+    assert "asks for 1 seat" in answer.content.decode()
+    assert ReclaimRequest.objects.get().removals.get().candidate.subscription == candidate
+
+
+def test_asking_twice_is_refused_in_a_sentence(candidate, sign_in):
+    client = sign_in("License manager")
+    client.post(request_of(candidate))
+    answer = client.post(request_of(candidate), follow=True)
+    assert "nothing to request" in answer.content.decode()
+    assert ReclaimRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("role", ["Approver", "Auditor", "Operator", ""])
+def test_others_may_not(candidate, sign_in, role):
+    assert sign_in(role).post(request_of(candidate)).status_code == 403
+    assert RemovalCandidate.objects.filter(state="ready").count() == 5
+
+
+def test_a_link_does_not_request(candidate, sign_in):
+    assert sign_in("License manager").get(request_of(candidate)).status_code == 405
+    assert not ReclaimRequest.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "verdict__exact=candidate",
+        "license=full",
+        "role=unknown",
+        "seat=free",
+        "idle=never",
+        "idle=x",
+        "q=p1",
+        "license__in=full,basic",
+    ],
+)
+def test_filters_answer(run, sign_in, query):
+    assert (
+        sign_in("Auditor").get(reverse("admin:subscriptions_subscription_changelist") + f"?{query}").status_code == 200
+    )
+
+
+def test_every_kind_of_person_has_a_page(run, sign_in):
+    client = sign_in("Auditor")
+    for row in Subscription.objects.all():
+        assert client.get(page_of(row)).status_code == 200
