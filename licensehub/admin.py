@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
@@ -19,6 +20,8 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from integrations.pages import QuietChangeList
 from integrations.presentation import chip, day_ago, two_lines
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
 from licensehub.audit_admin import AuditEventAdmin as AuditEventAdmin
 
 admin.site.unregister([User, Group])
@@ -100,6 +103,23 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        self._record(Action.USER_CREATED, request, obj, message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
+        """Also called for a new password."""
+        self._record(Action.USER_CHANGED, request, obj, message)
+        return super().log_change(request, obj, message)
+
+    def _record(self, action: Action, request: HttpRequest, user: User, message: Any) -> None:
+        """Who may decide decides much: so the audit tells who gave whom which role."""
+        actor = cast("User", request.user)
+        roles = sorted(group.name for group in Group.objects.filter(user=user))
+        data = {"what": message, "roles": roles, "active": user.is_active, "superuser": user.is_superuser}
+        with transaction.atomic():
+            record(action, actor=actor, target=user, data=data)
 
     @admin.display(description="Person", ordering="username")
     def person(self, user: User) -> SafeString:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
@@ -18,6 +19,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from integrations.pages import ReadOnlyAdmin
 from integrations.presentation import ago, day_and_time, two_lines
+from licensehub.audit.actions import Action
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from subscriptions.admin.csv_export import CsvExport
@@ -26,10 +28,21 @@ LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
 
 
+class ActionFilter(admin.SimpleListFilter):
+    title = "action"
+    parameter_name = "action"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(action.value, str(action.label)) for action in Action]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return queryset.filter(action=self.value()) if self.value() else queryset
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     list_display = ("number", "when", "who", "action_label", "what", "details")
-    list_filter = ("action", ("at", RangeDateTimeFilter))
+    list_filter = (ActionFilter, ("at", RangeDateTimeFilter))
     list_filter_submit = True
     search_fields = ("actor_name", "target_label")
     search_help_text = "Who did it, or what it happened to"
@@ -96,7 +109,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Action", ordering="action")
     def action_label(self, event: AuditEvent) -> str:
-        return event.get_action_display()
+        return event.action_label
 
     @admin.display(description="What", ordering="target_label")
     def what(self, event: AuditEvent) -> SafeString:

@@ -14,8 +14,8 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from integrations.presentation import ago, day, day_and_time
 from licensehub.dashboard_links import listed, page
 from subscriptions.admin.charts import histogram, trend
-from subscriptions.admin.figures import Figures, figures, terms_of
 from subscriptions.admin.schedule import schedule_of
+from subscriptions.figures import Figures, figures, terms_of
 from subscriptions.models import (
     CandidateState,
     DownloadRun,

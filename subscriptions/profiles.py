@@ -122,7 +122,7 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
         if published.update(download_due_at=timezone.now()) != 1:
             found = IntegrationProfile.objects.get(pk=profile.pk).get_state_display().lower()
             raise NotActionable(f"“{profile}” is {found}, so nothing is downloaded. Publish it first.")
-        record(Action.PROFILE_CHANGED, actor=actor, target=profile, data={"download": "due now"})
+        record(Action.DOWNLOAD_REQUESTED, actor=actor, target=profile)
 
 
 def rename(profile: IntegrationProfile, name: str, *, actor: Actor) -> None:

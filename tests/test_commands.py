@@ -90,7 +90,7 @@ def test_download(world):
 def test_download_that_fails(world):
     world.miro.switch(token_valid=False)
 
-    with pytest.raises(CommandError, match="failed: .*access token"):
+    with pytest.raises(CommandError, match=r"failed: .*access token"):
         run("download_subscriptions", "Northwind")
 
 

@@ -6,50 +6,90 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='IntegrationProfile',
+            name="IntegrationProfile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100, unique=True)),
-                ('kind', models.CharField(default='miro_enterprise', max_length=40)),
-                ('organization_id', models.CharField(max_length=40, verbose_name='organization ID')),
-                ('organization_name', models.CharField(blank=True, editable=False, max_length=200)),
-                ('plan', models.CharField(blank=True, editable=False, max_length=40)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('published', 'Published'), ('paused', 'Paused'), ('archived', 'Archived')], default='draft', editable=False, max_length=12)),
-                ('published_at', models.DateTimeField(editable=False, null=True)),
-                ('download_due_at', models.DateTimeField(editable=False, null=True)),
-                ('reclaim_enabled', models.BooleanField(default=True, help_text='When off, candidates still appear, but nothing is requested, approved or sent.', verbose_name='reclaim subscriptions')),
-                ('sending_stopped', models.BooleanField(default=False, help_text='When on, nothing more is sent to Miro. What is approved waits and is not lost.', verbose_name='kill switch')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=100, unique=True)),
+                ("kind", models.CharField(default="miro_enterprise", max_length=40)),
+                ("organization_id", models.CharField(max_length=40, verbose_name="organization ID")),
+                ("organization_name", models.CharField(blank=True, editable=False, max_length=200)),
+                ("plan", models.CharField(blank=True, editable=False, max_length=40)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("published", "Published"),
+                            ("paused", "Paused"),
+                            ("archived", "Archived"),
+                        ],
+                        default="draft",
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                ("published_at", models.DateTimeField(editable=False, null=True)),
+                ("download_due_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "reclaim_enabled",
+                    models.BooleanField(
+                        default=True,
+                        help_text="When off, candidates still appear, but nothing is requested, approved or sent.",
+                        verbose_name="reclaim subscriptions",
+                    ),
+                ),
+                (
+                    "sending_stopped",
+                    models.BooleanField(
+                        default=False,
+                        help_text="When on, nothing more is sent to Miro. What is approved waits and is not lost.",
+                        verbose_name="kill switch",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'integration profile',
-                'ordering': ['name'],
-                'permissions': [('operate_integrationprofile', 'Can publish, pause and run a profile')],
+                "verbose_name": "integration profile",
+                "ordering": ["name"],
+                "permissions": [("operate_integrationprofile", "Can publish, pause and run a profile")],
             },
         ),
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slot', models.CharField(max_length=20)),
-                ('ciphertext', models.TextField(editable=False)),
-                ('fingerprint', models.CharField(editable=False, max_length=12)),
-                ('credentials_set_at', models.DateTimeField(editable=False)),
-                ('state', models.CharField(choices=[('untested', 'Not tested'), ('working', 'Working'), ('error', 'Error')], default='untested', editable=False, max_length=10)),
-                ('state_changed_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('error', models.TextField(blank=True, editable=False)),
-                ('profile', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='connections', to='integrations.integrationprofile')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("slot", models.CharField(max_length=20)),
+                ("ciphertext", models.TextField(editable=False)),
+                ("fingerprint", models.CharField(editable=False, max_length=12)),
+                ("credentials_set_at", models.DateTimeField(editable=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("untested", "Not tested"), ("working", "Working"), ("error", "Error")],
+                        default="untested",
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                ("state_changed_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("error", models.TextField(blank=True, editable=False)),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="connections",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['profile', 'slot'],
-                'constraints': [models.UniqueConstraint(fields=('profile', 'slot'), name='connection_one_per_slot')],
+                "ordering": ["profile", "slot"],
+                "constraints": [models.UniqueConstraint(fields=("profile", "slot"), name="connection_one_per_slot")],
             },
         ),
     ]

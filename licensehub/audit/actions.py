@@ -14,6 +14,7 @@ class Action(TextChoices):
     CREDENTIALS_SET = "connection.credentials_set", "Credentials set"
     CONNECTION_FAILED = "connection.failed", "Connection in error"
     CONNECTION_RECOVERED = "connection.recovered", "Connection works again"
+    DOWNLOAD_REQUESTED = "download.requested", "Download requested"
     DOWNLOAD_STARTED = "download.started", "Download started"
     DOWNLOAD_RESUMED = "download.resumed", "Download resumed"
     DOWNLOAD_COMPLETED = "download.completed", "Download complete"
@@ -38,3 +39,5 @@ class Action(TextChoices):
     RECLAIM_SKIPPED = "reclaim.skipped", "Reclaim not sent"
     RECLAIM_FAILED = "reclaim.failed", "Reclaim refused"
     RECLAIM_IN_DOUBT = "reclaim.in_doubt", "Answer lost"
+    USER_CREATED = "user.created", "Account created"
+    USER_CHANGED = "user.changed", "Account changed"

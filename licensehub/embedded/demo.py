@@ -8,15 +8,17 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 import requests
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
@@ -72,7 +74,7 @@ class Driver:
 
     control: SandboxControl
     stopping: Event
-    say: Any
+    say: Callable[[str], None]
 
     def connect(self) -> None:
         """Connect the profile by the command that an operator would use."""
@@ -118,7 +120,7 @@ class Driver:
     def once(self) -> dict[str, int]:
         """The whole job without a person, and whether ledger and sandbox agree on it. Raises CannotRunError if not."""
         before = len(self.control.truth()["transitions"])
-        ready = _ready().count()
+        ready = ready_candidates().count()
         request = self._request()
         approved = approvals.approve(request, actor=_account("approver"), comment="Demo") if request else 0
         if request:
@@ -137,7 +139,9 @@ class Driver:
 
     def _request(self) -> ReclaimRequest | None:
         """The longest idle ones, as the License manager; None when nobody is a candidate any more."""
-        longest = _ready().order_by("subscription__idle_since", "pk").values_list("pk", flat=True)[:REQUEST_SIZE]
+        longest = (
+            ready_candidates().order_by("subscription__idle_since", "pk").values_list("pk", flat=True)[:REQUEST_SIZE]
+        )
         chosen = RemovalCandidate.objects.filter(pk__in=list(longest))
         if not chosen:
             return None
@@ -168,7 +172,7 @@ class Driver:
             )
 
 
-def _ready() -> Any:
+def ready_candidates() -> QuerySet[RemovalCandidate]:
     return RemovalCandidate.objects.filter(profile__name=PROFILE, state=CandidateState.READY)
 
 

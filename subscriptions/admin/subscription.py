@@ -16,10 +16,10 @@ from integrations.pages import ReadOnlyAdmin, refuse_unless_post
 from integrations.presentation import day_ago, two_lines
 from subscriptions.admin.acts import act
 from subscriptions.admin.csv_export import CsvExport
-from subscriptions.admin.figures import terms_of
 from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter
 from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
 from subscriptions.approvals import request_reclaim
+from subscriptions.figures import terms_of
 from subscriptions.models import Subscription
 from subscriptions.verdict import why
 

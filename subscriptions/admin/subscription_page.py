@@ -13,8 +13,8 @@ from integrations.connectors.contract import Capability
 from integrations.models import ProfileState
 from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
-from subscriptions.admin.figures import terms_of
 from subscriptions.admin.timeline import timeline
+from subscriptions.figures import terms_of
 from subscriptions.models import CandidateState, Reclaim, RemovalCandidate, Subscription, Verdict
 from subscriptions.verdict import Check, checks, why
 

@@ -596,7 +596,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "reclaim",
-                "verbose_name_plural": "history",
+                "verbose_name_plural": "reclaims",
                 "ordering": ["-queued_at", "-pk"],
                 "default_permissions": ("view",),
             },

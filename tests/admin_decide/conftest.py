@@ -87,7 +87,12 @@ def office(empty_office) -> Office:
 def rung(monkeypatch) -> list[int]:
     """For which profiles a worker was called; there is no broker here."""
     calls: list[int] = []
-    monkeypatch.setattr("subscriptions.admin.acts.ring", lambda task, pk: calls.append(pk) or True)
+
+    def ring(task: object, pk: int) -> bool:
+        calls.append(pk)
+        return True
+
+    monkeypatch.setattr("subscriptions.admin.acts.ring", ring)
     return calls
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import connections
 from playwright.sync_api import Page, sync_playwright
 
 from tests.browser import chromium
@@ -34,6 +35,8 @@ def browser(browser_program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         running = playwright.chromium.launch(executable_path=str(browser_program), args=chromium.flags())
         yield running
         running.close()
+        # Made under Playwright's event loop, and found by nobody outside of it.
+        connections.close_all()
 
 
 @pytest.fixture

@@ -131,7 +131,13 @@ def test_a_missing_address_is_kept_as_empty() -> None:
 def test_new_words_are_kept(value: object, expected: str) -> None:
     member = parse.member(raw(license=value, role=value), where=WHERE)
     assert (member.license, member.role) == (expected, expected)
-    assert member.reclaimable
+
+
+def test_a_role_that_nobody_knows_yet_is_left_alone() -> None:
+    """It may be a new kind of admin."""
+    member = parse.member(raw(role="Organization_Owner"), where=WHERE)
+    assert (member.reclaimable, member.why_not) == (False, parse.NOT_KNOWN)
+    assert parse.member(raw(license="platinum"), where=WHERE).reclaimable
 
 
 @pytest.mark.parametrize(

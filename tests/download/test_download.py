@@ -206,7 +206,8 @@ def test_a_dead_scim_token_leaves_the_run_complete(world):
 
 
 @pytest.mark.parametrize(
-    ("fault", "field", "verdict"), [("unknown_license", "license", "not_in_scope"), ("unknown_role", "role", "protected")]
+    ("fault", "field", "verdict"),
+    [("unknown_license", "license", "not_in_scope"), ("unknown_role", "role", "protected")],
 )
 def test_an_unknown_word_of_miro_is_kept(world, fault, field, verdict):
     world.miro.fault(fault)

@@ -17,7 +17,7 @@ from licensehub.embedded import demo
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
 from licensehub.embedded.supervisor import Supervisor, wait_for_http
-from licensehub.summary import Summary, summarize
+from subscriptions.figures import Figures, figures
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -57,25 +57,25 @@ class Command(BaseCommand):
         self.stdout.write(f"“{demo.PROFILE}” is connected. Downloading its subscriptions …")
         run = driver.download()
         wait_for_http(f"{url}health", stopping=driver.stopping)
-        self._show(summarize(run.profile), f"{demo.PROFILE}, {run.number}")
+        self._show(figures(run.profile, run), demo.ready_candidates().count(), f"{demo.PROFILE}, {run.number}")
         if once:
             self.stdout.write(json.dumps(driver.once()))
             return 0
         self._invite(url, passwords)
         return None
 
-    def _show(self, summary: Summary, title: str) -> None:
+    def _show(self, numbers: Figures, candidates: int, title: str) -> None:
         table = Table(title=title)
         table.add_column("Seats")
         table.add_column("Count", justify="right")
         rows = {
-            "Purchased": summary.purchased,
-            "Assigned": summary.assigned,
-            "Active": summary.active,
-            "Inactive over threshold": summary.inactive,
-            "Never active": summary.never_active,
-            "Protected": summary.protected,
-            "Candidates": summary.ready,
+            "Purchased": numbers.purchased,
+            "Assigned": numbers.assigned,
+            "Active": numbers.active_lately,
+            "Inactive over threshold": numbers.inactive,
+            "Never active": numbers.never,
+            "Protected": numbers.protected,
+            "Candidates": candidates,
         }
         for name, count in rows.items():
             table.add_row(name, "not told" if count is None else f"{count:,}")

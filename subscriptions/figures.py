@@ -1,4 +1,4 @@
-"""The numbers of the overview. Each is counted by the same filter that the list behind it uses."""
+"""The numbers of a profile. Each is counted by the same filter that the list behind it uses."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Figures:
     assigned: int
     members: int
     held: int
+    active_lately: int
     inactive: int
     never: int
     never_in_review: int
@@ -65,6 +66,7 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         members=Count("pk", filter=Q(gone_at=None)),
         held=Count("pk", filter=HELD),
         assigned=Count("pk", filter=HELD & Q(license__in=paid)),
+        active_lately=Count("pk", filter=Q(verdict=Verdict.ACTIVE)),
         inactive=Count("pk", filter=Q(verdict=Verdict.CANDIDATE)),
         never=Count("pk", filter=HELD & Q(last_activity_at=None)),
         never_in_review=Count("pk", filter=Q(verdict=Verdict.NEVER_ACTIVE)),
