@@ -40,8 +40,10 @@ from subscriptions.rollups import rollups
 from subscriptions.verdict import refresh_verdicts
 
 SHRINK_LIMIT = 0.20
-# How long one download may wait, all in all, for a vendor that asks to come back later.
+# How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
 PATIENCE = 600.0
+# How long it waits before it tries again where the vendor says nothing: it is down, or the way to it is.
+OUTAGE_WAITS = (1.0, 5.0, 15.0)
 
 Progress = Callable[[DownloadRun, int], None]
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class _Download:
     connector: Connector
     progress: Progress | None
     patience: float = PATIENCE
+    outages: int = 0
     expected: int = field(default=0)
 
 
@@ -94,7 +97,7 @@ def download_subscriptions(
     except ConnectorError as error:
         _stop(run, RunState.FAILED, f"{error.message} The facts of the last complete download are kept.")
     else:
-        connections.mark_working(profile, "rest")
+        connections.mark_working(profile, profile.connector.download_slot)
         _after(work)
     run.refresh_from_db()
     return run
@@ -105,7 +108,16 @@ def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
         raise DownloadError(
             f"“{profile}” is {profile.get_state_display().lower()}, so nothing is downloaded. Publish it first."
         )
+    if started_by in (StartedBy.SCHEDULE, StartedBy.PUBLISH):
+        _refuse_broken(profile)
     return _take_over(profile, actor=actor) or _start(profile, actor=actor, started_by=started_by, slot=slot)
+
+
+def _refuse_broken(profile: IntegrationProfile) -> None:
+    """A person may try a connection in Error, and heals it if it works; a schedule does not knock again and again."""
+    for connection in connections.broken_connections(profile):
+        if connection.slot == profile.connector.download_slot:
+            raise DownloadError(f"{connection} is in error: {connection.error} After that, run the download by hand.")
 
 
 def _take_over(profile: IntegrationProfile, *, actor: Actor) -> DownloadRun | None:
@@ -172,11 +184,17 @@ def _patiently(work: _Download, call: Callable[[], T]) -> T:
         try:
             return call()
         except TransientError as error:
-            wait = max(error.retry_after, 1.0)
-            if wait > work.patience:
+            wait = error.retry_after or _outage_wait(work)
+            if not wait or wait > work.patience:
                 raise
             work.patience -= wait
             _sleep(work.run, wait)
+
+
+def _outage_wait(work: _Download) -> float:
+    """Longer each time; 0.0 when it has lasted too long."""
+    work.outages += 1
+    return OUTAGE_WAITS[work.outages - 1] if work.outages <= len(OUTAGE_WAITS) else 0.0
 
 
 def _sleep(run: DownloadRun, seconds: float) -> None:
@@ -298,6 +316,6 @@ def _after(work: _Download) -> None:
             if isinstance(error, ConfigError):
                 connections.mark_failed(run.profile, error)
         else:
-            connections.mark_working(run.profile, "scim")
+            connections.mark_working(run.profile, run.profile.connector.reclaim_slot)
     refresh_verdicts(run.profile)
     propose_candidates(run)

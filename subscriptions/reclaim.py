@@ -125,7 +125,7 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) ->
         for item in items:
             _put_back(profile, item, error, tally)
         return
-    connections.mark_working(profile, "rest")
+    connections.mark_working(profile, profile.connector.download_slot)
     for item in items:
         try:
             _execute(profile, item, decisions[item.pk], connector, tally)
@@ -188,7 +188,7 @@ def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tall
         _put_back(profile, item, error, tally)
         return
     else:
-        connections.mark_working(profile, "scim")
+        connections.mark_working(profile, profile.connector.reclaim_slot)
         _note_receipt(item, receipt)
     item.refresh_from_db()
     state = read_back(item, connector)

@@ -169,6 +169,9 @@ class Connector(Protocol):
     kind: ClassVar[str]
     label: ClassVar[str]
     slots: ClassVar[tuple[Slot, ...]]
+    # Through which of them members are read, and through which names are read and seats are taken back.
+    download_slot: ClassVar[str]
+    reclaim_slot: ClassVar[str]
     capabilities: ClassVar[frozenset[Capability]]
     activity_means: ClassVar[str]
     licenses: ClassVar[Mapping[str, str]]

@@ -108,13 +108,15 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         moment = row.finished_at or row.sending_at or row.queued_at
         return two_lines(day(moment), ago(moment))
 
-    @admin.display(description="Request, approver", ordering="removal__request")
+    @admin.display(description="Request", ordering="removal__request")
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
         return format_html(
-            '<span class="lh-two"><a class="lh-text-link" href="{}">{}</a><small>{}</small></span>',
+            '<span class="lh-two"><a class="lh-text-link" href="{}">{}</a>'
+            "<small>asked by {}</small><small>approved by {}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
+            name_of(request.requested_by),
             name_of(request.decided_by),
         )
 

@@ -38,6 +38,8 @@ class MiroConnector:
     kind: ClassVar[str] = "miro_enterprise"
     label: ClassVar[str] = "Miro Enterprise"
     slots: ClassVar[tuple[Slot, ...]] = (REST_SLOT, SCIM_SLOT)
+    download_slot: ClassVar[str] = REST_SLOT.name
+    reclaim_slot: ClassVar[str] = SCIM_SLOT.name
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {Capability.DEACTIVATE, Capability.REACTIVATE, Capability.DIRECTORY}
     )
