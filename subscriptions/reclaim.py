@@ -21,7 +21,6 @@ from integrations.connectors.contract import (
     ConfigError,
     Connector,
     ConnectorError,
-    OutcomeUnknown,
     PermanentError,
     Receipt,
     TransientError,
@@ -178,15 +177,16 @@ def commit_intent(item: Reclaim) -> bool:
 def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tally: Tally) -> None:
     try:
         receipt = connector.deactivate(item.subscription.external_id)
-    except OutcomeUnknown as error:
-        _doubt(item, error.message, status=error.status)
     except PermanentError as error:
         _refused(item, error)
         tally.refused += 1
         return
-    except ConnectorError as error:
+    except (TransientError, ConfigError) as error:
         _put_back(profile, item, error, tally)
         return
+    except ConnectorError as error:
+        # The answer is lost, or cannot be understood: it may have been done.
+        _doubt(item, error.message, status=error.status)
     else:
         connections.mark_working(profile, profile.connector.reclaim_slot)
         _note_receipt(item, receipt)
@@ -210,6 +210,8 @@ def read_back(item: Reclaim, connector: Connector) -> str:
         _to_a_human(item, f"Miro does not know this person any more: {error.message}", found="unknown")
     except ConnectorError as error:
         _doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
+        if isinstance(error, ConfigError):
+            connections.mark_failed(item.profile, error)
     else:
         if active:
             _still_active(item)
@@ -238,7 +240,8 @@ def _done(item: Reclaim) -> None:
 def _still_active(item: Reclaim) -> None:
     """Once may be too early, since Miro may still be at it; twice needs a human."""
     if item.reads + 1 < READS_NEEDED:
-        _doubt(item, item.outcome or "Read back as still active.", status=item.http_status)
+        words = item.outcome or "Read back as still active."
+        _doubt(item, words, status=item.http_status, reads=item.reads + 1)
         return
     _to_a_human(
         item,
@@ -248,17 +251,15 @@ def _still_active(item: Reclaim) -> None:
     )
 
 
-def _doubt(item: Reclaim, words: str, *, status: int | None) -> None:
-    """Commit the doubt; the item is read again, a little later."""
+def _doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = None) -> None:
+    """Commit the doubt; the item is read again, a little later. `reads` counts the looks that found it active."""
     now = timezone.now()
     with transaction.atomic():
-        doubted = Reclaim.objects.filter(
-            pk=item.pk, token=item.token, state__in=(ReclaimState.SENDING, ReclaimState.IN_DOUBT)
-        ).update(
+        doubted = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
             state=ReclaimState.IN_DOUBT,
             outcome=words,
             http_status=status,
-            reads=item.reads + (item.state == ReclaimState.IN_DOUBT),
+            reads=item.reads if reads is None else reads,
             not_before=now + READ_AGAIN,
         )
         if doubted and item.state == ReclaimState.SENDING:
@@ -370,14 +371,16 @@ def _put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError,
 
 def _let_go(item: Reclaim, hold: HoldReason, *, wait: timedelta = COME_BACK, words: str = "") -> int:
     """Back into the queue, from before the call or from a call that is known to have done nothing."""
-    return Reclaim.objects.filter(
-        pk=item.pk, token=item.token, state__in=(ReclaimState.CLAIMED, ReclaimState.SENDING)
-    ).update(
-        state=ReclaimState.QUEUED,
-        token=None,
-        lease_until=None,
-        sending_at=None,
-        hold_reason=hold,
-        not_before=timezone.now() + wait,
-        outcome=words,
-    )
+    with transaction.atomic():
+        put_back = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
+            state=ReclaimState.QUEUED,
+            token=None,
+            lease_until=None,
+            sending_at=None,
+            hold_reason=hold,
+            not_before=timezone.now() + wait,
+            outcome=words,
+        )
+        if put_back and item.state == ReclaimState.SENDING:
+            record(Action.RECLAIM_PUT_BACK, actor=None, target=item, data={"outcome": words})
+    return put_back

@@ -35,6 +35,7 @@ class Action(TextChoices):
     PERSON_DROPPED = "request.person_dropped", "Person dropped from a request"
     RECLAIM_QUEUED = "reclaim.queued", "Reclaim queued"
     RECLAIM_SENDING = "reclaim.sending", "Deactivation sent"
+    RECLAIM_PUT_BACK = "reclaim.put_back", "Nothing was done, waits again"
     RECLAIM_DONE = "reclaim.done", "Seat reclaimed"
     RECLAIM_SKIPPED = "reclaim.skipped", "Reclaim not sent"
     RECLAIM_FAILED = "reclaim.failed", "Reclaim refused"

@@ -29,7 +29,7 @@ from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
 from subscriptions.reclaim import Tally
-from subscriptions.tasks import reclaim
+from subscriptions.tasks import reclaim, ring
 
 PROFILE: Final = "Miro sandbox"
 MEMBERS: Final = 400
@@ -124,7 +124,7 @@ class Driver:
         request = self._request()
         approved = approvals.approve(request, actor=_account("approver"), comment="Demo") if request else 0
         if request:
-            reclaim.delay(request.profile_id)
+            ring(reclaim, request.profile_id)
             self._wait_for_rest(request)
         summary = {
             "members": self.control.truth()["members"],

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from unfold.admin import ModelAdmin
 
 Column = tuple[str, Callable[[Any], object]]
 
@@ -38,8 +39,8 @@ class _Line:
         return line
 
 
-class CsvExport:
-    """Put before ModelAdmin, and name the columns: (header, function of a row). The button comes by itself.
+class CsvExport(ModelAdmin):
+    """Name the columns: (header, function of a row). The button comes by itself.
 
     The button is in templates/admin/change_list_object_tools.html; the address is admin:<app>_<model>_export.
     """
@@ -47,24 +48,24 @@ class CsvExport:
     csv_columns: ClassVar[Sequence[Column]] = ()
 
     def get_urls(self) -> list[URLPattern]:
-        name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_export"  # type: ignore[attr-defined]
-        view = self.admin_site.admin_view(self.export_csv)  # type: ignore[attr-defined]
-        return [path("export/", view, name=name), *super().get_urls()]  # type: ignore[misc]
+        name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_export"
+        view = self.admin_site.admin_view(self.export_csv)
+        return [path("export/", view, name=name), *super().get_urls()]
 
     def export_csv(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
-        if not self.has_view_permission(request):  # type: ignore[attr-defined]
+        if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = self.get_changelist_instance(request).queryset  # type: ignore[attr-defined]
+            rows = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters:
-            opts = self.model._meta  # type: ignore[attr-defined]
+            opts = self.model._meta
             return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
         response = StreamingHttpResponse(self._lines(rows), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="{self._file_name()}"'
         return response
 
     def _file_name(self) -> str:
-        words = str(self.model._meta.verbose_name_plural).replace(" ", "-")  # type: ignore[attr-defined]
+        words = str(self.model._meta.verbose_name_plural).replace(" ", "-")
         return f"{words}-{timezone.localdate():%Y-%m-%d}.csv"
 
     def _lines(self, rows: Any) -> Iterator[str]:

@@ -7,6 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from integrations import connections
+from integrations.connectors.contract import BadAnswer
+from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import approvals, candidates, sweep
 from subscriptions.approvals import OwnRequest
 from subscriptions.candidates import NotActionable
@@ -158,6 +161,50 @@ def test_lost_answer_of_a_deactivation_that_was_not_done(world, alice, bob, read
     reclaim_due(world.profile)
     sweep.read_back_doubts(world.profile)
     assert patches(world) == 1
+
+
+def test_an_answer_that_makes_no_sense_is_a_doubt_and_not_a_reason_to_send_again(world, alice, bob, monkeypatch):
+    request = approved(world, alice, bob, 1)
+    deactivate = MiroConnector.deactivate
+
+    def garbled(self, external_id):
+        deactivate(self, external_id)
+        raise BadAnswer("Miro's answer names somebody else.")
+
+    monkeypatch.setattr(MiroConnector, "deactivate", garbled)
+
+    assert reclaim_due(world.profile).reclaimed == 1
+    assert candidate_of(request).close_reason == "confirmed_later"
+    assert patches(world) == 1
+
+
+def test_a_failing_look_does_not_count_as_a_look(world, alice, bob, read_again_at_once):
+    request = approved(world, alice, bob, 1)
+    world.miro.fault("error_before", match={"method": "PATCH"})
+    world.miro.fault("error_before", match={"method": "GET", "path": "/Users/"}, times=-1)
+    reclaim_due(world.profile)
+    sweep.read_back_doubts(world.profile)
+    assert (Reclaim.objects.get().reads, Reclaim.objects.get().read_back) == (0, "")
+    world.miro.clear_faults()
+
+    sweep.read_back_doubts(world.profile)
+    assert candidate_of(request).state == "awaiting_revocation"
+    sweep.read_back_doubts(world.profile)
+    assert candidate_of(request).state == "attention_required"
+
+
+def test_what_is_known_to_have_done_nothing_is_sent_again(world, alice, bob):
+    request = approved(world, alice, bob, 1)
+    world.miro.fault("rate_limited", match={"method": "PATCH"})
+
+    assert reclaim_due(world.profile).held == 1
+    assert Reclaim.objects.get().hold_reason == "later"
+    Reclaim.objects.update(not_before=None)
+    connections._budget.cache_clear()
+
+    assert reclaim_due(world.profile).reclaimed == 1
+    assert world.deactivated_by_us() == list(people(request))
+    assert actions().index("reclaim.put_back") < actions().index("reclaim.done")
 
 
 def test_somebody_reactivated_while_in_doubt_is_not_deactivated_again(world, alice, bob, read_again_at_once):
