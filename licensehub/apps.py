@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class LicenseHubConfig(AppConfig):
@@ -13,5 +16,8 @@ class LicenseHubConfig(AppConfig):
     verbose_name = "LicenseHub"
 
     def ready(self) -> None:
-        """Importing registers."""
+        """Importing registers the checks. One of them says so when the folder cannot be made."""
         from licensehub import checks  # noqa: F401
+
+        with contextlib.suppress(OSError):
+            settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from integrations.connectors.contract import (
 )
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox.control import SandboxControl
-from integrations.connectors.miro.validate import ERROR, NOT_CHECKED, OK
+from integrations.connectors.miro.validate import ERROR, NOT_CHECKED, OK, WARNING
 
 Connect = Callable[[], MiroConnector]
 
@@ -194,6 +194,18 @@ def test_what_is_wrong_is_found_and_says_what_next(
     findings = connect().validate()
     assert levels(findings)[title] == ERROR
     assert all(finding.next_step and finding.slot for finding in findings if finding.level != OK)
+
+
+def test_a_scim_token_of_another_organization_is_told_as_such(connect: Connect, control: SandboxControl) -> None:
+    control.switch(foreign_scim=True)
+    same = next(finding for finding in connect().validate() if finding.title == "Same organization")
+    assert "SCIM knows none of 3 members" in same.detail
+
+
+def test_without_any_member_to_compare_nothing_is_concluded(connect: Connect, control: SandboxControl) -> None:
+    control.fault("empty_page", match={"path": "/members"}, times=1000)
+    found = levels(connect().validate())
+    assert (found["Members"], found["Same organization"]) == (WARNING, NOT_CHECKED)
 
 
 @pytest.mark.parametrize("kind", ["error_before", "cut", "html", "rate_limited", "truncated", "wrong_organization"])

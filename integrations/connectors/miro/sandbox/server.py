@@ -39,7 +39,7 @@ class Sandbox:
         try:
             self._server = _Server(self, port)
         except (OSError, OverflowError) as error:
-            raise SandboxError(f"Port {port} of {HOST} cannot be used: {error}.") from error
+            raise SandboxError(f"Port {port} of {HOST} cannot be used: {str(error).rstrip('.')}.") from error
         self.url = f"http://{HOST}:{self._server.server_address[1]}"
         self.control_url = self.url + CONTROL_ROOT.rstrip("/")
         self._scim.base = self.url + SCIM_ROOT

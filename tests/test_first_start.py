@@ -1,0 +1,27 @@
+"""After `make install` nothing else is needed: the first command makes what it needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from django.conf import settings
+
+
+def test_migrate_in_a_folder_that_is_not_there_yet(tmp_path):
+    var = tmp_path / "not" / "there" / "yet"
+    environment = {**os.environ, "LICENSEHUB_VAR": str(var), "DJANGO_SETTINGS_MODULE": "licensehub.settings"}
+    environment.pop("DATABASE_URL", None)
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert (var / "licensehub.sqlite3").exists()
