@@ -200,7 +200,7 @@ class Connector(Protocol):
         ...
 
     def is_active(self, external_id: str) -> bool:
-        """Read back one person. Raises PermanentError when the vendor does not know them."""
+        """Read back one person. Raises PermanentError when the vendor does not know them, BadAnswer for nonsense."""
         ...
 
     def deactivate(self, external_id: str) -> Receipt:

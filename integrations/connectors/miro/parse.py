@@ -11,7 +11,6 @@ from integrations.connectors.scim import ENTERPRISE_USER
 from integrations.connectors.values import clean, mapping, safe_id
 
 ADMIN = "organization_internal_admin"
-MEMBER = "organization_internal_user"
 INTERNAL = "organization_internal_user"
 OUTSIDE = frozenset({"organization_external_user", "organization_team_guest_user"})
 UNKNOWN = "unknown"
@@ -128,4 +127,4 @@ def _why_not(role: str) -> str:
         return IS_ADMIN
     if role in OUTSIDE:
         return NOT_MANAGED
-    return "" if role in (MEMBER, UNKNOWN) else NOT_KNOWN
+    return "" if role in (INTERNAL, UNKNOWN) else NOT_KNOWN
