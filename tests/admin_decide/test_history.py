@@ -45,7 +45,8 @@ def test_every_ending_has_its_words(settled, carol, as_user):
 
     for words in ("Verified", "PATCH 200 · read back inactive", "Refused", "Last admin of “Ops”.", "In doubt"):
         assert words in shown
-    assert "Held: A connection is in error." in shown and settled.number in shown and "bob" in shown
+    assert "Held: A connection is in error." in shown and settled.number in shown
+    assert "asked by alice" in shown and "approved by bob" in shown
 
 
 def test_every_page_tells_the_story(settled, carol, as_user):
@@ -54,6 +55,7 @@ def test_every_page_tells_the_story(settled, carol, as_user):
     for item in Reclaim.objects.all():
         shown = text_of(client.get(page("reclaim", "change", item.pk)))
         assert "The whole story of this seat" in shown and "alice" in shown and "Miro ID" in shown
+        assert "Reclaim queued" in shown, "each event is named"
 
 
 def test_a_hold_says_until_when(settled, carol, as_user):
