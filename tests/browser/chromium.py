@@ -12,6 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PACKAGE = "@sparticuz/chromium"
+VERSION = "147.0.0"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 UNPACK = "import('@sparticuz/chromium').then(m => m.default.executablePath()).then(p => process.stdout.write(p))"
 
@@ -69,7 +70,19 @@ def from_npm(folder: Path) -> Path | None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "node_modules" / PACKAGE).exists():
-        run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), PACKAGE], folder)
+        run(
+            [
+                "npm",
+                "install",
+                "--no-audit",
+                "--no-fund",
+                "--ignore-scripts",
+                "--prefix",
+                str(folder),
+                f"{PACKAGE}@{VERSION}",
+            ],
+            folder,
+        )
     # It unpacks into TMPDIR.
     unpacked = run(["node", "--input-type=module", "--eval", UNPACK], folder, TMPDIR=str(folder))
     path = Path(unpacked.strip())
