@@ -2,8 +2,8 @@
 
     python benchmarks/download.py [MEMBERS]
 
-Prints one line of JSON. `fetch` reads all pages and drops them: the limit. `first` and `again` are whole downloads (merge,
-names, verdicts, candidates) into an empty SQLite database and into the same one again; as ratios to `fetch`, all in one
+`fetch` reads all pages and drops them: the limit. `first` and `again` are whole downloads (merge, names, verdicts,
+candidates) into an empty SQLite database and into the same one again; as ratios to `fetch`, all in one
 run, so that a busy machine slows all of them. `peak_mb` is this process's largest resident set.
 """
 
