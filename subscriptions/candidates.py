@@ -17,13 +17,12 @@ from subscriptions.models import (
     CandidateState,
     CloseReason,
     DownloadRun,
-    ReclaimRule,
     RemovalCandidate,
     RequestState,
     Subscription,
     Verdict,
 )
-from subscriptions.verdict import Terms, idle_days, why
+from subscriptions.verdict import Terms, apply_verdict, current_terms, idle_days, why
 
 BATCH = 500
 
@@ -86,8 +85,7 @@ def freeze(row: Subscription, terms: Terms, run: DownloadRun) -> dict[str, Any]:
 def propose_candidates(run: DownloadRun) -> int:
     """Open a candidate for each subscription judged so that has none, and withdraw what no longer holds."""
     withdraw(run.profile_id)
-    rule = ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=run.profile_id)
-    terms = Terms.of(rule)
+    terms = current_terms(run.profile_id)
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
     rows = Subscription.objects.filter(profile=run.profile_id).candidates().exclude(Exists(has_open))
     proposed = 0
@@ -195,12 +193,10 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
     now = timezone.now()
     subscriptions = Subscription.objects.filter(pk__in=list(rows))
     for license in subscriptions.values_list("license", flat=True).distinct().order_by():
-        subscriptions.filter(license=license).update(
-            cooldown_until=now + timedelta(days=days(license)),
-            cooldown_reason=reason,
-            verdict=Verdict.COOLING_DOWN,
-            verdict_at=now,
-        )
+        until = now + timedelta(days=days(license))
+        subscriptions.filter(license=license).update(cooldown_until=until, cooldown_reason=reason)
+    for profile_id in subscriptions.values_list("profile", flat=True).distinct().order_by():
+        apply_verdict(subscriptions.filter(profile=profile_id), current_terms(profile_id))
 
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:

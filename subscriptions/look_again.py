@@ -21,12 +21,11 @@ from subscriptions.models import (
     CandidateState,
     CloseReason,
     Reclaim,
-    ReclaimRule,
     ReclaimState,
     Subscription,
     Verdict,
 )
-from subscriptions.verdict import Terms, apply_verdict, judge, why
+from subscriptions.verdict import Terms, apply_verdict, current_terms, judge, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def look_again(profile: IntegrationProfile, items: list[Reclaim], connector: Con
     people = {item.subscription.external_id: item.subscription.email for item in items}
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
-    terms = Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile))
+    terms = current_terms(profile.pk)
     apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
     return {item.pk: _decide(item, found, terms) for item in items}
 

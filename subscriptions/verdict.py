@@ -227,8 +227,12 @@ def refresh_verdicts(profile: IntegrationProfile) -> int:
 
     `verdict_at` is the moment of the last refresh that changed the row; screens show the time of the last run.
     """
-    rule = ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile)
-    return apply_verdict(Subscription.objects.filter(profile=profile), Terms.of(rule))
+    return apply_verdict(Subscription.objects.filter(profile=profile), current_terms(profile.pk))
+
+
+def current_terms(profile_id: int) -> Terms:
+    """What the profile's rule says now."""
+    return Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile_id))
 
 
 def apply_verdict(rows: QuerySet[Subscription], terms: Terms) -> int:
