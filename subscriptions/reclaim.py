@@ -101,19 +101,21 @@ def _hold_due(profile: IntegrationProfile, hold: HoldReason) -> int:
 
 
 def claim(profile: IntegrationProfile, *, count: int = CLAIM) -> list[Reclaim]:
-    """Take some due items: they are ours while the lease lasts."""
-    token = uuid.uuid4()
-    due = Reclaim.objects.due().filter(profile=profile).order_by("queued_at", "pk")
-    Reclaim.objects.filter(pk__in=list(due.values_list("pk", flat=True)[:count]), state=ReclaimState.QUEUED).update(
-        state=ReclaimState.CLAIMED,
-        token=token,
-        lease_until=timezone.now() + Reclaim.LEASE,
-        hold_reason="",
-        not_before=None,
-    )
-    return list(
-        Reclaim.objects.filter(token=token).select_related("subscription", "removal__request", "removal__candidate")
-    )
+    """Take some due items: they are ours while the lease lasts. Empty only when nothing is due."""
+    due = Reclaim.objects.due().filter(profile=profile).order_by("queued_at", "pk").values_list("pk", flat=True)
+    while chosen := list(due[:count]):
+        token = uuid.uuid4()
+        taken = Reclaim.objects.filter(pk__in=chosen, state=ReclaimState.QUEUED).update(
+            state=ReclaimState.CLAIMED,
+            token=token,
+            lease_until=timezone.now() + Reclaim.LEASE,
+            hold_reason="",
+            not_before=None,
+        )
+        if taken:
+            claimed = Reclaim.objects.filter(token=token)
+            return list(claimed.select_related("subscription", "removal__request", "removal__candidate"))
+    return []
 
 
 def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) -> None:

@@ -22,7 +22,7 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaim import claim, reclaim_due
 from subscriptions.verdict import refresh_verdicts
 
 
@@ -235,6 +235,26 @@ def test_a_candidate_that_is_gone_already(downloaded, alice):
 
     with pytest.raises(NotActionable, match="nothing to request"):
         approvals.request_reclaim(chosen, actor=alice)
+
+
+def test_workers_that_claim_at_once_share_the_work(real_transactions, world, alice, bob):
+    world.download()
+    approvals.approve(ask(world, alice, 12), actor=bob)
+    taken: list[int] = []
+
+    def work() -> None:
+        while items := claim(world.profile, count=2):
+            taken.extend(item.pk for item in items)
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(taken) == sorted(Reclaim.objects.values_list("pk", flat=True))
+    assert not Reclaim.objects.filter(state="queued").exists()
 
 
 def test_two_approvers_at_once(real_transactions, world, alice, bob):
