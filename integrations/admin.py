@@ -17,7 +17,7 @@ from integrations.connectors.contract import Slot
 from integrations.credentials import CredentialError
 from integrations.forms import CredentialsForm
 from integrations.models import Connection, ConnectionState
-from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post
+from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
 from integrations.presentation import ago, chip, day_ago, day_and_time, two_lines
 
 CHANGE = "integrations.change_connection"
@@ -65,7 +65,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         form = CredentialsForm(slot_of(connection), request.POST)
         if not form.is_valid():
             raise ValidationError([message for messages in form.errors.values() for message in messages])
-        actor: Any = request.user
+        actor = signed_in(request)
         stored = set_credentials(connection.profile, connection.slot, form.secrets, actor=actor)
         return (
             f"New credentials are stored, encrypted, with the fingerprint {stored.fingerprint}. "

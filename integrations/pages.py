@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -22,8 +23,21 @@ class QuietChangeList(ChangeList):
             self.full_result_count = self.result_count
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Seen by whoever may view it; made, changed and deleted by nobody. Its page is a template of its own."""
+class RecordsOnly:
+    """Put before ModelAdmin: records are made by the plain functions only, and by nobody in the admin."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(RecordsOnly, ModelAdmin):
+    """Records whose page is a template of its own."""
 
     show_full_result_count = False
     actions = None
@@ -32,15 +46,6 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
         return QuietChangeList
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the page's template needs to know about this row."""
@@ -52,6 +57,13 @@ class ReadOnlyAdmin(ModelAdmin):
         if obj is not None:
             context.update(self.page_context(request, obj))
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+
+def signed_in(request: HttpRequest) -> User:
+    """Who acts. The admin lets nobody else come this far; a guest who did is refused."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
@@ -66,6 +78,7 @@ def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[typ
 
 
 def sentence_of(error: Exception) -> str:
+    """The sentence of a refusal."""
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 

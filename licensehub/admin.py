@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from integrations.pages import QuietChangeList
+from integrations.pages import QuietChangeList, signed_in
 from integrations.presentation import chip, day_ago, two_lines
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
@@ -115,7 +115,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 
     def _record(self, action: Action, request: HttpRequest, user: User, message: Any) -> None:
         """Who may decide decides much: so the audit tells who gave whom which role."""
-        actor = cast("User", request.user)
+        actor = signed_in(request)
         roles = sorted(group.name for group in Group.objects.filter(user=user))
         data = {"what": message, "roles": roles, "active": user.is_active, "superuser": user.is_superuser}
         with transaction.atomic():

@@ -8,16 +8,12 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 
+from integrations.pages import attempt
 from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.tasks import reclaim, ring
 
 REFUSALS = (Refused, NotActionable, ValidationError)
-
-
-def refusal(error: Exception) -> str:
-    """The sentence of a refusal."""
-    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
 def act(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseRedirect:
@@ -26,10 +22,7 @@ def act(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseR
     A GET, e.g. of somebody who was sent through the sign-in page, does nothing but go there.
     """
     if request.method == "POST":
-        try:
-            messages.success(request, do())
-        except REFUSALS as error:
-            messages.error(request, refusal(error))
+        attempt(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(back)
 
 

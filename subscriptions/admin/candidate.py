@@ -16,15 +16,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.pages import RecordsOnly, sentence_of, signed_in
 from integrations.presentation import EMPTY, two_lines
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates
-from subscriptions.admin.acts import REFUSALS, act, refusal
+from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, last_activity, license_label, since
-from subscriptions.admin.read_only import RecordsOnly
 from subscriptions.admin.state_tabs import StateTab, StateTabs
 from subscriptions.models import CandidateState, RemovalCandidate, Subscription
 from subscriptions.models.candidate import CLOSED
@@ -129,9 +129,9 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
         reason = request.POST.get("reason", "").strip()[:500]
         try:
-            made = approvals.request_reclaim(ready, actor=request.user, reason=reason)  # type: ignore[arg-type]
+            made = approvals.request_reclaim(ready, actor=signed_in(request), reason=reason)
         except REFUSALS as error:
-            messages.error(request, refusal(error))
+            messages.error(request, sentence_of(error))
             return None
         count = made.removals.count()
         messages.success(request, f"{made} asks for {seats(count)}. Another person has to approve it.")
@@ -195,7 +195,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = get_object_or_404(RemovalCandidate, pk=pk)
 
         def doing() -> str:
-            do(row, actor=request.user)
+            do(row, actor=signed_in(request))
             return done.format(row)
 
         return act(request, reverse("admin:subscriptions_removalcandidate_change", args=[pk]), doing)

@@ -16,10 +16,10 @@ from integrations.connections import set_credentials
 from integrations.credentials import CredentialError
 from integrations.forms import input_name
 from integrations.models import ConnectionState, IntegrationProfile
-from integrations.pages import QuietChangeList, refuse_unless_post
+from integrations.pages import QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from integrations.presentation import day_ago, two_lines
 from subscriptions import profiles
-from subscriptions.admin.acts import REFUSALS, act, refusal
+from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.profile_acts import BUTTONS, validate
 from subscriptions.admin.profile_form import NOT_SET, ProfileForm, form_class, slots_of, stored
 from subscriptions.admin.profile_page import OPERATE, context_of, profile_chip
@@ -91,12 +91,12 @@ class IntegrationProfileAdmin(ModelAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except (*REFUSALS, CredentialError) as error:
-            messages.error(request, refusal(error))
+            messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.path)
 
     def save_model(self, request: HttpRequest, obj: IntegrationProfile, form: ProfileForm, change: Any) -> None:
         """Through the plain functions, which keep the rules and the audit."""
-        actor: Any = request.user
+        actor = signed_in(request)
         if change:
             profiles.rename(obj, obj.name, actor=actor)
         else:
@@ -119,10 +119,10 @@ class IntegrationProfileAdmin(ModelAdmin):
         """One of the buttons."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
-        profile, user = self._profile(pk), request.user
+        profile, user = self._profile(pk), signed_in(request)
         if name not in BUTTONS:
             raise Http404
-        return act(request, reverse(PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))  # type: ignore[arg-type]
+        return act(request, reverse(PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
 
     def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Real, harmless calls; the findings are kept for this session and shown on the page."""

@@ -16,12 +16,12 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.sections import TemplateSection
 
+from integrations.pages import RecordsOnly
 from integrations.presentation import ago, day, two_lines
 from licensehub.audit.models import AuditEvent
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
-from subscriptions.admin.read_only import RecordsOnly
 from subscriptions.admin.story import name_of, story
 from subscriptions.models import Direction, Reclaim
 

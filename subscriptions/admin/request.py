@@ -15,6 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.pages import RecordsOnly, signed_in
 from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
 from subscriptions import approvals
 from subscriptions.admin.acts import act, ring_for_reclaim
@@ -22,7 +23,6 @@ from subscriptions.admin.candidate import seats
 from subscriptions.admin.candidate_filters import ProfileFilter
 from subscriptions.admin.chips import request_chip
 from subscriptions.admin.csv_export import CsvExport
-from subscriptions.admin.read_only import RecordsOnly
 from subscriptions.admin.request_page import DECIDE, page
 from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.story import name_of
@@ -137,7 +137,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            count = approvals.approve(row, actor=request.user, comment=_comment(request))  # type: ignore[arg-type]
+            count = approvals.approve(row, actor=signed_in(request), comment=_comment(request))
             ring_for_reclaim(request, row.profile_id)
             return f"{row} is approved: {seats(count)} will be reclaimed. History shows each of them."
 
@@ -147,7 +147,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            count = approvals.reject(row, actor=request.user, comment=_comment(request))  # type: ignore[arg-type]
+            count = approvals.reject(row, actor=signed_in(request), comment=_comment(request))
             return f"{row} is rejected: {seats(count)} stay as they are, and are left alone for one threshold."
 
         return act(request, _page_of(pk), doing)
@@ -156,7 +156,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            approvals.cancel(row, actor=request.user)  # type: ignore[arg-type]
+            approvals.cancel(row, actor=signed_in(request))
             return f"{row} is withdrawn. Its people are Ready again."
 
         return act(request, _page_of(pk), doing)
@@ -168,7 +168,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         )
 
         def doing() -> str:
-            approvals.drop(person, actor=request.user)  # type: ignore[arg-type]
+            approvals.drop(person, actor=signed_in(request))
             return f"{person} is dropped from {person.request}: the seat stays."
 
         return act(request, _page_of(pk), doing)

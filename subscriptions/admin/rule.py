@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from integrations.pages import sentence_of, signed_in
 from integrations.presentation import ago, day, two_lines
-from subscriptions.admin.acts import REFUSALS, refusal
+from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.rule_form import (
     LicenseThresholdForm,
     LicenseThresholdFormSet,
@@ -155,7 +155,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             response = super().changeform_view(request, *args, **kwargs)
         except REFUSALS as error:
             # Saved by somebody else between the check of the form and the write: rolled back as a whole.
-            messages.error(request, refusal(error))
+            messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.get_full_path())
         if changed := getattr(request, "changed_rule", None):
             messages.success(request, _sentence(apply_rule(changed.profile)))
@@ -179,7 +179,7 @@ class ReclaimRuleAdmin(ModelAdmin):
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         rule = ReclaimRule.objects.select_related("profile").get(pk=form.instance.pk)
-        actor = cast(User, request.user)
+        actor = signed_in(request)
         rule.version = form.cleaned_data["seen_version"]
         by_license = {license: days for formset in formsets for license, days in formset.pairs()}
         if change_rule(rule, actor=actor, changed=form.cleaned_data, by_license=by_license):

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
-from integrations.pages import ReadOnlyAdmin, refuse_unless_post
+from integrations.pages import ReadOnlyAdmin, refuse_unless_post, signed_in
 from integrations.presentation import day_ago, two_lines
 from subscriptions.admin.acts import act
 from subscriptions.admin.csv_export import CsvExport
@@ -78,7 +78,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
             raise Http404
 
         def ask() -> str:
-            made = request_reclaim(row.candidates.all(), actor=request.user, reason="")  # type: ignore[arg-type]
+            made = request_reclaim(row.candidates.all(), actor=signed_in(request), reason="")
             return f"{made} asks for 1 seat. Another person has to approve it now."
 
         return act(request, reverse("admin:subscriptions_subscription_change", args=[pk]), ask)
