@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,9 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, candidates, profiles
+from subscriptions import approvals, candidates, profiles, reclaim
 from subscriptions.approvals import ConcernsYou, OwnRequest, Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.models import (
@@ -20,6 +22,7 @@ from subscriptions.models import (
     ReclaimRequest,
     ReclaimRule,
     RemovalCandidate,
+    RequestedRemoval,
     Subscription,
 )
 from subscriptions.reclaim import claim, reclaim_due
@@ -190,6 +193,41 @@ def test_a_stricter_rule_after_the_approval_keeps_people(downloaded, alice, bob)
     assert (candidate.state, candidate.close_reason) == ("closed_skipped", "rule_changed")
 
 
+def test_a_looser_rule_after_the_approval_takes_nobody_more(downloaded, alice, bob):
+    """Back 45 days ago: inactive by the rule of today, active by the one that was approved."""
+    request = ask(downloaded, alice, 1)
+    approvals.approve(request, actor=bob)
+    back = (timezone.now() - timedelta(days=45)).isoformat()
+    downloaded.miro.change(request.removals.get().evidence["external_id"], last_activity_at=back)
+    ReclaimRule.objects.update(last_activity_threshold=30, version=2)
+
+    assert reclaim_due(downloaded.profile).skipped == 1
+
+    assert downloaded.deactivated_by_us() == []
+    assert request.removals.get().candidate.close_reason == "active_again"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"license": "standard"}, "license_changed"),
+        ({"license": "free"}, "license_changed"),
+        ({"role": "organization_internal_admin"}, "role_changed"),
+        ({"removed": True}, "gone"),
+    ],
+)
+def test_who_is_no_longer_what_was_approved_is_not_sent(downloaded, alice, bob, change, reason):
+    request = ask(downloaded, alice, 1)
+    approvals.approve(request, actor=bob)
+    downloaded.miro.change(request.removals.get().evidence["external_id"], **change)
+
+    assert reclaim_due(downloaded.profile).skipped == 1
+
+    assert downloaded.deactivated_by_us() == []
+    candidate = request.removals.get().candidate
+    assert (candidate.state, candidate.close_reason) == ("closed_skipped", reason)
+
+
 def test_a_newer_rule_withdraws_who_is_not_approved_yet(downloaded, alice):
     request = ask(downloaded, alice, 2)
     ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
@@ -226,6 +264,36 @@ def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
 
     profiles.allow_sending(downloaded.profile, actor=bob)
     assert reclaim_due(downloaded.profile).reclaimed == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "change"),
+    [
+        (IntegrationProfile, {"sending_stopped": True}),
+        (IntegrationProfile, {"state": "paused"}),
+        (IntegrationProfile, {"reclaim_enabled": False}),
+        (Reclaim, {"lease_until": timezone.now() - timedelta(seconds=1)}),
+        (Reclaim, {"token": uuid.uuid4()}),
+        (RequestedRemoval, {"dropped_at": timezone.now()}),
+        (ReclaimRequest, {"valid_until": timezone.now()}),
+    ],
+)
+def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob, monkeypatch, model, change):
+    """The UPDATE that commits the intent asks once more, in the last moment."""
+    approvals.approve(ask(downloaded, alice, 1), actor=bob)
+    look_again = reclaim.look_again
+
+    def changed_meanwhile(*args):
+        decisions = look_again(*args)
+        model.objects.update(**change)
+        return decisions
+
+    monkeypatch.setattr(reclaim, "look_again", changed_meanwhile)
+
+    reclaim_due(downloaded.profile)
+
+    assert downloaded.deactivated_by_us() == []
+    assert not AuditEvent.objects.filter(action="reclaim.sending").exists()
 
 
 def test_a_candidate_that_is_gone_already(downloaded, alice):
