@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
+from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import Connection
 from subscriptions import download, merge
 from subscriptions.download import DownloadError, download_subscriptions
@@ -193,6 +195,18 @@ def test_wrong_organization_id(world):
 
     assert found.state in ("failed", "quarantined")
     assert "organization" in found.problem
+
+
+def test_a_connector_that_answers_for_another_organization_is_not_believed(world, monkeypatch):
+    """The run asks once more what the connector should have noticed itself."""
+    told = MiroConnector.allocation
+    monkeypatch.setattr(MiroConnector, "allocation", lambda self: replace(told(self), organization_id="42"))
+
+    found = run(world)
+
+    assert found.state == "quarantined"
+    assert "organization 42" in found.problem
+    assert not Subscription.objects.exists()
 
 
 def test_a_dead_scim_token_leaves_the_run_complete(world):

@@ -1,0 +1,20 @@
+"""A vendor call never stands inside a transaction: it would hold locks for as long as a stranger likes."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from integrations.calls import CallInTransaction
+from integrations.connections import connector_for
+
+
+def test_a_call_inside_a_transaction_is_refused_before_it_goes_out(world):
+    connector = connector_for(world.profile)
+    before = len(world.miro.requests())
+
+    with pytest.raises(CallInTransaction), transaction.atomic():
+        connector.allocation()
+
+    assert len(world.miro.requests()) == before
+    assert connector.allocation().organization_id == world.profile.organization_id
