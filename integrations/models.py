@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
@@ -32,11 +34,13 @@ class IntegrationProfile(models.Model):
     name = models.CharField(max_length=100, unique=True)
     # The connector's kind. No choices: a new connector must not need a migration.
     kind = models.CharField(max_length=40, default="miro_enterprise")
-    organization_id = models.CharField("organization ID", max_length=40)
+    # Empty in a Draft: connecting fills it in, and from then on it never changes.
+    organization_id = models.CharField("organization ID", max_length=40, blank=True)
     organization_name = models.CharField(max_length=200, blank=True, editable=False)
     plan = models.CharField(max_length=40, blank=True, editable=False)
     state = models.CharField(max_length=12, choices=ProfileState.choices, default=ProfileState.DRAFT, editable=False)
     published_at = models.DateTimeField(null=True, editable=False)
+    archived_at = models.DateTimeField(null=True, editable=False)
     download_due_at = models.DateTimeField(null=True, editable=False)
     reclaim_enabled = models.BooleanField(
         "reclaim subscriptions",
@@ -48,6 +52,11 @@ class IntegrationProfile(models.Model):
         default=False,
         help_text="When on, nothing more is sent to Miro. What is approved waits and is not lost.",
     )
+    validated_at = models.DateTimeField(null=True, editable=False)
+    # Who asked for it; empty where LicenseHub did so by itself.
+    validated_by = models.CharField(max_length=150, blank=True, editable=False)
+    # [{"level", "title", "detail", "next_step", "slot", "steps": [...]}] of the last validation.
+    findings = models.JSONField(default=list, editable=False)
 
     objects = IntegrationProfileQuerySet.as_manager()
 
@@ -55,6 +64,14 @@ class IntegrationProfile(models.Model):
         verbose_name = "integration profile"
         ordering: ClassVar = ["name"]
         permissions: ClassVar = [("operate_integrationprofile", "Can publish, pause and run a profile")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind", "organization_id"],
+                condition=~models.Q(state=ProfileState.ARCHIVED) & ~models.Q(organization_id=""),
+                name="profile_one_per_organization",
+                violation_error_message="Another integration profile is for this organization already.",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -71,6 +88,7 @@ class IntegrationProfile(models.Model):
 
 
 class ConnectionState(models.TextChoices):
+    NOT_SET = "not_set", "Not set"
     UNTESTED = "untested", "Not tested"
     WORKING = "working", "Working"
     ERROR = "error", "Error"
@@ -81,14 +99,24 @@ class Connection(models.Model):
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="connections")
     slot = models.CharField(max_length=20)
-    ciphertext = models.TextField(editable=False)
-    fingerprint = models.CharField(max_length=12, editable=False)
-    credentials_set_at = models.DateTimeField(editable=False)
+    ciphertext = models.TextField(blank=True, editable=False)
+    fingerprint = models.CharField(max_length=12, blank=True, editable=False)
+    credentials_set_at = models.DateTimeField(null=True, editable=False)
     state = models.CharField(
-        max_length=10, choices=ConnectionState.choices, default=ConnectionState.UNTESTED, editable=False
+        max_length=10, choices=ConnectionState.choices, default=ConnectionState.NOT_SET, editable=False
     )
     state_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     error = models.TextField(blank=True, editable=False)
+    # A mail about the error is due; empty once it was handed over.
+    mail_due_at = models.DateTimeField(null=True, editable=False)
+    mail_tries = models.PositiveSmallIntegerField(default=0, editable=False)
+    # OAuth only. What was granted: {"organization_id", "organization_name", "team", "user", "scopes": [...]}.
+    granted = models.JSONField(default=dict, editable=False)
+    expires_at = models.DateTimeField(null=True, editable=False)
+    refresh_at = models.DateTimeField(null=True, editable=False)
+    # Whoever holds the lease has sent, or is about to send, the refresh token.
+    refresh_lease = models.UUIDField(null=True, editable=False)
+    refresh_lease_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering: ClassVar = ["profile", "slot"]
@@ -114,3 +142,23 @@ class Connection(models.Model):
 def place_of(*, profile_id: int, slot: str) -> str:
     """Where a ciphertext belongs; see `credentials`."""
     return f"profile {profile_id}, slot {slot}"
+
+
+class ConnectAttempt(models.Model):
+    """One click on *Connect*: the OAuth `state` (RFC 6749, section 10.12), good once, for one browser, for a while."""
+
+    LIFE: ClassVar[timedelta] = timedelta(minutes=10)
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="attempts")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    # SHA-256, in hexadecimal digits: who reads the database cannot finish somebody's attempt.
+    state_digest = models.CharField(max_length=64, unique=True, editable=False)
+    redirect_uri = models.CharField(max_length=500, editable=False)
+    expires_at = models.DateTimeField(editable=False)
+    used_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.connection}, {self.user}"

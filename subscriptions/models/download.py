@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -17,6 +18,7 @@ class RunState(models.TextChoices):
     COMPLETE = "complete", "Complete"
     QUARANTINED = "quarantined", "Quarantined"
     FAILED = "failed", "Failed"
+    DISCARDED = "discarded", "Discarded"
 
 
 class StartedBy(models.TextChoices):
@@ -54,6 +56,8 @@ class DownloadRun(models.Model):
     all_pages_in = models.BooleanField(default=False, editable=False)
     pages = models.PositiveIntegerField(default=0, editable=False)
     requests = models.PositiveIntegerField(default=0, editable=False)
+    # What the requests cost in the vendor's own units (Miro: credits).
+    credits = models.PositiveBigIntegerField(default=0, editable=False)
     read = models.PositiveIntegerField(default=0, editable=False)
     new = models.PositiveIntegerField(default=0, editable=False)
     changed = models.PositiveIntegerField(default=0, editable=False)
@@ -61,6 +65,19 @@ class DownloadRun(models.Model):
     unchanged = models.PositiveIntegerField(default=0, editable=False)
     # What stopped it, and what to do next; one or two sentences.
     problem = models.TextField(blank=True, editable=False)
+    # Quarantined with all its members in staging, and of the right organization: people may accept it.
+    acceptable = models.BooleanField(default=False, editable=False)
+    # Accepting takes two: one proposes with a reason, another confirms.
+    proposed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    proposed_at = models.DateTimeField(null=True, editable=False)
+    proposal_reason = models.TextField(blank=True, editable=False)
+    # Who accepted or discarded it; `state` says which.
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    decided_at = models.DateTimeField(null=True, editable=False)
     # {"full": 500}: licenses bought, as far as the vendor tells.
     purchased = models.JSONField(default=dict, editable=False)
     # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}

@@ -35,6 +35,7 @@ class HoldReason(models.TextChoices):
     PAUSED = "paused", "The profile is paused"
     RECLAIM_OFF = "reclaim_off", "Reclaim subscriptions is switched off"
     CONNECTION = "connection", "A connection is in error"
+    WINDOW = "window", "Outside of the reclaim window"
     LATER = "later", "Miro asked to come back later"
 
 
