@@ -1,10 +1,11 @@
-"""Connections: which credentials are set, whether they work, and a write-only form for new ones."""
+"""Connections: whether they work, a write-only form with its guide beside it, and *Connect*."""
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,20 +13,28 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from integrations import connect
 from integrations.connections import set_credentials
-from integrations.connectors.contract import Slot
+from integrations.connectors.contract import ConnectorError
 from integrations.credentials import CredentialError
 from integrations.forms import CredentialsForm
 from integrations.models import Connection, ConnectionState
-from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
-from integrations.presentation import ago, chip, day_ago, day_and_time, two_lines
+from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, sentence_of, signed_in
+from integrations.presentation import EMPTY, ago, chip, day_ago, day_and_time, two_lines
+from integrations.validation import validate_connections
 
 CHANGE = "integrations.change_connection"
+PAGE = "admin:integrations_connection_change"
+PROFILE_PAGE = "admin:integrations_integrationprofile_change"
+REFUSALS = (ValidationError, CredentialError, ConnectorError, connect.ConnectRefused)
 CHIPS = {
+    ConnectionState.NOT_SET: ("neutral", "key_off"),
     ConnectionState.UNTESTED: ("neutral", "help"),
     ConnectionState.WORKING: ("ok", "check_circle"),
     ConnectionState.ERROR: ("error", "error"),
 }
+# Binds an attempt to connect to this browser's session.
+BROWSER = "connect_browser"
 
 
 def state_chip(connection: Connection) -> SafeString:
@@ -33,8 +42,9 @@ def state_chip(connection: Connection) -> SafeString:
     return chip(connection.get_state_display(), tone=tone, icon=icon)
 
 
-def slot_of(connection: Connection) -> Slot:
-    return next(slot for slot in connection.profile.connector.slots if slot.name == connection.slot)
+def redirect_uri(request: HttpRequest) -> str:
+    """The one address that must be entered at the vendor, exactly."""
+    return request.build_absolute_uri(reverse("admin:integrations_connection_callback"))
 
 
 @admin.register(Connection)
@@ -45,43 +55,114 @@ class ConnectionAdmin(ReadOnlyAdmin):
     list_filter = ("state", "profile")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        return super().get_queryset(request).select_related("profile").defer("ciphertext")
+        return super().get_queryset(request).select_related("profile")
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.new_credentials)
-        name = "integrations_connection_credentials"
-        return [path("<int:pk>/credentials/", view, name=name), *super().get_urls()]
+        view, name = self.admin_site.admin_view, "integrations_connection_{}".format
+        return [
+            path("callback/", view(self.callback), name=name("callback")),
+            path("<int:pk>/credentials/", view(self.new_credentials), name=name("credentials")),
+            path("<int:pk>/connect/", view(self.connect), name=name("connect")),
+            path("<int:pk>/disconnect/", view(self.disconnect), name=name("disconnect")),
+            *super().get_urls(),
+        ]
 
     def new_credentials(self, request: HttpRequest, pk: int) -> HttpResponse:
         if refusal := refuse_unless_post(request, CHANGE):
             return refusal
-        connection = self.get_queryset(request).filter(pk=pk).first()
-        if connection is None:
-            raise Http404
-        attempt(request, lambda: self._store(request, connection), refusals=(ValidationError, CredentialError))
-        return HttpResponseRedirect(reverse("admin:integrations_connection_change", args=[pk]))
+        connection = self._connection(request, pk)
+        attempt(request, lambda: self._store(request, connection), refusals=REFUSALS)
+        return HttpResponseRedirect(reverse(PAGE, args=[pk]))
 
     def _store(self, request: HttpRequest, connection: Connection) -> str:
-        form = CredentialsForm(slot_of(connection), request.POST)
+        form = CredentialsForm(connection.slot_definition, request.POST)
         if not form.is_valid():
             raise ValidationError([message for messages in form.errors.values() for message in messages])
         actor = signed_in(request)
         stored = set_credentials(connection.profile, connection.slot, form.secrets, actor=actor)
-        return (
-            f"New credentials are stored, encrypted, with the fingerprint {stored.fingerprint}. "
-            "Validate the connection in its profile to see whether they work."
-        )
+        words = f"New credentials are stored, encrypted, with the fingerprint {stored.fingerprint}."
+        if stored.state == ConnectionState.NOT_SET:
+            return f"{words} Now connect."
+        return f"{words} Validate the connection in its profile to see whether they work."
+
+    def connect(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send the browser to the vendor."""
+        if refusal := refuse_unless_post(request, CHANGE):
+            return refusal
+        connection = self._connection(request, pk)
+        browser = request.session.setdefault(BROWSER, secrets.token_urlsafe(32))
+        try:
+            url = connect.start(
+                connection, redirect_uri=redirect_uri(request), browser=browser, actor=signed_in(request)
+            )
+        except REFUSALS as error:
+            messages.error(request, sentence_of(error))
+            url = reverse(PAGE, args=[pk])
+        return HttpResponseRedirect(url)
+
+    def callback(self, request: HttpRequest) -> HttpResponse:
+        """The vendor sends the browser back here, with a code or an error (RFC 6749, section 4.1.2).
+
+        A GET that acts: what makes it safe is the single-use state of this very session.
+        """
+        if not request.user.has_perm(CHANGE):
+            messages.error(request, "Your role may not connect. Nothing was connected.")
+            return HttpResponseRedirect(reverse("admin:index"))
+        try:
+            connection = connect.finish(
+                state=request.GET.get("state", ""),
+                code=request.GET.get("code", ""),
+                error=request.GET.get("error", ""),
+                browser=request.session.get(BROWSER, ""),
+                actor=signed_in(request),
+            )
+        except connect.ConnectRefused as refused:
+            messages.error(request, str(refused))
+            return HttpResponseRedirect(_after_refusal(refused))
+        self._welcome(request, connection)
+        return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[connection.profile_id]))
+
+    def _welcome(self, request: HttpRequest, connection: Connection) -> None:
+        """Say that it is connected, and try it at once."""
+        granted = connection.granted
+        words = f"Connected to {granted['organization_name']} through the team “{granted['team']}”."
+
+        def do() -> str:
+            findings = validate_connections(connection.profile, actor=signed_in(request))
+            return f"{words} {len(findings)} checks were made with real calls; see below what they found."
+
+        attempt(request, do, refusals=REFUSALS)
+
+    def disconnect(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if refusal := refuse_unless_post(request, CHANGE):
+            return refusal
+        connection = self._connection(request, pk)
+        actor = signed_in(request)
+        attempt(request, lambda: connect.disconnect(connection, actor=actor), refusals=REFUSALS)
+        return HttpResponseRedirect(reverse(PAGE, args=[pk]))
+
+    def _connection(self, request: HttpRequest, pk: int) -> Connection:
+        connection = self.get_queryset(request).filter(pk=pk).first()
+        if connection is None:
+            raise Http404
+        return connection
 
     def page_context(self, request: HttpRequest, row: Connection) -> dict[str, Any]:
+        slot = row.slot_definition
+        may_change = request.user.has_perm(CHANGE) and not row.profile.is_archived
         return {
             "connection": row,
-            "slot": slot_of(row),
+            "slot": slot,
+            "vendor": row.profile.connector.label,
             "state_chip": state_chip(row),
             "set_on": day_and_time(row.credentials_set_at),
             "set_ago": ago(row.credentials_set_at),
             "since": day_and_time(row.state_changed_at),
             "since_ago": ago(row.state_changed_at),
-            "credentials_form": CredentialsForm(slot_of(row)) if request.user.has_perm(CHANGE) else None,
+            "expires": f"{day_and_time(row.expires_at)} ({ago(row.expires_at)})" if row.expires_at else "",
+            "redirect_uri": redirect_uri(request) if slot.oauth else "",
+            "may_change": may_change,
+            "credentials_form": CredentialsForm(slot) if may_change else None,
         }
 
     @admin.display(description="Connection", ordering="profile__name")
@@ -93,13 +174,19 @@ class ConnectionAdmin(ReadOnlyAdmin):
         return state_chip(row)
 
     @admin.display(description="Fingerprint")
-    def fingerprint_shown(self, row: Connection) -> SafeString:
-        return format_html("<code>{}</code>", row.fingerprint)
+    def fingerprint_shown(self, row: Connection) -> SafeString | str:
+        return format_html("<code>{}</code>", row.fingerprint) if row.fingerprint else EMPTY
 
     @admin.display(description="Credentials set", ordering="credentials_set_at")
     def set_at(self, row: Connection) -> SafeString:
-        return day_ago(row.credentials_set_at)
+        return day_ago(row.credentials_set_at, never="Not set", hint="open it to set them")
 
     @admin.display(description="What is wrong")
     def error_shown(self, row: Connection) -> SafeString:
         return format_html('<span class="lhf-sentence">{}</span>', row.error or "Nothing known.")
+
+
+def _after_refusal(refused: connect.ConnectRefused) -> str:
+    if refused.profile_id is None:
+        return reverse("admin:integrations_connection_changelist")
+    return reverse(PROFILE_PAGE, args=[refused.profile_id])

@@ -1,9 +1,10 @@
-"""Acts on connections: set credentials, note that one fails or works again, and build a profile's connector."""
+"""Acts on connections: set and forget credentials, and build a profile's connector."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -11,80 +12,106 @@ from django.utils import timezone
 
 from integrations import credentials
 from integrations.connectors.budget import SharedRateBudget
-from integrations.connectors.contract import ConfigError, Connector, ConnectorConfig
+from integrations.connectors.contract import Connector, ConnectorConfig
 from integrations.connectors.registry import connector_class
 from integrations.models import Connection, ConnectionState, IntegrationProfile, place_of
+from integrations.states import broken_connections as broken_connections
+from integrations.states import mark_failed as mark_failed
+from integrations.states import mark_working as mark_working
+from integrations.tokens import StoredTokens, secrets_of
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 
+NOTHING_SET: dict[str, Any] = {
+    "ciphertext": "",
+    "fingerprint": "",
+    "credentials_set_at": None,
+    "state": ConnectionState.NOT_SET,
+    "error": "",
+    "granted": {},
+    "expires_at": None,
+    "refresh_at": None,
+    "refresh_lease": None,
+    "refresh_lease_until": None,
+    "mail_due_at": None,
+}
+
 
 def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str, str], *, actor: Actor) -> Connection:
-    """Encrypt and store one slot's credentials, in place of the former ones. The audit gets the fingerprint only."""
-    values = {
-        "ciphertext": credentials.encrypt(secrets, place=place_of(profile_id=profile.pk, slot=slot)),
-        "fingerprint": credentials.fingerprint(secrets),
-        "credentials_set_at": timezone.now(),
-        "state": ConnectionState.UNTESTED,
-        "state_changed_at": timezone.now(),
-        "error": "",
-    }
+    """Encrypt and store one slot's credentials, in place of the former ones. The audit gets the fingerprint only.
+
+    An OAuth app's values without a token leave the connection to be connected; the secret of an app that is connected
+    already may be replaced, and its token stays. Raises CredentialError.
+    """
     with transaction.atomic():
+        rows = Connection.objects.select_for_update().select_related("profile")
+        former = rows.filter(profile=profile, slot=slot).first()
+        kept = _same_app(former, secrets) if former else {}
+        values = {**NOTHING_SET, **_new_values(profile, slot, {**kept, **secrets})}
+        if kept and former:
+            values |= {name: getattr(former, name) for name in ("granted", "expires_at", "refresh_at")}
+        values["fingerprint"] = credentials.fingerprint(secrets)
         connection, _ = Connection.objects.update_or_create(profile=profile, slot=slot, defaults=values)
-        record(
-            Action.CREDENTIALS_SET,
-            actor=actor,
-            target=connection,
-            data={"fingerprint": connection.fingerprint},
-        )
+        record(Action.CREDENTIALS_SET, actor=actor, target=connection, data={"fingerprint": connection.fingerprint})
     return connection
 
 
-def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
-    """Put the connection that `error` names (all of them when it names none) into Error, once per cause."""
-    connections = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.ERROR, error=error.message)
-    if error.slot:
-        connections = connections.filter(slot=error.slot)
+def _new_values(profile: IntegrationProfile, slot: str, secrets: Mapping[str, str]) -> dict[str, object]:
+    now = timezone.now()
+    complete = profile.slot(slot).token in secrets
+    return {
+        "ciphertext": credentials.encrypt(secrets, place=place_of(profile_id=profile.pk, slot=slot)),
+        "credentials_set_at": now,
+        "state": ConnectionState.UNTESTED if complete else ConnectionState.NOT_SET,
+        "state_changed_at": now,
+    }
+
+
+def _same_app(former: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The tokens of an OAuth app whose secret alone is replaced; none otherwise."""
+    slot = former.slot_definition
+    if not slot.oauth or not former.ciphertext or slot.token in secrets:
+        return {}
+    if former.refresh_lease:
+        raise credentials.CredentialError("The access token is being refreshed now. Store again in a minute.")
+    known = former.secrets()
+    same = known.get(slot.fields[0].name) == secrets.get(slot.fields[0].name)
+    return {name: known[name] for name in (slot.token, "refresh_token") if name in known} if same else {}
+
+
+def forget_credentials(profile: IntegrationProfile, *, actor: Actor) -> int:
+    """Erase what is stored for every slot of the profile. Returns for how many there was something."""
+    erased = 0
     with transaction.atomic():
-        for connection in connections.select_for_update():
-            _set_state(connection, ConnectionState.ERROR, error.message)
-            record(Action.CONNECTION_FAILED, actor=None, target=connection, data={"error": error.message})
+        for connection in Connection.objects.select_for_update().filter(profile=profile).exclude(ciphertext=""):
+            erase(connection, Action.CREDENTIALS_REMOVED, actor=actor)
+            erased += 1
+    return erased
 
 
-def mark_working(profile: IntegrationProfile, slot: str) -> None:
-    """A call through this slot was answered."""
-    connections = Connection.objects.filter(profile=profile, slot=slot).exclude(state=ConnectionState.WORKING)
-    with transaction.atomic():
-        for connection in connections.select_for_update():
-            was_error = connection.state == ConnectionState.ERROR
-            _set_state(connection, ConnectionState.WORKING, "")
-            if was_error:
-                record(Action.CONNECTION_RECOVERED, actor=None, target=connection)
-
-
-def _set_state(connection: Connection, state: ConnectionState, error: str) -> None:
-    Connection.objects.filter(pk=connection.pk).update(state=state, error=error, state_changed_at=timezone.now())
-
-
-def broken_connections(profile: IntegrationProfile) -> list[Connection]:
-    return list(Connection.objects.filter(profile=profile, state=ConnectionState.ERROR).select_related("profile"))
+def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
+    """In a transaction: the row stays, and holds nothing any more."""
+    values = {**NOTHING_SET, "state_changed_at": timezone.now()}
+    Connection.objects.filter(pk=connection.pk).update(**values)
+    record(action, actor=actor, target=connection, data={"fingerprint": connection.fingerprint})
 
 
 def connector_for(profile: IntegrationProfile) -> Connector:
     """The profile's connector, ready to call. Raises ConfigError when a secret cannot be decrypted."""
-    secrets = {}
-    for connection in Connection.objects.filter(profile=profile).select_related("profile"):
-        try:
-            secrets[connection.slot] = connection.secrets()
-        except credentials.CredentialError as error:
-            raise ConfigError(str(error), slot=connection.slot) from error
-    return connector_class(profile.kind)(
+    rows = Connection.objects.filter(profile=profile).select_related("profile")
+    tokens = StoredTokens(profile.pk)
+    connector = connector_class(profile.kind)(
         ConnectorConfig(
             organization_id=profile.organization_id,
-            secrets=secrets,
+            secrets={row.slot: secrets_of(row) for row in rows},
             addresses=settings.CONNECTOR_ADDRESSES[profile.kind],
             budget=_budget(settings.REDIS_URL),
+            tokens=tokens,
+            account=f"profile {profile.pk}",
         )
     )
+    tokens.connector = connector
+    return connector
 
 
 @cache

@@ -15,12 +15,12 @@ def input_name(slot: Slot, field: Field) -> str:
     return f"{slot.name}__{field.name}"
 
 
-def credential_inputs(slot: Slot, *, hint: str = "") -> dict[str, forms.CharField]:
-    """One input for each value that the slot needs. Left empty, the stored value stays."""
-    return {input_name(slot, field): _input(field, hint) for field in slot.fields}
+def credential_inputs(slot: Slot) -> dict[str, forms.CharField]:
+    """One input for each value that the slot needs."""
+    return {input_name(slot, field): _input(field) for field in slot.fields}
 
 
-def _input(field: Field, hint: str) -> forms.CharField:
+def _input(field: Field) -> forms.CharField:
     attributes = {"autocomplete": "new-password" if field.secret else "off", "spellcheck": "false"}
     widget = UnfoldAdminPasswordWidget if field.secret else UnfoldAdminTextInputWidget
     keywords: dict[str, Any] = {"render_value": False} if field.secret else {}
@@ -28,7 +28,6 @@ def _input(field: Field, hint: str) -> forms.CharField:
         label=field.label,
         required=False,
         max_length=4000,
-        help_text=hint,
         widget=widget(attrs=attributes, **keywords),
     )
 

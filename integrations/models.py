@@ -11,7 +11,7 @@ from django.db import models
 from django.utils import timezone
 
 from integrations import credentials
-from integrations.connectors.contract import Connector
+from integrations.connectors.contract import Connector, Slot
 from integrations.connectors.registry import connector_class
 
 
@@ -83,8 +83,19 @@ class IntegrationProfile(models.Model):
             raise ValidationError({"kind": str(error)}) from error
 
     @property
+    def is_archived(self) -> bool:
+        return self.state == ProfileState.ARCHIVED
+
+    @property
     def connector(self) -> type[Connector]:
         return connector_class(self.kind)
+
+    def slot(self, name: str) -> Slot:
+        """The connector's slot of this name. Raises LookupError."""
+        try:
+            return next(slot for slot in self.connector.slots if slot.name == name)
+        except StopIteration:
+            raise LookupError(f"{self.connector.label} has no connection “{name}”.") from None
 
 
 class ConnectionState(models.TextChoices):
@@ -128,7 +139,11 @@ class Connection(models.Model):
     @property
     def label(self) -> str:
         """The slot in the connector's words."""
-        return next(slot.label for slot in self.profile.connector.slots if slot.name == self.slot)
+        return self.slot_definition.label
+
+    @property
+    def slot_definition(self) -> Slot:
+        return self.profile.slot(self.slot)
 
     @property
     def place(self) -> str:

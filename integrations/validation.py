@@ -1,31 +1,46 @@
-"""Try a profile's connections with real, harmless calls, and note on each whether it works."""
+"""Try a profile's connections with real, harmless calls, and note what was found on the profile and each connection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
-from integrations import connections
+from django.utils import timezone
+
+from integrations import connections, states
 from integrations.connectors.contract import ConfigError, Finding
 from integrations.models import IntegrationProfile
+from licensehub.audit.log import Actor
+
+LATER = "later"
 
 
-def validate_connections(profile: IntegrationProfile) -> list[Finding]:
+def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
     """The connector's findings. Raises ConfigError when the stored credentials cannot even be read."""
     try:
         findings = connections.connector_for(profile).validate()
     except ConfigError as error:
-        connections.mark_failed(profile, error)
+        states.mark_failed(profile, error)
         raise
+    IntegrationProfile.objects.filter(pk=profile.pk).update(
+        findings=[asdict(finding) for finding in findings],
+        validated_at=timezone.now(),
+        validated_by=actor.get_username() if actor else "",
+    )
     for slot in profile.connector.slots:
         _note(profile, slot.name, [finding for finding in findings if finding.slot == slot.name])
     return findings
 
 
-def _note(profile: IntegrationProfile, slot: str, findings: Iterable[Finding]) -> None:
-    levels = {finding.level for finding in findings}
+def is_fit(findings: Iterable[Finding]) -> bool:
+    """Whether something may be sent: nothing is wrong, and nothing was left open because the vendor did not answer."""
+    return all(finding.level != "error" and finding.code != LATER for finding in findings)
+
+
+def _note(profile: IntegrationProfile, slot: str, findings: list[Finding]) -> None:
     failed = [finding for finding in findings if finding.level == "error"]
     if failed:
         words = " ".join(part for part in (failed[0].title + ".", failed[0].detail, failed[0].next_step) if part)
-        connections.mark_failed(profile, ConfigError(words, slot=slot))
-    elif "ok" in levels:
-        connections.mark_working(profile, slot)
+        states.mark_failed(profile, ConfigError(words, slot=slot))
+    elif any(finding.level == "ok" for finding in findings) and is_fit(findings):
+        states.mark_working(profile, slot)

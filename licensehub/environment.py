@@ -71,6 +71,15 @@ class Reader:
             return derive(default)
         return derive(text or default)
 
+    def mail(self, name: str, default: str) -> dict[str, Any]:
+        """Django's EMAIL_ settings from one address, e.g. `smtp+tls://user:password@host:587`."""
+        url = self._text(name) or default
+        try:
+            return dict(self.env.email_url_config(url))
+        except (KeyError, ValueError):
+            self.problems[name] = f"{name} is not the address of a mail server."
+            return dict(self.env.email_url_config(default))
+
     def database(self, name: str, default: str) -> dict[str, Any]:
         """SQLite or PostgreSQL."""
         url = self._text(name) or default
@@ -82,6 +91,12 @@ class Reader:
             self.problems[name] = f"{name} has a socket's folder where the host stands."
             return dict(NO_DATABASE)
         return dict(self.env.db_url_config(url))
+
+
+def origin_of(url: str) -> str:
+    """Scheme and host of an address, as the Content-Security-Policy names a place."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _is_redis(url: str) -> bool:

@@ -26,7 +26,8 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "DASHBOARD_CALLBACK": "licensehub.dashboard.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
-    "STYLES": [_static("licensehub.css"), _static("overview.css"), _static("decide.css")],
+    "STYLES": [_static("licensehub.css"), _static("overview.css"), _static("decide.css"), _static("connect.css")],
+    "SCRIPTS": [_static("copy.js")],
     "COLORS": {
         "primary": {
             "50": "oklch(97.2% .014 266)",

@@ -11,7 +11,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-from licensehub.environment import Reader
+from licensehub.environment import Reader, origin_of
 from licensehub.navigation import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -193,10 +193,18 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
         "base-uri": [NONE],
-        "form-action": [SELF],
+        # *Connect* is a form whose answer leads to the vendor.
+        "form-action": [SELF, origin_of(MIRO_AUTHORIZE_URL)],
         "frame-ancestors": [NONE],
     },
 }
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+vars().update(reader.mail("EMAIL_URL", "consolemail://"))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="licensehub@localhost")
+EMAIL_TIMEOUT = 20
+# Where people reach LicenseHub, for the links in mails.
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{WEB_PORT}").rstrip("/")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

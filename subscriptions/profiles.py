@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
-from integrations.models import Connection, IntegrationProfile, ProfileState
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.approvals import Refused
@@ -29,6 +29,7 @@ def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) 
         raise Refused(" ".join(error.messages)) from error
     with transaction.atomic():
         profile.save()
+        Connection.objects.bulk_create(Connection(profile=profile, slot=slot.name) for slot in profile.connector.slots)
         data = {"organization_id": organization_id, "kind": kind}
         record(Action.PROFILE_CREATED, actor=actor, target=profile, data=data)
     return profile
@@ -58,7 +59,8 @@ def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 
 def _refuse_missing_connections(profile: IntegrationProfile) -> None:
-    there = set(Connection.objects.filter(profile=profile).values_list("slot", flat=True))
+    usable = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
+    there = set(usable.values_list("slot", flat=True))
     missing = [slot.label for slot in profile.connector.slots if slot.name not in there]
     if missing:
         raise Refused(f"“{profile}” cannot be published yet: set the credentials of {' and '.join(missing)} first.")

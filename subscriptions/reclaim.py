@@ -26,6 +26,7 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.models import IntegrationProfile, ProfileState
+from integrations.validation import is_fit, validate_connections
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import NotActionable, move
@@ -70,6 +71,8 @@ class Tally:
 def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> Tally:
     """Send what is approved and due, for about `seconds`. May run any number of times at once."""
     tally = Tally()
+    if not _connections_fit(profile, tally):
+        return tally
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if hold := hold_on(profile):
@@ -80,6 +83,22 @@ def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
             break
         _work_on(profile, items, tally)
     return tally
+
+
+def _connections_fit(profile: IntegrationProfile, tally: Tally) -> bool:
+    """Before a batch: do both connections work, and for the same organization? If not, what is due is held."""
+    if hold_on(profile) or not Reclaim.objects.due().filter(profile=profile).exists():
+        return True  # the loop says why, or ends at once
+    try:
+        fit = is_fit(validate_connections(profile, actor=None))
+    except ConnectorError:
+        fit = False
+    if not fit and hold_on(profile) is None:
+        later = timezone.now() + COME_BACK
+        words = "Miro did not answer when its connections were tried before the send."
+        tally.held += _hold_due(profile, HoldReason.LATER, not_before=later, outcome=words)
+        return False
+    return True
 
 
 def hold_on(profile: IntegrationProfile) -> HoldReason | None:
@@ -96,8 +115,8 @@ def hold_on(profile: IntegrationProfile) -> HoldReason | None:
     return None
 
 
-def _hold_due(profile: IntegrationProfile, hold: HoldReason) -> int:
-    return Reclaim.objects.due().filter(profile=profile).update(hold_reason=hold)
+def _hold_due(profile: IntegrationProfile, hold: HoldReason, **values: object) -> int:
+    return Reclaim.objects.due().filter(profile=profile).update(hold_reason=hold, **values)
 
 
 def claim(profile: IntegrationProfile, *, count: int = CLAIM) -> list[Reclaim]:

@@ -103,8 +103,9 @@ def sandbox(allow_http) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def world(db, sandbox, settings) -> World:
-    urls = sandbox.urls()
+def at_sandbox(sandbox, settings) -> dict[str, str]:
+    """Miro's addresses are the sandbox's; the values that an admin would copy from there."""
+    urls: dict[str, str] = sandbox.urls()
     settings.CONNECTOR_ADDRESSES = {
         "miro_enterprise": {
             "api": urls["api_url"],
@@ -112,6 +113,12 @@ def world(db, sandbox, settings) -> World:
             "scim": urls["scim_url"],
         }
     }
+    return urls
+
+
+@pytest.fixture
+def world(db, sandbox, at_sandbox) -> World:
+    urls = at_sandbox
     profile = connect(urls)
     return World(sandbox, SandboxControl(sandbox.control_url), profile)
 

@@ -71,23 +71,106 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
+class Guide:
+    """What stands beside a slot's form: where its values are found, the least that must be allowed, and what for."""
+
+    steps: tuple[str, ...]
+    least: str
+    will: tuple[str, ...]
+    will_not: tuple[str, ...]
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """One connection that a connector needs, e.g. Miro's REST token."""
+    """One connection that a connector needs, e.g. Miro's REST token, kept as `token`.
+
+    With `oauth`, the fields are an app's, and a person at the vendor grants the token (RFC 6749, section 4.1).
+    """
 
     name: str
     label: str
     fields: tuple[Field, ...]
+    guide: Guide
+    token: str = "token"  # noqa: S105 - the name under which it is kept
+    oauth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check of a connection. `level` is ok, warning, error or not_checked."""
+    """The result of one check of a connection. `level` is ok, warning, error or not_checked.
+
+    `steps` are the next step, one by one; `code` is a word for programs.
+    """
 
     level: str
     title: str
     detail: str = ""
     next_step: str = ""
     slot: str = ""
+    steps: tuple[str, ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The tokens that a vendor issued (RFC 6749, section 5.1). Without `expires_in` (seconds), until revoked."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a token is for, in the vendor's words; empty where it does not tell."""
+
+    organization_id: str
+    organization_name: str
+    team: str
+    user: str
+    scopes: tuple[str, ...]
+
+
+class OAuthApp(Protocol):
+    """The vendor's side of *Connect*. Secrets go in POST bodies only."""
+
+    def authorize_url(self, *, redirect_uri: str, state: str) -> str:
+        """Where the browser is sent to (RFC 6749, section 4.1.1)."""
+        ...
+
+    def exchange(self, code: str, *, redirect_uri: str) -> Grant:
+        """Raises ConfigError (refused), TransientError (not done), OutcomeUnknown."""
+        ...
+
+    def refresh(self, refresh_token: str) -> Grant:
+        """A new pair; the former is of no more use. Raises as `exchange`."""
+        ...
+
+    def revoke(self, access_token: str) -> None:
+        """Raises as `exchange`. A token that is dead already is fine."""
+        ...
+
+    def is_alive(self, access_token: str) -> bool:
+        """Does the vendor still accept it? Raises TransientError or BadAnswer when it cannot be told."""
+        ...
+
+    def granted(self, access_token: str) -> Granted:
+        """Raises as reading calls do."""
+        ...
+
+    def refusals(self, granted: Granted, *, organization_id: str) -> list[Finding]:
+        """Why such a token must not be used for this organization (empty: for any); empty when it may."""
+        ...
+
+
+class TokenSource(Protocol):
+    def __call__(self, slot: str, *, rejected: str = "") -> str:
+        """The slot's token, good now; after the vendor `rejected` one, a newer if there is any, else the same.
+
+        Raises ConfigError when a human must connect again, TransientError when it can be told later.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +226,14 @@ class Receipt:
     request_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was asked of the vendor: requests sent, tries included, and what they cost in the vendor's own units."""
+
+    requests: int = 0
+    credits: int = 0
+
+
 class RateBudget(Protocol):
     """A budget of requests, shared by everybody who uses the same token."""
 
@@ -157,17 +248,24 @@ class RateBudget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """What a connector is given: which organization, the secrets per slot, the addresses, and the shared budget."""
+    """What a connector is given: which organization, the secrets per slot, the addresses, and the shared budget.
+
+    `tokens` knows the tokens that change while the connector lives; without it, those of `secrets` are good for ever.
+    `account` names who shares the vendor's rate limits, e.g. the profile.
+    """
 
     organization_id: str
     secrets: Mapping[str, Mapping[str, str]] = field(repr=False)
     addresses: Mapping[str, str]
     budget: RateBudget
+    tokens: TokenSource | None = None
+    account: str = ""
 
 
 class Connector(Protocol):
     kind: ClassVar[str]
     label: ClassVar[str]
+    description: ClassVar[str]
     slots: ClassVar[tuple[Slot, ...]]
     # Through which of them members are read, and through which names are read and seats are taken back.
     download_slot: ClassVar[str]
@@ -178,6 +276,10 @@ class Connector(Protocol):
     roles: ClassVar[Mapping[str, str]]
 
     def __init__(self, config: ConnectorConfig) -> None: ...
+
+    def oauth(self) -> OAuthApp:
+        """The app of the slot with `oauth`. Raises ConfigError while its fields are not set."""
+        ...
 
     def validate(self) -> list[Finding]:
         """Real, harmless calls on every slot; never raises a ConnectorError."""
@@ -209,4 +311,8 @@ class Connector(Protocol):
 
     def reactivate(self, external_id: str) -> Receipt:
         """Raises as `deactivate`."""
+        ...
+
+    def usage(self) -> Usage:
+        """What was asked since this connector was made."""
         ...

@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,6 +19,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from integrations.connectors.access import checked_base, checked_token
+from integrations.connectors.answer import Answer, read_answer
 from integrations.connectors.contract import (
     BadAnswer,
     ConfigError,
@@ -31,9 +32,12 @@ from integrations.connectors.rate_headers import hold_seconds, retry_after
 from integrations.connectors.wire import Watch, WatchedAdapter, watch
 
 CHUNK = 64 * 1024
+UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 TOO_EARLY = 425
 LATER = frozenset({408, TOO_EARLY, TOO_MANY_REQUESTS})
+
+Token = Callable[[str], str]
 
 _guard: Callable[[], None] | None = None
 
@@ -71,23 +75,14 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete answer. `data` is its JSON; None with `garbled` when there was something else."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: Any
-    garbled: bool = False
-    web_page: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class _Call:
     method: str
     url: str
     rate: Rate
     ends_at: float
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    token: str = field(default="", repr=False)
 
     def left(self) -> float:
         """Seconds until the deadline."""
@@ -116,9 +111,11 @@ class _Bearer(AuthBase):
 
 
 class ApiSession:
-    """JSON calls to one address with one token: `get`, which may be tried again, and `patch`, which never is.
+    """JSON calls to one address: `get`, which may be tried again, and `patch` and `post`, which never are.
 
-    `explain` turns an answer of status 4xx into the error that the caller gets. `requests` counts what was sent.
+    `token` gives the token to send, or, when asked with the one that was rejected, a newer. Without it, none is sent.
+    `explain` turns an answer of status 4xx into the error that the caller gets. `requests` counts what was sent,
+    and `credits` what it took out of the budget.
     """
 
     def __init__(
@@ -127,13 +124,14 @@ class ApiSession:
         vendor: str,
         slot: str,
         base: str,
-        token: str,
+        token: Token | None,
         budget: RateBudget,
         explain: Callable[[Answer], ConnectorError],
         media_type: str = "application/json",
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.requests = 0
+        self.credits = 0
         self._vendor = vendor
         self._slot = slot
         self._base = checked_base(base, slot=slot)
@@ -141,7 +139,7 @@ class ApiSession:
         self._explain = explain
         self._media_type = media_type
         self._limits = limits
-        self._auth = _Bearer(checked_token(token, vendor=vendor, slot=slot))
+        self._token = token
         self._http = _new_http()
 
     def get(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None) -> Answer:
@@ -149,7 +147,7 @@ class ApiSession:
         call = self._call("GET", path, rate=rate, query=query)
         for number in range(1, self._limits.tries + 1):
             try:
-                return self._try(call)
+                return self._authorized(call)
             except _Failure as failure:
                 last = failure
             if not last.again or not self._pause(call, number=number, at_least=last.wait):
@@ -158,11 +156,24 @@ class ApiSession:
 
     def patch(self, path: str, body: Mapping[str, Any], *, rate: Rate) -> Answer:
         """One try. Raises as `get`, and OutcomeUnknown when it was sent and the answer is of no use."""
-        call = self._call("PATCH", path, rate=rate, body=body)
+        return self._once(self._call("PATCH", path, rate=rate, body=body))
+
+    def post(
+        self,
+        path: str,
+        *,
+        rate: Rate,
+        form: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """One try, with a form or a JSON body. Raises as `patch`."""
+        return self._once(self._call("POST", path, rate=rate, body=body, form=form))
+
+    def _once(self, call: _Call) -> Answer:
         # A kept connection may have died unnoticed, which would leave the outcome in doubt for nothing.
         self._http.close()
         try:
-            return self._try(call)
+            return self._authorized(call)
         except _Failure as failure:
             if failure.sent:
                 self._raise_unknown(failure.error)
@@ -183,6 +194,7 @@ class ApiSession:
         rate: Rate,
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> _Call:
         # A comma separates the values of one parameter and stays; "+" and "@" inside a value are escaped.
         tail = f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
@@ -192,13 +204,33 @@ class ApiSession:
             rate=rate,
             ends_at=time.monotonic() + self._limits.total,
             body=body,
+            form=form,
         )
+
+    def _authorized(self, call: _Call) -> Answer:
+        """With the token that is good now; when it is rejected and there is a newer, once more with that."""
+        if self._token is None:
+            return self._try(call)
+        token = self._token("")
+        try:
+            return self._try(self._with(call, token))
+        except ConfigError as error:
+            if error.status != UNAUTHORIZED:
+                raise
+            newer = self._token(token)
+            if newer == token:
+                raise
+            return self._try(self._with(call, newer))
+
+    def _with(self, call: _Call, token: str) -> _Call:
+        return replace(call, token=checked_token(token, vendor=self._vendor, slot=self._slot))
 
     def _try(self, call: _Call) -> Answer:
         self._take(call)
         if _guard is not None:
             _guard()
         self.requests += 1
+        self.credits += call.rate.cost
         answer = self._exchange(call)
         held = hold_seconds(status=answer.status, headers=answer.headers, window=call.rate.window)
         if held > 0:
@@ -246,19 +278,21 @@ class ApiSession:
             if watching.expired:
                 # Our own cut may look like the regular end of a body without a length.
                 raise self._too_slow(sent=True)
-        return _answer(response, body)
+        return read_answer(response, body)
 
     def _send(self, call: _Call) -> requests.Response:
         left = max(call.left(), 0.001)
         headers = {"Accept": self._media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"}
         if call.body is not None:
             headers["Content-Type"] = self._media_type
+        if call.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         return self._http.request(
             call.method,
             call.url,
-            data=json.dumps(call.body).encode() if call.body is not None else None,
+            data=_payload(call),
             headers=headers,
-            auth=self._auth,
+            auth=_Bearer(call.token) if call.token else None,
             timeout=(min(self._limits.connect, left), min(self._limits.read, left)),
             allow_redirects=False,
             stream=True,
@@ -343,6 +377,12 @@ class ApiSession:
         )
 
 
+def _payload(call: _Call) -> bytes | None:
+    if call.form is not None:
+        return urlencode(call.form).encode()
+    return json.dumps(call.body).encode() if call.body is not None else None
+
+
 def _new_http() -> requests.Session:
     http = requests.Session()
     http.trust_env = False  # no proxy, no .netrc and no CA bundle from the environment
@@ -350,32 +390,6 @@ def _new_http() -> requests.Session:
     for scheme in ("https://", "http://"):
         http.mount(scheme, WatchedAdapter())
     return http
-
-
-def _answer(response: requests.Response, body: bytes) -> Answer:
-    data, garbled = _parsed(body)
-    return Answer(
-        status=response.status_code,
-        headers=response.headers,
-        data=data,
-        garbled=garbled,
-        web_page=garbled and body.lstrip()[:1] == b"<",
-    )
-
-
-def _parsed(body: bytes) -> tuple[Any, bool]:
-    """The JSON and False, or None and True when it is none. An empty body is None and False."""
-    if not body.strip():
-        return None, False
-    try:
-        return json.loads(body, parse_constant=_refuse_constant), False
-    except (ValueError, RecursionError):
-        return None, True
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    """Python reads NaN and Infinity, which RFC 8259 does not know."""
-    raise ValueError(f"{name} is not JSON")
 
 
 def _host(url: str) -> str:

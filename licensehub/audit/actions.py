@@ -20,7 +20,7 @@ class Action(TextChoices):
     CONNECT_REFUSED = "connection.connect_refused", "Connecting refused"
     CONNECTED = "connection.connected", "Connected"
     DISCONNECTED = "connection.disconnected", "Disconnected"
-    TOKEN_REFRESHED = "connection.token_refreshed", "Access token refreshed"  # noqa: S105 - a word, no secret
+    TOKEN_REFRESHED = "connection.token_refreshed", "Access token refreshed"
     CONNECTION_MAILED = "connection.mailed", "Mail about the error sent"
     CONNECTION_FAILED = "connection.failed", "Connection in error"
     CONNECTION_RECOVERED = "connection.recovered", "Connection works again"

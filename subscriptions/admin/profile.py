@@ -8,20 +8,16 @@ from django.contrib import admin, messages
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from integrations.connections import set_credentials
-from integrations.credentials import CredentialError
-from integrations.forms import input_name
 from integrations.models import ConnectionState, IntegrationProfile
 from integrations.pages import QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from integrations.presentation import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.profile_acts import BUTTONS, validate
-from subscriptions.admin.profile_form import NOT_SET, ProfileForm, form_class, slots_of, stored
+from subscriptions.admin.profile_form import ProfileForm
 from subscriptions.admin.profile_page import OPERATE, context_of, profile_chip
 from subscriptions.models import RunState
 
@@ -61,22 +57,8 @@ class IntegrationProfileAdmin(ModelAdmin):
             *super().get_urls(),
         ]
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if self.has_change_permission(request, obj) or obj is None:
-            kwargs["form"] = form_class(obj)
-        return super().get_form(request, obj, change=change, **kwargs)
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        basics = (None, {"fields": ("name", *(SHOWN_INSTEAD if obj else NEVER_CHANGES))})
-        if obj is not None and not self.has_change_permission(request, obj):
-            return (basics,)
-        known = stored(obj)
-        sections = []
-        for slot in slots_of(obj):
-            words = f"{known.get(slot.name, NOT_SET)} Stored encrypted, and never shown again."
-            names = tuple(input_name(slot, field) for field in slot.fields)
-            sections.append((slot.label, {"fields": names, "description": words}))
-        return (basics, *sections)
+        return ((None, {"fields": ("name", *(SHOWN_INSTEAD if obj else NEVER_CHANGES))}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return SHOWN_INSTEAD if obj else ()
@@ -90,7 +72,7 @@ class IntegrationProfileAdmin(ModelAdmin):
     ) -> Any:
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
-        except (*REFUSALS, CredentialError) as error:
+        except REFUSALS as error:
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.path)
 
@@ -104,11 +86,9 @@ class IntegrationProfileAdmin(ModelAdmin):
                 name=obj.name, organization_id=obj.organization_id, kind=obj.kind, actor=actor
             )
             obj.pk, obj._state.adding = made.pk, False
-        for slot, secrets in form.secrets.items():
-            set_credentials(obj, slot, secrets, actor=actor)
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        messages.success(request, f"“{obj}” is created as a Draft. Validate the connection, then publish it.")
+        messages.success(request, f"“{obj}” is created as a Draft. Set up its connections, then publish it.")
         return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
@@ -125,17 +105,11 @@ class IntegrationProfileAdmin(ModelAdmin):
         return act(request, reverse(PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
 
     def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Real, harmless calls; the findings are kept for this session and shown on the page."""
+        """See `profile_acts.validate`."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
-        profile = self._profile(pk)
-
-        def do() -> str:
-            findings = validate(profile)
-            request.session[f"validation:{pk}"] = {"at": timezone.now().isoformat(), "findings": findings}
-            return f"{len(findings)} checks were made with real calls; see below what they found."
-
-        return act(request, reverse(PAGE, args=[pk]), do)
+        profile, user = self._profile(pk), signed_in(request)
+        return act(request, reverse(PAGE, args=[pk]), lambda: validate(profile, user))
 
     def _profile(self, pk: int) -> IntegrationProfile:
         profile = IntegrationProfile.objects.filter(pk=pk).first()

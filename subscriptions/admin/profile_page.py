@@ -9,7 +9,6 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.utils.safestring import SafeString
 
 from integrations.admin import state_chip as connection_chip
@@ -58,15 +57,15 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
         "lead": _lead(profile),
         "may_operate": request.user.has_perm(OPERATE),
         "head_buttons": [button.on(profile) for button in acts.head_buttons(profile)],
-        "why_not_validate": acts.needs_credentials(profile),
-        "findings": _findings(profile, request),
+        "why_not_validate": acts.nothing_to_validate(profile),
+        "findings": _findings(profile),
         "download": _download(profile, slots),
         "reclaim": _reclaim(profile, slots),
     }
 
 
 def _lead(profile: IntegrationProfile) -> str:
-    organization = profile.organization_name or f"organization {profile.organization_id}"
+    organization = profile.organization_name or f"organization {profile.organization_id or 'not yet known'}"
     since = f" Published {day(profile.published_at)} ({ago(profile.published_at)})." if profile.published_at else ""
     return f"{profile.connector.label}, {organization}.{since}"
 
@@ -77,25 +76,25 @@ def _slots(profile: IntegrationProfile) -> list[SlotLine]:
 
 
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
-    if connection is None:
-        return SlotLine(label, None, chip("Not set", tone="neutral", icon="key_off"), "Set it below.")
+    if connection is None or not connection.fingerprint:
+        return SlotLine(label, connection, chip("Not set", tone="neutral", icon="key_off"), "Not set yet")
     set_at = connection.credentials_set_at
     words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
     return SlotLine(label, connection, connection_chip(connection), words)
 
 
-def _findings(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any] | None:
-    """What the last validation of this session said, the worst first."""
-    kept = request.session.get(f"validation:{profile.pk}")
-    if not kept:
+def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
+    """What the last validation said, the worst first."""
+    if not profile.validated_at:
         return None
-    rows = sorted(kept["findings"], key=lambda row: SEVERITY.get(row["level"], 1))
+    rows = sorted(profile.findings, key=lambda row: SEVERITY.get(row["level"], 1))
     passed = [row for row in rows if row["level"] == "ok"]
-    moment = parse_datetime(kept["at"])
+    moment = profile.validated_at
+    by = f", by {profile.validated_by}" if profile.validated_by else ""
     return {
         "open": [row for row in rows if row["level"] != "ok"],
         "passed": passed,
-        "when": f"{day_and_time(moment)} ({ago(moment)})",
+        "when": f"{day_and_time(moment)} ({ago(moment)}){by}",
         "counts": _counts(rows),
     }
 

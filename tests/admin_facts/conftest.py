@@ -56,7 +56,7 @@ def draft(db) -> IntegrationProfile:
 
 def connect(profile: IntegrationProfile) -> None:
     for slot in profile.connector.slots:
-        secrets = {field.name: f"{CANARY}-{field.name}" for field in slot.fields}
+        secrets = {name: f"{CANARY}-{name}" for name in (*(field.name for field in slot.fields), slot.token)}
         connections.set_credentials(profile, slot.name, secrets, actor=None)
 
 

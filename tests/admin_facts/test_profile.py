@@ -10,7 +10,6 @@ from integrations.connectors.contract import Finding
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
-from tests.admin_facts.conftest import CANARY
 
 ADD = "admin:integrations_integrationprofile_add"
 
@@ -46,29 +45,16 @@ def rung(monkeypatch):
 NEW = {"name": "Labs", "kind": "miro_enterprise", "organization_id": "42"}
 
 
-def test_a_profile_is_created_with_its_credentials(sign_in):
-    secrets = {"rest__access_token": CANARY, "scim__token": CANARY}
-    answer = sign_in("Operator").post(reverse(ADD), {**NEW, **secrets}, follow=True)
+def test_a_new_profile_is_a_draft_with_empty_connections(sign_in):
+    answer = sign_in("Operator").post(reverse(ADD), NEW, follow=True)
     profile = IntegrationProfile.objects.get()
     assert "created as a Draft" in answer.content.decode()
-    assert CANARY not in answer.content.decode()
-    assert {row.slot for row in Connection.objects.filter(profile=profile)} == {"rest", "scim"}
-    assert Connection.objects.get(slot="scim").secrets() == {"token": CANARY}
-    assert list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True)) == [
-        "profile.created",
-        "connection.credentials_set",
-        "connection.credentials_set",
-    ]
+    rows = Connection.objects.filter(profile=profile)
+    assert {(row.slot, row.state, row.ciphertext) for row in rows} == {("rest", "not_set", ""), ("scim", "not_set", "")}
+    assert list(AuditEvent.objects.values_list("action", flat=True)) == ["profile.created"]
 
 
-def test_a_wrong_form_keeps_no_secret_in_the_page(draft, sign_in):
-    answer = sign_in("Operator").post(reverse(ADD), {**NEW, "scim__token": CANARY})
-    assert answer.status_code == 200
-    assert "already exists" in answer.content.decode()
-    assert CANARY not in answer.content.decode()
-
-
-def test_empty_credentials_leave_the_stored_ones(connected, sign_in):
+def test_a_new_name_leaves_the_credentials(connected, sign_in):
     before = list(Connection.objects.values_list("ciphertext", flat=True))
     sign_in("Operator").post(page(connected), {"name": "Labs 2"})
     connected.refresh_from_db()
@@ -98,7 +84,7 @@ def test_publishing_without_credentials_is_refused(draft, sign_in):
 
 def test_a_disabled_button_says_why(draft, sign_in):
     text = sign_in("Operator").get(page(draft)).content.decode()
-    assert "Set the credentials of" in text
+    assert "Set up OAuth app and SCIM API token first." in text
     assert "Publish the profile first." in text
 
 
@@ -178,7 +164,10 @@ def test_validation_shows_its_findings_and_marks_the_connections(connected, sign
 
 
 def test_validation_needs_credentials(draft, sign_in):
-    assert "Set the credentials of" in sign_in("Operator").post(validate(draft), follow=True).content.decode()
+    assert (
+        "Set up OAuth app and SCIM API token first."
+        in sign_in("Operator").post(validate(draft), follow=True).content.decode()
+    )
 
 
 def test_new_credentials_for_one_connection(connected, sign_in):

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integrations.connectors import http
+from integrations.connectors.answer import Answer
 from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import ConnectorConfig, ConnectorError, PermanentError, RateBudget
-from integrations.connectors.http import Answer, ApiSession, Limits, Rate
+from integrations.connectors.http import ApiSession, Limits, Rate
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox import server as sandbox_server
 from integrations.connectors.miro.sandbox.control import SandboxControl
@@ -49,7 +50,15 @@ def session(server: ScriptedServer, budget: LocalRateBudget) -> ApiSession:
 
 
 def new_session(url: str, budget: RateBudget, limits: Limits = QUICK, token: str = TOKEN) -> ApiSession:
-    return ApiSession(vendor="Miro", slot="rest", base=url, token=token, budget=budget, explain=explain, limits=limits)
+    return ApiSession(
+        vendor="Miro",
+        slot="rest",
+        base=url,
+        token=lambda rejected: token,
+        budget=budget,
+        explain=explain,
+        limits=limits,
+    )
 
 
 @pytest.fixture

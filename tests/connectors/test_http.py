@@ -231,7 +231,7 @@ def test_the_guard_stops_a_call_before_it_is_sent(server: ScriptedServer, sessio
 
 def test_there_is_no_way_to_delete(session: ApiSession) -> None:
     public = {name for name in dir(session) if not name.startswith("_")}
-    assert public == {"get", "patch", "requests"}
+    assert public == {"get", "patch", "post", "requests", "credits"}
 
 
 @pytest.mark.parametrize(
@@ -254,9 +254,12 @@ def test_a_token_goes_nowhere_unsafe(budget: LocalRateBudget, address: str) -> N
 
 
 @pytest.mark.parametrize("token", ["", "a\nb", "a b", "grün", "a\x00b"])
-def test_a_token_that_is_none_is_told_without_showing_it(budget: LocalRateBudget, token: str) -> None:
+def test_a_token_that_is_none_is_told_without_showing_it(
+    server: ScriptedServer, budget: LocalRateBudget, token: str
+) -> None:
     with pytest.raises(ConfigError, match="Enter it again") as caught:
-        new_session("https://api.miro.com", budget, token=token)
+        new_session(server.url, budget, token=token).get("/x", rate=RATE)
+    assert server.seen == []
     assert not token or token not in str(caught.value)
 
 

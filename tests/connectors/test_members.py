@@ -80,7 +80,7 @@ def test_a_resumed_loop_is_found_too(server: ScriptedServer, miro: MiroConnector
 
 def test_pages_that_never_end_are_an_error(server: ScriptedServer, budget: LocalRateBudget) -> None:
     server.respond = lambda seen: page(str(len(server.seen)), str(len(server.seen)))
-    rest = MiroRest(new_session(server.url, budget), organization_id=ORGANIZATION, fingerprint="f", most_pages=7)
+    rest = MiroRest(new_session(server.url, budget), organization_id=ORGANIZATION, account="f", most_pages=7)
     with pytest.raises(BadAnswer, match="after 7 pages"):
         list(rest.members())
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import ClassVar
 
+from integrations.connectors.answer import Answer
 from integrations.connectors.contract import (
     Allocation,
     Capability,
     ConfigError,
     ConnectorConfig,
     ConnectorError,
-    Field,
     Finding,
     Member,
     Page,
@@ -21,15 +21,17 @@ from integrations.connectors.contract import (
     Receipt,
     Slot,
 )
-from integrations.connectors.http import DEFAULT_LIMITS, Answer, ApiSession, Limits
+from integrations.connectors.http import DEFAULT_LIMITS, ApiSession, Limits, Token
+from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import REST, SCIM, explain_rest, explain_scim
-from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.miro.oauth import MiroOAuth, explain_oauth
+from integrations.connectors.miro.rest import LEVEL_1, MiroRest, rate
 from integrations.connectors.miro.scim import MiroScim
+from integrations.connectors.miro.slots import REST_SLOT, SCIM_SLOT
 from integrations.connectors.miro.validate import findings
 from integrations.connectors.scim import MEDIA_TYPE
 
-REST_SLOT = Slot(name=REST, label="OAuth app", fields=(Field(name="access_token", label="Access token"),))
-SCIM_SLOT = Slot(name=SCIM, label="SCIM API token", fields=(Field(name="token", label="Token"),))
+JSON_TYPE = "application/json"
 
 
 class MiroConnector:
@@ -37,6 +39,10 @@ class MiroConnector:
 
     kind: ClassVar[str] = "miro_enterprise"
     label: ClassVar[str] = "Miro Enterprise"
+    description: ClassVar[str] = (
+        "Visual collaboration boards. Finds seats that nobody uses by their last activity, and takes them back "
+        "through SCIM."
+    )
     slots: ClassVar[tuple[Slot, ...]] = (REST_SLOT, SCIM_SLOT)
     download_slot: ClassVar[str] = REST_SLOT.name
     reclaim_slot: ClassVar[str] = SCIM_SLOT.name
@@ -66,6 +72,25 @@ class MiroConnector:
     def __init__(self, config: ConnectorConfig, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._config = config
         self._limits = limits
+
+    def oauth(self) -> MiroOAuth:
+        """See `Connector.oauth`."""
+        app = self._config.secrets.get(REST, {})
+        if not (app.get("client_id") and app.get("client_secret")):
+            raise ConfigError("Store the app's client ID and client secret first.", slot=REST, code="no_app")
+        return MiroOAuth(
+            self._session(
+                REST, base=self._config.addresses["api"], token=None, media_type=JSON_TYPE, explain=explain_oauth
+            ),
+            authorize=self._config.addresses["authorize"],
+            client_id=app["client_id"],
+            client_secret=app["client_secret"],
+            rate=rate(self._account(REST_SLOT), cost=LEVEL_1),
+            context=self._context_of,
+        )
+
+    def _context_of(self, token: str) -> TokenContext:
+        return self._rest_with(lambda rejected: token).token_context()
 
     def validate(self) -> list[Finding]:
         """See `Connector.validate`."""
@@ -101,26 +126,31 @@ class MiroConnector:
 
     @cached_property
     def _rest(self) -> MiroRest:
-        token = self._secret(REST_SLOT)
+        return self._rest_with(self._token(REST_SLOT))
+
+    def _rest_with(self, token: Token) -> MiroRest:
         session = self._session(
-            REST, base=self._config.addresses["api"], token=token, media_type="application/json", explain=explain_rest
+            REST, base=self._config.addresses["api"], token=token, media_type=JSON_TYPE, explain=explain_rest
         )
-        return MiroRest(session, organization_id=self._config.organization_id, fingerprint=_fingerprint(token))
+        return MiroRest(session, organization_id=self._config.organization_id, account=self._account(REST_SLOT))
 
     @cached_property
     def _scim(self) -> MiroScim:
-        token = self._secret(SCIM_SLOT)
         session = self._session(
-            SCIM, base=self._config.addresses["scim"], token=token, media_type=MEDIA_TYPE, explain=explain_scim
+            SCIM,
+            base=self._config.addresses["scim"],
+            token=self._token(SCIM_SLOT),
+            media_type=MEDIA_TYPE,
+            explain=explain_scim,
         )
-        return MiroScim(session, fingerprint=_fingerprint(token))
+        return MiroScim(session, account=self._account(SCIM_SLOT))
 
     def _session(
         self,
         slot: str,
         *,
         base: str,
-        token: str,
+        token: Token | None,
         media_type: str,
         explain: Callable[[Answer], ConnectorError],
     ) -> ApiSession:
@@ -135,18 +165,26 @@ class MiroConnector:
             limits=self._limits,
         )
 
+    def _token(self, slot: Slot) -> Token:
+        """What gives the slot's token for each call."""
+        tokens = self._config.tokens
+        if tokens is None:
+            return lambda rejected: self._secret(slot)
+        return lambda rejected: tokens(slot.name, rejected=rejected)
+
     def _secret(self, slot: Slot) -> str:
-        """The one secret of a slot. Raises ConfigError naming the slot when it is not there."""
-        value = self._config.secrets.get(slot.name, {}).get(slot.fields[0].name, "")
+        """The token of a slot as it was stored. Raises ConfigError naming the slot when it is not there."""
+        value = self._config.secrets.get(slot.name, {}).get(slot.token, "")
         if value:
             return value
         raise ConfigError(
-            f"The connection “{slot.label}” to Miro has no token yet. Enter it on the page of the integration profile.",
+            f"The connection “{slot.label}” to Miro has no token yet. Set it on the page of the integration profile.",
             slot=slot.name,
             code="no_token",
         )
 
-
-def _fingerprint(token: str) -> str:
-    """Names a rate bucket. A token is long and random, so its hash tells nothing about it."""
-    return hashlib.sha256(token.encode()).hexdigest()[:16]
+    def _account(self, slot: Slot) -> str:
+        """Names a rate bucket: the profile's, else the token's. A token is random, so its hash tells nothing of it."""
+        kept = self._config.secrets.get(slot.name, {})
+        named = self._config.account or "\n".join(kept.values())
+        return hashlib.sha256(named.encode()).hexdigest()[:16]

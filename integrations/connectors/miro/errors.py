@@ -7,8 +7,8 @@ Decided by the status alone; Miro's own pages disagree about the codes.
 
 from __future__ import annotations
 
+from integrations.connectors.answer import Answer
 from integrations.connectors.contract import ConfigError, ConnectorError, PermanentError
-from integrations.connectors.http import Answer
 from integrations.connectors.scim import error_words
 from integrations.connectors.values import clean, mapping
 

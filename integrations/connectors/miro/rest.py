@@ -6,12 +6,14 @@ https://developers.miro.com/reference/api-reference. All calls only read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
+from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import dead_token, wrong_organization
 from integrations.connectors.values import clean, mapping, safe_id
 
@@ -23,46 +25,43 @@ EMAILS_PER_CALL = 10
 MOST_PAGES = 5000
 
 
-def rate(fingerprint: str, *, cost: int = LEVEL_3) -> Rate:
+def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
     """Credits per user and app: https://developers.miro.com/reference/rate-limiting."""
-    return Rate(bucket=f"miro:rest:{fingerprint}", cost=cost, limit=CREDITS_PER_MINUTE, window=60.0)
-
-
-@dataclass(frozen=True, slots=True)
-class TokenContext:
-    """What a token is for. Accounts without an Enterprise plan have no organization."""
-
-    organization_id: str
-    organization_name: str
-    scopes: frozenset[str]
+    return Rate(bucket=f"miro:rest:{account}", cost=cost, limit=CREDITS_PER_MINUTE, window=60.0)
 
 
 class MiroRest:
     """Reads one organization. Every method raises as `ApiSession.get`, and ConfigError for a wrong organization."""
 
     def __init__(
-        self, session: ApiSession, *, organization_id: str, fingerprint: str, most_pages: int = MOST_PAGES
+        self, session: ApiSession, *, organization_id: str, account: str, most_pages: int = MOST_PAGES
     ) -> None:
         self._session = session
         self._organization_id = organization_id
-        self._fingerprint = fingerprint
+        self._account = account
         self._most_pages = most_pages
 
     def token_context(self) -> TokenContext:
         """https://developers.miro.com/reference/get-access-token-information. A dead token is 400 there, or 401."""
         try:
-            answer = self._session.get("/v1/oauth-token", rate=rate(self._fingerprint, cost=LEVEL_1))
+            answer = self._session.get("/v1/oauth-token", rate=rate(self._account, cost=LEVEL_1))
         except PermanentError as error:
             if error.status == 400:
                 raise dead_token(400) from error
             raise
         data = mapping(answer.data)
-        organization = mapping(data.get("organization"))
+        organization, user = mapping(data.get("organization")), mapping(data.get("user"))
         scopes = data.get("scopes")
         return TokenContext(
             organization_id=clean(organization.get("id")),
             organization_name=clean(organization.get("name")),
+            team=clean(mapping(data.get("team")).get("name")),
+            user=clean(user.get("name")),
+            user_id=clean(user.get("id")),
             scopes=frozenset(clean(scope) for scope in scopes) if isinstance(scopes, list) else frozenset(),
+            skew=_skew(answer.headers.get("Date", "")),
+            credits_left=_whole(answer.headers.get("X-RateLimit-Remaining", "")),
+            credits=_whole(answer.headers.get("X-RateLimit-Limit", "")),
         )
 
     def allocation(self) -> Allocation:
@@ -99,6 +98,11 @@ class MiroRest:
         if role:
             query["role"] = role
         return parse.members(mapping(self._get("/members", query)).get("data"))
+
+    def role_of(self, external_id: str) -> str:
+        """The role of one member, in Miro's word; empty for somebody who is none."""
+        found = self._member(external_id)
+        return found.role if found else ""
 
     def people(self, members: Mapping[str, str]) -> Iterator[Member]:
         """These people now (id -> e-mail): ten per call by e-mail, the rest one by one.
@@ -167,11 +171,24 @@ class MiroRest:
             raise wrong_organization("")
         path = f"/v2/orgs/{safe_id(self._organization_id, where='The integration profile')}{tail}"
         try:
-            return self._session.get(path, rate=rate(self._fingerprint), query=query).data
+            return self._session.get(path, rate=rate(self._account), query=query).data
         except PermanentError as error:
             if unknown_is_wrong and error.status == 404:
                 raise wrong_organization(self._organization_id, status=404) from error
             raise
+
+
+def _skew(date: str) -> float | None:
+    """Seconds that the vendor's clock is ahead (RFC 9110, section 6.6.1)."""
+    try:
+        told = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return (told.replace(tzinfo=told.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _can_be_asked(address: str) -> bool:

@@ -23,12 +23,12 @@ PAGE_SIZE = 1000
 class MiroScim:
     """Every method raises as `ApiSession.get` or `ApiSession.patch`."""
 
-    def __init__(self, session: ApiSession, *, fingerprint: str, most_pages: int = MOST_PAGES) -> None:
+    def __init__(self, session: ApiSession, *, account: str, most_pages: int = MOST_PAGES) -> None:
         self._session = session
         self._most_pages = most_pages
         # Requests per 30 seconds: https://developers.miro.com/reference/rate-limits
-        self._reads = Rate(bucket=f"miro:scim:{fingerprint}:get", cost=1, limit=READS, window=WINDOW)
-        self._writes = Rate(bucket=f"miro:scim:{fingerprint}:patch", cost=1, limit=WRITES, window=WINDOW)
+        self._reads = Rate(bucket=f"miro:scim:{account}:get", cost=1, limit=READS, window=WINDOW)
+        self._writes = Rate(bucket=f"miro:scim:{account}:patch", cost=1, limit=WRITES, window=WINDOW)
 
     def is_active(self, external_id: str) -> bool:
         """Raises PermanentError when Miro does not know the person, BadAnswer when the answer is about another one."""

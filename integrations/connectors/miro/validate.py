@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from integrations.connectors.contract import ConfigError, ConnectorError, Finding
+from integrations.connectors.contract import (
+    Allocation,
+    ConfigError,
+    ConnectorError,
+    Finding,
+    Granted,
+    Member,
+    TransientError,
+)
+from integrations.connectors.miro.context import SCOPE, TokenContext, developer_team, token_refusals
 from integrations.connectors.miro.errors import REST, SCIM
-from integrations.connectors.miro.parse import INTERNAL
-from integrations.connectors.miro.rest import MiroRest, TokenContext
+from integrations.connectors.miro.parse import ADMIN, INTERNAL
+from integrations.connectors.miro.rest import MiroRest
 from integrations.connectors.miro.scim import MiroScim
 
 OK = "ok"
 WARNING = "warning"
 ERROR = "error"
 NOT_CHECKED = "not_checked"
+# Miro could not be asked, which says nothing about the connection.
+LATER = "later"
 
-SCOPE = "organizations:read"
 SAMPLE = 3
-# An app is made on such a team, and not installed there:
-# https://developers.miro.com/docs/getting-started-with-enterprise-api
+# Plans in Miro's words: https://developers.miro.com/reference/enterprise-get-organization
 DEVELOPER_PLAN = "dev_team_org"
+ENTERPRISE_PLAN = "company"
+MOST_SKEW = 60.0  # seconds
+LOW_BUDGET = 0.2
+TEAMS_SCOPE = "organizations:teams:read"
+AUDIT_SCOPE = "auditlogs:read"
 
 _LATER = "Wait a minute and validate again."
 _FIRST_THE_REST = "Repair what is wrong above and validate again."
@@ -27,84 +41,99 @@ _NEXT = {
     REST: "Connect to Miro again, as a company admin, on a production team of the organization.",
     SCIM: "Generate a SCIM API token in Miro's company settings, under Enterprise integrations, and enter it.",
 }
+_AFTER_TOKEN = ("Scope", "Organization ID", "Organization", "Company admin", "Members", "Clock", "Rate budget")
+_OPTIONAL = ("Last team admins", "Audit log")
 
 
 def findings(*, rest: Callable[[], MiroRest], scim: Callable[[], MiroScim], organization_id: str) -> list[Finding]:
     """All checks, in the order in which an admin would repair things. Raises no ConnectorError."""
     found = [*_rest_findings(rest, organization_id=organization_id), *_scim_findings(scim)]
-    works = all(finding.level in (OK, WARNING) for finding in found)
-    return [*found, _same_organization(rest, scim, possible=works), _last_team_admins()]
+    works = all(finding.level != ERROR and finding.code != LATER for finding in found)
+    return [*found, _same_organization(rest, scim, possible=works)]
 
 
 def _rest_findings(rest: Callable[[], MiroRest], *, organization_id: str) -> list[Finding]:
     try:
         context = rest().token_context()
     except ConnectorError as error:
-        rest_of_it = ("Scope", "Organization ID", "Organization", "Members")
-        return [_failed("Access token", error, slot=REST), *(_not_checked(title, slot=REST) for title in rest_of_it)]
+        others = (*_AFTER_TOKEN, *_OPTIONAL)
+        return [_failed("Access token", error, slot=REST), *(_not_checked(title, slot=REST) for title in others)]
     return [
-        Finding(level=OK, title="Access token", detail="Miro accepts it.", slot=REST),
-        _scope(context),
-        _organization_id(context, expected=organization_id),
-        _run("Organization", lambda: _organization(rest()), slot=REST),
-        _run("Members", lambda: _members(rest()), slot=REST),
+        _ok("Access token", "Miro accepts it.", slot=REST),
+        *_about_token(context, expected=organization_id),
+        *_about_organization(rest(), context),
+        _clock(context),
+        _budget(context),
+        *_optional(context),
     ]
 
 
-def _scim_findings(scim: Callable[[], MiroScim]) -> list[Finding]:
-    try:
-        scim().probe()
-    except ConnectorError as error:
-        return [_failed("SCIM API token", error, slot=SCIM), _not_checked("Deactivation", slot=SCIM)]
+def _about_token(context: TokenContext, *, expected: str) -> list[Finding]:
+    granted = Granted(
+        organization_id=context.organization_id,
+        organization_name=context.organization_name,
+        team=context.team,
+        user=context.user,
+        scopes=tuple(context.scopes),
+    )
+    refused = {finding.title: finding for finding in token_refusals(granted, expected=expected)}
+    if not context.organization_id:
+        return list(refused.values())
+    fine = [
+        _ok("Scope", f"The app has {SCOPE}.", slot=REST),
+        _ok("Organization ID", f"The token is for {context.organization_id}, as expected.", slot=REST),
+    ]
+    return [refused.get(finding.title, finding) for finding in fine]
+
+
+def _about_organization(rest: MiroRest, context: TokenContext) -> list[Finding]:
+    """Without an organization every call would be refused; the reason stands above already."""
+    titles = ("Organization", "Company admin", "Members")
+    if not context.organization_id:
+        return [_not_checked(title, slot=REST) for title in titles]
     return [
-        Finding(level=OK, title="SCIM API token", detail="Miro accepts it.", slot=SCIM),
-        _run("Deactivation", lambda: _deactivation(scim()), slot=SCIM),
+        _run("Organization", lambda: _organization(rest.allocation(), context), slot=REST),
+        _run("Company admin", lambda: _company_admin(rest, context), slot=REST),
+        _run("Members", lambda: _members(rest), slot=REST),
     ]
 
 
-def _scope(context: TokenContext) -> Finding:
-    if SCOPE in context.scopes:
-        return Finding(level=OK, title="Scope", detail=f"The app has {SCOPE}.", slot=REST)
+def _organization(found: Allocation, context: TokenContext) -> Finding:
+    if found.plan == DEVELOPER_PLAN:
+        return developer_team(context.team)
+    seats = found.purchased.get("full")
+    told = "no number of Full licenses" if seats is None else f"{seats:,} Full licenses"
+    detail = f"{found.organization_name}, plan {found.plan or 'unknown'}, {told}."
+    if found.plan == ENTERPRISE_PLAN:
+        return _ok("Organization", detail, slot=REST)
     return Finding(
-        level=ERROR,
-        title="Scope",
-        detail=f"The app does not have the scope {SCOPE}.",
-        next_step=f"Tick {SCOPE} in the app's settings in Miro, install the app again, and connect again.",
+        level=WARNING,
+        title="Organization",
+        detail=f"{detail} Miro's organization API belongs to the Enterprise plan (“{ENTERPRISE_PLAN}”).",
+        next_step="Nothing to do if everything else passes; otherwise ask Miro which plan the organization has.",
         slot=REST,
     )
 
 
-def _organization_id(context: TokenContext, *, expected: str) -> Finding:
-    title = "Organization ID"
-    told = context.organization_id
-    if not told:
-        detail = "Miro does not tell which organization the token is for, as on plans below Enterprise."
-        return Finding(level=WARNING, title=title, detail=detail, next_step=_NEXT[REST], slot=REST)
-    if told == expected:
-        return Finding(level=OK, title=title, detail=f"The token is for {told}, as expected.", slot=REST)
+def _company_admin(rest: MiroRest, context: TokenContext) -> Finding:
+    """Miro answers only while the person who installed the app is a company admin."""
+    title, who = "Company admin", context.user or "Whoever installed the app"
+    if not context.user_id:
+        return Finding(level=NOT_CHECKED, title=title, detail="Miro does not tell who installed the app.", slot=REST)
+    if rest.role_of(context.user_id) == ADMIN:
+        return _ok(title, f"{who} installed the app and is a company admin.", slot=REST)
     return Finding(
         level=ERROR,
         title=title,
-        detail=f"The token is for {context.organization_name} ({told}), the profile is for {expected or 'none'}.",
-        next_step="Correct the organization ID in the integration profile, or connect to the other organization.",
+        detail=f"{who} installed the app and is not a company admin of this organization.",
+        next_step=_NEXT[REST],
         slot=REST,
     )
-
-
-def _organization(rest: MiroRest) -> Finding:
-    found = rest.allocation()
-    if found.plan == DEVELOPER_PLAN:
-        detail = f"{found.organization_name} is a developer team, not your company."
-        return Finding(level=ERROR, title="Organization", detail=detail, next_step=_NEXT[REST], slot=REST)
-    seats = found.purchased.get("full")
-    told = "no number of Full licenses" if seats is None else f"{seats} Full licenses"
-    detail = f"{found.organization_name}, plan {found.plan or 'unknown'}, {told}."
-    return Finding(level=OK, title="Organization", detail=detail, slot=REST)
 
 
 def _members(rest: MiroRest) -> Finding:
     if rest.sample(limit=1):
-        return Finding(level=OK, title="Members", detail="Members can be read.", slot=REST)
+        return _ok("Members", "Members can be read.", slot=REST)
     return Finding(
         level=WARNING,
         title="Members",
@@ -114,9 +143,77 @@ def _members(rest: MiroRest) -> Finding:
     )
 
 
+def _clock(context: TokenContext) -> Finding:
+    if context.skew is None:
+        return Finding(level=NOT_CHECKED, title="Clock", detail="Miro's answer carries no date.", slot=REST)
+    apart = abs(context.skew)
+    if apart <= MOST_SKEW:
+        # A second or two is the rounding of the date and the way to Miro.
+        return _ok("Clock", "Agrees with Miro's." if apart < 3 else f"{apart:.0f} s apart from Miro's.", slot=REST)
+    relation = "behind" if context.skew > 0 else "ahead of"
+    return Finding(
+        level=WARNING,
+        title="Clock",
+        detail=f"The clock of this machine is {apart:,.0f} seconds {relation} Miro's.",
+        next_step="Set it by NTP: schedules, thresholds and the life of tokens go by it.",
+        slot=REST,
+    )
+
+
+def _budget(context: TokenContext) -> Finding:
+    if context.credits_left is None or not context.credits:
+        return Finding(level=NOT_CHECKED, title="Rate budget", detail="Miro does not tell it.", slot=REST)
+    detail = f"{context.credits_left:,} of {context.credits:,} credits left in this minute."
+    if context.credits_left >= context.credits * LOW_BUDGET:
+        return _ok("Rate budget", detail, slot=REST)
+    return Finding(
+        level=WARNING,
+        title="Rate budget",
+        detail=detail,
+        next_step="Another tool may use the same app. Give LicenseHub an app of its own, or lower RATE_SHARE.",
+        slot=REST,
+    )
+
+
+def _optional(context: TokenContext) -> list[Finding]:
+    """What LicenseHub can do without; said, so that nobody believes it was checked."""
+    return [
+        _scope_finding(
+            context,
+            TEAMS_SCOPE,
+            title="Last team admins",
+            without="Miro does not deactivate the only admin of a team. LicenseHub learns it from Miro's refusal.",
+        ),
+        _scope_finding(
+            context,
+            AUDIT_SCOPE,
+            title="Audit log",
+            without="Deactivations cannot be confirmed from Miro's own log.",
+        ),
+    ]
+
+
+def _scope_finding(context: TokenContext, scope: str, *, title: str, without: str) -> Finding:
+    if scope in context.scopes:
+        return _ok(title, f"The app has {scope}.", slot=REST)
+    next_step = f"Nothing you must do. To have it, tick {scope} in the app's settings in Miro and connect again."
+    return Finding(level=NOT_CHECKED, title=title, detail=without, next_step=next_step, slot=REST)
+
+
+def _scim_findings(scim: Callable[[], MiroScim]) -> list[Finding]:
+    try:
+        scim().probe()
+    except ConnectorError as error:
+        return [_failed("SCIM API token", error, slot=SCIM), _not_checked("Deactivation", slot=SCIM)]
+    return [
+        _ok("SCIM API token", "Miro accepts it.", slot=SCIM),
+        _run("Deactivation", lambda: _deactivation(scim()), slot=SCIM),
+    ]
+
+
 def _deactivation(scim: MiroScim) -> Finding:
     if scim.can_patch():
-        return Finding(level=OK, title="Deactivation", detail="Miro announces that it can be done.", slot=SCIM)
+        return _ok("Deactivation", "Miro announces that it can be done.", slot=SCIM)
     return Finding(
         level=ERROR,
         title="Deactivation",
@@ -135,28 +232,17 @@ def _same_organization(rest: Callable[[], MiroRest], scim: Callable[[], MiroScim
 
 def _compare(title: str, rest: MiroRest, scim: MiroScim) -> Finding:
     """Ids are the same in both APIs for members and company admins; guests are in REST only."""
-    members = rest.sample(limit=SAMPLE, role=INTERNAL)
+    members: list[Member] = rest.sample(limit=SAMPLE, role=INTERNAL)
     if not members:
         detail = "There is no member yet who could be looked up in SCIM."
         return Finding(level=NOT_CHECKED, title=title, detail=detail, next_step=_LATER, slot=SCIM)
     if any(scim.knows(member.external_id) for member in members):
-        detail = "A member whom the OAuth app sees is known to SCIM, too."
-        return Finding(level=OK, title=title, detail=detail, slot=SCIM)
+        return _ok(title, "A member whom the OAuth app sees is known to SCIM, too.", slot=SCIM)
     return Finding(
         level=ERROR,
         title=title,
         detail=f"SCIM knows none of {len(members)} members whom the OAuth app sees: its token is for another company.",
         next_step="Enter the SCIM API token of the organization that the OAuth app reads.",
-        slot=SCIM,
-    )
-
-
-def _last_team_admins() -> Finding:
-    return Finding(
-        level=NOT_CHECKED,
-        title="Last team admins",
-        detail="Miro does not deactivate the only admin of a team. LicenseHub learns it from Miro's refusal.",
-        next_step="Nothing to do now: such a person is shown with Miro's words.",
         slot=SCIM,
     )
 
@@ -169,8 +255,15 @@ def _run(title: str, check: Callable[[], Finding], *, slot: str) -> Finding:
 
 
 def _failed(title: str, error: ConnectorError, *, slot: str) -> Finding:
+    if isinstance(error, TransientError):
+        words = f"Could not be checked now. {error.message}"
+        return Finding(level=NOT_CHECKED, title=title, detail=words, next_step=_LATER, slot=slot, code=LATER)
     next_step = _NEXT[slot] if isinstance(error, ConfigError) else _LATER
     return Finding(level=ERROR, title=title, detail=error.message, next_step=next_step, slot=slot)
+
+
+def _ok(title: str, detail: str, *, slot: str) -> Finding:
+    return Finding(level=OK, title=title, detail=detail, slot=slot)
 
 
 def _not_checked(title: str, *, slot: str) -> Finding:

@@ -19,6 +19,27 @@ class SandboxControl:
         """What LicenseHub needs to connect: the organization's id and the tokens."""
         return self._call("GET", "connection")
 
+    def oauth(self) -> Json:
+        """The app, the teams on which it may be installed, and how often what happened to its tokens."""
+        return self._call("GET", "oauth")
+
+    def team(self, kind: str) -> str:
+        """The id of a team of this kind: organization, developer or foreign."""
+        return next(str(team["id"]) for team in self.oauth()["teams"] if team["kind"] == kind)
+
+    def install(self, redirect_uri: str, *, team_id: str | None = None) -> str:
+        """Consent without a browser; the code."""
+        body = {"redirect_uri": redirect_uri, "team_id": team_id}
+        return str(self._call("POST", "oauth/install", body)["code"])
+
+    def expire_tokens(self) -> int:
+        """All access tokens are over; how many."""
+        return int(self._call("POST", "oauth/expire", {})["expired"])
+
+    def revoke_tokens(self) -> int:
+        """All tokens are dead, as after the app was uninstalled; how many."""
+        return int(self._call("POST", "oauth/revoke", {})["revoked"])
+
     def truth(self) -> Json:
         return self._call("GET", "truth")
 

@@ -8,14 +8,16 @@ from typing import Any
 
 from .faults import Faults
 from .messages import CONTROL_ROOT, Answer, Json, Request, SandboxError
+from .oauth import OAuth
 from .world import World
 
 LOCAL = ("127.0.0.1", "localhost")
 
 
 class ControlPlane:
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: World, faults: Faults, oauth: OAuth) -> None:
         self._world = world
+        self._oauth = oauth
         self._faults = faults
         self._endpoints: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "connection"): lambda request: {"organization_id": world.organization_id, **world.secrets},
@@ -28,6 +30,8 @@ class ControlPlane:
             ("GET", "clock"): lambda request: {"now": world.now().isoformat()},
             ("GET", "switches"): lambda request: world.switches.as_json(),
             ("POST", "switches"): lambda request: world.switch(_object(request)),
+            ("GET", "oauth"): lambda request: self._app(),
+            ("POST", "oauth"): self._app_act,
             ("GET", "members"): self._member,
             ("POST", "members"): self._change,
         }
@@ -45,7 +49,7 @@ class ControlPlane:
             return Answer(403, {"error": "Only programs on this machine may ask this."})
         name, _, rest = request.path.removeprefix(CONTROL_ROOT).partition("/")
         endpoint = self._endpoints.get((request.method, name))
-        if endpoint is None or bool(rest) != (name == "members"):
+        if endpoint is None or bool(rest) != (name == "members" or (request.method, name) == ("POST", "oauth")):
             return Answer(404, {"error": f"There is no {request.method} {request.path}."})
         with self._world.lock:
             return Answer(200, endpoint(request))
@@ -64,6 +68,34 @@ class ControlPlane:
     def _clear_faults(self, request: Request) -> Json:
         self._faults.clear()
         return {"faults": []}
+
+    def _app(self) -> Json:
+        grants = self._world.grants
+        return {
+            "client_id": self._world.secrets["client_id"],
+            "client_secret": self._world.secrets["client_secret"],
+            "teams": [
+                {"id": key, "name": team["name"], "kind": team["kind"]}
+                for key, team in self._world.install_teams().items()
+            ],
+            "counters": dict(grants.counters),
+        }
+
+    def _app_act(self, request: Request) -> Json:
+        """`install` consents without a browser; `expire` and `revoke` are for all tokens."""
+        act, grants = request.path.rpartition("/")[2], self._world.grants
+        if act == "install":
+            body = _object(request)
+            team = body.get("team_id") or next(iter(self._world.install_teams()))
+            done: Json = {"code": self._oauth.consent(str(team), str(body["redirect_uri"]))}
+        elif act == "expire":
+            done = {"expired": grants.expire_all(self._world.now())}
+        elif act == "revoke":
+            done = {"revoked": grants.revoke_all()}
+        else:
+            raise SandboxError(f"There is no {request.path}.")
+        self._world.save_grants()
+        return done
 
     def _clock(self, request: Request) -> Json:
         return {"now": self._world.set_clock(**_object(request)).isoformat()}

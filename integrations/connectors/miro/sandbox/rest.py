@@ -28,6 +28,14 @@ class Route(NamedTuple):
     level: int
 
 
+class Access(NamedTuple):
+    """What a token may do, and through which team."""
+
+    scopes: list[str]
+    team_id: str
+    expired: bool = False
+
+
 class Rest:
     def __init__(self, world: World) -> None:
         self._world = world
@@ -54,9 +62,9 @@ class Rest:
             refusal = rest_error(405, "methodNotAllowed", f"{request.method} is not supported here")
             refusal.answer.headers["Allow"] = "GET"
             raise refusal
-        self._authenticate(request)
+        access = self._authenticate(request)
         headers = self._spend(route.level)
-        self._authorize(route.scope, names.pop("org", None))
+        self._authorize(access, route.scope, names.pop("org", None))
         try:
             return Answer(200, route.endpoint(request, **names), headers)
         except Refusal as refusal:
@@ -70,13 +78,27 @@ class Rest:
                 return route, match.groupdict()
         raise rest_error(404, "notFound", "Resource not found")
 
-    def _authenticate(self, request: Request) -> None:
+    def _authenticate(self, request: Request) -> Access:
         if not request.token:
             raise rest_error(401, "tokenNotProvided", "No authorization token was provided")
-        if request.token != self._world.secrets["access_token"] or not self._world.switches.token_valid:
-            context_call = request.path == "/v1/oauth-token"
-            status = self._world.switches.dead_token_status if context_call else 401
-            raise rest_error(status, "tokenNotFound", "The access token is unknown or no longer valid")
+        access = self._access(request.token) if self._world.switches.token_valid else None
+        if access and not access.expired:
+            return access
+        code = self._world.switches.expired_token_code if access else "tokenNotFound"
+        context_call = request.path == "/v1/oauth-token"
+        status = self._world.switches.dead_token_status if context_call else 401
+        raise rest_error(status, code, "The access token is unknown or no longer valid")
+
+    def _access(self, token: str) -> Access | None:
+        """What a token may do. The one that is there from the beginning never expires."""
+        teams = self._world.install_teams()
+        if token == self._world.secrets["access_token"]:
+            return Access(self._world.switches.scopes, next(iter(teams)))
+        family = self._world.grants.by_access(token)
+        if family is None:
+            return None
+        ends_at = family.access_ends_at
+        return Access(family.scopes, family.team_id, ends_at is not None and ends_at < self._world.now().timestamp())
 
     def _spend(self, level: int) -> dict[str, str]:
         if not self._world.switches.rate_limits:
@@ -88,32 +110,33 @@ class Rest:
             raise refusal
         return spent.headers()
 
-    def _authorize(self, scope: str, organization: str | None) -> None:
+    def _authorize(self, access: Access, scope: str, organization: str | None) -> None:
         switches = self._world.switches
-        if scope and scope not in switches.scopes:
+        if scope and scope not in access.scopes:
             raise rest_error(403, switches.forbidden_code, f"Required scopes: {scope}")
-        if organization not in (None, self._world.organization_id):
+        if organization and switches.installer_role != "admin":
+            raise rest_error(403, switches.forbidden_code, "The user is not a company admin")
+        own = self._world.install_teams()[access.team_id]["kind"] == "organization"
+        if organization not in (None, self._world.organization_id) or (organization and not own):
             if switches.unknown_organization == 403:
                 raise rest_error(403, switches.forbidden_code, "No access to this organization")
             raise rest_error(404, "notFound", "Organization not found")
 
     # --- Endpoints ---------------------------------------------------------------------------------------------------
     def _token(self, request: Request) -> Json:
-        organization, owner = self._world.organization(), self._world.owner()
-        person = {
-            "type": "user",
-            "name": owner.display_name if owner else "",
-            "id": owner.id if owner else "0",
-        }
-        team = next(iter(self._world.teams.values()))
-        return {
+        access = self._authenticate(request)
+        team, installer = self._world.install_teams()[access.team_id], self._world.installer()
+        person = {"type": "user", "name": installer.display_name, "id": installer.id}
+        context: Json = {
             "type": "access_token",
-            "organization": {key: organization[key] for key in ("type", "name", "id")},
-            "team": {"type": "team", "name": team.name, "id": team.id},
+            "team": {"type": "team", "name": team["name"], "id": access.team_id},
             "createdBy": person,
             "user": person,
-            "scopes": list(self._world.switches.scopes),
+            "scopes": list(access.scopes),
         }
+        if team["organization"]:
+            context["organization"] = {key: team["organization"][key] for key in ("type", "name", "id")}
+        return context
 
     def _organization(self, request: Request) -> Json:
         return dict(self._world.organization())

@@ -40,7 +40,9 @@ class Scim:
         parts = request.path.removeprefix(SCIM_ROOT).strip("/").split("/")
         if parts == ["ServiceProviderConfig"]:
             _allow(request, "GET")
-            return Answer(200, service_provider_config(), content_type=SCIM_TYPE)
+            return Answer(
+                200, service_provider_config(patch=self._world.switches.patch_supported), content_type=SCIM_TYPE
+            )
         if parts[0] != "Users" or len(parts) > 2:
             raise scim_error(404, f"There is nothing at {request.path}")
         _allow(request, *(("GET", "PATCH") if len(parts) == 2 else ("GET",)))
@@ -211,11 +213,11 @@ def _only(value: Any, names: list[str]) -> Any:
     return {key: item for key, item in value.items() if key.lower() in names} if isinstance(value, dict) else value
 
 
-def service_provider_config() -> Json:
+def service_provider_config(*, patch: bool) -> Json:
     return {
         "schemas": [CONFIG],
         "documentationUri": "https://developers.miro.com/docs/scim",
-        "patch": {"supported": True},
+        "patch": {"supported": patch},
         "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
         "filter": {"supported": True, "maxResults": 200},
         "changePassword": {"supported": False},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+import string
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from .messages import Json
 from .names import CULTURES, DEPARTMENTS, LATIN, TEAMS
 
 LICENSES = (
@@ -270,4 +272,31 @@ def _secrets(seed: int) -> dict[str, str]:
         "client_secret": made["client"][-32:],
         "access_token": f"eyJtaXJvLm9yaWdpbiI6ImV1MDEifQ_{made['rest'][:27]}",
         "scim_token": made["scim"],
+    }
+
+
+def app_secrets(organization_id: str) -> dict[str, str]:
+    """The client ID and secret of the OAuth app; always the same for the same organization."""
+    rng = random.Random(f"app {organization_id}")  # noqa: S311 - a sandbox's secret guards nothing
+    return {
+        "client_id": f"34587645{rng.randrange(10**11):011d}",
+        "client_secret": "".join(rng.choices(string.ascii_letters + string.digits, k=32)),
+    }
+
+
+def stumbling_blocks(organization: Json) -> dict[str, Json]:
+    """A stand-alone Developer team, without an organization, and a team of another company."""
+    return {
+        "3074457358600000001": {
+            "name": "Labs Dev Sandbox",
+            "kind": "developer",
+            "about": "Developer team, not part of an Enterprise organization",
+            "organization": None,
+        },
+        "3074457358600000002": {
+            "name": "Strangers",
+            "kind": "foreign",
+            "about": "Another Company Ltd.",
+            "organization": {**organization, "id": "3074457399999999998", "name": "Another Company Ltd."},
+        },
     }

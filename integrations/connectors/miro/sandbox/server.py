@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from .control_plane import ControlPlane
 from .faults import Fault, Faults, refuse, spoil
 from .messages import CONTROL_ROOT, SCIM_ROOT, Answer, Json, Request, SandboxError, rest_error, scim_error
+from .oauth import PATHS, OAuth
 from .rest import Rest
 from .scim import MAX_BODY, Scim
 from .store import Store
@@ -35,7 +36,8 @@ class Sandbox:
         self.faults = Faults()
         self.stopping = threading.Event()
         self._rest, self._scim = Rest(world), Scim(world)
-        self._control = ControlPlane(world, self.faults)
+        self._oauth = OAuth(world)
+        self._control = ControlPlane(world, self.faults, self._oauth)
         try:
             self._server = _Server(self, port)
         except (OSError, OverflowError) as error:
@@ -102,9 +104,14 @@ class Sandbox:
             request.method, request.path, request.query, request.raw_query, request.headers, request.body, entry["n"]
         )
         with self.world.lock:
-            answer = (self._scim if request.api == "scim" else self._rest).answer(request)
+            answer = self._api(request).answer(request)
             self.world.end_request(entry, applied=answer.applied)
             return answer
+
+    def _api(self, request: Request) -> Scim | Rest | OAuth:
+        if request.path in PATHS:
+            return self._oauth
+        return self._scim if request.api == "scim" else self._rest
 
     def _tell_when(self, answer: Answer) -> None:
         """Miro's documentation knows no Retry-After; some gateways send one all the same."""
@@ -224,6 +231,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
         self.wfile.flush()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header, wrong by as much as a switch says."""
+        skew = self.server.sandbox.world.switches.date_skew_seconds
+        return super().date_time_string((time.time() if timestamp is None else timestamp) + skew)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent: the journal of requests is at /_sandbox/requests, without tokens."""

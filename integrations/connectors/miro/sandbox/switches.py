@@ -17,6 +17,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "team_admin_deactivation": ("refuse", "allow"),
     "deactivated_license": ("kept", "freed"),
     "unknown_organization": (404, 403),
+    "expired_token_code": ("tokenNotFound", "tokenExpired"),
+    "installer_role": ("admin", "member"),
 }
 SCOPES = ["boards:read", "identity:read", "organizations:read", "organizations:teams:read"]
 
@@ -40,6 +42,12 @@ class Switches:
     scim_token_valid: bool = True
     foreign_scim: bool = False  # the SCIM token belongs to another organization
     latency_ms: int = 0
+    redirect_uris: list[str] = field(default_factory=list)  # registered with the app; none: any of this machine
+    app_expires: bool = True  # tokens expire and are refreshed; cannot be changed for a real app
+    expired_token_code: str = "tokenNotFound"  # noqa: S105 - an error code
+    installer_role: str = "admin"  # of the person who installs the app
+    date_skew_seconds: int = 0  # how far the Date header is from this machine's clock
+    patch_supported: bool = True  # as ServiceProviderConfig announces it
     full_licenses_purchased: int | None = None  # None: a round number above the seats in use
 
     def change(self, changes: dict[str, Any]) -> None:

@@ -8,8 +8,22 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .grants import Grants
 from .messages import Json, SandboxError
-from .seed import ADMIN, INTERNAL, LICENSES, ROLES, Member, Population, Team, iso, populate
+from .seed import (
+    ADMIN,
+    INTERNAL,
+    LICENSES,
+    ROLES,
+    USER,
+    Member,
+    Population,
+    Team,
+    app_secrets,
+    iso,
+    populate,
+    stumbling_blocks,
+)
 from .store import Store
 from .switches import Switches
 
@@ -42,7 +56,8 @@ class World:
         self._store.put("meta", "organization", made.organization)
 
     def _load(self, meta: Json) -> None:
-        self.secrets: dict[str, str] = meta["secrets"]
+        self.secrets: dict[str, str] = {**app_secrets(meta["organization"]["id"]), **meta["secrets"]}
+        self.grants = Grants(meta.get("oauth"))
         self._organization: Json = meta["organization"]
         self.switches = Switches(**meta.get("switches", {}))
         self._offset = timedelta(seconds=meta.get("offset", 0))
@@ -76,10 +91,25 @@ class World:
         with self.lock:
             return [member for member in self.after("") if member.email.lower() in wanted]
 
-    def owner(self) -> Member | None:
-        """The company admin who installed the app."""
+    def installer(self) -> Member:
+        """Who installs the app: a company admin, as it must be, or by a switch an ordinary member."""
+        role = ADMIN if self.switches.installer_role == "admin" else USER
         with self.lock:
-            return next((member for member in self.after("") if member.role == ADMIN), None)
+            everybody = self.after("")
+            return next((member for member in everybody if member.role == role), everybody[0])
+
+    def install_teams(self) -> dict[str, Json]:
+        """Where the app may be installed: id -> name, kind, about and organization (None on a Developer team)."""
+        ours = self.organization()
+        teams = {
+            team.id: {"name": team.name, "kind": "organization", "about": ours["name"], "organization": ours}
+            for team in self.teams.values()
+        }
+        return teams | stumbling_blocks(ours)
+
+    def save_grants(self) -> None:
+        with self.lock:
+            self._store.put("meta", "oauth", self.grants.as_json())
 
     def shown_license(self, member: Member) -> str:
         freed = self.switches.deactivated_license == "freed" and not member.active

@@ -1,0 +1,199 @@
+"""*Connect*: the OAuth 2.0 authorization code flow (RFC 6749, section 4.1), its state, and its end.
+
+`state` has 256 bits, is good once, for ten minutes, and for the browser session that it was made in: its digest is made
+together with a value that only that session holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import asdict
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from integrations import credentials
+from integrations.connections import connector_for, erase
+from integrations.connectors.contract import ConnectorError, Finding, Grant, Granted, OAuthApp
+from integrations.models import ConnectAttempt, Connection, ConnectionState, IntegrationProfile
+from integrations.tokens import grant_values, secrets_of, with_grant, without_tokens
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+
+AGAIN = "Open the connection's page and connect again."
+
+
+class ConnectRefused(Exception):
+    """Nothing was connected. The text says why and what to do next; `finding` says more, where there is more."""
+
+    def __init__(self, message: str, *, finding: Finding | None = None, profile_id: int | None = None) -> None:
+        super().__init__(message)
+        self.finding = finding
+        self.profile_id = profile_id
+
+
+def start(connection: Connection, *, redirect_uri: str, browser: str, actor: User) -> str:
+    """Note the attempt. Returns the vendor's address to go to. Raises ConfigError while the app is not set."""
+    state = secrets.token_urlsafe(32)
+    url = connector_for(connection.profile).oauth().authorize_url(redirect_uri=redirect_uri, state=state)
+    with transaction.atomic():
+        ConnectAttempt.objects.filter(expires_at__lt=timezone.now() - ConnectAttempt.LIFE).delete()
+        ConnectAttempt.objects.create(
+            connection=connection,
+            user=actor,
+            state_digest=_digest(state, browser),
+            redirect_uri=redirect_uri,
+            expires_at=timezone.now() + ConnectAttempt.LIFE,
+        )
+        record(Action.CONNECT_STARTED, actor=actor, target=connection)
+    return url
+
+
+def _digest(state: str, browser: str) -> str:
+    return hashlib.sha256(f"{browser}\n{state}".encode()).hexdigest()
+
+
+def finish(*, state: str, code: str, error: str, browser: str, actor: User) -> Connection:
+    """The vendor sent the browser back. Raises ConnectRefused; the former credentials stay then."""
+    attempt = _use(state, browser=browser, actor=actor)
+    connection = attempt.connection
+    try:
+        if error or not code:
+            raise ConnectRefused(_denied(error))
+        return _connect(connection, code, redirect_uri=attempt.redirect_uri, actor=actor)
+    except ConnectRefused as refused:
+        refused.profile_id = connection.profile_id
+        _note_refusal(connection, refused, actor=actor)
+        raise
+
+
+def _use(state: str, *, browser: str, actor: User) -> ConnectAttempt:
+    """The attempt that this state belongs to, used up."""
+    digest, now = _digest(state, browser), timezone.now()
+    mine = ConnectAttempt.objects.filter(state_digest=digest, user=actor)
+    if mine.filter(used_at=None, expires_at__gt=now).update(used_at=now) == 1:
+        return mine.select_related("connection__profile").get()
+    attempt = mine.first()
+    if attempt is None:
+        raise ConnectRefused(f"This answer belongs to no attempt of this browser, so nothing was connected. {AGAIN}")
+    if attempt.used_at:
+        raise ConnectRefused(f"This answer was used already. {AGAIN}", profile_id=attempt.connection.profile_id)
+    raise ConnectRefused(
+        f"Connecting took longer than ten minutes, so nothing was connected. {AGAIN}",
+        profile_id=attempt.connection.profile_id,
+    )
+
+
+def _denied(error: str) -> str:
+    if error == "access_denied":
+        return f"The app was not installed: somebody chose Cancel at the vendor. {AGAIN}"
+    told = f" (“{error[:60]}”)" if error else ""
+    return f"The vendor sent no code{told}, so nothing was connected. {AGAIN}"
+
+
+def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: User) -> Connection:
+    try:
+        app = connector_for(connection.profile).oauth()
+        grant = app.exchange(code, redirect_uri=redirect_uri)
+        granted = app.granted(grant.access_token)
+    except ConnectorError as error:
+        words = "The code may have been used before, be older than ten minutes, or the client secret may be wrong."
+        raise ConnectRefused(f"{error.message} {words} {AGAIN}") from error
+    try:
+        _refuse_unfit(app, granted, connection.profile)
+        return _store(connection, grant, granted, actor=actor)
+    except ConnectRefused:
+        _revoke(app, grant.access_token)
+        raise
+
+
+def _refuse_unfit(app: OAuthApp, granted: Granted, profile: IntegrationProfile) -> None:
+    for finding in app.refusals(granted, organization_id=profile.organization_id):
+        raise ConnectRefused(f"{finding.title}. {finding.detail} {finding.next_step}", finding=finding)
+
+
+def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: User) -> Connection:
+    token_name = connection.slot_definition.token
+    stored = with_grant(secrets_of(connection), grant, token_name=token_name)
+    with transaction.atomic():
+        _pin(connection.profile, granted)
+        Connection.objects.filter(pk=connection.pk).update(
+            ciphertext=credentials.encrypt(stored, place=connection.place),
+            state=ConnectionState.UNTESTED,
+            state_changed_at=timezone.now(),
+            error="",
+            mail_due_at=None,
+            granted=asdict(granted),
+            refresh_lease=None,
+            refresh_lease_until=None,
+            **grant_values(grant),
+        )
+        data = {"organization_id": granted.organization_id, "team": granted.team, "scopes": list(granted.scopes)}
+        record(Action.CONNECTED, actor=actor, target=connection, data=data)
+    connection.refresh_from_db()
+    return connection
+
+
+def _pin(profile: IntegrationProfile, granted: Granted) -> None:
+    """A Draft without an organization gets the token's, once and for all."""
+    rows = IntegrationProfile.objects.filter(pk=profile.pk)
+    found = {"organization_id": granted.organization_id, "organization_name": granted.organization_name}
+    try:
+        with transaction.atomic():
+            rows.filter(organization_id="").update(**found)
+    except IntegrityError as error:
+        raise ConnectRefused(
+            f"{granted.organization_name} has an integration profile already. Connect that one, or archive it first."
+        ) from error
+    if not rows.filter(organization_id=granted.organization_id).exists():
+        raise ConnectRefused(f"Another connection of this profile is for another organization. {AGAIN}")
+
+
+def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: User) -> None:
+    """The finding stands on the profile's page until the next validation."""
+    with transaction.atomic():
+        if refused.finding:
+            IntegrationProfile.objects.filter(pk=connection.profile_id).update(
+                findings=[asdict(refused.finding)], validated_at=timezone.now(), validated_by=actor.get_username()
+            )
+        data = {"why": str(refused), "code": refused.finding.code if refused.finding else ""}
+        record(Action.CONNECT_REFUSED, actor=actor, target=connection, data=data)
+
+
+def disconnect(connection: Connection, *, actor: Actor) -> str:
+    """Forget the tokens, then revoke them at the vendor. Returns a sentence that says how the latter went."""
+    app, token = _app_and_token(connection)
+    kept = without_tokens(secrets_of(connection), token_name=connection.slot_definition.token)
+    with transaction.atomic():
+        fingerprint, set_at = connection.fingerprint, connection.credentials_set_at
+        erase(connection, Action.DISCONNECTED, actor=actor)
+        if kept:
+            Connection.objects.filter(pk=connection.pk).update(
+                ciphertext=credentials.encrypt(kept, place=connection.place),
+                fingerprint=fingerprint,
+                credentials_set_at=set_at,
+            )
+    if app is None or not token:
+        return "Disconnected. There was no token that could be revoked."
+    if _revoke(app, token):
+        return "Disconnected, and the token is revoked."
+    return "Disconnected here, but the vendor did not confirm that the token is revoked. Uninstall the app there."
+
+
+def _app_and_token(connection: Connection) -> tuple[OAuthApp | None, str]:
+    try:
+        secrets_held = secrets_of(connection)
+        app = connector_for(connection.profile).oauth()
+    except ConnectorError:
+        return None, ""  # what cannot be read cannot be revoked, and is forgotten all the same
+    return app, secrets_held.get(connection.slot_definition.token, "")
+
+
+def _revoke(app: OAuthApp, access_token: str) -> bool:
+    try:
+        app.revoke(access_token)
+    except ConnectorError:
+        return False
+    return True

@@ -1,0 +1,154 @@
+"""Miro's OAuth 2.0 endpoints: consent, token, revocation.
+
+https://developers.miro.com/reference/create-authorization-request-link and its neighbors
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from .consent import consent_page, problem_page
+from .grants import Grants, oauth_error, token_answer
+from .messages import Answer, Json, Refusal, Request, rest_error
+from .world import World
+
+AUTHORIZE = "/oauth/authorize"
+TOKEN = "/v1/oauth/token"  # noqa: S105 - an address
+REVOKE_V1, REVOKE_V2 = "/v1/oauth/revoke", "/v2/oauth/revoke"
+PATHS = (AUTHORIZE, TOKEN, REVOKE_V1, REVOKE_V2)
+ORGANIZATION_SCOPES = "organizations:"
+LOOPBACK = ("localhost", "127.0.0.1")
+
+
+class OAuth:
+    """Every method expects the world's lock to be held."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    @property
+    def _grants(self) -> Grants:
+        return self._world.grants
+
+    def answer(self, request: Request) -> Answer:
+        try:
+            return self._answer(request)
+        except Refusal as refusal:
+            return refusal.answer
+        finally:
+            self._world.save_grants()
+
+    def _answer(self, request: Request) -> Answer:
+        endpoints = {
+            ("GET", AUTHORIZE): self._ask,
+            ("POST", AUTHORIZE): self._decide,
+            ("POST", TOKEN): self._token,
+            ("POST", REVOKE_V1): self._revoke_v1,
+            ("POST", REVOKE_V2): self._revoke_v2,
+        }
+        endpoint = endpoints.get((request.method, request.path))
+        if endpoint is None:
+            raise rest_error(405, "methodNotAllowed", f"{request.method} is not supported here")
+        return endpoint(request)
+
+    # --- Consent -----------------------------------------------------------------------------------------------------
+    def _ask(self, request: Request) -> Answer:
+        if problem := self._wrong(request.query):
+            return problem_page(problem)
+        return consent_page(self._world, request.query)
+
+    def _decide(self, request: Request) -> Answer:
+        """The form of the consent page. A wrong client or address is never redirected to."""
+        form = dict(parse_qsl(request.body.decode()))
+        if problem := self._wrong(form):
+            return problem_page(problem)
+        if form.get("decision") != "install":
+            return _redirect(form, error="access_denied")
+        if form.get("team_id") not in self._world.install_teams():
+            return problem_page("Pick a team.")
+        return _redirect(form, code=self.consent(form["team_id"], form["redirect_uri"]))
+
+    def consent(self, team_id: str, redirect_uri: str) -> str:
+        """What a click on *Install & authorize* does."""
+        return self._grants.consent(team_id=team_id, redirect_uri=redirect_uri, now=self._world.now())
+
+    def _wrong(self, values: Mapping[str, str]) -> str:
+        if values.get("client_id") != self._world.secrets["client_id"]:
+            return "Unknown client_id."
+        if values.get("response_type") != "code":
+            return "response_type must be code."
+        return "" if self._is_registered(values.get("redirect_uri", "")) else "Redirect URI mismatch."
+
+    def _is_registered(self, redirect_uri: str) -> bool:
+        """Exactly one of the registered ones; while none is registered, any address of this machine."""
+        registered = self._world.switches.redirect_uris
+        return redirect_uri in registered if registered else urlsplit(redirect_uri).hostname in LOOPBACK
+
+    # --- Tokens ------------------------------------------------------------------------------------------------------
+    def _token(self, request: Request) -> Answer:
+        form = dict(parse_qsl(request.body.decode()))
+        if not form:  # Miro takes them in the address, too, where they do not belong
+            form = dict(request.query)
+            self._grants.count("secrets_in_query")
+        self._authenticate(form.get("client_id"), form.get("client_secret"))
+        now = self._world.now()
+        if form.get("grant_type") == "authorization_code":
+            family = self._grants.exchange(
+                form.get("code", ""),
+                redirect_uri=form.get("redirect_uri", ""),
+                scopes=self._scopes_of(form.get("code", "")),
+                expires=self._world.switches.app_expires,
+                now=now,
+            )
+        elif form.get("grant_type") == "refresh_token":
+            family = self._grants.refresh(form.get("refresh_token", ""), now=now)
+        else:
+            raise oauth_error("Unknown grant_type.")
+        return Answer(200, token_answer(family, user_id=self._world.installer().id), applied=True)
+
+    def _authenticate(self, client_id: object, client_secret: object) -> None:
+        known = self._world.secrets
+        if (client_id, client_secret) != (known["client_id"], known["client_secret"]):
+            raise oauth_error("Invalid client credentials.")
+
+    def _scopes_of(self, code: str) -> list[str]:
+        """The app's, without those of an organization where there is none."""
+        kept = self._grants.codes.get(code)
+        scopes = list(self._world.switches.scopes)
+        if kept and self._world.install_teams()[kept.team_id]["kind"] == "developer":
+            return [scope for scope in scopes if not scope.startswith(ORGANIZATION_SCOPES)]
+        return scopes
+
+    # --- Revocation --------------------------------------------------------------------------------------------------
+    def _revoke_v1(self, request: Request) -> Answer:
+        """Deprecated by Miro: the token stands in the address."""
+        self._grants.count("secrets_in_query")
+        if not self._grants.revoke(request.query.get("access_token", "")):
+            raise rest_error(400, "invalidParameters", "The access token is unknown")
+        return Answer(204, applied=True)
+
+    def _revoke_v2(self, request: Request) -> Answer:
+        body = _object(request)
+        self._authenticate(body.get("clientId"), body.get("clientSecret"))
+        if not self._grants.revoke(str(body.get("accessToken", ""))):
+            raise rest_error(404, "notFound", "The access token is unknown")
+        return Answer(204, applied=True)
+
+
+def _object(request: Request) -> Json:
+    try:
+        body = request.json()
+    except json.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise rest_error(400, "invalidParameters", "The body is not a JSON object")
+    return body
+
+
+def _redirect(form: Mapping[str, str], **values: str) -> Answer:
+    if form.get("state"):
+        values["state"] = form["state"]
+    separator = "&" if "?" in form["redirect_uri"] else "?"
+    return Answer(302, headers={"Location": f"{form['redirect_uri']}{separator}{urlencode(values)}"})

@@ -1,0 +1,63 @@
+"""The two connections that Miro needs, and the guides beside their forms.
+
+Where the values are found: https://developers.miro.com/docs/getting-started-with-enterprise-api (app) and
+https://developers.miro.com/docs/how-to-enable-scim (SCIM).
+"""
+
+from __future__ import annotations
+
+from integrations.connectors.contract import Field, Guide, Slot
+from integrations.connectors.miro.errors import REST, SCIM
+
+REST_SLOT = Slot(
+    name=REST,
+    label="OAuth app",
+    fields=(
+        Field(name="client_id", label="Client ID", secret=False),
+        Field(name="client_secret", label="Client secret"),
+    ),
+    token="access_token",  # noqa: S106 - the name under which it is kept
+    oauth=True,
+    guide=Guide(
+        steps=(
+            "In Miro, open your profile settings, then Your apps, and create an app on a Developer team. Keep "
+            "“Expire user authorization token” ticked.",
+            "Under Redirect URI for OAuth 2.0, enter the redirect address shown here, exactly as it is.",
+            "Under Permissions, tick organizations:read, and nothing else.",
+            "Copy the client ID and the client secret from the app's page into this form, and store them.",
+            "Choose Connect to Miro. Sign in as a company admin, and pick a production team of your Enterprise "
+            "organization, not the Developer team.",
+        ),
+        least=(
+            "organizations:read. Optional: organizations:teams:read finds the last admin of a team beforehand; "
+            "auditlogs:read confirms from Miro's own log."
+        ),
+        will=(
+            "Read the organization: its name, plan, and how many Full licenses were bought.",
+            "Read its members: e-mail address, license, role, last activity.",
+        ),
+        will_not=("Read or change boards.", "Change anybody's license, role or team.", "See anybody's password."),
+        link="https://developers.miro.com/docs/getting-started-with-enterprise-api",
+    ),
+)
+SCIM_SLOT = Slot(
+    name=SCIM,
+    label="SCIM API token",
+    fields=(Field(name="token", label="Token"),),
+    guide=Guide(
+        steps=(
+            "In Miro, open the company settings as a company admin, then Apps and integrations, Enterprise "
+            "integrations. SSO must be on.",
+            "Switch SCIM provisioning on, if it is not yet.",
+            "Copy the SCIM API token into this form. If your identity provider uses it as well, do not generate a new "
+            "one: the old one may stop working at once.",
+        ),
+        least="Miro knows one SCIM token for the whole organization; it has no scopes. Keep it here only.",
+        will=(
+            "Read names, departments and cost centers after each complete download.",
+            "Deactivate a person after a second person has approved it, and reactivate them when asked.",
+        ),
+        will_not=("Delete anybody: LicenseHub holds no call for it.", "Change names, licenses, roles or groups."),
+        link="https://developers.miro.com/docs/how-to-enable-scim",
+    ),
+)

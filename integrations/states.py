@@ -1,0 +1,50 @@
+"""Whether a connection works: noted by whoever has called through it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.connectors.contract import ConfigError
+from integrations.models import Connection, ConnectionState, IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+
+
+def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
+    """Put the connection that `error` names (all of them when it names none) into Error, once per cause.
+
+    The first of them makes a mail due; what follows before it works again does not.
+    """
+    known = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
+    connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
+    if error.slot:
+        connections = connections.filter(slot=error.slot)
+    now = timezone.now()
+    with transaction.atomic():
+        for connection in connections.select_for_update():
+            mail = {} if connection.state == ConnectionState.ERROR else {"mail_due_at": now, "mail_tries": 0}
+            _set_state(connection, ConnectionState.ERROR, error.message, **mail)
+            record(Action.CONNECTION_FAILED, actor=None, target=connection, data={"error": error.message})
+
+
+def mark_working(profile: IntegrationProfile, slot: str) -> None:
+    """A call through this slot was answered."""
+    connections = Connection.objects.filter(profile=profile, slot=slot).exclude(
+        state__in=(ConnectionState.WORKING, ConnectionState.NOT_SET)
+    )
+    with transaction.atomic():
+        for connection in connections.select_for_update():
+            was_error = connection.state == ConnectionState.ERROR
+            _set_state(connection, ConnectionState.WORKING, "", mail_due_at=None)
+            if was_error:
+                record(Action.CONNECTION_RECOVERED, actor=None, target=connection)
+
+
+def _set_state(connection: Connection, state: ConnectionState, error: str, **values: object) -> None:
+    rows = Connection.objects.filter(pk=connection.pk)
+    rows.update(state=state, error=error, state_changed_at=timezone.now(), **values)
+
+
+def broken_connections(profile: IntegrationProfile) -> list[Connection]:
+    return list(Connection.objects.filter(profile=profile, state=ConnectionState.ERROR).select_related("profile"))

@@ -1,0 +1,255 @@
+"""Tokens that are good now. An OAuth pair is refreshed at 80 % of its life, by one worker at a time.
+
+Single flight is held by a lease column and no lock: the lease is committed before the refresh token is sent, so whoever
+finds an expired lease knows that a refresh may have happened. The vendor ends both old tokens with it; therefore an old
+access token that is still alive proves that nothing happened, and the refresh token may be sent again. In every other
+case it is not: the connection goes into Error, and a person connects again.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from integrations import credentials
+from integrations.connectors.contract import (
+    ConfigError,
+    Connector,
+    ConnectorError,
+    Grant,
+    OAuthApp,
+    OutcomeUnknown,
+    TransientError,
+)
+from integrations.models import Connection, ConnectionState
+from integrations.states import mark_failed
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+
+# Longer than the total deadline of one call, see connectors.http.Limits.
+LEASE = timedelta(seconds=90)
+LIFE_USED = 0.8
+# How long a token is believed without a look at its row (seconds).
+BELIEVED = 5.0
+AGAIN_AFTER = timedelta(seconds=60)
+POLL = 0.1  # seconds
+WAIT = 60.0  # seconds
+
+RECONNECT = "Open the connection's page and choose Reconnect."
+
+
+@dataclass
+class StoredTokens:
+    """Implements `TokenSource` over a profile's connections. `connector` is asked for its OAuth app."""
+
+    profile_id: int
+    connector: Connector | None = None
+    _known: dict[str, tuple[float, Connection, str]] = field(default_factory=dict, repr=False)
+
+    def __call__(self, slot: str, *, rejected: str = "") -> str:
+        """See `TokenSource`."""
+        known = self._known.get(slot)
+        if known and not rejected and time.monotonic() - known[0] < BELIEVED and not is_due(known[1]):
+            return known[2]
+        row = self._row(slot)
+        token = token_of(row, self._app(row), rejected=rejected)
+        row.refresh_from_db()
+        self._known[slot] = (time.monotonic(), row, token)
+        return token
+
+    def _row(self, slot: str) -> Connection:
+        try:
+            return Connection.objects.select_related("profile").get(profile_id=self.profile_id, slot=slot)
+        except Connection.DoesNotExist:
+            raise ConfigError("This connection is not set up yet.", slot=slot, code="no_token") from None
+
+    def _app(self, row: Connection) -> OAuthApp | None:
+        return self.connector.oauth() if self.connector and row.slot_definition.oauth and row.refresh_at else None
+
+
+def is_due(connection: Connection) -> bool:
+    return connection.refresh_at is not None and connection.refresh_at <= timezone.now()
+
+
+def secrets_of(connection: Connection) -> dict[str, str]:
+    """The decrypted values; none while nothing is set. Raises ConfigError when they cannot be read."""
+    if not connection.ciphertext:
+        return {}
+    try:
+        return connection.secrets()
+    except credentials.CredentialError as error:
+        raise ConfigError(str(error), slot=connection.slot, code="unreadable") from error
+
+
+def grant_values(grant: Grant) -> dict[str, object]:
+    """Columns of a Connection that go with a new pair."""
+    if not grant.refresh_token or not grant.expires_in:
+        return {"expires_at": None, "refresh_at": None}
+    now = timezone.now()
+    return {
+        "expires_at": now + timedelta(seconds=grant.expires_in),
+        "refresh_at": now + timedelta(seconds=grant.expires_in * LIFE_USED),
+    }
+
+
+def with_grant(app_secrets: Mapping[str, str], grant: Grant, *, token_name: str) -> dict[str, str]:
+    """The app's values together with the pair."""
+    kept = without_tokens(app_secrets, token_name=token_name)
+    pair = {token_name: grant.access_token, "refresh_token": grant.refresh_token}
+    return kept | {name: value for name, value in pair.items() if value}
+
+
+def without_tokens(secrets: Mapping[str, str], *, token_name: str) -> dict[str, str]:
+    return {name: value for name, value in secrets.items() if name not in (token_name, "refresh_token")}
+
+
+def token_of(connection: Connection, app: OAuthApp | None, *, rejected: str = "") -> str:
+    """See `TokenSource`. Refreshes when that is due, or when the vendor rejected a token that should still live."""
+    secrets = secrets_of(connection)
+    token = secrets.get(connection.slot_definition.token, "")
+    if not token:
+        raise _must_connect(connection)
+    replaced = bool(rejected) and token != rejected
+    # In Error it was tried already: no loop of refreshes.
+    wanted = is_due(connection) or (bool(rejected) and connection.state != ConnectionState.ERROR)
+    if app is None or replaced or not wanted or not secrets.get("refresh_token"):
+        return token
+    return _Refresh(connection, app, secrets, must=bool(rejected)).run()
+
+
+def _must_connect(connection: Connection) -> ConfigError:
+    words = connection.error or f"{connection} has no token. {RECONNECT}"
+    return ConfigError(words, slot=connection.slot, code="no_token")
+
+
+@dataclass
+class _Refresh:
+    """One attempt at new tokens for a connection as it was read. `must`: the old token is of no use any more."""
+
+    connection: Connection
+    app: OAuthApp
+    secrets: dict[str, str] = field(repr=False)
+    must: bool
+    lease: uuid.UUID = field(default_factory=uuid.uuid4)
+
+    @property
+    def _token(self) -> str:
+        return self.secrets[self.connection.slot_definition.token]
+
+    def run(self) -> str:
+        if self._take_lease(refresh_lease=None):
+            return self._send()
+        current = Connection.objects.select_related("profile").get(pk=self.connection.pk)
+        if current.ciphertext != self.connection.ciphertext:
+            return token_of(current, self.app)
+        if current.refresh_lease is None:
+            return self.run()
+        if current.refresh_lease_until and current.refresh_lease_until > timezone.now():
+            return self._wait_for_other()
+        return self._after_lost(current.refresh_lease)
+
+    def _take_lease(self, *, refresh_lease: uuid.UUID | None) -> bool:
+        """The intent, committed before anything is sent."""
+        rows = Connection.objects.filter(
+            pk=self.connection.pk, ciphertext=self.connection.ciphertext, refresh_lease=refresh_lease
+        )
+        return rows.update(refresh_lease=self.lease, refresh_lease_until=timezone.now() + LEASE) == 1
+
+    def _wait_for_other(self) -> str:
+        """Another worker refreshes. The old token is good until the vendor has rotated it."""
+        expires_at = self.connection.expires_at
+        if not self.must and expires_at and expires_at > timezone.now():
+            return self._token
+        until = time.monotonic() + WAIT
+        while time.monotonic() < until:
+            time.sleep(POLL)
+            current = Connection.objects.select_related("profile").get(pk=self.connection.pk)
+            if current.ciphertext != self.connection.ciphertext:
+                return token_of(current, self.app)
+            if current.refresh_lease is None:
+                break
+        raise TransientError("The access token is being refreshed. LicenseHub tries again by itself.", code="refresh")
+
+    def _after_lost(self, former: uuid.UUID) -> str:
+        """Whoever took the lease lives no more, or lost the answer. Look before anything is sent."""
+        if not self._take_lease(refresh_lease=former):
+            return self.run()
+        if self._is_alive():
+            return self._send()
+        raise self._give_up("Miro's answer to a refresh was lost, and the old token is dead.")
+
+    def _is_alive(self) -> bool:
+        """Raises TransientError with the lease left expired, so that the next one looks again."""
+        try:
+            return self.app.is_alive(self._token)
+        except ConnectorError as error:
+            self._mine().update(refresh_lease_until=timezone.now())
+            raise TransientError(error.message, code="refresh") from error
+
+    def _send(self) -> str:
+        try:
+            grant = self.app.refresh(self.secrets["refresh_token"])
+        except TransientError as error:
+            return self._later(error, refresh_lease=None, refresh_lease_until=None)
+        except OutcomeUnknown as error:
+            return self._lost(error)
+        except ConnectorError as error:
+            raise self._give_up(f"Miro refused to refresh the token: {error.message}") from error
+        return self._store(grant)
+
+    def _lost(self, error: OutcomeUnknown) -> str:
+        """Sent, and no answer. A late answer may still rotate: the lease stays, expired, and the next one looks."""
+        if not self._is_alive():
+            raise self._give_up("Miro's answer to a refresh was lost, and the old token is dead.") from error
+        return self._later(TransientError(error.message, code="refresh"), refresh_lease_until=timezone.now())
+
+    def _later(self, error: TransientError, **values: object) -> str:
+        """Nothing happened. The old token serves while it lives; not before a minute is it tried again."""
+        self._mine().update(refresh_at=timezone.now() + AGAIN_AFTER, **values)
+        expires_at = self.connection.expires_at
+        if self.must or not expires_at or expires_at <= timezone.now():
+            raise error
+        return self._token
+
+    def _store(self, grant: Grant) -> str:
+        """Stored before it is used. 0 rows: credentials were set meanwhile, and those count."""
+        name = self.connection.slot_definition.token
+        kept = {"refresh_token": self.secrets["refresh_token"]} if not grant.refresh_token else {}
+        secrets = {**with_grant(self.secrets, grant, token_name=name), **kept}
+        with transaction.atomic():
+            stored = self._mine().update(
+                ciphertext=credentials.encrypt(secrets, place=self.connection.place),
+                refresh_lease=None,
+                refresh_lease_until=None,
+                **grant_values(grant),
+            )
+            if stored:
+                record(Action.TOKEN_REFRESHED, actor=None, target=self.connection)
+        if not stored:
+            return token_of(Connection.objects.select_related("profile").get(pk=self.connection.pk), None)
+        return grant.access_token
+
+    def _give_up(self, why: str) -> ConfigError:
+        """The dead pair is forgotten, so nobody can send it again; the app's values stay."""
+        kept = without_tokens(self.secrets, token_name=self.connection.slot_definition.token)
+        stored = self._mine().update(
+            ciphertext=credentials.encrypt(kept, place=self.connection.place),
+            refresh_lease=None,
+            refresh_lease_until=None,
+            expires_at=None,
+            refresh_at=None,
+        )
+        error = ConfigError(f"{why} {RECONNECT}", slot=self.connection.slot, code="reconnect")
+        if stored:
+            mark_failed(self.connection.profile, error)
+        return error
+
+    def _mine(self) -> QuerySet[Connection]:
+        return Connection.objects.filter(pk=self.connection.pk, refresh_lease=self.lease)
