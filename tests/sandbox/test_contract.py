@@ -103,6 +103,10 @@ READ: dict[str, Callable[[Client], Any]] = {
     "/Users": lambda miro: miro.scim("/Users", params={"count": 1000}),
     "/Users/{id}": lambda miro: miro.scim(f"/Users/{miro.ordinary().id}"),
     "/ServiceProviderConfig": lambda miro: miro.scim("/ServiceProviderConfig"),
+    "/ResourceTypes": lambda miro: miro.scim("/ResourceTypes"),
+    "/ResourceTypes/{resource}": lambda miro: miro.scim("/ResourceTypes/User"),
+    "/Schemas": lambda miro: miro.scim("/Schemas"),
+    "/Schemas/{uri}": lambda miro: miro.scim("/Schemas/urn:ietf:params:scim:schemas:core:2.0:User"),
 }
 
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 CREDITS_PER_MINUTE = 100_000
 CREDITS = {1: 50, 2: 100, 3: 500, 4: 2000}
-SCIM_CALLS = {"GET": 200, "PATCH": 100}
+SCIM_CALLS = {"GET": 200, "PATCH": 100, "PUT": 100}
 
 
 @dataclass(frozen=True, slots=True)

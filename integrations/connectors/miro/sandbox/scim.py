@@ -10,16 +10,14 @@ from typing import Any
 from . import scim_filter
 from .limits import Limits
 from .messages import SCIM_ROOT, SCIM_TYPE, Answer, Json, Refusal, Request, scim_error, too_many
-from .scim_patch import changes
+from .scim_discovery import CORE, ENTERPRISE, LIST, listing, resource_types, schemas, service_provider_config
+from .scim_patch import changes, replacement
 from .seed import ADMIN, Member
 from .world import World
 
-CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
-ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 DEFAULT_COUNT, MAX_COUNT = 100, 1000
 MAX_BODY = 800_000
+DISCOVERY = ("ServiceProviderConfig", "ResourceTypes", "Schemas")
 USER_TYPES = {"free_restricted": "Free Restricted", "full_trial": "Full (Trial)"}
 
 
@@ -38,14 +36,12 @@ class Scim:
     def _answer(self, request: Request) -> Answer:
         self._authenticate(request)
         parts = request.path.removeprefix(SCIM_ROOT).strip("/").split("/")
-        if parts == ["ServiceProviderConfig"]:
+        if parts[0] in DISCOVERY:
             _allow(request, "GET")
-            return Answer(
-                200, service_provider_config(patch=self._world.switches.patch_supported), content_type=SCIM_TYPE
-            )
+            return self._ok(self._about(parts))
         if parts[0] != "Users" or len(parts) > 2:
             raise scim_error(404, f"There is nothing at {request.path}")
-        _allow(request, *(("GET", "PATCH") if len(parts) == 2 else ("GET",)))
+        _allow(request, *(("GET", "PATCH", "PUT") if len(parts) == 2 else ("GET",)))
         self._spend(f"{request.method} {len(parts)}")
         if len(parts) == 1:
             return self._ok(self._list(request))
@@ -54,10 +50,20 @@ class Scim:
     def _one(self, request: Request, member: Member) -> Answer:
         if request.method == "GET":
             return self._ok(_project(self.user(member), request.query.get("attributes", "")))
-        self._patch(request, member)
+        self._write(request, member)
         answer = self._ok(self.user(member))
         answer.applied = True
         return answer
+
+    def _about(self, parts: list[str]) -> Json:
+        if parts == ["ServiceProviderConfig"]:
+            return service_provider_config(patch=self._world.switches.patch_supported)
+        known = resource_types(self.base) if parts[0] == "ResourceTypes" else schemas(self.base)
+        if len(parts) == 1:
+            return listing(list(known.values()))
+        if len(parts) == 2 and parts[1] in known:
+            return known[parts[1]]
+        raise scim_error(404, f"There is nothing at {'/'.join(parts)}")
 
     @staticmethod
     def _ok(body: Json) -> Answer:
@@ -138,13 +144,14 @@ class Scim:
         return [{"value": team.id, "display": team.name} for team in teams if member.id in team.roles]
 
     # --- Writing -----------------------------------------------------------------------------------------------------
-    def _patch(self, request: Request, member: Member) -> None:
+    def _write(self, request: Request, member: Member) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in {SCIM_TYPE, "application/json"}:
             raise scim_error(415, f"Unsupported media type {kind!r}")
         if len(request.body) > MAX_BODY:
             raise scim_error(413, f"The payload is larger than {MAX_BODY} bytes")
-        wanted = changes(request, member, self._world.switches.patch_value)
+        read = changes if request.method == "PATCH" else replacement
+        wanted = read(request, member, self._world.switches.patch_value)
         if member.active and wanted.get("active") is False:
             self._may_deactivate(member)
         if not member.active and {"email", "license", "role"} & wanted.keys():
@@ -211,25 +218,3 @@ def _project(user: Json, attributes: str) -> Json:
 
 def _only(value: Any, names: list[str]) -> Any:
     return {key: item for key, item in value.items() if key.lower() in names} if isinstance(value, dict) else value
-
-
-def service_provider_config(*, patch: bool) -> Json:
-    return {
-        "schemas": [CONFIG],
-        "documentationUri": "https://developers.miro.com/docs/scim",
-        "patch": {"supported": patch},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
-        "filter": {"supported": True, "maxResults": 200},
-        "changePassword": {"supported": False},
-        "sort": {"supported": True},
-        "etag": {"supported": False},
-        "authenticationSchemes": [
-            {
-                "type": "oauthbearertoken",
-                "name": "OAuth 2.0 Bearer Token",
-                "description": "The API token of the SCIM integration, sent as a bearer token.",
-                "specUri": "https://www.rfc-editor.org/rfc/rfc6750",
-                "primary": True,
-            }
-        ],
-    }

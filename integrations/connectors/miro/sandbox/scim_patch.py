@@ -5,7 +5,7 @@ https://developers.miro.com/reference/patchuser
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .messages import Json, Request, scim_error
@@ -25,12 +25,44 @@ def changes(request: Request, member: Member, patch_value: str) -> Json:
     return found
 
 
-def _operations(request: Request) -> list[Json]:
+def replacement(request: Request, member: Member, patch_value: str) -> Json:
+    """A PUT (RFC 7644, section 3.5.1) read as one operation for each attribute that it changes.
+
+    What is read-only, or not known to Miro, is ignored.
+    """
+    found: Json = {}
+    for path, value in _attributes(_body(request)):
+        name, read = _read({"op": "replace", "path": path, "value": value}, member, patch_value)
+        if getattr(member, name) != read:
+            found[name] = read
+    return found
+
+
+def _attributes(body: Json) -> Iterator[tuple[str, Any]]:
+    """Path and value of every attribute that can be written."""
+    extension = body.get(ENTERPRISE.rstrip(":").replace(":user", ":User"))
+    flat = {**body, **{f"{ENTERPRISE}{key}": value for key, value in (extension or {}).items()}}
+    roles = [role for role in body.get("roles") or [] if role.get("primary")]
+    if roles:
+        flat["roles[primary eq true].value"] = roles[0].get("value")
+    for key, value in flat.items():
+        if key.lower() == "active" or key.lower() in _READERS:
+            yield key, value
+
+
+def _body(request: Request) -> Json:
     try:
         body = request.json()
     except ValueError as error:
         raise scim_error(400, "The body is not JSON", "invalidSyntax") from error
-    operations = body.get("Operations") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        raise scim_error(400, "The body is not a user", "invalidSyntax")
+    return body
+
+
+def _operations(request: Request) -> list[Json]:
+    body = _body(request)
+    operations = body.get("Operations")
     if not operations or not isinstance(operations, list) or not all(isinstance(item, dict) for item in operations):
         raise scim_error(400, "Operations is missing", "invalidSyntax")
     if PATCH_OP not in (body.get("schemas") or []):
@@ -72,6 +104,8 @@ def _user_name(value: str, member: Member) -> str:
 
 def _license(value: str, member: Member) -> str:
     """Upgrade to Full only: https://developers.miro.com/reference/patchuser"""
+    if value.lower().replace(" ", "_").replace("(", "").replace(")", "") == member.license:
+        return member.license
     if value.lower() != "full":
         raise scim_error(400, "userType cannot be downgraded using this operation", "invalidValue")
     return "full"
