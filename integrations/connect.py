@@ -111,7 +111,8 @@ def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: Use
 
 def _refuse_unfit(app: OAuthApp, granted: Granted, profile: IntegrationProfile) -> None:
     for finding in app.refusals(granted, organization_id=profile.organization_id):
-        raise ConnectRefused(f"{finding.title}. {finding.detail} {finding.next_step}", finding=finding)
+        next_step = "Below stands what to do next." if finding.steps else finding.next_step
+        raise ConnectRefused(f"{finding.title}. {finding.detail} {next_step}", finding=finding)
 
 
 def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: User) -> Connection:

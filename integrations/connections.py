@@ -105,7 +105,7 @@ def connector_for(profile: IntegrationProfile) -> Connector:
             organization_id=profile.organization_id,
             secrets={row.slot: secrets_of(row) for row in rows},
             addresses=settings.CONNECTOR_ADDRESSES[profile.kind],
-            budget=_budget(settings.REDIS_URL),
+            budget=_budget(settings.REDIS_URL, settings.RATE_SHARE / 100),
             tokens=tokens,
             account=f"profile {profile.pk}",
         )
@@ -115,5 +115,5 @@ def connector_for(profile: IntegrationProfile) -> Connector:
 
 
 @cache
-def _budget(url: str) -> SharedRateBudget:
-    return SharedRateBudget(url)
+def _budget(url: str, share: float) -> SharedRateBudget:
+    return SharedRateBudget(url, share=share)

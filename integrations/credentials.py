@@ -29,7 +29,7 @@ def decrypt(ciphertext: str, *, place: str) -> dict[str, str]:
     """The secrets. Raises CredentialError; never hands back a value that was not encrypted here."""
     try:
         plain = json.loads(_fernet().decrypt(ciphertext.encode()))
-    except InvalidToken:
+    except (InvalidToken, UnicodeEncodeError):
         raise CredentialError(
             "The stored credentials cannot be decrypted: CREDENTIAL_KEYS lacks the key they were encrypted with, "
             "or they were changed. Put the former key back behind the new one, or set the credentials again."
@@ -37,6 +37,16 @@ def decrypt(ciphertext: str, *, place: str) -> dict[str, str]:
     if plain["place"] != place:
         raise CredentialError("The stored credentials belong to another connection. Set them again.")
     return dict(plain["secrets"])
+
+
+def is_newest(ciphertext: str) -> bool:
+    """Whether it is encrypted under the first of CREDENTIAL_KEYS. Raises CredentialError without any key."""
+    _fernet()
+    try:
+        Fernet(settings.CREDENTIAL_KEYS[0]).decrypt(ciphertext.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 def fingerprint(secrets: Mapping[str, str]) -> str:

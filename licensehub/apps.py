@@ -17,7 +17,7 @@ class LicenseHubConfig(AppConfig):
 
     def ready(self) -> None:
         """Importing registers the checks. One of them says so when the folder cannot be made."""
-        from licensehub import checks  # noqa: F401
+        from licensehub import checks, credential_checks  # noqa: F401
 
         with contextlib.suppress(OSError):
             settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

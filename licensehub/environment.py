@@ -71,6 +71,14 @@ class Reader:
             return derive(default)
         return derive(text or default)
 
+    def percent(self, name: str, default: int) -> int:
+        """From 1 to 100."""
+        value = self.number(name, default)
+        if 1 <= value <= 100:
+            return value
+        self.problems[name] = f"{name} is not a number from 1 to 100."
+        return default
+
     def mail(self, name: str, default: str) -> dict[str, Any]:
         """Django's EMAIL_ settings from one address, e.g. `smtp+tls://user:password@host:587`."""
         url = self._text(name) or default

@@ -156,6 +156,9 @@ CONNECTOR_ADDRESSES = {
     "miro_enterprise": {"api": MIRO_API_URL, "authorize": MIRO_AUTHORIZE_URL, "scim": MIRO_SCIM_URL},
 }
 
+# At most so many percent of what the vendor allows; the rest is for the customer's other tools.
+RATE_SHARE = reader.percent("RATE_SHARE", 80)
+
 # --- Decisions --------------------------------------------------------------------------------------------------------
 REQUEST_WINDOW = timedelta(hours=72)
 APPROVAL_VALIDITY = timedelta(days=7)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
 from subscriptions import sweep as sweeping
 from subscriptions.download import DownloadError, download_subscriptions
@@ -65,6 +66,7 @@ def reclaim(profile_id: int) -> None:
 def sweep() -> None:
     """Rung by beat every minute."""
     sweeping.repair()
+    send_due_mails()
     for profile_id in sweeping.profiles_to_download():
         ring(download_due, profile_id)
     for profile_id in sweeping.profiles_to_reclaim():

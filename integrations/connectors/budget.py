@@ -154,11 +154,14 @@ class LocalRateBudget:
 class SharedRateBudget:
     """Redis where it answers, else this process alone: commands must work with no broker running.
 
+    `share` (0 to 1) of each limit is used, and never less than one call costs. A burst may use all of the share at
+    once; since no stretch of a window ever holds more, the vendor's own windows cannot either, wherever they begin.
     Without Redis, several processes together may ask more than the vendor allows; its 429 then holds each of them back.
     Raises ValueError when `url` is no Redis address.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, share: float = 1.0) -> None:
+        self._share = share
         self._shared = RedisRateBudget(url)
         self._local = LocalRateBudget()
         self._away_until = -math.inf
@@ -166,6 +169,8 @@ class SharedRateBudget:
 
     def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
         """See `RateBudget.take`."""
+        if cost <= limit:
+            limit = max(cost, math.floor(limit * self._share))
         if self._is_away():
             return self._local.take(bucket, cost=cost, limit=limit, window=window)
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Final
+from urllib.parse import parse_qs, urlsplit
 
 import requests
 from django.conf import settings
@@ -20,14 +21,17 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import QuerySet
 
+from integrations import connect
+from integrations.connections import set_credentials
 from integrations.connectors.miro.sandbox.control import SandboxControl
-from integrations.models import IntegrationProfile
+from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
 from subscriptions import approvals
 from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
+from subscriptions.profiles import create_profile, publish
 from subscriptions.reclaim import Tally
 from subscriptions.tasks import reclaim, ring
 
@@ -35,12 +39,15 @@ PROFILE: Final = "Miro sandbox"
 MEMBERS: Final = 400
 SEED: Final = 42
 REQUEST_SIZE: Final = 40
+# No browser ever goes there: the driver consents for the operator.
+DEMO_CALLBACK: Final = "http://localhost/demo"
 PATIENCE: Final = 240.0
 # Username -> role and name. Nobody here is a superuser.
 ACCOUNTS: Final = {
     "manager": ("License manager", "Marcus Lindqvist"),
     "approver": ("Approver", "Jana Novak"),
     "auditor": ("Auditor", "Sara Okoye"),
+    "operator": ("Operator", "Olu Adeyemi"),
 }
 
 
@@ -55,11 +62,11 @@ def refuse_real_data() -> None:
 
 
 def point_to_sandbox(port: int) -> None:
-    """Set the addresses of Miro in this environment, which all children inherit."""
+    """Set the addresses of Miro, here and in the environment, which all children inherit."""
     base = f"http://{LOOPBACK}:{port}"
-    os.environ.update(
-        MIRO_API_URL=base, MIRO_AUTHORIZE_URL=f"{base}/oauth/authorize", MIRO_SCIM_URL=f"{base}/api/v1/scim"
-    )
+    addresses = {"api": base, "authorize": f"{base}/oauth/authorize", "scim": f"{base}/api/v1/scim"}
+    os.environ.update({f"MIRO_{name.upper()}_URL": address for name, address in addresses.items()})
+    settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
 
 
 def sandbox_process(port: int) -> Child:
@@ -77,12 +84,24 @@ class Driver:
     say: Callable[[str], None]
 
     def connect(self) -> None:
-        """Connect the profile by the command that an operator would use."""
+        """Make the profile, connect it by a consent at the sandbox, and publish it; once."""
         found = self.control.connection()
-        tokens = {"SANDBOX_ACCESS_TOKEN": found["access_token"], "SANDBOX_SCIM_TOKEN": found["scim_token"]}
-        argv = ["connect_miro", PROFILE, "--organization", found["organization_id"], "--publish"]
-        argv += ["--access-token-env", "SANDBOX_ACCESS_TOKEN", "--scim-token-env", "SANDBOX_SCIM_TOKEN"]
-        self._manage(argv, **tokens)
+        profile = IntegrationProfile.objects.filter(name=PROFILE).first()
+        if profile is None:
+            operator = _account("operator")
+            profile = create_profile(name=PROFILE, organization_id="", kind="miro_enterprise", actor=operator)
+            app = {"client_id": found["client_id"], "client_secret": found["client_secret"]}
+            rest = set_credentials(profile, "rest", app, actor=operator)
+            set_credentials(profile, "scim", {"token": found["scim_token"]}, actor=operator)
+            self._consent(rest, operator)
+            publish(profile, actor=operator)
+
+    def _consent(self, rest: Connection, operator: User) -> None:
+        """What the operator's browser would do."""
+        url = connect.start(rest, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
+        [state] = parse_qs(urlsplit(url).query)["state"]
+        code = self.control.install(DEMO_CALLBACK)
+        connect.finish(state=state, code=code, error="", browser="demo", actor=operator)
 
     def download(self) -> DownloadRun:
         """Download now; a run that the sweep has begun meanwhile is as good."""

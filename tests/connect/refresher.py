@@ -25,7 +25,7 @@ def main(profile_id: int, rounds: int, folder: Path, index: int) -> None:
     from integrations import connections
     from integrations.models import IntegrationProfile
 
-    connections._budget = lambda url: NoLimit()  # type: ignore[assignment]
+    connections._budget = lambda url, share: NoLimit()  # type: ignore[assignment]
     (folder / f"ready-{index}").touch()
     for number in range(rounds):
         while not (folder / f"go-{number}").exists():

@@ -131,6 +131,7 @@ def test_a_developer_team_is_refused_by_name_with_the_steps(rest, signed_in, mir
     assert "The app is installed on a Developer team" in text
     assert "Install it on a team of your Enterprise organization" in text
     assert "pick a production team" in text
+    assert "Below stands what to do next." in text
     assert "Labs Dev Sandbox" in text
     rest.refresh_from_db()
     assert (rest.state, rest.profile.organization_id) == ("not_set", "")

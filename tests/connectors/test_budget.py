@@ -130,3 +130,19 @@ def test_without_redis_it_goes_on_alone_and_says_so_once(caplog: pytest.LogCaptu
 def test_an_address_that_is_none_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="redis"):
         SharedRateBudget("kafka://somewhere")
+
+
+def test_a_share_is_left_to_others(valkey: str) -> None:
+    budget = SharedRateBudget(valkey, share=0.8)
+    assert [budget.take("share", cost=10, limit=100, window=60) == 0 for _ in range(10)] == [True] * 8 + [False] * 2
+
+
+def test_a_small_share_still_lets_one_call_through(valkey: str) -> None:
+    budget = SharedRateBudget(valkey, share=0.01)
+    assert budget.take("small", cost=10, limit=100, window=60) == 0
+    assert budget.take("small", cost=10, limit=100, window=60) > 0
+
+
+def test_a_cost_above_the_limit_is_still_a_mistake(valkey: str) -> None:
+    with pytest.raises(ValueError, match="never be taken"):
+        SharedRateBudget(valkey, share=0.8).take("mistake", cost=11, limit=10, window=60)

@@ -1,0 +1,78 @@
+"""Encrypt all stored credentials again, under the newest key, so that an older one can be taken away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from integrations import credentials
+from integrations.models import Connection
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+
+TRIES = 5
+
+
+@dataclass
+class Rotated:
+    """`unreadable` names the connections whose credentials no key opens."""
+
+    again: int = 0
+    already: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+
+def rotate_credentials() -> Rotated:
+    """May be stopped at any moment and run again; never overwrites credentials that change meanwhile."""
+    done = Rotated()
+    for connection in Connection.objects.exclude(ciphertext="").select_related("profile"):
+        _rotate(connection, done)
+    return done
+
+
+def _rotate(connection: Connection, done: Rotated) -> None:
+    for _ in range(TRIES):
+        if not connection.ciphertext or credentials.is_newest(connection.ciphertext):
+            done.already += 1
+            return
+        try:
+            stored = _store(connection)
+        except credentials.CredentialError:
+            break
+        if stored:
+            done.again += 1
+            return
+        connection.refresh_from_db()
+    done.unreadable.append(str(connection))
+
+
+def _store(connection: Connection) -> bool:
+    """False when the credentials have changed since they were read, e.g. by a refresh of the token."""
+    fresh = credentials.encrypt(connection.secrets(), place=connection.place)
+    with transaction.atomic():
+        rows = Connection.objects.filter(pk=connection.pk, ciphertext=connection.ciphertext)
+        if rows.update(ciphertext=fresh) != 1:
+            return False
+        record(Action.KEY_ROTATED, actor=None, target=connection, data={"fingerprint": connection.fingerprint})
+    return True
+
+
+def unreadable_connections() -> list[Connection]:
+    """Connections whose stored credentials no configured key opens, or that were changed."""
+    rows = Connection.objects.exclude(ciphertext="").select_related("profile")
+    return [connection for connection in rows if not _is_readable(connection)]
+
+
+def under_former_keys() -> int:
+    """How many are not yet encrypted under the newest key."""
+    ciphertexts = Connection.objects.exclude(ciphertext="").values_list("ciphertext", flat=True)
+    return sum(not credentials.is_newest(ciphertext) for ciphertext in ciphertexts)
+
+
+def _is_readable(connection: Connection) -> bool:
+    try:
+        connection.secrets()
+    except credentials.CredentialError:
+        return False
+    return True
