@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from integrations import connections
 from integrations.models import IntegrationProfile
+from subscriptions.holds import hold_on
 from subscriptions.look_again import look_again
 from subscriptions.models import Reclaim
-from subscriptions.reclaim import CLAIM, hold_on
+from subscriptions.reclaim import CLAIM
 
 
 @dataclass(frozen=True, slots=True)

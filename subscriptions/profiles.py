@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
-from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
@@ -16,8 +14,7 @@ from licensehub.audit.log import Actor, record
 from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.models import ReclaimRule
-
-DOWNLOAD_TASK = "subscriptions.tasks.download_daily"
+from subscriptions.schedules import ensure_schedules
 
 
 def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) -> IntegrationProfile:
@@ -36,7 +33,7 @@ def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) 
 
 
 def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """Draft -> Published: the first download is due, the daily schedule and the default rule stand.
+    """Draft -> Published: the first download is due, the schedules and the default rule stand.
 
     Raises Refused while a connection is missing, NotActionable when it is no Draft any more.
     """
@@ -55,7 +52,7 @@ def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
         _, made = ReclaimRule.objects.get_or_create(profile=profile)
         if made:
             record(Action.RULE_CREATED, actor=actor, target=profile.rule)
-        _schedule_daily(profile)
+        ensure_schedules(profile)
 
 
 def _refuse_missing_connections(profile: IntegrationProfile) -> None:
@@ -64,18 +61,6 @@ def _refuse_missing_connections(profile: IntegrationProfile) -> None:
     missing = [slot.label for slot in profile.connector.slots if slot.name not in there]
     if missing:
         raise Refused(f"“{profile}” cannot be published yet: set the credentials of {' and '.join(missing)} first.")
-
-
-def _schedule_daily(profile: IntegrationProfile) -> None:
-    """PeriodicTask is the record: what an operator changed in it stays, so an existing one is left as it is."""
-    night, _ = CrontabSchedule.objects.get_or_create(
-        minute="0", hour="2", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
-    )
-    PeriodicTask.objects.get_or_create(
-        name=f"Download subscriptions: profile {profile.pk}",
-        defaults={"task": DOWNLOAD_TASK, "crontab": night, "args": json.dumps([profile.pk])},
-    )
-    PeriodicTasks.update_changed()
 
 
 def pause(profile: IntegrationProfile, *, actor: Actor) -> None:

@@ -26,10 +26,10 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.models import IntegrationProfile, ProfileState
-from integrations.validation import is_fit, validate_connections
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import NotActionable, move
+from subscriptions.holds import COME_BACK, hold_due, hold_on, unfit_connections
 from subscriptions.look_again import Decision, lapsed, look_again, note_change
 from subscriptions.models import (
     CandidateState,
@@ -40,6 +40,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
+from subscriptions.schedules import window_open
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,6 @@ CLAIM = 20
 TASK_SECONDS = 120.0
 READS_NEEDED = 2
 READ_AGAIN = timedelta(seconds=5)
-COME_BACK = timedelta(seconds=60)
 
 
 @dataclass
@@ -71,52 +71,19 @@ class Tally:
 def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> Tally:
     """Send what is approved and due, for about `seconds`. May run any number of times at once."""
     tally = Tally()
-    if not _connections_fit(profile, tally):
+    if hold := unfit_connections(profile):
+        tally.held += hold_due(profile, hold)
         return tally
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if hold := hold_on(profile):
-            tally.held += _hold_due(profile, hold)
+            tally.held += hold_due(profile, hold)
             break
         items = claim(profile)
         if not items:
             break
         _work_on(profile, items, tally)
     return tally
-
-
-def _connections_fit(profile: IntegrationProfile, tally: Tally) -> bool:
-    """Before a batch: do both connections work, and for the same organization? If not, what is due is held."""
-    if hold_on(profile) or not Reclaim.objects.due().filter(profile=profile).exists():
-        return True  # the loop says why, or ends at once
-    try:
-        fit = is_fit(validate_connections(profile, actor=None))
-    except ConnectorError:
-        fit = False
-    if not fit and hold_on(profile) is None:
-        later = timezone.now() + COME_BACK
-        words = "Miro did not answer when its connections were tried before the send."
-        tally.held += _hold_due(profile, HoldReason.LATER, not_before=later, outcome=words)
-        return False
-    return True
-
-
-def hold_on(profile: IntegrationProfile) -> HoldReason | None:
-    """Why nothing may be sent for this profile now; None when it may."""
-    now = IntegrationProfile.objects.get(pk=profile.pk)
-    if now.sending_stopped:
-        return HoldReason.KILL_SWITCH
-    if now.state != ProfileState.PUBLISHED:
-        return HoldReason.PAUSED
-    if not now.reclaim_enabled:
-        return HoldReason.RECLAIM_OFF
-    if connections.broken_connections(profile):
-        return HoldReason.CONNECTION
-    return None
-
-
-def _hold_due(profile: IntegrationProfile, hold: HoldReason, **values: object) -> int:
-    return Reclaim.objects.due().filter(profile=profile).update(hold_reason=hold, **values)
 
 
 def claim(profile: IntegrationProfile, *, count: int = CLAIM) -> list[Reclaim]:
@@ -160,7 +127,7 @@ def _execute(
         settle_unsent(item, decision)
         tally.refused += decision.state == ReclaimState.FAILED
         tally.skipped += decision.state == ReclaimState.SKIPPED
-    elif commit_intent(item):
+    elif window_open(profile) and commit_intent(item):
         _send(profile, item, connector, tally)
     else:
         tally.held += _let_go(item, hold_on(profile) or HoldReason.LATER)

@@ -6,7 +6,6 @@ import logging
 
 from celery import Task, shared_task
 from django.contrib.auth.models import User
-from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from integrations.error_mail import send_due_mails
@@ -15,6 +14,7 @@ from subscriptions import sweep as sweeping
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models.download import StartedBy
 from subscriptions.reclaim import reclaim_due
+from subscriptions.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
 
@@ -31,9 +31,11 @@ def ring(task: Task[..., None], *ids: int) -> bool:
 
 @shared_task
 def download_daily(profile_id: int) -> None:
-    """Rung by beat: one run for each day and profile, however many beats ring."""
-    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    _download(profile_id, started_by=StartedBy.SCHEDULE, slot=today)
+    """Rung by beat and by the sweep: one run for each slot and profile, however many bells ring."""
+    profile = IntegrationProfile.objects.downloading().filter(pk=profile_id).first()
+    slot = due_slot(profile) if profile else None
+    if slot:
+        _download(profile_id, started_by=StartedBy.SCHEDULE, slot=slot)
 
 
 @shared_task
@@ -69,5 +71,7 @@ def sweep() -> None:
     send_due_mails()
     for profile_id in sweeping.profiles_to_download():
         ring(download_due, profile_id)
+    for profile_id in profiles_with_due_slot():
+        ring(download_daily, profile_id)
     for profile_id in sweeping.profiles_to_reclaim():
         ring(reclaim, profile_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Final
 
 from django.conf import settings
 from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import OperationalError, connections
 
 from licensehub.embedded import broker
@@ -64,6 +66,7 @@ def prepare(port: int) -> None:
     if settings.REDIS_IS_EMBEDDED:
         broker.prepare(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
     migrate()
+    require_readable_credentials()
     call_command("collectstatic", interactive=False, verbosity=0)
     # The processes are forked: none of them may inherit an open connection.
     connections.close_all()
@@ -76,6 +79,14 @@ def migrate() -> None:
     except OperationalError as problem:
         reason = str(problem).strip().splitlines()[0]
         raise CannotRunError(f"The database does not answer ({reason}); look at DATABASE_URL.") from problem
+
+
+def require_readable_credentials() -> None:
+    """A wrong key is said before the first process starts, and not by the first failed download."""
+    try:
+        call_command("check", databases=["default"], tags=["database"], stdout=io.StringIO(), stderr=io.StringIO())
+    except SystemCheckError as problem:
+        raise CannotRunError(str(problem)) from problem
 
 
 def require_writable_var() -> None:

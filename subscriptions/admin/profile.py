@@ -19,6 +19,7 @@ from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.profile_acts import BUTTONS, validate
 from subscriptions.admin.profile_form import ProfileForm
 from subscriptions.admin.profile_page import OPERATE, context_of, profile_chip
+from subscriptions.admin.schedule_form import schedule_view
 from subscriptions.models import RunState
 
 PAGE = "admin:integrations_integrationprofile_change"
@@ -54,6 +55,11 @@ class IntegrationProfileAdmin(ModelAdmin):
         return [
             path("<int:pk>/act/<slug:name>/", view(self.press), name="integrations_integrationprofile_act"),
             path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
+            path(
+                "<int:pk>/schedule/<slug:subflow>/",
+                view(schedule_view),
+                name="integrations_integrationprofile_schedule",
+            ),
             *super().get_urls(),
         ]
 

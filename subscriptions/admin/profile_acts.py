@@ -10,10 +10,12 @@ from django.contrib.auth.models import User
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.presentation import day_and_time
 from integrations.validation import validate_connections
 from subscriptions import profiles, tasks
 from subscriptions.approvals import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
+from subscriptions.schedules import window_open, window_opens_at
 
 Do = Callable[[IntegrationProfile, User], str]
 WhyNot = Callable[[IntegrationProfile], str]
@@ -79,6 +81,9 @@ def no_reclaim(profile: IntegrationProfile) -> str:
         return "The kill switch is on."
     if not profile.reclaim_enabled:
         return "Reclaim subscriptions is switched off."
+    if not window_open(profile):
+        opens = window_opens_at(profile)
+        return f"The reclaim window opens {day_and_time(opens)}." if opens else "The reclaim schedule is paused."
     return "" if Reclaim.objects.filter(profile=profile).unfinished().exists() else "Nothing approved is waiting."
 
 

@@ -16,7 +16,7 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin import profile_acts as acts
 from subscriptions.admin.download import run_chip
-from subscriptions.admin.schedule import schedule_of
+from subscriptions.admin.schedule import schedule_of, window_of
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 
 OPERATE = "integrations.operate_integrationprofile"
@@ -117,6 +117,7 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
     return {
         "slot": slots[0] if slots else None,
         "schedule": schedule.words,
+        "paused": schedule.paused,
         "next": _next(profile, schedule.next_at),
         "last": last,
         "chip": run_chip(last) if last else chip("No run yet", tone="neutral", icon="hourglass_empty"),
@@ -147,11 +148,14 @@ def _strip_summary(runs: list[DownloadRun]) -> str:
 def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
     mine = Reclaim.objects.filter(profile=profile)
     waiting = mine.unfinished().count()
+    window = window_of(profile)
     last = mine.filter(state=ReclaimState.DONE).order_by("-finished_at").first()
     return {
         "slot": slots[-1] if len(slots) > 1 else None,
         "chip": _reclaim_chip(profile, waiting),
         "waiting": waiting,
+        "window": window.words,
+        "opens": f"Opens {day_and_time(window.next_at)} ({ago(window.next_at)})" if window.next_at else "",
         "holds": _holds(profile),
         "in_doubt": mine.filter(state=ReclaimState.IN_DOUBT).count(),
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",

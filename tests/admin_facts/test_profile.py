@@ -155,7 +155,7 @@ def test_validation_shows_its_findings_and_marks_the_connections(connected, sign
         Finding("ok", "SCIM API token", "Miro accepts it.", slot="scim"),
     ]
     monkeypatch.setattr(connected.connector, "validate", lambda self: findings)
-    monkeypatch.setattr("integrations.connections._budget", lambda url: None)
+    monkeypatch.setattr("integrations.connections._budget", lambda url, share: None)
     text = sign_in("Operator").post(validate(connected), follow=True).content.decode()
     assert "1 error, 1 passed" in text
     assert "Connect again." in text

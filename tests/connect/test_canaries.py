@@ -76,7 +76,7 @@ def seen_by(role: str, addresses: list[str]) -> str:
 
 def dump() -> str:
     """Every row of every table, as it lies in the database."""
-    found = []
+    found: list[str] = []
     with database.cursor() as cursor:
         for table in database.introspection.table_names():
             cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608 - the database's own names

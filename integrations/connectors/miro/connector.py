@@ -20,6 +20,7 @@ from integrations.connectors.contract import (
     Person,
     Receipt,
     Slot,
+    Usage,
 )
 from integrations.connectors.http import DEFAULT_LIMITS, ApiSession, Limits, Token
 from integrations.connectors.miro.context import TokenContext
@@ -72,6 +73,7 @@ class MiroConnector:
     def __init__(self, config: ConnectorConfig, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._config = config
         self._limits = limits
+        self._sessions: list[ApiSession] = []
 
     def oauth(self) -> MiroOAuth:
         """See `Connector.oauth`."""
@@ -154,7 +156,7 @@ class MiroConnector:
         media_type: str,
         explain: Callable[[Answer], ConnectorError],
     ) -> ApiSession:
-        return ApiSession(
+        made = ApiSession(
             vendor="Miro",
             slot=slot,
             base=base,
@@ -164,6 +166,13 @@ class MiroConnector:
             media_type=media_type,
             limits=self._limits,
         )
+        self._sessions.append(made)
+        return made
+
+    def usage(self) -> Usage:
+        """See `Connector.usage`. SCIM has no credits; its requests are counted by themselves."""
+        asked = sum(session.requests for session in self._sessions)
+        return Usage(requests=asked, credits=self._rest.credits if "_rest" in self.__dict__ else 0)
 
     def _token(self, slot: Slot) -> Token:
         """What gives the slot's token for each call."""

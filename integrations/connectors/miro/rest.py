@@ -41,6 +41,11 @@ class MiroRest:
         self._account = account
         self._most_pages = most_pages
 
+    @property
+    def credits(self) -> int:
+        """What was taken out of Miro's budget since this was made."""
+        return self._session.credits
+
     def token_context(self) -> TokenContext:
         """https://developers.miro.com/reference/get-access-token-information. A dead token is 400 there, or 401."""
         try:

@@ -13,8 +13,9 @@ from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from subscriptions import sweep
 from subscriptions.dry_run import dry_run
+from subscriptions.holds import hold_on
 from subscriptions.management.profile_command import ProfileCommand
-from subscriptions.reclaim import hold_on, reclaim_due
+from subscriptions.reclaim import reclaim_due
 
 A_DAY = 24 * 60 * 60.0
 

@@ -1,0 +1,178 @@
+"""The one place where a schedule is changed: in plain words, for one subflow of one profile."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.contrib.admin import site
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.formats import date_format
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
+
+from integrations.models import IntegrationProfile
+from integrations.pages import attempt, refuse_unless_post, signed_in
+from subscriptions import schedules
+from subscriptions.admin.acts import REFUSALS
+from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, NIGHT, RECLAIM_TASK, WEEKDAYS, Plan
+
+OPERATE = "integrations.operate_integrationprofile"
+PAGE = "admin:integrations_integrationprofile_change"
+TASKS = {"download": DOWNLOAD_TASK, "reclaim": RECLAIM_TASK}
+TITLES = {"download": "When downloads start", "reclaim": "When seats may be taken back"}
+
+
+def zones() -> list[tuple[str, str]]:
+    """Those of a place, and UTC; the others are kept by the database of time zones for old names."""
+    named = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix")))
+    return [(name, name) for name in ("UTC", *named)]
+
+
+class ScheduleForm(forms.Form):
+    """What both subflows have: the days and the time zone."""
+
+    weekdays = forms.TypedMultipleChoiceField(
+        label="Days",
+        coerce=int,
+        choices=list(WEEKDAYS.items()),
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose at least one day; to stop it for a while, pause the schedule instead."},
+    )
+    zone = forms.ChoiceField(label="Time zone", choices=zones, widget=UnfoldAdminSelectWidget)
+
+    def days(self) -> frozenset[int]:
+        return frozenset(self.cleaned_data["weekdays"])
+
+
+class DownloadScheduleForm(ScheduleForm):
+    at = forms.TimeField(label="At", widget=UnfoldAdminTimeWidget(attrs={"type": "time"}, format="%H:%M"))
+    field_order = ("weekdays", "at", "zone")
+
+    def plan(self) -> Plan:
+        at: time = self.cleaned_data["at"]
+        return schedules.daily_plan(at=at, weekdays=self.days(), zone=self.cleaned_data["zone"])
+
+    @staticmethod
+    def values(plan: Plan) -> dict[str, Any]:
+        return {"at": time(min(plan.hours), plan.minute or 0)}
+
+
+def hours(first: int, last: int) -> list[tuple[int, str]]:
+    return [(hour, f"{hour:02d}:00") for hour in range(first, last + 1)]
+
+
+class ReclaimScheduleForm(ScheduleForm):
+    start = forms.TypedChoiceField(label="From", coerce=int, choices=hours(0, 23), widget=UnfoldAdminSelectWidget)
+    end = forms.TypedChoiceField(label="To", coerce=int, choices=hours(1, 24), widget=UnfoldAdminSelectWidget)
+    field_order = ("weekdays", "start", "end", "zone")
+
+    def plan(self) -> Plan:
+        data = self.cleaned_data
+        return schedules.window_plan(start=data["start"], end=data["end"], weekdays=self.days(), zone=data["zone"])
+
+    @staticmethod
+    def values(plan: Plan) -> dict[str, Any]:
+        """A window over midnight begins where the hour before is not in it."""
+        start = next((hour for hour in sorted(plan.hours) if (hour - 1) % 24 not in plan.hours), 0)
+        return {"start": start, "end": (start + len(plan.hours) - 1) % 24 + 1}
+
+
+FORMS: dict[str, type[DownloadScheduleForm] | type[ReclaimScheduleForm]] = {
+    "download": DownloadScheduleForm,
+    "reclaim": ReclaimScheduleForm,
+}
+
+
+def schedule_view(request: HttpRequest, pk: int, subflow: str) -> HttpResponse:
+    """Show the form, and store what was chosen."""
+    profile = IntegrationProfile.objects.filter(pk=pk).first()
+    if profile is None or subflow not in TASKS or profile.is_archived:
+        raise Http404
+    if request.method != "POST":
+        return _page(request, profile, subflow, FORMS[subflow](initial=_now(profile, subflow)))
+    if refusal := refuse_unless_post(request, OPERATE):
+        return refusal
+    if "switch" in request.POST:
+        return _switch(request, profile, subflow)
+    form = FORMS[subflow](request.POST)
+    if not form.is_valid():
+        return _page(request, profile, subflow, form)
+    return _store(request, profile, subflow, form.plan())
+
+
+def _store(request: HttpRequest, profile: IntegrationProfile, subflow: str, plan: Plan) -> HttpResponse:
+    actor = signed_in(request)
+
+    def do() -> str:
+        schedules.change_schedule(profile, TASKS[subflow], plan, actor=actor)
+        return f"The schedule is stored: {_words(profile, subflow)}."
+
+    attempt(request, do, refusals=REFUSALS)
+    return HttpResponseRedirect(reverse(PAGE, args=[profile.pk]))
+
+
+def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> HttpResponse:
+    actor, enabled = signed_in(request), request.POST["switch"] == "resume"
+
+    def do() -> str:
+        schedules.switch_schedule(profile, TASKS[subflow], enabled=enabled, actor=actor)
+        return "The schedule goes on." if enabled else "The schedule is paused."
+
+    attempt(request, do, refusals=REFUSALS)
+    return HttpResponseRedirect(reverse(PAGE, args=[profile.pk]))
+
+
+def _words(profile: IntegrationProfile, subflow: str) -> str:
+    task = schedules.task_of(profile, TASKS[subflow])
+    return schedules.words_of(task) if task else "none yet"
+
+
+def _now(profile: IntegrationProfile, subflow: str) -> dict[str, Any]:
+    """The form's values for the schedule as it is."""
+    plan = _plan(profile, subflow)
+    return {"weekdays": sorted(plan.weekdays), "zone": plan.zone, **FORMS[subflow].values(plan)}
+
+
+def _plan(profile: IntegrationProfile, subflow: str) -> Plan:
+    task = schedules.task_of(profile, TASKS[subflow])
+    if task is None or task.crontab is None:
+        default = {
+            "download": schedules.daily_plan(at=NIGHT, zone="UTC"),
+            "reclaim": schedules.window_plan(start=0, end=24, zone="UTC"),
+        }
+        return default[subflow]
+    fields = task.crontab.schedule
+    return Plan(
+        weekdays=frozenset(fields.day_of_week) or EVERY_DAY,
+        hours=frozenset(fields.hour),
+        minute=min(fields.minute) if subflow == "download" else None,
+        zone=str(task.crontab.timezone),
+    )
+
+
+def _page(request: HttpRequest, profile: IntegrationProfile, subflow: str, form: ScheduleForm) -> HttpResponse:
+    task = schedules.task_of(profile, TASKS[subflow])
+    coming = schedules.next_moments(task) if task and subflow == "download" else []
+    zone = ZoneInfo(str(task.crontab.timezone)) if task and task.crontab else ZoneInfo("UTC")
+    context = {
+        **site.each_context(request),
+        "title": TITLES[subflow],
+        "profile": profile,
+        "subflow": subflow,
+        "form": form,
+        "words": _words(profile, subflow),
+        "paused": bool(task and not task.enabled),
+        "coming": [_moment(moment, zone) for moment in coming],
+        "may_operate": request.user.has_perm(OPERATE),
+    }
+    return TemplateResponse(request, "admin/integrations/integrationprofile/schedule.html", context)
+
+
+def _moment(moment: datetime, zone: ZoneInfo) -> str:
+    """`Wed, Nov 25, 2026, 02:00 in Europe/Berlin (01:00 UTC)`"""
+    local = f"{date_format(moment.astimezone(zone), 'D, M j, Y, H:i')} in {zone.key}"
+    return local if zone.key == "UTC" else f"{local} ({moment:%H:%M} UTC)"

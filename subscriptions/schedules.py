@@ -1,0 +1,226 @@
+"""The schedule of each subflow. PeriodicTask is the record; beat only rings, and the slot decides what is due.
+
+Download: the moments at which a run is due. Reclaim: the window in which something may be sent.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
+
+from integrations.models import ConnectionState, IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions import slots
+from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
+
+DOWNLOAD_TASK = "subscriptions.tasks.download_daily"
+RECLAIM_TASK = "subscriptions.tasks.reclaim"
+NAMES = {DOWNLOAD_TASK: "Download subscriptions: profile {}", RECLAIM_TASK: "Reclaim subscriptions: profile {}"}
+NIGHT = time(2, 0)
+EVERY_DAY = frozenset(range(7))
+WORKDAYS = frozenset(range(1, 6))
+# Celery's numbers: Sunday is 0.
+WEEKDAYS = {1: "Monday", 2: "Tuesday", 3: "Wednesday", 4: "Thursday", 5: "Friday", 6: "Saturday", 0: "Sunday"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an operator chose. `minute` is None for a window, which holds whole hours."""
+
+    weekdays: frozenset[int]
+    hours: frozenset[int]
+    minute: int | None
+    zone: str
+
+    def crontab(self) -> CrontabSchedule:
+        """The row with these values; rows are shared, and never changed."""
+        found, _ = CrontabSchedule.objects.get_or_create(
+            minute="*/15" if self.minute is None else str(self.minute),
+            hour=_listed(self.hours, 24),
+            day_of_week=_listed(self.weekdays, 7),
+            day_of_month="*",
+            month_of_year="*",
+            timezone=self.zone,
+        )
+        return found
+
+
+def _listed(numbers: frozenset[int], all_of_them: int) -> str:
+    return "*" if len(numbers) == all_of_them else ",".join(str(number) for number in sorted(numbers))
+
+
+def daily_plan(*, at: time, weekdays: frozenset[int] = EVERY_DAY, zone: str) -> Plan:
+    return Plan(weekdays=weekdays, hours=frozenset({at.hour}), minute=at.minute, zone=zone)
+
+
+def window_plan(*, start: int, end: int, weekdays: frozenset[int] = EVERY_DAY, zone: str) -> Plan:
+    """From one full hour to another (0 to 24). An end that is not after the start goes over midnight."""
+    hours = range(start, end) if start < end else [*range(start, 24), *range(end)]
+    return Plan(weekdays=weekdays, hours=frozenset(hours), minute=None, zone=zone)
+
+
+def task_of(profile: IntegrationProfile, task: str) -> PeriodicTask | None:
+    rows = PeriodicTask.objects.filter(name=NAMES[task].format(profile.pk), task=task)
+    return rows.select_related("crontab").first()
+
+
+def ensure_schedules(profile: IntegrationProfile) -> None:
+    """The default ones, where there are none: what an operator changed stays."""
+    plans = {
+        DOWNLOAD_TASK: daily_plan(at=NIGHT, zone=settings.TIME_ZONE),
+        RECLAIM_TASK: window_plan(start=0, end=24, zone=settings.TIME_ZONE),
+    }
+    for task, plan in plans.items():
+        values = {"task": task, "crontab": plan.crontab(), "args": json.dumps([profile.pk])}
+        PeriodicTask.objects.get_or_create(
+            name=NAMES[task].format(profile.pk), defaults={**values, "start_time": timezone.now()}
+        )
+    PeriodicTasks.update_changed()
+
+
+def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor: Actor) -> None:
+    """From now on; what lies before does not become due by it."""
+    with transaction.atomic():
+        found = _locked(profile, task)
+        before = words_of(found)
+        found.crontab, found.start_time = plan.crontab(), timezone.now()
+        found.save()
+        _changed(profile, task, before, words_of(found), actor=actor)
+
+
+def switch_schedule(profile: IntegrationProfile, task: str, *, enabled: bool, actor: Actor) -> None:
+    """Pause or resume. Paused, no download starts by itself, and nothing is sent."""
+    with transaction.atomic():
+        found = _locked(profile, task)
+        if found.enabled == enabled:
+            return
+        before = words_of(found)
+        found.enabled, found.start_time = enabled, timezone.now()
+        found.save()
+        _changed(profile, task, before, words_of(found), actor=actor)
+
+
+def remove_schedules(profile: IntegrationProfile) -> None:
+    PeriodicTask.objects.filter(name__in=[name.format(profile.pk) for name in NAMES.values()]).delete()
+    PeriodicTasks.update_changed()
+
+
+def _locked(profile: IntegrationProfile, task: str) -> PeriodicTask:
+    """The row to change. A Draft has none yet: it gets its schedules before it is published."""
+    if task_of(profile, task) is None:
+        ensure_schedules(profile)
+    return PeriodicTask.objects.select_for_update().get(name=NAMES[task].format(profile.pk))
+
+
+def _changed(profile: IntegrationProfile, task: str, before: str, after: str, *, actor: Actor) -> None:
+    """What was held for the window is asked again."""
+    held = Reclaim.objects.filter(profile=profile, state=ReclaimState.QUEUED, hold_reason=HoldReason.WINDOW)
+    held.update(hold_reason="", not_before=None)
+    subflow = "download" if task == DOWNLOAD_TASK else "reclaim"
+    record(Action.SCHEDULE_CHANGED, actor=actor, target=profile, data={subflow: {"from": before, "to": after}})
+
+
+# --- What is due ------------------------------------------------------------------------------------------------------
+
+
+def due_slot(profile: IntegrationProfile, now: datetime | None = None) -> datetime | None:
+    """The last slot of the download schedule, if no run has served it. Earlier ones are never made up for.
+
+    Any run that began at or after the slot serves it: its facts are as fresh as the slot asks for.
+    """
+    now = now or timezone.now()
+    task = task_of(profile, DOWNLOAD_TASK)
+    if task is None or not task.enabled or task.crontab is None:
+        return None
+    slot = slots.last_slot(task.crontab, now)
+    if slot is None or (task.start_time and slot < task.start_time):
+        return None
+    served = Q(slot=slot) | Q(started_at__gte=slot)
+    return None if DownloadRun.objects.filter(served, profile=profile).exists() else slot
+
+
+def profiles_with_due_slot() -> list[int]:
+    """Ids. A download connection in Error is left out: a person's act heals it, and then the last slot is served."""
+    found = []
+    for profile in IntegrationProfile.objects.downloading():
+        slot_name = profile.connector.download_slot
+        broken = profile.connections.filter(slot=slot_name, state=ConnectionState.ERROR).exists()
+        if not broken and due_slot(profile) is not None:
+            found.append(profile.pk)
+    return found
+
+
+def window_open(profile: IntegrationProfile) -> bool:
+    """Whether the schedule lets something be sent now."""
+    task = task_of(profile, RECLAIM_TASK)
+    if task is None or task.crontab is None:
+        return True
+    return task.enabled and slots.is_open(task.crontab, timezone.now())
+
+
+def window_opens_at(profile: IntegrationProfile) -> datetime | None:
+    """None while it is open, or while the schedule is paused."""
+    task = task_of(profile, RECLAIM_TASK)
+    if task is None or task.crontab is None or not task.enabled:
+        return None
+    return slots.opens_at(task.crontab, timezone.now())
+
+
+# --- In words ---------------------------------------------------------------------------------------------------------
+
+
+def words_of(task: PeriodicTask) -> str:
+    """`Every day at 02:00 Europe/Berlin`; `Monday to Friday, 08:00 to 18:00 UTC`; with `, paused` behind it."""
+    if task.crontab is None:
+        return "Unknown"
+    words = _window_words(task.crontab) if task.task == RECLAIM_TASK else _daily_words(task.crontab)
+    return words if task.enabled else f"{words}, paused"
+
+
+def _daily_words(crontab: CrontabSchedule) -> str:
+    fields = crontab.schedule
+    times = [f"{hour:02d}:{minute:02d}" for hour in sorted(fields.hour) for minute in sorted(fields.minute)]
+    if len(times) > 4:
+        return f"Crontab {crontab}"
+    return f"{_days(frozenset(fields.day_of_week))} at {' and '.join(times)} {crontab.timezone}"
+
+
+def _window_words(crontab: CrontabSchedule) -> str:
+    fields = crontab.schedule
+    if len(fields.hour) == 24 and len(fields.day_of_week) == 7:
+        return "At any time"
+    spans = " and ".join(f"{start:02d}:00 to {end:02d}:00" for start, end in _spans(sorted(fields.hour)))
+    return f"{_days(frozenset(fields.day_of_week))}, {spans} {crontab.timezone}"
+
+
+def _spans(hours: list[int]) -> list[tuple[int, int]]:
+    """[8, 9, 10, 22] -> [(8, 11), (22, 23)]"""
+    found: list[tuple[int, int]] = []
+    for hour in hours:
+        if found and found[-1][1] == hour:
+            found[-1] = (found[-1][0], hour + 1)
+        else:
+            found.append((hour, hour + 1))
+    return found
+
+
+def _days(weekdays: frozenset[int]) -> str:
+    if weekdays == EVERY_DAY:
+        return "Every day"
+    if weekdays == WORKDAYS:
+        return "Monday to Friday"
+    return " and ".join(name for number, name in WEEKDAYS.items() if number in weekdays)
+
+
+def next_moments(task: PeriodicTask, *, count: int = 3) -> list[datetime]:
+    if task.crontab is None or not task.enabled:
+        return []
+    return slots.next_slots(task.crontab, timezone.now() + timedelta(seconds=1), count=count)
