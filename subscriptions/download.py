@@ -27,6 +27,7 @@ from integrations.connectors.contract import (
     Member,
     Page,
     TransientError,
+    Usage,
 )
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
@@ -53,6 +54,10 @@ class DownloadError(Exception):
     """The download cannot be started or finished. The text says why and what to do next."""
 
 
+class Shrunk(BadAnswer):
+    """All pages came in, of the right organization, and too many known members are not in them."""
+
+
 class LeaseLost(DownloadError):
     """Somebody else goes on with this run."""
 
@@ -67,6 +72,15 @@ class _Download:
     patience: float = PATIENCE
     outages: int = 0
     expected: int = field(default=0)
+    counted: Usage = field(default_factory=Usage)
+
+    def asked(self) -> dict[str, int]:
+        """What the run has cost so far, for its row; several processes may have worked on it."""
+        used = self.connector.usage()
+        self.run.requests += used.requests - self.counted.requests
+        self.run.credits += used.credits - self.counted.credits
+        self.counted = used
+        return {"requests": self.run.requests, "credits": self.run.credits}
 
 
 def download_subscriptions(
@@ -85,10 +99,24 @@ def download_subscriptions(
     expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
     try:
         connector = connections.connector_for(profile)
-        work = _Download(run, connector, progress, expected=expected)
-        allocation = _patiently(work, connector.allocation)
+    except ConfigError as error:
+        connections.mark_failed(profile, error)
+        _stop(run, RunState.FAILED, error.message)
+    else:
+        _work(_Download(run, connector, progress, expected=expected))
+    run.refresh_from_db()
+    return run
+
+
+def _work(work: _Download) -> None:
+    run, profile = work.run, work.run.profile
+    try:
+        allocation = _patiently(work, work.connector.allocation)
         _read_pages(work)
-        _settle(run, allocation)
+        _settle(work, allocation)
+    except Shrunk as error:
+        _guarded(run, **work.asked())
+        _stop(run, RunState.QUARANTINED, error.message, acceptable=True)
     except BadAnswer as error:
         _stop(run, RunState.QUARANTINED, error.message)
     except ConfigError as error:
@@ -99,8 +127,6 @@ def download_subscriptions(
     else:
         connections.mark_working(profile, profile.connector.download_slot)
         _after(work)
-    run.refresh_from_db()
-    return run
 
 
 def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
@@ -173,7 +199,7 @@ def _read_on(work: _Download) -> None:
     if run.all_pages_in:
         return
     for page in work.connector.members(run.cursor):
-        _store(run, page)
+        _store(work, page)
         if work.progress:
             work.progress(run, max(work.expected, run.read))
 
@@ -211,22 +237,23 @@ def _guarded(run: DownloadRun, **values: object) -> None:
         raise LeaseLost(f"{run} was taken over by another process, which goes on with it.")
 
 
-def _store(run: DownloadRun, page: Page) -> None:
+def _store(work: _Download, page: Page) -> None:
+    run = work.run
     rows = [_staged(run, member) for member in page.members]
     with transaction.atomic():
         before = run.members.count()
         DownloadedMember.objects.bulk_create(rows, ignore_conflicts=True)
         run.read += run.members.count() - before
-        run.cursor, run.pages, run.requests = page.cursor, run.pages + 1, run.requests + page.requests
+        run.cursor, run.pages = page.cursor, run.pages + 1
         run.all_pages_in = not page.cursor
         _guarded(
             run,
             cursor=run.cursor,
             pages=run.pages,
-            requests=run.requests,
             read=run.read,
             all_pages_in=run.all_pages_in,
             lease_until=timezone.now() + DownloadRun.LEASE,
+            **work.asked(),
         )
 
 
@@ -245,29 +272,33 @@ def _staged(run: DownloadRun, member: Member) -> DownloadedMember:
     )
 
 
-def _settle(run: DownloadRun, allocation: Allocation) -> None:
+def _settle(work: _Download, allocation: Allocation) -> None:
     """All pages are in: check that they are plausible, then merge, all in one transaction."""
-    now = timezone.now()
+    run, now = work.run, timezone.now()
+    # Kept with a quarantined run, too: somebody may accept it.
+    _guarded(run, purchased=dict(allocation.purchased))
     with transaction.atomic():
         _check_plausible(run, allocation)
-        merged = merge(run, now=now)
-        values = {
-            "state": RunState.COMPLETE,
-            "finished_at": now,
-            "new": merged.new,
-            "changed": merged.changed,
-            "gone": merged.gone,
-            "unchanged": run.read - merged.new - merged.changed,
-            "purchased": dict(allocation.purchased),
-            "rollups": rollups(run.profile, now=now),
-        }
-        _guarded(run, **values)
+        counts = write_facts(run, now=now)
+        _guarded(run, state=RunState.COMPLETE, finished_at=now, **work.asked())
         IntegrationProfile.objects.filter(pk=run.profile_id).update(
             organization_name=allocation.organization_name, plan=allocation.plan
         )
-        run.members.all().delete()
-        counts = {key: values[key] for key in ("new", "changed", "gone", "unchanged")}
         record(Action.DOWNLOAD_COMPLETED, actor=None, target=run, data={"read": run.read, **counts})
+
+
+def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
+    """In a transaction: merge what was staged, and note the counts and rollups on the run. Returns the counts.
+
+    What an earlier quarantined run holds in staging is older than this, and can be accepted no more.
+    """
+    merged = merge(run, now=now)
+    unchanged = run.read - merged.new - merged.changed
+    counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
+    DownloadRun.objects.filter(pk=run.pk).update(rollups=rollups(run.profile, now=now), **counts)
+    DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
+    DownloadedMember.objects.filter(run__profile=run.profile).delete()
+    return counts
 
 
 def _check_plausible(run: DownloadRun, allocation: Allocation) -> None:
@@ -290,18 +321,19 @@ def _check_shrink(run: DownloadRun) -> None:
     before = known.count()
     missing = known.exclude(external_id__in=run.members.values("external_id")).count()
     if missing > before * SHRINK_LIMIT:
-        raise BadAnswer(
+        raise Shrunk(
             f"{missing} of {before} known members are missing from this download, more than "
             f"{SHRINK_LIMIT:.0%}. Nothing was changed. If so many people really left, ask Miro's member list "
-            f"first; otherwise run the download again."
+            f"first; otherwise run the download again, or discard this one."
         )
 
 
-def _stop(run: DownloadRun, state: RunState, problem: str) -> None:
+def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool = False) -> None:
     action = Action.DOWNLOAD_QUARANTINED if state == RunState.QUARANTINED else Action.DOWNLOAD_FAILED
     with transaction.atomic():
-        _guarded(run, state=state, finished_at=timezone.now(), problem=problem)
-        run.members.all().delete()
+        _guarded(run, state=state, finished_at=timezone.now(), problem=problem, acceptable=acceptable)
+        if not acceptable:
+            run.members.all().delete()
         record(action, actor=None, target=run, data={"problem": problem})
 
 
@@ -317,5 +349,11 @@ def _after(work: _Download) -> None:
                 connections.mark_failed(run.profile, error)
         else:
             connections.mark_working(run.profile, run.profile.connector.reclaim_slot)
+    DownloadRun.objects.filter(pk=run.pk).update(**work.asked())
+    judge_anew(run)
+
+
+def judge_anew(run: DownloadRun) -> None:
+    """Verdicts and candidates from the facts of a run that is complete."""
     refresh_verdicts(run.profile)
     propose_candidates(run)

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -14,6 +15,7 @@ from integrations.models import IntegrationProfile
 from integrations.pages import ReadOnlyAdmin
 from integrations.presentation import ago, chip, day_and_time, two_lines
 from subscriptions.admin.csv_export import CsvExport
+from subscriptions.admin.download_acts import decide, progress, progress_of, quarantine_context
 from subscriptions.models import DownloadRun, RunState
 
 CHIPS = {
@@ -21,6 +23,7 @@ CHIPS = {
     RunState.COMPLETE: ("ok", "check_circle"),
     RunState.QUARANTINED: ("warning", "gpp_maybe"),
     RunState.FAILED: ("error", "error"),
+    RunState.DISCARDED: ("neutral", "delete"),
 }
 MEANING = {
     RunState.RUNNING: (
@@ -35,8 +38,12 @@ MEANING = {
     RunState.QUARANTINED: (
         "Miro answered, but the answer cannot be believed as a whole, so nothing of it was used.",
         "All subscriptions keep the facts of the last complete download, and nobody became a candidate by this one. "
-        "Read the reason, then run the download again from the profile. If it is quarantined again, validate the "
-        "connection there.",
+        "Read the reason, then run the download again from the profile, or accept or discard this one. If it is "
+        "quarantined again, validate the connection in the profile.",
+    ),
+    RunState.DISCARDED: (
+        "Somebody looked at the quarantined download and decided that nothing of it is used.",
+        "All subscriptions keep the facts of the last complete download.",
     ),
     RunState.FAILED: (
         "The download could not be finished, so nothing of it was used.",
@@ -77,6 +84,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
         ("Started by", starter),
         ("Pages", lambda run: run.pages),
         ("Requests", lambda run: run.requests),
+        ("Credits", lambda run: run.credits),
         ("Read", lambda run: run.read),
         ("New", lambda run: run.new),
         ("Changed", lambda run: run.changed),
@@ -87,7 +95,15 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DownloadRun]:
         rows: QuerySet[DownloadRun] = super().get_queryset(request)
-        return rows.select_related("profile")
+        return rows.select_related("profile", "proposed_by", "decided_by")
+
+    def get_urls(self) -> list[URLPattern]:
+        view, name = self.admin_site.admin_view, "subscriptions_downloadrun_{}".format
+        return [
+            path("<int:pk>/progress/", view(progress), name=name("progress")),
+            path("<int:pk>/decide/<slug:name>/", view(decide), name=name("decide")),
+            *super().get_urls(),
+        ]
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters: list[Any] = ["state", "started_by", "started_at"]
@@ -106,6 +122,9 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
             "duration": duration_words(row),
             "starter": starter(row),
             "purchased": _purchased(row),
+            "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
+            "quarantine": quarantine_context(row, request),
+            **(progress_of(row) if row.state == RunState.RUNNING else {}),
         }
 
     @admin.display(description="Run")
@@ -122,7 +141,8 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Read", ordering="read")
     def size(self, row: DownloadRun) -> SafeString:
-        return two_lines(f"{row.read:,}", f"{row.pages:,} page{'' if row.pages == 1 else 's'}")
+        so_far = " so far" if row.state == RunState.RUNNING else ""
+        return two_lines(f"{row.read:,}{so_far}", f"{row.pages:,} page{'' if row.pages == 1 else 's'}")
 
     @admin.display(description="New, changed, gone")
     def changes(self, row: DownloadRun) -> SafeString:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -219,3 +220,119 @@ def test_grants_outlive_a_restart(make: Any, tmp_path: Any) -> None:
     first.sandbox.stop()
     second = make(20, state=tmp_path / "state")
     assert refresh(second, pair["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost/\r\nX-Evil: 1",
+        "http://localhost/\u20ac",
+        "http://localhost/#part",
+        "http://user:word@localhost/",
+        "http://localhost:99999/",
+        "http://localhost.evil.example/",
+        "http://[",
+        "javascript://localhost/x",
+        "//localhost/",
+        "",
+    ],
+)
+def test_an_address_that_is_none_is_sent_nowhere(miro: Client, address: str) -> None:
+    for answer in (authorize(miro, redirect_uri=address), decide(miro, redirect_uri=address)):
+        assert answer.status_code == 400
+        assert not {"Location", "X-Evil"} & set(answer.headers)
+    with pytest.raises(ValueError):
+        miro.control.install(address)
+    assert counters(miro)["authorizations"] == 0
+
+
+def test_what_an_address_asks_for_is_kept(miro: Client) -> None:
+    address = urlsplit(decide(miro, redirect_uri=BACK + "?x=1").headers["Location"])
+    assert sorted(parse_qs(address.query)) == ["code", "state", "x"]
+
+
+def test_an_unknown_team_is_refused(miro: Client) -> None:
+    assert decide(miro, team_id="7").status_code == 400
+    with pytest.raises(ValueError):
+        miro.control.install(BACK, team_id="7")
+    assert counters(miro)["authorizations"] == 0
+
+
+def test_secrets_in_the_address_work_and_are_counted(miro: Client) -> None:
+    query = {
+        "grant_type": "authorization_code",
+        "client_id": miro.urls["client_id"],
+        "client_secret": miro.urls["client_secret"],
+        "code": miro.control.install(BACK),
+        "redirect_uri": BACK,
+    }
+    address = f"{miro.urls['api_url']}/v1/oauth/token"
+    assert requests.post(address, params=query, timeout=5).status_code == 200
+    assert counters(miro)["secrets_in_query"] == 1
+    journal = str(miro.control.requests())
+    assert query["code"] not in journal
+    assert query["client_secret"] not in journal
+    secret = {"client_secret": query.pop("client_secret")}
+    requests.post(address, params=secret, data=query, timeout=5)
+    assert counters(miro)["secrets_in_query"] == 2, "beside a form, too"
+    refresh(miro, "x")
+    assert counters(miro)["secrets_in_query"] == 2
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\xfe=1", b'{"grant_type": "refresh_token"}'])
+def test_an_unreadable_form_is_refused(miro: Client, body: bytes) -> None:
+    answer = requests.post(f"{miro.urls['api_url']}/v1/oauth/token", data=body, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (401, "oauthError")
+    assert counters(miro)["secrets_in_query"] == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]"])
+def test_an_unreadable_revocation_is_refused(miro: Client, body: bytes) -> None:
+    answer = requests.post(f"{miro.urls['api_url']}/v2/oauth/revoke", data=body, timeout=5)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalidParameters")
+
+
+@pytest.mark.parametrize("path,allowed", [("/oauth/authorize", "GET, POST"), ("/v1/oauth/token", "POST")])
+def test_other_methods_are_not_supported(miro: Client, path: str, allowed: str) -> None:
+    answer = requests.delete(miro.urls["api_url"] + path, timeout=5)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("kind,status", [("error_before", 500), ("rate_limited", 429)])
+def test_a_refresh_that_was_not_carried_out_can_be_repeated(miro: Client, kind: str, status: int) -> None:
+    pair = installed(miro)
+    miro.control.fault(kind, match={"path": "/v1/oauth/token"})
+    assert refresh(miro, pair["refresh_token"]).status_code == status
+    assert refresh(miro, pair["refresh_token"]).status_code == 200
+    assert counters(miro)["refresh_reuse"] == 0
+
+
+def test_a_refresh_whose_answer_is_lost_has_ended_both_old_tokens(miro: Client) -> None:
+    pair = installed(miro)
+    miro.control.fault("error_after", match={"path": "/v1/oauth/token"})
+    assert refresh(miro, pair["refresh_token"]).status_code == 500
+    assert miro.rest(miro.members_path, token=pair["access_token"]).status_code == 401
+    assert miro.control.oauth()["live_access_tokens"] == 1, "a pair that nobody has"
+    assert refresh(miro, pair["refresh_token"]).status_code == 401
+    assert miro.control.oauth()["live_access_tokens"] == 0
+    assert counters(miro)["refresh_reuse"] == 1
+
+
+def test_one_of_twenty_at_once_gets_the_new_pair(miro: Client) -> None:
+    pair = installed(miro)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: refresh(miro, pair["refresh_token"]).status_code, range(20)))
+    assert sorted(answers) == [200] + [401] * 19
+    assert (counters(miro)["refreshes"], counters(miro)["refresh_reuse"]) == (1, 19)
+
+
+def test_the_control_plane_tells_about_teams_and_living_tokens(miro: Client) -> None:
+    installed(miro)
+    found = miro.control.oauth()
+    organizations = {team["kind"]: team["organization"] for team in found["teams"]}
+    assert organizations["organization"]["id"] == miro.urls["organization_id"]
+    assert organizations["foreign"]["id"] not in (None, miro.urls["organization_id"])
+    assert organizations["developer"] is None
+    assert found["live_access_tokens"] == 1
+    miro.control.clock(offset_seconds=3700)
+    assert miro.control.oauth()["live_access_tokens"] == 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from integrations.connectors.miro.sandbox.scim_discovery import ENTERPRISE
 from tests.sandbox.client import Client
 
 
@@ -75,3 +76,41 @@ def test_what_there_is(miro: Client) -> None:
 def test_patch_need_not_be_announced(miro: Client) -> None:
     miro.control.switch(patch_supported=False)
     assert miro.scim("/ServiceProviderConfig").json()["patch"] == {"supported": False}
+
+
+@pytest.mark.parametrize("change", [{"roles": "x"}, {"roles": ["x"]}, {ENTERPRISE: "x"}, {"active": 0}])
+def test_values_of_another_kind_are_refused(miro: Client, change: dict[str, Any]) -> None:
+    member = miro.ordinary().id
+    answer = put(miro, member, {**read(miro, member), **change})
+    assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+
+
+def test_an_address_belongs_to_one_user(miro: Client) -> None:
+    member, other = miro.ordinary(), miro.people()[-1]
+    for answer in (
+        put(miro, member.id, {**read(miro, member.id), "userName": other.email.upper()}),
+        miro.patch(member.id, other.email, path="userName"),
+    ):
+        assert (answer.status_code, answer.json()["scimType"]) == (400, "invalidValue")
+        assert "not unique" in answer.json()["detail"]
+    assert put(miro, member.id, {**read(miro, member.id), "userName": member.email.swapcase()}).status_code == 200
+
+
+@pytest.mark.parametrize("switches", [{"deactivated_license": "freed"}, {"patch_value": "string"}])
+def test_what_was_read_can_be_sent_back(miro: Client, switches: dict[str, str]) -> None:
+    miro.control.switch(**switches)
+    for user in miro.users(count=1000)["Resources"]:
+        assert put(miro, user["id"], user).json() == user
+    assert miro.control.truth()["transitions"] == []
+
+
+def test_a_freed_license_does_not_stand_in_the_way_of_reactivation(miro: Client) -> None:
+    miro.control.switch(deactivated_license="freed")
+    member = miro.ordinary().id
+    miro.patch(member)
+    assert put(miro, member, {**read(miro, member), "active": True}).json()["active"] is True
+
+
+def test_puts_in_thirty_seconds(miro: Client) -> None:
+    miro.control.clock(now="2030-01-01T00:00:00Z")
+    assert [put(miro, "1", {}).status_code for _ in range(101)] == [404] * 100 + [429]

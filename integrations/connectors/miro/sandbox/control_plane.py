@@ -75,10 +75,11 @@ class ControlPlane:
             "client_id": self._world.secrets["client_id"],
             "client_secret": self._world.secrets["client_secret"],
             "teams": [
-                {"id": key, "name": team["name"], "kind": team["kind"]}
+                {"id": key, **{name: team[name] for name in ("name", "kind", "organization")}}
                 for key, team in self._world.install_teams().items()
             ],
             "counters": dict(grants.counters),
+            "live_access_tokens": grants.live_access_tokens(self._world.now()),
         }
 
     def _app_act(self, request: Request) -> Json:
@@ -87,7 +88,7 @@ class ControlPlane:
         if act == "install":
             body = _object(request)
             team = body.get("team_id") or next(iter(self._world.install_teams()))
-            done: Json = {"code": self._oauth.consent(str(team), str(body["redirect_uri"]))}
+            done: Json = {"code": self._oauth.consent(str(team), str(body.get("redirect_uri") or ""))}
         elif act == "expire":
             done = {"expired": grants.expire_all(self._world.now())}
         elif act == "revoke":

@@ -53,6 +53,10 @@ class Family:
     former: list[str] = field(default_factory=list)
     dead: bool = False
 
+    def is_live(self, now: datetime) -> bool:
+        """Whether the access token still opens anything."""
+        return not self.dead and (self.access_ends_at is None or self.access_ends_at > now.timestamp())
+
 
 class Grants:
     """Not locked: the world's lock is held by whoever calls. `changed` says that the state should be written."""
@@ -124,6 +128,9 @@ class Grants:
         """The living family of an access token, expired or not."""
         return next((item for item in self.families.values() if item.access == token and not item.dead), None)
 
+    def live_access_tokens(self, now: datetime) -> int:
+        return sum(family.is_live(now) for family in self.families.values())
+
     def revoke(self, token: str) -> bool:
         family = self.by_access(token)
         if family is None:
@@ -136,7 +143,7 @@ class Grants:
         """All access tokens are over; their refresh tokens are not."""
         expired = 0
         for family in self.families.values():
-            if family.access_ends_at is not None and family.access_ends_at > now.timestamp() and not family.dead:
+            if family.access_ends_at is not None and family.is_live(now):
                 family.access_ends_at = now.timestamp() - 1
                 self.count("expiries")
                 expired += 1

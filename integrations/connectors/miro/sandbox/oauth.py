@@ -5,13 +5,12 @@ https://developers.miro.com/reference/create-authorization-request-link and its 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from .consent import consent_page, problem_page
 from .grants import Grants, oauth_error, token_answer
-from .messages import Answer, Json, Refusal, Request, rest_error
+from .messages import Answer, Json, Refusal, Request, SandboxError, rest_error
 from .world import World
 
 AUTHORIZE = "/oauth/authorize"
@@ -20,6 +19,7 @@ REVOKE_V1, REVOKE_V2 = "/v1/oauth/revoke", "/v2/oauth/revoke"
 PATHS = (AUTHORIZE, TOKEN, REVOKE_V1, REVOKE_V2)
 ORGANIZATION_SCOPES = "organizations:"
 LOOPBACK = ("localhost", "127.0.0.1")
+ONE_TIME = {"client_secret", "code", "refresh_token"}
 
 
 class OAuth:
@@ -50,7 +50,9 @@ class OAuth:
         }
         endpoint = endpoints.get((request.method, request.path))
         if endpoint is None:
-            raise rest_error(405, "methodNotAllowed", f"{request.method} is not supported here")
+            refusal = rest_error(405, "methodNotAllowed", f"{request.method} is not supported here")
+            refusal.answer.headers["Allow"] = ", ".join(method for method, path in endpoints if path == request.path)
+            raise refusal
         return endpoint(request)
 
     # --- Consent -----------------------------------------------------------------------------------------------------
@@ -61,7 +63,7 @@ class OAuth:
 
     def _decide(self, request: Request) -> Answer:
         """The form of the consent page. A wrong client or address is never redirected to."""
-        form = dict(parse_qsl(request.body.decode()))
+        form = _form(request)
         if problem := self._wrong(form):
             return problem_page(problem)
         if form.get("decision") != "install":
@@ -72,6 +74,10 @@ class OAuth:
 
     def consent(self, team_id: str, redirect_uri: str) -> str:
         """What a click on *Install & authorize* does."""
+        if not self._is_registered(redirect_uri):
+            raise SandboxError(f"{redirect_uri!r} is no redirect address of the app.")
+        if team_id not in self._world.install_teams():
+            raise SandboxError(f"There is no team {team_id!r}.")
         return self._grants.consent(team_id=team_id, redirect_uri=redirect_uri, now=self._world.now())
 
     def _wrong(self, values: Mapping[str, str]) -> str:
@@ -84,14 +90,15 @@ class OAuth:
     def _is_registered(self, redirect_uri: str) -> bool:
         """Exactly one of the registered ones; while none is registered, any address of this machine."""
         registered = self._world.switches.redirect_uris
-        return redirect_uri in registered if registered else urlsplit(redirect_uri).hostname in LOOPBACK
+        if registered:
+            return redirect_uri in registered and _is_header(redirect_uri)
+        return _is_loopback(redirect_uri)
 
     # --- Tokens ------------------------------------------------------------------------------------------------------
     def _token(self, request: Request) -> Answer:
-        form = dict(parse_qsl(request.body.decode()))
-        if not form:  # Miro takes them in the address, too, where they do not belong
-            form = dict(request.query)
+        if ONE_TIME & request.query.keys():  # Miro takes them in the address, too, where they do not belong
             self._grants.count("secrets_in_query")
+        form = {**request.query, **_form(request)}
         self._authenticate(form.get("client_id"), form.get("client_secret"))
         now = self._world.now()
         if form.get("grant_type") == "authorization_code":
@@ -137,10 +144,31 @@ class OAuth:
         return Answer(204, applied=True)
 
 
+def _form(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.body.decode(errors="replace")))
+
+
+def _is_header(redirect_uri: str) -> bool:
+    """It becomes a Location header, in which a line break would begin another one."""
+    return redirect_uri.isascii() and redirect_uri.isprintable() and " " not in redirect_uri
+
+
+def _is_loopback(redirect_uri: str) -> bool:
+    """An absolute address of this machine, without a fragment (RFC 6749, section 3.1.2)."""
+    if not _is_header(redirect_uri) or "#" in redirect_uri:
+        return False
+    try:
+        parts = urlsplit(redirect_uri)
+        _ = parts.port  # raises, too
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and parts.hostname in LOOPBACK and "@" not in parts.netloc
+
+
 def _object(request: Request) -> Json:
     try:
         body = request.json()
-    except json.JSONDecodeError:
+    except ValueError:
         body = None
     if not isinstance(body, dict):
         raise rest_error(400, "invalidParameters", "The body is not a JSON object")

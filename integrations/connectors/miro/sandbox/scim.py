@@ -150,13 +150,21 @@ class Scim:
             raise scim_error(415, f"Unsupported media type {kind!r}")
         if len(request.body) > MAX_BODY:
             raise scim_error(413, f"The payload is larger than {MAX_BODY} bytes")
-        read = changes if request.method == "PATCH" else replacement
-        wanted = read(request, member, self._world.switches.patch_value)
+        if request.method == "PATCH":
+            wanted = changes(request, member, self._world.switches.patch_value)
+        else:
+            wanted = replacement(request, member, self.user(member))
+        self._must_be_unique(wanted.get("email", member.email), member)
         if member.active and wanted.get("active") is False:
             self._may_deactivate(member)
         if not member.active and {"email", "license", "role"} & wanted.keys():
             raise scim_error(409, "userName, userType and roles of a deactivated user cannot be changed")
         self._world.change(member, wanted, by="scim", request=request.n)
+
+    def _must_be_unique(self, email: str, member: Member) -> None:
+        """With the words of https://developers.miro.com/docs/errors."""
+        if email != member.email and any(other.id != member.id for other in self._world.by_email({email})):
+            raise scim_error(400, f"User name '{email}' is invalid: 'not unique'", "invalidValue")
 
     def _may_deactivate(self, member: Member) -> None:
         switches = self._world.switches

@@ -25,14 +25,18 @@ def changes(request: Request, member: Member, patch_value: str) -> Json:
     return found
 
 
-def replacement(request: Request, member: Member, patch_value: str) -> Json:
+def replacement(request: Request, member: Member, shown: Json) -> Json:
     """A PUT (RFC 7644, section 3.5.1) read as one operation for each attribute that it changes.
 
-    What is read-only, or not known to Miro, is ignored.
+    What is read-only, or not known to Miro, is ignored. `shown` is the user as a GET has it, which may be sent back as
+    it is, even where the license shown is not the one that is kept.
     """
     found: Json = {}
+    before = dict(_attributes(shown))
     for path, value in _attributes(_body(request)):
-        name, read = _read({"op": "replace", "path": path, "value": value}, member, patch_value)
+        if before.get(path) == value:
+            continue
+        name, read = _read({"op": "replace", "path": path, "value": value}, member, "both")
         if getattr(member, name) != read:
             found[name] = read
     return found
@@ -40,9 +44,12 @@ def replacement(request: Request, member: Member, patch_value: str) -> Json:
 
 def _attributes(body: Json) -> Iterator[tuple[str, Any]]:
     """Path and value of every attribute that can be written."""
-    extension = body.get(ENTERPRISE.rstrip(":").replace(":user", ":User"))
-    flat = {**body, **{f"{ENTERPRISE}{key}": value for key, value in (extension or {}).items()}}
-    roles = [role for role in body.get("roles") or [] if role.get("primary")]
+    extension = body.get(ENTERPRISE.rstrip(":").replace(":user", ":User")) or {}
+    roles = body.get("roles") or []
+    if not isinstance(extension, dict) or not isinstance(roles, list) or not all(isinstance(r, dict) for r in roles):
+        raise scim_error(400, "The extension is an object, and roles are a list of objects", "invalidValue")
+    flat = {**body, **{f"{ENTERPRISE}{key}": value for key, value in extension.items()}}
+    roles = [role for role in roles if role.get("primary")]
     if roles:
         flat["roles[primary eq true].value"] = roles[0].get("value")
     for key, value in flat.items():

@@ -1,0 +1,86 @@
+"""What can be done on a download run's page: follow it while it runs, accept or discard it when it was not believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from integrations.pages import refuse_unless_post, signed_in
+from integrations.presentation import ago, day_and_time
+from subscriptions import quarantine
+from subscriptions.admin.acts import act
+from subscriptions.models import DownloadRun, RunState, Subscription
+
+OPERATE = "integrations.operate_integrationprofile"
+PAGE = "admin:subscriptions_downloadrun_change"
+PROGRESS = "admin/subscriptions/downloadrun/progress.html"
+
+
+def progress_of(run: DownloadRun) -> dict[str, Any]:
+    """Beside the run itself, how far it is, as far as the last download lets it be told."""
+    expected = max(Subscription.objects.filter(profile=run.profile, gone_at=None).count(), run.read)
+    percent = round(100 * run.read / expected) if expected else 0
+    return {"run": run, "expected": expected, "percent": percent, "seconds": int(run.duration.total_seconds())}
+
+
+def progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """A piece of the page, asked for every two seconds; the end of the run reloads the whole page."""
+    run = DownloadRun.objects.select_related("profile").filter(pk=pk).first()
+    if run is None or not request.user.has_perm("subscriptions.view_downloadrun"):
+        raise Http404
+    answer = render(request, PROGRESS, progress_of(run))
+    if run.state != RunState.RUNNING:
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
+    quarantine.propose_acceptance(run, reason=request.POST.get("reason", ""), actor=user)
+    return "Proposed. Now another person opens this page and confirms it."
+
+
+def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
+    quarantine.accept(run, actor=user)
+    return f"{run} is accepted: {run.gone:,} people are marked as gone, {run.new:,} are new."
+
+
+def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:
+    quarantine.discard(run, actor=user)
+    return f"{run} is discarded. The facts of the last complete download stay."
+
+
+ACTS: dict[str, Callable[[DownloadRun, User, HttpRequest], str]] = {
+    "propose": _propose,
+    "accept": _accept,
+    "discard": _discard,
+}
+
+
+def decide(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    if refusal := refuse_unless_post(request, OPERATE):
+        return refusal
+    run = DownloadRun.objects.select_related("profile", "proposed_by").filter(pk=pk).first()
+    if run is None or name not in ACTS:
+        raise Http404
+    user = signed_in(request)
+    return act(request, reverse(PAGE, args=[pk]), lambda: ACTS[name](run, user, request))
+
+
+def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any] | None:
+    """What the page says about a quarantined run; None for any other."""
+    if run.state != RunState.QUARANTINED:
+        return None
+    user = signed_in(request)
+    why_not = quarantine.why_not_acceptable(run)
+    return {
+        "why_not": why_not,
+        "effect": None if why_not else quarantine.effect_of(run),
+        "why_not_confirm": quarantine.why_not_confirm(run, user),
+        "may_operate": user.has_perm(OPERATE),
+        "proposed": f"{day_and_time(run.proposed_at)} ({ago(run.proposed_at)})" if run.proposed_at else "",
+    }

@@ -1,0 +1,109 @@
+"""A quarantined download: two people may accept it, one may discard it.
+
+Accepting takes a reason and a second person, since it may mark many people as gone. Only a run that was read to its
+end, for the right organization, can be accepted, and only while no newer download is complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.models import ProfileState
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.approvals import Refused
+from subscriptions.candidates import NotActionable
+from subscriptions.download import judge_anew, write_facts
+from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
+
+SHORTEST_REASON = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What accepting would do. `names` are some of those who would be marked as gone."""
+
+    new: int
+    gone: int
+    names: list[str]
+
+
+def effect_of(run: DownloadRun, *, names: int = 20) -> Effect:
+    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
+    staged = DownloadedMember.objects.filter(run=run)
+    gone = known.exclude(external_id__in=staged.values("external_id"))
+    new = staged.exclude(external_id__in=known.values("external_id"))
+    some = gone.order_by("name", "email")[:names]
+    return Effect(new=new.count(), gone=gone.count(), names=[str(person) for person in some])
+
+
+def why_not_acceptable(run: DownloadRun) -> str:
+    """Empty when it may be accepted."""
+    if run.state != RunState.QUARANTINED:
+        return f"{run} is {run.get_state_display().lower()}."
+    if not run.acceptable:
+        newer = DownloadRun.objects.complete().filter(profile=run.profile, pk__gt=run.pk).exists()
+        if newer:
+            return "A newer download is complete, so this one is of no use any more."
+        return "It was not read to its end, or not for the right organization, so nothing of it can be used."
+    if run.profile.state != ProfileState.PUBLISHED:
+        return f"The profile is {run.profile.get_state_display().lower()}."
+    return ""
+
+
+def why_not_confirm(run: DownloadRun, user: User) -> str:
+    """Empty when this person may confirm."""
+    if run.proposed_by_id is None:
+        return "Nobody has proposed to accept it yet."
+    if run.proposed_by_id == user.pk:
+        return "You proposed it, so another person must confirm it."
+    return why_not_acceptable(run)
+
+
+def propose_acceptance(run: DownloadRun, *, reason: str, actor: User) -> None:
+    """The first of two. Raises Refused, and NotActionable when somebody was faster."""
+    if why_not := why_not_acceptable(run):
+        raise Refused(f"{run} cannot be accepted. {why_not}")
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise Refused("Say in a sentence why this download can be believed, for the person who confirms it.")
+    with transaction.atomic():
+        rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED, acceptable=True, proposed_by=None)
+        if rows.update(proposed_by=actor, proposed_at=timezone.now(), proposal_reason=reason.strip()) != 1:
+            raise NotActionable(f"Somebody has proposed to accept {run} already, or it changed. Reload its page.")
+        record(Action.DOWNLOAD_PROPOSED, actor=actor, target=run, data={"reason": reason.strip()})
+
+
+def accept(run: DownloadRun, *, actor: User) -> None:
+    """The second of two: its members become the facts, as of its own time. Raises as `propose_acceptance`."""
+    if why_not := why_not_confirm(run, actor):
+        raise Refused(f"{run} cannot be accepted by you now. {why_not}")
+    with transaction.atomic():
+        rows = DownloadRun.objects.filter(
+            pk=run.pk,
+            state=RunState.QUARANTINED,
+            acceptable=True,
+            proposed_by__isnull=False,
+            profile__state=ProfileState.PUBLISHED,
+        ).exclude(proposed_by=actor)
+        if rows.update(state=RunState.COMPLETE, decided_by=actor, decided_at=timezone.now()) != 1:
+            raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
+        counts = write_facts(run, now=run.finished_at or run.started_at)
+        data = {"proposed_by": run.proposed_by.get_username() if run.proposed_by else "", **counts}
+        record(Action.DOWNLOAD_ACCEPTED, actor=actor, target=run, data=data)
+    run.refresh_from_db()
+    judge_anew(run)
+
+
+def discard(run: DownloadRun, *, actor: User) -> None:
+    """It is of no use. The facts of the last complete download stay."""
+    with transaction.atomic():
+        rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED)
+        values = {"decided_by": actor, "decided_at": timezone.now(), "acceptable": False}
+        if rows.update(state=RunState.DISCARDED, **values) != 1:
+            raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
+        DownloadedMember.objects.filter(run=run).delete()
+        record(Action.DOWNLOAD_DISCARDED, actor=actor, target=run, data={"problem": run.problem})
