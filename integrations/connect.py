@@ -176,11 +176,26 @@ def disconnect(connection: Connection, *, actor: Actor) -> str:
                 fingerprint=fingerprint,
                 credentials_set_at=set_at,
             )
-    if app is None or not token:
-        return "Disconnected. There was no token that could be revoked."
-    if _revoke(app, token):
-        return "Disconnected, and the token is revoked."
-    return "Disconnected here, but the vendor did not confirm that the token is revoked. Uninstall the app there."
+    told = revoke_all([(app, token)] if app and token else [])
+    return f"Disconnected. {told or 'There was no token that could be revoked.'}"
+
+
+def tokens_to_revoke(profile: IntegrationProfile) -> list[tuple[OAuthApp, str]]:
+    """Read before they are forgotten."""
+    slots = {slot.name for slot in profile.connector.slots if slot.oauth}
+    rows = Connection.objects.filter(profile=profile, slot__in=slots).select_related("profile")
+    found = [_app_and_token(connection) for connection in rows]
+    return [(app, token) for app, token in found if app and token]
+
+
+def revoke_all(tokens: list[tuple[OAuthApp, str]]) -> str:
+    """A sentence that says how it went; empty when there was nothing to revoke."""
+    if not tokens:
+        return ""
+    confirmed = [_revoke(app, token) for app, token in tokens]
+    if all(confirmed):
+        return "The token is revoked at the vendor."
+    return "The vendor did not confirm that the token is revoked. Uninstall the app there."
 
 
 def _app_and_token(connection: Connection) -> tuple[OAuthApp | None, str]:

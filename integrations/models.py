@@ -27,6 +27,10 @@ class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
         """Profiles whose state lets a download run."""
         return self.filter(state=ProfileState.PUBLISHED)
 
+    def in_use(self) -> IntegrationProfileQuerySet:
+        """All but the archived ones, whose history stays."""
+        return self.exclude(state=ProfileState.ARCHIVED)
+
 
 class IntegrationProfile(models.Model):
     """One organization at one vendor, with its two subflows: download subscriptions, and reclaim subscriptions."""

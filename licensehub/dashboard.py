@@ -59,7 +59,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     context["title"] = "Overview"
     if not request.user.has_perm("integrations.view_integrationprofile"):
         return {**context, "blind": True}
-    known = list(IntegrationProfile.objects.select_related("rule").prefetch_related("rule__license_thresholds"))
+    in_use = IntegrationProfile.objects.in_use()
+    known = list(in_use.select_related("rule").prefetch_related("rule__license_thresholds"))
     chosen = _chosen(known, request.GET.get("profile", ""))
     context["may_create"] = request.user.has_perm("integrations.add_integrationprofile")
     if chosen is None:

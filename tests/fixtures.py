@@ -94,6 +94,12 @@ class World:
         ]
 
 
+@pytest.fixture(autouse=True)
+def fresh_rate_budget() -> None:
+    """Each test has Miro's limits to itself, though its profile has the same number as the one before."""
+    connections._budget.cache_clear()
+
+
 @pytest.fixture
 def sandbox(allow_http) -> Iterator[Sandbox]:
     running = start(members=MEMBERS, seed=7)

@@ -21,6 +21,11 @@ def checked_base(base: str, *, slot: str) -> str:
     )
 
 
+def host_of(url: str) -> str:
+    """For sentences to people; an address that names no host is “the address”."""
+    return urlsplit(url).hostname or "the address"
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

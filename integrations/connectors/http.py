@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
-from integrations.connectors.access import checked_base, checked_token
+from integrations.connectors.access import checked_base, checked_token, host_of
 from integrations.connectors.answer import Answer, read_answer
 from integrations.connectors.contract import (
     BadAnswer,
@@ -32,7 +32,7 @@ from integrations.connectors.rate_headers import hold_seconds, retry_after
 from integrations.connectors.wire import Watch, WatchedAdapter, watch
 
 CHUNK = 64 * 1024
-UNAUTHORIZED = 401
+UNAUTHORIZED = frozenset({401})
 TOO_MANY_REQUESTS = 429
 TOO_EARLY = 425
 LATER = frozenset({408, TOO_EARLY, TOO_MANY_REQUESTS})
@@ -83,6 +83,7 @@ class _Call:
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
     token: str = field(default="", repr=False)
+    rejections: frozenset[int] = UNAUTHORIZED
 
     def left(self) -> float:
         """Seconds until the deadline."""
@@ -142,9 +143,16 @@ class ApiSession:
         self._token = token
         self._http = _new_http()
 
-    def get(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None) -> Answer:
-        """Raises ConfigError, PermanentError, TransientError or BadAnswer."""
-        call = self._call("GET", path, rate=rate, query=query)
+    def get(
+        self,
+        path: str,
+        *,
+        rate: Rate,
+        query: Mapping[str, str | int] | None = None,
+        rejections: frozenset[int] = UNAUTHORIZED,
+    ) -> Answer:
+        """Raises ConfigError, PermanentError, TransientError or BadAnswer. `rejections` mean that the token is dead."""
+        call = replace(self._call("GET", path, rate=rate, query=query), rejections=rejections)
         for number in range(1, self._limits.tries + 1):
             try:
                 return self._authorized(call)
@@ -214,8 +222,8 @@ class ApiSession:
         token = self._token("")
         try:
             return self._try(self._with(call, token))
-        except ConfigError as error:
-            if error.status != UNAUTHORIZED:
+        except ConnectorError as error:
+            if error.status not in call.rejections:
                 raise
             newer = self._token(token)
             if newer == token:
@@ -321,14 +329,14 @@ class ApiSession:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return self._untrusted(call)
         if not watching.connected:
-            text = f"{_host(call.url)} cannot be reached from this machine. LicenseHub tries again by itself."
+            text = f"{host_of(call.url)} cannot be reached from this machine. LicenseHub tries again by itself."
         else:
             text = f"{self._vendor}'s answer broke off."
         return _Failure(TransientError(text, code=type(error).__name__), sent=watching.connected)
 
     def _untrusted(self, call: _Call) -> ConfigError:
         text = (
-            f"The TLS certificate of {_host(call.url)} cannot be trusted, so nothing was sent. Ask whoever runs the "
+            f"The TLS certificate of {host_of(call.url)} cannot be trusted, so nothing was sent. Ask whoever runs the "
             "network of this machine."
         )
         return ConfigError(text, slot=self._slot, code="certificate")
@@ -353,7 +361,7 @@ class ApiSession:
     def _redirect(self, call: _Call, status: int) -> ConfigError:
         text = (
             f"{self._vendor} answered with a redirect ({status}), which is not followed. Check the address "
-            f"{_host(call.url)} in the settings of LicenseHub."
+            f"{host_of(call.url)} in the settings of LicenseHub."
         )
         return ConfigError(text, slot=self._slot, status=status, code="redirect")
 
@@ -390,7 +398,3 @@ def _new_http() -> requests.Session:
     for scheme in ("https://", "http://"):
         http.mount(scheme, WatchedAdapter())
     return http
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or "the address"

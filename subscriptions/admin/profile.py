@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,6 +17,8 @@ from integrations.pages import QuietChangeList, refuse_unless_post, sentence_of,
 from integrations.presentation import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
+from subscriptions.admin.archive import StateFilter, archive_view
+from subscriptions.admin.catalog import catalog_page
 from subscriptions.admin.profile_acts import BUTTONS, validate
 from subscriptions.admin.profile_form import ProfileForm
 from subscriptions.admin.profile_page import OPERATE, context_of, profile_chip
@@ -23,7 +26,7 @@ from subscriptions.admin.schedule_form import schedule_view
 from subscriptions.models import RunState
 
 PAGE = "admin:integrations_integrationprofile_change"
-NEVER_CHANGES = ("kind", "organization_id")
+NEVER_CHANGES = ("organization_id",)
 SHOWN_INSTEAD = ("vendor", "organization_id")
 
 
@@ -31,6 +34,7 @@ SHOWN_INSTEAD = ("vendor", "organization_id")
 class IntegrationProfileAdmin(ModelAdmin):
     form = ProfileForm
     list_display = ("profile", "state_shown", "seats", "last_download", "organization")
+    list_filter = (StateFilter,)
     show_full_result_count = False
     compressed_fields = False
     actions = None
@@ -46,6 +50,16 @@ class IntegrationProfileAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
         return QuietChangeList
 
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """An archived one is history."""
+        return super().has_change_permission(request, obj) and not (obj and obj.is_archived)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
+        """First the catalog, then the form for what was chosen there."""
+        if request.GET.get("kind") not in settings.CONNECTORS and self.has_add_permission(request):
+            return catalog_page(request)
+        return super().add_view(request, form_url, extra_context)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Its history outlives it."""
         return False
@@ -55,6 +69,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return [
             path("<int:pk>/act/<slug:name>/", view(self.press), name="integrations_integrationprofile_act"),
             path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
+            path("<int:pk>/archive/", view(archive_view), name="integrations_integrationprofile_archive"),
             path(
                 "<int:pk>/schedule/<slug:subflow>/",
                 view(schedule_view),
@@ -89,7 +104,7 @@ class IntegrationProfileAdmin(ModelAdmin):
             profiles.rename(obj, obj.name, actor=actor)
         else:
             made = profiles.create_profile(
-                name=obj.name, organization_id=obj.organization_id, kind=obj.kind, actor=actor
+                name=obj.name, organization_id=obj.organization_id, kind=request.GET["kind"], actor=actor
             )
             obj.pk, obj._state.adding = made.pk, False
 

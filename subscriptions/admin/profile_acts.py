@@ -178,6 +178,8 @@ def head_buttons(profile: IntegrationProfile) -> list[Button]:
 
 
 def reclaim_buttons(profile: IntegrationProfile) -> list[Button]:
+    if profile.is_archived:
+        return [RECLAIM]
     return [
         RECLAIM,
         ALLOW if profile.sending_stopped else STOP,

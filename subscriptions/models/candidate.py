@@ -40,6 +40,7 @@ class CloseReason(models.TextChoices):
     RULE_CHANGED = "rule_changed", "The rule changed"
     REJECTED = "rejected", "Rejected"
     DROPPED = "dropped", "Dropped from the request"
+    PROFILE_ARCHIVED = "profile_archived", "Profile archived"
     LEFT_ALONE = "left_alone", "Left alone after review"
 
 

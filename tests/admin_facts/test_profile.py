@@ -42,11 +42,11 @@ def rung(monkeypatch):
     return bells
 
 
-NEW = {"name": "Labs", "kind": "miro_enterprise", "organization_id": "42"}
+NEW = {"name": "Labs", "organization_id": "42"}
 
 
 def test_a_new_profile_is_a_draft_with_empty_connections(sign_in):
-    answer = sign_in("Operator").post(reverse(ADD), NEW, follow=True)
+    answer = sign_in("Operator").post(reverse(ADD) + "?kind=miro_enterprise", NEW, follow=True)
     profile = IntegrationProfile.objects.get()
     assert "created as a Draft" in answer.content.decode()
     rows = Connection.objects.filter(profile=profile)

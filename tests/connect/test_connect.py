@@ -180,7 +180,7 @@ def test_a_link_does_not_connect(rest, signed_in):
 
 def test_disconnect_revokes(connected, miro):
     token = connected.secrets()["access_token"]
-    assert "revoked" in connect.disconnect(connected, actor=None)
+    assert "is revoked" in connect.disconnect(connected, actor=None)
     connected.refresh_from_db()
     assert set(connected.secrets()) == {"client_id", "client_secret"}
     assert (connected.state, connected.granted, connected.expires_at) == ("not_set", {}, None)

@@ -61,7 +61,7 @@ def published(profile: IntegrationProfile, zone: str, at: time) -> None:
     schedules.change_schedule(profile, DOWNLOAD_TASK, schedules.daily_plan(at=at, zone=zone), actor=None)
 
 
-def scheduled(profile: IntegrationProfile) -> list[datetime]:
+def scheduled(profile: IntegrationProfile) -> list[datetime | None]:
     return list(profile.download_runs.filter(started_by="schedule").order_by("slot").values_list("slot", flat=True))
 
 

@@ -23,6 +23,8 @@ LEVEL_3 = 500
 PAGE_SIZE = 100
 EMAILS_PER_CALL = 10
 MOST_PAGES = 5000
+# What a dead token is answered with where it asks about itself.
+DEAD = frozenset({400, 401})
 
 
 def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
@@ -49,7 +51,7 @@ class MiroRest:
     def token_context(self) -> TokenContext:
         """https://developers.miro.com/reference/get-access-token-information. A dead token is 400 there, or 401."""
         try:
-            answer = self._session.get("/v1/oauth-token", rate=rate(self._account, cost=LEVEL_1))
+            answer = self._session.get("/v1/oauth-token", rate=rate(self._account, cost=LEVEL_1), rejections=DEAD)
         except PermanentError as error:
             if error.status == 400:
                 raise dead_token(400) from error

@@ -1,0 +1,67 @@
+"""Archive a profile: its page of consequences, and the filter that keeps archived ones out of sight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter, site
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from integrations.models import IntegrationProfile, ProfileState
+from integrations.pages import attempt, refuse_unless_post, signed_in
+from subscriptions import archive
+from subscriptions.admin.acts import REFUSALS
+
+OPERATE = "integrations.operate_integrationprofile"
+PAGE = "admin:integrations_integrationprofile_change"
+TEMPLATE = "admin/integrations/integrationprofile/archive.html"
+
+
+class StateFilter(SimpleListFilter):
+    """Archived profiles are shown when they are asked for."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(ProfileState.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[IntegrationProfile]) -> QuerySet[IntegrationProfile]:
+        if self.value() in ProfileState.values:
+            return queryset.filter(state=self.value())
+        return queryset.exclude(state=ProfileState.ARCHIVED)
+
+
+def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what ends; do it when the name is typed."""
+    profile = IntegrationProfile.objects.filter(pk=pk).first()
+    if profile is None:
+        raise Http404
+    if request.method != "POST":
+        return _page(request, profile)
+    if refusal := refuse_unless_post(request, OPERATE):
+        return refusal
+    actor, typed = signed_in(request), request.POST.get("name", "")
+
+    def do() -> str:
+        told = archive.archive(profile, typed_name=typed, actor=actor)
+        return f"“{profile}” is archived. Its history stays. {told}".strip()
+
+    done = attempt(request, do, refusals=REFUSALS)
+    address = reverse(PAGE, args=[pk])
+    return HttpResponseRedirect(address if done else request.path)
+
+
+def _page(request: HttpRequest, profile: IntegrationProfile) -> HttpResponse:
+    context = {
+        **site.each_context(request),
+        "title": f"Archive {profile}",
+        "profile": profile,
+        "ends": archive.consequences_of(profile),
+        "why_not": archive.why_not_archive(profile),
+        "may_operate": request.user.has_perm(OPERATE),
+    }
+    return TemplateResponse(request, TEMPLATE, context)

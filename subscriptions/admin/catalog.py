@@ -1,0 +1,41 @@
+"""The catalog of connectors: where a new profile begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin import site
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from integrations.connectors.contract import Connector
+from integrations.connectors.registry import connector_class
+
+TEMPLATE = "admin/integrations/integrationprofile/catalog.html"
+
+
+def found_connectors(words: str) -> list[type[Connector]]:
+    """Those whose name or description has every one of the words, in any case of letters."""
+    wanted = words.casefold().split()
+    known = [connector_class(kind) for kind in settings.CONNECTORS]
+    return [
+        connector
+        for connector in known
+        if all(word in f"{connector.label} {connector.description}".casefold() for word in wanted)
+    ]
+
+
+def catalog_page(request: HttpRequest) -> HttpResponse:
+    words = request.GET.get("q", "").strip()
+    context: dict[str, Any] = {
+        **site.each_context(request),
+        "title": "New integration profile",
+        "words": words,
+        # A template would call a class.
+        "connectors": [
+            {"kind": found.kind, "label": found.label, "description": found.description, "slots": found.slots}
+            for found in found_connectors(words)
+        ],
+    }
+    return TemplateResponse(request, TEMPLATE, context)

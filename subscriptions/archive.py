@@ -1,0 +1,132 @@
+"""Archive a profile: a deliberate act, by typing its name. Its history stays; everything that could act ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from integrations import connect
+from integrations.connections import forget_credentials
+from integrations.models import IntegrationProfile, ProfileState
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record, record_many
+from subscriptions.approvals import Refused
+from subscriptions.candidates import NotActionable
+from subscriptions.models import (
+    CandidateState,
+    CloseReason,
+    DownloadedMember,
+    DownloadRun,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RemovalCandidate,
+    RequestState,
+    RunState,
+)
+from subscriptions.schedules import remove_schedules
+
+BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
+WORDS = "The integration profile was archived."
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What ends with the profile."""
+
+    candidates: int
+    requests: int
+    approved: int
+
+
+def consequences_of(profile: IntegrationProfile) -> Consequences:
+    return Consequences(
+        candidates=_candidates(profile).count(),
+        requests=_requests(profile).count(),
+        approved=_queued(profile).count(),
+    )
+
+
+def why_not_archive(profile: IntegrationProfile) -> str:
+    """Empty when it may be archived now."""
+    if profile.is_archived:
+        return "The profile is archived already."
+    if run := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():
+        return f"{run} is running. Wait until it ends."
+    busy = Reclaim.objects.filter(profile=profile, state__in=BUSY).count()
+    if busy:
+        return f"{busy} seats are being sent or in doubt. Pause the profile, and wait until they are settled."
+    return ""
+
+
+def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> str:
+    """Returns a sentence that says how revoking the token went. Raises Refused, and NotActionable when others act."""
+    if typed_name.strip() != profile.name:
+        raise Refused(f"Type the name of the profile, “{profile}”, exactly. Nothing was archived.")
+    if why_not := why_not_archive(profile):
+        raise Refused(f"“{profile}” cannot be archived now. {why_not}")
+    tokens = connect.tokens_to_revoke(profile)
+    with transaction.atomic():
+        _close(profile)
+        if why_not := _why_not_now(profile):
+            raise Refused(f"“{profile}” cannot be archived now. {why_not}")
+        ended = _end_everything(profile, actor=actor)
+        remove_schedules(profile)
+        forget_credentials(profile, actor=actor)
+        record(Action.PROFILE_ARCHIVED, actor=actor, target=profile, data=ended)
+    profile.refresh_from_db()
+    return connect.revoke_all(tokens)
+
+
+def _close(profile: IntegrationProfile) -> None:
+    """First: from here on, no claim of this profile can commit a send, and no download can begin."""
+    rows = IntegrationProfile.objects.filter(pk=profile.pk).exclude(state=ProfileState.ARCHIVED)
+    values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
+    if rows.update(**values) != 1:
+        raise NotActionable(f"“{profile}” is archived already.")
+
+
+def _why_not_now(profile: IntegrationProfile) -> str:
+    """Asked behind the guard; what it finds takes the whole transaction back."""
+    as_it_was = IntegrationProfile(pk=profile.pk, state=ProfileState.PAUSED)
+    return why_not_archive(as_it_was)
+
+
+def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, int]:
+    now = timezone.now()
+    skipped = {"state": ReclaimState.SKIPPED, "finished_at": now, "outcome": WORDS, "hold_reason": ""}
+    closed = {
+        "state": CandidateState.CLOSED_SKIPPED,
+        "close_reason": CloseReason.PROFILE_ARCHIVED,
+        "state_changed_at": now,
+    }
+    DownloadedMember.objects.filter(run__profile=profile).delete()
+    DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
+    return {
+        "approved": _end(_queued(profile), Action.RECLAIM_SKIPPED, skipped, actor=actor),
+        "requests": _end(_requests(profile), Action.REQUEST_CANCELED, {"state": RequestState.CANCELED}, actor=actor),
+        "candidates": _end(_candidates(profile), Action.CANDIDATE_CLOSED, closed, actor=actor),
+    }
+
+
+def _end(rows: QuerySet[Any], action: Action, values: dict[str, object], *, actor: Actor) -> int:
+    found = list(rows)
+    rows.model.objects.filter(pk__in=[row.pk for row in found]).update(**values)
+    record_many(action, actor=actor, targets=[(row, {"reason": WORDS}) for row in found])
+    return len(found)
+
+
+def _queued(profile: IntegrationProfile) -> QuerySet[Reclaim]:
+    return Reclaim.objects.filter(profile=profile, state=ReclaimState.QUEUED)
+
+
+def _requests(profile: IntegrationProfile) -> QuerySet[ReclaimRequest]:
+    return ReclaimRequest.objects.filter(profile=profile, state=RequestState.OPEN)
+
+
+def _candidates(profile: IntegrationProfile) -> QuerySet[RemovalCandidate]:
+    return RemovalCandidate.objects.open().filter(profile=profile)
