@@ -38,6 +38,8 @@ BROWSER = "connect_browser"
 
 
 def state_chip(connection: Connection) -> SafeString:
+    if connection.state == ConnectionState.NOT_SET and connection.fingerprint:
+        return chip("Not connected", tone="neutral", icon="link_off")
     tone, icon = CHIPS[ConnectionState(connection.state)]
     return chip(connection.get_state_display(), tone=tone, icon=icon)
 

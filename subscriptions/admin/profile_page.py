@@ -77,7 +77,9 @@ def _slots(profile: IntegrationProfile) -> list[SlotLine]:
 
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if connection is None or not connection.fingerprint:
-        return SlotLine(label, connection, chip("Not set", tone="neutral", icon="key_off"), "Not set yet")
+        return SlotLine(
+            label, connection, chip("Not set", tone="neutral", icon="key_off"), "A guide stands beside its form"
+        )
     set_at = connection.credentials_set_at
     words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
     return SlotLine(label, connection, connection_chip(connection), words)
@@ -87,7 +89,9 @@ def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
     """What the last validation said, the worst first."""
     if not profile.validated_at:
         return None
-    rows = sorted(profile.findings, key=lambda row: SEVERITY.get(row["level"], 1))
+    pages = {row.slot: row.pk for row in Connection.objects.filter(profile=profile)}
+    found = [{**row, "connection": pages.get(row["slot"])} for row in profile.findings]
+    rows = sorted(found, key=lambda row: SEVERITY.get(row["level"], 1))
     passed = [row for row in rows if row["level"] == "ok"]
     moment = profile.validated_at
     by = f", by {profile.validated_by}" if profile.validated_by else ""
