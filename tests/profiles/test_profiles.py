@@ -111,7 +111,7 @@ TABLE = {
 
 
 def switch(world, name: str) -> None:
-    changes = {
+    changes: dict[str, dict[str, object]] = {
         "draft": {"state": "draft"},
         "paused": {"state": "paused"},
         "reclaim_off": {"reclaim_enabled": False},
