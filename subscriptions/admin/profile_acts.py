@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import Max
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
@@ -60,6 +61,18 @@ def nothing_to_validate(profile: IntegrationProfile) -> str:
     return needs_credentials(profile) if len(missing_slots(profile)) == len(profile.connector.slots) else ""
 
 
+def not_validated(profile: IntegrationProfile) -> str:
+    """Draft -> Validate -> Publish: what was validated must be what is stored now, and nothing may be wrong with it."""
+    if missing := needs_credentials(profile):
+        return missing
+    since = profile.connections.aggregate(latest=Max("credentials_set_at"))["latest"]
+    if profile.validated_at is None or (since and profile.validated_at < since):
+        return "Validate the connection first."
+    if any(finding["level"] == "error" for finding in profile.findings):
+        return "Repair what the validation found, and validate again."
+    return ""
+
+
 def _not_published(profile: IntegrationProfile) -> str:
     if profile.state == ProfileState.DRAFT:
         return "Publish the profile first."
@@ -88,6 +101,8 @@ def no_reclaim(profile: IntegrationProfile) -> str:
 
 
 def _publish(profile: IntegrationProfile, user: User) -> str:
+    if reason := not_validated(profile):
+        raise Refused(f"“{profile}” cannot be published yet. {reason}")
     profiles.publish(profile, actor=user)
     return f"“{profile}” is published. The first download starts within a minute, then every day by its schedule."
 
@@ -157,7 +172,7 @@ def validate(profile: IntegrationProfile, user: User) -> str:
     return f"{len(findings)} checks were made with real calls; see below what they found."
 
 
-PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, needs_credentials, main=True)
+PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, not_validated, main=True)
 PAUSE = Button("pause", "Pause", "pause", _pause)
 UNPAUSE = Button("unpause", "Unpause", "play_arrow", _unpause, main=True)
 STOP = Button("stop", "Turn kill switch on", "front_hand", _stop)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from integrations.connections import set_credentials
 from integrations.connectors.contract import Finding
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
@@ -180,3 +182,29 @@ def test_new_credentials_for_one_connection(connected, sign_in):
     assert "another" not in answer.content.decode().replace("another person", "")
     assert "former credentials stay" in sign_in("Operator").post(address, {}, follow=True).content.decode()
     assert sign_in("Auditor").post(address, {"scim__token": "x"}).status_code == 403
+
+
+FINE = [{"level": "ok", "title": "Scope", "detail": "", "next_step": "", "slot": "rest", "steps": [], "code": ""}]
+
+
+@pytest.mark.parametrize(
+    ("findings", "words"),
+    [
+        (None, "Validate the connection first."),
+        ([{**FINE[0], "level": "error"}], "Repair what the validation found"),
+        (FINE, "is published"),
+    ],
+)
+def test_a_draft_is_validated_before_it_is_published(connected, sign_in, findings, words):
+    if findings is not None:
+        IntegrationProfile.objects.update(findings=findings, validated_at=timezone.now())
+    assert words in sign_in("Operator").post(act(connected, "publish"), follow=True).content.decode()
+    connected.refresh_from_db()
+    assert (connected.state == "published") == (findings == FINE)
+
+
+def test_new_credentials_are_validated_anew(connected, sign_in):
+    IntegrationProfile.objects.update(findings=FINE, validated_at=timezone.now())
+    set_credentials(connected, "scim", {"token": "another"}, actor=None)
+    text = sign_in("Operator").post(act(connected, "publish"), follow=True).content.decode()
+    assert "Validate the connection first." in text

@@ -1,0 +1,71 @@
+"""Both connections are tried before anything is sent, and every night."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrations.models import Connection, IntegrationProfile
+from integrations.tasks import validate_nightly
+from subscriptions import approvals
+from subscriptions.models import Reclaim
+from subscriptions.reclaim import reclaim_due
+
+
+@pytest.fixture
+def approved(world, alice, bob):
+    world.download()
+    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    return world
+
+
+def patches(world) -> int:
+    return sum(request["method"] == "PATCH" for request in world.miro.requests())
+
+
+BROKEN = [
+    ({"foreign_scim": True}, "scim"),
+    ({"scim_token_valid": False}, "scim"),
+    ({"patch_supported": False}, "scim"),
+    ({"token_valid": False}, "rest"),
+    ({"scopes": ["boards:read"]}, "rest"),
+    ({"installer_role": "member"}, "rest"),
+]
+
+
+@pytest.mark.parametrize(("switches", "slot"), BROKEN)
+def test_nothing_is_sent_through_a_connection_that_does_not_fit(approved, switches, slot):
+    approved.miro.switch(**switches)
+    assert reclaim_due(approved.profile).held == 2
+    assert patches(approved) == 0
+    assert {(item.state, item.hold_reason) for item in Reclaim.objects.all()} == {("queued", "connection")}
+    assert Connection.objects.get(slot=slot).state == "error"
+
+
+def test_the_control_without_the_try_sends(approved, monkeypatch):
+    approved.miro.switch(foreign_scim=True)
+    monkeypatch.setattr("subscriptions.reclaim.unfit_connections", lambda profile: None)
+    reclaim_due(approved.profile)
+    assert patches(approved) > 0
+
+
+def test_what_was_held_is_sent_when_it_works_again(approved):
+    approved.miro.switch(scim_token_valid=False)
+    reclaim_due(approved.profile)
+    approved.miro.switch(scim_token_valid=True)
+    validate_nightly()
+    assert reclaim_due(approved.profile).reclaimed == 2
+
+
+def test_every_night(world):
+    world.miro.switch(foreign_scim=True)
+    validate_nightly()
+    found = IntegrationProfile.objects.get()
+    assert (found.validated_by, found.validated_at is not None) == ("", True)
+    assert "error" in {finding["level"] for finding in found.findings}
+    assert Connection.objects.get(slot="scim").state == "error"
+
+
+def test_a_miro_that_is_away_breaks_no_connection(world):
+    world.sandbox.stop()
+    validate_nightly()
+    assert {row.state for row in Connection.objects.all()} <= {"untested", "working"}
