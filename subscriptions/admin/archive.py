@@ -60,6 +60,7 @@ def _page(request: HttpRequest, profile: IntegrationProfile) -> HttpResponse:
         **site.each_context(request),
         "title": f"Archive {profile}",
         "profile": profile,
+        "vendor": profile.connector.label,
         "ends": archive.consequences_of(profile),
         "why_not": archive.why_not_archive(profile),
         "may_operate": request.user.has_perm(OPERATE),

@@ -29,8 +29,8 @@ REST_SLOT = Slot(
             "organization, not the Developer team.",
         ),
         least=(
-            "organizations:read. Optional: organizations:teams:read finds the last admin of a team beforehand; "
-            "auditlogs:read confirms from Miro's own log."
+            "organizations:read. Validate connection also tells whether organizations:teams:read and auditlogs:read "
+            "are there; LicenseHub works without them and does not use them yet."
         ),
         will=(
             "Read the organization: its name, plan, and how many Full licenses were bought.",

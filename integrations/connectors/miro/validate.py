@@ -195,8 +195,8 @@ def _optional(context: TokenContext) -> list[Finding]:
 
 def _scope_finding(context: TokenContext, scope: str, *, title: str, without: str) -> Finding:
     if scope in context.scopes:
-        return _ok(title, f"The app has {scope}.", slot=REST)
-    next_step = f"Nothing you must do. To have it, tick {scope} in the app's settings in Miro and connect again."
+        return _ok(title, f"The app has {scope}; not used yet.", slot=REST)
+    next_step = f"Nothing to do: LicenseHub works without {scope}, and does not use it yet."
     return Finding(level=NOT_CHECKED, title=title, detail=without, next_step=next_step, slot=REST)
 
 

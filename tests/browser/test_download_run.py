@@ -1,0 +1,66 @@
+"""A run's page follows it while it reads, without a reload; a quarantined one leads to a decision."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from playwright.sync_api import expect
+
+from subscriptions.download import download_subscriptions
+from subscriptions.models import DownloadRun, Subscription
+from subscriptions.models.download import StartedBy
+from tests.browser.test_job import sign_in
+from tests.fixtures import MEMBERS
+
+pytestmark = [pytest.mark.browser]
+
+
+@pytest.fixture
+def operators(real_transactions) -> list[User]:
+    made = []
+    for name in ("olivia", "oscar"):
+        user = User.objects.create_user(name, password=f"a long password of {name}", is_staff=True)
+        user.groups.add(Group.objects.get(name="Operator"))
+        made.append(user)
+    return made
+
+
+def test_the_numbers_grow_without_a_reload(operators, world, live_server, browser_page, screenshot):
+    page = browser_page
+    world.download()
+    run = DownloadRun.objects.get()
+    DownloadRun.objects.update(state="running", finished_at=None, read=20, pages=1)
+    sign_in(page, live_server.url, operators[0])
+    page.goto(f"{live_server.url}/admin/subscriptions/downloadrun/{run.pk}/change/")
+    expect(page.get_by_text(f"20 of about {MEMBERS} members")).to_be_visible()
+    page.evaluate("window.sameDocument = true")
+    DownloadRun.objects.update(read=80, pages=2)
+    expect(page.get_by_text(f"80 of about {MEMBERS} members")).to_be_visible()
+    assert page.evaluate("window.sameDocument") is True
+    screenshot(page, "run-progress")
+    DownloadRun.objects.update(state="complete")
+    expect(page.get_by_role("heading", name="What “Complete” means")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def test_two_people_accept_a_quarantined_run(operators, world, live_server, browser_page, new_page, screenshot):
+    world.download()
+    for row in Subscription.objects.all()[: MEMBERS // 4]:
+        world.miro.change(row.external_id, removed=True)
+    run = download_subscriptions(world.profile, actor=None, started_by=StartedBy.COMMAND)
+    address = f"{live_server.url}/admin/subscriptions/downloadrun/{run.pk}/change/"
+    first, second = browser_page, new_page()
+    sign_in(first, live_server.url, operators[0])
+    first.goto(address)
+    expect(first.get_by_text("30 of 120 known members are missing")).to_be_visible()
+    screenshot(first, "run-quarantined")
+    first.get_by_label("Why it can be believed").fill("The company sold a division on Friday.")
+    first.get_by_role("button", name="Propose to accept").click()
+    expect(first.get_by_text("You proposed it")).to_be_visible()
+    sign_in(second, live_server.url, operators[1])
+    second.goto(address)
+    screenshot(second, "run-proposed")
+    second.get_by_role("button", name="Confirm: mark 30 as gone").click()
+    expect(second.get_by_text("30 people are marked as gone").first).to_be_visible()
+    screenshot(second, "run-accepted")
+    assert Subscription.objects.exclude(gone_at=None).count() == 30
