@@ -13,6 +13,7 @@ from django.utils import timezone
 from integrations import connect, connections
 from integrations.connect import ConnectRefused
 from integrations.models import ConnectAttempt, Connection, IntegrationProfile
+from integrations.validation import validate_connections
 from licensehub.audit.models import AuditEvent
 from subscriptions import profiles
 from tests.connect.conftest import BACK, BROWSER, callback, connect_page, install
@@ -236,3 +237,18 @@ def test_every_step_is_in_the_audit_without_a_secret(connected, miro, operator):
     ]
     everything = str(list(AuditEvent.objects.values())) + str(list(Connection.objects.values())) + str(mail.outbox)
     assert not [secret for secret in secrets if secret in everything]
+
+
+def test_validation_names_the_developer_team_of_a_token_that_came_another_way(rest, miro, at_sandbox, operator):
+    """Stored by the command line, so nobody looked at it when it was granted."""
+    code = miro.install(BACK, team_id=miro.team("developer"))
+    grant = connections.connector_for(rest.profile).oauth().exchange(code, redirect_uri=BACK)
+    IntegrationProfile.objects.update(organization_id=at_sandbox["organization_id"])
+    profile = IntegrationProfile.objects.get()
+    connections.set_credentials(profile, "rest", {"access_token": grant.access_token}, actor=None)
+    found = validate_connections(profile, actor=operator)
+    [wrong] = [finding for finding in found if finding.level == "error"]
+    assert wrong.title == "The app is installed on a Developer team"
+    assert "Labs Dev Sandbox" in wrong.detail
+    assert len(wrong.steps) == 3
+    assert Connection.objects.get(slot="rest").state == "error"

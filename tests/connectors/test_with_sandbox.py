@@ -190,6 +190,9 @@ def test_a_good_connection_validates(connect: Connect) -> None:
         ({"scim_token_valid": False}, "SCIM API token"),
         ({"scim_enabled": False}, "SCIM API token"),
         ({"foreign_scim": True}, "Same organization"),
+        ({"installer_role": "member"}, "Company admin"),
+        ({"installer_role": "member"}, "Members"),
+        ({"patch_supported": False}, "Deactivation"),
     ],
 )
 def test_what_is_wrong_is_found_and_says_what_next(
@@ -199,6 +202,21 @@ def test_what_is_wrong_is_found_and_says_what_next(
     findings = connect().validate()
     assert levels(findings)[title] == ERROR
     assert all(finding.next_step and finding.slot for finding in findings if finding.level != OK)
+
+
+@pytest.mark.parametrize(("skew", "words"), [(7200, "behind Miro's"), (-7200, "ahead of Miro's")])
+def test_a_clock_that_is_wrong_is_a_warning(connect: Connect, control: SandboxControl, skew: int, words: str) -> None:
+    control.switch(date_skew_seconds=skew)
+    clock = next(finding for finding in connect().validate() if finding.title == "Clock")
+    assert (clock.level, words in clock.detail, "NTP" in clock.next_step) == (WARNING, True, True)
+
+
+def test_a_budget_that_others_have_used_up_is_a_warning(connect: Connect, control: SandboxControl) -> None:
+    connector = connect()
+    for _ in range(165):
+        connector.allocation()
+    found = next(finding for finding in connect().validate() if finding.title == "Rate budget")
+    assert (found.level, "RATE_SHARE" in found.next_step) == (WARNING, True)
 
 
 def test_a_scim_token_of_another_organization_is_told_as_such(connect: Connect, control: SandboxControl) -> None:
