@@ -214,9 +214,9 @@ def drop(person: RequestedRemoval, *, actor: User, reason: str = "") -> None:
     """Take one person out of an open request, for good: a recorded mark, not an edit."""
     now = timezone.now()
     with transaction.atomic():
-        dropped = RequestedRemoval.objects.filter(
-            pk=person.pk, dropped_at=None, request__state=RequestState.OPEN
-        ).update(dropped_at=now, dropped_by=actor, drop_reason=reason)
+        still_open = ReclaimRequest.objects.filter(state=RequestState.OPEN)
+        rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=still_open)
+        dropped = rows.update(dropped_at=now, dropped_by=actor, drop_reason=reason)
         if dropped != 1:
             raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
         record(Action.PERSON_DROPPED, actor=actor, target=person.request, data={"person": str(person)})

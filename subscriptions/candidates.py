@@ -17,6 +17,7 @@ from subscriptions.models import (
     CandidateState,
     CloseReason,
     DownloadRun,
+    ReclaimRequest,
     RemovalCandidate,
     RequestState,
     Subscription,
@@ -151,7 +152,8 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
                 actor=None,
             )
             # Out of the open request as well: the others in it can still be approved.
-            candidate.removals.standing().filter(request__state=RequestState.OPEN).update(
+            still_open = ReclaimRequest.objects.filter(state=RequestState.OPEN)
+            candidate.removals.standing().filter(request__in=still_open).update(
                 dropped_at=timezone.now(), drop_reason=reason.label
             )
     except NotActionable:

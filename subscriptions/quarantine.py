@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.models import ProfileState
+from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.approvals import Refused
@@ -87,7 +87,8 @@ def accept(run: DownloadRun, *, actor: User) -> None:
             state=RunState.QUARANTINED,
             acceptable=True,
             proposed_by__isnull=False,
-            profile__state=ProfileState.PUBLISHED,
+            # Not over a join: the guard must stay in the UPDATE itself, see `reclaim.commit_intent`.
+            profile__in=IntegrationProfile.objects.downloading(),
         ).exclude(proposed_by=actor)
         if rows.update(state=RunState.COMPLETE, decided_by=actor, decided_at=timezone.now()) != 1:
             raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")

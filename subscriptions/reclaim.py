@@ -25,7 +25,7 @@ from integrations.connectors.contract import (
     Receipt,
     TransientError,
 )
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import NotActionable, move
@@ -37,6 +37,7 @@ from subscriptions.models import (
     HoldReason,
     Reclaim,
     ReclaimState,
+    RequestedRemoval,
     Subscription,
     Verdict,
 )
@@ -137,19 +138,22 @@ def _execute(
 
 
 def commit_intent(item: Reclaim) -> bool:
-    """The point of no return: `sending`, with its audit event, only while the claim and every switch still hold."""
+    """The point of no return: `sending`, with its audit event, only while the claim and every switch still hold.
+
+    The switches stand in subqueries of their own. A filter over a join would move the claim into one as well, and
+    PostgreSQL does not ask that again after it has waited for another UPDATE of the row.
+    """
     now = timezone.now()
+    sending = IntegrationProfile.objects.downloading().filter(sending_stopped=False, reclaim_enabled=True)
+    valid = RequestedRemoval.objects.standing().filter(request__valid_until__gt=now)
     with transaction.atomic():
         sent = Reclaim.objects.filter(
             pk=item.pk,
             state=ReclaimState.CLAIMED,
             token=item.token,
             lease_until__gt=now,
-            profile__sending_stopped=False,
-            profile__reclaim_enabled=True,
-            profile__state=ProfileState.PUBLISHED,
-            removal__dropped_at=None,
-            removal__request__valid_until__gt=now,
+            profile__in=sending,
+            removal__in=valid,
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE)
         if sent == 1:
             item.state = ReclaimState.SENDING

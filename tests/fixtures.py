@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,6 +33,30 @@ def _count_outer_transactions(request, settings):
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         settings.TRANSACTIONS_OF_TESTS = open_transactions()
+
+
+SELF_JOIN = re.compile(r'^UPDATE "(\w+)" SET .* WHERE "\1"\."id" IN \(SELECT \w+\."id" FROM "\1" .*JOIN', re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _guards_stay_in_the_update(request):
+    """A filter over a join moves the whole guard into a subquery, and PostgreSQL asks that only once.
+
+    Two UPDATEs that wait for each other would then both find what the first has changed already.
+    """
+    if not ("db" in request.fixturenames or request.node.get_closest_marker("django_db")):
+        yield
+        return
+
+    def refuse(execute, sql, params, many, context):
+        # Verdicts are no guard: they are judged anew from what is stored, as often as one likes.
+        assert 'SET "verdict"' in sql or not SELF_JOIN.match(sql), (
+            f"The guard of this UPDATE stands in a subquery: {sql}"
+        )
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(refuse):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
