@@ -15,9 +15,6 @@ from integrations.connectors.budget import SharedRateBudget
 from integrations.connectors.contract import Connector, ConnectorConfig
 from integrations.connectors.registry import connector_class
 from integrations.models import Connection, ConnectionState, IntegrationProfile, place_of
-from integrations.states import broken_connections as broken_connections
-from integrations.states import mark_failed as mark_failed
-from integrations.states import mark_working as mark_working
 from integrations.tokens import StoredTokens, secrets_of
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record

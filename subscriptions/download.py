@@ -16,7 +16,7 @@ from typing import TypeVar
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from integrations import connections
+from integrations import connections, states
 from integrations.connectors.contract import (
     Allocation,
     BadAnswer,
@@ -100,7 +100,7 @@ def download_subscriptions(
     try:
         connector = connections.connector_for(profile)
     except ConfigError as error:
-        connections.mark_failed(profile, error)
+        states.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     else:
         _work(_Download(run, connector, progress, expected=expected))
@@ -120,12 +120,12 @@ def _work(work: _Download) -> None:
     except BadAnswer as error:
         _stop(run, RunState.QUARANTINED, error.message)
     except ConfigError as error:
-        connections.mark_failed(profile, error)
+        states.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     except ConnectorError as error:
         _stop(run, RunState.FAILED, f"{error.message} The facts of the last complete download are kept.")
     else:
-        connections.mark_working(profile, profile.connector.download_slot)
+        states.mark_working(profile, profile.connector.download_slot)
         _after(work)
 
 
@@ -141,7 +141,7 @@ def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
 
 def _refuse_broken(profile: IntegrationProfile) -> None:
     """A person may try a connection in Error, and heals it if it works; a schedule does not knock again and again."""
-    for connection in connections.broken_connections(profile):
+    for connection in states.broken_connections(profile):
         if connection.slot == profile.connector.download_slot:
             raise DownloadError(f"{connection} is in error: {connection.error} After that, run the download by hand.")
 
@@ -346,9 +346,9 @@ def _after(work: _Download) -> None:
         except ConnectorError as error:
             DownloadRun.objects.filter(pk=run.pk).update(problem=f"Names were not read: {error.message}")
             if isinstance(error, ConfigError):
-                connections.mark_failed(run.profile, error)
+                states.mark_failed(run.profile, error)
         else:
-            connections.mark_working(run.profile, run.profile.connector.reclaim_slot)
+            states.mark_working(run.profile, run.profile.connector.reclaim_slot)
     DownloadRun.objects.filter(pk=run.pk).update(**work.asked())
     judge_anew(run)
 

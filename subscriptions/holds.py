@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from integrations import connections
+from integrations import states
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
@@ -25,7 +25,7 @@ def hold_on(profile: IntegrationProfile) -> HoldReason | None:
         return HoldReason.PAUSED
     if not now.reclaim_enabled:
         return HoldReason.RECLAIM_OFF
-    if connections.broken_connections(profile):
+    if states.broken_connections(profile):
         return HoldReason.CONNECTION
     if not window_open(profile):
         return HoldReason.WINDOW

@@ -16,7 +16,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import connections
+from integrations import connections, states
 from integrations.connectors.contract import (
     ConfigError,
     Connector,
@@ -113,7 +113,7 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) ->
         for item in items:
             _put_back(profile, item, error, tally)
         return
-    connections.mark_working(profile, profile.connector.download_slot)
+    states.mark_working(profile, profile.connector.download_slot)
     for item in items:
         try:
             _execute(profile, item, decisions[item.pk], connector, tally)
@@ -180,7 +180,7 @@ def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tall
         # The answer is lost, or cannot be understood: it may have been done.
         _doubt(item, error.message, status=error.status)
     else:
-        connections.mark_working(profile, profile.connector.reclaim_slot)
+        states.mark_working(profile, profile.connector.reclaim_slot)
         _note_receipt(item, receipt)
     item.refresh_from_db()
     state = read_back(item, connector)
@@ -203,7 +203,7 @@ def read_back(item: Reclaim, connector: Connector) -> str:
     except ConnectorError as error:
         _doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
         if isinstance(error, ConfigError):
-            connections.mark_failed(item.profile, error)
+            states.mark_failed(item.profile, error)
     else:
         if active:
             _still_active(item)
@@ -354,7 +354,7 @@ def _put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError,
     hold = HoldReason.LATER
     wait = COME_BACK
     if isinstance(error, ConfigError):
-        connections.mark_failed(profile, error)
+        states.mark_failed(profile, error)
         hold = HoldReason.CONNECTION
     elif isinstance(error, TransientError) and error.retry_after:
         wait = timedelta(seconds=error.retry_after)
