@@ -9,6 +9,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -26,6 +27,7 @@ from integrations.validation import validate_connections
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"
 PROFILE_PAGE = "admin:integrations_integrationprofile_change"
+LEAVE = "admin/integrations/connection/leave.html"
 REFUSALS = (ValidationError, CredentialError, ConnectorError, connect.ConnectRefused)
 CHIPS = {
     ConnectionState.NOT_SET: ("neutral", "key_off"),
@@ -88,7 +90,11 @@ class ConnectionAdmin(ReadOnlyAdmin):
         return f"{words} Validate the connection in its profile to see whether they work."
 
     def connect(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Send the browser to the vendor."""
+        """Send the browser to the vendor, by a page and not by a redirect.
+
+        A redirect would belong to the form, and the Content-Security-Policy would have to name every host on the way:
+        the vendor's, and those of the company's own sign-in.
+        """
         if refusal := refuse_unless_post(request, CHANGE):
             return refusal
         connection = self._connection(request, pk)
@@ -99,8 +105,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
             )
         except REFUSALS as error:
             messages.error(request, sentence_of(error))
-            url = reverse(PAGE, args=[pk])
-        return HttpResponseRedirect(url)
+            return HttpResponseRedirect(reverse(PAGE, args=[pk]))
+        return render(request, LEAVE, {"url": url, "vendor": connection.profile.connector.label})
 
     def callback(self, request: HttpRequest) -> HttpResponse:
         """The vendor sends the browser back here, with a code or an error (RFC 6749, section 4.1.2).

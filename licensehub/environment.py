@@ -101,12 +101,6 @@ class Reader:
         return dict(self.env.db_url_config(url))
 
 
-def origin_of(url: str) -> str:
-    """Scheme and host of an address, as the Content-Security-Policy names a place."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
 def _is_redis(url: str) -> bool:
     try:
         derive(url)

@@ -11,7 +11,7 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-from licensehub.environment import Reader, origin_of
+from licensehub.environment import Reader
 from licensehub.navigation import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -196,8 +196,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "object-src": [NONE],
         "base-uri": [NONE],
-        # *Connect* is a form whose answer leads to the vendor.
-        "form-action": [SELF, origin_of(MIRO_AUTHORIZE_URL)],
+        "form-action": [SELF],
         "frame-ancestors": [NONE],
     },
 }

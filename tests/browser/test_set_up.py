@@ -35,11 +35,7 @@ def admin_user(real_transactions) -> User:
 
 
 @pytest.fixture
-def page(browser_page, live_server, admin_user, at_sandbox, settings) -> Page:
-    # What the settings make of MIRO_AUTHORIZE_URL.
-    csp = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    origin = at_sandbox["api_url"]
-    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": {**csp, "form-action": [*csp["form-action"], origin]}}
+def page(browser_page, live_server, admin_user, at_sandbox) -> Page:
     sign_in(browser_page, live_server.url, admin_user)
     return browser_page
 

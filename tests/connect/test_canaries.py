@@ -95,7 +95,7 @@ def live_through_a_lot(rest: Connection, miro, operator, signed_in) -> set[str]:
     note()
     code = miro.install(BACK)
     secrets.add(code)
-    state = signed_in.post(connect_page(rest))["Location"].rpartition("state=")[2]
+    state = signed_in.post(connect_page(rest)).context["url"].rpartition("state=")[2]
     secrets.add(state)
     signed_in.get(callback(), {"state": state, "code": code}, follow=True)
     signed_in.get(callback(), {"state": state, "code": code}, follow=True)

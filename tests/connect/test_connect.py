@@ -22,7 +22,7 @@ from tests.connect.conftest import BACK, BROWSER, callback, connect_page, instal
 def start_in(client, connection):
     """Click *Connect*; the state that went to Miro."""
     answer = client.post(connect_page(connection))
-    return parse_qs(urlsplit(answer["Location"]).query)["state"][0]
+    return parse_qs(urlsplit(answer.context["url"]).query)["state"][0]
 
 
 def text_of(answer) -> str:
@@ -31,12 +31,14 @@ def text_of(answer) -> str:
 
 def test_the_browser_is_sent_to_miro_with_the_exact_address(rest, signed_in, at_sandbox):
     answer = signed_in.post(connect_page(rest))
-    address, query = answer["Location"].split("?")[0], parse_qs(urlsplit(answer["Location"]).query)
-    assert (answer.status_code, address) == (302, at_sandbox["authorize_url"])
+    url = answer.context["url"]
+    address, query = url.split("?")[0], parse_qs(urlsplit(url).query)
+    assert (answer.status_code, address) == (200, at_sandbox["authorize_url"])
+    assert "no-store" in answer["Cache-Control"]
     assert query["redirect_uri"] == [BACK]
     assert query["response_type"] == ["code"]
     assert len(query["state"][0]) >= 43  # 256 bits in base64
-    assert at_sandbox["client_secret"] not in answer["Location"]
+    assert at_sandbox["client_secret"] not in text_of(answer)
 
 
 def test_connected_and_validated(rest, signed_in, miro, at_sandbox):
