@@ -183,7 +183,7 @@ class _Refresh:
             return self.run()
         if self._is_alive():
             return self._send()
-        raise self._give_up("Miro's answer to a refresh was lost, and the old token is dead.")
+        raise self._give_up("The vendor's answer to a refresh was lost, and the old token is dead.")
 
     def _is_alive(self) -> bool:
         """Raises TransientError with the lease left expired, so that the next one looks again."""
@@ -201,13 +201,13 @@ class _Refresh:
         except OutcomeUnknown as error:
             return self._lost(error)
         except ConnectorError as error:
-            raise self._give_up(f"Miro refused to refresh the token: {error.message}") from error
+            raise self._give_up(f"The access token could not be renewed. {error.message}") from error
         return self._store(grant)
 
     def _lost(self, error: OutcomeUnknown) -> str:
         """Sent, and no answer. A late answer may still rotate: the lease stays, expired, and the next one looks."""
         if not self._is_alive():
-            raise self._give_up("Miro's answer to a refresh was lost, and the old token is dead.") from error
+            raise self._give_up("The vendor's answer to a refresh was lost, and the old token is dead.") from error
         return self._later(TransientError(error.message, code="refresh"), refresh_lease_until=timezone.now())
 
     def _later(self, error: TransientError, **values: object) -> str:

@@ -53,7 +53,7 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
     return {
         "profile": profile,
         "chip": profile_chip(profile, broken=bool(broken)),
-        "broken": broken,
+        "broken": [connection for connection in broken if connection.slot not in _told(profile)],
         "lead": _lead(profile),
         "may_operate": request.user.has_perm(OPERATE),
         "head_buttons": [button.on(profile) for button in acts.head_buttons(profile)],
@@ -62,6 +62,11 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
         "download": _download(profile, slots),
         "reclaim": _reclaim(profile, slots),
     }
+
+
+def _told(profile: IntegrationProfile) -> set[str]:
+    """Slots whose error the validation on the page tells already, with its next steps."""
+    return {finding["slot"] for finding in profile.findings if finding["level"] == "error"}
 
 
 def _lead(profile: IntegrationProfile) -> str:
@@ -96,11 +101,17 @@ def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
     moment = profile.validated_at
     by = f", by {profile.validated_by}" if profile.validated_by else ""
     return {
-        "open": [row for row in rows if row["level"] != "ok"],
+        "open": [row for row in rows if row["level"] != "ok" and not _waits(row)],
+        # Checks that could not be made because of what is wrong above them.
+        "waiting": [row["title"] for row in rows if _waits(row)],
         "passed": passed,
         "when": f"{day_and_time(moment)} ({ago(moment)}){by}",
         "counts": _counts(rows),
     }
+
+
+def _waits(row: dict[str, Any]) -> bool:
+    return row["level"] == "not_checked" and not row["detail"]
 
 
 def _counts(rows: list[dict[str, str]]) -> str:

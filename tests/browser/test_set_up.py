@@ -197,7 +197,7 @@ def test_a_revoked_token_asks_to_reconnect(page, live_server, draft, miro, scree
     expect(page.get_by_text(re.compile("Connected to"))).to_be_visible()
     miro.revoke_tokens()
     page.get_by_role("button", name="Validate connection").click()
-    expect(page.get_by_text("Miro refused to refresh the token").first).to_be_visible()
+    expect(page.get_by_text("The access token could not be renewed").first).to_be_visible()
     screenshot(page, "set-up-revoked")
     open_connection(page, live_server.url, draft)
     page.get_by_role("button", name="Reconnect").click()
