@@ -28,6 +28,16 @@ REACTIVATED_COOLDOWN = timedelta(days=30)
 REACTIVATED_REASON = "somebody reactivated this person at Miro"
 
 
+# Who would be marked as gone; parameters: profile, start of the run, run.
+LEFT = """s.profile_id = %s AND s.gone_at IS NULL AND s.facts_at < %s AND NOT EXISTS (
+               SELECT 1 FROM subscriptions_downloadedmember AS m
+                WHERE m.run_id = %s AND m.external_id = s.external_id)"""
+# Who is not known yet; parameters: run, profile.
+UNKNOWN = """m.run_id = %s AND NOT EXISTS (
+               SELECT 1 FROM subscriptions_subscription AS s
+                WHERE s.profile_id = %s AND s.external_id = m.external_id)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """Counts of rows."""
@@ -40,14 +50,31 @@ class Merged:
 def merge(run: DownloadRun, *, now: datetime) -> Merged:
     """Bring the staged members of a whole `run` into Subscription, and note each change in ActivitySnapshot.
 
-    Must run inside the transaction that settles the run. Rows whose facts are newer than the run's start (somebody
-    was looked at again, or deactivated, meanwhile) are left to the next run.
+    Must run inside the transaction that completes the run. Rows whose facts are newer than the run's start (somebody
+    was looked at again, or deactivated, meanwhile) are left to the next run. `now` is when the facts were read.
     """
     changed = _update(run, now)
     new = _insert(run, now)
     gone = _mark_gone(run, now)
     _snapshot(run, now)
     return Merged(new=new, changed=changed, gone=gone)
+
+
+def foresee(run: DownloadRun) -> Merged:
+    """What `merge` would change now; nothing is written."""
+    staging, rows = "subscriptions_downloadedmember AS m", "subscriptions_subscription AS s"
+    return Merged(
+        new=_count(f"{staging} WHERE {UNKNOWN}", [run.pk, run.profile_id]),
+        changed=_count(f"{rows}, {staging} WHERE {_changes()}", [run.pk, run.profile_id, run.started_at]),
+        gone=_count(f"{rows} WHERE {LEFT}", [run.profile_id, run.started_at, run.pk]),
+    )
+
+
+def _changes() -> str:
+    """Who is known and differs; parameters: run, profile, start of the run."""
+    differs = " OR ".join(_differs(column) for column in FACTS)
+    return f"""m.run_id = %s AND s.profile_id = %s AND s.external_id = m.external_id
+           AND s.facts_at < %s AND (s.gone_at IS NOT NULL OR {differs})"""
 
 
 def _differs(column: str) -> str:
@@ -58,7 +85,6 @@ def _differs(column: str) -> str:
 def _update(run: DownloadRun, now: datetime) -> int:
     """A seat that was inactive and is active again was reactivated by a human: leave that person alone."""
     sets = ", ".join(f"{column} = m.{column}" for column in FACTS)
-    differs = " OR ".join(_differs(column) for column in FACTS)
     true, false = ("TRUE", "FALSE") if connection.vendor == "postgresql" else ("1", "0")
     reactivated = f"s.active = {false} AND m.active = {true}"
     return _execute(
@@ -68,8 +94,7 @@ def _update(run: DownloadRun, now: datetime) -> int:
                cooldown_until = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_until END,
                cooldown_reason = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_reason END
           FROM subscriptions_downloadedmember AS m
-         WHERE m.run_id = %s AND s.profile_id = %s AND s.external_id = m.external_id
-           AND s.facts_at < %s AND (s.gone_at IS NOT NULL OR {differs})
+         WHERE {_changes()}
         """,  # noqa: S608 - the names are constants of this module
         [
             run.pk,
@@ -90,9 +115,7 @@ def _insert(run: DownloadRun, now: datetime) -> int:
         INSERT INTO subscriptions_subscription (profile_id, external_id, {columns}, changed_run_id, facts_at)
         SELECT %s, m.external_id, {columns}, m.run_id, %s
           FROM subscriptions_downloadedmember AS m
-         WHERE m.run_id = %s AND NOT EXISTS (
-               SELECT 1 FROM subscriptions_subscription AS s
-                WHERE s.profile_id = %s AND s.external_id = m.external_id)
+         WHERE {UNKNOWN}
         """,  # noqa: S608
         [run.profile_id, now, run.pk, run.profile_id],
     )
@@ -100,13 +123,11 @@ def _insert(run: DownloadRun, now: datetime) -> int:
 
 def _mark_gone(run: DownloadRun, now: datetime) -> int:
     return _execute(
-        """
+        f"""
         UPDATE subscriptions_subscription AS s
            SET gone_at = %s, changed_run_id = %s, facts_at = %s
-         WHERE s.profile_id = %s AND s.gone_at IS NULL AND s.facts_at < %s AND NOT EXISTS (
-               SELECT 1 FROM subscriptions_downloadedmember AS m
-                WHERE m.run_id = %s AND m.external_id = s.external_id)
-        """,
+         WHERE {LEFT}
+        """,  # noqa: S608
         [now, run.pk, now, run.profile_id, run.started_at, run.pk],
     )
 
@@ -125,10 +146,19 @@ def _snapshot(run: DownloadRun, now: datetime) -> int:
 
 
 def _execute(statement: str, parameters: list[Any]) -> int:
-    adapted = [
+    with connection.cursor() as cursor:
+        cursor.execute(statement, _adapted(parameters))
+        return int(cursor.rowcount)
+
+
+def _count(tables_and_where: str, parameters: list[Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {tables_and_where}", _adapted(parameters))  # noqa: S608
+        return int(cursor.fetchone()[0])
+
+
+def _adapted(parameters: list[Any]) -> list[Any]:
+    return [
         connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
         for value in parameters
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, adapted)
-        return int(cursor.rowcount)
