@@ -51,6 +51,12 @@ def hold_due(profile: IntegrationProfile, hold: HoldReason) -> int:
     return Reclaim.objects.due().filter(profile=profile).update(hold_reason=hold, **_until(profile, hold))
 
 
+def wait_of(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
+    """How long an item waits that was let go before its send: until the window opens, else it is asked again soon."""
+    opens = window_opens_at(profile) if hold == HoldReason.WINDOW else None
+    return opens - timezone.now() if opens else COME_BACK
+
+
 def _until(profile: IntegrationProfile, hold: HoldReason) -> dict[str, object]:
     """The window and the vendor say when to come back; the other holds end by somebody's act."""
     if hold == HoldReason.WINDOW:

@@ -13,7 +13,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
-from subscriptions.models import ReclaimRule
+from subscriptions.models import DownloadRun, ReclaimRule, RunState
 from subscriptions.schedules import ensure_schedules
 
 
@@ -103,12 +103,18 @@ def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) 
 
 
 def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """The next sweep starts a download, even if no broker can be reached in this moment."""
+    """The next sweep starts a download, even if no broker can be reached in this moment.
+
+    Raises NotActionable while one is running: a click that came too late asks for no second one. The UPDATE has locked
+    the profile's row by then, which a download that begins must write as well; so none can begin unseen.
+    """
     with transaction.atomic():
         published = IntegrationProfile.objects.downloading().filter(pk=profile.pk)
         if published.update(download_due_at=timezone.now()) != 1:
             found = IntegrationProfile.objects.get(pk=profile.pk).get_state_display().lower()
             raise NotActionable(f"“{profile}” is {found}, so nothing is downloaded. Publish it first.")
+        if running := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():
+            raise NotActionable(f"{running} is running already. Wait for it, then start another one if it is needed.")
         record(Action.DOWNLOAD_REQUESTED, actor=actor, target=profile)
 
 

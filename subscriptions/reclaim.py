@@ -29,7 +29,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import NotActionable, move
-from subscriptions.holds import COME_BACK, hold_due, hold_on, unfit_connections
+from subscriptions.holds import COME_BACK, hold_due, hold_on, unfit_connections, wait_of
 from subscriptions.look_again import Decision, lapsed, look_again, note_change
 from subscriptions.models import (
     CandidateState,
@@ -131,7 +131,8 @@ def _execute(
     elif window_open(profile) and commit_intent(item):
         _send(profile, item, connector, tally)
     else:
-        tally.held += _let_go(item, hold_on(profile) or HoldReason.LATER)
+        hold = hold_on(profile) or HoldReason.LATER
+        tally.held += _let_go(item, hold, wait=wait_of(profile, hold))
 
 
 # --- One item ---------------------------------------------------------------------------------------------------------

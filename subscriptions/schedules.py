@@ -42,15 +42,17 @@ class Plan:
 
     def crontab(self) -> CrontabSchedule:
         """The row with these values; rows are shared, and never changed."""
-        found, _ = CrontabSchedule.objects.get_or_create(
-            minute="*/15" if self.minute is None else str(self.minute),
-            hour=_listed(self.hours, 24),
-            day_of_week=_listed(self.weekdays, 7),
-            day_of_month="*",
-            month_of_year="*",
-            timezone=self.zone,
-        )
-        return found
+        values = {
+            "minute": "*/15" if self.minute is None else str(self.minute),
+            "hour": _listed(self.hours, 24),
+            "day_of_week": _listed(self.weekdays, 7),
+            "day_of_month": "*",
+            "month_of_year": "*",
+            "timezone": self.zone,
+        }
+        # Nothing in the table keeps two of the same apart; either will do.
+        same = CrontabSchedule.objects.filter(**values).order_by("pk").first()
+        return same or CrontabSchedule.objects.create(**values)
 
 
 def _listed(numbers: frozenset[int], all_of_them: int) -> str:
@@ -67,6 +69,13 @@ def window_plan(*, start: int, end: int, weekdays: frozenset[int] = EVERY_DAY, z
     return Plan(weekdays=weekdays, hours=frozenset(hours), minute=None, zone=zone)
 
 
+def default_plan(task: str) -> Plan:
+    """What publishing stores where nobody has chosen anything yet."""
+    if task == DOWNLOAD_TASK:
+        return daily_plan(at=NIGHT, zone=settings.TIME_ZONE)
+    return window_plan(start=0, end=24, zone=settings.TIME_ZONE)
+
+
 def task_of(profile: IntegrationProfile, task: str) -> PeriodicTask | None:
     rows = PeriodicTask.objects.filter(name=NAMES[task].format(profile.pk), task=task)
     return rows.select_related("crontab").first()
@@ -74,24 +83,22 @@ def task_of(profile: IntegrationProfile, task: str) -> PeriodicTask | None:
 
 def ensure_schedules(profile: IntegrationProfile) -> None:
     """The default ones, where there are none: what an operator changed stays."""
-    plans = {
-        DOWNLOAD_TASK: daily_plan(at=NIGHT, zone=settings.TIME_ZONE),
-        RECLAIM_TASK: window_plan(start=0, end=24, zone=settings.TIME_ZONE),
-    }
-    for task, plan in plans.items():
-        values = {"task": task, "crontab": plan.crontab(), "args": json.dumps([profile.pk])}
+    for task, name in NAMES.items():
+        values = {"task": task, "crontab": default_plan(task).crontab(), "args": json.dumps([profile.pk])}
         PeriodicTask.objects.get_or_create(
-            name=NAMES[task].format(profile.pk), defaults={**values, "start_time": timezone.now()}
+            name=name.format(profile.pk), defaults={**values, "start_time": timezone.now()}
         )
     PeriodicTasks.update_changed()
 
 
 def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor: Actor) -> None:
-    """From now on; what lies before does not become due by it."""
+    """From now on; what lies before does not become due by it. What stands already is left alone."""
     with transaction.atomic():
-        found = _locked(profile, task)
+        found, crontab = _locked(profile, task), plan.crontab()
+        if found.crontab == crontab:
+            return
         before = words_of(found)
-        found.crontab, found.start_time = plan.crontab(), timezone.now()
+        found.crontab, found.start_time = crontab, timezone.now()
         found.save()
         _changed(profile, task, before, words_of(found), actor=actor)
 
@@ -217,7 +224,8 @@ def _days(weekdays: frozenset[int]) -> str:
         return "Every day"
     if weekdays == WORKDAYS:
         return "Monday to Friday"
-    return " and ".join(name for number, name in WEEKDAYS.items() if number in weekdays)
+    *most, last = [name for number, name in WEEKDAYS.items() if number in weekdays]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def next_moments(task: PeriodicTask, *, count: int = 3) -> list[datetime]:

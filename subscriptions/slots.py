@@ -11,9 +11,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django_celery_beat.models import CrontabSchedule
+from django_celery_beat.tzcrontab import TzAwareCrontab
 
 # A crontab that is due on one day of a leap year comes again within this time.
 LONGEST = 366 * 8
+# A window of one hour in a week is left out when it falls into the hour that a spring leaves out.
+LONGEST_CLOSED = timedelta(days=15)
+QUARTER = timedelta(minutes=15)
 MONDAY_TO_SUNDAY = (1, 2, 3, 4, 5, 6, 0)
 
 
@@ -58,18 +62,21 @@ def slots_of_day(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
 
 def is_open(crontab: CrontabSchedule, now: datetime) -> bool:
     """Whether `now` is in an hour of a day that the crontab names: its window."""
-    local = now.astimezone(zone_of(crontab))
-    fields = crontab.schedule
+    return _is_in(crontab.schedule, now.astimezone(zone_of(crontab)))
+
+
+def _is_in(fields: TzAwareCrontab, local: datetime) -> bool:
     return local.hour in fields.hour and (local.isoweekday() % 7) in fields.day_of_week
 
 
 def opens_at(crontab: CrontabSchedule, now: datetime) -> datetime | None:
     """When the window opens next; None when it is open, or never opens."""
-    if is_open(crontab, now):
+    fields, zone = crontab.schedule, zone_of(crontab)
+    if _is_in(fields, now.astimezone(zone)):
         return None
     # Quarters of an hour, since some zones are half an hour or three quarters off.
-    moment = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
-    for step in range(1, 8 * 24 * 4):
-        if is_open(crontab, moment + timedelta(minutes=15 * step)):
-            return moment + timedelta(minutes=15 * step)
+    moment = now.astimezone(UTC).replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    for step in range(1, LONGEST_CLOSED // QUARTER + 1):
+        if _is_in(fields, (moment + step * QUARTER).astimezone(zone)):
+            return moment + step * QUARTER
     return None

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.contrib.admin import site
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -18,8 +19,9 @@ from integrations.models import IntegrationProfile
 from integrations.pages import attempt, refuse_unless_post, signed_in
 from subscriptions import schedules
 from subscriptions.admin.acts import REFUSALS
-from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, NIGHT, RECLAIM_TASK, WEEKDAYS, Plan
+from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
 
+VIEW = "integrations.view_integrationprofile"
 OPERATE = "integrations.operate_integrationprofile"
 PAGE = "admin:integrations_integrationprofile_change"
 TASKS = {"download": DOWNLOAD_TASK, "reclaim": RECLAIM_TASK}
@@ -27,9 +29,10 @@ TITLES = {"download": "When downloads start", "reclaim": "When seats may be take
 
 
 def zones() -> list[tuple[str, str]]:
-    """Those of a place, and UTC; the others are kept by the database of time zones for old names."""
-    named = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix")))
-    return [(name, name) for name in ("UTC", *named)]
+    """UTC and those of a place first; then old names, since TIME_ZONE may hold any of them."""
+    others = available_timezones() - {"UTC"}
+    ordered = sorted(others, key=lambda name: ("/" not in name or name.startswith("Etc/"), name))
+    return [(name, name) for name in ("UTC", *ordered)]
 
 
 class ScheduleForm(forms.Form):
@@ -70,6 +73,13 @@ class ReclaimScheduleForm(ScheduleForm):
     end = forms.TypedChoiceField(label="To", coerce=int, choices=hours(1, 24), widget=UnfoldAdminSelectWidget)
     field_order = ("weekdays", "start", "end", "zone")
 
+    def clean_end(self) -> int:
+        """08:00 to 08:00 might be read as no hour or as all of them."""
+        end: int = self.cleaned_data["end"]
+        if end == self.cleaned_data.get("start"):
+            raise ValidationError("The window ends when it begins. From 00:00 to 24:00 is the whole day.")
+        return end
+
     def plan(self) -> Plan:
         data = self.cleaned_data
         return schedules.window_plan(start=data["start"], end=data["end"], weekdays=self.days(), zone=data["zone"])
@@ -89,6 +99,8 @@ FORMS: dict[str, type[DownloadScheduleForm] | type[ReclaimScheduleForm]] = {
 
 def schedule_view(request: HttpRequest, pk: int, subflow: str) -> HttpResponse:
     """Show the form, and store what was chosen."""
+    if not request.user.has_perm(VIEW):
+        raise PermissionDenied
     profile = IntegrationProfile.objects.filter(pk=pk).first()
     if profile is None or subflow not in TASKS or profile.is_archived:
         raise Http404
@@ -140,11 +152,7 @@ def _now(profile: IntegrationProfile, subflow: str) -> dict[str, Any]:
 def _plan(profile: IntegrationProfile, subflow: str) -> Plan:
     task = schedules.task_of(profile, TASKS[subflow])
     if task is None or task.crontab is None:
-        default = {
-            "download": schedules.daily_plan(at=NIGHT, zone="UTC"),
-            "reclaim": schedules.window_plan(start=0, end=24, zone="UTC"),
-        }
-        return default[subflow]
+        return schedules.default_plan(TASKS[subflow])
     fields = task.crontab.schedule
     return Plan(
         weekdays=frozenset(fields.day_of_week) or EVERY_DAY,

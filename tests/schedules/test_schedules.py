@@ -17,8 +17,8 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
-from subscriptions import approvals, download, profiles, schedules, sweep, tasks
-from subscriptions.models import DownloadRun, Reclaim
+from subscriptions import approvals, profiles, schedules, sweep, tasks
+from subscriptions.models import Reclaim
 from subscriptions.reclaim import reclaim_due
 from subscriptions.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
@@ -28,32 +28,6 @@ CHANGES = {
     "America/New_York": (date(2027, 3, 14), date(2027, 11, 7)),
     "Australia/Lord_Howe": (date(2027, 10, 3), date(2027, 4, 4)),
 }
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """A download that ends at once: these tests are about when, not what."""
-
-    def instead(profile, *, actor, started_by, slot=None, progress=None):
-        run = download._begin(profile, actor=actor, started_by=started_by, slot=slot)
-        DownloadRun.objects.filter(pk=run.pk).update(state="complete", finished_at=timezone.now())
-        return run
-
-    monkeypatch.setattr(tasks, "download_subscriptions", instead)
-
-
-@pytest.fixture
-def bells(monkeypatch):
-    """Every bell is answered at once, in this process."""
-    for task in (tasks.download_daily, tasks.download_due, tasks.reclaim):
-        monkeypatch.setattr(task, "delay", lambda *args, task=task: task(*args))
-
-
-@pytest.fixture
-def profile(db, quick, bells) -> IntegrationProfile:
-    made = profiles.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
-    Connection.objects.update(state="working", ciphertext="x")
-    return made
 
 
 def published(profile: IntegrationProfile, zone: str, at: time) -> None:
@@ -258,16 +232,6 @@ def test_a_paused_window_never_opens_by_itself(approved):
 
 def address(profile: IntegrationProfile, subflow: str) -> str:
     return reverse("admin:integrations_integrationprofile_schedule", args=[profile.pk, subflow])
-
-
-@pytest.fixture
-def operator(client, django_user_model):
-    from django.contrib.auth.models import Group
-
-    user = django_user_model.objects.create_user("olivia", is_staff=True)
-    user.groups.add(Group.objects.get(name="Operator"))
-    client.force_login(user)
-    return client
 
 
 def test_the_form_stores_and_tells_the_schedule(profile, operator):
