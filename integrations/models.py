@@ -102,6 +102,27 @@ class IntegrationProfile(models.Model):
             raise LookupError(f"{self.connector.label} has no connection “{name}”.") from None
 
 
+class SendingControl(models.Model):
+    """One row for the whole installation: whether anything may be sent at all. Its acts stand in `sending.py`."""
+
+    # The global kill switch.
+    stopped = models.BooleanField(default=False)
+    stopped_by = models.CharField(max_length=150, blank=True, default="")
+    stopped_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=500, blank=True, default="")
+    # Held by LicenseHub itself, since this database may be a restored backup; why, in one or two sentences.
+    held_at = models.DateTimeField(null=True)
+    held_why = models.TextField(blank=True, default="")
+
+    class Meta:
+        verbose_name = "sending"
+        default_permissions = ()
+        permissions: ClassVar = [("stop_all_sending", "Can stop, allow and release all sending")]
+
+    def __str__(self) -> str:
+        return "All sending"
+
+
 class ConnectionState(models.TextChoices):
     NOT_SET = "not_set", "Not set"
     UNTESTED = "untested", "Not tested"

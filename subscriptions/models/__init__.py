@@ -1,20 +1,32 @@
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
+from subscriptions.models.comparison import Comparison
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
-from subscriptions.models.reclaim import Direction, HoldReason, Reclaim, ReclaimState
-from subscriptions.models.request import ReclaimRequest, RequestedRemoval, RequestState
-from subscriptions.models.rule import LicenseThreshold, NeverActive, ReclaimRule
+from subscriptions.models.exclusion import Exclusion, ExclusionKind
+from subscriptions.models.notice import Notice, NoticeKind, NoticeState
+from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
+from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models.rule import FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
 from subscriptions.models.subscription import ActivitySnapshot, Subscription, Verdict
 
 __all__ = [
     "ActivitySnapshot",
+    "Answer",
     "CandidateState",
     "CloseReason",
+    "Comparison",
     "Direction",
     "DownloadRun",
     "DownloadedMember",
+    "Exclusion",
+    "ExclusionKind",
+    "FileRequests",
     "HoldReason",
+    "KeepMeans",
     "LicenseThreshold",
     "NeverActive",
+    "Notice",
+    "NoticeKind",
+    "NoticeState",
     "Reclaim",
     "ReclaimRequest",
     "ReclaimRule",

@@ -37,6 +37,8 @@ class CloseReason(models.TextChoices):
     EXCLUDED = "excluded", "Protected meanwhile"
     LICENSE_CHANGED = "license_changed", "License changed"
     ROLE_CHANGED = "role_changed", "Role changed"
+    KEPT_BY_USER = "kept_by_user", "Kept by the user"
+    APPROVAL_LAPSED = "approval_lapsed", "The approval lapsed"
     RULE_CHANGED = "rule_changed", "The rule changed"
     REJECTED = "rejected", "Rejected"
     DROPPED = "dropped", "Dropped from the request"

@@ -78,6 +78,8 @@ class DownloadRun(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
     )
     decided_at = models.DateTimeField(null=True, editable=False)
+    # Whether the vendor told who is the last admin of a team; it takes a scope of its own.
+    team_admins_checked = models.BooleanField(default=False, editable=False)
     # {"full": 500}: licenses bought, as far as the vendor tells.
     purchased = models.JSONField(default=dict, editable=False)
     # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}

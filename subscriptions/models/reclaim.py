@@ -9,13 +9,8 @@ from django.db import models
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from subscriptions.models.request import RequestedRemoval
+from subscriptions.models.request import Direction, RequestedRemoval
 from subscriptions.models.subscription import Subscription
-
-
-class Direction(models.TextChoices):
-    DEACTIVATE = "deactivate", "Reclaim"
-    REACTIVATE = "reactivate", "Restore"
 
 
 class ReclaimState(models.TextChoices):
@@ -36,6 +31,8 @@ class HoldReason(models.TextChoices):
     RECLAIM_OFF = "reclaim_off", "Reclaim subscriptions is switched off"
     CONNECTION = "connection", "A connection is in error"
     WINDOW = "window", "Outside of the reclaim window"
+    ROLLING_CAP = "rolling_cap", "As many as are allowed in 24 hours were reclaimed"
+    BACKUP = "backup", "This database may be a restored backup"
     LATER = "later", "Miro asked to come back later"
 
 

@@ -12,7 +12,20 @@ from integrations.models import IntegrationProfile
 from subscriptions.models.candidate import RemovalCandidate
 
 
+class Direction(models.TextChoices):
+    DEACTIVATE = "deactivate", "Reclaim"
+    REACTIVATE = "reactivate", "Restore"
+
+
+class Answer(models.TextChoices):
+    """What the person said who was asked."""
+
+    KEEP = "keep", "Wants to keep it"
+    RELEASE = "release", "Released it"
+
+
 class RequestState(models.TextChoices):
+    COLLECTING = "collecting", "Waiting for people"
     OPEN = "open", "Awaiting approval"
     APPROVED = "approved", "Approved"
     REJECTED = "rejected", "Rejected"
@@ -21,16 +34,34 @@ class RequestState(models.TextChoices):
 
 
 class ReclaimRequest(models.Model):
-    """Who asked, for whom, why; who decided, when, with which words. Never edited, never deleted."""
+    """Who asked, for whom, why; who decided, when, with which words. Never edited, never deleted.
 
+    A restore of several people is a request as well, of the other direction. A single restore needs no second person:
+    it is approved as it is made, by nobody else.
+    """
+
+    direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.DEACTIVATE)
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="requests")
     state = models.CharField(max_length=10, choices=RequestState.choices, default=RequestState.OPEN)
+    # Empty when the schedule filed it, as the rule says.
     requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reclaim_requests"
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="reclaim_requests"
     )
     requested_at = models.DateTimeField(default=timezone.now)
     reason = models.CharField("why now", max_length=500, blank=True)
+    # Until when people may answer; empty where nobody is asked.
+    answers_until = models.DateTimeField(null=True)
+    # While people are asked, the earliest; set anew when the request opens.
     expires_at = models.DateTimeField()
+    # How many people this request may touch: the batch cap when it was made, or what a further person raised it to.
+    cap = models.PositiveIntegerField(default=50)
+    cap_raised_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    cap_raised_at = models.DateTimeField(null=True)
+    cap_reason = models.CharField(max_length=500, blank=True, default="")
+    # The send in doubt that this request repeats, with an approval of its own.
+    repeats = models.ForeignKey(
+        "subscriptions.Reclaim", on_delete=models.PROTECT, null=True, related_name="repeated_by"
+    )
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="reclaim_decisions"
     )
@@ -43,17 +74,33 @@ class ReclaimRequest(models.Model):
         verbose_name = "reclaim request"
         ordering: ClassVar = ["-requested_at", "-pk"]
         default_permissions = ("view",)
-        permissions: ClassVar = [("decide_reclaimrequest", "Can approve or reject a reclaim request")]
+        permissions: ClassVar = [
+            ("decide_reclaimrequest", "Can approve or reject a reclaim request"),
+            ("raise_cap_reclaimrequest", "Can raise the cap of a reclaim request"),
+            ("restore_reclaimrequest", "Can restore people, or ask for the restore of several"),
+        ]
         constraints: ClassVar = [
             # The second person, held by the database as well.
             models.CheckConstraint(
-                condition=models.Q(decided_by=None) | ~models.Q(decided_by=models.F("requested_by")),
+                condition=models.Q(decided_by=None)
+                | models.Q(requested_by=None)
+                | ~models.Q(decided_by=models.F("requested_by")),
                 name="request_second_person",
             ),
             models.CheckConstraint(
                 condition=~models.Q(state="approved")
-                | models.Q(decided_by__isnull=False, decided_at__isnull=False, valid_until__isnull=False),
+                | models.Q(decided_by__isnull=False, decided_at__isnull=False, valid_until__isnull=False)
+                | models.Q(direction="reactivate", valid_until__isnull=False),
                 name="request_approved_by_somebody",
+            ),
+            # The further person who raises a cap is neither the one who asked nor the one who decides.
+            models.CheckConstraint(
+                condition=models.Q(cap_raised_by=None)
+                | (
+                    (models.Q(requested_by=None) | ~models.Q(cap_raised_by=models.F("requested_by")))
+                    & (models.Q(decided_by=None) | ~models.Q(cap_raised_by=models.F("decided_by")))
+                ),
+                name="request_cap_further_person",
             ),
         ]
 
@@ -80,6 +127,11 @@ class RequestedRemoval(models.Model):
     evidence = models.JSONField(editable=False)
     # HMAC made at approval, checked before the send: see approvals.seal().
     seal = models.CharField(max_length=64, blank=True, editable=False)
+    # What the person answered who was asked; the last answer before the send counts.
+    answer = models.CharField(max_length=10, choices=Answer.choices, blank=True, default="")
+    answered_at = models.DateTimeField(null=True)
+    # A restore only: the reclaim that it takes back.
+    restores = models.ForeignKey("subscriptions.Reclaim", on_delete=models.PROTECT, null=True, related_name="restores")
     dropped_at = models.DateTimeField(null=True)
     dropped_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     drop_reason = models.CharField(max_length=200, blank=True)

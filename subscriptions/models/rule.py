@@ -13,6 +13,10 @@ THRESHOLD = [
     MinValueValidator(1, "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."),
     MaxValueValidator(3650, "The last activity threshold is at most 3650 days, which is ten years."),
 ]
+PERCENT = [
+    MinValueValidator(1, "At least 1 percent. To stop everything, use the kill switch of the profile."),
+    MaxValueValidator(100, "At most 100 percent."),
+]
 LICENSES_IN_SCOPE = ["full", "advanced", "standard", "basic"]
 
 
@@ -23,6 +27,16 @@ def default_licenses() -> list[str]:
 class NeverActive(models.TextChoices):
     REVIEW = "review", "Show them for review"
     CANDIDATE = "candidate", "Make them candidates, counted from the day the license was assigned"
+
+
+class KeepMeans(models.TextChoices):
+    FINAL = "final", "The seat stays; nobody needs to decide"
+    ASK = "ask", "The approver sees the wish and decides"
+
+
+class FileRequests(models.TextChoices):
+    BY_HAND = "by_hand", "By hand: somebody chooses candidates and asks"
+    AUTOMATIC = "automatic", "After each download, up to the batch cap; a person still approves"
 
 
 class ReclaimRule(models.Model):
@@ -42,6 +56,38 @@ class ReclaimRule(models.Model):
     )
     never_active = models.CharField(
         "people who were never active", max_length=10, choices=NeverActive.choices, default=NeverActive.REVIEW
+    )
+    notify_user = models.BooleanField(
+        "notify user",
+        default=False,
+        help_text="Each person is asked by mail first, and may keep or release the seat.",
+    )
+    days_to_answer = models.PositiveIntegerField(
+        default=7,
+        validators=[
+            MinValueValidator(1, "Give people at least one day to answer."),
+            MaxValueValidator(90, "Give people at most 90 days to answer."),
+        ],
+        help_text="Counted from the day the mail was handed over. A reminder goes out half-way.",
+    )
+    keep_means = models.CharField(
+        "when somebody keeps the seat", max_length=10, choices=KeepMeans.choices, default=KeepMeans.FINAL
+    )
+    file_requests = models.CharField(max_length=10, choices=FileRequests.choices, default=FileRequests.BY_HAND)
+    batch_cap_people = models.PositiveIntegerField(
+        "people per request",
+        default=50,
+        validators=[MinValueValidator(1, "A request needs room for at least one person.")],
+        help_text="A larger request can be approved only after a third person raised the cap for it.",
+    )
+    batch_cap_percent = models.PositiveIntegerField(
+        "percent of active licenses per request", default=5, validators=PERCENT, help_text="The smaller cap counts."
+    )
+    rolling_cap_percent = models.PositiveIntegerField(
+        "percent of active licenses in 24 hours",
+        default=10,
+        validators=PERCENT,
+        help_text="What is approved beyond this waits; nothing is lost.",
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     changed_at = models.DateTimeField(auto_now=True)

@@ -20,6 +20,7 @@ class Verdict(models.TextChoices):
     UNKNOWN = "unknown", "Facts missing"
     NOT_IN_SCOPE = "not_in_scope", "License not in scope"
     PROTECTED = "protected", "Protected"
+    EXCLUDED = "excluded", "Excluded"
     COOLING_DOWN = "cooling_down", "Cooling down"
     IN_GRACE = "in_grace", "New joiner"
     ACTIVE = "active", "Active lately"
@@ -29,6 +30,7 @@ class Verdict(models.TextChoices):
 
 # The three lanes beside the candidates.
 NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
+PROTECTED = (Verdict.PROTECTED, Verdict.EXCLUDED)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -43,7 +45,7 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(verdict__in=NEEDS_REVIEW)
 
     def protected(self) -> SubscriptionQuerySet:
-        return self.filter(verdict=Verdict.PROTECTED)
+        return self.filter(verdict__in=PROTECTED)
 
 
 class Subscription(models.Model):
@@ -64,6 +66,8 @@ class Subscription(models.Model):
     last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
     reclaimable = models.BooleanField(editable=False)
     why_not = models.CharField(max_length=200, blank=True, editable=False)
+    # Teams that would have no admin without this person; the vendor refuses to deactivate such a one.
+    sole_admin_of = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
     idle_since = models.GeneratedField(
         expression=Coalesce("last_activity_at", "license_assigned_at"),
         output_field=models.DateTimeField(null=True),

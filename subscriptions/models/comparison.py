@@ -1,0 +1,35 @@
+"""The nightly comparison of our ledger with what the vendor shows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+
+
+class Comparison(models.Model):
+    """What was compared, and the differences, each with its next step."""
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="comparisons")
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+    # People of the ledger who were looked up, and events of the vendor's audit log that were read.
+    people = models.PositiveIntegerField(default=0)
+    events = models.PositiveIntegerField(default=0)
+    # False where the connection's scopes do not allow it: shown as "not checked".
+    audit_log_checked = models.BooleanField(default=False)
+    # [{"kind", "external_id", "person", "detail", "next_step", "reclaim": id or null}]
+    findings = models.JSONField(default=list)
+    # Why it could not be finished; empty when it was.
+    problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        verbose_name = "comparison"
+        ordering: ClassVar = ["-started_at", "-pk"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"Comparison of {self.started_at:%Y-%m-%d %H:%M}"

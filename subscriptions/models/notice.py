@@ -1,0 +1,56 @@
+"""A mail that asks a person whether to keep or to release the seat."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from subscriptions.models.request import RequestedRemoval
+
+
+class NoticeKind(models.TextChoices):
+    ASK = "ask", "Question"
+    REMINDER = "reminder", "Reminder"
+
+
+class NoticeState(models.TextChoices):
+    DUE = "due", "To be sent"
+    SENDING = "sending", "Being handed over"
+    SENT = "sent", "Handed over"
+    FAILED = "failed", "Not handed over"
+    IN_DOUBT = "in_doubt", "Perhaps handed over"
+    CANCELED = "canceled", "Not needed any more"
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def due(self) -> NoticeQuerySet:
+        return self.filter(state=NoticeState.DUE, due_at__lte=timezone.now())
+
+
+class Notice(models.Model):
+    """One of each kind for each person. The intent is committed before the hand-over, the outcome after it."""
+
+    removal = models.ForeignKey(RequestedRemoval, on_delete=models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=10, choices=NoticeKind.choices)
+    state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.DUE)
+    email = models.CharField("e-mail", max_length=254)
+    due_at = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    # When the mail server took it: the days to answer count from here.
+    sent_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True, default="")
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "notice"
+        ordering: ClassVar = ["due_at", "pk"]
+        default_permissions = ("view",)
+        constraints: ClassVar = [models.UniqueConstraint(fields=["removal", "kind"], name="notice_once_of_each_kind")]
+        indexes: ClassVar = [models.Index(fields=["state", "due_at"], name="notice_due")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} to {self.email}"
