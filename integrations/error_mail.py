@@ -13,6 +13,7 @@ from smtplib import SMTPException
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
 from django.core.mail import EmailMessage
+from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
@@ -46,7 +47,8 @@ def _send(connection: Connection) -> bool:
     except (SMTPException, OSError) as error:
         _later(connection, error)
         return False
-    record(Action.CONNECTION_MAILED, actor=None, target=connection, data={"recipients": len(recipients)})
+    with transaction.atomic():
+        record(Action.CONNECTION_MAILED, actor=None, target=connection, data={"recipients": len(recipients)})
     return True
 
 
