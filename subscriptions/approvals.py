@@ -1,17 +1,13 @@
-"""Request, approve, reject, drop, expire: guarded updates, and always a second person.
+"""Request, raise the cap, approve, reject: guarded updates, and always a second person.
 
-An approval is of a frozen thing. At approval each person's item gets a seal: an HMAC over request, person, evidence
-and validity, with a key outside the database. The send checks it.
+An approval is of a frozen thing. At approval each person's item gets a seal (see `seals`), and the send checks it.
+How a request ends without a decision stands in `request_endings`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import uuid
-from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -19,56 +15,74 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions.candidates import NotActionable, cool_down
+from subscriptions import caps
+from subscriptions.candidates import NotActionable, resume
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    FileRequests,
+    Notice,
+    NoticeKind,
     Reclaim,
     ReclaimRequest,
+    ReclaimRule,
+    ReclaimState,
     RemovalCandidate,
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.verdict import Terms
+from subscriptions.refusals import OverCap, OwnRequest, Refused, refuse_self, refuse_unless_deciding
+from subscriptions.request_endings import release
+from subscriptions.seals import seal
+
+FILED = "Filed by LicenseHub after the download, as the rule says."
 
 
-class Refused(Exception):
-    """This act is not for this person, or not now. The text says why and what to do instead."""
+# --- Request ----------------------------------------------------------------------------------------------------------
 
 
-class OwnRequest(Refused):
-    """Nobody decides on their own request."""
-
-
-class ConcernsYou(Refused):
-    """Nobody requests or approves the reclaim of their own seat."""
-
-
-def request_reclaim(candidates: QuerySet[RemovalCandidate], *, actor: User, reason: str = "") -> ReclaimRequest:
+def request_reclaim(
+    candidates: QuerySet[RemovalCandidate], *, actor: Actor, reason: str = "", repeats: Reclaim | None = None
+) -> ReclaimRequest:
     """Put the Ready ones of these candidates, all of one profile, into one new request.
 
-    Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
+    It opens for approval at once, or after its people were asked, as the rule says. `actor=None`: the schedule filed
+    it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
     ready = candidates.filter(state=CandidateState.READY)
     profile = _one_profile(ready)
-    _refuse_unless_deciding(profile)
-    now = timezone.now()
+    refuse_unless_deciding(profile)
     with transaction.atomic():
-        request = ReclaimRequest.objects.create(
-            profile=profile,
-            requested_by=actor,
-            requested_at=now,
-            reason=reason,
-            expires_at=now + settings.REQUEST_WINDOW,
-        )
-        people = _take_into(request, list(ready.values_list("pk", flat=True)), now)
-        _refuse_self(people, actor)
-        data = {"people": len(people), "reason": reason}
+        caps.lock(profile.pk)
+        rule = ReclaimRule.objects.get(profile=profile)
+        asks = rule.notify_user and repeats is None
+        request = _create(profile, rule if asks else None, actor=actor, reason=reason, repeats=repeats)
+        people = _take_into(request, list(ready.values_list("pk", flat=True)), asks=asks)
+        refuse_self(people, actor)
+        data = {"people": len(people), "reason": reason, "cap": request.cap, "asks": asks}
         record(Action.REQUEST_OPENED, actor=actor, target=request, data=data)
     return request
+
+
+def _create(
+    profile: IntegrationProfile, asking: ReclaimRule | None, *, actor: Actor, reason: str, repeats: Reclaim | None
+) -> ReclaimRequest:
+    now = timezone.now()
+    answers = timedelta(days=asking.days_to_answer) if asking else timedelta(0)
+    return ReclaimRequest.objects.create(
+        profile=profile,
+        state=RequestState.COLLECTING if asking else RequestState.OPEN,
+        requested_by=actor,
+        requested_at=now,
+        reason=reason,
+        answers_until=now + answers if asking else None,
+        expires_at=now + answers + settings.REQUEST_WINDOW,
+        cap=caps.caps_of(profile).batch,
+        repeats=repeats,
+    )
 
 
 def _one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
@@ -80,72 +94,157 @@ def _one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
     return profiles[0]
 
 
-def _refuse_unless_deciding(profile: IntegrationProfile) -> None:
-    if profile.state != ProfileState.PUBLISHED:
-        raise Refused(
-            f"“{profile}” is {profile.get_state_display().lower()}. Publish it before you request or approve."
-        )
-    if not profile.reclaim_enabled:
-        raise Refused(f"Reclaim subscriptions is switched off for “{profile}”. Switch it on in the profile first.")
-
-
-def _take_into(request: ReclaimRequest, ids: list[int], now: datetime) -> list[RequestedRemoval]:
+def _take_into(request: ReclaimRequest, ids: list[int], *, asks: bool) -> list[RequestedRemoval]:
     """Move the candidates on, then freeze who was really moved: two requests never share a person."""
     locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ids, state=CandidateState.READY)
-    rows = list(locked)
+    rows = list(locked.order_by("pk"))
     moved = RemovalCandidate.objects.filter(pk__in=[row.pk for row in rows], state=CandidateState.READY).update(
-        state=CandidateState.AWAITING_APPROVAL, state_changed_at=now
+        state=CandidateState.AWAITING_USER if asks else CandidateState.AWAITING_APPROVAL,
+        state_changed_at=request.requested_at,
     )
     if not rows or moved != len(rows):
         raise NotActionable("Somebody else requested these people in this moment. Nothing was changed.")
-    return RequestedRemoval.objects.bulk_create(
+    people = RequestedRemoval.objects.bulk_create(
         RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows
     )
-
-
-def _refuse_self(people: Iterable[RequestedRemoval], actor: User) -> None:
-    mine = actor.email.strip().casefold()
-    if mine and any(person.evidence["email"].casefold() == mine for person in people):
-        raise ConcernsYou(
-            "Your own seat is among these people, so you can neither request nor approve this. Ask a colleague."
+    if asks:
+        Notice.objects.bulk_create(
+            Notice(removal=person, kind=NoticeKind.ASK, email=person.evidence["email"]) for person in people
         )
+    return people
+
+
+def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
+    """File a request as the schedule, where the rule says so: the longest idle first, up to the batch cap.
+
+    One at a time: the next one is filed when the former is decided. A person still approves.
+    """
+    rule = ReclaimRule.objects.get(profile=profile)
+    waiting = ReclaimRequest.objects.filter(
+        profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
+    )
+    if rule.file_requests != FileRequests.AUTOMATIC or not profile.reclaim_enabled or waiting.exists():
+        return None
+    ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
+    chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
+    ids = list(chosen[: caps.caps_of(profile).batch])
+    if not ids:
+        return None
+    return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
+
+
+def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> ReclaimRequest:
+    """After a send in doubt whose person is still active: a new request for this one person, with its own approval."""
+    doubt = Reclaim.objects.filter(removal__candidate=candidate, state=ReclaimState.IN_DOUBT).order_by("-pk").first()
+    if doubt is None:
+        raise NotActionable(f"No send to {candidate} is in doubt.")
+    if not reason.strip():
+        raise Refused("Say in a few words why it should be sent again, for the person who decides.")
+    with transaction.atomic():
+        resume(candidate, actor=actor)
+        one = RemovalCandidate.objects.filter(pk=candidate.pk)
+        return request_reclaim(one, actor=actor, reason=reason.strip(), repeats=doubt)
+
+
+def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
+    """A further person lets this one request touch all of its people. Returns how many that are.
+
+    Neither the one who asked nor, later, the one who decides. Raises Refused or NotActionable.
+    """
+    if request.requested_by_id == actor.pk:
+        raise OwnRequest("You made this request, so another person has to raise its cap, and a third one to decide.")
+    if not reason.strip():
+        raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
+    with transaction.atomic():
+        caps.lock(request.profile_id)
+        standing = list(request.removals.standing())
+        refuse_self(standing, actor)
+        people = len(standing)
+        waiting = ReclaimRequest.objects.filter(
+            pk=request.pk, state__in=(RequestState.COLLECTING, RequestState.OPEN), cap__lt=people
+        )
+        values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
+        if waiting.update(**values) != 1:
+            raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
+        record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
+    return people
+
+
+def open_for_approval(request: ReclaimRequest) -> bool:
+    """The answers are in: everybody left moves on together. Returns False when another process did it."""
+    now = timezone.now()
+    with transaction.atomic():
+        collecting = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
+        if not collecting.select_for_update().exists():
+            return False
+        people = list(request.removals.standing().values_list("candidate_id", flat=True))
+        to = RequestState.OPEN if people else RequestState.CANCELED
+        if collecting.update(state=to, expires_at=now + settings.REQUEST_WINDOW) != 1:
+            raise NotActionable(f"{request} no longer waits for answers.")
+        waiting = RemovalCandidate.objects.filter(pk__in=people, state=CandidateState.AWAITING_USER)
+        waiting.update(state=CandidateState.AWAITING_APPROVAL, state_changed_at=now)
+        action = Action.REQUEST_READY if people else Action.REQUEST_CANCELED
+        record(action, actor=None, target=request, data={"people": len(people)})
+    return True
+
+
+# --- Decide -----------------------------------------------------------------------------------------------------------
 
 
 def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     """A second person approves: each standing person is sealed and queued. Returns how many.
 
-    Raises OwnRequest, ConcernsYou, Refused or NotActionable; then nothing was changed.
+    Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
     """
     now = timezone.now()
     with transaction.atomic():
+        caps.lock(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
         standing = list(request.removals.standing().select_related("candidate__subscription"))
         if not standing:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
-        _refuse_self(standing, actor)
+        refuse_self(standing, actor)
+        _refuse_over_cap(request, len(standing))
         _queue(request, standing, actor=actor, now=now)
     return len(standing)
+
+
+def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
+    allowed = caps.allowed(request)
+    if people > allowed:
+        raise OverCap(
+            f"{request} is for {people} people, and at most {allowed} may be reclaimed at once. Drop some of them, or "
+            "let a further person raise the cap for this request."
+        )
 
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
     """The one guarded step from open to a decision."""
     if request.requested_by_id == actor.pk:
         raise OwnRequest("You made this request, so another person has to decide on it.")
-    _refuse_unless_deciding(IntegrationProfile.objects.get(pk=request.profile_id))
+    if request.cap_raised_by_id == actor.pk:
+        raise OwnRequest("You raised the cap of this request, so a third person has to decide on it.")
+    refuse_unless_deciding(IntegrationProfile.objects.get(pk=request.profile_id))
     valid_until = now + settings.APPROVAL_VALIDITY if state == RequestState.APPROVED else None
-    decided = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.OPEN, expires_at__gt=now).update(
-        state=state, decided_by=actor, decided_at=now, comment=comment, valid_until=valid_until
+    rows = ReclaimRequest.objects.filter(
+        pk=request.pk, state=RequestState.OPEN, expires_at__gt=now, cap_raised_by=request.cap_raised_by_id
     )
+    decided = rows.update(state=state, decided_by=actor, decided_at=now, comment=comment, valid_until=valid_until)
     if decided != 1:
-        raise NotActionable(_why_closed(request, now))
+        raise NotActionable(why_closed(request, now))
     request.refresh_from_db()
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
     data = {"comment": comment, "people": request.removals.standing().count()}
     record(action, actor=actor, target=request, data=data)
 
 
-def _why_closed(request: ReclaimRequest, now: datetime) -> str:
+def why_closed(request: ReclaimRequest, now: datetime) -> str:
+    """Why no decision can be made on it any more, in one sentence."""
     found = ReclaimRequest.objects.select_related("decided_by").get(pk=request.pk)
+    if found.state == RequestState.COLLECTING:
+        return f"{found} still waits for the answers of its people. Nothing was changed."
+    if found.state == RequestState.OPEN and found.expires_at > now:
+        return f"{found} changed in this moment. Reload its page and look again."
     if found.state == RequestState.OPEN:
         return f"{found} expired on {found.expires_at:%b %d, %Y %H:%M} UTC. Its people can be requested again."
     by = f" by {found.decided_by.get_username()}" if found.decided_by else ""
@@ -173,26 +272,7 @@ def _queue(request: ReclaimRequest, people: list[RequestedRemoval], *, actor: Us
         for person in people
     )
     targets = [(row, {"request": request.number}) for row in queued]
-    record_many(Action.RECLAIM_QUEUED, actor=actor, targets=targets)
-
-
-def seal(person: RequestedRemoval, request: ReclaimRequest) -> str:
-    """HMAC-SHA-256 (RFC 2104) that binds an approval to this person, this evidence and this validity."""
-    content = [
-        request.pk,
-        request.requested_by_id,
-        request.decided_by_id,
-        request.valid_until.isoformat() if request.valid_until else None,
-        person.pk,
-        person.candidate_id,
-        person.evidence,
-    ]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hmac.new(settings.APPROVAL_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
-def is_sealed(person: RequestedRemoval) -> bool:
-    return hmac.compare_digest(person.seal, seal(person, person.request))
+    record_many(Action.RECLAIM_QUEUED, actor=actor, targets=targets, correlation=uuid.uuid4())
 
 
 def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
@@ -202,68 +282,9 @@ def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
     now = timezone.now()
     with transaction.atomic():
         _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=now)
-        return _release(
+        return release(
             request.removals.standing(),
             to=CandidateState.CLOSED_SKIPPED,
             reason=CloseReason.REJECTED,
             actor=actor,
         )
-
-
-def drop(person: RequestedRemoval, *, actor: User, reason: str = "") -> None:
-    """Take one person out of an open request, for good: a recorded mark, not an edit."""
-    now = timezone.now()
-    with transaction.atomic():
-        still_open = ReclaimRequest.objects.filter(state=RequestState.OPEN)
-        rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=still_open)
-        dropped = rows.update(dropped_at=now, dropped_by=actor, drop_reason=reason)
-        if dropped != 1:
-            raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
-        record(Action.PERSON_DROPPED, actor=actor, target=person.request, data={"person": str(person)})
-        _release(
-            RequestedRemoval.objects.filter(pk=person.pk),
-            to=CandidateState.CLOSED_SKIPPED,
-            reason=CloseReason.DROPPED,
-            actor=actor,
-        )
-
-
-def expire_requests() -> int:
-    """Silence keeps: requests that nobody decided in time end, and their people are Ready again."""
-    overdue = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__lte=timezone.now())
-    return sum(_end(request, RequestState.EXPIRED, Action.REQUEST_EXPIRED, actor=None) for request in overdue)
-
-
-def cancel(request: ReclaimRequest, *, actor: User) -> None:
-    """The requester takes the request back; its people are Ready again."""
-    if request.requested_by_id != actor.pk:
-        raise Refused("Only the person who made a request can withdraw it. You can reject it.")
-    if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):
-        raise NotActionable(_why_closed(request, timezone.now()))
-
-
-def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor: Actor) -> bool:
-    with transaction.atomic():
-        if not ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.OPEN).update(state=state):
-            return False
-        record(action, actor=actor, target=request)
-        _release(request.removals.standing(), to=CandidateState.READY, reason="", actor=actor)
-    return True
-
-
-def _release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:
-    """Move the people of a request that was not approved; who closed meanwhile (active again) stays closed."""
-    candidates = RemovalCandidate.objects.filter(removals__in=people, state=CandidateState.AWAITING_APPROVAL)
-    rows = list(candidates)
-    RemovalCandidate.objects.filter(pk__in=[row.pk for row in rows]).update(
-        state=to, close_reason=reason, state_changed_at=timezone.now()
-    )
-    action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
-    correlation = uuid.uuid4()
-    targets = [(row, {"reason": str(reason)} if reason else {}) for row in rows]
-    record_many(action, actor=actor, targets=targets, correlation=correlation)
-    if to == CandidateState.CLOSED_SKIPPED:
-        for row in rows:
-            terms = Terms.thaw(row.evidence["terms"])
-            cool_down([row.subscription_id], days=terms.threshold_for, reason=str(CloseReason(reason).label).lower())
-    return len(rows)

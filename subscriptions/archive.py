@@ -14,7 +14,6 @@ from integrations.connections import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.models import (
     CandidateState,
@@ -28,6 +27,7 @@ from subscriptions.models import (
     RequestState,
     RunState,
 )
+from subscriptions.refusals import Refused
 from subscriptions.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)

@@ -2,65 +2,105 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from integrations import states
+from integrations import sending, states
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
-from subscriptions.models import HoldReason, Reclaim
+from subscriptions import caps
+from subscriptions.models import Direction, HoldReason, Reclaim
+from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.schedules import window_open, window_opens_at
 
 COME_BACK = timedelta(seconds=60)
+# Restores are held by less: see the design's table of switches.
+RESTORING_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 
 
-def hold_on(profile: IntegrationProfile) -> HoldReason | None:
+def hold_on(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Why nothing may be sent for this profile now; None when it may."""
     now = IntegrationProfile.objects.get(pk=profile.pk)
-    if now.sending_stopped:
-        return HoldReason.KILL_SWITCH
-    if now.state != ProfileState.PUBLISHED:
+    if direction == Direction.REACTIVATE:
+        return _hold_on_restores(now)
+    return _switched_off(now) or _hold_on_both(now) or _hold_by_time(now)
+
+
+def _hold_on_restores(profile: IntegrationProfile) -> HoldReason | None:
+    if profile.state not in RESTORING_STATES:
         return HoldReason.PAUSED
-    if not now.reclaim_enabled:
+    return _hold_on_both(profile)
+
+
+def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
+    if profile.sending_stopped or sending.control().stopped:
+        return HoldReason.KILL_SWITCH
+    if profile.state != ProfileState.PUBLISHED:
+        return HoldReason.PAUSED
+    if not profile.reclaim_enabled:
         return HoldReason.RECLAIM_OFF
-    if states.broken_connections(profile):
-        return HoldReason.CONNECTION
-    if not window_open(profile):
-        return HoldReason.WINDOW
     return None
 
 
-def unfit_connections(profile: IntegrationProfile) -> HoldReason | None:
+def _hold_on_both(profile: IntegrationProfile) -> HoldReason | None:
+    if sending.control().held_at:
+        return HoldReason.BACKUP
+    if states.broken_connections(profile):
+        return HoldReason.CONNECTION
+    return None
+
+
+def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:
+    if not window_open(profile):
+        return HoldReason.WINDOW
+    if not caps.caps_of(profile).left:
+        return HoldReason.ROLLING_CAP
+    return None
+
+
+def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Before a batch: try both connections, and whether they are of the same organization. Why it must wait, or None.
 
     Nothing is tried while another hold stands, or nothing is due.
     """
-    if hold_on(profile) or not Reclaim.objects.due().filter(profile=profile).exists():
+    if hold_on(profile, direction) or not _due(profile, direction).exists():
         return None
     try:
         fit = is_fit(validate_connections(profile, actor=None))
     except ConnectorError:
         fit = False  # noted on the connection, which `hold_on` sees
-    return None if fit else hold_on(profile) or HoldReason.LATER
+    return None if fit else hold_on(profile, direction) or HoldReason.LATER
 
 
-def hold_due(profile: IntegrationProfile, hold: HoldReason) -> int:
+def hold_due(profile: IntegrationProfile, hold: HoldReason, direction: str = Direction.DEACTIVATE) -> int:
     """Note the reason on everything that is due. Returns on how many."""
-    return Reclaim.objects.due().filter(profile=profile).update(hold_reason=hold, **_until(profile, hold))
+    return _due(profile, direction).update(hold_reason=hold, **_until(profile, hold))
+
+
+def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
+    return Reclaim.objects.due().filter(profile=profile, direction=direction)
 
 
 def wait_of(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
-    """How long an item waits that was let go before its send: until the window opens, else it is asked again soon."""
-    opens = window_opens_at(profile) if hold == HoldReason.WINDOW else None
-    return opens - timezone.now() if opens else COME_BACK
+    """How long an item waits that was let go before its send: as long as is known, else it is asked again soon."""
+    until = _known_end(profile, hold)
+    return until - timezone.now() if until else COME_BACK
+
+
+def _known_end(profile: IntegrationProfile, hold: HoldReason) -> datetime | None:
+    if hold == HoldReason.WINDOW:
+        return window_opens_at(profile)
+    if hold == HoldReason.ROLLING_CAP:
+        return caps.free_at(profile)
+    return None
 
 
 def _until(profile: IntegrationProfile, hold: HoldReason) -> dict[str, object]:
-    """The window and the vendor say when to come back; the other holds end by somebody's act."""
-    if hold == HoldReason.WINDOW:
-        return {"not_before": window_opens_at(profile)}
+    """The window, the cap and the vendor say when to come back; the other holds end by somebody's act."""
+    if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
+        return {"not_before": _known_end(profile, hold)}
     if hold == HoldReason.LATER:
         words = "Miro did not answer when its connections were tried before the send."
         return {"not_before": timezone.now() + COME_BACK, "outcome": words}

@@ -13,18 +13,21 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
-from subscriptions.approvals import is_sealed
 from subscriptions.candidates import closing_for
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (
     ActivitySnapshot,
+    Answer,
     CandidateState,
     CloseReason,
+    Direction,
     Reclaim,
     ReclaimState,
+    RequestedRemoval,
     Subscription,
     Verdict,
 )
+from subscriptions.seals import is_sealed
 from subscriptions.verdict import Terms, apply_verdict, current_terms, judge, why
 
 
@@ -89,7 +92,25 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
     row = Subscription.objects.select_related("profile").get(pk=item.subscription_id)
     if row.external_id not in found:
         return _no("Not sent: Miro no longer knows this person.", CloseReason.GONE)
-    return _refused_approval(item) or _refused_by_facts(item, row, current) or _go(row, current)
+    if item.direction == Direction.REACTIVATE:
+        return _refused_approval(item) or _restore(row)
+    return _refused_approval(item) or _kept(item) or _refused_by_facts(item, row, current) or _go(row, current)
+
+
+def _restore(row: Subscription) -> Decision:
+    """Whoever is active already was let back in by somebody else."""
+    if row.active:
+        return Decision(send=False, sentence="Not sent: this person is active at Miro already.")
+    return Decision(send=True, sentence="Still deactivated at Miro.")
+
+
+def _kept(item: Reclaim) -> Decision | None:
+    """A late *Keep* counts until the send; an earlier one was before the approver, who decided."""
+    person = RequestedRemoval.objects.select_related("request").get(pk=item.removal_id)
+    decided = person.request.decided_at
+    if person.answer != Answer.KEEP or (decided and person.answered_at and person.answered_at <= decided):
+        return None
+    return _no("Not sent: this person answered that they want to keep the seat.", CloseReason.KEPT_BY_USER)
 
 
 def _refused_approval(item: Reclaim) -> Decision | None:
@@ -112,6 +133,7 @@ def lapsed() -> Decision:
         send=False,
         sentence="Not sent: the approval lapsed before the send. Request this person again.",
         candidate_state=CandidateState.READY,
+        close_reason=CloseReason.APPROVAL_LAPSED,
     )
 
 

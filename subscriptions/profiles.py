@@ -11,9 +11,9 @@ from django.utils import timezone
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
+from subscriptions.refusals import Refused
 from subscriptions.schedules import ensure_schedules
 
 

@@ -1,7 +1,7 @@
-"""Subflow 2, reclaim subscriptions: claim, look again, send, read back, settle.
+"""Subflow 2, reclaim subscriptions: claim, look again, send, read back, settle. Restores go the same way.
 
 The database is the queue of record. The intent (`sending`) is committed before the call and the outcome after it;
-no vendor call stands inside a transaction. A lost answer is in doubt: it is read first, and never sent blindly again.
+no vendor call stands inside a transaction. How a send ends stands in `settling`.
 """
 
 from __future__ import annotations
@@ -10,46 +10,29 @@ import logging
 import time
 import uuid
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
 from integrations import connections, states
-from integrations.connectors.contract import (
-    ConfigError,
-    Connector,
-    ConnectorError,
-    PermanentError,
-    Receipt,
-    TransientError,
-)
-from integrations.models import IntegrationProfile
-from licensehub.audit.actions import Action
+from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
+from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.log import record
-from subscriptions.candidates import NotActionable, move
-from subscriptions.holds import COME_BACK, hold_due, hold_on, unfit_connections, wait_of
-from subscriptions.look_again import Decision, lapsed, look_again, note_change
-from subscriptions.models import (
-    CandidateState,
-    CloseReason,
-    HoldReason,
-    Reclaim,
-    ReclaimState,
-    RequestedRemoval,
-    Subscription,
-    Verdict,
-)
+from subscriptions import caps
+from subscriptions.candidates import NotActionable
+from subscriptions.holds import RESTORING_STATES, hold_due, hold_on, unfit_connections, wait_of
+from subscriptions.look_again import Decision, look_again
+from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
 from subscriptions.schedules import window_open
+from subscriptions.settling import doubt, let_go, note_receipt, put_back, read_back, refused, settle_unsent
+from subscriptions.ways import RECLAIM, RESTORE, Way, way_of
 
 logger = logging.getLogger(__name__)
 
 # One claim is worked on within its lease; one task ends well before its time limit.
 CLAIM = 20
 TASK_SECONDS = 120.0
-READS_NEEDED = 2
-READ_AGAIN = timedelta(seconds=5)
 
 
 @dataclass
@@ -57,6 +40,7 @@ class Tally:
     """How many items ended how in one call."""
 
     reclaimed: int = 0
+    restored: int = 0
     skipped: int = 0
     refused: int = 0
     held: int = 0
@@ -70,27 +54,33 @@ class Tally:
 
 
 def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> Tally:
-    """Send what is approved and due, for about `seconds`. May run any number of times at once."""
+    """Send what is approved and due, for about `seconds`; restores first. May run any number of times at once."""
     tally = Tally()
-    if hold := unfit_connections(profile):
-        tally.held += hold_due(profile, hold)
-        return tally
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if hold := hold_on(profile):
-            tally.held += hold_due(profile, hold)
-            break
-        items = claim(profile)
-        if not items:
-            break
-        _work_on(profile, items, tally)
+    for way in (RESTORE, RECLAIM):
+        _send_due(profile, way, tally, until)
     return tally
 
 
-def claim(profile: IntegrationProfile, *, count: int = CLAIM) -> list[Reclaim]:
+def _send_due(profile: IntegrationProfile, way: Way, tally: Tally, until: float) -> None:
+    if hold := unfit_connections(profile, way.direction):
+        tally.held += hold_due(profile, hold, way.direction)
+        return
+    while time.monotonic() < until:
+        if hold := hold_on(profile, way.direction):
+            tally.held += hold_due(profile, hold, way.direction)
+            return
+        items = claim(profile, direction=way.direction)
+        if not items:
+            return
+        _work_on(profile, items, tally)
+
+
+def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = Direction.DEACTIVATE) -> list[Reclaim]:
     """Take some due items: they are ours while the lease lasts. Empty only when nothing is due."""
-    due = Reclaim.objects.due().filter(profile=profile).order_by("queued_at", "pk").values_list("pk", flat=True)
-    while chosen := list(due[:count]):
+    due = Reclaim.objects.due().filter(profile=profile, direction=direction)
+    oldest = due.order_by("queued_at", "pk").values_list("pk", flat=True)
+    while chosen := list(oldest[:count]):
         token = uuid.uuid4()
         taken = Reclaim.objects.filter(pk__in=chosen, state=ReclaimState.QUEUED).update(
             state=ReclaimState.CLAIMED,
@@ -110,270 +100,118 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) ->
         connector = connections.connector_for(profile)
         decisions = look_again(profile, items, connector)
     except ConnectorError as error:
-        for item in items:
-            _put_back(profile, item, error, tally)
+        tally.held += sum(put_back(profile, item, error) for item in items)
         return
     states.mark_working(profile, profile.connector.download_slot)
+    rolling = caps.caps_of(profile).rolling
     for item in items:
         try:
-            _execute(profile, item, decisions[item.pk], connector, tally)
+            _execute(profile, item, decisions[item.pk], connector, tally, rolling=rolling)
         except NotActionable as error:
             logger.info("%s", error)
 
 
 def _execute(
-    profile: IntegrationProfile, item: Reclaim, decision: Decision, connector: Connector, tally: Tally
+    profile: IntegrationProfile,
+    item: Reclaim,
+    decision: Decision,
+    connector: Connector,
+    tally: Tally,
+    *,
+    rolling: int,
 ) -> None:
     if not decision.send:
         settle_unsent(item, decision)
         tally.refused += decision.state == ReclaimState.FAILED
         tally.skipped += decision.state == ReclaimState.SKIPPED
-    elif window_open(profile) and commit_intent(item):
+    elif _may_now(profile, item) and commit_intent(item, rolling=rolling):
         _send(profile, item, connector, tally)
     else:
-        hold = hold_on(profile) or HoldReason.LATER
-        tally.held += _let_go(item, hold, wait=wait_of(profile, hold))
+        hold = hold_on(profile, item.direction) or _over_batch(item) or HoldReason.LATER
+        tally.held += let_go(item, hold, wait=wait_of(profile, hold))
 
 
-# --- One item ---------------------------------------------------------------------------------------------------------
+def _may_now(profile: IntegrationProfile, item: Reclaim) -> bool:
+    """A restore waits for no window."""
+    return item.direction == Direction.REACTIVATE or window_open(profile)
 
 
-def commit_intent(item: Reclaim) -> bool:
-    """The point of no return: `sending`, with its audit event, only while the claim and every switch still hold.
+def _over_batch(item: Reclaim) -> HoldReason | None:
+    request = item.removal.request
+    return None if caps.touched_by(request) < caps.allowed(request) else HoldReason.BATCH_CAP
+
+
+# --- The point of no return -------------------------------------------------------------------------------------------
+
+
+def commit_intent(item: Reclaim, *, rolling: int) -> bool:
+    """`sending`, with its audit event, only while the claim, every switch and the caps still hold.
 
     The switches stand in subqueries of their own. A filter over a join would move the claim into one as well, and
     PostgreSQL does not ask that again after it has waited for another UPDATE of the row.
     """
     now = timezone.now()
-    sending = IntegrationProfile.objects.downloading().filter(sending_stopped=False, reclaim_enabled=True)
-    valid = RequestedRemoval.objects.standing().filter(request__valid_until__gt=now)
     with transaction.atomic():
+        profile = caps.lock(item.profile_id)
+        if item.direction == Direction.DEACTIVATE and not _within_caps(profile, item, rolling):
+            return False
         sent = Reclaim.objects.filter(
+            Exists(_control(item.direction)),
             pk=item.pk,
             state=ReclaimState.CLAIMED,
             token=item.token,
             lease_until__gt=now,
-            profile__in=sending,
-            removal__in=valid,
+            profile__in=_sending_profiles(item.direction),
+            removal__in=_valid_removals(),
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE)
         if sent == 1:
             item.state = ReclaimState.SENDING
-            record(
-                Action.RECLAIM_SENDING,
-                actor=None,
-                target=item,
-                data={"request": item.removal.request.number, "external_id": item.subscription.external_id},
-            )
+            data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
+            record(way_of(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1
+
+
+def _within_caps(profile: IntegrationProfile, item: Reclaim, rolling: int) -> bool:
+    """Counted while the profile's row is ours: no other process counts at the same time."""
+    return caps.acts_of(profile).count() < rolling and _over_batch(item) is None
+
+
+def _control(direction: str) -> QuerySet[SendingControl]:
+    """The kill switch for everything stops reclaims only; a restored backup stops both."""
+    rows = SendingControl.objects.filter(pk=1, held_at=None)
+    return rows if direction == Direction.REACTIVATE else rows.filter(stopped=False)
+
+
+def _sending_profiles(direction: str) -> QuerySet[IntegrationProfile]:
+    if direction == Direction.REACTIVATE:
+        return IntegrationProfile.objects.filter(state__in=RESTORING_STATES)
+    return IntegrationProfile.objects.downloading().filter(sending_stopped=False, reclaim_enabled=True)
+
+
+def _valid_removals() -> QuerySet[RequestedRemoval]:
+    """Approved, still good, and nobody has said *Keep* since."""
+    not_kept = ~Q(answer=Answer.KEEP) | Q(answered_at__lte=F("request__decided_at"))
+    return RequestedRemoval.objects.standing().filter(not_kept, request__valid_until__gt=timezone.now())
 
 
 def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tally: Tally) -> None:
     try:
-        receipt = connector.deactivate(item.subscription.external_id)
+        receipt = way_of(item.direction).send(connector, item.subscription.external_id)
     except PermanentError as error:
-        _refused(item, error)
+        refused(item, error)
         tally.refused += 1
         return
     except (TransientError, ConfigError) as error:
-        _put_back(profile, item, error, tally)
+        tally.held += put_back(profile, item, error)
         return
     except ConnectorError as error:
         # The answer is lost, or cannot be understood: it may have been done.
-        _doubt(item, error.message, status=error.status)
+        doubt(item, error.message, status=error.status)
     else:
         states.mark_working(profile, profile.connector.reclaim_slot)
-        _note_receipt(item, receipt)
+        note_receipt(item, receipt)
     item.refresh_from_db()
     state = read_back(item, connector)
-    tally.reclaimed += state == ReclaimState.DONE
+    tally.reclaimed += state == ReclaimState.DONE and item.direction == Direction.DEACTIVATE
+    tally.restored += state == ReclaimState.DONE and item.direction == Direction.REACTIVATE
     tally.in_doubt += state == ReclaimState.IN_DOUBT
-
-
-def _note_receipt(item: Reclaim, receipt: Receipt) -> None:
-    Reclaim.objects.filter(pk=item.pk, state=ReclaimState.SENDING, token=item.token).update(
-        http_status=receipt.status, request_id=receipt.request_id
-    )
-
-
-def read_back(item: Reclaim, connector: Connector) -> str:
-    """Ask Miro what is true now, and settle accordingly. Returns the state that the item has then."""
-    try:
-        active = connector.is_active(item.subscription.external_id)
-    except PermanentError as error:
-        _to_a_human(item, f"Miro does not know this person any more: {error.message}", found="unknown")
-    except ConnectorError as error:
-        _doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
-        if isinstance(error, ConfigError):
-            states.mark_failed(item.profile, error)
-    else:
-        if active:
-            _still_active(item)
-        else:
-            _done(item)
-    item.refresh_from_db()
-    return item.state
-
-
-def _done(item: Reclaim) -> None:
-    late = item.state == ReclaimState.IN_DOUBT
-    reason = CloseReason.CONFIRMED_LATER if late else CloseReason.RECLAIMED
-    outcome = "Read back as inactive."
-    if late:
-        outcome = f"The answer was lost; read back as inactive. {item.outcome}".strip()
-    _settle(
-        item,
-        to=ReclaimState.DONE,
-        action=Action.RECLAIM_DONE,
-        candidate_state=CandidateState.CLOSED_COMPLETE,
-        reason=reason,
-        values={"outcome": outcome, "read_back": "inactive", "read_back_at": timezone.now()},
-    )
-
-
-def _still_active(item: Reclaim) -> None:
-    """Once may be too early, since Miro may still be at it; twice needs a human."""
-    if item.reads + 1 < READS_NEEDED:
-        words = item.outcome or "Read back as still active."
-        _doubt(item, words, status=item.http_status, reads=item.reads + 1)
-        return
-    _to_a_human(
-        item,
-        "The deactivation was sent, its effect is unknown, and Miro shows this person as active. LicenseHub does not "
-        "send again by itself: somebody may have reactivated them. Look in Miro, then leave or request them again.",
-        found="active",
-    )
-
-
-def _doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = None) -> None:
-    """Commit the doubt; the item is read again, a little later. `reads` counts the looks that found it active."""
-    now = timezone.now()
-    with transaction.atomic():
-        doubted = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
-            state=ReclaimState.IN_DOUBT,
-            outcome=words,
-            http_status=status,
-            reads=item.reads if reads is None else reads,
-            not_before=now + READ_AGAIN,
-        )
-        if doubted and item.state == ReclaimState.SENDING:
-            record(Action.RECLAIM_IN_DOUBT, actor=None, target=item, data={"outcome": words})
-
-
-def _to_a_human(item: Reclaim, words: str, *, found: str) -> None:
-    _settle(
-        item,
-        to=ReclaimState.IN_DOUBT,
-        action=Action.RECLAIM_IN_DOUBT,
-        candidate_state=CandidateState.ATTENTION_REQUIRED,
-        attention=words,
-        values={"outcome": words, "read_back": found, "read_back_at": timezone.now()},
-    )
-
-
-def _refused(item: Reclaim, error: PermanentError) -> None:
-    words = f"Miro refused: {error.message}"
-    _settle(
-        item,
-        to=ReclaimState.FAILED,
-        action=Action.RECLAIM_FAILED,
-        candidate_state=CandidateState.ATTENTION_REQUIRED,
-        attention=words,
-        values={"outcome": words, "http_status": error.status},
-    )
-
-
-def settle_unsent(item: Reclaim, decision: Decision) -> None:
-    """Final reasons end an item before anything was sent."""
-    failed = decision.state == ReclaimState.FAILED
-    _settle(
-        item,
-        to=decision.state,
-        action=Action.RECLAIM_FAILED if failed else Action.RECLAIM_SKIPPED,
-        candidate_state=decision.candidate_state,
-        reason=decision.close_reason or "",
-        attention=decision.sentence if failed else "",
-        values={"outcome": decision.sentence},
-    )
-
-
-def settle_lapsed(item: Reclaim) -> None:
-    settle_unsent(item, lapsed())
-
-
-_CANDIDATE_ACTIONS = {
-    CandidateState.READY: Action.CANDIDATE_RETURNED,
-    CandidateState.ATTENTION_REQUIRED: Action.CANDIDATE_NEEDS_ATTENTION,
-}
-
-
-def _settle(
-    item: Reclaim,
-    *,
-    to: ReclaimState,
-    action: Action,
-    candidate_state: CandidateState,
-    values: dict[str, Any],
-    reason: CloseReason | str = "",
-    attention: str = "",
-) -> None:
-    """End an item: its row, its candidate, the fact, and the audit, in one transaction; only from where it stood."""
-    now = timezone.now()
-    with transaction.atomic():
-        settled = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
-            **{"state": to, "finished_at": now, "lease_until": None, "hold_reason": "", **values}
-        )
-        if settled != 1:
-            raise NotActionable(f"The reclaim of {item} was settled by another process.")
-        correlation = uuid.uuid4()
-        data = {"outcome": values["outcome"], "request": item.removal.request.number}
-        record(action, actor=None, target=item, data=data, correlation=correlation)
-        move(
-            item.removal.candidate,
-            allowed=[CandidateState.AWAITING_REVOCATION],
-            to=candidate_state,
-            reason=reason,
-            attention=attention,
-            action=_CANDIDATE_ACTIONS.get(candidate_state, Action.CANDIDATE_CLOSED),
-            actor=None,
-            correlation=correlation,
-        )
-        if to == ReclaimState.DONE:
-            _write_inactive(item)
-
-
-def _write_inactive(item: Reclaim) -> None:
-    """What was read back is a fact like any other."""
-    now = timezone.now()
-    Subscription.objects.filter(pk=item.subscription_id).update(
-        active=False, facts_at=now, verdict=Verdict.DEACTIVATED, verdict_at=now
-    )
-    note_change(item.subscription_id)
-
-
-def _put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError, tally: Tally) -> None:
-    """Nothing was done for this item: it waits, with the reason shown."""
-    hold = HoldReason.LATER
-    wait = COME_BACK
-    if isinstance(error, ConfigError):
-        states.mark_failed(profile, error)
-        hold = HoldReason.CONNECTION
-    elif isinstance(error, TransientError) and error.retry_after:
-        wait = timedelta(seconds=error.retry_after)
-    tally.held += _let_go(item, hold, wait=wait, words=error.message)
-
-
-def _let_go(item: Reclaim, hold: HoldReason, *, wait: timedelta = COME_BACK, words: str = "") -> int:
-    """Back into the queue, from before the call or from a call that is known to have done nothing."""
-    with transaction.atomic():
-        put_back = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
-            state=ReclaimState.QUEUED,
-            token=None,
-            lease_until=None,
-            sending_at=None,
-            hold_reason=hold,
-            not_before=timezone.now() + wait,
-            outcome=words,
-        )
-        if put_back and item.state == ReclaimState.SENDING:
-            record(Action.RECLAIM_PUT_BACK, actor=None, target=item, data={"outcome": words})
-    return put_back

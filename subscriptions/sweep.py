@@ -11,12 +11,12 @@ from django.utils import timezone
 from integrations import connections
 from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
-from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
-from subscriptions.approvals import expire_requests
 from subscriptions.candidates import NotActionable
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
-from subscriptions.reclaim import read_back, settle_lapsed
+from subscriptions.request_endings import expire_requests
+from subscriptions.settling import read_back, settle_lapsed
+from subscriptions.ways import WAYS
 
 WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
 
@@ -46,8 +46,9 @@ def recover_sends() -> int:
         Reclaim.objects.filter(pk__in=[item.pk for item in lost], state=ReclaimState.SENDING).update(
             state=ReclaimState.IN_DOUBT, lease_until=None, outcome=words
         )
-        targets = [(item, {"outcome": words}) for item in lost]
-        record_many(Action.RECLAIM_IN_DOUBT, actor=None, targets=targets)
+        for direction, way in WAYS.items():
+            targets = [(item, {"outcome": words}) for item in lost if item.direction == direction]
+            record_many(way.endings[ReclaimState.IN_DOUBT], actor=None, targets=targets)
     return len(lost)
 
 

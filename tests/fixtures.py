@@ -12,16 +12,15 @@ from django.db import connection
 from django.test import TransactionTestCase
 
 from integrations import connections
-from integrations.calls import open_transactions
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
 from integrations.models import IntegrationProfile
-from licensehub.audit.log import verify_chain
+from licensehub.audit.log import open_transactions, verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
 from subscriptions import profiles
 from subscriptions.download import download_subscriptions
-from subscriptions.models import DownloadRun, RemovalCandidate, RunState
+from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
 
 MEMBERS = 120
@@ -162,7 +161,15 @@ def connect(urls: dict[str, str], *, name: str = "Northwind") -> IntegrationProf
     connections.set_credentials(profile, "rest", {"access_token": urls["access_token"]}, actor=None)
     connections.set_credentials(profile, "scim", {"token": urls["scim_token"]}, actor=None)
     profiles.publish(profile, actor=None)
+    without_caps(profile)
     return profile
+
+
+def without_caps(profile: IntegrationProfile) -> None:
+    """The organizations of most tests are so small that 5 percent of them are one or two people."""
+    ReclaimRule.objects.filter(profile=profile).update(
+        batch_cap_people=1000, batch_cap_percent=100, rolling_cap_percent=100
+    )
 
 
 def person(name: str, group: str | None) -> User:

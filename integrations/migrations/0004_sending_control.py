@@ -4,27 +4,26 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('integrations', '0003_validate_nightly'),
+        ("integrations", "0003_validate_nightly"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='SendingControl',
+            name="SendingControl",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('stopped', models.BooleanField(default=False)),
-                ('stopped_by', models.CharField(blank=True, default='', max_length=150)),
-                ('stopped_at', models.DateTimeField(null=True)),
-                ('reason', models.CharField(blank=True, default='', max_length=500)),
-                ('held_at', models.DateTimeField(null=True)),
-                ('held_why', models.TextField(blank=True, default='')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("stopped", models.BooleanField(default=False)),
+                ("stopped_by", models.CharField(blank=True, default="", max_length=150)),
+                ("stopped_at", models.DateTimeField(null=True)),
+                ("reason", models.CharField(blank=True, default="", max_length=500)),
+                ("held_at", models.DateTimeField(null=True)),
+                ("held_why", models.TextField(blank=True, default="")),
             ],
             options={
-                'verbose_name': 'sending',
-                'permissions': [('stop_all_sending', 'Can stop, allow and release all sending')],
-                'default_permissions': (),
+                "verbose_name": "sending",
+                "permissions": [("stop_all_sending", "Can stop, allow and release all sending")],
+                "default_permissions": (),
             },
         ),
     ]

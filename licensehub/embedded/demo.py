@@ -28,17 +28,17 @@ from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
 from subscriptions import approvals
-from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
+from subscriptions.caps import caps_of
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
 from subscriptions.profiles import create_profile, publish
 from subscriptions.reclaim import Tally
+from subscriptions.refusals import Refused
 from subscriptions.tasks import reclaim, ring
 
 PROFILE: Final = "Miro sandbox"
 MEMBERS: Final = 400
 SEED: Final = 42
-REQUEST_SIZE: Final = 40
 # No browser ever goes there: the driver consents for the operator.
 DEMO_CALLBACK: Final = "http://localhost/demo"
 PATIENCE: Final = 240.0
@@ -157,11 +157,10 @@ class Driver:
         return summary
 
     def _request(self) -> ReclaimRequest | None:
-        """The longest idle ones, as the License manager; None when nobody is a candidate any more."""
-        longest = (
-            ready_candidates().order_by("subscription__idle_since", "pk").values_list("pk", flat=True)[:REQUEST_SIZE]
-        )
-        chosen = RemovalCandidate.objects.filter(pk__in=list(longest))
+        """The longest idle ones, as many as the caps allow, as the License manager; None when that is nobody."""
+        caps = caps_of(IntegrationProfile.objects.get(name=PROFILE))
+        longest = ready_candidates().order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
+        chosen = RemovalCandidate.objects.filter(pk__in=list(longest[: min(caps.batch, caps.left)]))
         if not chosen:
             return None
         try:

@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponseRedirect
 
 from integrations.pages import attempt
-from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
+from subscriptions.refusals import Refused
 from subscriptions.tasks import reclaim, ring
 
 REFUSALS = (Refused, NotActionable, ValidationError)

@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 
 from integrations.pages import RecordsOnly, signed_in
 from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
-from subscriptions import approvals
+from subscriptions import approvals, request_endings
 from subscriptions.admin.acts import act, ring_for_reclaim
 from subscriptions.admin.candidate import seats
 from subscriptions.admin.candidate_filters import ProfileFilter
@@ -156,7 +156,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            approvals.cancel(row, actor=signed_in(request))
+            request_endings.cancel(row, actor=signed_in(request))
             return f"{row} is withdrawn. Its people are Ready again."
 
         return act(request, _page_of(pk), doing)
@@ -168,7 +168,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         )
 
         def doing() -> str:
-            approvals.drop(person, actor=signed_in(request))
+            request_endings.drop(person, actor=signed_in(request))
             return f"{person} is dropped from {person.request}: the seat stays."
 
         return act(request, _page_of(pk), doing)

@@ -32,6 +32,7 @@ class HoldReason(models.TextChoices):
     CONNECTION = "connection", "A connection is in error"
     WINDOW = "window", "Outside of the reclaim window"
     ROLLING_CAP = "rolling_cap", "As many as are allowed in 24 hours were reclaimed"
+    BATCH_CAP = "batch_cap", "More people than the rule now allows one request"
     BACKUP = "backup", "This database may be a restored backup"
     LATER = "later", "Miro asked to come back later"
 
@@ -100,7 +101,10 @@ class Reclaim(models.Model):
                 name="reclaim_one_under_way",
             )
         ]
-        indexes: ClassVar = [models.Index(fields=["profile", "state", "not_before"], name="reclaim_due")]
+        indexes: ClassVar = [
+            models.Index(fields=["profile", "state", "not_before"], name="reclaim_due"),
+            models.Index(fields=["profile", "sending_at"], name="reclaim_sent"),
+        ]
 
     def __str__(self) -> str:
         return str(self.subscription)

@@ -125,7 +125,7 @@ class RequestedRemoval(models.Model):
     candidate = models.ForeignKey(RemovalCandidate, on_delete=models.PROTECT, related_name="removals")
     # The candidate's evidence as the approver sees it: see candidates.freeze().
     evidence = models.JSONField(editable=False)
-    # HMAC made at approval, checked before the send: see approvals.seal().
+    # HMAC made at approval, checked before the send: see seals.seal().
     seal = models.CharField(max_length=64, blank=True, editable=False)
     # What the person answered who was asked; the last answer before the send counts.
     answer = models.CharField(max_length=10, choices=Answer.choices, blank=True, default="")

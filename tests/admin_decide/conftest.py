@@ -19,6 +19,7 @@ from subscriptions import approvals
 from subscriptions.candidates import propose_candidates
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.verdict import refresh_verdicts
+from tests.fixtures import without_caps
 
 
 @dataclass
@@ -67,6 +68,7 @@ def empty_office(db) -> Office:
         name="Northwind", organization_id="3074457345", state=ProfileState.PUBLISHED
     )
     ReclaimRule.objects.create(profile=profile)
+    without_caps(profile)
     run = DownloadRun.objects.create(
         profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now
     )

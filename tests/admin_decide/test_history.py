@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from integrations.connectors.contract import PermanentError, Receipt
-from subscriptions import approvals, reclaim
+from subscriptions import approvals, settling
 from subscriptions.models import HoldReason, Reclaim
+from subscriptions.reclaim import claim, commit_intent
 
 from .conftest import page
 
@@ -27,16 +28,16 @@ def approved(office, alice, bob):
 @pytest.fixture
 def settled(office, approved):
     """One of each ending."""
-    done, refused, doubt, held, _waiting = reclaim.claim(office.profile)
+    done, refused, doubt, held, _waiting = claim(office.profile)
     for item in (done, refused, doubt):
-        reclaim.commit_intent(item)
+        commit_intent(item, rolling=10)
         item.refresh_from_db()
-    reclaim._note_receipt(done, Receipt(200, False, "req-1"))
+    settling.note_receipt(done, Receipt(200, False, "req-1"))
     done.refresh_from_db()
-    reclaim._done(done)
-    reclaim._refused(refused, PermanentError("Last admin of “Ops”.", status=409))
-    reclaim._doubt(doubt, "The answer did not come within 45 seconds.", status=None)
-    reclaim._let_go(held, HoldReason.CONNECTION, words="The token is dead.")
+    settling.done(done)
+    settling.refused(refused, PermanentError("Last admin of “Ops”.", status=409))
+    settling.doubt(doubt, "The answer did not come within 45 seconds.", status=None)
+    settling.let_go(held, HoldReason.CONNECTION, words="The token is dead.")
     return approved
 
 

@@ -13,8 +13,7 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, candidates, profiles, reclaim
-from subscriptions.approvals import ConcernsYou, OwnRequest, Refused
+from subscriptions import approvals, candidates, profiles, reclaim, request_endings
 from subscriptions.candidates import NotActionable
 from subscriptions.models import (
     CandidateState,
@@ -26,6 +25,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaim import claim, reclaim_due
+from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
 from subscriptions.verdict import refresh_verdicts
 
 
@@ -114,7 +114,7 @@ def test_rejecting_needs_a_word(downloaded, alice, bob):
 def test_a_dropped_person_is_not_sent(downloaded, alice, bob):
     request = ask(downloaded, alice)
     dropped = request.removals.first()
-    approvals.drop(dropped, actor=bob, reason="On leave")
+    request_endings.drop(dropped, actor=bob, reason="On leave")
 
     assert approvals.approve(request, actor=bob) == 2
 
@@ -123,12 +123,12 @@ def test_a_dropped_person_is_not_sent(downloaded, alice, bob):
     dropped.candidate.refresh_from_db()
     assert (dropped.candidate.state, dropped.candidate.close_reason) == ("closed_skipped", "dropped")
     with pytest.raises(NotActionable):
-        approvals.drop(request.removals.last(), actor=bob)
+        request_endings.drop(request.removals.last(), actor=bob)
 
 
 def test_nobody_left(downloaded, alice, bob):
     request = ask(downloaded, alice, 1)
-    approvals.drop(request.removals.get(), actor=bob)
+    request_endings.drop(request.removals.get(), actor=bob)
 
     with pytest.raises(NotActionable, match="Nobody is left"):
         approvals.approve(request, actor=bob)
@@ -140,9 +140,9 @@ def test_nobody_left(downloaded, alice, bob):
 def test_only_the_requester_withdraws(downloaded, alice, bob):
     request = ask(downloaded, alice)
     with pytest.raises(Refused, match="Only the person"):
-        approvals.cancel(request, actor=bob)
+        request_endings.cancel(request, actor=bob)
 
-    approvals.cancel(request, actor=alice)
+    request_endings.cancel(request, actor=alice)
 
     assert downloaded.candidates(99).filter(removals__request=request).count() == 3
     with pytest.raises(NotActionable):

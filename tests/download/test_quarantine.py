@@ -11,11 +11,11 @@ from django.urls import reverse
 
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import download, profiles, quarantine
-from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.download import download_subscriptions
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.refusals import Refused
 from tests.fixtures import MEMBERS, actions
 
 WHY = "The company sold a division on Friday."

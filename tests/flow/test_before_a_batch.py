@@ -43,7 +43,7 @@ def test_nothing_is_sent_through_a_connection_that_does_not_fit(approved, switch
 
 def test_the_control_without_the_try_sends(approved, monkeypatch):
     approved.miro.switch(foreign_scim=True)
-    monkeypatch.setattr("subscriptions.reclaim.unfit_connections", lambda profile: None)
+    monkeypatch.setattr("subscriptions.reclaim.unfit_connections", lambda profile, direction: None)
     reclaim_due(approved.profile)
     assert patches(approved) > 0
 

@@ -11,10 +11,10 @@ from integrations import connections
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import approvals, candidates, holds, sweep
-from subscriptions.approvals import OwnRequest
 from subscriptions.candidates import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
+from subscriptions.refusals import OwnRequest
 from tests.fixtures import World, actions
 
 
@@ -43,7 +43,7 @@ def test_done(world, alice, bob):
 
     tally = reclaim_due(world.profile)
 
-    assert tally.as_dict() == {"reclaimed": 5, "skipped": 0, "refused": 0, "held": 0, "in_doubt": 0}
+    assert tally.as_dict() == {"reclaimed": 5, "restored": 0, "skipped": 0, "refused": 0, "held": 0, "in_doubt": 0}
     assert world.inactive() - before == people(request)
     assert sorted(world.deactivated_by_us()) == sorted(people(request))
     for removal in request.removals.all():

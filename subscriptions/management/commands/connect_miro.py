@@ -11,9 +11,9 @@ from django.db import transaction
 from integrations.connections import set_credentials
 from integrations.credentials import CredentialError
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
 from subscriptions.profiles import create_profile, publish
+from subscriptions.refusals import Refused
 
 KIND = "miro_enterprise"
 

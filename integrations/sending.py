@@ -1,0 +1,69 @@
+"""Whether anything may be sent at all: the kill switch for everything, and the hold after a restored backup."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.models import SendingControl
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+
+SHORTEST_WORDS = 10
+
+
+class NotSwitched(Exception):
+    """It stands so already, or words are missing. The text says which."""
+
+
+def control() -> SendingControl:
+    """The row as it stands now."""
+    return SendingControl.objects.get(pk=1)
+
+
+def stop_all(*, actor: Actor, reason: str) -> None:
+    """From now on no deactivation begins, in any profile. Restores go on."""
+    if not reason.strip():
+        raise NotSwitched("Say in a few words why everything is stopped: whoever comes next will want to know.")
+    values = {
+        "stopped": True,
+        "stopped_by": actor.get_username() if actor else "",
+        "stopped_at": timezone.now(),
+        "reason": reason.strip(),
+    }
+    _switch(values, when={"stopped": False}, action=Action.ALL_SENDING_STOPPED, actor=actor, words=reason.strip())
+
+
+def allow_all(*, actor: Actor) -> None:
+    """Take the kill switch for everything back; the profiles' own switches stay as they are."""
+    values = {"stopped": False, "stopped_by": "", "stopped_at": None, "reason": ""}
+    _switch(values, when={"stopped": True}, action=Action.ALL_SENDING_ALLOWED, actor=actor, words="")
+
+
+def hold(why: str) -> bool:
+    """LicenseHub itself holds everything until somebody has looked. Returns whether it was not held already."""
+    with transaction.atomic():
+        free = SendingControl.objects.filter(pk=1, held_at=None)
+        if free.update(held_at=timezone.now(), held_why=why) != 1:
+            return False
+        record(Action.SENDING_HELD, actor=None, target=control(), data={"why": why})
+    return True
+
+
+def release(*, actor: Actor, checked: str) -> None:
+    """An admin confirms what was checked. Raises NotSwitched without words."""
+    if len(checked.strip()) < SHORTEST_WORDS:
+        raise NotSwitched("Say in a sentence what you checked before sending goes on.")
+    with transaction.atomic():
+        held = SendingControl.objects.filter(pk=1, held_at__isnull=False)
+        if held.update(held_at=None, held_why="") != 1:
+            raise NotSwitched("Sending is not held.")
+        record(Action.SENDING_RELEASED, actor=actor, target=control(), data={"checked": checked.strip()})
+
+
+def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, words: str) -> None:
+    with transaction.atomic():
+        if SendingControl.objects.filter(pk=1, **when).update(**values) != 1:
+            state = "on" if values["stopped"] else "off"
+            raise NotSwitched(f"The kill switch for everything is {state} already.")
+        record(action, actor=actor, target=control(), data={"reason": words} if words else {})

@@ -1,0 +1,88 @@
+"""The blast radius: how many people one request may touch, and how many all requests together in 24 hours.
+
+Counted under the lock of the profile's row, so that two processes never both find the last free place. The same
+numbers stop a dry run, a request, an approval and a send.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, ReclaimState, Subscription
+
+WINDOW = timedelta(hours=24)
+# What has touched somebody, or may have.
+ACTS = (ReclaimState.SENDING, ReclaimState.DONE, ReclaimState.IN_DOUBT)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What the rule allows now. `used` are the acts of the last 24 hours, `rolling` how many those may be.
+
+    `seats` are the active licenses in scope of which the percentages are taken: as they were before those acts.
+    """
+
+    batch: int
+    rolling: int
+    used: int
+    seats: int
+
+    @property
+    def left(self) -> int:
+        return max(0, self.rolling - self.used)
+
+
+def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
+    """The caps as the rule has them now. `given_back` are seats that count as if they had not been taken yet."""
+    rule = ReclaimRule.objects.get(profile=profile)
+    held = Subscription.objects.held().filter(profile=profile, license__in=rule.licenses).count()
+    acts = acts_of(profile)
+    seats = held + max(given_back, acts.filter(state=ReclaimState.DONE).count())
+    return Caps(
+        batch=max(1, min(rule.batch_cap_people, percent(rule.batch_cap_percent, seats))),
+        rolling=max(1, percent(rule.rolling_cap_percent, seats)),
+        used=acts.count(),
+        seats=seats,
+    )
+
+
+def percent(share: int, whole: int) -> int:
+    """Rounded up: 5 percent of 50 are 3."""
+    return ceil(share * whole / 100)
+
+
+def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
+    """Deactivations of the last 24 hours, done or perhaps done."""
+    since = timezone.now() - WINDOW
+    rows = Reclaim.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=ACTS)
+    return rows.filter(sending_at__gt=since)
+
+
+def lock(profile_id: int) -> IntegrationProfile:
+    """The profile's row, ours until the transaction ends; whoever counts against a cap takes it first."""
+    return IntegrationProfile.objects.select_for_update().get(pk=profile_id)
+
+
+def allowed(request: ReclaimRequest) -> int:
+    """How many people this request may touch: a raised cap is for this one; else the stricter of then and now."""
+    if request.cap_raised_by_id:
+        return request.cap
+    taken = Reclaim.objects.filter(removal__request=request, state=ReclaimState.DONE).count()
+    return min(request.cap, caps_of(request.profile, given_back=taken).batch)
+
+
+def touched_by(request: ReclaimRequest) -> int:
+    """How many people this request has touched, or may have."""
+    return Reclaim.objects.filter(removal__request=request, state__in=ACTS).count()
+
+
+def free_at(profile: IntegrationProfile) -> datetime:
+    """When the oldest act leaves the window, and one more person may be touched."""
+    oldest = acts_of(profile).order_by("sending_at").values_list("sending_at", flat=True).first()
+    return (oldest or timezone.now()) + WINDOW

@@ -1,0 +1,44 @@
+"""Why an act is not for this person, or not now. The text says why, and what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from integrations.models import IntegrationProfile, ProfileState
+from licensehub.audit.log import Actor
+from subscriptions.models import RequestedRemoval
+
+
+class Refused(Exception):
+    """This act is not for this person, or not now."""
+
+
+class OwnRequest(Refused):
+    """Nobody decides on their own request."""
+
+
+class ConcernsYou(Refused):
+    """Nobody requests or approves the reclaim of their own seat."""
+
+
+class OverCap(Refused):
+    """More people than one request may touch."""
+
+
+def refuse_self(people: Iterable[RequestedRemoval], actor: Actor) -> None:
+    """Raises ConcernsYou when one of these people is the actor, matched by e-mail in any case."""
+    mine = (getattr(actor, "email", "") or "").strip().casefold()
+    if mine and any(person.evidence["email"].casefold() == mine for person in people):
+        raise ConcernsYou(
+            "Your own seat is among these people, so you can neither request nor approve this. Ask a colleague."
+        )
+
+
+def refuse_unless_deciding(profile: IntegrationProfile) -> None:
+    """Raises Refused while the profile's switches let nobody request or approve."""
+    if profile.state != ProfileState.PUBLISHED:
+        raise Refused(
+            f"“{profile}” is {profile.get_state_display().lower()}. Publish it before you request or approve."
+        )
+    if not profile.reclaim_enabled:
+        raise Refused(f"Reclaim subscriptions is switched off for “{profile}”. Switch it on in the profile first.")

@@ -1,0 +1,92 @@
+"""How people, and whole requests, leave before a decision: dropped, withdrawn, or expired. Silence keeps the seat."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record, record_many
+from subscriptions.candidates import NotActionable, cool_down
+from subscriptions.models import (
+    CandidateState,
+    CloseReason,
+    ReclaimRequest,
+    RemovalCandidate,
+    RequestedRemoval,
+    RequestState,
+)
+from subscriptions.refusals import Refused
+from subscriptions.verdict import Terms
+
+# No decision yet.
+WAITING = (RequestState.COLLECTING, RequestState.OPEN)
+IN_REQUEST = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
+
+
+def drop(
+    person: RequestedRemoval,
+    *,
+    actor: Actor,
+    reason: str = "",
+    close_reason: CloseReason = CloseReason.DROPPED,
+) -> None:
+    """Take one person out of a request that waits, for good: a recorded mark, not an edit."""
+    with transaction.atomic():
+        waiting = ReclaimRequest.objects.filter(state__in=WAITING)
+        rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
+        dropped = rows.update(dropped_at=timezone.now(), dropped_by=actor, drop_reason=reason)
+        if dropped != 1:
+            raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
+        data = {"person": str(person), "reason": reason}
+        record(Action.PERSON_DROPPED, actor=actor, target=person.request, data=data)
+        release(
+            RequestedRemoval.objects.filter(pk=person.pk),
+            to=CandidateState.CLOSED_SKIPPED,
+            reason=close_reason,
+            actor=actor,
+        )
+
+
+def expire_requests() -> int:
+    """Requests that nobody decided in time end, and their people are Ready again."""
+    overdue = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__lte=timezone.now())
+    return sum(_end(request, RequestState.EXPIRED, Action.REQUEST_EXPIRED, actor=None) for request in overdue)
+
+
+def cancel(request: ReclaimRequest, *, actor: User) -> None:
+    """The requester takes the request back; its people are Ready again."""
+    if request.requested_by_id != actor.pk:
+        raise Refused("Only the person who made a request can withdraw it. You can reject it.")
+    if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):
+        found = ReclaimRequest.objects.get(pk=request.pk)
+        raise NotActionable(f"{found} was {found.get_state_display().lower()} already. Nothing was changed.")
+
+
+def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor: Actor) -> bool:
+    with transaction.atomic():
+        if not ReclaimRequest.objects.filter(pk=request.pk, state__in=WAITING).update(state=state):
+            return False
+        record(action, actor=actor, target=request)
+        release(request.removals.standing(), to=CandidateState.READY, reason="", actor=actor)
+    return True
+
+
+def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:
+    """Move the people of a request that was not approved; who closed meanwhile (active again) stays closed."""
+    rows = list(RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST))
+    RemovalCandidate.objects.filter(pk__in=[row.pk for row in rows], state__in=IN_REQUEST).update(
+        state=to, close_reason=reason, state_changed_at=timezone.now()
+    )
+    action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
+    targets = [(row, {"reason": str(reason)} if reason else {}) for row in rows]
+    record_many(action, actor=actor, targets=targets, correlation=uuid.uuid4())
+    if to == CandidateState.CLOSED_SKIPPED:
+        for row in rows:
+            terms = Terms.thaw(row.evidence["terms"])
+            cool_down([row.subscription_id], days=terms.threshold_for, reason=str(CloseReason(reason).label).lower())
+    return len(rows)

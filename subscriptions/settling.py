@@ -1,0 +1,254 @@
+"""How a send ends: read back, then done, refused, in doubt, or back into the queue.
+
+Each ending is one guarded UPDATE from where the item stood, with its candidate, the fact and the audit, in one
+transaction. A doubt is read first, and twice; it is never sent blindly again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import states
+from integrations.connectors.contract import (
+    ConfigError,
+    Connector,
+    ConnectorError,
+    PermanentError,
+    Receipt,
+    TransientError,
+)
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.candidates import NotActionable, cool_down, move
+from subscriptions.holds import COME_BACK
+from subscriptions.look_again import Decision, lapsed, note_change
+from subscriptions.models import (
+    CandidateState,
+    CloseReason,
+    Direction,
+    HoldReason,
+    Reclaim,
+    ReclaimState,
+    Subscription,
+)
+from subscriptions.verdict import Terms, apply_verdict, current_terms
+from subscriptions.ways import way_of
+
+READS_NEEDED = 2
+READ_AGAIN = timedelta(seconds=5)
+# Whoever was given the seat back is left alone for so long, also by approvals that are still good.
+RESTORED_COOLDOWN = timedelta(days=30)
+
+
+def note_receipt(item: Reclaim, receipt: Receipt) -> None:
+    """What the vendor answered to the write; what is true is read back."""
+    Reclaim.objects.filter(pk=item.pk, state=ReclaimState.SENDING, token=item.token).update(
+        http_status=receipt.status, request_id=receipt.request_id
+    )
+
+
+def read_back(item: Reclaim, connector: Connector) -> str:
+    """Ask the vendor what is true now, and settle accordingly. Returns the state that the item has then."""
+    try:
+        active = connector.is_active(item.subscription.external_id)
+    except PermanentError as error:
+        _to_a_human(item, f"Miro does not know this person any more: {error.message}", found="unknown")
+    except ConnectorError as error:
+        doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
+        if isinstance(error, ConfigError):
+            states.mark_failed(item.profile, error)
+    else:
+        if active == way_of(item.direction).leaves_active:
+            done(item)
+        else:
+            _without_effect(item)
+    item.refresh_from_db()
+    return item.state
+
+
+def done(item: Reclaim) -> None:
+    """Read back as wanted."""
+    way = way_of(item.direction)
+    late = item.state == ReclaimState.IN_DOUBT
+    outcome = f"Read back as {way.found}."
+    if late:
+        outcome = f"The answer was lost; read back as {way.found}. {item.outcome}".strip()
+    _settle(
+        item,
+        to=ReclaimState.DONE,
+        candidate_state=CandidateState.CLOSED_COMPLETE,
+        reason=CloseReason.CONFIRMED_LATER if late else CloseReason.RECLAIMED,
+        values={"outcome": outcome, "read_back": way.found, "read_back_at": timezone.now()},
+    )
+
+
+def _without_effect(item: Reclaim) -> None:
+    """Once may be too early, since Miro may still be at it; twice needs a human."""
+    found = "inactive" if way_of(item.direction).leaves_active else "active"
+    if item.reads + 1 < READS_NEEDED:
+        words = item.outcome or f"Read back as still {found}."
+        doubt(item, words, status=item.http_status, reads=item.reads + 1)
+        return
+    noun = way_of(item.direction).noun
+    next_step = "leave this person, or send again" if found == "active" else "restore again if it is still wanted"
+    _to_a_human(
+        item,
+        f"The {noun} was sent, its effect is unknown, and Miro shows this person as {found}. LicenseHub does not "
+        f"send again by itself: somebody may have changed it in between. Look in Miro, then {next_step}.",
+        found=found,
+    )
+
+
+def doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = None) -> None:
+    """Commit the doubt; the item is read again, a little later. `reads` counts the looks that found no effect."""
+    now = timezone.now()
+    with transaction.atomic():
+        doubted = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
+            state=ReclaimState.IN_DOUBT,
+            outcome=words,
+            http_status=status,
+            reads=item.reads if reads is None else reads,
+            not_before=now + READ_AGAIN,
+        )
+        if doubted and item.state == ReclaimState.SENDING:
+            action = way_of(item.direction).endings[ReclaimState.IN_DOUBT]
+            record(action, actor=None, target=item, data={"outcome": words})
+
+
+def _to_a_human(item: Reclaim, words: str, *, found: str) -> None:
+    _settle(
+        item,
+        to=ReclaimState.IN_DOUBT,
+        candidate_state=CandidateState.ATTENTION_REQUIRED,
+        attention=words,
+        values={"outcome": words, "read_back": found, "read_back_at": timezone.now()},
+    )
+
+
+def refused(item: Reclaim, error: PermanentError) -> None:
+    """The vendor said no, and would say it again."""
+    words = f"Miro refused: {error.message}"
+    _settle(
+        item,
+        to=ReclaimState.FAILED,
+        candidate_state=CandidateState.ATTENTION_REQUIRED,
+        attention=words,
+        values={"outcome": words, "http_status": error.status},
+    )
+
+
+def settle_unsent(item: Reclaim, decision: Decision) -> None:
+    """Final reasons end an item before anything was sent."""
+    failed = decision.state == ReclaimState.FAILED
+    _settle(
+        item,
+        to=decision.state,
+        candidate_state=decision.candidate_state,
+        reason=decision.close_reason or "",
+        attention=decision.sentence if failed else "",
+        values={"outcome": decision.sentence},
+    )
+
+
+def settle_lapsed(item: Reclaim) -> None:
+    """The approval is over."""
+    settle_unsent(item, lapsed())
+
+
+_CANDIDATE_ACTIONS = {
+    CandidateState.READY: Action.CANDIDATE_RETURNED,
+    CandidateState.ATTENTION_REQUIRED: Action.CANDIDATE_NEEDS_ATTENTION,
+}
+
+
+def _settle(
+    item: Reclaim,
+    *,
+    to: ReclaimState,
+    candidate_state: CandidateState,
+    values: dict[str, Any],
+    reason: CloseReason | str = "",
+    attention: str = "",
+) -> None:
+    """End an item: its row, its candidate, the fact, and the audit, in one transaction; only from where it stood."""
+    with transaction.atomic():
+        settled = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
+            **{"state": to, "finished_at": timezone.now(), "lease_until": None, "hold_reason": "", **values}
+        )
+        if settled != 1:
+            raise NotActionable(f"The {way_of(item.direction).noun} of {item} was settled by another process.")
+        correlation = uuid.uuid4()
+        data = {"outcome": values["outcome"], "request": item.removal.request.number}
+        action = way_of(item.direction).endings[to]
+        record(action, actor=None, target=item, data=data, correlation=correlation)
+        if item.direction == Direction.DEACTIVATE:
+            _move_candidate(item, candidate_state, reason, attention, correlation)
+        if to == ReclaimState.DONE:
+            _write_fact(item)
+
+
+def _move_candidate(
+    item: Reclaim, to: CandidateState, reason: CloseReason | str, attention: str, correlation: uuid.UUID
+) -> None:
+    """A restore has none: its candidate closed with the reclaim that it takes back."""
+    candidate = item.removal.candidate
+    move(
+        candidate,
+        allowed=[CandidateState.AWAITING_REVOCATION],
+        to=to,
+        reason=reason,
+        attention=attention,
+        action=_CANDIDATE_ACTIONS.get(to, Action.CANDIDATE_CLOSED),
+        actor=None,
+        correlation=correlation,
+    )
+    if reason == CloseReason.KEPT_BY_USER:
+        terms = Terms.thaw(item.removal.evidence["terms"])
+        cool_down([item.subscription_id], days=terms.threshold_for, reason=CloseReason.KEPT_BY_USER.label.lower())
+
+
+def _write_fact(item: Reclaim) -> None:
+    """What was read back is a fact like any other."""
+    now = timezone.now()
+    values: dict[str, Any] = {"active": way_of(item.direction).leaves_active, "facts_at": now}
+    if item.direction == Direction.REACTIVATE:
+        values |= {"cooldown_until": now + RESTORED_COOLDOWN, "cooldown_reason": "restored"}
+    row = Subscription.objects.filter(pk=item.subscription_id)
+    row.update(**values)
+    apply_verdict(row, current_terms(item.profile_id))
+    note_change(item.subscription_id)
+
+
+def put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:
+    """Nothing was done for this item: it waits, with the reason shown. Returns 1, or 0 when it was not ours."""
+    hold = HoldReason.LATER
+    wait = COME_BACK
+    if isinstance(error, ConfigError):
+        states.mark_failed(profile, error)
+        hold = HoldReason.CONNECTION
+    elif isinstance(error, TransientError) and error.retry_after:
+        wait = timedelta(seconds=error.retry_after)
+    return let_go(item, hold, wait=wait, words=error.message)
+
+
+def let_go(item: Reclaim, hold: HoldReason, *, wait: timedelta = COME_BACK, words: str = "") -> int:
+    """Back into the queue, from before the call or from a call that is known to have done nothing."""
+    with transaction.atomic():
+        back = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
+            state=ReclaimState.QUEUED,
+            token=None,
+            lease_until=None,
+            sending_at=None,
+            hold_reason=hold,
+            not_before=timezone.now() + wait,
+            outcome=words,
+        )
+        if back and item.state == ReclaimState.SENDING:
+            record(way_of(item.direction).put_back, actor=None, target=item, data={"outcome": words})
+    return back

@@ -1,0 +1,61 @@
+"""The two directions of the one engine: take a seat back, and give it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from integrations.connectors.contract import Connector, Receipt
+from licensehub.audit.actions import Action
+from subscriptions.models import Direction, ReclaimState
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What differs: the call, what reading back must find, and the words of the audit."""
+
+    direction: Direction
+    send: Callable[[Connector, str], Receipt]
+    leaves_active: bool
+    noun: str
+    found: str
+    sending: Action
+    put_back: Action
+    endings: dict[ReclaimState, Action]
+
+
+RECLAIM = Way(
+    direction=Direction.DEACTIVATE,
+    send=lambda connector, person: connector.deactivate(person),
+    leaves_active=False,
+    noun="deactivation",
+    found="inactive",
+    sending=Action.RECLAIM_SENDING,
+    put_back=Action.RECLAIM_PUT_BACK,
+    endings={
+        ReclaimState.DONE: Action.RECLAIM_DONE,
+        ReclaimState.SKIPPED: Action.RECLAIM_SKIPPED,
+        ReclaimState.FAILED: Action.RECLAIM_FAILED,
+        ReclaimState.IN_DOUBT: Action.RECLAIM_IN_DOUBT,
+    },
+)
+RESTORE = Way(
+    direction=Direction.REACTIVATE,
+    send=lambda connector, person: connector.reactivate(person),
+    leaves_active=True,
+    noun="reactivation",
+    found="active",
+    sending=Action.RESTORE_SENDING,
+    put_back=Action.RESTORE_PUT_BACK,
+    endings={
+        ReclaimState.DONE: Action.RESTORE_DONE,
+        ReclaimState.SKIPPED: Action.RESTORE_SKIPPED,
+        ReclaimState.FAILED: Action.RESTORE_FAILED,
+        ReclaimState.IN_DOUBT: Action.RESTORE_IN_DOUBT,
+    },
+)
+WAYS = {way.direction.value: way for way in (RECLAIM, RESTORE)}
+
+
+def way_of(direction: str) -> Way:
+    return WAYS[direction]
