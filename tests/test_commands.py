@@ -116,6 +116,7 @@ def test_reclaim_and_dry_run(world, alice, bob):
     sent = run("reclaim_subscriptions", "Northwind", "--json")
     assert json.loads(sent.splitlines()[-1]) == {
         "reclaimed": 3,
+        "restored": 0,
         "skipped": 1,
         "refused": 0,
         "held": 0,
