@@ -69,7 +69,12 @@ class Client:
         asked = {"createdAfter": iso(now - timedelta(days=days)), "createdBefore": iso(now + timedelta(seconds=1))}
         found, cursor = [], ""
         while True:
-            query = {**asked, "sorting": sorting, "limit": limit, **({"cursor": cursor} if cursor else {})}
+            query: dict[str, Any] = {
+                **asked,
+                "sorting": sorting,
+                "limit": limit,
+                **({"cursor": cursor} if cursor else {}),
+            }
             page = self.rest("/v2/audit/logs", **query).json()
             found += page["data"]
             cursor = page.get("cursor") or ""
