@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -36,6 +37,8 @@ class World:
 
     def __init__(self, store: Store, *, members: int, seed: int, now: datetime | None = None) -> None:
         self.lock = threading.RLock()
+        # Called with each transition, under the lock.
+        self.on_transition: Callable[[Json], None] = lambda transition: None
         self._store = store
         meta = store.all("meta")
         if "secrets" not in meta:
@@ -179,6 +182,7 @@ class World:
         }
         self.transitions.append(entry)
         self._store.put("transitions", entry["n"], entry)
+        self.on_transition(entry)
 
     def change_by_hand(self, member_id: str, changes: Json) -> Member:
         """What a person of the organization, or its admin, would do in Miro itself."""
@@ -233,6 +237,7 @@ class World:
         with self.lock:
             entry["n"] = self.requests[-1]["n"] + 1 if self.requests else 1
             entry["at"] = iso(self.now())
+            entry["received"] = datetime.now(UTC).isoformat(timespec="microseconds")
             self.requests.append(entry)
             self._store.put("requests", entry["n"], entry)
             return entry
