@@ -40,6 +40,7 @@ CLOSING = {
     Verdict.NOT_IN_SCOPE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
     Verdict.IN_GRACE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
     Verdict.PROTECTED: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
+    Verdict.EXCLUDED: (CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED),
     Verdict.COOLING_DOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED),
 }
 
@@ -53,6 +54,9 @@ def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
     if verdict in (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE) and row.license == evidence["license"]:
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
+    if verdict == Verdict.PROTECTED and row.reclaimable:
+        # The only admin of a team: the role in the organization is what it was.
+        return CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED
     return CLOSING.get(verdict, (CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED))
 
 
@@ -152,7 +156,7 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
                 actor=None,
             )
             # Out of the open request as well: the others in it can still be approved.
-            still_open = ReclaimRequest.objects.filter(state=RequestState.OPEN)
+            still_open = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
             candidate.removals.standing().filter(request__in=still_open).update(
                 dropped_at=timezone.now(), drop_reason=reason.label
             )

@@ -13,6 +13,7 @@ from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from subscriptions.candidates import NotActionable
+from subscriptions.exclusions import end_run_out
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.request_endings import expire_requests
 from subscriptions.settling import read_back, settle_lapsed
@@ -27,6 +28,7 @@ def repair() -> None:
     recover_sends()
     expire_requests()
     lapse_approvals()
+    end_run_out()
 
 
 def recover_claims() -> int:
