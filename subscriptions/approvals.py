@@ -120,17 +120,19 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     One at a time: the next one is filed when the former is decided. A person still approves.
     """
     rule = ReclaimRule.objects.get(profile=profile)
-    waiting = ReclaimRequest.objects.filter(
-        profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
-    )
-    if rule.file_requests != FileRequests.AUTOMATIC or not profile.reclaim_enabled or waiting.exists():
+    if rule.file_requests != FileRequests.AUTOMATIC or not profile.reclaim_enabled:
         return None
-    ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
-    chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
-    ids = list(chosen[: caps.caps_of(profile).batch])
-    if not ids:
-        return None
-    return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
+    with transaction.atomic():
+        caps.lock(profile.pk)
+        waiting = ReclaimRequest.objects.filter(
+            profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
+        )
+        ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
+        chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
+        ids = [] if waiting.exists() else list(chosen[: caps.caps_of(profile).batch])
+        if not ids:
+            return None
+        return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
 
 
 def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> ReclaimRequest:

@@ -9,14 +9,13 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
-from integrations.connectors.contract import Capability
 from integrations.models import ProfileState
 from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of
 from subscriptions.models import CandidateState, Reclaim, RemovalCandidate, Subscription, Verdict
-from subscriptions.verdict import Check, checks, why
+from subscriptions.verdict import Check, checks, team_admins_checked, why
 
 REQUEST = "subscriptions.request_removalcandidate"
 VERDICTS = {
@@ -26,6 +25,7 @@ VERDICTS = {
     Verdict.UNKNOWN: ("warning", "help"),
     Verdict.NOT_IN_SCOPE: ("neutral", "remove_circle"),
     Verdict.PROTECTED: ("neutral", "shield_person"),
+    Verdict.EXCLUDED: ("neutral", "verified_user"),
     Verdict.COOLING_DOWN: ("neutral", "pause_circle"),
     Verdict.IN_GRACE: ("info", "person_add"),
     Verdict.ACTIVE: ("ok", "check_circle"),
@@ -170,6 +170,6 @@ def _consequences(row: Subscription) -> list[tuple[str, str]]:
         found.append(("dashboard", "Boards stay where they are, and colleagues keep their access."))
     else:
         found = [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
-    if Capability.LAST_TEAM_ADMIN not in row.profile.connector.capabilities:
+    if not team_admins_checked(row):
         found.append(("groups", "Whether this person is the only admin of a team is not checked; Miro refuses if so."))
     return found

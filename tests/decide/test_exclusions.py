@@ -178,7 +178,7 @@ def test_what_makes_no_sense_is_refused_beside_its_field(row, alice, kind, value
 def test_the_same_is_in_force_once(row, alice, bob):
     [made] = create_exclusion(row.profile, "person", row.email, WISH, actor=alice).made
 
-    with pytest.raises(Refused, match="Protected already: .*, by alice, without an end"):
+    with pytest.raises(Refused, match="by alice, without an end"):
         create_exclusion(row.profile, "person", row.email.upper(), Wish("Other", "Omar"), actor=bob)
     end_exclusion(made, actor=alice)
     create_exclusion(row.profile, "person", row.email, Wish("Other", "Omar"), actor=bob)
