@@ -27,6 +27,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
+from subscriptions.models.subscription import PROTECTED
 
 # A daily download that is this old was missed.
 STALE = timedelta(hours=26)
@@ -134,7 +135,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
             "Protected",
             _number(numbers.protected),
             "never proposed",
-            listed("subscription", **scope, verdict__exact=Verdict.PROTECTED.value),
+            listed("subscription", **scope, verdict__in=",".join(PROTECTED)),
         ),
         Tile(
             "Awaiting approval",

@@ -74,6 +74,12 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "subscriptions_reclaimrule_changelist",
                 "subscriptions.view_reclaimrule",
             ),
+            Entry(
+                "Protected people",
+                "shield_person",
+                "subscriptions_exclusion_changelist",
+                "subscriptions.view_exclusion",
+            ),
         ),
     ),
     (

@@ -106,7 +106,7 @@ def check_wish(wish: Wish) -> None:
         if len(getattr(wish, name)) > longest:
             wrong[name] = f"At most {longest} characters."
     if wrong:
-        raise ValidationError(wrong)  # type: ignore[arg-type]
+        raise ValidationError(wrong)
 
 
 # --- Make -------------------------------------------------------------------------------------------------------------

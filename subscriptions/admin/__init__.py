@@ -2,6 +2,7 @@
 
 from subscriptions.admin import candidate as candidate
 from subscriptions.admin import download as download
+from subscriptions.admin import exclusion as exclusion
 from subscriptions.admin import profile as profile
 from subscriptions.admin import reclaim as reclaim
 from subscriptions.admin import request as request

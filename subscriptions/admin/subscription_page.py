@@ -14,10 +14,11 @@ from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of
-from subscriptions.models import CandidateState, Reclaim, RemovalCandidate, Subscription, Verdict
-from subscriptions.verdict import Check, checks, team_admins_checked, why
+from subscriptions.models import CandidateState, ExclusionKind, Reclaim, RemovalCandidate, Subscription, Verdict
+from subscriptions.verdict import Check, checks, exclusions_of, team_admins_checked, why
 
 REQUEST = "subscriptions.request_removalcandidate"
+PROTECT = "subscriptions.add_exclusion"
 VERDICTS = {
     Verdict.UNJUDGED: ("neutral", "hourglass_empty"),
     Verdict.GONE: ("neutral", "logout"),
@@ -77,6 +78,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "events": _history(candidates, list(reclaims)),
         "candidate": candidate,
         "consequences": _consequences(row),
+        "may_protect": _may_protect(row, request),
         **_ask(row, candidate, request),
     }
 
@@ -109,6 +111,13 @@ def _ask(row: Subscription, candidate: RemovalCandidate | None, request: HttpReq
     if candidate is None or not request.user.has_perm(REQUEST):
         return {"may_ask": False}
     return {"may_ask": True, "why_not_ask": _why_not_ask(row, candidate)}
+
+
+def _may_protect(row: Subscription, request: HttpRequest) -> bool:
+    """Whoever has a protection of their own needs no other."""
+    if row.gone_at or not request.user.has_perm(PROTECT):
+        return False
+    return all(found.kind != ExclusionKind.PERSON for found in exclusions_of(row))
 
 
 def _why_not_ask(row: Subscription, candidate: RemovalCandidate) -> str:

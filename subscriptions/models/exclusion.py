@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower, StrIndex, Substr
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from integrations.models import IntegrationProfile
-from subscriptions.models.subscription import Subscription, SubscriptionQuerySet
+from subscriptions.models.subscription import Subscription
 
 
 class ExclusionKind(models.TextChoices):
@@ -43,9 +43,18 @@ def keys(email: Text, license: Text, role: Text) -> dict[str, Combinable]:
     }
 
 
+def _in_force() -> Q:
+    return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
+
+
 class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def in_force(self) -> ExclusionQuerySet:
-        return self.filter(ended_at=None).filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
+        return self.filter(_in_force())
+
+    def with_state(self) -> ExclusionQuerySet:
+        """Each with `state`: in_force or ended."""
+        state = Case(When(_in_force(), then=models.Value("in_force")), default=models.Value("ended"))
+        return self.annotate(state=state)
 
     def run_out(self) -> ExclusionQuerySet:
         """Their end has come, and nobody has noted it yet."""
@@ -129,7 +138,7 @@ class Exclusion(models.Model):
         return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{self.reason}” Ask {self.owner}."
 
 
-def people_of(exclusions: Iterable[Exclusion]) -> Iterator[SubscriptionQuerySet]:
+def people_of(exclusions: Iterable[Exclusion]) -> Iterator[models.QuerySet[Subscription]]:
     """Whom these exclusions of one profile cover, in force or not: for each kind the subscriptions."""
     values: dict[str, set[str]] = {}
     for exclusion in exclusions:
@@ -139,7 +148,7 @@ def people_of(exclusions: Iterable[Exclusion]) -> Iterator[SubscriptionQuerySet]
         yield with_key(profile_id, kind).filter(exclusion_key__in=wanted)
 
 
-def with_key(profile_id: int, kind: str) -> SubscriptionQuerySet:
+def with_key(profile_id: int, kind: str) -> models.QuerySet[Any]:
     """A profile's subscriptions, each with what an exclusion of this kind is compared with, as `exclusion_key`."""
     rows = Subscription.objects.filter(profile=profile_id)
     return rows.annotate(exclusion_key=keys(F("email"), F("license"), F("role"))[kind])
@@ -153,7 +162,7 @@ def count_people(exclusions: Iterable[Exclusion]) -> dict[int, int]:
         same.setdefault(exclusion.value, []).append(exclusion.pk)
     found: dict[int, int] = {}
     for (profile_id, kind), ids in wanted.items():
-        rows = with_key(profile_id, kind).held().filter(exclusion_key__in=list(ids)).order_by()
+        rows = with_key(profile_id, kind).filter(active=True, gone_at=None, exclusion_key__in=list(ids)).order_by()
         counted = dict(rows.values_list("exclusion_key").annotate(models.Count("pk")))
         found |= {pk: counted.get(value, 0) for value, pks in ids.items() for pk in pks}
     return found
