@@ -135,7 +135,8 @@ class Exclusion(models.Model):
     def sentence(self) -> str:
         """Who, until when, why, and whom to ask; goes on after `Excluded`."""
         scope = "" if self.kind == ExclusionKind.PERSON else f", as {self.scope_label}"
-        return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{self.reason}” Ask {self.owner}."
+        reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
+        return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
 
 
 def people_of(exclusions: Iterable[Exclusion]) -> Iterator[models.QuerySet[Subscription]]:

@@ -177,7 +177,7 @@ def test_one_person_from_the_subscription(office, alice, carol, as_user):
 
     assert answer.url == own and "Protected 1 person." in said(answer)
     shown = text_of(client.get(own))
-    assert "Excluded by alice, without an end: “Leave” Ask Petra." in shown and PROTECT not in shown
+    assert "Excluded by alice, without an end: “Leave”. Ask Petra." in shown and PROTECT not in shown
 
 
 def test_several_candidates_with_one_form(office, alice, as_user):

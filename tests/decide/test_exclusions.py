@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
@@ -62,7 +64,7 @@ def test_each_kind_in_sql_and_in_words(row, alice, kind, given, stored):
     assert [made.value for made in effect.made] == [stored]
     assert (row.verdict, judge(row, TERMS)) == (Verdict.EXCLUDED, Verdict.EXCLUDED)
     sentence = why(row, TERMS)
-    assert "Excluded by alice" in sentence and "without an end: “On parental leave” Ask Petra Meyer." in sentence
+    assert "Excluded by alice" in sentence and "without an end: “On parental leave”. Ask Petra Meyer." in sentence
     [decided] = [check for check in checks(row, TERMS) if check.passed is False]
     assert decided.label == "Nobody excluded this person" and "without an end" in decided.fact
     assert count_people(effect.made) == {effect.made[0].pk: 1}
@@ -184,6 +186,23 @@ def test_the_same_is_in_force_once(row, alice, bob):
     create_exclusion(row.profile, "person", row.email, Wish("Other", "Omar"), actor=bob)
 
     assert Exclusion.objects.in_force().count() == 1
+
+
+def test_two_at_the_same_time_make_one(real_transactions, row, alice):
+    def make_it(number: int) -> str:
+        try:
+            create_exclusion(row.profile, "person", row.email, WISH, actor=alice)
+        except Refused:
+            return "refused"
+        finally:
+            connection.close()
+        return "made"
+
+    with ThreadPoolExecutor(6) as pool:
+        told = list(pool.map(make_it, range(6)))
+
+    assert (told.count("made"), told.count("refused")) == (1, 5)
+    assert Exclusion.objects.count() == 1
 
 
 def test_many_people_at_once_each_with_one_of_their_own(row, alice):

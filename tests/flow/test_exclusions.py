@@ -31,7 +31,7 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
 
     item.refresh_from_db()
     assert item.state == "skipped"
-    assert "Not sent: Excluded by alice" in item.outcome and "“On parental leave” Ask Petra Meyer." in item.outcome
+    assert "Not sent: Excluded by alice" in item.outcome and "“On parental leave”. Ask Petra Meyer." in item.outcome
     assert (preview.would_send, preview.sentence) == (False, item.outcome)
     candidate = item.removal.candidate
     assert (candidate.state, candidate.close_reason) == ("closed_skipped", "excluded")
