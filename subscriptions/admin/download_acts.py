@@ -46,7 +46,8 @@ def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
     quarantine.accept(run, actor=user)
-    return f"{run} is accepted: {run.gone:,} people are marked as gone, {run.new:,} are new."
+    people = "1 person is" if run.gone == 1 else f"{run.gone:,} people are"
+    return f"{run} is accepted: {people} marked as gone, {run.new:,} new, {run.changed:,} changed."
 
 
 def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:
