@@ -145,7 +145,7 @@ def test_another_organization(page, live_server, draft, miro, at_sandbox):
     open_connection(page, live_server.url, draft)
     page.get_by_role("button", name="Connect to Miro").click()
     consent(page, "Strangers")
-    expect(page.get_by_text("The token is for Another Company Ltd.").first).to_be_visible()
+    expect(page.get_by_text("The token is for another organization").first).to_be_visible()
 
 
 def test_cancel(page, live_server, draft):
@@ -210,5 +210,5 @@ def test_a_scim_token_of_another_organization(page, live_server, draft, miro):
     open_connection(page, live_server.url, draft)
     page.get_by_role("button", name="Connect to Miro").click()
     consent(page, miro.oauth()["teams"][0]["name"])
-    expect(page.get_by_text("its token is for another company").first).to_be_visible()
+    expect(page.get_by_text("The SCIM API token is for another organization").first).to_be_visible()
     expect(page.get_by_text("Enter the SCIM API token of the organization").first).to_be_visible()
