@@ -22,9 +22,10 @@ PROGRESS = "admin/subscriptions/downloadrun/progress.html"
 
 
 def progress_of(run: DownloadRun) -> dict[str, Any]:
-    """Beside the run itself, how far it is, as far as the last download lets it be told."""
-    expected = max(Subscription.objects.filter(profile=run.profile, gone_at=None).count(), run.read)
-    percent = round(100 * run.read / expected) if expected else 0
+    """Beside the run itself, how far it is. The first download of a profile has nothing to be measured by."""
+    known = Subscription.objects.filter(profile=run.profile, gone_at=None).count()
+    expected = max(known, run.read) if known else None
+    percent = round(100 * run.read / expected) if expected else None
     return {"run": run, "expected": expected, "percent": percent, "seconds": int(run.duration.total_seconds())}
 
 

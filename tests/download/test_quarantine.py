@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
+from integrations.models import IntegrationProfile
 from subscriptions import download, profiles, quarantine
 from subscriptions.approvals import Refused
 from subscriptions.candidates import NotActionable
@@ -267,7 +268,9 @@ def test_the_page_leads_two_people_through_it(shrunk, client, olivia, oscar):
     text = client.get(page(shrunk)).content.decode()
     assert WHY in text
     assert f"Confirm: mark {GONE} as gone" in text
-    assert "is accepted" in client.post(decide(shrunk, "accept"), follow=True).content.decode()
+    text = client.post(decide(shrunk, "accept"), follow=True).content.decode()
+    assert f"is accepted: {GONE} people are marked as gone, 0 new, 1 changed." in text
+    assert "Two people accepted it" in text
     assert gone() == GONE
 
 
@@ -319,3 +322,35 @@ def test_progress_is_not_for_everybody(world, client, dave):
     client.force_login(dave)
     address = reverse("admin:subscriptions_downloadrun_progress", args=[DownloadRun.objects.get().pk])
     assert client.get(address).status_code in (302, 404)
+
+
+def test_the_first_download_is_measured_by_nothing(world, client, carol):
+    world.download()
+    Subscription.objects.update(gone_at=timezone.now())
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    client.force_login(carol)
+    text = client.get(page(DownloadRun.objects.get())).content.decode()
+    assert "60 members, 1 page" in text
+    assert "of about" not in text
+
+
+def test_the_profile_follows_a_run_from_the_click_to_its_end(world, client, olivia):
+    world.download()
+    client.force_login(olivia)
+    profile = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
+    due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
+    assert f'hx-get="{due}"' not in client.get(profile).content.decode()
+    profiles.make_download_due(world.profile, actor=olivia)
+    assert f'hx-get="{due}"' in client.get(profile).content.decode()
+    waits = client.get(due)
+    assert (waits.status_code, "HX-Refresh" in waits) == (204, False)
+    IntegrationProfile.objects.update(download_due_at=None)
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    assert client.get(due)["HX-Refresh"] == "true"
+    assert f"60 of about {MEMBERS} members" in client.get(profile).content.decode()
+
+
+def test_a_stranger_does_not_follow_it(world, client, dave):
+    client.force_login(dave)
+    due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
+    assert client.get(due).status_code == 403
