@@ -73,7 +73,8 @@ def _told(profile: IntegrationProfile) -> set[str]:
 def _lead(profile: IntegrationProfile) -> str:
     organization = profile.organization_name or f"organization {profile.organization_id or 'not yet known'}"
     since = f" Published {day(profile.published_at)} ({ago(profile.published_at)})." if profile.published_at else ""
-    return f"{profile.connector.label}, {organization}.{since}"
+    until = f" Archived {day(profile.archived_at)} ({ago(profile.archived_at)})." if profile.archived_at else ""
+    return f"{profile.connector.label}, {organization}.{since}{until}"
 
 
 def _slots(profile: IntegrationProfile) -> list[SlotLine]:
@@ -83,9 +84,9 @@ def _slots(profile: IntegrationProfile) -> list[SlotLine]:
 
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if connection is None or not connection.fingerprint:
-        return SlotLine(
-            label, connection, chip("Not set", tone="neutral", icon="key_off"), "A guide stands beside its form"
-        )
+        erased = connection is not None and connection.profile.is_archived
+        words = "Its credentials were erased" if erased else "A guide stands beside its form"
+        return SlotLine(label, connection, chip("Not set", tone="neutral", icon="key_off"), words)
     set_at = connection.credentials_set_at
     words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
     return SlotLine(label, connection, connection_chip(connection), words)
