@@ -20,13 +20,20 @@ from integrations.connectors.contract import ConnectorError
 from integrations.credentials import CredentialError
 from integrations.forms import CredentialsForm
 from integrations.models import Connection, ConnectionState
-from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, sentence_of, signed_in, summary_of
+from integrations.pages import (
+    PROFILE_PAGE,
+    ReadOnlyAdmin,
+    attempt,
+    refuse_unless_post,
+    sentence_of,
+    signed_in,
+    summary_of,
+)
 from integrations.presentation import EMPTY, ago, chip, day_ago, day_and_time, two_lines
 from integrations.validation import validate_connections
 
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"
-PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 LEAVE = "admin/integrations/connection/leave.html"
 REFUSALS = (ValidationError, CredentialError, ConnectorError, connect.ConnectRefused)
 CHIPS = {

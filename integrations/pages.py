@@ -17,6 +17,10 @@ from integrations.connectors.contract import Finding
 from integrations.presentation import counts_of
 from integrations.validation import is_fit
 
+# Who may publish, pause, run, schedule and archive a profile.
+OPERATE = "integrations.operate_integrationprofile"
+PROFILE_PAGE = "admin:integrations_integrationprofile_change"
+
 
 class QuietChangeList(ChangeList):
     """Says nothing of “Show all” where all is shown already."""

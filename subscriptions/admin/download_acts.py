@@ -10,13 +10,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from integrations.pages import refuse_unless_post, signed_in
+from integrations.pages import OPERATE, refuse_unless_post, signed_in
 from integrations.presentation import ago, day_and_time
 from subscriptions import quarantine
 from subscriptions.admin.acts import act
 from subscriptions.models import DownloadRun, RunState, Subscription
 
-OPERATE = "integrations.operate_integrationprofile"
 PAGE = "admin:subscriptions_downloadrun_change"
 PROGRESS = "admin/subscriptions/downloadrun/progress.html"
 

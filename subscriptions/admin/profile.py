@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin
 
 from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
-from integrations.pages import QuietChangeList, refuse_unless_post, sentence_of, signed_in
+from integrations.pages import OPERATE, PROFILE_PAGE, QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from integrations.presentation import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
@@ -23,11 +23,10 @@ from subscriptions.admin.archive import StateFilter, archive_view
 from subscriptions.admin.catalog import catalog_page
 from subscriptions.admin.profile_acts import BUTTONS, validate
 from subscriptions.admin.profile_form import ProfileForm
-from subscriptions.admin.profile_page import OPERATE, context_of, is_due, profile_chip
+from subscriptions.admin.profile_page import context_of, is_due, profile_chip
 from subscriptions.admin.schedule_form import schedule_view
 from subscriptions.models import RunState
 
-PAGE = "admin:integrations_integrationprofile_change"
 NEVER_CHANGES = ("organization_id",)
 SHOWN_INSTEAD = ("vendor", "organization_id")
 
@@ -113,11 +112,11 @@ class IntegrationProfileAdmin(ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         messages.success(request, f"“{obj}” is created as a Draft. Set up its connections, then publish it.")
-        return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
+        return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         messages.success(request, f"“{obj}” is saved.")
-        return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
+        return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def press(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """One of the buttons."""
@@ -126,14 +125,14 @@ class IntegrationProfileAdmin(ModelAdmin):
         profile, user = self._profile(pk), signed_in(request)
         if name not in BUTTONS:
             raise Http404
-        return act(request, reverse(PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
+        return act(request, reverse(PROFILE_PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
 
     def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
         """See `profile_acts.validate`."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
         profile, user = self._profile(pk), signed_in(request)
-        return act(request, reverse(PAGE, args=[pk]), lambda: validate(profile, user))
+        return act(request, reverse(PROFILE_PAGE, args=[pk]), lambda: validate(profile, user))
 
     def due(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asked for every two seconds while a download is due; once it has begun, the whole page is loaded again."""

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from integrations.admin import state_chip as connection_chip
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.pages import OPERATE
 from integrations.presentation import ago, chip, counts_of, day, day_and_time
 from subscriptions.admin import profile_acts as acts
 from subscriptions.admin.download import run_chip
@@ -20,7 +21,6 @@ from subscriptions.admin.download_acts import progress_of
 from subscriptions.admin.schedule import schedule_of, window_of
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
 
-OPERATE = "integrations.operate_integrationprofile"
 STATES = {
     ProfileState.DRAFT: ("neutral", "edit_note"),
     ProfileState.PUBLISHED: ("ok", "check_circle"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from integrations.connectors.contract import (
+    LATER,
     Allocation,
     ConfigError,
     ConnectorError,
@@ -30,8 +31,6 @@ OK = "ok"
 WARNING = "warning"
 ERROR = "error"
 NOT_CHECKED = "not_checked"
-# Miro could not be asked, which says nothing about the connection.
-LATER = "later"
 
 SAMPLE = 3
 # Plans in Miro's words: https://developers.miro.com/reference/enterprise-get-organization
@@ -46,7 +45,7 @@ _LATER = "Wait a minute and validate again."
 _FIRST_THE_REST = "Repair what is wrong above and validate again."
 _NEXT = {
     REST: "Connect to Miro again, as a company admin, on a production team of the organization.",
-    SCIM: "Generate a SCIM API token in Miro's company settings, under Enterprise integrations, and enter it.",
+    SCIM: "Copy the SCIM API token from Miro's company settings, under Enterprise integrations, and enter it.",
 }
 _AFTER_TOKEN = ("Scope", "Organization ID", "Organization", "Company admin", "Members", "Clock", "Rate budget")
 _OPTIONAL = ("Last team admins", "Audit log")
