@@ -198,7 +198,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Credentials set", ordering="credentials_set_at")
     def set_at(self, row: Connection) -> SafeString:
-        return day_ago(row.credentials_set_at, never="Not set", hint="open it to set them")
+        hint = "its profile is archived" if row.profile.is_archived else "open it to set them"
+        return day_ago(row.credentials_set_at, never="Not set", hint=hint)
 
     @admin.display(description="What is wrong")
     def error_shown(self, row: Connection) -> SafeString:
