@@ -96,9 +96,9 @@ def held_by(broker: redis.Redis) -> str:
     return "\n".join(found)
 
 
-def message_of(entry: bytes) -> str:
+def message_of(entry: bytes | str) -> str:
     message = json.loads(entry)
-    return entry.decode() + base64.b64decode(message["body"]).decode()
+    return str(entry) + base64.b64decode(message["body"]).decode()
 
 
 def dump() -> str:
