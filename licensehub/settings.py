@@ -207,6 +207,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="licen
 EMAIL_TIMEOUT = 20
 # Where people reach LicenseHub, for the links in mails.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{WEB_PORT}").rstrip("/")
+# Whom people write to who are asked whether they still need their license.
+CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
+CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"

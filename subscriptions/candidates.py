@@ -151,8 +151,8 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
                 action=Action.CANDIDATE_WITHDRAWN,
                 actor=None,
             )
-            # Out of the open request as well: the others in it can still be approved.
-            still_open = ReclaimRequest.objects.filter(state=RequestState.OPEN)
+            # Out of the waiting request as well: the others in it can still be approved.
+            still_open = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
             candidate.removals.standing().filter(request__in=still_open).update(
                 dropped_at=timezone.now(), drop_reason=reason.label
             )
