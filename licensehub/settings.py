@@ -230,8 +230,9 @@ STORAGES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"no_links": {"()": "licensehub.no_links.HideLinks"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
     # urllib3 writes addresses with their query at DEBUG; httplib would write headers.
     "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},

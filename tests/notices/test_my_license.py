@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 from datetime import timedelta
 
@@ -12,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
+from licensehub.no_links import HideLinks
 from subscriptions import answers, approvals, reclaim, sweep
 from subscriptions.answers import link_for
 from subscriptions.candidates import NotActionable
@@ -246,6 +249,38 @@ def test_hostile_names_are_text(asking: Asking, one, client):
     RequestedRemoval.objects.update(evidence={**one.evidence, "name": "<script>alert(1)</script>"})
 
     assert "<script" not in client.get(asking.link(one)).content.decode()
+
+
+def test_the_link_is_in_no_log(asking: Asking, one, settings):
+    """Django logs the paths of what it refuses."""
+    asking.says(one, "keep")
+    path = asking.link(one)
+    handler = logging.StreamHandler(stream := io.StringIO())
+    handler.addFilter(HideLinks())
+    logger = logging.getLogger("django")
+    logger.addHandler(handler)
+    try:
+        Client().post(path, {"answer": "release"})
+        Client(enforce_csrf_checks=True).post(path, {"answer": "release"})
+    finally:
+        logger.removeHandler(handler)
+
+    token = path.split("/")[2]
+    assert "Conflict: /license/***/" in stream.getvalue()
+    assert "Forbidden" in stream.getvalue()
+    assert token not in stream.getvalue()
+    assert settings.LOGGING["handlers"]["console"]["filters"] == ["no_links"]
+
+
+def test_the_story_of_the_subscription_tells_of_mail_and_answer(asking: Asking, one, client, carol):
+    asking.says(one, "release")
+    client.force_login(carol)
+    page = text_of(client.get(f"/admin/subscriptions/subscription/{one.candidate.subscription_id}/change/"))
+
+    assert "Asked by mail" in page
+    assert "Answered" in page
+    assert "Released it" in page
+    assert "Reminded by mail" in page
 
 
 # --- Until the send ---------------------------------------------------------------------------------------------------
