@@ -22,6 +22,7 @@ from django.db.models import Exists, F, Q
 from django.utils import timezone
 
 from integrations.calls import refuse_inside_transaction
+from integrations.mail_reach import why_nobody
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
@@ -72,6 +73,10 @@ def profiles_to_ask() -> list[int]:
 def hand_over_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> int:
     """Hand over the profile's due mails, for about `seconds`. Returns how many were. May run any number of times."""
     handed = 0
+    if why_not := why_nobody():
+        # A mail in a log is no question, and silence after it is no answer.
+        _all_later(profile, why_not)
+        return 0
     until = time.monotonic() + seconds
     while time.monotonic() < until and (notice := _next(profile)):
         if why_not := _unusable(notice.email):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -37,7 +38,7 @@ class Asking:
 
     world: World
     server: MailServer
-    asks: object
+    asks: User
 
     def request(self, count: int) -> ReclaimRequest:
         self.world.download()

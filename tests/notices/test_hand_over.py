@@ -12,6 +12,7 @@ from django.utils import timezone
 from integrations import sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
+from licensehub.checks import check_mail
 from subscriptions import approvals, candidates, notices, sweep, tasks
 from subscriptions.models import Notice, RemovalCandidate, RequestedRemoval
 from subscriptions.request_endings import cancel
@@ -354,6 +355,28 @@ def test_a_restored_backup_mails_nobody(asking: Asking):
     sending.hold("This database may be a restored backup.")
 
     assert asking.hand_over() == 0
+    assert asking.server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "Set EMAIL_URL."),
+        ("PUBLIC_URL", "http://localhost:8000", "Set PUBLIC_URL."),
+    ],
+)
+def test_a_mail_that_can_reach_nobody_is_no_question(asking: Asking, settings, setting, value, words):
+    request = asking.request(1)
+    settings.HTTPS, settings.PUBLIC_URL = True, "https://licenses.northwind.example"
+    setattr(settings, setting, value)
+    assert [finding.id for finding in check_mail()] == ["licensehub.W002"]
+
+    for _ in range(notices.MOST_TRIES):
+        assert asking.hand_over() == 0
+        due_again()
+
+    assert words in Notice.objects.get().problem
+    not_reached(people(request)[0])
     assert asking.server.mails == []
 
 
