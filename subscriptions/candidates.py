@@ -161,6 +161,11 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
     return True
 
 
+def lock(candidate_id: int) -> None:
+    """The candidate's row first, as in a withdrawal, and its request's rows after it: nobody waits in a circle."""
+    RemovalCandidate.objects.select_for_update().get(pk=candidate_id)
+
+
 def move(
     candidate: RemovalCandidate,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socketserver
 import threading
+import time
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -17,6 +18,7 @@ BUSY_AFTER = "451 after DATA"
 REFUSE_AFTER = "554 after DATA"
 CLOSE_AFTER = "takes it, and closes before its answer"
 CLOSE_BEFORE = "closes at DATA"
+HANG_AFTER = "takes it, and answers after a long time"
 CLOSE_AT_QUIT = "takes it, and closes at QUIT"
 
 
@@ -82,6 +84,8 @@ class Session(socketserver.StreamRequestHandler):
         if self.mode == REFUSE_AFTER:
             return self.say("554 5.7.1 Refused")
         self.told.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
+        if self.mode == HANG_AFTER:
+            time.sleep(10)
         return False if self.mode == CLOSE_AFTER else self.say("250 taken")
 
     def on_quit(self, line: str) -> bool:
