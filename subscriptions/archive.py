@@ -28,6 +28,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.refusals import Refused
+from subscriptions.request_endings import WAITING
 from subscriptions.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
@@ -126,7 +127,7 @@ def _queued(profile: IntegrationProfile) -> QuerySet[Reclaim]:
 
 
 def _requests(profile: IntegrationProfile) -> QuerySet[ReclaimRequest]:
-    return ReclaimRequest.objects.filter(profile=profile, state=RequestState.OPEN)
+    return ReclaimRequest.objects.filter(profile=profile, state__in=WAITING)
 
 
 def _candidates(profile: IntegrationProfile) -> QuerySet[RemovalCandidate]:

@@ -155,7 +155,7 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
                 action=Action.CANDIDATE_WITHDRAWN,
                 actor=None,
             )
-            # Out of the open request as well: the others in it can still be approved.
+            # Out of the waiting request as well: the others in it can still be approved.
             still_open = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
             candidate.removals.standing().filter(request__in=still_open).update(
                 dropped_at=timezone.now(), drop_reason=reason.label
@@ -163,6 +163,11 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
     except NotActionable:
         return False  # somebody decided in this moment; their decision holds, and the look before the send decides
     return True
+
+
+def lock(candidate_id: int) -> None:
+    """The candidate's row first, as in a withdrawal, and its request's rows after it: nobody waits in a circle."""
+    RemovalCandidate.objects.select_for_update().get(pk=candidate_id)
 
 
 def move(

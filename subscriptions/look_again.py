@@ -110,6 +110,10 @@ def _kept(item: Reclaim) -> Decision | None:
     decided = person.request.decided_at
     if person.answer != Answer.KEEP or (decided and person.answered_at and person.answered_at <= decided):
         return None
+    return kept()
+
+
+def kept() -> Decision:
     return _no("Not sent: this person answered that they want to keep the seat.", CloseReason.KEPT_BY_USER)
 
 

@@ -12,7 +12,9 @@ from integrations import connections
 from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
+from subscriptions import notices
 from subscriptions.candidates import NotActionable
+from subscriptions.collecting import close_collections
 from subscriptions.exclusions import end_run_out
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.request_endings import expire_requests
@@ -26,6 +28,8 @@ def repair() -> None:
     """Abandoned claims go back, abandoned sends become doubts, what is over ends."""
     recover_claims()
     recover_sends()
+    notices.repair()
+    close_collections()
     expire_requests()
     lapse_approvals()
     end_run_out()

@@ -13,6 +13,7 @@ from integrations.models import IntegrationProfile
 from subscriptions import sweep as sweeping
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models.download import StartedBy
+from subscriptions.notices import hand_over_due, profiles_to_ask
 from subscriptions.reclaim import reclaim_due
 from subscriptions.schedules import due_slot, profiles_with_due_slot
 
@@ -65,6 +66,12 @@ def reclaim(profile_id: int) -> None:
 
 
 @shared_task
+def ask_people(profile_id: int) -> None:
+    """Hand over the mails that ask people, or remind them."""
+    hand_over_due(IntegrationProfile.objects.get(pk=profile_id))
+
+
+@shared_task
 def sweep() -> None:
     """Rung by beat every minute."""
     sweeping.repair()
@@ -73,5 +80,7 @@ def sweep() -> None:
         ring(download_due, profile_id)
     for profile_id in profiles_with_due_slot():
         ring(download_daily, profile_id)
+    for profile_id in profiles_to_ask():
+        ring(ask_people, profile_id)
     for profile_id in sweeping.profiles_to_reclaim():
         ring(reclaim, profile_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -14,7 +15,18 @@ from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of
-from subscriptions.models import CandidateState, ExclusionKind, Reclaim, RemovalCandidate, Subscription, Verdict
+from subscriptions.models import (
+    CandidateState,
+    ExclusionKind,
+    Notice,
+    NoticeKind,
+    NoticeState,
+    Reclaim,
+    RemovalCandidate,
+    RequestedRemoval,
+    Subscription,
+    Verdict,
+)
 from subscriptions.verdict import Check, checks, exclusions_of, team_admins_checked, why
 
 REQUEST = "subscriptions.request_removalcandidate"
@@ -133,6 +145,7 @@ def _history(candidates: list[RemovalCandidate], reclaims: list[Reclaim]) -> lis
     found = [(item.created_at, _became(item)) for item in candidates]
     found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
     found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
+    found += _asked_and_answered(candidates)
     return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -163,6 +176,36 @@ def _sent(item: Reclaim) -> Event:
     return Event(
         "event_seat", tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number
     )
+
+
+def _asked_and_answered(candidates: list[RemovalCandidate]) -> list[tuple[datetime, Event]]:
+    notices = Notice.objects.filter(removal__candidate__in=candidates).select_related("removal__request")
+    people = RequestedRemoval.objects.filter(candidate__in=candidates, answered_at__isnull=False)
+    found = [(item.sent_at or item.due_at, _asked(item)) for item in notices]
+    return found + [
+        (person.answered_at, _answered(person)) for person in people.select_related("request") if person.answered_at
+    ]
+
+
+def _asked(notice: Notice) -> Event:
+    title = "Reminded by mail" if notice.kind == NoticeKind.REMINDER else "Asked by mail"
+    if notice.state == NoticeState.SENT:
+        return Event(
+            "mail", "info", title, f"on {day(notice.sent_at)}, {ago(notice.sent_at)}.", *_request(notice.removal)
+        )
+    state = NoticeState(notice.state)
+    words = f"{state.label}. {notice.problem}".strip()
+    lost = state in (NoticeState.FAILED, NoticeState.IN_DOUBT)
+    return Event("mail", "warning" if lost else "neutral", title, words, *_request(notice.removal))
+
+
+def _answered(person: RequestedRemoval) -> Event:
+    words = f"on {day(person.answered_at)}, {ago(person.answered_at)}: {person.get_answer_display()}."
+    return Event("reply", "info", "Answered", words, *_request(person))
+
+
+def _request(person: RequestedRemoval) -> tuple[str, str]:
+    return _page("subscriptions_reclaimrequest_change", person.request_id), person.request.number
 
 
 def _page(name: str, pk: int) -> str:
