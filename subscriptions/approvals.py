@@ -18,7 +18,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions import caps
-from subscriptions.candidates import NotActionable, resume
+from subscriptions.candidates import NotActionable, doubt_about, ready_again
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -29,7 +29,6 @@ from subscriptions.models import (
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
-    ReclaimState,
     RemovalCandidate,
     RequestedRemoval,
     RequestState,
@@ -152,16 +151,9 @@ def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> Recl
         doubt = doubt_about(candidate)
         if doubt is None:
             raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
-        resume(candidate, actor=actor)
+        ready_again(candidate, actor=actor)
         one = RemovalCandidate.objects.filter(pk=candidate.pk)
         return request_reclaim(one, actor=actor, reason=reason.strip(), repeats=doubt)
-
-
-def doubt_about(candidate: RemovalCandidate) -> Reclaim | None:
-    """The last send to this candidate, if its effect is unknown and a person has to look; None otherwise."""
-    sends = Reclaim.objects.filter(removal__candidate=candidate, direction=Direction.DEACTIVATE)
-    last = sends.order_by("-pk").first()
-    return last if last and last.state == ReclaimState.IN_DOUBT and last.read_back else None
 
 
 def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
