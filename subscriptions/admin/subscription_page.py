@@ -15,7 +15,7 @@ from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of
-from subscriptions.models import CandidateState, Reclaim, RemovalCandidate, Subscription, Verdict
+from subscriptions.models import CandidateState, Direction, Reclaim, RemovalCandidate, Subscription, Verdict
 from subscriptions.verdict import Check, checks, why
 
 REQUEST = "subscriptions.request_removalcandidate"
@@ -147,6 +147,8 @@ def _closed(candidate: RemovalCandidate) -> Event:
 def _sent(item: Reclaim) -> Event:
     request = item.removal.request
     approver = f"approved by {request.decided_by.get_username()}" if request.decided_by else "not approved"
+    if item.direction == Direction.REACTIVATE and request.requested_by:
+        approver = f"asked by {request.requested_by.get_username()}"
     moment = item.finished_at or item.queued_at
     words = f"on {day(moment)}, {ago(moment)}, {approver}. {outcome_sentence(item)}"
     tone = "ok" if item.state == "done" else "neutral"
