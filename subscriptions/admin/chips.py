@@ -51,7 +51,7 @@ WHAT_NEXT = {
     CandidateState.AWAITING_USER: "The person was asked and has not answered yet.",
     CandidateState.AWAITING_APPROVAL: "A second person has to approve or reject the request.",
     CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub looks once more, then deactivates the seat at Miro.",
-    CandidateState.CLOSED_COMPLETE: "The seat is free.",
+    CandidateState.CLOSED_COMPLETE: "The seat was free when this candidate closed. History tells what came after.",
     CandidateState.CLOSED_SKIPPED: "The seat stays. Later downloads may propose this person again.",
     CandidateState.CLOSED_CANCELED: "The person came back, so the seat stays.",
 }
@@ -80,7 +80,7 @@ def direction_chip(item: Reclaim) -> SafeString:
 def outcome_sentence(item: Reclaim) -> str:
     """`PATCH 200 · read back inactive`, or in words why it waits or was not sent."""
     if item.state == ReclaimState.DONE:
-        came_back = item.outcome if item.direction == Direction.REACTIVATE else ""
+        came_back = item.outcome.removeprefix("Active again. ") if item.direction == Direction.REACTIVATE else ""
         parts = [f"PATCH {item.http_status}" if item.http_status else "", f"read back {item.read_back}", came_back]
         return " · ".join(part for part in parts if part)
     if item.hold_reason:

@@ -103,6 +103,8 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
         ("License", lambda row: license_label(row.profile, row.removal.evidence["license"])),
         ("Last activity", lambda row: row.removal.evidence["last_activity_at"]),
         ("Why", lambda row: row.removal.evidence["why"]),
+        ("Takes back", lambda row: row.removal.restores.removal.request.number if row.removal.restores else ""),
+        ("Reason", lambda row: row.removal.request.reason),
         ("Queued", lambda row: row.queued_at),
         ("Sent", lambda row: row.sending_at),
         ("Finished", lambda row: row.finished_at),
@@ -197,5 +199,5 @@ def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
 
 def _approver(request: ReclaimRequest) -> str:
     if request.direction == Direction.REACTIVATE and request.decided_by is None:
-        return "one seat, no second person"
+        return "no second person"
     return f"approved by {name_of(request.decided_by)}"
