@@ -30,6 +30,7 @@ from subscriptions.models import (
 from subscriptions.refusals import Refused
 from subscriptions.request_endings import WAITING
 from subscriptions.schedules import remove_schedules
+from subscriptions.ways import WAYS, Way
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
 WORDS = "The integration profile was archived."
@@ -109,10 +110,15 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
     DownloadedMember.objects.filter(run__profile=profile).delete()
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
     return {
-        "approved": _end(_queued(profile), Action.RECLAIM_SKIPPED, skipped, actor=actor),
+        "approved": sum(_end_queued(profile, way, skipped, actor=actor) for way in WAYS.values()),
         "requests": _end(_requests(profile), Action.REQUEST_CANCELED, {"state": RequestState.CANCELED}, actor=actor),
         "candidates": _end(_candidates(profile), Action.CANDIDATE_CLOSED, closed, actor=actor),
     }
+
+
+def _end_queued(profile: IntegrationProfile, way: Way, values: dict[str, object], *, actor: Actor) -> int:
+    rows = _queued(profile).filter(direction=way.direction)
+    return _end(rows, way.endings[ReclaimState.SKIPPED], values, actor=actor)
 
 
 def _end(rows: QuerySet[Any], action: Action, values: dict[str, object], *, actor: Actor) -> int:

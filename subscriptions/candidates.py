@@ -16,8 +16,11 @@ from licensehub.audit.log import Actor, record, record_many
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    Direction,
     DownloadRun,
+    Reclaim,
     ReclaimRequest,
+    ReclaimState,
     RemovalCandidate,
     RequestState,
     Subscription,
@@ -211,7 +214,13 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
 
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """The cause is solved: Ready again. A new request with its own approval is needed."""
+    """The cause of a refusal is solved: Ready again. A new request with its own approval is needed."""
+    if doubt_about(candidate):
+        raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
+    ready_again(candidate, actor=actor)
+
+
+def ready_again(candidate: RemovalCandidate, *, actor: Actor) -> None:
     move(
         candidate,
         allowed=[CandidateState.ATTENTION_REQUIRED],
@@ -219,6 +228,13 @@ def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
         action=Action.CANDIDATE_RETURNED,
         actor=actor,
     )
+
+
+def doubt_about(candidate: RemovalCandidate) -> Reclaim | None:
+    """The last send to this candidate, if its effect is unknown and a person has to look; None otherwise."""
+    sends = Reclaim.objects.filter(removal__candidate=candidate, direction=Direction.DEACTIVATE)
+    last = sends.order_by("-pk").first()
+    return last if last and last.state == ReclaimState.IN_DOUBT and last.read_back else None
 
 
 def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:

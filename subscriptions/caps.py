@@ -65,8 +65,12 @@ def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
 
 
 def lock(profile_id: int) -> IntegrationProfile:
-    """The profile's row, ours until the transaction ends; whoever counts against a cap takes it first."""
-    return IntegrationProfile.objects.select_for_update().get(pk=profile_id)
+    """The profile's row, ours until the transaction ends; whoever counts against a cap takes it first.
+
+    Without the key: PostgreSQL checks foreign keys to the profile at the commit of others, e.g. of a rejection. These
+    would wait for us while we wait for what they hold.
+    """
+    return IntegrationProfile.objects.select_for_update(no_key=True).get(pk=profile_id)
 
 
 def allowed(request: ReclaimRequest) -> int:

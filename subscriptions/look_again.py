@@ -119,7 +119,7 @@ def kept() -> Decision:
 
 def _refused_approval(item: Reclaim) -> Decision | None:
     request = item.removal.request
-    if not is_sealed(item.removal):
+    if not _is_what_was_approved(item):
         return Decision(
             send=False,
             sentence="Not sent: the approval does not match its seal, so this is not what was approved. "
@@ -130,6 +130,13 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     if request.valid_until is None or request.valid_until <= timezone.now():
         return lapsed()
     return None
+
+
+def _is_what_was_approved(item: Reclaim) -> bool:
+    """Sealed, and the row of the queue goes the same way, to the same person."""
+    removal = item.removal
+    same_way = item.direction == removal.request.direction
+    return same_way and item.subscription.external_id == removal.evidence["external_id"] and is_sealed(removal)
 
 
 def lapsed() -> Decision:

@@ -137,6 +137,9 @@ def _may_now(profile: IntegrationProfile, item: Reclaim) -> bool:
 
 
 def _over_batch(item: Reclaim) -> HoldReason | None:
+    """A restore has no cap."""
+    if item.direction == Direction.REACTIVATE:
+        return None
     request = item.removal.request
     return None if caps.touched_by(request) < caps.allowed(request) else HoldReason.BATCH_CAP
 

@@ -19,6 +19,8 @@ class Way:
     leaves_active: bool
     noun: str
     found: str
+    requested: Action
+    queued: Action
     sending: Action
     put_back: Action
     endings: dict[ReclaimState, Action]
@@ -30,6 +32,8 @@ RECLAIM = Way(
     leaves_active=False,
     noun="deactivation",
     found="inactive",
+    requested=Action.REQUEST_OPENED,
+    queued=Action.RECLAIM_QUEUED,
     sending=Action.RECLAIM_SENDING,
     put_back=Action.RECLAIM_PUT_BACK,
     endings={
@@ -45,6 +49,8 @@ RESTORE = Way(
     leaves_active=True,
     noun="reactivation",
     found="active",
+    requested=Action.RESTORE_REQUESTED,
+    queued=Action.RESTORE_QUEUED,
     sending=Action.RESTORE_SENDING,
     put_back=Action.RESTORE_PUT_BACK,
     endings={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -20,7 +21,7 @@ from integrations.pages import RecordsOnly, sentence_of, signed_in
 from integrations.presentation import EMPTY, two_lines
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates
-from subscriptions.admin.acts import REFUSALS, act
+from subscriptions.admin.acts import REFUSALS, SaneSelection, act
 from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
 from subscriptions.admin.csv_export import CsvExport
@@ -37,7 +38,7 @@ NAMED = 12
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
+class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, ModelAdmin):
     list_display = ("person", "department", "last_active", "why", "license", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
@@ -108,13 +109,6 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         chosen = {value for name, value in request.GET.items() if name.startswith("state_")}
         return super().get_actions(request) if chosen <= {READY.value} else {}
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[RemovalCandidate]) -> HttpResponse | None:
-        """Ids that no page of ours sends are refused with a sentence; Django would fail on them."""
-        if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
-            return super().response_action(request, queryset)
-        messages.error(request, "This selection makes no sense. Select the people in the list again.")
-        return HttpResponseRedirect(request.get_full_path())
-
     @admin.action(description="Request reclaim", permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
         """First the page that says for whom; with `confirmed` the act itself."""
@@ -170,6 +164,8 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             "resume_to": _formaction("resume", row.pk),
             "leave_to": _formaction("leave", row.pk),
             "may_act": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
+            "doubt": candidates.doubt_about(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
+            "again_to": _formaction("again", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -178,6 +174,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         return [
             path("<int:pk>/resume/", view(self.resume), name="subscriptions_removalcandidate_resume"),
             path("<int:pk>/leave/", view(self.leave), name="subscriptions_removalcandidate_leave"),
+            path("<int:pk>/again/", view(self.again), name="subscriptions_removalcandidate_again"),
             *super().get_urls(),
         ]
 
@@ -189,7 +186,12 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
         return self._act(request, pk, candidates.leave_alone, done)
 
-    def _act(self, request: HttpRequest, pk: int, do: Callable[..., None], done: str) -> HttpResponse:
+    def again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        reason = request.POST.get("reason", "").strip()[:500]
+        done = "A new request asks for {} alone. Another person has to approve it before it is sent again."
+        return self._act(request, pk, partial(approvals.send_again, reason=reason), done)
+
+    def _act(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
         if not self.has_request_permission(request):
             raise PermissionDenied
         row = get_object_or_404(RemovalCandidate, pk=pk)

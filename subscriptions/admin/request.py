@@ -24,9 +24,11 @@ from subscriptions.admin.candidate_filters import ProfileFilter
 from subscriptions.admin.chips import request_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.request_page import DECIDE, page
+from subscriptions.admin.request_words import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
+from subscriptions.admin.restore_page import restore_page
 from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.story import name_of
-from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 
 
 class RequestChangeList(TabbedChangeList):
@@ -63,6 +65,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     default_states = (RequestState.OPEN,)
     csv_columns = (
         ("Request", lambda row: row.number),
+        ("What", lambda row: row.get_direction_display()),
         ("Profile", lambda row: row.profile.name),
         ("Requested by", lambda row: name_of(row.requested_by)),
         ("Requested", lambda row: row.requested_at),
@@ -87,7 +90,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
     @admin.display(description="Request", ordering="pk")
     def request_number(self, row: ReclaimRequest) -> SafeString:
-        return two_lines(row.number, row.profile.name)
+        return two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}")
 
     @admin.display(description="Requested", ordering="requested_at")
     def requested(self, row: ReclaimRequest) -> SafeString:
@@ -120,6 +123,8 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
         context |= {**page(row, request.user), "title": row.number}
+        if row.direction == Direction.REACTIVATE:
+            return restore_page(row, super().render_change_form(request, context, *args, **kwargs))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
@@ -139,7 +144,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         def doing() -> str:
             count = approvals.approve(row, actor=signed_in(request), comment=_comment(request))
             ring_for_reclaim(request, row.profile_id)
-            return f"{row} is approved: {seats(count)} will be reclaimed. History shows each of them."
+            return said(APPROVED, row, seats=seats(count))
 
         return act(request, _page_of(pk), doing)
 
@@ -148,7 +153,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
         def doing() -> str:
             count = approvals.reject(row, actor=signed_in(request), comment=_comment(request))
-            return f"{row} is rejected: {seats(count)} stay as they are, and are left alone for one threshold."
+            return said(REJECTED, row, seats=seats(count))
 
         return act(request, _page_of(pk), doing)
 
@@ -157,7 +162,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
         def doing() -> str:
             request_endings.cancel(row, actor=signed_in(request))
-            return f"{row} is withdrawn. Its people are Ready again."
+            return said(WITHDRAWN, row)
 
         return act(request, _page_of(pk), doing)
 
@@ -169,7 +174,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
         def doing() -> str:
             request_endings.drop(person, actor=signed_in(request))
-            return f"{person} is dropped from {person.request}: the seat stays."
+            return said(DROPPED, person.request, person=person)
 
         return act(request, _page_of(pk), doing)
 

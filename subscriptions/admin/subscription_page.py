@@ -17,6 +17,7 @@ from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of
 from subscriptions.models import (
     CandidateState,
+    Direction,
     ExclusionKind,
     Notice,
     NoticeKind,
@@ -169,6 +170,8 @@ def _closed(candidate: RemovalCandidate) -> Event:
 def _sent(item: Reclaim) -> Event:
     request = item.removal.request
     approver = f"approved by {request.decided_by.get_username()}" if request.decided_by else "not approved"
+    if item.direction == Direction.REACTIVATE and request.requested_by:
+        approver = f"asked by {request.requested_by.get_username()}"
     moment = item.finished_at or item.queued_at
     words = f"on {day(moment)}, {ago(moment)}, {approver}. {outcome_sentence(item)}"
     tone = "ok" if item.state == "done" else "neutral"

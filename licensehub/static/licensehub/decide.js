@@ -1,4 +1,4 @@
-// Counts the ticked seats into the button of the candidates' bulk bar. Without it the button works, and counts later.
+// Counts the ticked seats into the button of a bulk bar, after the words in its data-seats. Without it the button works, and counts later.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
     const bar = document.querySelector(".lh-bulk");
@@ -8,7 +8,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const count = () => {
         const ticked = document.querySelectorAll("tr input.action-select:checked").length;
         const seats = across.value === "1" ? Number(bar.dataset.total) : ticked;
-        button.textContent = `Request reclaim of ${seats} seat${seats === 1 ? "" : "s"}`;
+        button.textContent = `${button.dataset.seats} ${seats} seat${seats === 1 ? "" : "s"}`;
         bar.classList.toggle("lh-open", seats > 0);
     };
     // After Django's own actions.js has ticked the boxes and set select_across.
