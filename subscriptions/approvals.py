@@ -53,7 +53,7 @@ def request_reclaim(
     it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
     ready = candidates.filter(state=CandidateState.READY)
-    profile = _one_profile(ready)
+    profile = one_profile(ready)
     refuse_unless_deciding(profile)
     with transaction.atomic():
         caps.lock(profile.pk)
@@ -85,7 +85,8 @@ def _create(
     )
 
 
-def _one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+    """The profile that all of these candidates are of. Raises NotActionable for nobody, Refused for several."""
     profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct()[:2])
     if not profiles:
         raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
@@ -210,12 +211,8 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
 
 
 def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
-    allowed = caps.allowed(request)
-    if people > allowed:
-        raise OverCap(
-            f"{request} is for {people} people, and at most {allowed} may be reclaimed at once. Drop some of them, or "
-            "let a further person raise the cap for this request."
-        )
+    if sentence := caps.over(request, people):
+        raise OverCap(sentence)
 
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:

@@ -18,6 +18,7 @@ class Way:
     send: Callable[[Connector, str], Receipt]
     leaves_active: bool
     noun: str
+    verb: str
     found: str
     sending: Action
     put_back: Action
@@ -29,6 +30,7 @@ RECLAIM = Way(
     send=lambda connector, person: connector.deactivate(person),
     leaves_active=False,
     noun="deactivation",
+    verb="deactivate",
     found="inactive",
     sending=Action.RECLAIM_SENDING,
     put_back=Action.RECLAIM_PUT_BACK,
@@ -44,6 +46,7 @@ RESTORE = Way(
     send=lambda connector, person: connector.reactivate(person),
     leaves_active=True,
     noun="reactivation",
+    verb="reactivate",
     found="active",
     sending=Action.RESTORE_SENDING,
     put_back=Action.RESTORE_PUT_BACK,
