@@ -162,10 +162,13 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         refuse_self(standing, actor)
         people = len(standing)
         waiting = ReclaimRequest.objects.filter(
-            pk=request.pk, state__in=(RequestState.COLLECTING, RequestState.OPEN), cap__lt=people
+            pk=request.pk,
+            state__in=(RequestState.COLLECTING, RequestState.OPEN),
+            cap=request.cap,
+            cap_raised_by=request.cap_raised_by_id,
         )
         values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
-        if waiting.update(**values) != 1:
+        if not caps.over(request, people) or waiting.update(**values) != 1:
             raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
         record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
     return people

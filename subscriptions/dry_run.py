@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.utils import timezone
 
 from integrations import connections
@@ -32,8 +32,8 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.reclaim import CLAIM
+from subscriptions.request_endings import WAITING
 from subscriptions.seals import seal
 from subscriptions.ways import RECLAIM, RESTORE, way_of
 
@@ -51,16 +51,26 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would happen to one person, and why. `kind` is what persons of one ending are counted by."""
+    """What would happen to one person, and why. `kind` is by what the people of one ending are counted."""
 
     item: Reclaim
     ending: Ending
     kind: str
-    sentence: str
+    why: str
 
     @property
     def person(self) -> str:
         return str(self.item.subscription)
+
+    @property
+    def heading(self) -> str:
+        """What would happen, in a few words."""
+        return f"Would wait: {self.kind[0].lower()}{self.kind[1:]}" if self.ending == Ending.HOLD else self.kind
+
+    @property
+    def sentence(self) -> str:
+        """What would happen and why, in one line."""
+        return self.why if self.ending == Ending.SETTLE else f"{self.heading}. {self.why}".strip()
 
     @property
     def request(self) -> str:
@@ -105,7 +115,9 @@ def _told(ending: str, kinds: list[tuple[str, int]]) -> list[str]:
 def try_queue(profile: IntegrationProfile, *, limit: int | None = None) -> DryRun:
     """Everything approved that is due, restores first, as a send would. Raises the connector's errors."""
     due = Reclaim.objects.due().filter(profile=profile)
-    return _try(profile, [*_in_order(due, RESTORE.direction), *_in_order(due, RECLAIM.direction)], limit)
+    restores_first = Case(When(direction=RESTORE.direction, then=0), default=1)
+    rows = _with_related(due).order_by(restores_first, "queued_at", "pk")
+    return _try(profile, list(rows[:limit]), of=due.count())
 
 
 def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
@@ -115,11 +127,12 @@ def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
     """
     if request.state == RequestState.APPROVED:
         queued = Reclaim.objects.filter(removal__request=request, state=ReclaimState.QUEUED)
-        return _try(request.profile, _in_order(queued, request.direction), limit)
-    if request.state not in (RequestState.COLLECTING, RequestState.OPEN):
+        rows = _with_related(queued).order_by("queued_at", "pk")
+        return _try(request.profile, list(rows[:limit]), of=queued.count())
+    if request.state not in WAITING:
         raise NotActionable(f"{request} was {request.get_state_display().lower()}, so there is nothing to try.")
     people = request.removals.standing().select_related("candidate__subscription").order_by("pk")
-    return _try(request.profile, _as_if_approved(request, people), limit)
+    return _try(request.profile, _as_if_approved(request, people[:limit]), of=people.count())
 
 
 def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None = None) -> DryRun:
@@ -131,13 +144,12 @@ def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None 
     profile = one_profile(ready)
     request = ReclaimRequest(profile=profile, cap=caps.caps_of(profile).batch)
     rows = ready.select_related("subscription").order_by("pk")
-    people = [RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows]
-    return _try(profile, _as_if_approved(request, people), limit)
+    people = [RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows[:limit]]
+    return _try(profile, _as_if_approved(request, people), of=ready.count())
 
 
-def _in_order(rows: ReclaimQuerySet, direction: str) -> list[Reclaim]:
-    related = rows.select_related("subscription", "removal__request__profile", "removal__candidate")
-    return list(related.filter(direction=direction).order_by("queued_at", "pk"))
+def _with_related(rows: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
+    return rows.select_related("subscription", "removal__request__profile", "removal__candidate")
 
 
 def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> list[Reclaim]:
@@ -161,12 +173,11 @@ def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
 # --- The way of a send ------------------------------------------------------------------------------------------------
 
 
-def _try(profile: IntegrationProfile, items: list[Reclaim], limit: int | None) -> DryRun:
-    tried = items[:limit]
+def _try(profile: IntegrationProfile, items: list[Reclaim], *, of: int) -> DryRun:
     rows: list[Preview] = []
     for way in (RESTORE, RECLAIM):
-        rows += _walk(profile, [item for item in tried if item.direction == way.direction], way.direction)
-    return DryRun(tuple(rows), left_out=len(items) - len(tried))
+        rows += _walk(profile, [item for item in items if item.direction == way.direction], way.direction)
+    return DryRun(tuple(rows), left_out=of - len(items))
 
 
 def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> list[Preview]:
@@ -196,9 +207,8 @@ def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> Prev
         return Preview(item, Ending.SETTLE, kind, decision.sentence)
     if hold:
         return _held(item, hold, decision.sentence)
-    verb = way_of(item.direction).verb
-    return Preview(item, Ending.SEND, f"Would {verb}", f"Would {verb}. {decision.sentence}")
+    return Preview(item, Ending.SEND, f"Would {way_of(item.direction).verb}", decision.sentence)
 
 
-def _held(item: Reclaim, hold: HoldReason, more: str = "") -> Preview:
-    return Preview(item, Ending.HOLD, hold.label, f"Would wait: {hold.label}. {more}".strip())
+def _held(item: Reclaim, hold: HoldReason, why: str = "") -> Preview:
+    return Preview(item, Ending.HOLD, hold.label, why)

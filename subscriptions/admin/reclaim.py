@@ -22,7 +22,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
-from subscriptions.admin.story import name_of, story
+from subscriptions.admin.story import name_of, requester_of, story
 from subscriptions.models import Direction, Reclaim
 
 
@@ -75,7 +75,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         ("Miro ID", lambda row: row.removal.evidence["external_id"]),
         ("What", lambda row: row.get_direction_display()),
         ("Request", lambda row: row.removal.request.number),
-        ("Requested by", lambda row: name_of(row.removal.request.requested_by)),
+        ("Requested by", lambda row: requester_of(row.removal.request)),
         ("Approved by", lambda row: name_of(row.removal.request.decided_by)),
         ("Approved", lambda row: row.removal.request.decided_at),
         ("License", lambda row: license_label(row.profile, row.removal.evidence["license"])),
@@ -116,7 +116,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
             "<small>asked by {}</small><small>approved by {}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
-            name_of(request.requested_by),
+            requester_of(request),
             name_of(request.decided_by),
         )
 

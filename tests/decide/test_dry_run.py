@@ -154,7 +154,7 @@ def test_the_kill_switch_holds_everybody_who_would_go(downloaded, alice, bob):
     tried = try_request(request)
 
     assert endings(tried) == {"settle": 1, "hold": 1}
-    assert "The kill switch is on" in tried.rows[1].sentence
+    assert "Would wait: the kill switch is on. Still a candidate" in tried.rows[1].sentence
 
 
 def test_a_paused_profile_is_not_asked_for_anything(downloaded, alice, bob):
