@@ -95,18 +95,19 @@ class DryRun:
 
 
 def summary(tried: DryRun) -> str:
-    """`Would deactivate 12. Not sent: 2 active again. Would wait: 1 the kill switch is on.`"""
+    """`Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (the kill switch is on).`"""
     if not tried.rows:
         return "Nobody to try: nothing approved is due."
-    sent = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
-    return " ".join(
-        [*sent, *_told("Not sent", tried.kinds(Ending.SETTLE)), *_told("Would wait", tried.kinds(Ending.HOLD))]
-    )
+    parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
+    for ending, words in ((Ending.SETTLE, "Not sent"), (Ending.HOLD, "Would wait")):
+        if kinds := tried.kinds(ending):
+            parts.append(f"{words}: {told(kinds)}.")
+    return " ".join(parts)
 
 
-def _told(ending: str, kinds: list[tuple[str, int]]) -> list[str]:
-    words = ", ".join(f"{count} {kind[0].lower()}{kind[1:]}" for kind, count in kinds)
-    return [f"{ending}: {words}."] if kinds else []
+def told(kinds: list[tuple[str, int]]) -> str:
+    """`2 (active again), 1 (license changed)`."""
+    return ", ".join(f"{count} ({kind[0].lower()}{kind[1:]})" for kind, count in kinds)
 
 
 # --- What is tried ----------------------------------------------------------------------------------------------------

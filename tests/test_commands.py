@@ -114,7 +114,7 @@ def test_reclaim_and_dry_run(world, alice, bob):
         "would_not_send": 1,
         "would_wait": 0,
     }
-    assert "Would deactivate 3. Not sent: 1 active again." in previewed
+    assert "Would deactivate 3. Not sent: 1 (active again)." in previewed
     assert world.deactivated_by_us() == []
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}
 

@@ -10,37 +10,28 @@ from subscriptions.models import Direction, DownloadRun, ReclaimRequest, Subscri
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`lead` is the part that carries the weight; `icon` and `tone` as for a chip."""
+    """`lead` is the part that carries the weight; `icon` and `tone` as for a chip; `act` is what History offers."""
 
     icon: str
     tone: str
     lead: str
     text: str
-    link_to_history: bool = False
+    act: str = ""
 
 
 def consequences(request: ReclaimRequest, people: list[Subscription]) -> list[Line]:
     """Of a request that may still be approved, or was. `people` are those who stand."""
     if request.direction == Direction.REACTIVATE:
         return _of_a_restore(len(people))
-    return [
-        *_last_admins(request, people),
-        Line(
-            "lock",
-            "neutral",
-            "They can no longer sign in to Miro.",
-            "Restore undoes it, one by one or together.",
-            link_to_history=True,
-        ),
-        Line(
-            "dashboard",
-            "neutral",
-            "Their boards stay where they are,",
-            "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are.",
-        ),
+    boards = "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are."
+    lines = [
+        Line("lock", "neutral", "They can no longer sign in to Miro.", "undoes it, one by one or together.", "Restore"),
+        Line("dashboard", "neutral", "Their boards stay where they are,", boards),
         _refused_by_miro(people),
+        _last_admins(request, people),
         Line("visibility", "neutral", "Each is looked up once more,", "seconds before. Who came back keeps the seat."),
     ]
+    return sorted(lines, key=lambda line: line.tone != "warning")
 
 
 def _of_a_restore(count: int) -> list[Line]:
@@ -51,7 +42,7 @@ def _of_a_restore(count: int) -> list[Line]:
     ]
 
 
-def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> list[Line]:
+def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Line:
     """Named from what the last complete download found, where the connection may ask for it at all."""
     teams = [row.sole_admin_of for row in people if row.sole_admin_of]
     if teams:
@@ -59,12 +50,12 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> lis
         names = ", ".join(f"“{names}”" for names in teams[:3])
         more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
         words = f"Miro refuses until {names}{more} has another. Drop, or add an admin first."
-        return [Line("shield_person", "warning", who, words)]
+        return Line("shield_person", "warning", who, words)
     if were_team_admins_checked(request.profile_id):
-        return [Line("check", "ok", "Nobody is the last admin of a team,", "as far as the last download saw.")]
-    return [
-        Line("help", "neutral", "Last admin of a team: not checked.", "Miro refuses such a person; the others go on.")
-    ]
+        return Line("check", "ok", "Nobody is the last admin of a team,", "as far as the last download saw.")
+    return Line(
+        "help", "neutral", "Last admin of a team: not checked.", "Miro refuses such a person; the others go on."
+    )
 
 
 def were_team_admins_checked(profile_id: int) -> bool:

@@ -97,8 +97,7 @@ def _context(tried: DryRun) -> dict[str, Any]:
 
 
 def _tile(tried: DryRun, ending: Ending) -> dict[str, Any]:
-    kinds = tried.kinds(ending) if ending != Ending.SEND else []
-    words = ", ".join(f"{count} {kind[0].lower()}{kind[1:]}" for kind, count in kinds)
+    words = dry_run.told(tried.kinds(ending)) if ending != Ending.SEND else "as soon as it is approved and due"
     return {"label": TILES[ending], "count": tried.count(ending), "words": words}
 
 

@@ -20,13 +20,13 @@ CAP = 5
 def widths(page: Page, screenshot, name: str) -> None:
     """Pictures to look at: wide and narrow, light and dark. Nothing may stand beyond the right edge."""
     for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
+        page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(150)
             screenshot(page, f"decide-{name}-{width}-{theme}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than {width}"
-    page.emulate_media(color_scheme="light")
+    page.evaluate("document.documentElement.classList.remove('dark')")
     page.set_viewport_size({"width": 1440, "height": 900})
 
 

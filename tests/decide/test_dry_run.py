@@ -95,7 +95,7 @@ def test_nothing_is_changed_but_the_facts(downloaded, alice, bob, way):
     tried = try_request(ReclaimRequest.objects.get()) if request else try_candidates(chosen)
 
     assert endings(tried) == {"settle": 1, "send": 2}
-    assert summary(tried) == "Would deactivate 2. Not sent: 1 active again."
+    assert summary(tried) == "Would deactivate 2. Not sent: 1 (active again)."
     assert records() == before
     assert patches(downloaded) == 0 and downloaded.deactivated_by_us() == []
     assert Subscription.objects.get(external_id=back).verdict == "active"
