@@ -56,9 +56,13 @@ class PersonRow:
     outcome: str
 
     @property
+    def is_changed(self) -> bool:
+        return bool(self.dropped) or self.since.changed
+
+    @property
     def is_news(self) -> bool:
         """Belongs to the top of the list."""
-        return bool(self.dropped) or self.since.changed or self.removal.answer == Answer.KEEP
+        return self.is_changed or self.removal.answer == Answer.KEEP
 
 
 @dataclass(frozen=True, slots=True)
