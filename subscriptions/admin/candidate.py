@@ -31,7 +31,7 @@ from subscriptions.admin.state_tabs import StateTab, StateTabs
 from subscriptions.dry_run import try_candidates
 from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.models.candidate import CLOSED
-from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
 
 ASK = "subscriptions.request_removalcandidate"
 READY = CandidateState.READY
@@ -254,6 +254,7 @@ def lanes() -> dict[str, int | str]:
         "review": Subscription.objects.needing_review().count(),
         "protected": Subscription.objects.protected().count(),
         "review_verdicts": ",".join(NEEDS_REVIEW),
+        "protected_verdicts": ",".join(PROTECTED),
     }
 
 
