@@ -17,7 +17,16 @@ from integrations.presentation import ago, day
 from subscriptions.admin.answers import Reply, progress, reply_of
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
 from subscriptions.admin.consequences import consequences
-from subscriptions.admin.evidence import Since, fingerprint, last_activity, license_label, person_of, run_number, since
+from subscriptions.admin.evidence import (
+    NO_CHANGE,
+    Since,
+    fingerprint,
+    last_activity,
+    license_label,
+    person_of,
+    run_number,
+    since,
+)
 from subscriptions.admin.limits import Limits, limits, why_not_raise
 from subscriptions.admin.story import name_of, requester_of
 from subscriptions.models import (
@@ -139,13 +148,21 @@ def _person(removal: RequestedRemoval, request: ReclaimRequest) -> PersonRow:
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         last_activity=last_activity(evidence),
         license=license_label(candidate.subscription.profile, evidence["license"]),
-        since=_dropped_by_hand(removal) or since(candidate, evidence),
+        since=_dropped_by_hand(removal) or _since(removal, request),
         reply=reply_of(removal, request),
         dropped=_dropped(removal),
         reclaim=item,
         chip=reclaim_chip(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
     )
+
+
+def _since(removal: RequestedRemoval, request: ReclaimRequest) -> Since:
+    """Whoever is to be restored is deactivated, and that is no news."""
+    if request.direction == Direction.DEACTIVATE:
+        return since(removal.candidate, removal.evidence)
+    row = removal.candidate.subscription
+    return Since("Active at Miro already", f"seen {day(row.facts_at)}", "ok", "login") if row.active else NO_CHANGE
 
 
 def _dropped(removal: RequestedRemoval) -> str:

@@ -200,13 +200,10 @@ def _asked(row: Subscription, candidate: RemovalCandidate | None) -> str:
 
 def _consequences(row: Subscription) -> list[tuple[str, str]]:
     """Only what is known; what cannot be checked is said to be unchecked."""
-    if not row.active or row.gone_at:
-        gone = "Left the organization, so there is nothing to give back."
-        return (
-            [("logout", gone)]
-            if row.gone_at
-            else [("lock", "No sign-in to Miro until the account is activated again.")]
-        )
+    if row.gone_at:
+        return [("logout", "Left the organization, so there is nothing to give back.")]
+    if not row.active:
+        return [("lock", "No sign-in to Miro until the account is activated again.")]
     if not row.reclaimable:
         return [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
     return [

@@ -1,4 +1,4 @@
-"""The page of one subscription: whether the person was asked, what taking the seat back means, and the way to History."""
+"""The page of one subscription: whether the person was asked, what a reclaim means, and the way to History."""
 
 from __future__ import annotations
 
