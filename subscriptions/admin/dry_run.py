@@ -18,11 +18,10 @@ from django.utils import timezone
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
-from integrations.pages import sentence_of
+from integrations.pages import OPERATE, sentence_of
 from subscriptions import dry_run
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.evidence import last_activity, person_of
-from subscriptions.admin.profile_page import OPERATE
 from subscriptions.dry_run import DryRun, Ending, Preview
 from subscriptions.models import ReclaimRequest
 
