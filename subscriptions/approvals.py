@@ -59,7 +59,7 @@ def request_reclaim(
     it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
     ready = candidates.filter(state=CandidateState.READY)
-    profile = _one_profile(ready)
+    profile = one_profile(ready)
     refuse_unless_deciding(profile)
     with transaction.atomic():
         caps.lock(profile.pk)
@@ -91,7 +91,8 @@ def _create(
     )
 
 
-def _one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+    """The profile that all of these candidates are of. Raises NotActionable for nobody, Refused for several."""
     profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct()[:2])
     if not profiles:
         raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
@@ -173,10 +174,13 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         refuse_self(standing, actor)
         people = len(standing)
         waiting = ReclaimRequest.objects.filter(
-            pk=request.pk, state__in=(RequestState.COLLECTING, RequestState.OPEN), cap__lt=people
+            pk=request.pk,
+            state__in=(RequestState.COLLECTING, RequestState.OPEN),
+            cap=request.cap,
+            cap_raised_by=request.cap_raised_by_id,
         )
         values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
-        if waiting.update(**values) != 1:
+        if not caps.over(request, people) or waiting.update(**values) != 1:
             raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
         record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
     return people
@@ -225,12 +229,8 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
 
 
 def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
-    allowed = caps.allowed(request)
-    if people > allowed:
-        raise OverCap(
-            f"{request} is for {people} people, and at most {allowed} may be reclaimed at once. Drop some of them, or "
-            "let a further person raise the cap for this request."
-        )
+    if sentence := caps.over(request, people):
+        raise OverCap(sentence)
 
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:

@@ -60,6 +60,20 @@ def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:
     return None
 
 
+def hold_of(
+    profile: IntegrationProfile, item: Reclaim, *, rolling: int, ahead: caps.Ahead | None = None
+) -> HoldReason | None:
+    """Why this one person has to wait, whom nothing else speaks against. A restore waits for no window and no cap.
+
+    `ahead`, in a dry run, are those who would have gone before.
+    """
+    if item.direction == Direction.REACTIVATE:
+        return None
+    if not window_open(profile):
+        return HoldReason.WINDOW
+    return caps.reached(profile, item.removal.request, rolling=rolling, ahead=ahead)
+
+
 def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Before a batch: try both connections, and whether they are of the same organization. Why it must wait, or None.
 
@@ -67,6 +81,11 @@ def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DE
     """
     if hold_on(profile, direction) or not _due(profile, direction).exists():
         return None
+    return try_connections(profile, direction)
+
+
+def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason | None:
+    """Real, harmless calls through both connections. Why nothing may be sent through them, or None."""
     try:
         fit = is_fit(validate_connections(profile, actor=None))
     except ConnectorError:

@@ -47,12 +47,17 @@ def look_again(profile: IntegrationProfile, items: list[Reclaim], connector: Con
 
     Raises the connector's errors: then nothing was decided.
     """
+    return {item.pk: decision for item, decision in zip(items, look_at(profile, items, connector), strict=True)}
+
+
+def look_at(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> list[Decision]:
+    """As `look_again`, in the order of the items, which a dry run may only suppose."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
     terms = current_terms(profile.pk)
     apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
-    return {item.pk: _decide(item, found, terms) for item in items}
+    return [_decide(item, found, terms) for item in items]
 
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
@@ -106,9 +111,9 @@ def _restore(row: Subscription) -> Decision:
 
 def _kept(item: Reclaim) -> Decision | None:
     """A late *Keep* counts until the send; an earlier one was before the approver, who decided."""
-    person = RequestedRemoval.objects.select_related("request").get(pk=item.removal_id)
-    decided = person.request.decided_at
-    if person.answer != Answer.KEEP or (decided and person.answered_at and person.answered_at <= decided):
+    person = RequestedRemoval.objects.filter(pk=item.removal_id, answer=Answer.KEEP).first()
+    decided = item.removal.request.decided_at
+    if person is None or (decided and person.answered_at and person.answered_at <= decided):
         return None
     return kept()
 

@@ -127,18 +127,18 @@ def _why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
     )
 
 
-def team_admins_checked(row: Subscription) -> bool:
+def team_admins_checked(profile: IntegrationProfile) -> bool:
     """Whether the last complete download was told who is the only admin of a team."""
-    if Capability.LAST_TEAM_ADMIN not in row.profile.connector.capabilities:
+    if Capability.LAST_TEAM_ADMIN not in profile.connector.capabilities:
         return False
-    last = DownloadRun.objects.complete().filter(profile=row.profile_id).first()
+    last = DownloadRun.objects.complete().filter(profile=profile).first()
     return last is not None and last.team_admins_checked
 
 
 def _sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
     if row.sole_admin_of:
         return row.sole_admin_of
-    return "of no team" if team_admins_checked(row) else NOT_CHECKED
+    return "of no team" if team_admins_checked(row.profile) else NOT_CHECKED
 
 
 def exclusions_of(row: Subscription) -> list[Exclusion]:

@@ -18,6 +18,7 @@ class Way:
     send: Callable[[Connector, str], Receipt]
     leaves_active: bool
     noun: str
+    verb: str
     found: str
     requested: Action
     queued: Action
@@ -31,6 +32,7 @@ RECLAIM = Way(
     send=lambda connector, person: connector.deactivate(person),
     leaves_active=False,
     noun="deactivation",
+    verb="deactivate",
     found="inactive",
     requested=Action.REQUEST_OPENED,
     queued=Action.RECLAIM_QUEUED,
@@ -48,6 +50,7 @@ RESTORE = Way(
     send=lambda connector, person: connector.reactivate(person),
     leaves_active=True,
     noun="reactivation",
+    verb="reactivate",
     found="active",
     requested=Action.RESTORE_REQUESTED,
     queued=Action.RESTORE_QUEUED,

@@ -26,6 +26,7 @@ CANDIDATE = {
     CandidateState.CLOSED_CANCELED: ("neutral", "undo"),
 }
 REQUEST = {
+    RequestState.COLLECTING: ("neutral", "mail"),
     RequestState.OPEN: ("warning", "approval_delegation"),
     RequestState.APPROVED: ("ok", "check_circle"),
     RequestState.REJECTED: ("neutral", "cancel"),

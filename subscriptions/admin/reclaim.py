@@ -23,7 +23,7 @@ from subscriptions.admin.chips import direction_chip, outcome_sentence, reclaim_
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
 from subscriptions.admin.restore import NOTES, RESTORE, RestoreActs
-from subscriptions.admin.story import name_of, story
+from subscriptions.admin.story import name_of, requester_of, story
 from subscriptions.admin.vendor_log import vendor_log
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.restores import why_not
@@ -97,7 +97,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
         ("Miro ID", lambda row: row.removal.evidence["external_id"]),
         ("What", lambda row: row.get_direction_display()),
         ("Request", lambda row: row.removal.request.number),
-        ("Requested by", lambda row: name_of(row.removal.request.requested_by)),
+        ("Requested by", lambda row: requester_of(row.removal.request)),
         ("Approved by", lambda row: name_of(row.removal.request.decided_by)),
         ("Approved", lambda row: row.removal.request.decided_at),
         ("License", lambda row: license_label(row.profile, row.removal.evidence["license"])),
@@ -135,7 +135,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
             "<small>asked by {}</small><small>{}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
-            name_of(request.requested_by),
+            requester_of(request),
             _approver(request),
         )
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from integrations.presentation import EMPTY, ago, day, day_and_time
 from subscriptions.admin.evidence import moment, run_number
-from subscriptions.models import Direction, Reclaim, ReclaimState, RequestedRemoval, RequestState
+from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ def name_of(user: User | None) -> str:
     return (user.get_full_name() or user.get_username()) if user else EMPTY
 
 
+def requester_of(request: ReclaimRequest) -> str:
+    """Who asked: a person, or the schedule as the rule says."""
+    return name_of(request.requested_by) if request.requested_by_id else "LicenseHub, by schedule"
+
+
 def story(item: Reclaim) -> list[Step]:
     """Every step in its order; those that were not reached are pending."""
     if item.direction == Direction.REACTIVATE:
@@ -64,7 +69,7 @@ def _decision(item: Reclaim) -> list[Step]:
     return [
         Step("Last active", "bedtime", day(last) if last else "Never", ago(last) or evidence["why"]),
         Step("Candidate", "person_search", _at(removal.candidate.created_at), f"download {run_number(evidence)}"),
-        Step("Requested", "front_hand", _at(request.requested_at), name_of(request.requested_by), "info"),
+        Step("Requested", "front_hand", _at(request.requested_at), requester_of(request), "info"),
         Step("Approved", "approval_delegation", _at(request.decided_at), name_of(request.decided_by), "info"),
     ]
 

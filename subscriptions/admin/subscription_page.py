@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
@@ -23,6 +24,7 @@ from subscriptions.models import (
     NoticeKind,
     NoticeState,
     Reclaim,
+    ReclaimRule,
     RemovalCandidate,
     RequestedRemoval,
     Subscription,
@@ -74,7 +76,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
     terms = terms_of(row.profile)
     candidates = list(row.candidates.select_related("run").order_by("-created_at", "-pk"))
     candidate = next((found for found in candidates if found.is_open), None)
-    reclaims = row.reclaims.select_related("removal__request__decided_by", "removal__request__requested_by")
+    reclaims = list(row.reclaims.select_related("removal__request__decided_by", "removal__request__requested_by"))
     return {
         "row": row,
         "initials": _initials(row.display_name),
@@ -88,8 +90,11 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "facts_ago": ago(row.facts_at),
         "facts": _facts(row),
         "timeline": timeline(row, terms.threshold_for(row.license)),
-        "events": _history(candidates, list(reclaims)),
+        "events": _history(candidates, reclaims),
+        "in_history": _in_history(row, len(reclaims)),
+        "asked": _asked_so_far(row, candidate),
         "candidate": candidate,
+        "has_seat": row.active and row.gone_at is None,
         "consequences": _consequences(row),
         "may_protect": _may_protect(row, request),
         **_ask(row, candidate, request),
@@ -176,9 +181,8 @@ def _sent(item: Reclaim) -> Event:
     words = f"on {day(moment)}, {ago(moment)}, {approver}. {outcome_sentence(item)}"
     tone = "ok" if item.state == "done" else "neutral"
     title = f"{item.get_direction_display()}: {item.get_state_display().lower()}"
-    return Event(
-        "event_seat", tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number
-    )
+    icon = "event_seat" if item.direction == Direction.DEACTIVATE else "undo"
+    return Event(icon, tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number)
 
 
 def _asked_and_answered(candidates: list[RemovalCandidate]) -> list[tuple[datetime, Event]]:
@@ -218,13 +222,47 @@ def _page(name: str, pk: int) -> str:
         return ""
 
 
+def _in_history(row: Subscription, count: int) -> dict[str, str]:
+    """The link to this person's lines there; empty where there is none."""
+    if not count:
+        return {}
+    address = f"{reverse('admin:subscriptions_reclaim_changelist')}?{urlencode({'q': row.email})}"
+    return {"link": address, "label": f"{count} {'entry' if count == 1 else 'entries'} in History"}
+
+
+def _asked_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
+    """Whether this person was asked, and what came of it; empty where nobody is asked."""
+    removal = candidate.removals.standing().select_related("request").last() if candidate else None
+    if removal and removal.request.answers_until:
+        until = day_and_time(removal.request.answers_until)
+        if removal.answer:
+            moment = removal.answered_at
+            return f"{removal.get_answer_display()}, said on {day_and_time(moment)} ({ago(moment)})."
+        return f"Asked with {removal.request}; no answer. Answers count until {until}, a late Keep until the send."
+    rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
+    if rule is None or candidate is None:
+        return ""
+    return f"Not asked yet. A request asks first, and waits {rule.days_to_answer} days for Keep or Release."
+
+
 def _consequences(row: Subscription) -> list[tuple[str, str]]:
     """Only what is known; what cannot be checked is said to be unchecked."""
-    found = [("lock", "No sign-in to Miro until the account is activated again.")]
-    if row.reclaimable:
-        found.append(("dashboard", "Boards stay where they are, and colleagues keep their access."))
-    else:
-        found = [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
-    if not team_admins_checked(row):
-        found.append(("groups", "Whether this person is the only admin of a team is not checked; Miro refuses if so."))
-    return found
+    if row.gone_at:
+        return [("logout", "Left the organization, so there is nothing to give back.")]
+    if not row.active:
+        return [("lock", "No sign-in to Miro until the account is activated again.")]
+    if not row.reclaimable:
+        return [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
+    return [
+        ("lock", "No sign-in to Miro until the seat is restored."),
+        ("dashboard", "Boards stay where they are, and colleagues keep their access."),
+        ("groups", _team_admin(row)),
+    ]
+
+
+def _team_admin(row: Subscription) -> str:
+    if row.sole_admin_of:
+        return f"The only admin of “{row.sole_admin_of}”: Miro refuses until the team has another."
+    if team_admins_checked(row.profile):
+        return "Not the only admin of any team."
+    return "Whether this person is the only admin of a team is not checked; Miro refuses if so."
