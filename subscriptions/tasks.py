@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 
 from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
+from subscriptions import restored_backup
 from subscriptions import sweep as sweeping
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models.download import StartedBy
@@ -66,7 +67,8 @@ def reclaim(profile_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Rung by beat every minute."""
+    """Rung by beat every minute. Whether this is a restored backup is asked before anything is appended."""
+    restored_backup.is_held()
     sweeping.repair()
     send_due_mails()
     for profile_id in sweeping.profiles_to_download():
