@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from integrations import connections, states
@@ -70,6 +71,18 @@ def _begin(profile: IntegrationProfile) -> Comparison:
         if running(profile):
             raise Refused("A comparison is running already. Its result appears here when it is done.")
         return Comparison.objects.create(profile=profile)
+
+
+def latest() -> QuerySet[Comparison]:
+    """The last one of each profile in use that told anything: one that failed at once hides nothing."""
+    told = Comparison.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
+    told = told.filter(Q(problem="") | ~Q(findings=[]))
+    last = told.filter(profile=OuterRef("profile")).order_by("-started_at", "-pk").values("pk")[:1]
+    return told.filter(pk=Subquery(last))
+
+
+def open_differences() -> int:
+    return sum(len(findings) for findings in latest().values_list("findings", flat=True))
 
 
 def running(profile: IntegrationProfile) -> bool:

@@ -10,6 +10,7 @@ from integrations import sending
 from integrations.sending import NotSwitched
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, holds, restored_backup, tasks
+from subscriptions.comparison import compare
 from subscriptions.models import Reclaim, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
 from tests.fixtures import actions
@@ -65,6 +66,14 @@ def test_after_it_nobody_is_deactivated_twice(drilled, carol):
         assert "may have been done once already" in item.outcome
     assert len(drilled.deactivated_by_us()) == 5
     assert "sending.held" in actions() and "sending.released" in actions()
+
+
+def test_the_comparison_names_those_who_were_reclaimed_after_the_backup(drilled):
+    tasks.sweep()
+    row = compare(drilled.profile, actor=None)
+    assert {finding["kind"] for finding in row.findings} == {"unexplained"}
+    assert sorted(finding["external_id"] for finding in row.findings) == sorted(drilled.deactivated_by_us())
+    assert all("After a restored backup" in finding["next_step"] for finding in row.findings)
 
 
 def test_the_control_without_the_guard_deactivates_people_a_second_time(drilled, monkeypatch):
