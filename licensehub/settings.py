@@ -147,6 +147,10 @@ CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
 APPROVAL_KEY = env.str("APPROVAL_KEY", default="")
 AUDIT_KEY = env.str("AUDIT_KEY", default="")
 
+# --- Audit ------------------------------------------------------------------------------------------------------------
+# The head of the chain, outside of the database: what is restored with the database cannot tell that it was restored.
+AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-head.json")))
+
 # --- Connectors -------------------------------------------------------------------------------------------------------
 CONNECTORS = {"miro_enterprise": "integrations.connectors.miro.connector.MiroConnector"}
 MIRO_API_URL = env.str("MIRO_API_URL", default="https://api.miro.com")

@@ -10,7 +10,7 @@ from integrations import sending, states
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
-from subscriptions import caps
+from subscriptions import caps, restored_backup
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.schedules import window_open, window_opens_at
@@ -45,7 +45,7 @@ def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
 
 
 def _hold_on_both(profile: IntegrationProfile) -> HoldReason | None:
-    if sending.control().held_at:
+    if restored_backup.is_held():
         return HoldReason.BACKUP
     if states.broken_connections(profile):
         return HoldReason.CONNECTION

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
+from subscriptions import restored_backup
 from subscriptions.candidates import closing_for
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (
@@ -57,7 +59,8 @@ def look_at(profile: IntegrationProfile, items: list[Reclaim], connector: Connec
     write_facts(profile, found.values())
     terms = current_terms(profile.pk)
     apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
-    return [_decide(item, found, terms) for item in items]
+    void_before = restored_backup.approvals_void_before()
+    return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
 
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
@@ -102,6 +105,16 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
     return _refused_approval(item) or _kept(item) or _refused_by_facts(item, row, current) or _go(row, current)
 
 
+def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | None) -> Decision:
+    """Who is found as wanted settles by that; what would be sent needs an approval that is good."""
+    if not decision.send or void_before is None or item.queued_at > void_before:
+        return decision
+    return lapsed(
+        "Not sent: this was approved before a restored backup was looked through, and may have been done once already. "
+        "Request this person again."
+    )
+
+
 def _restore(row: Subscription) -> Decision:
     """Whoever is active already was let back in by somebody else."""
     if row.active:
@@ -144,10 +157,10 @@ def _is_what_was_approved(item: Reclaim) -> bool:
     return same_way and item.subscription.external_id == removal.evidence["external_id"] and is_sealed(removal)
 
 
-def lapsed() -> Decision:
+def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Request this person again.") -> Decision:
     return Decision(
         send=False,
-        sentence="Not sent: the approval lapsed before the send. Request this person again.",
+        sentence=sentence,
         candidate_state=CandidateState.READY,
         close_reason=CloseReason.APPROVAL_LAPSED,
     )

@@ -1,53 +1,166 @@
-"""The vendor's own log of one person around a send: did somebody else change them meanwhile?
-
-Asked when a person wants to see it, outside of any transaction, and never kept.
-"""
+"""The vendor's own log of who was deactivated and activated, and what of it the ledger explains."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice
 
-from django.utils import timezone
+from integrations.connectors.contract import (
+    Capability,
+    ConfigError,
+    Connector,
+    ConnectorError,
+    NotGranted,
+    VendorEvent,
+)
+from integrations.models import IntegrationProfile
+from integrations.presentation import day_and_time
+from subscriptions.differences import NOW_ACTIVE, Difference, Kind
+from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 
-from integrations import connections
-from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
-from subscriptions.models import Reclaim
+# Two clocks, and a vendor that may apply a write after its answer was lost.
+SKEW = timedelta(minutes=5)
+# An event is in the log by then.
+LAG = timedelta(minutes=10)
+# A longer log is read up to here: one task must not run for hours.
+SECONDS = 120.0
 
-# From shortly before the send; so many events of the whole organization are looked through.
-BEFORE = timedelta(hours=1)
-MOST = 5000
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Log:
-    """What the vendor's log says from `since` to `until`. With `not_checked` it says nothing, and that is why."""
+    """What was read: `events` of all kinds, and those that tell of seats taken or given back, the oldest first."""
 
     since: datetime
     until: datetime
-    events: tuple[VendorEvent, ...] = ()
-    not_checked: str = ""
+    checked: bool = False
+    events: int = 0
+    problem: str = ""
+    deactivated: list[VendorEvent] = field(default_factory=list)
+    activated: list[VendorEvent] = field(default_factory=list)
+    # The doers that are programs on the way that LicenseHub itself uses.
+    doers: frozenset[str] = frozenset()
 
 
-def log_around(item: Reclaim) -> Log:
-    """What was done to this person, or by them, since shortly before the send. A failure is a sentence, too."""
-    since, until = (item.sending_at or item.queued_at) - BEFORE, timezone.now()
-    if Capability.AUDIT_LOG not in item.profile.connector.capabilities:
-        return Log(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
+def read_log(connector: Connector, *, since: datetime, until: datetime) -> Log:
+    """Raises ConfigError. Without the scope, nothing is checked; what else goes wrong is told in `problem`."""
+    log = Log(since, until, doers=connector.reclaim_doers)
+    if Capability.AUDIT_LOG not in connector.capabilities:
+        return log
     try:
-        connector = connections.connector_for(item.profile)
-        found = list(islice(connector.events(since=since, until=until), MOST))
-    except NotGranted as error:
-        return Log(since, until, not_checked=f"Not checked: {error.message}")
+        _read(connector, log)
+    except (NotGranted, ConfigError) as error:
+        if isinstance(error, ConfigError):
+            raise
     except ConnectorError as error:
-        return Log(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
-    if len(found) == MOST:
-        until = found[-1].at
-    return Log(since, until, tuple(event for event in found if _concerns(event, item)))
+        log.problem = f"Miro's own log could not be read to its end: {error.message}"
+    else:
+        log.checked = True
+    return log
 
 
-def _concerns(event: VendorEvent, item: Reclaim) -> bool:
-    row = item.subscription
-    did_it = event.by.casefold() in {name.casefold() for name in (row.email, row.name) if name}
-    return event.person_id == row.external_id or did_it
+def _read(connector: Connector, log: Log) -> None:
+    stop = time.monotonic() + SECONDS
+    for event in connector.events(since=log.since, until=log.until):
+        log.events += 1
+        if event.event in connector.deactivated_words:
+            log.deactivated.append(event)
+        elif event.event in connector.activated_words:
+            log.activated.append(event)
+        if time.monotonic() > stop:
+            log.until = event.at
+            log.problem = f"Miro's own log is long: it was read up to {day_and_time(event.at)} only."
+            return
+
+
+def with_doer(difference: Difference, log: Log) -> Difference:
+    """The same, and who did it, where the log tells."""
+    events = log.activated if difference.kind in NOW_ACTIVE else log.deactivated
+    last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
+    if last is None or not (last.by or last.by_kind):
+        return difference
+    words = f"{difference.detail} Miro's log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
+    return replace(difference, detail=words)
+
+
+def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: Log) -> list[Difference]:
+    """`sent`: the sends of both directions, the oldest first."""
+    reclaims = [item for item in sent if item.direction == Direction.DEACTIVATE]
+    return [*_unexplained(profile, reclaims, log), *_without_event(reclaims, log)]
+
+
+# --- A deactivation that is not ours ----------------------------------------------------------------------------------
+
+
+def _unexplained(profile: IntegrationProfile, reclaims: list[Reclaim], log: Log) -> list[Difference]:
+    left = list(reclaims)
+    strange = []
+    for event in log.deactivated:
+        if event.by_kind not in log.doers:
+            continue
+        intent = next((item for item in left if _tells_of(event, item)), None)
+        if intent is None:
+            strange.append(event)
+        else:
+            left.remove(intent)  # one intent explains one deactivation
+    known = _names(profile, (event.person_id for event in strange))
+    return [_strange(event, known.get(event.person_id, event.person)) for event in strange]
+
+
+def _tells_of(event: VendorEvent, item: Reclaim) -> bool:
+    if event.person_id != item.subscription.external_id or item.sending_at is None:
+        return False
+    end = item.finished_at or event.at
+    return item.sending_at - SKEW <= event.at <= end + SKEW
+
+
+def _names(profile: IntegrationProfile, external_ids: Iterable[str]) -> dict[str, str]:
+    rows = Subscription.objects.filter(profile=profile, external_id__in=list(external_ids))
+    return {row.external_id: row.display_name for row in rows}
+
+
+def _strange(event: VendorEvent, person: str) -> Difference:
+    return Difference(
+        kind=Kind.UNEXPLAINED,
+        external_id=event.person_id,
+        person=person or event.person_id,
+        detail=f"Miro's log tells of a deactivation through SCIM on {day_and_time(event.at)}, which LicenseHub did "
+        "not send, as far as this database knows.",
+        next_step="Ask who else uses SCIM with Miro, for example your identity provider. After a restored backup, this "
+        "person was probably reclaimed by LicenseHub before. If nobody else uses SCIM, replace the SCIM token.",
+        at=event.at,
+    )
+
+
+# --- A reclaim that is not in the log ---------------------------------------------------------------------------------
+
+
+def _without_event(reclaims: list[Reclaim], log: Log) -> list[Difference]:
+    """Asked only where the log uses a word for deactivations that is known; vendors may change their words."""
+    if not log.deactivated:
+        return []
+    return [_missing(item) for item in reclaims if _covered(item, log) and not _is_told(item, log)]
+
+
+def _covered(item: Reclaim, log: Log) -> bool:
+    if item.state != ReclaimState.DONE or item.sending_at is None or item.finished_at is None:
+        return False
+    return log.since + SKEW <= item.sending_at and item.finished_at <= log.until - LAG
+
+
+def _is_told(item: Reclaim, log: Log) -> bool:
+    return any(_tells_of(event, item) for event in log.deactivated)
+
+
+def _missing(item: Reclaim) -> Difference:
+    return Difference(
+        kind=Kind.NOT_IN_LOG,
+        external_id=item.subscription.external_id,
+        person=item.subscription.display_name,
+        detail=f"Reclaimed on {day_and_time(item.finished_at)}, but Miro's own log tells of no deactivation then.",
+        next_step="Look this person up in Miro's audit log. If it is not there, ask Miro; the reclaim's page has the "
+        "time and Miro's answer.",
+        reclaim=item.pk,
+        at=item.finished_at,
+    )
