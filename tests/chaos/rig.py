@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import redis
 from django.conf import settings
@@ -173,5 +173,3 @@ def restart_database() -> None:
     assert cluster is not None, "the long storm needs a cluster of its own: run `make chaos`"
     connection.close()
     cluster.restart()
-
-
