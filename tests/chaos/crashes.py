@@ -1,4 +1,4 @@
-"""A process that dies at the n-th commit or call, as SQLite's tests do it: n = 1, 2, 3, ... until nothing dies any more.
+"""A process that dies at the n-th commit or call: n = 1, 2, 3, ... until nothing dies any more, as in SQLite's tests.
 
 No hook stands in the code that is tested: what is watched are Django's transactions and the vendor in memory.
 A rollback is what the database would do with an open transaction of a process that is gone.

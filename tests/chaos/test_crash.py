@@ -112,8 +112,8 @@ def dies(place: Place, point: CrashPoint, going_on: Callable[[Place], None]) -> 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_crashes_here_and_there_reach_a_legal_end(place, clock, outcome):
-    """The short form: 7 goes through all kinds of boundaries, which come in pairs."""
-    assert len(walk(place, clock, outcome, every=7)) >= 8
+    """The short form: 5 goes through all kinds of boundaries, which come in pairs."""
+    assert len(walk(place, clock, outcome, every=5)) >= 8
 
 
 @pytest.mark.chaos
