@@ -24,7 +24,10 @@ NO_LIMIT = 1_000_000
 
 def hurry() -> None:
     # Longer than any answer of the storm takes: a lease must outlive the call that it covers.
-    Reclaim.LEASE = timedelta(seconds=15)
+    Reclaim.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
+    reclaim.CLAIM = int(os.environ["CHAOS_CLAIM"])
+    reclaim.claim.__kwdefaults__["count"] = reclaim.CLAIM
+    settling.READ_AGAIN = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
     holds.COME_BACK = settling.COME_BACK = timedelta(seconds=3)
     scim.READS = scim.WRITES = NO_LIMIT
     rest.CREDITS_PER_MINUTE = NO_LIMIT * rest.LEVEL_3

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,44 +46,43 @@ def patiently(call: Callable[[], T]) -> T:
             time.sleep(0.2)
 
 
-@dataclass
 class Workers:
-    """`groups` Celery workers with `processes` each, every worker in a process group of its own."""
+    """Celery workers with one process each, killed all at once; see `nursery`."""
 
-    log: Path
-    groups: int
-    processes: int
-    variables: dict[str, str]
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    killed: int = 0
+    def __init__(self, log: Path, count: int, variables: dict[str, str]) -> None:
+        self.killed = 0
+        self._count = count
+        self._running: list[int] = []
+        with log.open("ab") as out:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.nursery"],
+                env=environment_for_children(**variables),
+                cwd=settings.BASE_DIR,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                start_new_session=True,
+            )
 
     def start(self) -> None:
-        celery = [sys.executable, "-m", "celery", "-A", "tests.chaos.hurried", "worker", "--loglevel", "WARNING"]
-        command = [*celery, "--concurrency", str(self.processes), "--without-gossip", "--without-mingle"]
-        environment = environment_for_children(**self.variables)
-        for _ in range(self.groups):
-            with self.log.open("ab") as out:
-                self.running.append(
-                    subprocess.Popen(
-                        command,
-                        env=environment,
-                        cwd=settings.BASE_DIR,
-                        stdin=subprocess.DEVNULL,
-                        stdout=out,
-                        stderr=out,
-                        start_new_session=True,
-                    )
-                )
+        assert self._nursery.stdin and self._nursery.stdout
+        self._nursery.stdin.write(f"{self._count}\n".encode())
+        self._nursery.stdin.flush()
+        self._running = json.loads(self._nursery.stdout.readline())
 
     def kill(self) -> None:
-        """As a power cut does, all at once."""
-        for worker in self.running:
+        """As a power cut does."""
+        for pid in self._running:
             with suppress(ProcessLookupError):
-                os.killpg(worker.pid, signal.SIGKILL)
-        for worker in self.running:
-            worker.wait()
-        self.killed += len(self.running)
-        self.running = []
+                os.killpg(pid, signal.SIGKILL)
+        self.killed += len(self._running)
+        self._running = []
+
+    def end(self) -> None:
+        """No more workers."""
+        self.kill()
+        self._nursery.kill()
+        self._nursery.communicate()
 
 
 @dataclass

@@ -34,7 +34,6 @@ from tests.chaos.rig import (
 from tests.fixtures import connect
 
 MIX = {"rate_limited": 0.025, "error_before": 0.02, "error_after": 0.015, "truncated": 0.02, "hang_after": 0.02}
-HANG = 6.0  # seconds: longer than a worker lives
 IN_ONE_REQUEST = 1000
 
 
@@ -47,8 +46,11 @@ class Plan:
     doubts: float
     seed: int
     kill_every: float = 5.0
-    groups: int = 2
-    processes: int = 2
+    # Seconds: longer than a worker lives, so that nearly nobody ever gets such an answer.
+    hang: float = 6.0
+    lease: float = 15.0
+    claim: int = 20
+    workers: int = 3
     broker_kills: tuple[float, ...] = (0.15, 0.45, 0.75)
     flushes: tuple[float, ...] = (0.6,)
     restarts: tuple[float, ...] = (0.3, 0.65)
@@ -70,7 +72,10 @@ SHORT = Plan(
     doubts=0.30,
     seed=4,
     kill_every=3.0,
-    groups=1,
+    hang=3.5,
+    lease=6.0,
+    claim=5,
+    workers=2,
     broker_kills=(0.2,),
     flushes=(0.5,),
     restarts=(0.35,),
@@ -135,12 +140,12 @@ def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callabl
         miro = SandboxControl(urls["api_url"])
         broker = Broker(django_settings.EMBEDDED_BROKER_SOCKET, tmp_path / "valkey")
         variables = {"MIRO_API_URL": urls["api_url"], "MIRO_SCIM_URL": urls["scim_url"]}
-        workers = Workers(
-            tmp_path / "workers.log",
-            plan.groups,
-            plan.processes,
-            {**variables, "CHAOS_DEFENSE_OFF": plan.defense_off},
-        )
+        variables |= {
+            "CHAOS_DEFENSE_OFF": plan.defense_off,
+            "CHAOS_LEASE": str(plan.lease),
+            "CHAOS_CLAIM": str(plan.claim),
+        }
+        workers = Workers(tmp_path / "workers.log", plan.workers, variables)
         broker.start()
         beat = Beat(broker, every=1.0)
         try:
@@ -148,7 +153,7 @@ def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callabl
             miro.limits(on=False)
             miro.switch(team_admin_deactivation="allow")
             miro.humans(share=plan.humans, after=0.6, seed=plan.seed)
-            miro.storm(seed=plan.seed, mix=MIX, hang_seconds=HANG, limited_seconds=1.0)
+            miro.storm(seed=plan.seed, mix=MIX, hang_seconds=plan.hang, limited_seconds=1.0)
             storm = Storm(plan, miro, profile, workers, broker, crash)
             beat.start()
             storm.rage()
@@ -156,7 +161,7 @@ def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callabl
             yield storm
         finally:
             beat.stop()
-            workers.kill()
+            workers.end()
             broker.kill()
 
 
