@@ -209,13 +209,16 @@ def swapped_person(script: Script, rng: random.Random) -> None:
 def contradiction(script: Script, rng: random.Random) -> None:
     """One id stands for two people, on one page or on two."""
     first, second = rng.choices(range(PAGES), k=2)
-    double = {**script.pages[first]["data"][0], **rng.choice([{"active": False}, {"license": "free"}, {"email": "x@y"}])}
+    double = {
+        **script.pages[first]["data"][0],
+        **rng.choice([{"active": False}, {"license": "free"}, {"email": "x@y"}]),
+    }
     script.pages[second]["data"].append(double)
 
 
 @_as(BAD)
 def no_usable_id(script: Script, rng: random.Random) -> None:
-    ids = [None, "", 5000, True, [], {}, "a/b", "..", "1\x00", "\ud800", "9" * 41, "５０００"]  # noqa: RUF001
+    ids = [None, "", 5000, True, [], {}, "a/b", "..", "1\x00", "\ud800", "9" * 41, "５０００"]
     script.any_person(rng)["id"] = rng.choice(ids)
 
 
