@@ -62,6 +62,14 @@ class Plan:
         """Enough that as many people as are approved are none of our business."""
         return max(120, self.approved * 21 // 10)
 
+    def variables(self) -> dict[str, str]:
+        """For `hurried`."""
+        return {
+            "CHAOS_DEFENSE_OFF": self.defense_off,
+            "CHAOS_LEASE": str(self.lease),
+            "CHAOS_CLAIM": str(self.claim),
+        }
+
 
 LONG = Plan(approved=5000, humans=0.01, doubts=0.03, seed=1)
 HUMANS = Plan(approved=1500, humans=0.30, doubts=0.05, seed=2)
@@ -140,12 +148,7 @@ def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callabl
         miro = SandboxControl(urls["api_url"])
         broker = Broker(django_settings.EMBEDDED_BROKER_SOCKET, tmp_path / "valkey")
         variables = {"MIRO_API_URL": urls["api_url"], "MIRO_SCIM_URL": urls["scim_url"]}
-        variables |= {
-            "CHAOS_DEFENSE_OFF": plan.defense_off,
-            "CHAOS_LEASE": str(plan.lease),
-            "CHAOS_CLAIM": str(plan.claim),
-        }
-        workers = Workers(tmp_path / "workers.log", plan.workers, variables)
+        workers = Workers(tmp_path / "workers.log", plan.workers, {**variables, **plan.variables()})
         broker.start()
         beat = Beat(broker, every=1.0)
         try:
