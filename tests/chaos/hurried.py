@@ -26,7 +26,7 @@ def hurry() -> None:
     # Longer than any answer of the storm takes: a lease must outlive the call that it covers.
     Reclaim.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
     reclaim.CLAIM = int(os.environ["CHAOS_CLAIM"])
-    reclaim.claim.__kwdefaults__["count"] = reclaim.CLAIM
+    reclaim.claim.__kwdefaults__ = {**(reclaim.claim.__kwdefaults__ or {}), "count": reclaim.CLAIM}
     settling.READ_AGAIN = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
     holds.COME_BACK = settling.COME_BACK = timedelta(seconds=3)
     if os.environ.get("CHAOS_LIMITS") != "on":

@@ -96,20 +96,20 @@ def _legal_together(place: Place) -> Iterator[str]:
     rows = Reclaim.objects.filter(direction=Direction.DEACTIVATE).select_related("removal__candidate")
     for item in rows.order_by("pk"):
         later = item.removal.candidate.removals.filter(pk__gt=item.removal_id).exists()
-        candidate = item.removal.candidate.state
+        state = item.removal.candidate.state
         under_way = item.state in UNFINISHED or (item.state == ReclaimState.IN_DOUBT and not item.finished_at)
-        if under_way and candidate != CandidateState.AWAITING_REVOCATION:
-            yield f"item {item.pk} is {item.state}, its candidate {candidate}"
-        elif not under_way and candidate == CandidateState.AWAITING_REVOCATION and not later:
+        if under_way and state != CandidateState.AWAITING_REVOCATION:
+            yield f"item {item.pk} is {item.state}, its candidate {state}"
+        elif not under_way and state == CandidateState.AWAITING_REVOCATION and not later:
             yield f"item {item.pk} is {item.state}, and its candidate still waits for it"
     for candidate in RemovalCandidate.objects.filter(state=CandidateState.AWAITING_REVOCATION):
         if not Reclaim.objects.filter(removal__candidate=candidate, finished_at=None).exists():
             yield f"candidate {candidate.pk} waits for a reclaim that is not there"
-    for state in (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL):
-        for candidate in RemovalCandidate.objects.filter(state=state):
-            waiting = (RequestState.COLLECTING, RequestState.OPEN)
-            if not candidate.removals.standing().filter(request__state__in=waiting).exists():
-                yield f"candidate {candidate.pk} is {state} in no request that waits"
+    asked = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
+    for candidate in RemovalCandidate.objects.filter(state__in=asked):
+        waiting = (RequestState.COLLECTING, RequestState.OPEN)
+        if not candidate.removals.standing().filter(request__state__in=waiting).exists():
+            yield f"candidate {candidate.pk} is {candidate.state} in no request that waits"
 
 
 def _four_eyes() -> Iterator[str]:

@@ -55,7 +55,7 @@ class Plan:
     flushes: tuple[float, ...] = (0.6,)
     restarts: tuple[float, ...] = (0.3, 0.65)
     defense_off: str = ""
-    within: float = 600.0
+    within: float = 900.0
 
     @property
     def members(self) -> int:
