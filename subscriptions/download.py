@@ -20,7 +20,6 @@ from integrations import connections, states
 from integrations.connectors.contract import (
     Allocation,
     BadAnswer,
-    Capability,
     ConfigError,
     Connector,
     ConnectorError,
@@ -32,13 +31,11 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions import directory
-from subscriptions.candidates import propose_candidates
+from subscriptions.after_download import complete_facts, judge_anew
 from subscriptions.merge import FACTS, merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rollups import rollups
-from subscriptions.verdict import refresh_verdicts
 
 SHRINK_LIMIT = 0.20
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
@@ -354,9 +351,7 @@ def _check_shrink(run: DownloadRun) -> None:
     before, missing = _known_and_missing(run)
     if missing > before * SHRINK_LIMIT:
         raise Shrunk(
-            f"{missing} of {before} known members are missing from this download, more than "
-            f"{SHRINK_LIMIT:.0%}. Nothing was changed. If so many people really left, ask Miro's member list "
-            f"first; otherwise run the download again, or discard this one."
+            f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
         )
 
 
@@ -370,22 +365,6 @@ def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool =
 
 
 def _after(work: _Download) -> None:
-    """The run is complete without these; what fails here is noted on it, and made good by the next run."""
-    run = work.run
-    if Capability.DIRECTORY in work.connector.capabilities:
-        try:
-            directory.write_names(run.profile, work.connector.directory())
-        except ConnectorError as error:
-            DownloadRun.objects.filter(pk=run.pk).update(problem=f"Names were not read: {error.message}")
-            if isinstance(error, ConfigError):
-                states.mark_failed(run.profile, error)
-        else:
-            states.mark_working(run.profile, run.profile.connector.reclaim_slot)
-    DownloadRun.objects.filter(pk=run.pk).update(**work.asked())
-    judge_anew(run)
-
-
-def judge_anew(run: DownloadRun) -> None:
-    """Verdicts and candidates from the facts of a run that is complete."""
-    refresh_verdicts(run.profile)
-    propose_candidates(run)
+    complete_facts(work.run, work.connector)
+    DownloadRun.objects.filter(pk=work.run.pk).update(**work.asked())
+    judge_anew(work.run)

@@ -101,6 +101,10 @@ class Slot:
     oauth: bool = False
 
 
+# The code of a finding that says nothing about the connection: the vendor could not be asked now.
+LATER = "later"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check of a connection. `level` is ok, warning, error or not_checked.
@@ -300,6 +304,8 @@ class Connector(Protocol):
     # What the vendor's log calls it when somebody is deactivated, or activated again; empty without AUDIT_LOG.
     deactivated_words: ClassVar[frozenset[str]]
     activated_words: ClassVar[frozenset[str]]
+    # And what kind of doer it calls programs that use the reclaim slot, as we do: `VendorEvent.by_kind`.
+    reclaim_doers: ClassVar[frozenset[str]]
 
     def __init__(self, config: ConnectorConfig) -> None: ...
 

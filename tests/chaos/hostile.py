@@ -188,7 +188,9 @@ def no_list(script: Script, rng: random.Random) -> None:
 
 @_as(BAD)
 def other_organization(script: Script, rng: random.Random) -> None:
-    data: Any = rng.choice([organization(OTHER), {}, None, {"id": None}, {"id": 7}, [], {"id": "../../" + ORGANIZATION}])
+    data: Any = rng.choice(
+        [organization(OTHER), {}, None, {"id": None}, {"id": 7}, [], {"id": "../../" + ORGANIZATION}]
+    )
     script.organization = Reply(data=data)
 
 
@@ -276,7 +278,18 @@ def empty_pages_at_the_end(script: Script, rng: random.Random) -> None:
 
 @_as(HARMLESS)
 def strange_words(script: Script, rng: random.Random) -> None:
-    strange: list[Any] = [None, "", "a" * 10_000, "x\x00y", "\ud800", 7, [], {"a": 1}, "🧑‍🚀" * 300, "'; DROP TABLE x; --"]
+    strange: list[Any] = [
+        None,
+        "",
+        "a" * 10_000,
+        "x\x00y",
+        "\ud800",
+        7,
+        [],
+        {"a": 1},
+        "🧑‍🚀" * 300,
+        "'; DROP TABLE x; --",
+    ]
     script.any_person(rng)[rng.choice(["email", "license", "role", "more"])] = rng.choice(strange)
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 
 from tests.chaos.hurried import app
 
@@ -19,10 +20,15 @@ WORKER = ["worker", "--pool", "solo", "--loglevel", "WARNING", "--without-gossip
 def main() -> None:
     # Whoever is killed is nobody's zombie.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    born: list[int] = []
     for line in sys.stdin:
         born = [_worker(number) for number in range(int(line))]
         sys.stdout.write(json.dumps(born) + "\n")
         sys.stdout.flush()
+    # The test is gone, perhaps without a word: its workers go, too.
+    for worker in born:
+        with suppress(ProcessLookupError):
+            os.killpg(worker, signal.SIGKILL)
 
 
 def _worker(number: int) -> int:

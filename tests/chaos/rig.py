@@ -81,8 +81,7 @@ class Workers:
     def end(self) -> None:
         """No more workers."""
         self.kill()
-        self._nursery.kill()
-        self._nursery.communicate()
+        self._nursery.communicate(timeout=PATIENCE)
 
 
 @dataclass
