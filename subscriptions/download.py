@@ -32,7 +32,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.after_download import complete_facts, judge_anew
-from subscriptions.merge import merge
+from subscriptions.merge import FACTS, merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rollups import rollups
@@ -68,6 +68,8 @@ class _Download:
     progress: Progress | None
     patience: float = PATIENCE
     outages: int = 0
+    # People who came again on a later page.
+    repeated: int = 0
     expected: int = field(default=0)
     counted: Usage = field(default_factory=Usage)
 
@@ -240,7 +242,11 @@ def _store(work: _Download, page: Page) -> None:
     with transaction.atomic():
         before = run.members.count()
         DownloadedMember.objects.bulk_create(rows, ignore_conflicts=True)
-        run.read += run.members.count() - before
+        added = run.members.count() - before
+        if added < len(rows):
+            _refuse_contradictions(run, rows)
+            work.repeated += len(rows) - added
+        run.read += added
         run.cursor, run.pages = page.cursor, run.pages + 1
         run.all_pages_in = not page.cursor
         _guarded(
@@ -252,6 +258,18 @@ def _store(work: _Download, page: Page) -> None:
             lease_until=timezone.now() + DownloadRun.LEASE,
             **work.asked(),
         )
+
+
+def _refuse_contradictions(run: DownloadRun, rows: list[DownloadedMember]) -> None:
+    """Raises BadAnswer where one id stands for two different things; only the last activity may have moved on."""
+    facts = [fact for fact in FACTS if fact != "last_activity_at"]
+    stored = {row.external_id: row for row in run.members.filter(external_id__in=[row.external_id for row in rows])}
+    for row in rows:
+        if any(getattr(row, fact) != getattr(stored[row.external_id], fact) for fact in facts):
+            raise BadAnswer(
+                f"Miro's pages contradict each other about the member {row.external_id}. Nothing was changed. Run the "
+                "download again."
+            )
 
 
 def _staged(run: DownloadRun, member: Member) -> DownloadedMember:
@@ -276,6 +294,7 @@ def _settle(work: _Download, allocation: Allocation) -> None:
     _guarded(run, purchased=dict(allocation.purchased))
     with transaction.atomic():
         _check_plausible(run, allocation)
+        _check_repeats(work)
         counts = write_facts(run, now=now)
         _guarded(run, state=RunState.COMPLETE, finished_at=now, **work.asked())
         IntegrationProfile.objects.filter(pk=run.profile_id).update(
@@ -313,10 +332,23 @@ def _check_plausible(run: DownloadRun, allocation: Allocation) -> None:
     _check_shrink(run)
 
 
-def _check_shrink(run: DownloadRun) -> None:
+def _check_repeats(work: _Download) -> None:
+    """Where the pages moved while they were read, who is missing may have been skipped."""
+    _, missing = _known_and_missing(work.run)
+    if work.repeated and missing:
+        raise Shrunk(
+            f"{work.repeated} members came twice, and {missing} known ones not at all, so Miro's pages seem to have "
+            "moved while they were read. Nothing was changed. Run the download again."
+        )
+
+
+def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
     known = Subscription.objects.filter(profile=run.profile, gone_at=None)
-    before = known.count()
-    missing = known.exclude(external_id__in=run.members.values("external_id")).count()
+    return known.count(), known.exclude(external_id__in=run.members.values("external_id")).count()
+
+
+def _check_shrink(run: DownloadRun) -> None:
+    before, missing = _known_and_missing(run)
     if missing > before * SHRINK_LIMIT:
         raise Shrunk(
             f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
