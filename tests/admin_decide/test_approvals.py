@@ -246,7 +246,7 @@ def test_the_page_asks_the_same_number_of_questions_for_more_people(
     client = as_user(bob)
     client.get(url("change", asked))
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         client.get(url("change", asked))
 
 

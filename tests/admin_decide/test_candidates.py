@@ -187,7 +187,7 @@ def test_no_question_per_row(office, alice, as_user, django_assert_max_num_queri
     client = as_user(alice)
     client.get(LIST)
 
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(20):
         client.get(LIST)
 
 
