@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from subscriptions.models import Direction, ReclaimRequest, Subscription
+from subscriptions.models import ReclaimRequest, Subscription
 from subscriptions.verdict import team_admins_checked
 
 
@@ -22,8 +22,6 @@ class Line:
 
 def consequences(request: ReclaimRequest, people: list[Subscription]) -> list[Line]:
     """Of a request that may still be approved, or was. `people` are those who stand."""
-    if request.direction == Direction.REACTIVATE:
-        return _of_a_restore(len(people))
     boards = "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are."
     lines = [
         Line("lock", "neutral", "They can no longer sign in to Miro.", "undoes it, one by one or together.", "Restore"),
@@ -33,14 +31,6 @@ def consequences(request: ReclaimRequest, people: list[Subscription]) -> list[Li
         Line("visibility", "neutral", "Each is looked up once more,", "seconds before. Who came back keeps the seat."),
     ]
     return sorted(lines, key=lambda line: line.tone != "warning")
-
-
-def _of_a_restore(count: int) -> list[Line]:
-    who = "This person" if count == 1 else "These people"
-    return [
-        Line("lock_open", "neutral", f"{who} can sign in to Miro again,", "each with the seat of before."),
-        Line("groups", "neutral", "Not everything comes back:", "boards handed over stay, changed team roles too."),
-    ]
 
 
 def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Line:

@@ -18,7 +18,6 @@ from subscriptions.admin.answers import Reply, progress, reply_of
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
 from subscriptions.admin.consequences import consequences
 from subscriptions.admin.evidence import (
-    NO_CHANGE,
     Since,
     fingerprint,
     last_activity,
@@ -148,21 +147,13 @@ def _person(removal: RequestedRemoval, request: ReclaimRequest) -> PersonRow:
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         last_activity=last_activity(evidence),
         license=license_label(candidate.subscription.profile, evidence["license"]),
-        since=_dropped_by_hand(removal) or _since(removal, request),
+        since=_dropped_by_hand(removal) or since(removal.candidate, removal.evidence),
         reply=reply_of(removal, request),
         dropped=_dropped(removal),
         reclaim=item,
         chip=reclaim_chip(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
     )
-
-
-def _since(removal: RequestedRemoval, request: ReclaimRequest) -> Since:
-    """Whoever is to be restored is deactivated, and that is no news."""
-    if request.direction == Direction.DEACTIVATE:
-        return since(removal.candidate, removal.evidence)
-    row = removal.candidate.subscription
-    return Since("Active at Miro already", f"seen {day(row.facts_at)}", "ok", "login") if row.active else NO_CHANGE
 
 
 def _dropped(removal: RequestedRemoval) -> str:
@@ -219,7 +210,6 @@ def page(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
         **_table(rows),
         **_decision(request, user, standing),
         "waits": waits,
-        "is_restore": request.direction == Direction.REACTIVATE,
         "tiles": tiles(rows),
         "basis": basis(rows),
         "answers": progress(request, [row.removal for row in rows]),

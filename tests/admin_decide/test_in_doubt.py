@@ -65,7 +65,7 @@ def test_send_again_makes_a_request_of_its_own(doubt, alice, bob, as_user):
 
     made = ReclaimRequest.objects.get(repeats=doubt)
     shown = text_of(as_user(bob).get(page("reclaimrequest", "change", made.pk)))
-    assert "Sends again what is in doubt" in shown and doubt.outcome[:40] in shown and "I looked in Miro" in shown
+    assert "Repeats a send in doubt" in shown and doubt.outcome[:40] in shown and "I looked in Miro" in shown
     assert log_of(doubt) in shown and page("reclaim", "change", doubt.pk) in shown
     assert "Nothing was changed" in said(client.post(again(doubt), {"reason": "Once more"}))
     assert ReclaimRequest.objects.filter(repeats=doubt).count() == 1

@@ -347,17 +347,3 @@ def test_an_expired_one_offers_no_dry_run(office, alice, bob, as_user):
     ReclaimRequest.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
 
     assert "Dry run" not in text_of(as_user(bob).get(url("change", asked)))
-
-
-def test_a_request_to_restore_speaks_of_restoring(office, alice, bob, as_user):
-    """No cap, and whoever is deactivated is no news."""
-    asked = office.ask(alice)
-    ReclaimRequest.objects.filter(pk=asked.pk).update(direction="reactivate")
-    Subscription.objects.update(active=False)
-    Subscription.objects.filter(name="Person 11").update(active=True)
-
-    shown = text_of(as_user(bob).get(url("change", asked)))
-
-    assert "Restore 3 seats" in shown and "can sign in to Miro again," in shown
-    assert "Limits" not in shown and "ServiceNow" not in shown
-    assert shown.count("Active at Miro already") == 1 and "Deactivated at Miro" not in shown
