@@ -51,6 +51,10 @@ class BadAnswer(ConnectorError):
     """An answer that cannot be trusted as a whole: looping cursor, member without id, another organization."""
 
 
+class NotGranted(ConnectorError):
+    """An optional thing that this connection's scopes do not allow: shown as not checked, never an error."""
+
+
 class Capability(StrEnum):
     """What a connector can do; screens and rules ask for these, never for its name."""
 
@@ -58,6 +62,7 @@ class Capability(StrEnum):
     REACTIVATE = "reactivate"
     DIRECTORY = "directory"
     LAST_TEAM_ADMIN = "last_team_admin"
+    AUDIT_LOG = "audit_log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,24 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class VendorEvent:
+    """One entry of the vendor's own log, in its words; what it does not tell is "".
+
+    `at` is UTC. `by` is the name or the e-mail address of who did it, `by_kind` what kind of doer that is (Miro's
+    createdBy.type). `person_id` and `person` are the object that the event is about: mostly a person, for some events
+    something else, e.g. a board.
+    """
+
+    at: datetime
+    event: str
+    by: str
+    by_kind: str
+    person_id: str
+    person: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Members of one answer, and the cursor to go on with; an empty cursor is the end."""
 
@@ -274,6 +297,9 @@ class Connector(Protocol):
     activity_means: ClassVar[str]
     licenses: ClassVar[Mapping[str, str]]
     roles: ClassVar[Mapping[str, str]]
+    # What the vendor's log calls it when somebody is deactivated, or activated again; empty without AUDIT_LOG.
+    deactivated_words: ClassVar[frozenset[str]]
+    activated_words: ClassVar[frozenset[str]]
 
     def __init__(self, config: ConnectorConfig) -> None: ...
 
@@ -299,6 +325,21 @@ class Connector(Protocol):
 
     def directory(self) -> Iterator[Person]:
         """Names of everybody whom the vendor's directory knows."""
+        ...
+
+    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
+        """External id -> names of the teams whose only active admin this person is. With LAST_TEAM_ADMIN.
+
+        Raises NotGranted without the scope, BadAnswer on a looping cursor.
+        """
+        ...
+
+    def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
+        """The vendor's own log from `since` up to, not including, `until`, the oldest first. With AUDIT_LOG.
+
+        Vendors keep it for a limited time, Miro for 90 days. Raises NotGranted without the scope, BadAnswer on a
+        looping cursor or an event without a date.
+        """
         ...
 
     def is_active(self, external_id: str) -> bool:

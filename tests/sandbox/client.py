@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.connectors.miro.sandbox.seed import iso
 from tests.network import allow
 
 if TYPE_CHECKING:
@@ -57,6 +59,24 @@ class Client:
         while True:
             page = self.rest(self.members_path, **query, **({"cursor": cursor} if cursor else {})).json()
             found.append(page)
+            cursor = page.get("cursor") or ""
+            if not cursor:
+                return found
+
+    def events(self, *, days: float = 91, sorting: str = "ASC", limit: int = 100) -> list[Any]:
+        """The audit log of the last days, page by page."""
+        now = self.sandbox.world.now()
+        asked = {"createdAfter": iso(now - timedelta(days=days)), "createdBefore": iso(now + timedelta(seconds=1))}
+        found, cursor = [], ""
+        while True:
+            query: dict[str, Any] = {
+                **asked,
+                "sorting": sorting,
+                "limit": limit,
+                **({"cursor": cursor} if cursor else {}),
+            }
+            page = self.rest("/v2/audit/logs", **query).json()
+            found += page["data"]
             cursor = page.get("cursor") or ""
             if not cursor:
                 return found

@@ -100,6 +100,9 @@ READ: dict[str, Callable[[Client], Any]] = {
     f"{ORG}/teams/{{team_id}}/members": lambda miro: miro.rest(
         f"{miro.teams_path}/{next(iter(miro.sandbox.world.teams))}/members"
     ),
+    "/v2/audit/logs": lambda miro: miro.rest(
+        "/v2/audit/logs", createdAfter="2020-01-01T00:00:00.000Z", createdBefore="2099-01-01T00:00:00.000Z"
+    ),
     "/v1/oauth-token": lambda miro: miro.rest("/v1/oauth-token"),
     "/Users": lambda miro: miro.scim("/Users", params={"count": 1000}),
     "/Users/{id}": lambda miro: miro.scim(f"/Users/{miro.ordinary().id}"),
@@ -132,6 +135,17 @@ def test_patch(contract: Contract, miro: Client) -> None:
     member = miro.ordinary().id
     for value in (False, True):
         contract.check("/Users/{id}", miro.patch(member, value).json(), method="patch")
+
+
+def test_every_event_of_the_audit_log(contract: Contract, miro: Client) -> None:
+    member = miro.ordinary().id
+    miro.patch(member)
+    miro.control.change(member, active=True, license="free")
+    events = miro.events()
+    assert {event["createdBy"]["type"] for event in events} == {"user", "scim_provisioner"}
+    for event in events:
+        contract.component("AuditEvent", event)
+        assert event.keys() == contract.spec["components"]["schemas"]["AuditEvent"]["properties"].keys()
 
 
 def test_errors(contract: Contract, miro: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import ClassVar
 
@@ -21,8 +22,10 @@ from integrations.connectors.contract import (
     Receipt,
     Slot,
     Usage,
+    VendorEvent,
 )
 from integrations.connectors.http import DEFAULT_LIMITS, ApiSession, Limits, Token
+from integrations.connectors.miro import audit_log, teams
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import REST, SCIM, explain_rest, explain_scim
 from integrations.connectors.miro.oauth import MiroOAuth, explain_oauth
@@ -48,8 +51,16 @@ class MiroConnector:
     download_slot: ClassVar[str] = REST_SLOT.name
     reclaim_slot: ClassVar[str] = SCIM_SLOT.name
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.DEACTIVATE, Capability.REACTIVATE, Capability.DIRECTORY}
+        {
+            Capability.DEACTIVATE,
+            Capability.REACTIVATE,
+            Capability.DIRECTORY,
+            Capability.LAST_TEAM_ADMIN,
+            Capability.AUDIT_LOG,
+        }
     )
+    deactivated_words: ClassVar[frozenset[str]] = audit_log.DEACTIVATED
+    activated_words: ClassVar[frozenset[str]] = audit_log.ACTIVATED
     activity_means: ClassVar[str] = "The day the person last opened a board of the organization, as Miro reports it."
     licenses: ClassVar[Mapping[str, str]] = {
         "full": "Full",
@@ -113,6 +124,14 @@ class MiroConnector:
     def directory(self) -> Iterator[Person]:
         """See `Connector.directory`."""
         return self._scim.directory()
+
+    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
+        """See `Connector.sole_team_admins`."""
+        return teams.sole_admins(self._rest)
+
+    def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
+        """See `Connector.events`."""
+        return audit_log.events(self._rest, since=since, until=until)
 
     def is_active(self, external_id: str) -> bool:
         """See `Connector.is_active`."""

@@ -7,8 +7,11 @@ Decided by the status alone; Miro's own pages disagree about the codes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from integrations.connectors.answer import Answer
-from integrations.connectors.contract import ConfigError, ConnectorError, PermanentError
+from integrations.connectors.contract import ConfigError, ConnectorError, NotGranted, PermanentError
 from integrations.connectors.scim import error_words
 from integrations.connectors.values import clean, mapping
 
@@ -57,6 +60,23 @@ def explain_scim(answer: Answer) -> ConnectorError:
     if answer.status == 404:
         return PermanentError(_not_known(words.detail), status=404, code=words.kind)
     return PermanentError(_refused(answer.status, words.detail), status=answer.status, code=words.kind)
+
+
+@contextmanager
+def optional(scope: str, what: str) -> Iterator[None]:
+    """A 403 in here means that the app lacks the scope, without which LicenseHub works: NotGranted, no ConfigError."""
+    try:
+        yield
+    except ConfigError as error:
+        if error.status != 403:
+            raise
+        raise NotGranted(
+            f"Miro does not tell {what} (403): the app does not have the optional scope {scope}, or a company admin "
+            "did not install it. To have it checked, tick the scope in the app's settings in Miro, install the app "
+            "again, and connect again.",
+            status=403,
+            code=error.code,
+        ) from error
 
 
 def wrong_organization(organization_id: str, *, status: int | None = None) -> ConfigError:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from integrations.connectors.contract import Allocation, BadAnswer, Member, Person
+from integrations.connectors.contract import Allocation, BadAnswer, Member, Person, VendorEvent
 from integrations.connectors.scim import ENTERPRISE_USER
 from integrations.connectors.values import clean, mapping, safe_id
 
@@ -20,6 +20,7 @@ NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this 
 IS_ADMIN = "Miro asks to revoke company admin rights first"
 LONGEST_WORD = 40
 LONGEST_UNIT = 120
+LONGEST_EVENT = 80
 LONGEST_CURSOR = 200
 
 
@@ -109,6 +110,37 @@ def person(data: Mapping[str, Any]) -> Person | None:
         department=clean(company.get("department"), longest=LONGEST_UNIT),
         cost_center=clean(company.get("costCenter"), longest=LONGEST_UNIT),
     )
+
+
+def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
+    """One event of the audit log; whatever is missing is "", but for the date, without which it says nothing.
+
+    https://developers.miro.com/reference/enterprise-get-audit-logs. Raises BadAnswer, also for another organization's:
+    the call names none.
+    """
+    data = mapping(value)
+    at = moment(data.get("createdAt"), where=f"{where}, createdAt")
+    if at is None:
+        raise BadAnswer(f"{where} has no date.", code="bad_date")
+    told = clean(mapping(mapping(data.get("context")).get("organization")).get("id"))
+    if told and told != organization_id:
+        raise BadAnswer(f"{where} is about the organization {told}, not {organization_id}.", code="wrong_organization")
+    doer, subject = mapping(data.get("createdBy")), mapping(data.get("object"))
+    return VendorEvent(
+        at=at,
+        event=clean(data.get("event"), longest=LONGEST_EVENT),
+        by=clean(doer.get("name")) or clean(doer.get("email")),
+        by_kind=clean(doer.get("type"), longest=LONGEST_WORD),
+        person_id=clean(subject.get("id"), longest=LONGEST_WORD),
+        person=clean(subject.get("name")),
+        detail=_detail(mapping(data.get("details"))),
+    )
+
+
+def _detail(details: Mapping[str, Any]) -> str:
+    """The plain values of an event's details, in words."""
+    plain = {key: value for key, value in details.items() if isinstance(value, str | int | float) and value != ""}
+    return clean("; ".join(f"{key}: {value}" for key, value in plain.items()))
 
 
 def _active(value: object, *, where: str) -> bool:

@@ -15,14 +15,15 @@ from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import dead_token, wrong_organization
+from integrations.connectors.miro.pages import MOST_PAGES, walk
 from integrations.connectors.values import clean, mapping, safe_id
 
 CREDITS_PER_MINUTE = 100_000
 LEVEL_1 = 50
+LEVEL_2 = 100
 LEVEL_3 = 500
 PAGE_SIZE = 100
 EMAILS_PER_CALL = 10
-MOST_PAGES = 5000
 # What a dead token is answered with where it asks about itself.
 DEAD = frozenset({400, 401})
 
@@ -39,9 +40,9 @@ class MiroRest:
         self, session: ApiSession, *, organization_id: str, account: str, most_pages: int = MOST_PAGES
     ) -> None:
         self._session = session
-        self._organization_id = organization_id
+        self.organization_id = organization_id
+        self.most_pages = most_pages
         self._account = account
-        self._most_pages = most_pages
 
     @property
     def credits(self) -> int:
@@ -73,10 +74,10 @@ class MiroRest:
 
     def allocation(self) -> Allocation:
         """Raises ConfigError for an unknown organization, BadAnswer when the answer is about another one."""
-        found = parse.allocation(self._get(""))
-        if found.organization_id != self._organization_id:
+        found = parse.allocation(self.get(""))
+        if found.organization_id != self.organization_id:
             raise BadAnswer(
-                f"Miro answered for the organization {found.organization_id}, but {self._organization_id} was asked "
+                f"Miro answered for the organization {found.organization_id}, but {self.organization_id} was asked "
                 "for. Nothing of it is used.",
                 code="wrong_organization",
             )
@@ -87,24 +88,21 @@ class MiroRest:
 
         https://developers.miro.com/reference/enterprise-get-organization-members
         """
-        seen = {cursor}
-        for _ in range(self._most_pages):
-            page = self._page(cursor)
-            cursor = page.cursor
-            if cursor and cursor in seen:
-                raise BadAnswer("Miro's pages of members go round in a circle. None of them is used.", code="loop")
-            seen.add(cursor)
-            yield page
-            if not cursor:
-                return
-        raise BadAnswer(f"Miro's list of members does not end after {self._most_pages} pages.", code="too_many_pages")
+        return walk(self._page, cursor=cursor, most=self.most_pages, what="members")
+
+    def deactivated(self) -> frozenset[str]:
+        """The ids of everybody who is deactivated: far fewer pages than all members take."""
+        pages = walk(
+            lambda cursor: self._page(cursor, active="false"), most=self.most_pages, what="deactivated members"
+        )
+        return frozenset(member.external_id for page in pages for member in page.members if not member.active)
 
     def sample(self, *, limit: int, role: str = "") -> list[Member]:
         """A few members, e.g. to see whether they can be read at all."""
         query: dict[str, str | int] = {"limit": limit}
         if role:
             query["role"] = role
-        return parse.members(mapping(self._get("/members", query)).get("data"))
+        return parse.members(mapping(self.get("/members", query)).get("data"))
 
     def role_of(self, external_id: str) -> str:
         """The role of one member, in Miro's word; empty for somebody who is none."""
@@ -141,7 +139,7 @@ class MiroRest:
         """https://developers.miro.com/reference/enterprise-get-organization-member; None for 404."""
         where = f"Member {safe_id(external_id, where='A stored member')}"
         try:
-            found = parse.member(self._get(f"/members/{external_id}", unknown_is_wrong=False), where=where)
+            found = parse.member(self.get(f"/members/{external_id}", unknown_is_wrong=False), where=where)
         except PermanentError as error:
             if error.status == 404:
                 return None
@@ -152,16 +150,16 @@ class MiroRest:
 
     def _by_emails(self, addresses: list[str]) -> list[Member]:
         """With `emails` Miro answers a bare list. A page in its place is read as well."""
-        data = self._get("/members", {"emails": ",".join(addresses)})
+        data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 
-    def _page(self, cursor: str) -> Page:
-        query: dict[str, str | int] = {"limit": PAGE_SIZE}
+    def _page(self, cursor: str, **filters: str) -> Page:
+        query: dict[str, str | int] = {"limit": PAGE_SIZE, **filters}
         if cursor:
             query["cursor"] = cursor
         before = self._session.requests
         try:
-            data = mapping(self._get("/members", query))
+            data = mapping(self.get("/members", query))
         except PermanentError as error:
             if cursor and error.status in (400, 410):
                 raise _stale_cursor(error) from error
@@ -172,17 +170,28 @@ class MiroRest:
             requests=self._session.requests - before,
         )
 
-    def _get(self, tail: str, query: Mapping[str, str | int] | None = None, *, unknown_is_wrong: bool = True) -> Any:
+    def get(
+        self,
+        tail: str,
+        query: Mapping[str, str | int] | None = None,
+        *,
+        cost: int = LEVEL_3,
+        unknown_is_wrong: bool = True,
+    ) -> Any:
         """The JSON of a call below the organization. With `unknown_is_wrong`, a 404 means the organization."""
-        if not self._organization_id:
+        if not self.organization_id:
             raise wrong_organization("")
-        path = f"/v2/orgs/{safe_id(self._organization_id, where='The integration profile')}{tail}"
+        path = f"/v2/orgs/{safe_id(self.organization_id, where='The integration profile')}{tail}"
         try:
-            return self._session.get(path, rate=rate(self._account), query=query).data
+            return self.get_own(path, query, cost=cost)
         except PermanentError as error:
             if unknown_is_wrong and error.status == 404:
-                raise wrong_organization(self._organization_id, status=404) from error
+                raise wrong_organization(self.organization_id, status=404) from error
             raise
+
+    def get_own(self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int) -> Any:
+        """The JSON of a call that names no organization: the token's own is meant."""
+        return self._session.get(path, rate=rate(self._account, cost=cost), query=query).data
 
 
 def _skew(date: str) -> float | None:

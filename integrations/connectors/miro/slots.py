@@ -23,18 +23,21 @@ REST_SLOT = Slot(
             "In Miro, open your profile settings, then Your apps, and create an app on a Developer team. Keep "
             "“Expire user authorization token” ticked.",
             "Under Redirect URI for OAuth 2.0, enter the redirect address shown here, exactly as it is.",
-            "Under Permissions, tick organizations:read, and nothing else.",
+            "Under Permissions, tick organizations:read. If you like, tick organizations:teams:read and auditlogs:read "
+            "as well; nothing else is needed.",
             "Copy the client ID and the client secret from the app's page into this form, and store them.",
             "Choose Connect to Miro. Sign in as a company admin, and pick a production team of your Enterprise "
             "organization, not the Developer team.",
         ),
         least=(
-            "organizations:read. Validate connection also tells whether organizations:teams:read and auditlogs:read "
-            "are there; LicenseHub works without them and does not use them yet."
+            "organizations:read. With organizations:teams:read LicenseHub tells beforehand who is the only admin of a "
+            "team, whom Miro does not deactivate; with auditlogs:read it finds its changes in Miro's own log. It works "
+            "without both; Validate connection tells which of them are there."
         ),
         will=(
             "Read the organization: its name, plan, and how many Full licenses were bought.",
             "Read its members: e-mail address, license, role, last activity.",
+            "Where you allow it, read the teams and their admins, and Miro's audit log.",
         ),
         will_not=("Read or change boards.", "Change anybody's license, role or team.", "See anybody's password."),
         link="https://developers.miro.com/docs/getting-started-with-enterprise-api",

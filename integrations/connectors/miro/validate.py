@@ -13,6 +13,7 @@ from integrations.connectors.contract import (
     Member,
     TransientError,
 )
+from integrations.connectors.miro import audit_log, teams
 from integrations.connectors.miro.context import SCOPE, TokenContext, developer_team, token_refusals
 from integrations.connectors.miro.errors import REST, SCIM
 from integrations.connectors.miro.parse import ADMIN, INTERNAL
@@ -32,8 +33,6 @@ DEVELOPER_PLAN = "dev_team_org"
 ENTERPRISE_PLAN = "company"
 MOST_SKEW = 60.0  # seconds
 LOW_BUDGET = 0.2
-TEAMS_SCOPE = "organizations:teams:read"
-AUDIT_SCOPE = "auditlogs:read"
 
 _LATER = "Wait a minute and validate again."
 _FIRST_THE_REST = "Repair what is wrong above and validate again."
@@ -180,13 +179,13 @@ def _optional(context: TokenContext) -> list[Finding]:
     return [
         _scope_finding(
             context,
-            TEAMS_SCOPE,
+            teams.SCOPE,
             title="Last team admins",
             without="Miro does not deactivate the only admin of a team. LicenseHub learns it from Miro's refusal.",
         ),
         _scope_finding(
             context,
-            AUDIT_SCOPE,
+            audit_log.SCOPE,
             title="Audit log",
             without="Deactivations cannot be confirmed from Miro's own log.",
         ),
@@ -195,8 +194,11 @@ def _optional(context: TokenContext) -> list[Finding]:
 
 def _scope_finding(context: TokenContext, scope: str, *, title: str, without: str) -> Finding:
     if scope in context.scopes:
-        return _ok(title, f"The app has {scope}; not used yet.", slot=REST)
-    next_step = f"Nothing to do: LicenseHub works without {scope}, and does not use it yet."
+        return _ok(title, f"The app has {scope}.", slot=REST)
+    next_step = (
+        f"Nothing to do: LicenseHub works without {scope}. To have it, tick it in the app's settings in Miro, install "
+        "the app again, and connect again."
+    )
     return Finding(level=NOT_CHECKED, title=title, detail=without, next_step=next_step, slot=REST)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -43,6 +44,17 @@ class SandboxControl:
     def truth(self) -> Json:
         return self._call("GET", "truth")
 
+    def history(self) -> dict[str, list[Json]]:
+        """Id -> what became of this person: when (`at`), by whom (`by`: scim or human), `from` and `to` active."""
+        found: dict[str, list[Json]] = {}
+        for transition in self.truth()["transitions"]:
+            found.setdefault(transition["id"], []).append(transition)
+        return found
+
+    def summary(self) -> Json:
+        """What a checker needs of the truth; see `summary.summary`."""
+        return self._call("GET", "summary")
+
     def requests(self, since: int = 0) -> list[Json]:
         found: list[Json] = self._call("GET", f"requests?since={since}")["requests"]
         return found
@@ -57,6 +69,22 @@ class SandboxControl:
 
     def clear_faults(self) -> None:
         self._call("DELETE", "faults")
+
+    def storm(self, *, seed: int, mix: Mapping[str, float], **options: Any) -> Json:
+        """Faults by chance; `mix` is kind -> share of requests. Options: match, hang_seconds, limited_seconds."""
+        return self._call("POST", "storm", {"seed": seed, "mix": dict(mix), **options})
+
+    def storm_off(self) -> Json:
+        """How often which fault struck, under `struck`."""
+        return self._call("DELETE", "storm")
+
+    def humans(self, *, share: float, after: float = 0.6, seed: int = 1) -> Json:
+        """Of those whom SCIM deactivates from now on, this share is activated by hand `after` seconds later."""
+        return self._call("POST", "humans", {"share": share, "after": after, "seed": seed})
+
+    def limits(self, *, on: bool) -> None:
+        """Miro's rate limits; a storm may answer 429 without them, too."""
+        self.switch(rate_limits=on)
 
     def member(self, member_id: str) -> Json:
         return self._call("GET", f"members/{member_id}")

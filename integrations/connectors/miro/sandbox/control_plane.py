@@ -4,28 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 from .faults import Faults
+from .humans import Humans
 from .messages import CONTROL_ROOT, Answer, Json, Request, SandboxError
 from .oauth import OAuth
+from .storm import Storm
+from .summary import summary
 from .world import World
 
 LOCAL = ("127.0.0.1", "localhost")
 
 
+class Scene(Protocol):
+    """What is behind the scenes of a sandbox."""
+
+    world: World
+    faults: Faults
+    storm: Storm
+    humans: Humans
+
+
 class ControlPlane:
-    def __init__(self, world: World, faults: Faults, oauth: OAuth) -> None:
-        self._world = world
+    def __init__(self, scene: Scene, oauth: OAuth) -> None:
+        self._world = world = scene.world
         self._oauth = oauth
-        self._faults = faults
+        self._faults = faults = scene.faults
+        storm, humans = scene.storm, scene.humans
         self._endpoints: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "connection"): lambda request: {"organization_id": world.organization_id, **world.secrets},
             ("GET", "truth"): lambda request: world.truth(),
+            ("GET", "summary"): lambda request: summary(world),
             ("GET", "requests"): self._requests,
             ("GET", "faults"): lambda request: {"faults": faults.as_json()},
             ("POST", "faults"): self._add_faults,
             ("DELETE", "faults"): self._clear_faults,
+            ("GET", "storm"): lambda request: storm.as_json(),
+            ("POST", "storm"): lambda request: storm.begin(_object(request)),
+            ("DELETE", "storm"): lambda request: storm.end(),
+            ("GET", "humans"): lambda request: humans.as_json(),
+            ("POST", "humans"): lambda request: humans.change(**_object(request)),
             ("POST", "clock"): self._clock,
             ("GET", "clock"): lambda request: {"now": world.now().isoformat()},
             ("GET", "switches"): lambda request: world.switches.as_json(),

@@ -48,6 +48,7 @@ class Rest:
             Route(re.compile(f"{org}/members/(?P<member>[^/]+)$"), self._member, "organizations:read", 3),
             Route(re.compile(f"{org}/teams$"), self._teams, "organizations:teams:read", 1),
             Route(re.compile(f"{org}/teams/(?P<team>[^/]+)/members$"), self._team, "organizations:teams:read", 2),
+            Route(re.compile(r"^/v2/audit/logs$"), self._audit, "auditlogs:read", 2),
         )
 
     def answer(self, request: Request) -> Answer:
@@ -64,7 +65,9 @@ class Rest:
             raise refusal
         access = self._authenticate(request)
         headers = self._spend(route.level)
-        self._authorize(access, route.scope, names.pop("org", None))
+        # The audit log is that of the token's own organization, without a word about it.
+        implied = self._world.organization_id if route.scope else None
+        self._authorize(access, route.scope, names.pop("org", implied))
         try:
             return Answer(200, route.endpoint(request, **names), headers)
         except Refusal as refusal:
@@ -188,6 +191,10 @@ class Rest:
             if key > cursor.zfill(19) and wanted in (None, role)
         ]
         return self._page(request, found, dict)
+
+    def _audit(self, request: Request) -> Json:
+        found = self._world.audit.page(request, self._world.now(), most=_limit(request) + 1)
+        return self._page(request, [(event["id"], event) for event in found], dict)
 
     # --- Shapes ------------------------------------------------------------------------------------------------------
     def _page(self, request: Request, found: list[tuple[str, Any]], shape: Callable[[Any], Json]) -> Json:

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,11 +18,13 @@ from urllib.parse import parse_qsl
 
 from .control_plane import ControlPlane
 from .faults import Fault, Faults, refuse, spoil
+from .humans import Humans
 from .messages import CONTROL_ROOT, SCIM_ROOT, Answer, Json, Request, SandboxError, rest_error, scim_error
 from .oauth import PATHS, OAuth
 from .rest import Rest
 from .scim import MAX_BODY, Scim
 from .store import Store
+from .storm import Storm
 from .world import World
 
 HOST = "127.0.0.1"
@@ -33,11 +36,12 @@ class Sandbox:
 
     def __init__(self, world: World, port: int) -> None:
         self.world = world
-        self.faults = Faults()
+        self.faults, self.storm = Faults(), Storm()
         self.stopping = threading.Event()
+        self.humans = Humans(world, self.stopping)
         self._rest, self._scim = Rest(world), Scim(world)
         self._oauth = OAuth(world)
-        self._control = ControlPlane(world, self.faults, self._oauth)
+        self._control = ControlPlane(self, self._oauth)
         try:
             self._server = _Server(self, port)
         except (OSError, OverflowError) as error:
@@ -67,6 +71,7 @@ class Sandbox:
         self._server.server_close()
         self._server.end_connections()
         self._thread.join()
+        self.humans.stop()
         self.world.close()
 
     # --- One request -------------------------------------------------------------------------------------------------
@@ -74,12 +79,13 @@ class Sandbox:
         if request.path.startswith(CONTROL_ROOT):
             return self._control.answer(request)
         entry = self.world.begin_request(_entry(request))
+        request = replace(request, n=entry["n"])
         self.stopping.wait(self.world.switches.latency_ms / 1000)
-        fault = self.faults.pick(request)
+        fault = self._pick(request)
         answer = self._before(fault, request, connection) if fault else None
         if answer is None:
             answer = self._carry_out(request, entry)
-            late = None if fault else self.faults.pick(request, answer)
+            late = None if fault else self._pick(request, answer)
             fault, answer = (late, spoil(late, request, answer)) if late else (fault, answer)
         self._tell_when(answer)
         status = None if answer.cut else answer.status
@@ -87,6 +93,9 @@ class Sandbox:
         if fault and fault.kind == "hang_after":
             self.stopping.wait(fault.seconds)
         return answer
+
+    def _pick(self, request: Request, answer: Answer | None = None) -> Fault | None:
+        return self.faults.pick(request, answer) or self.storm.pick(request, answer)
 
     def _before(self, fault: Fault, request: Request, connection: socket.socket) -> Answer | None:
         answer = refuse(fault, request)
@@ -100,9 +109,6 @@ class Sandbox:
         return answer
 
     def _carry_out(self, request: Request, entry: Json) -> Answer:
-        request = Request(
-            request.method, request.path, request.query, request.raw_query, request.headers, request.body, entry["n"]
-        )
         with self.world.lock:
             answer = self._api(request).answer(request)
             self.world.end_request(entry, applied=answer.applied)

@@ -15,7 +15,7 @@ from typing import Any
 
 from .messages import SandboxError
 
-TABLES = ("meta", "members", "teams", "transitions", "requests")
+TABLES = ("meta", "members", "teams", "transitions", "requests", "events")
 
 
 class Store:

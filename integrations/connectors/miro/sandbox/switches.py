@@ -20,7 +20,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "expired_token_code": ("tokenNotFound", "tokenExpired"),
     "installer_role": ("admin", "member"),
 }
-SCOPES = ["boards:read", "identity:read", "organizations:read", "organizations:teams:read"]
+SCOPES = ["auditlogs:read", "boards:read", "identity:read", "organizations:read", "organizations:teams:read"]
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Switches:
     unknown_organization: int = 404  # a valid token asks for an organization that is not its own
     rate_limits: bool = True
     scim_enabled: bool = True
-    scopes: list[str] = field(default_factory=lambda: list(SCOPES))
+    scopes: list[str] = field(default_factory=lambda: list(SCOPES))  # ticked in the app; the optional ones, too
     token_valid: bool = True
     scim_token_valid: bool = True
     foreign_scim: bool = False  # the SCIM token belongs to another organization

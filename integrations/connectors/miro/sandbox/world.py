@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import bisect
 import threading
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from .audit import AuditLog, Doer, openings, provisioner, user
 from .grants import Grants
 from .messages import Json, SandboxError
 from .seed import (
@@ -35,6 +37,8 @@ class World:
 
     def __init__(self, store: Store, *, members: int, seed: int, now: datetime | None = None) -> None:
         self.lock = threading.RLock()
+        # Called with each transition, under the lock.
+        self.on_transition: Callable[[Json], None] = lambda transition: None
         self._store = store
         meta = store.all("meta")
         if "secrets" not in meta:
@@ -54,6 +58,7 @@ class World:
         self._store.put_many("members", [(member.id, asdict(member)) for member in made.members])
         self._store.put_many("teams", [(team.id, asdict(team)) for team in made.teams])
         self._store.put("meta", "organization", made.organization)
+        self._keep_events(openings(made.organization, made.members))
 
     def _load(self, meta: Json) -> None:
         self.secrets: dict[str, str] = {**app_secrets(meta["organization"]["id"]), **meta["secrets"]}
@@ -66,6 +71,7 @@ class World:
         self.ids = sorted(self.members)
         self.teams = {key: Team(**doc) for key, doc in sorted(self._store.all("teams").items())}
         self.transitions: list[Json] = list(self._store.all("transitions").values())
+        self.audit = AuditLog(self._organization, self._store.all("events").values())
         self.requests: list[Json] = list(self._store.all("requests").values())
 
     # --- Reading ---------------------------------------------------------------------------------------------------
@@ -140,12 +146,28 @@ class World:
             if member.id not in self.members:  # somebody of the other organization; nothing is kept of them
                 _assign(member, changes)
                 return
-            before = member.active
+            before = {name: getattr(member, name) for name in (*changes, "active")}
             _assign(member, changes)
             with self._store.transaction():
                 self._store.put("members", member.id, asdict(member))
-                if member.active != before:
+                self._keep_events(self._told(member, before, by))
+                if member.active != before["active"]:
                     self._transition(member, by, request)
+
+    def _told(self, member: Member, before: Json, by: str) -> list[Json]:
+        """The events of the audit log that a change makes."""
+        events = self.audit.changed(member, before, self.now(), by=self._doer(by))
+        opened = member.last_activity_at
+        if opened and opened != before.get("last_activity_at", opened):
+            events.append(self.audit.opened(member, _parse(opened)))
+        return events
+
+    def _doer(self, by: str) -> Doer:
+        """SCIM, or the company admin who does by hand what a human does."""
+        return provisioner(self._organization) if by == "scim" else user(self.installer())
+
+    def _keep_events(self, events: list[Json]) -> None:
+        self._store.put_many("events", [(event["id"], event) for event in events])
 
     def _transition(self, member: Member, by: str, request: int | None) -> None:
         entry: Json = {
@@ -160,6 +182,7 @@ class World:
         }
         self.transitions.append(entry)
         self._store.put("transitions", entry["n"], entry)
+        self.on_transition(entry)
 
     def change_by_hand(self, member_id: str, changes: Json) -> Member:
         """What a person of the organization, or its admin, would do in Miro itself."""
@@ -185,10 +208,12 @@ class World:
         return value
 
     def _remove(self, member: Member) -> None:
+        event = self.audit.removed(member, self.now(), by=self._doer("human"))
         del self.members[member.id]
         self.ids.remove(member.id)
         with self._store.transaction():
             self._store.delete("members", member.id)
+            self._keep_events([event])
             for team in self.teams.values():
                 if team.roles.pop(member.id, None):
                     self._store.put("teams", team.id, asdict(team))
@@ -212,6 +237,7 @@ class World:
         with self.lock:
             entry["n"] = self.requests[-1]["n"] + 1 if self.requests else 1
             entry["at"] = iso(self.now())
+            entry["received"] = datetime.now(UTC).isoformat(timespec="microseconds")
             self.requests.append(entry)
             self._store.put("requests", entry["n"], entry)
             return entry

@@ -1,0 +1,33 @@
+"""Going from page to page by cursors, up to an end that is really one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+from integrations.connectors.contract import BadAnswer
+
+MOST_PAGES = 5000
+
+
+class _Page(Protocol):
+    @property
+    def cursor(self) -> str: ...
+
+
+P = TypeVar("P", bound=_Page)
+
+
+def walk(fetch: Callable[[str], P], *, cursor: str = "", most: int, what: str) -> Iterator[P]:
+    """All pages of `what`, from `cursor` on. Raises BadAnswer when a cursor comes back or there are over `most`."""
+    seen = {cursor}
+    for _ in range(most):
+        page = fetch(cursor)
+        cursor = page.cursor
+        if cursor and cursor in seen:
+            raise BadAnswer(f"Miro's pages of {what} go round in a circle. None of them is used.", code="loop")
+        seen.add(cursor)
+        yield page
+        if not cursor:
+            return
+    raise BadAnswer(f"Miro's list of {what} does not end after {most} pages.", code="too_many_pages")

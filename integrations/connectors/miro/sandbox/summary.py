@@ -1,0 +1,46 @@
+"""What happened to whom, in short: enough to judge a client by, without sending every request and transition."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from .messages import Json
+from .world import World
+
+
+def summary(world: World) -> Json:
+    """Ids in the order in which they were first met.
+
+    `patches`: each one received, as [moment, id, number of the request, whether it was carried out]. The moment is by
+    the real clock, to the microsecond, and was taken before anything was done.
+    """
+    down = Counter(step["id"] for step in world.transitions if step["by"] == "scim" and not step["to"])
+    up = {step["id"]: None for step in world.transitions if step["by"] == "human" and step["to"]}
+    return {
+        "members": len(world.members),
+        "inactive": sum(not member.active for member in world.members.values()),
+        "deactivated_by_scim": list(down),
+        "deactivated_more_than_once": [key for key, times in down.items() if times > 1],
+        "most_deactivations": max(down.values(), default=0),
+        "activated_by_human": list(up),
+        "deactivated_again_after_human": _again(world),
+        "patches": [
+            [entry["received"], entry["member"], entry["n"], entry["applied"]]
+            for entry in world.requests
+            if entry["method"] == "PATCH"
+        ],
+        "requests": len(world.requests),
+        "faults": Counter(entry["fault"] for entry in world.requests if entry["fault"]),
+    }
+
+
+def _again(world: World) -> list[str]:
+    """Whom SCIM deactivated after a human had activated them."""
+    rescued: set[str] = set()
+    again: dict[str, None] = {}
+    for step in world.transitions:
+        if step["by"] == "human" and step["to"]:
+            rescued.add(step["id"])
+        elif step["by"] == "scim" and not step["to"] and step["id"] in rescued:
+            again[step["id"]] = None
+    return list(again)
