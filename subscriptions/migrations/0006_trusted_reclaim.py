@@ -297,6 +297,7 @@ class Migration(migrations.Migration):
                     ("connection", "A connection is in error"),
                     ("window", "Outside of the reclaim window"),
                     ("rolling_cap", "As many as are allowed in 24 hours were reclaimed"),
+                    ("batch_cap", "More people than the rule now allows one request"),
                     ("backup", "This database may be a restored backup"),
                     ("later", "Miro asked to come back later"),
                 ],
