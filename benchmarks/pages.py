@@ -150,9 +150,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="milliseconds for each page")
     parser.add_argument("--per-minute", type=int, default=0, help="pages a minute, 0 for no limit")
     options = parser.parse_args()
-    pages = Pages(
-        count=options.members, churn=options.churn, latency=options.latency, per_minute=options.per_minute
-    )
+    pages = Pages(count=options.members, churn=options.churn, latency=options.latency, per_minute=options.per_minute)
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
     sys.stdout.flush()

@@ -1,0 +1,104 @@
+"""The staging table of a download: filled page by page, read once by the merge, and emptied.
+
+On PostgreSQL a batch of pages is one COPY into a table without key and log. So the table may hold a member twice, where
+pages overlap, and nothing at all after a crash of the database; both are looked for before the merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from integrations.connectors.contract import Member
+from subscriptions.models import DownloadedMember, DownloadRun
+
+COLUMNS = (
+    "run_id",
+    "external_id",
+    "email",
+    "active",
+    "license",
+    "role",
+    "license_assigned_at",
+    "last_activity_at",
+    "reclaimable",
+    "why_not",
+)
+TABLE = DownloadedMember._meta.db_table
+INTO = f"{TABLE} ({', '.join(COLUMNS)})"
+
+
+def store(run: DownloadRun, members: Iterable[Member]) -> None:
+    """Put them into staging. In the transaction that also keeps the cursor behind them."""
+    if connection.vendor == "postgresql":
+        _copy(_rows(run, members))
+    else:
+        _insert(_rows(run, members))
+
+
+def _rows(run: DownloadRun, members: Iterable[Member]) -> Iterator[tuple[Any, ...]]:
+    pk = run.pk
+    for member in members:
+        yield (
+            pk,
+            member.external_id,
+            member.email,
+            member.active,
+            member.license,
+            member.role,
+            member.license_assigned_at,
+            member.last_activity_at,
+            member.reclaimable,
+            member.why_not,
+        )
+
+
+def _copy(rows: Iterator[tuple[Any, ...]]) -> None:
+    """https://www.psycopg.org/psycopg3/docs/basic/copy.html"""
+    with connection.cursor() as cursor, cursor.copy(f"COPY {INTO} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _insert(rows: Iterator[tuple[Any, ...]]) -> None:
+    places = ", ".join(["%s"] * len(COLUMNS))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {INTO} VALUES ({places})", [_adapted(row) for row in rows])  # noqa: S608
+
+
+def _adapted(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    adapt = connection.ops.adapt_datetimefield_value
+    return tuple(adapt(value) if isinstance(value, datetime) else value for value in row)
+
+
+def is_whole(run: DownloadRun) -> bool:
+    """Whether everything that was stored is still there. Not, after a crash of PostgreSQL."""
+    return run.members.count() == run.read
+
+
+def drop_repeated(run: DownloadRun) -> int:
+    """Keep one row of each member whom several pages showed. Returns how many members there are.
+
+    A member who stands there with different facts was changed while the pages were read: either is as good.
+    """
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"ANALYZE {TABLE}")
+        cursor.execute(f"SELECT COUNT(DISTINCT external_id) FROM {TABLE} WHERE run_id = %s", [run.pk])  # noqa: S608
+        members = int(cursor.fetchone()[0])
+        if members != run.read:
+            row = "ctid" if connection.vendor == "postgresql" else "rowid"
+            cursor.execute(
+                f"DELETE FROM {TABLE} WHERE run_id = %s AND {row} NOT IN "  # noqa: S608
+                f"(SELECT MIN({row}) FROM {TABLE} WHERE run_id = %s GROUP BY external_id)",
+                [run.pk, run.pk],
+            )
+    return members
+
+
+def empty(run: DownloadRun) -> None:
+    """The run needs no members any more."""
+    run.members.all().delete()
