@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
             model_name="subscription",
             name="profile",
             field=models.ForeignKey(
+                db_constraint=False,
                 db_index=False,
                 editable=False,
                 on_delete=django.db.models.deletion.PROTECT,
@@ -64,6 +65,7 @@ class Migration(migrations.Migration):
             model_name="subscription",
             name="changed_run",
             field=models.ForeignKey(
+                db_constraint=False,
                 db_index=False,
                 editable=False,
                 on_delete=django.db.models.deletion.PROTECT,
@@ -75,6 +77,7 @@ class Migration(migrations.Migration):
             model_name="subscription",
             name="first_run",
             field=models.ForeignKey(
+                db_constraint=False,
                 db_index=False,
                 editable=False,
                 null=True,
@@ -88,6 +91,7 @@ class Migration(migrations.Migration):
             model_name="subscription",
             name="first_run",
             field=models.ForeignKey(
+                db_constraint=False,
                 db_index=False,
                 editable=False,
                 on_delete=django.db.models.deletion.PROTECT,

@@ -53,9 +53,15 @@ class Subscription(models.Model):
 
     # Four bytes: its history refers to it a thousand times.
     id = models.AutoField(primary_key=True)
-    # No index of its own: those below begin with it.
+    # No index of its own: those below begin with it. No constraint: rows are written by the merge alone, a hundred
+    # thousand at once, and checking each of its keys costs more than writing it. So also for the runs below.
     profile = models.ForeignKey(
-        IntegrationProfile, on_delete=models.PROTECT, related_name="subscriptions", editable=False, db_index=False
+        IntegrationProfile,
+        on_delete=models.PROTECT,
+        related_name="subscriptions",
+        editable=False,
+        db_index=False,
+        db_constraint=False,
     )
     external_id = models.CharField("Miro ID", max_length=40, editable=False)
     email = models.CharField("e-mail", max_length=254, editable=False)
@@ -82,10 +88,10 @@ class Subscription(models.Model):
     cooldown_reason = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
     # The run that found this row first, and the one that last wrote it; rows that did not change are not written.
     first_run = models.ForeignKey(
-        DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+        DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
     )
     changed_run = models.ForeignKey(
-        DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False
+        DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
     )
     facts_at = models.DateTimeField("facts of", editable=False)
     verdict = models.CharField(
