@@ -20,13 +20,20 @@ from integrations.connectors.contract import ConnectorError
 from integrations.credentials import CredentialError
 from integrations.forms import CredentialsForm
 from integrations.models import Connection, ConnectionState
-from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, sentence_of, signed_in
+from integrations.pages import (
+    PROFILE_PAGE,
+    ReadOnlyAdmin,
+    attempt,
+    refuse_unless_post,
+    sentence_of,
+    signed_in,
+    summary_of,
+)
 from integrations.presentation import EMPTY, ago, chip, day_ago, day_and_time, two_lines
 from integrations.validation import validate_connections
 
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"
-PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 LEAVE = "admin/integrations/connection/leave.html"
 REFUSALS = (ValidationError, CredentialError, ConnectorError, connect.ConnectRefused)
 CHIPS = {
@@ -39,11 +46,15 @@ CHIPS = {
 BROWSER = "connect_browser"
 
 
+def state_words(connection: Connection) -> str:
+    """An OAuth app whose values are stored waits for its consent."""
+    waits = connection.state == ConnectionState.NOT_SET and connection.fingerprint
+    return "Not connected" if waits else connection.get_state_display()
+
+
 def state_chip(connection: Connection) -> SafeString:
-    if connection.state == ConnectionState.NOT_SET and connection.fingerprint:
-        return chip("Not connected", tone="neutral", icon="link_off")
     tone, icon = CHIPS[ConnectionState(connection.state)]
-    return chip(connection.get_state_display(), tone=tone, icon=icon)
+    return chip(state_words(connection), tone=tone, icon=icon)
 
 
 def redirect_uri(request: HttpRequest) -> str:
@@ -136,8 +147,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         words = f"Connected to {granted['organization_name']} through the team “{granted['team']}”."
 
         def do() -> str:
-            findings = validate_connections(connection.profile, actor=signed_in(request))
-            return f"{words} {len(findings)} checks were made with real calls; see below what they found."
+            return summary_of(validate_connections(connection.profile, actor=signed_in(request)), before=words)
 
         attempt(request, do, refusals=REFUSALS)
 
@@ -163,6 +173,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             "slot": slot,
             "vendor": row.profile.connector.label,
             "state_chip": state_chip(row),
+            "state_words": state_words(row),
             "set_on": day_and_time(row.credentials_set_at),
             "set_ago": ago(row.credentials_set_at),
             "since": day_and_time(row.state_changed_at),
@@ -187,7 +198,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Credentials set", ordering="credentials_set_at")
     def set_at(self, row: Connection) -> SafeString:
-        return day_ago(row.credentials_set_at, never="Not set", hint="open it to set them")
+        hint = "its profile is archived" if row.profile.is_archived else "open it to set them"
+        return day_ago(row.credentials_set_at, never="Not set", hint=hint)
 
     @admin.display(description="What is wrong")
     def error_shown(self, row: Connection) -> SafeString:

@@ -102,17 +102,22 @@ def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: Use
         words = "The code may have been used before, be older than ten minutes, or the client secret may be wrong."
         raise ConnectRefused(f"{error.message} {words} {AGAIN}") from error
     try:
-        _refuse_unfit(app, granted, connection.profile)
+        _refuse_unfit(app, granted, connection)
         return _store(connection, grant, granted, actor=actor)
     except ConnectRefused:
         _revoke(app, grant.access_token)
         raise
 
 
-def _refuse_unfit(app: OAuthApp, granted: Granted, profile: IntegrationProfile) -> None:
-    for finding in app.refusals(granted, organization_id=profile.organization_id):
+def _refuse_unfit(app: OAuthApp, granted: Granted, connection: Connection) -> None:
+    """Where a former connection works, the page goes on to tell about that one."""
+    for finding in app.refusals(granted, organization_id=connection.profile.organization_id):
+        said = f"{finding.title}. {finding.detail}"
+        if connection.state == ConnectionState.WORKING:
+            steps = " ".join((finding.next_step, *finding.steps))
+            raise ConnectRefused(f"{said} The former connection stays and works on. {steps}")
         next_step = "Below stands what to do next." if finding.steps else finding.next_step
-        raise ConnectRefused(f"{finding.title}. {finding.detail} {next_step}", finding=finding)
+        raise ConnectRefused(f"{said} {next_step}", finding=finding)
 
 
 def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: User) -> Connection:

@@ -49,6 +49,7 @@ def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str
             values |= {name: getattr(former, name) for name in ("granted", "expires_at", "refresh_at")}
         values["fingerprint"] = credentials.fingerprint(secrets)
         connection, _ = Connection.objects.update_or_create(profile=profile, slot=slot, defaults=values)
+        _forget_findings(profile.pk)
         record(Action.CREDENTIALS_SET, actor=actor, target=connection, data={"fingerprint": connection.fingerprint})
     return connection
 
@@ -90,7 +91,13 @@ def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
     """In a transaction: the row stays, and holds nothing any more."""
     values = {**NOTHING_SET, "state_changed_at": timezone.now()}
     Connection.objects.filter(pk=connection.pk).update(**values)
+    _forget_findings(connection.profile_id)
     record(action, actor=actor, target=connection, data={"fingerprint": connection.fingerprint})
+
+
+def _forget_findings(profile_id: int) -> None:
+    """What was validated is not what is stored now."""
+    IntegrationProfile.objects.filter(pk=profile_id).update(findings=[], validated_at=None, validated_by="")
 
 
 def connector_for(profile: IntegrationProfile) -> Connector:

@@ -71,7 +71,7 @@ def people_who_can_repair() -> list[str]:
 def _mail(connection: Connection, recipients: list[str]) -> EmailMessage:
     page = settings.PUBLIC_URL + reverse("admin:integrations_connection_change", args=[connection.pk])
     body = (
-        f"{connection} does not work since {connection.state_changed_at:%Y-%m-%d %H:%M} UTC.\n\n"
+        f"{connection} has not worked since {connection.state_changed_at:%Y-%m-%d %H:%M} UTC.\n\n"
         f"{connection.error}\n\n"
         "Until it works again, nothing is sent to the vendor; what is approved waits and is not lost.\n\n"
         f"{page}\n\n"

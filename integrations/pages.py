@@ -13,6 +13,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
+from integrations.connectors.contract import Finding
+from integrations.presentation import counts_of
+from integrations.validation import is_fit
+
+# Who may publish, pause, run, schedule and archive a profile.
+OPERATE = "integrations.operate_integrationprofile"
+PROFILE_PAGE = "admin:integrations_integrationprofile_change"
+
 
 class QuietChangeList(ChangeList):
     """Says nothing of “Show all” where all is shown already."""
@@ -66,6 +74,12 @@ def signed_in(request: HttpRequest) -> User:
     return request.user
 
 
+class Caution(str):
+    """The sentence of an act that was done, and left something to repair."""
+
+    __slots__ = ()
+
+
 def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
     """Do it, and say what came of it in one message. `act` gives back the sentence for success."""
     try:
@@ -73,13 +87,19 @@ def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[typ
     except refusals as error:
         messages.error(request, sentence_of(error))
         return False
-    messages.success(request, done)
+    messages.add_message(request, messages.WARNING if isinstance(done, Caution) else messages.SUCCESS, done)
     return True
 
 
 def sentence_of(error: Exception) -> str:
     """The sentence of a refusal."""
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+
+
+def summary_of(findings: list[Finding], *, before: str = "") -> str:
+    """What a person is told right after a validation; a `Caution` where something is wrong."""
+    words = f"{before} {len(findings)} checks were made with real calls: {counts_of(f.level for f in findings)}."
+    return (str if is_fit(findings) else Caution)(words.strip())
 
 
 def refuse_unless_post(request: HttpRequest, permission: str) -> HttpResponse | None:

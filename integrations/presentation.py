@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import date, datetime
 
 from django.utils import timezone
@@ -66,3 +68,12 @@ def chip(label: str, *, tone: str, icon: str) -> SafeString:
         icon,
         label,
     )
+
+
+def counts_of(levels: Iterable[str]) -> str:
+    """`1 error, 2 not checked, 9 passed`, the worst first."""
+    found = Counter(levels)
+    words = {"error": "error", "warning": "warning", "not_checked": "not checked", "ok": "passed"}
+    plural = {"error": "errors", "warning": "warnings"}
+    told = [(found[level], plural.get(level, word) if found[level] > 1 else word) for level, word in words.items()]
+    return ", ".join(f"{count} {word}" for count, word in told if count)

@@ -125,7 +125,9 @@ def token_of(connection: Connection, app: OAuthApp | None, *, rejected: str = ""
 
 
 def _must_connect(connection: Connection) -> ConfigError:
-    words = connection.error or f"{connection} has no token. {RECONNECT}"
+    slot = connection.slot_definition
+    next_step = "Open its page and connect." if slot.oauth else "Open its page and enter it."
+    words = connection.error or f"“{slot.label}” is not set up yet. {next_step}"
     return ConfigError(words, slot=connection.slot, code="no_token")
 
 

@@ -8,11 +8,9 @@ from dataclasses import asdict
 from django.utils import timezone
 
 from integrations import connections, states
-from integrations.connectors.contract import ConfigError, Finding
+from integrations.connectors.contract import LATER, ConfigError, Finding
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
-
-LATER = "later"
 
 
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:

@@ -44,8 +44,9 @@ def _unreadable(stored: Connection) -> CheckMessage:
 
 
 def _under_former(count: int) -> CheckMessage:
+    connections = "1 connection is" if count == 1 else f"{count:,} connections are"
     return Warning(
-        f"{count} connections are not yet encrypted under the newest of CREDENTIAL_KEYS.",
+        f"{connections} not yet encrypted under the newest of CREDENTIAL_KEYS.",
         hint="Run `manage.py rotate_credentials_key`; after that the former keys can be removed.",
         id="licensehub.W002",
     )

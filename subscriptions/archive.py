@@ -59,7 +59,8 @@ def why_not_archive(profile: IntegrationProfile) -> str:
         return f"{run} is running. Wait until it ends."
     busy = Reclaim.objects.filter(profile=profile, state__in=BUSY).count()
     if busy:
-        return f"{busy} seats are being sent or in doubt. Pause the profile, and wait until they are settled."
+        seats = "1 seat is" if busy == 1 else f"{busy:,} seats are"
+        return f"{seats} being sent or in doubt. Pause the profile, and wait until that is settled."
     return ""
 
 

@@ -353,9 +353,7 @@ def _check_shrink(run: DownloadRun) -> None:
     missing = known.exclude(Exists(run.members.filter(external_id=OuterRef("external_id")))).count()
     if missing > before * SHRINK_LIMIT:
         raise Shrunk(
-            f"{missing} of {before} known members are missing from this download, more than "
-            f"{SHRINK_LIMIT:.0%}. Nothing was changed. If so many people really left, ask Miro's member list "
-            f"first; otherwise run the download again, or discard this one."
+            f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
         )
 
 

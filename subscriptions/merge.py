@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import connection
 
-from subscriptions.models import DownloadRun
+from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.history import NEVER
 
 # Facts that a download brings; the same columns in staging and in Subscription.
@@ -79,6 +79,12 @@ def foresee(run: DownloadRun) -> Merged:
         changed=_count(f"{rows}, {staging} WHERE {_changes()}", [run.pk, run.profile_id, run.started_at]),
         gone=_count(f"{rows} WHERE {LEFT}", [run.profile_id, run.started_at, run.pk]),
     )
+
+
+def leaving(run: DownloadRun, *, count: int) -> list[Subscription]:
+    """The first `count` of those whom `merge` would mark as gone now, by name."""
+    statement = f"SELECT s.* FROM subscriptions_subscription AS s WHERE {LEFT} ORDER BY s.name, s.email LIMIT %s"  # noqa: S608
+    return list(Subscription.objects.raw(statement, _adapted([run.profile_id, run.started_at, run.pk, count])))
 
 
 def _changes() -> str:

@@ -17,7 +17,8 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import NotActionable
 from subscriptions.download import StagingLost, judge_anew, write_facts
-from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
+from subscriptions.merge import Merged, foresee, leaving
+from subscriptions.models import DownloadedMember, DownloadRun, RunState
 from subscriptions.refusals import Refused
 
 SHORTEST_REASON = 10
@@ -27,18 +28,12 @@ SHORTEST_REASON = 10
 class Effect:
     """What accepting would do. `names` are some of those who would be marked as gone."""
 
-    new: int
-    gone: int
+    counts: Merged
     names: list[str]
 
 
 def effect_of(run: DownloadRun, *, names: int = 20) -> Effect:
-    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
-    staged = DownloadedMember.objects.filter(run=run)
-    gone = known.exclude(external_id__in=staged.values("external_id"))
-    new = staged.exclude(external_id__in=known.values("external_id"))
-    some = gone.order_by("name", "email")[:names]
-    return Effect(new=new.count(), gone=gone.count(), names=[str(person) for person in some])
+    return Effect(counts=foresee(run), names=[str(person) for person in leaving(run, count=names)])
 
 
 def why_not_acceptable(run: DownloadRun) -> str:

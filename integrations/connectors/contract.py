@@ -101,6 +101,10 @@ class Slot:
     oauth: bool = False
 
 
+# The code of a finding that says nothing about the connection: the vendor could not be asked now.
+LATER = "later"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check of a connection. `level` is ok, warning, error or not_checked.

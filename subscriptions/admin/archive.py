@@ -11,12 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from integrations.models import IntegrationProfile, ProfileState
-from integrations.pages import attempt, refuse_unless_post, signed_in
+from integrations.pages import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
 from subscriptions import archive
 from subscriptions.admin.acts import REFUSALS
 
-OPERATE = "integrations.operate_integrationprofile"
-PAGE = "admin:integrations_integrationprofile_change"
 TEMPLATE = "admin/integrations/integrationprofile/archive.html"
 
 
@@ -51,7 +49,7 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
         return f"“{profile}” is archived. Its history stays. {told}".strip()
 
     done = attempt(request, do, refusals=REFUSALS)
-    address = reverse(PAGE, args=[pk])
+    address = reverse(PROFILE_PAGE, args=[pk])
     return HttpResponseRedirect(address if done else request.path)
 
 

@@ -38,8 +38,8 @@ MEANING = {
     RunState.QUARANTINED: (
         "Miro answered, but the answer cannot be believed as a whole, so nothing of it was used.",
         "All subscriptions keep the facts of the last complete download, and nobody became a candidate by this one. "
-        "Read the reason, then run the download again from the profile, or accept or discard this one. If it is "
-        "quarantined again, validate the connection in the profile.",
+        "Read the reason, then run the download again from the profile. If so many people really left, which Miro's "
+        "member list shows, accept this one; otherwise discard it, and validate the connection in the profile.",
     ),
     RunState.DISCARDED: (
         "Somebody looked at the quarantined download and decided that nothing of it is used.",
@@ -51,6 +51,19 @@ MEANING = {
         "download again from the profile; validating the connection there tells more.",
     ),
 }
+
+
+ACCEPTED = (
+    "All pages came in, but the whole was not plausible by itself. Two people accepted it, and the subscriptions were "
+    "updated in one step."
+)
+
+
+def meaning_of(run: DownloadRun) -> tuple[str, str]:
+    """What its state means, and what comes next."""
+    meaning, next_step = MEANING[RunState(run.state)]
+    accepted = run.state == RunState.COMPLETE and run.decided_by_id is not None
+    return (ACCEPTED if accepted else meaning), next_step
 
 
 def run_chip(run: DownloadRun) -> SafeString:
@@ -110,7 +123,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
         return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
 
     def page_context(self, request: HttpRequest, row: DownloadRun) -> dict[str, Any]:
-        meaning, next_step = MEANING[RunState(row.state)]
+        meaning, next_step = meaning_of(row)
         return {
             "run": row,
             "chip": run_chip(row),

@@ -10,21 +10,21 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from integrations.pages import refuse_unless_post, signed_in
+from integrations.pages import OPERATE, refuse_unless_post, signed_in
 from integrations.presentation import ago, day_and_time
 from subscriptions import quarantine
 from subscriptions.admin.acts import act
 from subscriptions.models import DownloadRun, RunState, Subscription
 
-OPERATE = "integrations.operate_integrationprofile"
 PAGE = "admin:subscriptions_downloadrun_change"
 PROGRESS = "admin/subscriptions/downloadrun/progress.html"
 
 
 def progress_of(run: DownloadRun) -> dict[str, Any]:
-    """Beside the run itself, how far it is, as far as the last download lets it be told."""
-    expected = max(Subscription.objects.filter(profile=run.profile, gone_at=None).count(), run.read)
-    percent = round(100 * run.read / expected) if expected else 0
+    """Beside the run itself, how far it is. The first download of a profile has nothing to be measured by."""
+    known = Subscription.objects.filter(profile=run.profile, gone_at=None).count()
+    expected = max(known, run.read) if known else None
+    percent = round(100 * run.read / expected) if expected else None
     return {"run": run, "expected": expected, "percent": percent, "seconds": int(run.duration.total_seconds())}
 
 
@@ -46,7 +46,8 @@ def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
     quarantine.accept(run, actor=user)
-    return f"{run} is accepted: {run.gone:,} people are marked as gone, {run.new:,} are new."
+    people = "1 person is" if run.gone == 1 else f"{run.gone:,} people are"
+    return f"{run} is accepted: {people} marked as gone, {run.new:,} new, {run.changed:,} changed."
 
 
 def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:

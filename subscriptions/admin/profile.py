@@ -6,14 +6,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
-from integrations.pages import QuietChangeList, refuse_unless_post, sentence_of, signed_in
+from integrations.pages import OPERATE, PROFILE_PAGE, QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from integrations.presentation import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
@@ -21,11 +23,10 @@ from subscriptions.admin.archive import StateFilter, archive_view
 from subscriptions.admin.catalog import catalog_page
 from subscriptions.admin.profile_acts import BUTTONS, validate
 from subscriptions.admin.profile_form import ProfileForm
-from subscriptions.admin.profile_page import OPERATE, context_of, profile_chip
+from subscriptions.admin.profile_page import context_of, is_due, profile_chip
 from subscriptions.admin.schedule_form import schedule_view
 from subscriptions.models import RunState
 
-PAGE = "admin:integrations_integrationprofile_change"
 NEVER_CHANGES = ("organization_id",)
 SHOWN_INSTEAD = ("vendor", "organization_id")
 
@@ -69,6 +70,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return [
             path("<int:pk>/act/<slug:name>/", view(self.press), name="integrations_integrationprofile_act"),
             path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
+            path("<int:pk>/due/", view(self.due), name="integrations_integrationprofile_due"),
             path("<int:pk>/archive/", view(archive_view), name="integrations_integrationprofile_archive"),
             path(
                 "<int:pk>/schedule/<slug:subflow>/",
@@ -110,11 +112,11 @@ class IntegrationProfileAdmin(ModelAdmin):
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
         messages.success(request, f"“{obj}” is created as a Draft. Set up its connections, then publish it.")
-        return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
+        return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         messages.success(request, f"“{obj}” is saved.")
-        return HttpResponseRedirect(reverse(PAGE, args=[obj.pk]))
+        return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def press(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """One of the buttons."""
@@ -123,14 +125,21 @@ class IntegrationProfileAdmin(ModelAdmin):
         profile, user = self._profile(pk), signed_in(request)
         if name not in BUTTONS:
             raise Http404
-        return act(request, reverse(PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
+        return act(request, reverse(PROFILE_PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
 
     def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
         """See `profile_acts.validate`."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
         profile, user = self._profile(pk), signed_in(request)
-        return act(request, reverse(PAGE, args=[pk]), lambda: validate(profile, user))
+        return act(request, reverse(PROFILE_PAGE, args=[pk]), lambda: validate(profile, user))
+
+    def due(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Asked for every two seconds while a download is due; once it has begun, the whole page is loaded again."""
+        profile = self._profile(pk)
+        if not self.has_view_permission(request, profile):
+            raise PermissionDenied
+        return HttpResponse(status=204, headers={} if is_due(profile) else {"HX-Refresh": "true"})
 
     def _profile(self, pk: int) -> IntegrationProfile:
         profile = IntegrationProfile.objects.filter(pk=pk).first()
@@ -141,7 +150,9 @@ class IntegrationProfileAdmin(ModelAdmin):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> HttpResponse:
-        if obj is not None:
+        if obj is None:
+            context["vendor"] = connector_class(request.GET["kind"]).label
+        else:
             context.update(context_of(obj, request))
         context.update({"show_save_and_add_another": False, "show_save_and_continue": False})
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Max
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from integrations.pages import summary_of
 from integrations.presentation import day_and_time
 from integrations.validation import validate_connections
 from subscriptions import profiles, tasks
@@ -45,15 +45,23 @@ class Button:
         }
 
 
-def missing_slots(profile: IntegrationProfile) -> list[str]:
-    usable = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
-    there = set(usable.values_list("slot", flat=True))
-    return [slot.label for slot in profile.connector.slots if slot.name not in there]
+def missing_slots(profile: IntegrationProfile) -> dict[str, str]:
+    """What is still to be done for each slot that cannot be used yet, e.g. `connect OAuth app`, by its name."""
+    there = {row.slot: row for row in Connection.objects.filter(profile=profile)}
+    usable = {name for name, row in there.items() if row.state != ConnectionState.NOT_SET}
+    stored = {name for name, row in there.items() if row.fingerprint}
+    missing = [slot for slot in profile.connector.slots if slot.name not in usable]
+    return {slot.name: f"{'connect' if slot.name in stored else 'set up'} {slot.label}" for slot in missing}
+
+
+def _first(steps: Iterable[str]) -> str:
+    """`Connect OAuth app and set up SCIM API token first.`; empty without any step."""
+    words = " and ".join(steps)
+    return f"{words[0].upper()}{words[1:]} first." if words else ""
 
 
 def needs_credentials(profile: IntegrationProfile) -> str:
-    missing = missing_slots(profile)
-    return f"Set up {' and '.join(missing)} first." if missing else ""
+    return _first(missing_slots(profile).values())
 
 
 def nothing_to_validate(profile: IntegrationProfile) -> str:
@@ -62,11 +70,10 @@ def nothing_to_validate(profile: IntegrationProfile) -> str:
 
 
 def not_validated(profile: IntegrationProfile) -> str:
-    """Draft -> Validate -> Publish: what was validated must be what is stored now, and nothing may be wrong with it."""
+    """Draft -> Validate -> Publish: new credentials forget what was found with the former ones."""
     if missing := needs_credentials(profile):
         return missing
-    since = profile.connections.aggregate(latest=Max("credentials_set_at"))["latest"]
-    if profile.validated_at is None or (since and profile.validated_at < since):
+    if profile.validated_at is None:
         return "Validate the connection first."
     if any(finding["level"] == "error" for finding in profile.findings):
         return "Repair what the validation found, and validate again."
@@ -82,6 +89,8 @@ def _not_published(profile: IntegrationProfile) -> str:
 def no_download(profile: IntegrationProfile) -> str:
     if profile.state != ProfileState.PUBLISHED:
         return _not_published(profile)
+    if missing := missing_slots(profile).get(profile.connector.download_slot):
+        return _first([missing])
     running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
     return f"{running} is running." if running else ""
 
@@ -143,7 +152,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
         raise Refused(f"No download was started. {reason}")
     profiles.make_download_due(profile, actor=user)
     if tasks.ring(tasks.download_due, profile.pk, user.pk):
-        return "The download starts now. Reload this page to follow it."
+        return "The download starts now, and this page follows it."
     return (
         "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "
         "noted as due, and the sweep starts it as soon as broker and worker are back."
@@ -169,7 +178,7 @@ def validate(profile: IntegrationProfile, user: User) -> str:
         findings = validate_connections(profile, actor=user)
     except ConnectorError as error:
         raise Refused(error.message) from error
-    return f"{len(findings)} checks were made with real calls; see below what they found."
+    return summary_of(findings)
 
 
 PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, not_validated, main=True)

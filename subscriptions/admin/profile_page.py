@@ -13,13 +13,14 @@ from django.utils.safestring import SafeString
 
 from integrations.admin import state_chip as connection_chip
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from integrations.presentation import ago, chip, day, day_and_time
+from integrations.pages import OPERATE
+from integrations.presentation import ago, chip, counts_of, day, day_and_time
 from subscriptions.admin import profile_acts as acts
 from subscriptions.admin.download import run_chip
+from subscriptions.admin.download_acts import progress_of
 from subscriptions.admin.schedule import schedule_of, window_of
-from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
+from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
 
-OPERATE = "integrations.operate_integrationprofile"
 STATES = {
     ProfileState.DRAFT: ("neutral", "edit_note"),
     ProfileState.PUBLISHED: ("ok", "check_circle"),
@@ -72,7 +73,8 @@ def _told(profile: IntegrationProfile) -> set[str]:
 def _lead(profile: IntegrationProfile) -> str:
     organization = profile.organization_name or f"organization {profile.organization_id or 'not yet known'}"
     since = f" Published {day(profile.published_at)} ({ago(profile.published_at)})." if profile.published_at else ""
-    return f"{profile.connector.label}, {organization}.{since}"
+    until = f" Archived {day(profile.archived_at)} ({ago(profile.archived_at)})." if profile.archived_at else ""
+    return f"{profile.connector.label}, {organization}.{since}{until}"
 
 
 def _slots(profile: IntegrationProfile) -> list[SlotLine]:
@@ -82,9 +84,9 @@ def _slots(profile: IntegrationProfile) -> list[SlotLine]:
 
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if connection is None or not connection.fingerprint:
-        return SlotLine(
-            label, connection, chip("Not set", tone="neutral", icon="key_off"), "A guide stands beside its form"
-        )
+        erased = connection is not None and connection.profile.is_archived
+        words = "Its credentials were erased" if erased else "A guide stands beside its form"
+        return SlotLine(label, connection, chip("Not set", tone="neutral", icon="key_off"), words)
     set_at = connection.credentials_set_at
     words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
     return SlotLine(label, connection, connection_chip(connection), words)
@@ -94,8 +96,8 @@ def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
     """What the last validation said, the worst first."""
     if not profile.validated_at:
         return None
-    pages = {row.slot: row.pk for row in Connection.objects.filter(profile=profile)}
-    found = [{**row, "connection": pages.get(row["slot"])} for row in profile.findings]
+    there = {row.slot: row for row in Connection.objects.filter(profile=profile).select_related("profile")}
+    found = [{**row, "connection": there.get(row["slot"])} for row in profile.findings]
     rows = sorted(found, key=lambda row: SEVERITY.get(row["level"], 1))
     passed = [row for row in rows if row["level"] == "ok"]
     moment = profile.validated_at
@@ -106,23 +108,12 @@ def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
         "waiting": [row["title"] for row in rows if _waits(row)],
         "passed": passed,
         "when": f"{day_and_time(moment)} ({ago(moment)}){by}",
-        "counts": _counts(rows),
+        "counts": counts_of(row["level"] for row in rows),
     }
 
 
 def _waits(row: dict[str, Any]) -> bool:
     return row["level"] == "not_checked" and not row["detail"]
-
-
-def _counts(rows: list[dict[str, str]]) -> str:
-    words = {"error": "error", "warning": "warning", "not_checked": "not checked", "ok": "passed"}
-    counts = {level: sum(row["level"] == level for row in rows) for level in words}
-    plural = {"error": "errors", "warning": "warnings"}
-    return ", ".join(
-        f"{count} {plural.get(level, words[level]) if count > 1 else words[level]}"
-        for level, count in counts.items()
-        if count
-    )
 
 
 def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
@@ -135,6 +126,8 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
         "paused": schedule.paused,
         "next": _next(profile, schedule.next_at),
         "last": last,
+        "running": progress_of(last) if last and last.state == RunState.RUNNING else None,
+        "due": is_due(profile),
         "chip": run_chip(last) if last else chip("No run yet", tone="neutral", icon="hourglass_empty"),
         "last_words": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
         "strip": [{"run": run, "tone": run.state, "title": _strip_title(run)} for run in reversed(runs)],
@@ -143,8 +136,13 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
     }
 
 
+def is_due(profile: IntegrationProfile) -> bool:
+    """A download was asked for and has not begun."""
+    return profile.download_due_at is not None and profile.state == ProfileState.PUBLISHED
+
+
 def _next(profile: IntegrationProfile, next_at: Any) -> str:
-    if profile.download_due_at and profile.state == ProfileState.PUBLISHED:
+    if is_due(profile):
         return "Due now: the sweep starts it within a minute."
     return f"Next {day_and_time(next_at)} ({ago(next_at)})" if next_at else "Nothing starts by itself."
 

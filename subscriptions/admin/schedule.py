@@ -19,8 +19,13 @@ class Schedule:
     paused: bool = False
 
 
+ARCHIVED = Schedule("None: the profile is archived", None)
+
+
 def schedule_of(profile: IntegrationProfile) -> Schedule:
     """When downloads start."""
+    if profile.is_archived:
+        return ARCHIVED
     task = schedules.task_of(profile, DOWNLOAD_TASK)
     if task is None:
         return Schedule("None yet: publishing makes one, every night", None)
@@ -30,6 +35,8 @@ def schedule_of(profile: IntegrationProfile) -> Schedule:
 
 def window_of(profile: IntegrationProfile) -> Schedule:
     """When something may be sent; `next_at` is when the window opens, None while it is open."""
+    if profile.is_archived:
+        return ARCHIVED
     task = schedules.task_of(profile, RECLAIM_TASK)
     if task is None:
         return Schedule("At any time", None)

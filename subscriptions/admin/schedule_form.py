@@ -16,14 +16,12 @@ from django.utils.formats import date_format
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 
 from integrations.models import IntegrationProfile
-from integrations.pages import attempt, refuse_unless_post, signed_in
+from integrations.pages import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
 from subscriptions import schedules
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
 
 VIEW = "integrations.view_integrationprofile"
-OPERATE = "integrations.operate_integrationprofile"
-PAGE = "admin:integrations_integrationprofile_change"
 TASKS = {"download": DOWNLOAD_TASK, "reclaim": RECLAIM_TASK}
 TITLES = {"download": "When downloads start", "reclaim": "When seats may be taken back"}
 
@@ -124,7 +122,7 @@ def _store(request: HttpRequest, profile: IntegrationProfile, subflow: str, plan
         return f"The schedule is stored: {_words(profile, subflow)}."
 
     attempt(request, do, refusals=REFUSALS)
-    return HttpResponseRedirect(reverse(PAGE, args=[profile.pk]))
+    return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
 
 
 def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> HttpResponse:
@@ -135,7 +133,7 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
         return "The schedule goes on." if enabled else "The schedule is paused."
 
     attempt(request, do, refusals=REFUSALS)
-    return HttpResponseRedirect(reverse(PAGE, args=[profile.pk]))
+    return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
 
 
 def _words(profile: IntegrationProfile, subflow: str) -> str:

@@ -86,7 +86,7 @@ def test_publishing_without_credentials_is_refused(draft, sign_in):
 
 def test_a_disabled_button_says_why(draft, sign_in):
     text = sign_in("Operator").get(page(draft)).content.decode()
-    assert "Set up OAuth app and SCIM API token first." in text
+    assert "Set up OAuth app and set up SCIM API token first." in text
     assert "Publish the profile first." in text
 
 
@@ -165,9 +165,16 @@ def test_validation_shows_its_findings_and_marks_the_connections(connected, sign
     assert states == {"rest": "error", "scim": "working"}
 
 
+def test_nothing_is_downloaded_through_a_connection_that_is_not_connected(published, sign_in, rung):
+    Connection.objects.filter(slot="rest").update(state="not_set", fingerprint="ab12-cd34")
+    text = sign_in("Operator").post(act(published, "download"), follow=True).content.decode()
+    assert "Connect OAuth app first." in text
+    assert not rung
+
+
 def test_validation_needs_credentials(draft, sign_in):
     assert (
-        "Set up OAuth app and SCIM API token first."
+        "Set up OAuth app and set up SCIM API token first."
         in sign_in("Operator").post(validate(draft), follow=True).content.decode()
     )
 

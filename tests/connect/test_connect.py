@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.contrib.auth.models import Group
 from django.core import mail
+from django.urls import reverse
 from django.utils import timezone
 
 from integrations import connect, connections
@@ -54,6 +55,29 @@ def test_connected_and_validated(rest, signed_in, miro, at_sandbox):
     assert rest.granted["team"]
     assert rest.refresh_at < rest.expires_at
     assert miro.oauth()["counters"]["secrets_in_query"] == 0
+
+
+def test_a_refused_reconnect_leaves_what_works(connected, signed_in, miro, operator):
+    """The former connection goes on, and so does what its validation found."""
+    validate_connections(connected.profile, actor=operator)
+    before = IntegrationProfile.objects.get().findings
+    state = start_in(signed_in, connected)
+    code = miro.install(BACK, team_id=miro.team("developer"))
+    text = text_of(signed_in.get(callback(), {"state": state, "code": code}, follow=True))
+    assert "The app is installed on a Developer team" in text
+    assert "The former connection stays and works on." in text
+    assert "pick a production team" in text
+    assert IntegrationProfile.objects.get().findings == before
+    assert connections.connector_for(connected.profile).allocation().organization_id
+
+
+def test_after_a_disconnect_the_page_tells_of_no_old_validation(connected, signed_in, operator):
+    validate_connections(connected.profile, actor=operator)
+    connect.disconnect(connected, actor=operator)
+    profile = IntegrationProfile.objects.get()
+    assert (profile.findings, profile.validated_at) == ([], None)
+    text = text_of(signed_in.get(reverse("admin:integrations_integrationprofile_change", args=[profile.pk])))
+    assert "checks passed" not in text
 
 
 def test_a_state_is_good_once(rest, signed_in, miro):

@@ -10,7 +10,7 @@ from django.core import mail
 from django.db import connection as database
 from django.utils import timezone
 
-from integrations import connections, error_mail, tokens
+from integrations import connections, error_mail, states, tokens
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
@@ -92,6 +92,31 @@ def test_a_refused_refresh_is_an_error_with_one_mail_and_no_loop(connected, miro
     assert operator.email in letter.bcc
     assert "Reconnect" in letter.body
     assert counters(miro)["refresh_reuse"] == 0
+
+
+def test_a_token_that_is_new_and_refused_all_the_same_is_not_refreshed_again(connected, miro):
+    """Miro says 401 to whatever it is given: one refresh, then Error, and no loop."""
+    miro.fault("error_before", status=401, match={"path": "/v2/orgs"}, times=-1)
+    for _ in range(4):
+        with pytest.raises(ConfigError) as refused:
+            read(connected)
+        states.mark_failed(connected.profile, refused.value)
+    connected.refresh_from_db()
+    assert connected.state == "error"
+    assert counters(miro)["refreshes"] == 1
+
+
+def test_another_cause_is_told_on_the_page_and_not_in_a_second_mail(connected, operator):
+    for cause in ("The scope is missing.", "The app is uninstalled."):
+        states.mark_failed(connected.profile, ConfigError(cause, slot="rest"))
+        error_mail.send_due_mails()
+    connected.refresh_from_db()
+    assert connected.error == "The app is uninstalled."
+    assert len(mail.outbox) == 1
+    states.mark_working(connected.profile, "rest")
+    states.mark_failed(connected.profile, ConfigError("Again.", slot="rest"))
+    error_mail.send_due_mails()
+    assert len(mail.outbox) == 2
 
 
 def test_a_lost_answer_after_the_rotation_is_an_error(connected, miro):

@@ -193,13 +193,12 @@ def test_optional_scopes_are_not_checked_where_they_are_missing(connect: Connect
     [
         ({"token_valid": False, "dead_token_status": 400}, "Access token"),
         ({"token_valid": False, "dead_token_status": 401}, "Access token"),
-        ({"scopes": ["boards:read"]}, "Scope"),
+        ({"scopes": ["boards:read"]}, "The app does not have the scope organizations:read"),
         ({"scim_token_valid": False}, "SCIM API token"),
         ({"scim_enabled": False}, "SCIM API token"),
-        ({"foreign_scim": True}, "Same organization"),
-        ({"installer_role": "member"}, "Company admin"),
-        ({"installer_role": "member"}, "Members"),
-        ({"patch_supported": False}, "Deactivation"),
+        ({"foreign_scim": True}, "The SCIM API token is for another organization"),
+        ({"installer_role": "member"}, "The app was not installed by a company admin"),
+        ({"patch_supported": False}, "SCIM cannot deactivate anybody"),
     ],
 )
 def test_what_is_wrong_is_found_and_says_what_next(
@@ -209,6 +208,15 @@ def test_what_is_wrong_is_found_and_says_what_next(
     findings = connect().validate()
     assert levels(findings)[title] == ERROR
     assert all(finding.next_step and finding.slot for finding in findings if finding.level != OK)
+
+
+@pytest.mark.parametrize(
+    "switches", [{"installer_role": "member"}, {"scopes": ["boards:read"]}, {"foreign_scim": True}]
+)
+def test_one_cause_is_one_error(connect: Connect, control: SandboxControl, switches: dict[str, object]) -> None:
+    """What cannot be checked because of it is not called wrong, too."""
+    control.switch(**switches)
+    assert list(levels(connect().validate()).values()).count(ERROR) == 1
 
 
 @pytest.mark.parametrize(("skew", "words"), [(7200, "behind Miro's"), (-7200, "ahead of Miro's")])
@@ -228,8 +236,9 @@ def test_a_budget_that_others_have_used_up_is_a_warning(connect: Connect, contro
 
 def test_a_scim_token_of_another_organization_is_told_as_such(connect: Connect, control: SandboxControl) -> None:
     control.switch(foreign_scim=True)
-    same = next(finding for finding in connect().validate() if finding.title == "Same organization")
-    assert "SCIM knows none of 3 members" in same.detail
+    [wrong] = [finding for finding in connect().validate() if finding.level == ERROR]
+    assert wrong.title == "The SCIM API token is for another organization"
+    assert "SCIM knows none of 3 members" in wrong.detail
 
 
 def test_without_any_member_to_compare_nothing_is_concluded(connect: Connect, control: SandboxControl) -> None:

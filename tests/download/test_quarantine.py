@@ -8,11 +8,14 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.db import connection as database
 from django.urls import reverse
+from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
+from integrations.models import IntegrationProfile
 from subscriptions import download, profiles, quarantine
 from subscriptions.candidates import NotActionable
 from subscriptions.download import download_subscriptions
+from subscriptions.merge import Merged
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.refusals import Refused
@@ -62,8 +65,37 @@ def gone() -> int:
 def test_it_is_kept_and_says_what_accepting_would_do(shrunk):
     effect = quarantine.effect_of(shrunk)
     assert shrunk.acceptable
-    assert (effect.gone, effect.new, len(effect.names)) == (GONE, 0, 20)
+    assert effect.counts == Merged(new=0, changed=1, gone=GONE)
+    assert len(set(effect.names)) == 20
     assert gone() == 0
+
+
+def test_what_is_foreseen_is_what_is_merged(shrunk, olivia, oscar):
+    """Somebody returns, somebody is new, and somebody has changed."""
+    rows = list(Subscription.objects.order_by("-external_id"))
+    Subscription.objects.filter(pk=rows[1].pk).update(gone_at=shrunk.started_at)
+    DownloadedMember.objects.filter(run=shrunk, external_id=rows[2].external_id).update(external_id="999")
+    foreseen = quarantine.effect_of(shrunk).counts
+    assert foreseen == Merged(new=1, changed=2, gone=GONE + 1)
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+    quarantine.accept(shrunk, actor=oscar)
+    assert Merged(new=shrunk.new, changed=shrunk.changed, gone=shrunk.gone) == foreseen
+
+
+def test_whose_facts_are_newer_than_the_run_is_left_alone(shrunk, olivia, oscar):
+    """They were looked at again after the download had begun: neither gone nor changed by what it read before."""
+    rows = list(Subscription.objects.order_by("external_id"))
+    looked_at = [rows[0].pk, rows[-1].pk]  # one that is missing from the run, and the one that differs in it
+    Subscription.objects.filter(pk__in=looked_at).update(facts_at=timezone.now(), name="Aaron Newer")
+    effect = quarantine.effect_of(shrunk, names=MEMBERS)
+    assert effect.counts == Merged(new=0, changed=0, gone=GONE - 1)
+    assert len(effect.names) == GONE - 1
+    assert "Aaron Newer" not in effect.names
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+    quarantine.accept(shrunk, actor=oscar)
+    assert (shrunk.gone, shrunk.changed, gone()) == (GONE - 1, 0, GONE - 1)
 
 
 def test_two_people_accept_it_and_its_members_become_the_facts(shrunk, world, olivia, oscar):
@@ -226,7 +258,7 @@ def decide(run: DownloadRun, name: str) -> str:
 def test_the_page_leads_two_people_through_it(shrunk, client, olivia, oscar):
     client.force_login(olivia)
     text = client.get(page(shrunk)).content.decode()
-    assert f"mark <strong>{GONE} people as gone" in text
+    assert f"mark <strong>{GONE} people as gone</strong>, add 0 new and change the facts of 1." in text
     client.post(decide(shrunk, "propose"), {"reason": WHY})
     text = client.get(page(shrunk)).content.decode()
     assert "You proposed it" in text
@@ -236,7 +268,9 @@ def test_the_page_leads_two_people_through_it(shrunk, client, olivia, oscar):
     text = client.get(page(shrunk)).content.decode()
     assert WHY in text
     assert f"Confirm: mark {GONE} as gone" in text
-    assert "is accepted" in client.post(decide(shrunk, "accept"), follow=True).content.decode()
+    text = client.post(decide(shrunk, "accept"), follow=True).content.decode()
+    assert f"is accepted: {GONE} people are marked as gone, 0 new, 1 changed." in text
+    assert "Two people accepted it" in text
     assert gone() == GONE
 
 
@@ -288,3 +322,35 @@ def test_progress_is_not_for_everybody(world, client, dave):
     client.force_login(dave)
     address = reverse("admin:subscriptions_downloadrun_progress", args=[DownloadRun.objects.get().pk])
     assert client.get(address).status_code in (302, 404)
+
+
+def test_the_first_download_is_measured_by_nothing(world, client, carol):
+    world.download()
+    Subscription.objects.update(gone_at=timezone.now())
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    client.force_login(carol)
+    text = client.get(page(DownloadRun.objects.get())).content.decode()
+    assert "60 members, 1 page" in text
+    assert "of about" not in text
+
+
+def test_the_profile_follows_a_run_from_the_click_to_its_end(world, client, olivia):
+    world.download()
+    client.force_login(olivia)
+    profile = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
+    due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
+    assert f'hx-get="{due}"' not in client.get(profile).content.decode()
+    profiles.make_download_due(world.profile, actor=olivia)
+    assert f'hx-get="{due}"' in client.get(profile).content.decode()
+    waits = client.get(due)
+    assert (waits.status_code, "HX-Refresh" in waits) == (204, False)
+    IntegrationProfile.objects.update(download_due_at=None)
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    assert client.get(due)["HX-Refresh"] == "true"
+    assert f"60 of about {MEMBERS} members" in client.get(profile).content.decode()
+
+
+def test_a_stranger_does_not_follow_it(world, client, dave):
+    client.force_login(dave)
+    due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
+    assert client.get(due).status_code == 403

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from integrations.connectors.http import DEFAULT_LIMITS
 from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
 from subscriptions import approvals
@@ -69,3 +70,13 @@ def test_a_miro_that_is_away_breaks_no_connection(world):
     world.sandbox.stop()
     validate_nightly()
     assert {row.state for row in Connection.objects.all()} <= {"untested", "working"}
+
+
+def test_what_miro_did_not_answer_in_the_try_is_asked_again_before_anything_is_sent(approved):
+    """Nothing is known to be wrong, but nobody knows either whether the SCIM token is for this organization."""
+    approved.miro.fault("error_before", match={"path": "/Users/", "method": "GET"}, times=DEFAULT_LIMITS.tries)
+    assert reclaim_due(approved.profile).held == 2
+    assert patches(approved) == 0
+    assert {(item.state, item.hold_reason) for item in Reclaim.objects.all()} == {("queued", "later")}
+    Reclaim.objects.update(not_before=None)
+    assert reclaim_due(approved.profile).reclaimed == 2

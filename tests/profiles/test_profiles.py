@@ -246,6 +246,9 @@ def test_the_page_of_archiving(busy, client, operator):
     shown = text(client.post(address, {"name": "Northwind"}, follow=True))
     assert "is archived. Its history stays." in shown
     assert 'name="_save"' not in shown
+    assert shown.count("None: the profile is archived") == 2
+    assert shown.count("Its credentials were erased") == 2
+    assert "Validate connection" not in shown
     listed = reverse("admin:integrations_integrationprofile_changelist")
     assert "Northwind" not in text(client.get(listed)).split("<main")[-1].split("result_list")[-1]
     assert "Northwind" in text(client.get(listed, {"state": "archived"}))

@@ -70,8 +70,8 @@ def developer_team(team: str, *, expected: str = "") -> Finding:
 def missing_scope() -> Finding:
     return Finding(
         level="error",
-        title="Scope",
-        detail=f"The app does not have the scope {SCOPE}.",
+        title=f"The app does not have the scope {SCOPE}",
+        detail="So Miro shows it neither the organization nor its members.",
         next_step=f"Tick {SCOPE} in the app's settings in Miro, install the app again, and connect again.",
         slot=REST,
         code=MISSING_SCOPE,
@@ -82,10 +82,10 @@ def _wrong_organization(granted: Granted, *, expected: str) -> Finding:
     name = granted.organization_name or "another organization"
     return Finding(
         level="error",
-        title="Organization ID",
-        detail=f"The token is for {name} ({granted.organization_id}), the profile is for {expected}.",
+        title="The token is for another organization",
+        detail=f"It is for {name} ({granted.organization_id}), the profile is for {expected}.",
         next_step=(
-            f"Connect again, and pick a team of the organization {expected}; or make a profile of its own for {name}."
+            f"Connect again, and pick a team of the organization {expected}; or make a profile for the other one."
         ),
         slot=REST,
         code=WRONG_ORGANIZATION,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from integrations.connectors.contract import (
+    LATER,
     Allocation,
     ConfigError,
     ConnectorError,
@@ -14,7 +15,14 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.connectors.miro import audit_log, teams
-from integrations.connectors.miro.context import SCOPE, TokenContext, developer_team, token_refusals
+from integrations.connectors.miro.context import (
+    MISSING_SCOPE,
+    SCOPE,
+    WRONG_ORGANIZATION,
+    TokenContext,
+    developer_team,
+    token_refusals,
+)
 from integrations.connectors.miro.errors import REST, SCIM
 from integrations.connectors.miro.parse import ADMIN, INTERNAL
 from integrations.connectors.miro.rest import MiroRest
@@ -24,8 +32,6 @@ OK = "ok"
 WARNING = "warning"
 ERROR = "error"
 NOT_CHECKED = "not_checked"
-# Miro could not be asked, which says nothing about the connection.
-LATER = "later"
 
 SAMPLE = 3
 # Plans in Miro's words: https://developers.miro.com/reference/enterprise-get-organization
@@ -38,7 +44,7 @@ _LATER = "Wait a minute and validate again."
 _FIRST_THE_REST = "Repair what is wrong above and validate again."
 _NEXT = {
     REST: "Connect to Miro again, as a company admin, on a production team of the organization.",
-    SCIM: "Generate a SCIM API token in Miro's company settings, under Enterprise integrations, and enter it.",
+    SCIM: "Copy the SCIM API token from Miro's company settings, under Enterprise integrations, and enter it.",
 }
 _AFTER_TOKEN = ("Scope", "Organization ID", "Organization", "Company admin", "Members", "Clock", "Rate budget")
 _OPTIONAL = ("Last team admins", "Audit log")
@@ -57,41 +63,51 @@ def _rest_findings(rest: Callable[[], MiroRest], *, organization_id: str) -> lis
     except ConnectorError as error:
         others = (*_AFTER_TOKEN, *_OPTIONAL)
         return [_failed("Access token", error, slot=REST), *(_not_checked(title, slot=REST) for title in others)]
+    refused = token_refusals(_granted(context), expected=organization_id)
     return [
         _ok("Access token", "Miro accepts it.", slot=REST),
-        *_about_token(context, expected=organization_id),
-        *_about_organization(rest(), context),
+        *_about_token(context, refused),
+        *_about_organization(rest(), context, possible=not refused),
         _clock(context),
         _budget(context),
         *_optional(context),
     ]
 
 
-def _about_token(context: TokenContext, *, expected: str) -> list[Finding]:
-    granted = Granted(
+def _granted(context: TokenContext) -> Granted:
+    return Granted(
         organization_id=context.organization_id,
         organization_name=context.organization_name,
         team=context.team,
         user=context.user,
         scopes=tuple(context.scopes),
     )
-    refused = {finding.title: finding for finding in token_refusals(granted, expected=expected)}
-    if not context.organization_id:
-        return list(refused.values())
-    fine = [
-        _ok("Scope", f"The app has {SCOPE}.", slot=REST),
-        _ok("Organization ID", f"The token is for {context.organization_id}, as expected.", slot=REST),
-    ]
-    return [refused.get(finding.title, finding) for finding in fine]
 
 
-def _about_organization(rest: MiroRest, context: TokenContext) -> list[Finding]:
-    """Without an organization every call would be refused; the reason stands above already."""
-    titles = ("Organization", "Company admin", "Members")
+def _about_token(context: TokenContext, refused: list[Finding]) -> list[Finding]:
     if not context.organization_id:
-        return [_not_checked(title, slot=REST) for title in titles]
+        return refused
+    wrong = {finding.code: finding for finding in refused}
+    fine = {
+        MISSING_SCOPE: _ok("Scope", f"The app has {SCOPE}.", slot=REST),
+        WRONG_ORGANIZATION: _ok("Organization ID", f"The token is for {context.organization_id}.", slot=REST),
+    }
+    return [wrong.get(code, finding) for code, finding in fine.items()]
+
+
+def _about_organization(rest: MiroRest, context: TokenContext, *, possible: bool) -> list[Finding]:
+    """A token that does not fit would be refused in each of them; the reason stands above already."""
+    if not possible:
+        return [_not_checked(title, slot=REST) for title in ("Organization", "Company admin", "Members")]
+    try:
+        organization = _organization(rest.allocation(), context)
+    except ConfigError as error:
+        others = [_not_checked(title, slot=REST) for title in ("Organization", "Members")]
+        return [_no_company_admin(context, error.message), *others]
+    except ConnectorError as error:
+        organization = _failed("Organization", error, slot=REST)
     return [
-        _run("Organization", lambda: _organization(rest.allocation(), context), slot=REST),
+        organization,
         _run("Company admin", lambda: _company_admin(rest, context), slot=REST),
         _run("Members", lambda: _members(rest), slot=REST),
     ]
@@ -115,19 +131,27 @@ def _organization(found: Allocation, context: TokenContext) -> Finding:
 
 
 def _company_admin(rest: MiroRest, context: TokenContext) -> Finding:
-    """Miro answers only while the person who installed the app is a company admin."""
-    title, who = "Company admin", context.user or "Whoever installed the app"
+    title = "Company admin"
     if not context.user_id:
         return Finding(level=NOT_CHECKED, title=title, detail="Miro does not tell who installed the app.", slot=REST)
     if rest.role_of(context.user_id) == ADMIN:
-        return _ok(title, f"{who} installed the app and is a company admin.", slot=REST)
+        return _ok(title, f"{_installer(context)} installed the app and is a company admin.", slot=REST)
+    return _no_company_admin(context, "Miro names another role.")
+
+
+def _no_company_admin(context: TokenContext, told: str) -> Finding:
+    """The token is for this organization and has the scope; what Miro refuses then, it refuses for the person."""
     return Finding(
         level=ERROR,
-        title=title,
-        detail=f"{who} installed the app and is not a company admin of this organization.",
+        title="The app was not installed by a company admin",
+        detail=f"{_installer(context)} installed it. {told}",
         next_step=_NEXT[REST],
         slot=REST,
     )
+
+
+def _installer(context: TokenContext) -> str:
+    return context.user or "Somebody whom Miro does not name"
 
 
 def _members(rest: MiroRest) -> Finding:
@@ -218,8 +242,8 @@ def _deactivation(scim: MiroScim) -> Finding:
         return _ok("Deactivation", "Miro announces that it can be done.", slot=SCIM)
     return Finding(
         level=ERROR,
-        title="Deactivation",
-        detail="Miro does not announce that SCIM can change single attributes (PATCH), so nobody can be deactivated.",
+        title="SCIM cannot deactivate anybody",
+        detail="Miro does not announce that SCIM can change single attributes (PATCH).",
         next_step="Ask Miro's support whether SCIM provisioning is switched on completely.",
         slot=SCIM,
     )
@@ -229,10 +253,10 @@ def _same_organization(rest: Callable[[], MiroRest], scim: Callable[[], MiroScim
     title = "Same organization"
     if not possible:
         return _not_checked(title, slot=SCIM)
-    return _run(title, lambda: _compare(title, rest(), scim()), slot=SCIM)
+    return _run(title, lambda: _compare(rest(), scim(), title=title), slot=SCIM)
 
 
-def _compare(title: str, rest: MiroRest, scim: MiroScim) -> Finding:
+def _compare(rest: MiroRest, scim: MiroScim, *, title: str) -> Finding:
     """Ids are the same in both APIs for members and company admins; guests are in REST only."""
     members: list[Member] = rest.sample(limit=SAMPLE, role=INTERNAL)
     if not members:
@@ -242,8 +266,8 @@ def _compare(title: str, rest: MiroRest, scim: MiroScim) -> Finding:
         return _ok(title, "A member whom the OAuth app sees is known to SCIM, too.", slot=SCIM)
     return Finding(
         level=ERROR,
-        title=title,
-        detail=f"SCIM knows none of {len(members)} members whom the OAuth app sees: its token is for another company.",
+        title="The SCIM API token is for another organization",
+        detail=f"SCIM knows none of {len(members)} members whom the OAuth app sees.",
         next_step="Enter the SCIM API token of the organization that the OAuth app reads.",
         slot=SCIM,
     )
