@@ -50,15 +50,19 @@ def hold(why: str) -> bool:
     return True
 
 
-def release(*, actor: Actor, checked: str) -> None:
-    """An admin confirms what was checked. Raises NotSwitched without words."""
+def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
+    """An admin confirms what was checked. Raises NotSwitched without words.
+
+    With `renew`, no approval given until now is enough for a send any more.
+    """
     if len(checked.strip()) < SHORTEST_WORDS:
         raise NotSwitched("Say in a sentence what you checked before sending goes on.")
     with transaction.atomic():
         held = SendingControl.objects.filter(pk=1, held_at__isnull=False)
         if held.update(held_at=None, held_why="") != 1:
             raise NotSwitched("Sending is not held.")
-        record(Action.SENDING_RELEASED, actor=actor, target=control(), data={"checked": checked.strip()})
+        data = {"checked": checked.strip(), "renew": renew}
+        record(Action.SENDING_RELEASED, actor=actor, target=control(), data=data)
 
 
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, words: str) -> None:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
 
 app = Celery("licensehub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def look_before_the_first_task(**_: Any) -> None:
+    """A worker is what starts after a backup was restored; its connection is not for the processes it forks."""
+    from django.db import connections
+
+    from subscriptions import restored_backup
+
+    try:
+        restored_backup.is_held()
+    finally:
+        connections.close_all()

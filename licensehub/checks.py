@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
+from integrations.mail_reach import why_nobody
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -173,6 +175,13 @@ def check_database_fits_broker(**_: Any) -> list[CheckMessage]:
     hint = "Set DATABASE_URL to PostgreSQL, or leave REDIS_URL out; one machine alone may silence this check."
     sentence = "REDIS_URL is set, but the database is SQLite, which workers on other machines cannot share."
     return [Warning(sentence, hint=hint, id="licensehub.W001")]
+
+
+@register
+def check_mail(**_: Any) -> list[CheckMessage]:
+    """People who are asked by mail must be able to answer."""
+    problem, _dot, hint = why_nobody().partition(". ")
+    return [Warning(f"{problem}.", hint=f"{hint} Until then nobody is asked.", id="licensehub.W002")] if problem else []
 
 
 @register

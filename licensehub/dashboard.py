@@ -8,13 +8,16 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 
+from integrations import sending
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.presentation import ago, day, day_and_time
 from licensehub.dashboard_links import listed, page
 from subscriptions.admin.charts import histogram, trend
 from subscriptions.admin.schedule import schedule_of
+from subscriptions.comparison import latest
 from subscriptions.figures import Figures, figures, terms_of
 from subscriptions.models import (
     CandidateState,
@@ -27,6 +30,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
+from subscriptions.models.subscription import PROTECTED
 
 # A daily download that is this old was missed.
 STALE = timedelta(hours=26)
@@ -134,7 +138,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
             "Protected",
             _number(numbers.protected),
             "never proposed",
-            listed("subscription", **scope, verdict__exact=Verdict.PROTECTED.value),
+            listed("subscription", **scope, verdict__in=",".join(PROTECTED)),
         ),
         Tile(
             "Awaiting approval",
@@ -191,7 +195,30 @@ def _health(
     found = [_last_download(profile, last), _next_download(profile), *_connections(profile, user)]
     if user.has_perm("subscriptions.view_reclaimrequest"):
         found += [_oldest(profile, scope), _doubts(profile, scope)]
-    return found
+    if user.has_perm("subscriptions.view_comparison"):
+        found.append(_compared(profile))
+    return [*found, _sending()]
+
+
+def _compared(profile: IntegrationProfile) -> Health:
+    last = latest().filter(profile=profile).first()
+    if last is None:
+        return Health("difference", "Compared with Miro", "never yet", "neutral", listed("comparison"))
+    link = page("subscriptions_comparison", last.pk)
+    if last.findings:
+        count = len(last.findings)
+        return Health("difference", f"{count:,} {_plural(count, 'difference')}", ago(last.started_at), "warning", link)
+    return Health("difference", "Compared with Miro", f"no differences, {ago(last.started_at)}", "ok", link)
+
+
+def _sending() -> Health:
+    """One click from the overview to the switch for everything."""
+    control, link = sending.control(), reverse("admin:integrations_sendingcontrol_changelist")
+    if control.held_at:
+        return Health("settings_backup_restore", "Sending", "held", "error", link)
+    if control.stopped:
+        return Health("front_hand", "Sending", "stopped", "error", link)
+    return Health("front_hand", "Sending", "allowed; stop all", "ok", link)
 
 
 def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Health:

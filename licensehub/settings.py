@@ -147,6 +147,10 @@ CREDENTIAL_KEYS = env.list("CREDENTIAL_KEYS", default=[])
 APPROVAL_KEY = env.str("APPROVAL_KEY", default="")
 AUDIT_KEY = env.str("AUDIT_KEY", default="")
 
+# --- Audit ------------------------------------------------------------------------------------------------------------
+# The head of the chain, outside of the database: what is restored with the database cannot tell that it was restored.
+AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-head.json")))
+
 # --- Connectors -------------------------------------------------------------------------------------------------------
 CONNECTORS = {"miro_enterprise": "integrations.connectors.miro.connector.MiroConnector"}
 MIRO_API_URL = env.str("MIRO_API_URL", default="https://api.miro.com")
@@ -207,6 +211,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="licen
 EMAIL_TIMEOUT = 20
 # Where people reach LicenseHub, for the links in mails.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{WEB_PORT}").rstrip("/")
+# Whom people write to who are asked whether they still need their license.
+CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
+CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
@@ -227,8 +234,9 @@ STORAGES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"no_links": {"()": "licensehub.no_links.HideLinks"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
     # urllib3 writes addresses with their query at DEBUG; httplib would write headers.
     "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},

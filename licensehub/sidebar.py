@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile
+from subscriptions.comparison import open_differences
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
 
 BADGE_LIMIT = 9999
@@ -62,6 +63,20 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "warning",
             ),
             Entry("History", "history", "subscriptions_reclaim_changelist", "subscriptions.view_reclaim"),
+            Entry(
+                "Comparisons",
+                "difference",
+                "subscriptions_comparison_changelist",
+                "subscriptions.view_comparison",
+                open_differences,
+                "warning",
+            ),
+            Entry(
+                "Stop all sending",
+                "front_hand",
+                "integrations_sendingcontrol_changelist",
+                "integrations.view_integrationprofile",
+            ),
         ),
     ),
     (
@@ -73,6 +88,12 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "rule_settings",
                 "subscriptions_reclaimrule_changelist",
                 "subscriptions.view_reclaimrule",
+            ),
+            Entry(
+                "Protected people",
+                "shield_person",
+                "subscriptions_exclusion_changelist",
+                "subscriptions.view_exclusion",
             ),
         ),
     ),

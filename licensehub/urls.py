@@ -1,13 +1,15 @@
-"""All addresses: the admin is the application; `/health` is for the load balancer."""
+"""All addresses: the admin is the application, `/license` is for people who are asked, `/health` for a balancer."""
 
 from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
 from licensehub.health import health
+from subscriptions.views import my_license
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("health", health, name="health"),
+    path("license/<str:token>/", my_license, name="my_license"),
     path("admin/", admin.site.urls),
 ]

@@ -6,7 +6,6 @@ How a request ends without a decision stands in `request_endings`.
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -17,26 +16,33 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, record, record_many
+from licensehub.audit.log import Actor, record
 from subscriptions import caps
-from subscriptions.candidates import NotActionable, resume
+from subscriptions.candidates import NotActionable, doubt_about, ready_again
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    Direction,
     FileRequests,
     Notice,
     NoticeKind,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
-    ReclaimState,
     RemovalCandidate,
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.refusals import OverCap, OwnRequest, Refused, refuse_self, refuse_unless_deciding
+from subscriptions.queueing import queue
+from subscriptions.refusals import (
+    OverCap,
+    OwnRequest,
+    Refused,
+    refuse_self,
+    refuse_unless_deciding,
+    refuse_unless_restoring,
+)
 from subscriptions.request_endings import release
-from subscriptions.seals import seal
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
 
@@ -53,7 +59,7 @@ def request_reclaim(
     it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
     ready = candidates.filter(state=CandidateState.READY)
-    profile = _one_profile(ready)
+    profile = one_profile(ready)
     refuse_unless_deciding(profile)
     with transaction.atomic():
         caps.lock(profile.pk)
@@ -85,7 +91,8 @@ def _create(
     )
 
 
-def _one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+    """The profile that all of these candidates are of. Raises NotActionable for nobody, Refused for several."""
     profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct()[:2])
     if not profiles:
         raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
@@ -120,28 +127,34 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     One at a time: the next one is filed when the former is decided. A person still approves.
     """
     rule = ReclaimRule.objects.get(profile=profile)
-    waiting = ReclaimRequest.objects.filter(
-        profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
-    )
-    if rule.file_requests != FileRequests.AUTOMATIC or not profile.reclaim_enabled or waiting.exists():
+    if rule.file_requests != FileRequests.AUTOMATIC or not profile.reclaim_enabled:
         return None
-    ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
-    chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
-    ids = list(chosen[: caps.caps_of(profile).batch])
-    if not ids:
-        return None
-    return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
+    with transaction.atomic():
+        caps.lock(profile.pk)
+        waiting = ReclaimRequest.objects.filter(
+            profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
+        )
+        ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
+        chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
+        ids = [] if waiting.exists() else list(chosen[: caps.caps_of(profile).batch])
+        if not ids:
+            return None
+        return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
 
 
 def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> ReclaimRequest:
-    """After a send in doubt whose person is still active: a new request for this one person, with its own approval."""
-    doubt = Reclaim.objects.filter(removal__candidate=candidate, state=ReclaimState.IN_DOUBT).order_by("-pk").first()
-    if doubt is None:
-        raise NotActionable(f"No send to {candidate} is in doubt.")
+    """After a send in doubt whose person is still active: a new request for this one person, with its own approval.
+
+    Nobody in between sees the candidate as Ready: both steps are one transaction, under the profile's lock.
+    """
     if not reason.strip():
         raise Refused("Say in a few words why it should be sent again, for the person who decides.")
     with transaction.atomic():
-        resume(candidate, actor=actor)
+        caps.lock(candidate.profile_id)
+        doubt = doubt_about(candidate)
+        if doubt is None:
+            raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
+        ready_again(candidate, actor=actor)
         one = RemovalCandidate.objects.filter(pk=candidate.pk)
         return request_reclaim(one, actor=actor, reason=reason.strip(), repeats=doubt)
 
@@ -161,10 +174,13 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         refuse_self(standing, actor)
         people = len(standing)
         waiting = ReclaimRequest.objects.filter(
-            pk=request.pk, state__in=(RequestState.COLLECTING, RequestState.OPEN), cap__lt=people
+            pk=request.pk,
+            state__in=(RequestState.COLLECTING, RequestState.OPEN),
+            cap=request.cap,
+            cap_raised_by=request.cap_raised_by_id,
         )
         values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
-        if waiting.update(**values) != 1:
+        if not caps.over(request, people) or waiting.update(**values) != 1:
             raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
         record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
     return people
@@ -194,6 +210,7 @@ def open_for_approval(request: ReclaimRequest) -> bool:
 def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     """A second person approves: each standing person is sealed and queued. Returns how many.
 
+    A restore has neither caps nor candidates on their way.
     Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
     """
     now = timezone.now()
@@ -204,18 +221,16 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
         if not standing:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
         refuse_self(standing, actor)
-        _refuse_over_cap(request, len(standing))
-        _queue(request, standing, actor=actor, now=now)
+        if request.direction == Direction.DEACTIVATE:
+            _refuse_over_cap(request, len(standing))
+            _move_on(standing, now)
+        queue(request, standing, actor=actor, now=now)
     return len(standing)
 
 
 def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
-    allowed = caps.allowed(request)
-    if people > allowed:
-        raise OverCap(
-            f"{request} is for {people} people, and at most {allowed} may be reclaimed at once. Drop some of them, or "
-            "let a further person raise the cap for this request."
-        )
+    if sentence := caps.over(request, people):
+        raise OverCap(sentence)
 
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
@@ -224,7 +239,7 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
         raise OwnRequest("You made this request, so another person has to decide on it.")
     if request.cap_raised_by_id == actor.pk:
         raise OwnRequest("You raised the cap of this request, so a third person has to decide on it.")
-    refuse_unless_deciding(IntegrationProfile.objects.get(pk=request.profile_id))
+    _refuse_by_switches(request)
     valid_until = now + settings.APPROVAL_VALIDITY if state == RequestState.APPROVED else None
     rows = ReclaimRequest.objects.filter(
         pk=request.pk, state=RequestState.OPEN, expires_at__gt=now, cap_raised_by=request.cap_raised_by_id
@@ -236,6 +251,14 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
     data = {"comment": comment, "people": request.removals.standing().count()}
     record(action, actor=actor, target=request, data=data)
+
+
+def _refuse_by_switches(request: ReclaimRequest) -> None:
+    profile = IntegrationProfile.objects.get(pk=request.profile_id)
+    if request.direction == Direction.REACTIVATE:
+        refuse_unless_restoring(profile)
+    else:
+        refuse_unless_deciding(profile)
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:
@@ -251,40 +274,26 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
     return f"{found} was {found.get_state_display().lower()} already{by}. Nothing was changed."
 
 
-def _queue(request: ReclaimRequest, people: list[RequestedRemoval], *, actor: User, now: datetime) -> None:
-    """Seal each person and put them into the queue of record."""
+def _move_on(people: list[RequestedRemoval], now: datetime) -> None:
+    """The candidates now wait for their reclaim."""
     candidates = [person.candidate_id for person in people]
     moved = RemovalCandidate.objects.filter(pk__in=candidates, state=CandidateState.AWAITING_APPROVAL).update(
         state=CandidateState.AWAITING_REVOCATION, state_changed_at=now
     )
     if moved != len(people):
         raise NotActionable("Some of these people changed in this moment. Reload the page and look again.")
-    for person in people:
-        person.seal = seal(person, request)
-    RequestedRemoval.objects.bulk_update(people, ["seal"])
-    queued = Reclaim.objects.bulk_create(
-        Reclaim(
-            profile_id=request.profile_id,
-            subscription=person.candidate.subscription,
-            removal=person,
-            queued_at=now,
-        )
-        for person in people
-    )
-    targets = [(row, {"request": request.number}) for row in queued]
-    record_many(Action.RECLAIM_QUEUED, actor=actor, targets=targets, correlation=uuid.uuid4())
 
 
 def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
-    """A second person says no, and why. The people are left alone for one threshold. Returns how many."""
+    """A second person says no, and why. Returns of how many people.
+
+    Whoever was to be reclaimed is left alone for one threshold; whoever was to be restored stays deactivated.
+    """
     if not comment.strip():
         raise Refused("Say in a few words why you reject: the requester, and later an auditor, will want to know.")
     now = timezone.now()
     with transaction.atomic():
         _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=now)
-        return release(
-            request.removals.standing(),
-            to=CandidateState.CLOSED_SKIPPED,
-            reason=CloseReason.REJECTED,
-            actor=actor,
-        )
+        standing = request.removals.standing()
+        release(standing, to=CandidateState.CLOSED_SKIPPED, reason=CloseReason.REJECTED, actor=actor)
+        return standing.count()

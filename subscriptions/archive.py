@@ -28,7 +28,9 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.refusals import Refused
+from subscriptions.request_endings import WAITING
 from subscriptions.schedules import remove_schedules
+from subscriptions.ways import WAYS, Way
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
 WORDS = "The integration profile was archived."
@@ -108,10 +110,15 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
     DownloadedMember.objects.filter(run__profile=profile).delete()
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
     return {
-        "approved": _end(_queued(profile), Action.RECLAIM_SKIPPED, skipped, actor=actor),
+        "approved": sum(_end_queued(profile, way, skipped, actor=actor) for way in WAYS.values()),
         "requests": _end(_requests(profile), Action.REQUEST_CANCELED, {"state": RequestState.CANCELED}, actor=actor),
         "candidates": _end(_candidates(profile), Action.CANDIDATE_CLOSED, closed, actor=actor),
     }
+
+
+def _end_queued(profile: IntegrationProfile, way: Way, values: dict[str, object], *, actor: Actor) -> int:
+    rows = _queued(profile).filter(direction=way.direction)
+    return _end(rows, way.endings[ReclaimState.SKIPPED], values, actor=actor)
 
 
 def _end(rows: QuerySet[Any], action: Action, values: dict[str, object], *, actor: Actor) -> int:
@@ -126,7 +133,7 @@ def _queued(profile: IntegrationProfile) -> QuerySet[Reclaim]:
 
 
 def _requests(profile: IntegrationProfile) -> QuerySet[ReclaimRequest]:
-    return ReclaimRequest.objects.filter(profile=profile, state=RequestState.OPEN)
+    return ReclaimRequest.objects.filter(profile=profile, state__in=WAITING)
 
 
 def _candidates(profile: IntegrationProfile) -> QuerySet[RemovalCandidate]:

@@ -16,8 +16,11 @@ from licensehub.audit.log import Actor, record, record_many
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    Direction,
     DownloadRun,
+    Reclaim,
     ReclaimRequest,
+    ReclaimState,
     RemovalCandidate,
     RequestState,
     Subscription,
@@ -40,6 +43,7 @@ CLOSING = {
     Verdict.NOT_IN_SCOPE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
     Verdict.IN_GRACE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
     Verdict.PROTECTED: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
+    Verdict.EXCLUDED: (CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED),
     Verdict.COOLING_DOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED),
 }
 
@@ -53,6 +57,9 @@ def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
     if verdict in (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE) and row.license == evidence["license"]:
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
+    if verdict == Verdict.PROTECTED and row.reclaimable:
+        # The only admin of a team: the role in the organization is what it was.
+        return CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED
     return CLOSING.get(verdict, (CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED))
 
 
@@ -151,14 +158,19 @@ def _withdraw(candidate: RemovalCandidate) -> bool:
                 action=Action.CANDIDATE_WITHDRAWN,
                 actor=None,
             )
-            # Out of the open request as well: the others in it can still be approved.
-            still_open = ReclaimRequest.objects.filter(state=RequestState.OPEN)
+            # Out of the waiting request as well: the others in it can still be approved.
+            still_open = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
             candidate.removals.standing().filter(request__in=still_open).update(
                 dropped_at=timezone.now(), drop_reason=reason.label
             )
     except NotActionable:
         return False  # somebody decided in this moment; their decision holds, and the look before the send decides
     return True
+
+
+def lock(candidate_id: int) -> None:
+    """The candidate's row first, as in a withdrawal, and its request's rows after it: nobody waits in a circle."""
+    RemovalCandidate.objects.select_for_update().get(pk=candidate_id)
 
 
 def move(
@@ -202,7 +214,13 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
 
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """The cause is solved: Ready again. A new request with its own approval is needed."""
+    """The cause of a refusal is solved: Ready again. A new request with its own approval is needed."""
+    if doubt_about(candidate):
+        raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
+    ready_again(candidate, actor=actor)
+
+
+def ready_again(candidate: RemovalCandidate, *, actor: Actor) -> None:
     move(
         candidate,
         allowed=[CandidateState.ATTENTION_REQUIRED],
@@ -210,6 +228,13 @@ def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
         action=Action.CANDIDATE_RETURNED,
         actor=actor,
     )
+
+
+def doubt_about(candidate: RemovalCandidate) -> Reclaim | None:
+    """The last send to this candidate, if its effect is unknown and a person has to look; None otherwise."""
+    sends = Reclaim.objects.filter(removal__candidate=candidate, direction=Direction.DEACTIVATE)
+    last = sends.order_by("-pk").first()
+    return last if last and last.state == ReclaimState.IN_DOUBT and last.read_back else None
 
 
 def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:

@@ -6,6 +6,7 @@ numbers stop a dry run, a request, an approval and a send.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -14,11 +15,21 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, ReclaimState, Subscription
+from subscriptions.models import (
+    Direction,
+    HoldReason,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimRule,
+    ReclaimState,
+    Subscription,
+)
 
 WINDOW = timedelta(hours=24)
 # What has touched somebody, or may have.
 ACTS = (ReclaimState.SENDING, ReclaimState.DONE, ReclaimState.IN_DOUBT)
+# In a dry run: of each request (its id) the people who would have been touched already.
+Ahead = Counter[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +76,54 @@ def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
 
 
 def lock(profile_id: int) -> IntegrationProfile:
-    """The profile's row, ours until the transaction ends; whoever counts against a cap takes it first."""
-    return IntegrationProfile.objects.select_for_update().get(pk=profile_id)
+    """The profile's row, ours until the transaction ends; whoever counts against a cap takes it first.
+
+    Without the key: PostgreSQL checks foreign keys to the profile at the commit of others, e.g. of a rejection. These
+    would wait for us while we wait for what they hold.
+    """
+    return IntegrationProfile.objects.select_for_update(no_key=True).get(pk=profile_id)
 
 
 def allowed(request: ReclaimRequest) -> int:
     """How many people this request may touch: a raised cap is for this one; else the stricter of then and now."""
     if request.cap_raised_by_id:
         return request.cap
-    taken = Reclaim.objects.filter(removal__request=request, state=ReclaimState.DONE).count()
+    taken = _acts_for(request).filter(state=ReclaimState.DONE).count()
     return min(request.cap, caps_of(request.profile, given_back=taken).batch)
 
 
 def touched_by(request: ReclaimRequest) -> int:
     """How many people this request has touched, or may have."""
-    return Reclaim.objects.filter(removal__request=request, state__in=ACTS).count()
+    return _acts_for(request).filter(state__in=ACTS).count()
+
+
+def _acts_for(request: ReclaimRequest) -> QuerySet[Reclaim]:
+    """By number: a request that a dry run only supposes has none, and touched nobody."""
+    return Reclaim.objects.filter(removal__request=request.pk)
+
+
+def over(request: ReclaimRequest, people: int) -> str:
+    """Why so many people cannot be approved at once; empty when they can."""
+    most = allowed(request)
+    if people <= most:
+        return ""
+    name = request if request.pk else "This"
+    return (
+        f"{name} is for {people} people, and at most {most} may be reclaimed at once. Drop some of them, or "
+        "let a further person raise the cap for this request."
+    )
+
+
+def reached(
+    profile: IntegrationProfile, request: ReclaimRequest, *, rolling: int, ahead: Ahead | None = None
+) -> HoldReason | None:
+    """Which cap leaves no room for one more person of this request."""
+    before = ahead or Counter()
+    if acts_of(profile).count() + before.total() >= rolling:
+        return HoldReason.ROLLING_CAP
+    if touched_by(request) + before[request.pk] >= allowed(request):
+        return HoldReason.BATCH_CAP
+    return None
 
 
 def free_at(profile: IntegrationProfile) -> datetime:

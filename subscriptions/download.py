@@ -21,7 +21,6 @@ from integrations import connections, states
 from integrations.connectors.contract import (
     Allocation,
     BadAnswer,
-    Capability,
     ConfigError,
     Connector,
     ConnectorError,
@@ -32,13 +31,12 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions import directory, staging
-from subscriptions.candidates import propose_candidates
+from subscriptions import staging
+from subscriptions.after_download import complete_facts, judge_anew
 from subscriptions.merge import merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rollups import rollups
-from subscriptions.verdict import refresh_verdicts
 
 SHRINK_LIMIT = 0.20
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
@@ -367,22 +365,6 @@ def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool =
 
 
 def _after(work: _Download) -> None:
-    """The run is complete without these; what fails here is noted on it, and made good by the next run."""
-    run = work.run
-    if Capability.DIRECTORY in work.connector.capabilities:
-        try:
-            directory.write_names(run.profile, work.connector.directory())
-        except ConnectorError as error:
-            DownloadRun.objects.filter(pk=run.pk).update(problem=f"Names were not read: {error.message}")
-            if isinstance(error, ConfigError):
-                states.mark_failed(run.profile, error)
-        else:
-            states.mark_working(run.profile, run.profile.connector.reclaim_slot)
-    DownloadRun.objects.filter(pk=run.pk).update(**work.asked())
-    judge_anew(run)
-
-
-def judge_anew(run: DownloadRun) -> None:
-    """Verdicts and candidates from the facts of a run that is complete."""
-    refresh_verdicts(run.profile)
-    propose_candidates(run)
+    complete_facts(work.run, work.connector)
+    DownloadRun.objects.filter(pk=work.run.pk).update(**work.asked())
+    judge_anew(work.run)

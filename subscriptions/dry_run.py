@@ -1,47 +1,215 @@
-"""Dry run: the same look again, the same refusals, and nothing sent."""
+"""Dry run: the way of a send up to the send itself, with the same refusals, and nothing sent.
+
+Each person is looked up, and the fresh facts are written as by any look. Nobody is settled, queued or sent. What is
+not approved yet is tried as if it were approved in this moment.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
+
+from django.conf import settings
+from django.db.models import Case, QuerySet, When
+from django.utils import timezone
 
 from integrations import connections
 from integrations.models import IntegrationProfile
-from subscriptions.holds import hold_on
-from subscriptions.look_again import look_again
-from subscriptions.models import Reclaim
+from subscriptions import caps
+from subscriptions.approvals import one_profile
+from subscriptions.candidates import NotActionable
+from subscriptions.holds import hold_of, hold_on, try_connections
+from subscriptions.look_again import Decision, look_at
+from subscriptions.models import (
+    CandidateState,
+    HoldReason,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RemovalCandidate,
+    RequestedRemoval,
+    RequestState,
+)
 from subscriptions.reclaim import CLAIM
+from subscriptions.request_endings import WAITING
+from subscriptions.seals import seal
+from subscriptions.ways import RECLAIM, RESTORE, way_of
+
+# While one of these holds, not even a look is possible, or wanted.
+BLIND = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)
+
+
+class Ending(StrEnum):
+    """What would come of one person."""
+
+    SEND = "send"
+    SETTLE = "settle"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What would happen to one approved person."""
+    """What would happen to one person, and why. `kind` is by what the people of one ending are counted."""
 
-    person: str
-    request: str
-    would_send: bool
-    sentence: str
+    item: Reclaim
+    ending: Ending
+    kind: str
+    why: str
+
+    @property
+    def person(self) -> str:
+        return str(self.item.subscription)
+
+    @property
+    def heading(self) -> str:
+        """What would happen, in a few words."""
+        return f"Would wait: {self.kind[0].lower()}{self.kind[1:]}" if self.ending == Ending.HOLD else self.kind
+
+    @property
+    def sentence(self) -> str:
+        """What would happen and why, in one line."""
+        return self.why if self.ending == Ending.SETTLE else f"{self.heading}. {self.why}".strip()
+
+    @property
+    def request(self) -> str:
+        """Empty for who is in none yet."""
+        asked = self.item.removal.request
+        return asked.number if asked.pk else ""
 
 
-def dry_run(profile: IntegrationProfile) -> list[Preview]:
-    """Decide on everything that is due, as a send would. Raises the connector's errors."""
-    due = list(
-        Reclaim.objects.due()
-        .filter(profile=profile)
-        .select_related("subscription", "removal__request", "removal__candidate")
-        .order_by("queued_at", "pk")
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """Everybody who was tried, in the order of a send; `left_out` are those beyond the limit."""
+
+    rows: tuple[Preview, ...]
+    left_out: int = 0
+
+    def count(self, ending: Ending) -> int:
+        return sum(row.ending == ending for row in self.rows)
+
+    def kinds(self, ending: Ending) -> list[tuple[str, int]]:
+        """Of those who ended so: each kind and how many, the most first."""
+        return Counter(row.kind for row in self.rows if row.ending == ending).most_common()
+
+
+def summary(tried: DryRun) -> str:
+    """`Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (the kill switch is on).`"""
+    if not tried.rows:
+        return "Nobody to try: nothing approved is due."
+    parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
+    for ending, words in ((Ending.SETTLE, "Not sent"), (Ending.HOLD, "Would wait")):
+        if kinds := tried.kinds(ending):
+            parts.append(f"{words}: {told(kinds)}.")
+    return " ".join(parts)
+
+
+def told(kinds: list[tuple[str, int]]) -> str:
+    """`2 (active again), 1 (license changed)`."""
+    return ", ".join(f"{count} ({kind[0].lower()}{kind[1:]})" for kind, count in kinds)
+
+
+# --- What is tried ----------------------------------------------------------------------------------------------------
+
+
+def try_queue(profile: IntegrationProfile, *, limit: int | None = None) -> DryRun:
+    """Everything approved that is due, restores first, as a send would. Raises the connector's errors."""
+    due = Reclaim.objects.due().filter(profile=profile)
+    restores_first = Case(When(direction=RESTORE.direction, then=0), default=1)
+    rows = _with_related(due).order_by(restores_first, "queued_at", "pk")
+    return _try(profile, list(rows[:limit]), of=due.count())
+
+
+def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
+    """One request: what waits of an approved one, else everybody in it as if it were approved now.
+
+    Raises NotActionable when it was decided otherwise, and the connector's errors.
+    """
+    if request.state == RequestState.APPROVED:
+        queued = Reclaim.objects.filter(removal__request=request, state=ReclaimState.QUEUED)
+        rows = _with_related(queued).order_by("queued_at", "pk")
+        return _try(request.profile, list(rows[:limit]), of=queued.count())
+    if request.state not in WAITING:
+        raise NotActionable(f"{request} was {request.get_state_display().lower()}, so there is nothing to try.")
+    people = request.removals.standing().select_related("candidate__subscription").order_by("pk")
+    return _try(request.profile, _as_if_approved(request, people[:limit]), of=people.count())
+
+
+def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None = None) -> DryRun:
+    """The Ready ones of these candidates, all of one profile, as if they were requested and approved now.
+
+    Raises NotActionable when none is Ready, Refused for several profiles, and the connector's errors.
+    """
+    ready = candidates.filter(state=CandidateState.READY)
+    profile = one_profile(ready)
+    request = ReclaimRequest(profile=profile, cap=caps.caps_of(profile).batch)
+    rows = ready.select_related("subscription").order_by("pk")
+    people = [RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows[:limit]]
+    return _try(profile, _as_if_approved(request, people), of=ready.count())
+
+
+def _with_related(rows: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
+    return rows.select_related("subscription", "removal__request__profile", "removal__candidate")
+
+
+def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> list[Reclaim]:
+    """Items that are in memory only. Their seals name nobody who decided, so that no request in the database fits."""
+    request.decided_at = timezone.now()
+    request.valid_until = request.decided_at + settings.APPROVAL_VALIDITY
+    return [_supposed(request, person) for person in people]
+
+
+def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
+    person.request = request
+    person.seal = seal(person, request)
+    return Reclaim(
+        profile=request.profile,
+        subscription=person.candidate.subscription,
+        removal=person,
+        direction=request.direction,
     )
-    if hold := hold_on(profile):
-        return [_preview(item, would_send=False, sentence=f"Held: {hold.label}.") for item in due]
-    connector = connections.connector_for(profile)
+
+
+# --- The way of a send ------------------------------------------------------------------------------------------------
+
+
+def _try(profile: IntegrationProfile, items: list[Reclaim], *, of: int) -> DryRun:
     rows: list[Preview] = []
-    for start in range(0, len(due), CLAIM):
-        batch = due[start : start + CLAIM]
-        for pk, decision in look_again(profile, batch, connector).items():
-            item = next(item for item in batch if item.pk == pk)
-            sentence = f"Would deactivate. {decision.sentence}" if decision.send else decision.sentence
-            rows.append(_preview(item, would_send=decision.send, sentence=sentence))
+    for way in (RESTORE, RECLAIM):
+        rows += _walk(profile, [item for item in items if item.direction == way.direction], way.direction)
+    return DryRun(tuple(rows), left_out=of - len(items))
+
+
+def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> list[Preview]:
+    if not items:
+        return []
+    standing = hold_on(profile, direction) or try_connections(profile, direction)
+    if standing in BLIND:
+        return [_held(item, standing) for item in items]
+    connector = connections.connector_for(profile)
+    rolling = caps.caps_of(profile).rolling
+    ahead: caps.Ahead = Counter()
+    rows: list[Preview] = []
+    for start in range(0, len(items), CLAIM):
+        batch = items[start : start + CLAIM]
+        for item, decision in zip(batch, look_at(profile, batch, connector), strict=True):
+            hold = standing or hold_of(profile, item, rolling=rolling, ahead=ahead)
+            row = _foresee(item, decision, hold)
+            ahead[item.removal.request_id] += row.ending == Ending.SEND
+            rows.append(row)
     return rows
 
 
-def _preview(item: Reclaim, *, would_send: bool, sentence: str) -> Preview:
-    return Preview(str(item.subscription), item.removal.request.number, would_send, sentence)
+def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> Preview:
+    """As `reclaim` goes on after its look: settle, wait, or send."""
+    if not decision.send:
+        kind = decision.close_reason.label if decision.close_reason else "Needs a person"
+        return Preview(item, Ending.SETTLE, kind, decision.sentence)
+    if hold:
+        return _held(item, hold, decision.sentence)
+    return Preview(item, Ending.SEND, f"Would {way_of(item.direction).verb}", decision.sentence)
+
+
+def _held(item: Reclaim, hold: HoldReason, why: str = "") -> Preview:
+    return Preview(item, Ending.HOLD, hold.label, why)

@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 
 from integrations.models import IntegrationProfile
 from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
-from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
 from subscriptions.verdict import Terms
 
 HELD = Q(active=True, gone_at=None)
@@ -71,7 +71,7 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         never=Count("pk", filter=HELD & Q(last_activity_at=None)),
         never_in_review=Count("pk", filter=Q(verdict=Verdict.NEVER_ACTIVE)),
         review=Count("pk", filter=Q(verdict__in=NEEDS_REVIEW)),
-        protected=Count("pk", filter=Q(verdict=Verdict.PROTECTED)),
+        protected=Count("pk", filter=Q(verdict__in=PROTECTED)),
     )
 
 

@@ -10,7 +10,7 @@ from integrations import sending, states
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
-from subscriptions import caps
+from subscriptions import caps, restored_backup
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.schedules import window_open, window_opens_at
@@ -45,7 +45,7 @@ def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
 
 
 def _hold_on_both(profile: IntegrationProfile) -> HoldReason | None:
-    if sending.control().held_at:
+    if restored_backup.is_held():
         return HoldReason.BACKUP
     if states.broken_connections(profile):
         return HoldReason.CONNECTION
@@ -60,6 +60,20 @@ def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:
     return None
 
 
+def hold_of(
+    profile: IntegrationProfile, item: Reclaim, *, rolling: int, ahead: caps.Ahead | None = None
+) -> HoldReason | None:
+    """Why this one person has to wait, whom nothing else speaks against. A restore waits for no window and no cap.
+
+    `ahead`, in a dry run, are those who would have gone before.
+    """
+    if item.direction == Direction.REACTIVATE:
+        return None
+    if not window_open(profile):
+        return HoldReason.WINDOW
+    return caps.reached(profile, item.removal.request, rolling=rolling, ahead=ahead)
+
+
 def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Before a batch: try both connections, and whether they are of the same organization. Why it must wait, or None.
 
@@ -67,6 +81,11 @@ def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DE
     """
     if hold_on(profile, direction) or not _due(profile, direction).exists():
         return None
+    return try_connections(profile, direction)
+
+
+def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason | None:
+    """Real, harmless calls through both connections. Why nothing may be sent through them, or None."""
     try:
         fit = is_fit(validate_connections(profile, actor=None))
     except ConnectorError:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
+from subscriptions import restored_backup
 from subscriptions.candidates import closing_for
 from subscriptions.history import keep_former
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
@@ -47,12 +49,18 @@ def look_again(profile: IntegrationProfile, items: list[Reclaim], connector: Con
 
     Raises the connector's errors: then nothing was decided.
     """
+    return {item.pk: decision for item, decision in zip(items, look_at(profile, items, connector), strict=True)}
+
+
+def look_at(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> list[Decision]:
+    """As `look_again`, in the order of the items, which a dry run may only suppose."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
     terms = current_terms(profile.pk)
     apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
-    return {item.pk: _decide(item, found, terms) for item in items}
+    void_before = restored_backup.approvals_void_before()
+    return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
 
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
@@ -84,6 +92,16 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
     return _refused_approval(item) or _kept(item) or _refused_by_facts(item, row, current) or _go(row, current)
 
 
+def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | None) -> Decision:
+    """Who is found as wanted settles by that; what would be sent needs an approval that is good."""
+    if not decision.send or void_before is None or item.queued_at > void_before:
+        return decision
+    return lapsed(
+        "Not sent: this was approved before a restored backup was looked through, and may have been done once already. "
+        "Request this person again."
+    )
+
+
 def _restore(row: Subscription) -> Decision:
     """Whoever is active already was let back in by somebody else."""
     if row.active:
@@ -93,16 +111,20 @@ def _restore(row: Subscription) -> Decision:
 
 def _kept(item: Reclaim) -> Decision | None:
     """A late *Keep* counts until the send; an earlier one was before the approver, who decided."""
-    person = RequestedRemoval.objects.select_related("request").get(pk=item.removal_id)
-    decided = person.request.decided_at
-    if person.answer != Answer.KEEP or (decided and person.answered_at and person.answered_at <= decided):
+    person = RequestedRemoval.objects.filter(pk=item.removal_id, answer=Answer.KEEP).first()
+    decided = item.removal.request.decided_at
+    if person is None or (decided and person.answered_at and person.answered_at <= decided):
         return None
+    return kept()
+
+
+def kept() -> Decision:
     return _no("Not sent: this person answered that they want to keep the seat.", CloseReason.KEPT_BY_USER)
 
 
 def _refused_approval(item: Reclaim) -> Decision | None:
     request = item.removal.request
-    if not is_sealed(item.removal):
+    if not _is_what_was_approved(item):
         return Decision(
             send=False,
             sentence="Not sent: the approval does not match its seal, so this is not what was approved. "
@@ -115,10 +137,17 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     return None
 
 
-def lapsed() -> Decision:
+def _is_what_was_approved(item: Reclaim) -> bool:
+    """Sealed, and the row of the queue goes the same way, to the same person."""
+    removal = item.removal
+    same_way = item.direction == removal.request.direction
+    return same_way and item.subscription.external_id == removal.evidence["external_id"] and is_sealed(removal)
+
+
+def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Request this person again.") -> Decision:
     return Decision(
         send=False,
-        sentence="Not sent: the approval lapsed before the send. Request this person again.",
+        sentence=sentence,
         candidate_state=CandidateState.READY,
         close_reason=CloseReason.APPROVAL_LAPSED,
     )

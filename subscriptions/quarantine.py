@@ -15,8 +15,9 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.after_download import judge_anew
 from subscriptions.candidates import NotActionable
-from subscriptions.download import StagingLost, judge_anew, write_facts
+from subscriptions.download import StagingLost, write_facts
 from subscriptions.merge import Merged, foresee, leaving
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
 from subscriptions.refusals import Refused

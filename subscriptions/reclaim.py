@@ -21,10 +21,9 @@ from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.log import record
 from subscriptions import caps
 from subscriptions.candidates import NotActionable
-from subscriptions.holds import RESTORING_STATES, hold_due, hold_on, unfit_connections, wait_of
+from subscriptions.holds import RESTORING_STATES, hold_due, hold_of, hold_on, unfit_connections, wait_of
 from subscriptions.look_again import Decision, look_again
 from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
-from subscriptions.schedules import window_open
 from subscriptions.settling import doubt, let_go, note_receipt, put_back, read_back, refused, settle_unsent
 from subscriptions.ways import RECLAIM, RESTORE, Way, way_of
 
@@ -90,7 +89,7 @@ def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = D
             not_before=None,
         )
         if taken:
-            claimed = Reclaim.objects.filter(token=token)
+            claimed = Reclaim.objects.filter(token=token).order_by("queued_at", "pk")
             return list(claimed.select_related("subscription", "removal__request", "removal__candidate"))
     return []
 
@@ -124,28 +123,18 @@ def _execute(
         settle_unsent(item, decision)
         tally.refused += decision.state == ReclaimState.FAILED
         tally.skipped += decision.state == ReclaimState.SKIPPED
-    elif _may_now(profile, item) and commit_intent(item, rolling=rolling):
+    elif commit_intent(item, rolling=rolling):
         _send(profile, item, connector, tally)
     else:
-        hold = hold_on(profile, item.direction) or _over_batch(item) or HoldReason.LATER
+        hold = hold_on(profile, item.direction) or hold_of(profile, item, rolling=rolling) or HoldReason.LATER
         tally.held += let_go(item, hold, wait=wait_of(profile, hold))
-
-
-def _may_now(profile: IntegrationProfile, item: Reclaim) -> bool:
-    """A restore waits for no window."""
-    return item.direction == Direction.REACTIVATE or window_open(profile)
-
-
-def _over_batch(item: Reclaim) -> HoldReason | None:
-    request = item.removal.request
-    return None if caps.touched_by(request) < caps.allowed(request) else HoldReason.BATCH_CAP
 
 
 # --- The point of no return -------------------------------------------------------------------------------------------
 
 
 def commit_intent(item: Reclaim, *, rolling: int) -> bool:
-    """`sending`, with its audit event, only while the claim, every switch and the caps still hold.
+    """`sending`, with its audit event, only while the claim, every switch, the window and the caps still allow it.
 
     The switches stand in subqueries of their own. A filter over a join would move the claim into one as well, and
     PostgreSQL does not ask that again after it has waited for another UPDATE of the row.
@@ -153,7 +142,8 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     now = timezone.now()
     with transaction.atomic():
         profile = caps.lock(item.profile_id)
-        if item.direction == Direction.DEACTIVATE and not _within_caps(profile, item, rolling):
+        # Counted while the profile's row is ours: no other process counts at the same time.
+        if hold_of(profile, item, rolling=rolling):
             return False
         sent = Reclaim.objects.filter(
             Exists(_control(item.direction)),
@@ -169,11 +159,6 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
             record(way_of(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1
-
-
-def _within_caps(profile: IntegrationProfile, item: Reclaim, rolling: int) -> bool:
-    """Counted while the profile's row is ours: no other process counts at the same time."""
-    return caps.acts_of(profile).count() < rolling and _over_batch(item) is None
 
 
 def _control(direction: str) -> QuerySet[SendingControl]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.log import Actor
+from subscriptions.holds import RESTORING_STATES
 from subscriptions.models import RequestedRemoval
 
 
@@ -42,3 +43,15 @@ def refuse_unless_deciding(profile: IntegrationProfile) -> None:
         )
     if not profile.reclaim_enabled:
         raise Refused(f"Reclaim subscriptions is switched off for “{profile}”. Switch it on in the profile first.")
+
+
+def refuse_unless_restoring(profile: IntegrationProfile) -> None:
+    """Raises Refused while nothing can be given back. Less stops a restore: it helps, and whoever waits is locked out.
+
+    Neither a pause nor the kill switch nor *Reclaim subscriptions* refuses it.
+    """
+    if profile.state not in RESTORING_STATES:
+        raise Refused(
+            f"“{profile}” is {profile.get_state_display().lower()}, so LicenseHub sends nothing for it, restores "
+            "included. A company admin can activate this person in Miro."
+        )

@@ -59,7 +59,7 @@ def expire_requests() -> int:
 
 
 def cancel(request: ReclaimRequest, *, actor: User) -> None:
-    """The requester takes the request back; its people are Ready again."""
+    """The requester takes the request back; its people are Ready again, or stay deactivated where it was a restore."""
     if request.requested_by_id != actor.pk:
         raise Refused("Only the person who made a request can withdraw it. You can reject it.")
     if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):
@@ -77,7 +77,10 @@ def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor:
 
 
 def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:
-    """Move the people of a request that was not approved; who closed meanwhile (active again) stays closed."""
+    """Move the people of a request that was not approved; who closed meanwhile (active again) stays closed.
+
+    Nobody moves for a restore: its candidates closed with the reclaims that it would take back.
+    """
     rows = list(RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST))
     RemovalCandidate.objects.filter(pk__in=[row.pk for row in rows], state__in=IN_REQUEST).update(
         state=to, close_reason=reason, state_changed_at=timezone.now()

@@ -16,7 +16,11 @@ from subscriptions.candidates import NotActionable, withdraw
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
 from subscriptions.verdict import refresh_verdicts
 
+# By these the verdict is spoken; the others say what happens to whom it makes a candidate.
 TERMS = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")
+ASKING = ("notify_user", "days_to_answer", "keep_means", "file_requests")
+CAPS = ("batch_cap_people", "batch_cap_percent", "rolling_cap_percent")
+FIELDS = (*TERMS, *ASKING, *CAPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def change_rule(
     Returns whether anything differs. Raises ValidationError, and NotActionable when somebody else was faster.
     """
     before = _terms(ReclaimRule.objects.get(pk=rule.pk))
-    wanted = {**before, **{name: changed[name] for name in TERMS if name in changed}}
+    wanted = {**before, **{name: changed[name] for name in FIELDS if name in changed}}
     if by_license is not None:
         wanted["by_license"] = dict(sorted(by_license.items()))
     if wanted == before:
@@ -54,7 +58,7 @@ def change_rule(
 def _terms(rule: ReclaimRule) -> dict[str, Any]:
     rows = rule.license_thresholds.order_by("license")
     by_license = dict(rows.values_list("license", "last_activity_threshold"))
-    return {**{name: getattr(rule, name) for name in TERMS}, "by_license": by_license}
+    return {**{name: getattr(rule, name) for name in FIELDS}, "by_license": by_license}
 
 
 def _differences(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -62,7 +66,7 @@ def _differences(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[s
 
 
 def _validate(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
-    draft = ReclaimRule(profile_id=rule.profile_id, **{name: wanted[name] for name in TERMS})
+    draft = ReclaimRule(profile_id=rule.profile_id, **{name: wanted[name] for name in FIELDS})
     draft.clean_fields(exclude=["profile"])
     for license, days in wanted["by_license"].items():
         LicenseThreshold(license=license, last_activity_threshold=days).clean_fields(exclude=["rule"])
@@ -70,7 +74,7 @@ def _validate(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
 
 def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
     """The version that was read must still stand: two people editing never overwrite each other unseen."""
-    values = {name: wanted[name] for name in TERMS}
+    values = {name: wanted[name] for name in FIELDS}
     written = ReclaimRule.objects.filter(pk=rule.pk, version=rule.version).update(
         **values, version=rule.version + 1, changed_at=timezone.now()
     )

@@ -25,6 +25,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.after_restore import look_up, note_facts
 from subscriptions.candidates import NotActionable, cool_down, move
 from subscriptions.history import keep_former
 from subscriptions.holds import COME_BACK
@@ -66,20 +67,30 @@ def read_back(item: Reclaim, connector: Connector) -> str:
             states.mark_failed(item.profile, error)
     else:
         if active == way_of(item.direction).leaves_active:
-            done(item)
+            _as_wanted(item, connector)
         else:
             _without_effect(item)
     item.refresh_from_db()
     return item.state
 
 
-def done(item: Reclaim) -> None:
+def _as_wanted(item: Reclaim, connector: Connector) -> None:
+    """A restore looks once more at what came back; what it finds is written when the restore is settled."""
+    if item.direction == Direction.DEACTIVATE:
+        done(item)
+        return
+    found = look_up(item, connector)
+    done(item, came_back=found.sentence)
+    note_facts(item, found)
+
+
+def done(item: Reclaim, *, came_back: str = "") -> None:
     """Read back as wanted."""
     way = way_of(item.direction)
     late = item.state == ReclaimState.IN_DOUBT
-    outcome = f"Read back as {way.found}."
+    outcome = came_back or f"Read back as {way.found}."
     if late:
-        outcome = f"The answer was lost; read back as {way.found}. {item.outcome}".strip()
+        outcome = f"The answer was lost; read back as {way.found}. {came_back or item.outcome}".strip()
     _settle(
         item,
         to=ReclaimState.DONE,
@@ -188,7 +199,7 @@ def _settle(
         data = {"outcome": values["outcome"], "request": item.removal.request.number}
         action = way_of(item.direction).endings[to]
         record(action, actor=None, target=item, data=data, correlation=correlation)
-        if item.direction == Direction.DEACTIVATE:
+        if item.removal.request.direction == Direction.DEACTIVATE:
             _move_candidate(item, candidate_state, reason, attention, correlation)
         if to == ReclaimState.DONE:
             _write_fact(item)

@@ -12,7 +12,10 @@ from integrations import connections
 from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
+from subscriptions import notices
 from subscriptions.candidates import NotActionable
+from subscriptions.collecting import close_collections
+from subscriptions.exclusions import end_run_out
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.request_endings import expire_requests
 from subscriptions.settling import read_back, settle_lapsed
@@ -25,8 +28,11 @@ def repair() -> None:
     """Abandoned claims go back, abandoned sends become doubts, what is over ends."""
     recover_claims()
     recover_sends()
+    notices.repair()
+    close_collections()
     expire_requests()
     lapse_approvals()
+    end_run_out()
 
 
 def recover_claims() -> int:

@@ -10,10 +10,13 @@ from kombu.exceptions import OperationalError
 
 from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
+from subscriptions import comparison, restored_backup
 from subscriptions import sweep as sweeping
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models.download import StartedBy
+from subscriptions.notices import hand_over_due, profiles_to_ask
 from subscriptions.reclaim import reclaim_due
+from subscriptions.refusals import Refused
 from subscriptions.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
@@ -65,13 +68,39 @@ def reclaim(profile_id: int) -> None:
 
 
 @shared_task
+def ask_people(profile_id: int) -> None:
+    """Hand over the mails that ask people, or remind them."""
+    hand_over_due(IntegrationProfile.objects.get(pk=profile_id))
+
+
+@shared_task
+def compare_ledgers() -> None:
+    """Rung by beat every night."""
+    for profile_id in comparison.profiles_to_compare():
+        ring(compare_ledger, profile_id)
+
+
+@shared_task
+def compare_ledger(profile_id: int, user_id: int | None = None) -> None:
+    """Rung by the night, and by a person's *Compare now*; of many at once, one compares."""
+    actor = User.objects.filter(pk=user_id).first() if user_id else None
+    try:
+        comparison.compare(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
+    except Refused as error:
+        logger.info("%s", error)
+
+
+@shared_task
 def sweep() -> None:
-    """Rung by beat every minute."""
+    """Rung by beat every minute. Whether this is a restored backup is asked before anything is appended."""
+    restored_backup.is_held()
     sweeping.repair()
     send_due_mails()
     for profile_id in sweeping.profiles_to_download():
         ring(download_due, profile_id)
     for profile_id in profiles_with_due_slot():
         ring(download_daily, profile_id)
+    for profile_id in profiles_to_ask():
+        ring(ask_people, profile_id)
     for profile_id in sweeping.profiles_to_reclaim():
         ring(reclaim, profile_id)

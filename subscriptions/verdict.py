@@ -15,10 +15,12 @@ from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from integrations.connectors.contract import Capability
 from integrations.models import IntegrationProfile
-from subscriptions.models import NeverActive, ReclaimRule, Subscription, Verdict
+from subscriptions.models import DownloadRun, Exclusion, NeverActive, ReclaimRule, Subscription, Verdict
 
 UNKNOWN_WORDS = ("", "unknown")
+NOT_CHECKED = "not checked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,49 @@ def _why_active(row: Subscription, terms: Terms, now: datetime) -> str:
     return f"Active lately: last activity {ago} ago, on {_day(row.idle_since)}; the threshold is {threshold}."
 
 
+def _why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
+    if not row.reclaimable:
+        return f"Protected: {row.role_label}. {row.why_not}"
+    return (
+        f"Protected: the only admin of {row.sole_admin_of}, so Miro refuses to deactivate this person. Make somebody "
+        "else an admin there first; the next download will see it."
+    )
+
+
+def team_admins_checked(profile: IntegrationProfile) -> bool:
+    """Whether the last complete download was told who is the only admin of a team."""
+    if Capability.LAST_TEAM_ADMIN not in profile.connector.capabilities:
+        return False
+    last = DownloadRun.objects.complete().filter(profile=profile).first()
+    return last is not None and last.team_admins_checked
+
+
+def _sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
+    if row.sole_admin_of:
+        return row.sole_admin_of
+    return "of no team" if team_admins_checked(row.profile) else NOT_CHECKED
+
+
+def exclusions_of(row: Subscription) -> list[Exclusion]:
+    """Those in force that cover this person, the one made last first."""
+    found = Exclusion.objects.covering(profile=row.profile_id, email=row.email, license=row.license, role=row.role)
+    return list(found.select_related("created_by", "profile"))
+
+
+def _why_excluded(row: Subscription, terms: Terms, now: datetime) -> str:
+    found = exclusions_of(row)
+    if not found:
+        return "Was excluded; that ended in this moment, and the next look judges anew."
+    first, others = found[0], len(found) - 1
+    more = f" {others} more cover{'s' if others == 1 else ''} this person, too." if others else ""
+    return f"Excluded {first.sentence}{more}"
+
+
+def _excluded(row: Subscription, terms: Terms, now: datetime) -> str:
+    found = exclusions_of(row)
+    return f"{found[0].scope_label}, {found[0].until_label}" if found else "none covers this person"
+
+
 def _why_grace(row: Subscription, terms: Terms, now: datetime) -> str:
     return (
         f"New joiner: the license was assigned on {_day(row.license_assigned_at)}, "
@@ -164,9 +209,23 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         Verdict.PROTECTED,
         lambda terms, now: Q(reclaimable=False),
-        lambda row, terms, now: f"Protected: {row.role_label}. {row.why_not}",
+        _why_protected,
         "Miro lets us take the seat back",
         lambda row, terms, now: row.role_label,
+    ),
+    Clause(
+        Verdict.PROTECTED,
+        lambda terms, now: ~Q(sole_admin_of=""),
+        _why_protected,
+        "Not the only admin of a team",
+        _sole_admin,
+    ),
+    Clause(
+        Verdict.EXCLUDED,
+        lambda terms, now: Exclusion.objects.covers_row(),
+        _why_excluded,
+        "Nobody excluded this person",
+        _excluded,
     ),
     Clause(
         Verdict.COOLING_DOWN,
@@ -207,7 +266,10 @@ CLAUSES: tuple[Clause, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One clause as it fell out for one subscription. `passed` is None for those after the one that decided."""
+    """One clause as it fell out for one subscription.
+
+    `passed` is None for those after the one that decided, and for what the vendor does not let us check.
+    """
 
     label: str
     fact: str
@@ -278,8 +340,9 @@ def checks(row: Subscription, terms: Terms) -> list[Check]:
     decided = False
     for number, clause in enumerate(CLAUSES):
         held = holds[f"clause_{number}"]
-        passed = None if decided else not held
-        found.append(Check(clause.label, clause.fact(row, terms, now), passed))
+        fact = clause.fact(row, terms, now)
+        passed = None if decided or fact == NOT_CHECKED else not held
+        found.append(Check(clause.label, fact, passed))
         decided = decided or held
     return found
 

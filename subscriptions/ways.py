@@ -18,7 +18,10 @@ class Way:
     send: Callable[[Connector, str], Receipt]
     leaves_active: bool
     noun: str
+    verb: str
     found: str
+    requested: Action
+    queued: Action
     sending: Action
     put_back: Action
     endings: dict[ReclaimState, Action]
@@ -29,7 +32,10 @@ RECLAIM = Way(
     send=lambda connector, person: connector.deactivate(person),
     leaves_active=False,
     noun="deactivation",
+    verb="deactivate",
     found="inactive",
+    requested=Action.REQUEST_OPENED,
+    queued=Action.RECLAIM_QUEUED,
     sending=Action.RECLAIM_SENDING,
     put_back=Action.RECLAIM_PUT_BACK,
     endings={
@@ -44,7 +50,10 @@ RESTORE = Way(
     send=lambda connector, person: connector.reactivate(person),
     leaves_active=True,
     noun="reactivation",
+    verb="reactivate",
     found="active",
+    requested=Action.RESTORE_REQUESTED,
+    queued=Action.RESTORE_QUEUED,
     sending=Action.RESTORE_SENDING,
     put_back=Action.RESTORE_PUT_BACK,
     endings={

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import redis
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import TransactionTestCase
@@ -15,6 +16,7 @@ from integrations import connections
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
 from integrations.models import IntegrationProfile
+from licensehub.audit import kept_head
 from licensehub.audit.log import open_transactions, verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
@@ -56,6 +58,21 @@ def _guards_stay_in_the_update(request):
 
     with connection.execute_wrapper(refuse):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _kept_head_of_a_new_installation(request, settings):
+    """What the test before kept of its audit is no concern of this one.
+
+    Most tests roll back, so nothing of them is ever kept, and "nothing kept, but approvals open" would hold all their
+    sends. So each begins as an installation does on its first day: with the head of an empty chain.
+    """
+    if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
+        settings.AUDIT_HEAD_FILE.write_text(kept_head.Head(0, kept_head.EMPTY, None).as_text())
+        kept_head._redis_key.cache_clear()
+        if settings.EMBEDDED_BROKER_SOCKET.exists():
+            with redis.Redis(unix_socket_path=str(settings.EMBEDDED_BROKER_SOCKET)) as client:
+                client.delete(kept_head.KEY)
 
 
 @pytest.fixture(autouse=True, scope="session")

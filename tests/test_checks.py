@@ -25,6 +25,7 @@ def right(settings, tmp_path):
     settings.VAR_DIR = tmp_path
     settings.REDIS_IS_EMBEDDED = True
     settings.ALLOWED_HOSTS = ["localhost"]
+    settings.PUBLIC_URL = "https://licenses.northwind.example"
     return settings
 
 
@@ -58,6 +59,8 @@ def test_right_settings_are_quiet():
         ("MIRO_API_URL", "http://127.0.0.1.example.com", "E010"),
         ("VAR_DIR", Path("/dev/null/var"), "E011"),
         ("ALLOWED_HOSTS", ["*"], "E019"),
+        ("PUBLIC_URL", "http://localhost:8000", "W002"),
+        ("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend", "W002"),
     ],
 )
 def test_one_wrong_setting(settings, name, value, expected):

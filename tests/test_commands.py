@@ -108,8 +108,13 @@ def test_reclaim_and_dry_run(world, alice, bob):
     world.miro.change(back, last_activity_at="now")
 
     previewed = run("reclaim_subscriptions", "Northwind", "--dry-run", "--json")
-    assert json.loads(previewed.splitlines()[-1]) == {"dry_run": True, "would_send": 3, "would_not_send": 1}
-    assert "Would deactivate" in previewed
+    assert json.loads(previewed.splitlines()[-1]) == {
+        "dry_run": True,
+        "would_send": 3,
+        "would_not_send": 1,
+        "would_wait": 0,
+    }
+    assert "Would deactivate 3. Not sent: 1 (active again)." in previewed
     assert world.deactivated_by_us() == []
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}
 
@@ -123,6 +128,30 @@ def test_reclaim_and_dry_run(world, alice, bob):
         "in_doubt": 0,
     }
     assert len(world.deactivated_by_us()) == 3
+
+
+def test_dry_run_of_one_request(world, alice):
+    world.download()
+    request = approvals.request_reclaim(world.candidates(2), actor=alice)
+
+    previewed = run("reclaim_subscriptions", "Northwind", "--dry-run", "--request", request.number, "--json")
+
+    assert json.loads(previewed.splitlines()[-1])["would_send"] == 2
+    assert request.number in previewed
+    assert world.deactivated_by_us() == []
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--request", "R-0001"], "--request is for --dry-run only"),
+        (["--dry-run", "--request", "R-9999"], "“Northwind” has no request R-9999"),
+        (["--dry-run", "--request", "soon"], "“Northwind” has no request soon"),
+    ],
+)
+def test_a_dry_run_that_makes_no_sense(world, argv, sentence):
+    with pytest.raises(CommandError, match=sentence):
+        run("reclaim_subscriptions", "Northwind", *argv)
 
 
 def test_reclaim_while_the_kill_switch_is_on(world, alice, bob):

@@ -304,6 +304,8 @@ class Connector(Protocol):
     # What the vendor's log calls it when somebody is deactivated, or activated again; empty without AUDIT_LOG.
     deactivated_words: ClassVar[frozenset[str]]
     activated_words: ClassVar[frozenset[str]]
+    # And what kind of doer it calls programs that use the reclaim slot, as we do: `VendorEvent.by_kind`.
+    reclaim_doers: ClassVar[frozenset[str]]
 
     def __init__(self, config: ConnectorConfig) -> None: ...
 

@@ -17,6 +17,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from licensehub.audit.actions import Action
+from licensehub.audit.kept_head import keep_after_commit
 from licensehub.audit.models import AuditEvent, ChainHead
 
 SYSTEM = "LicenseHub"
@@ -80,6 +81,7 @@ def record_many(
     head = ChainHead.objects.select_for_update().get(pk=1)
     AuditEvent.objects.bulk_create(list(_chained(head, rows, common)), batch_size=BATCH)
     head.save(update_fields=["sequence", "hash"])
+    keep_after_commit()
 
 
 def _chained(

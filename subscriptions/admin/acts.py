@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from unfold.admin import ModelAdmin
 
 from integrations.pages import attempt
 from subscriptions.candidates import NotActionable
@@ -14,6 +17,16 @@ from subscriptions.refusals import Refused
 from subscriptions.tasks import reclaim, ring
 
 REFUSALS = (Refused, NotActionable, ValidationError)
+
+
+class SaneSelection(ModelAdmin):
+    """Ids that no page of ours sends are refused with a sentence; Django would fail on them."""
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
+            return super().response_action(request, queryset)
+        messages.error(request, "This selection makes no sense. Select the people in the list again.")
+        return HttpResponseRedirect(request.get_full_path())
 
 
 def act(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseRedirect:
@@ -31,6 +44,6 @@ def ring_for_reclaim(request: HttpRequest, profile_id: int) -> None:
     if not ring(reclaim, profile_id):
         messages.warning(
             request,
-            "The approval stands, but the message broker cannot be reached. The sweep starts the reclaim as soon as "
-            "it is back; nothing is lost.",
+            "The approval stands, but the message broker cannot be reached. The sweep sends what is due as soon "
+            "as it is back; nothing is lost.",
         )

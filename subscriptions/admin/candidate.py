@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,19 +17,22 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.models import IntegrationProfile
 from integrations.pages import RecordsOnly, sentence_of, signed_in
 from integrations.presentation import EMPTY, two_lines
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, candidates
-from subscriptions.admin.acts import REFUSALS, act
+from subscriptions import approvals, candidates, caps
+from subscriptions.admin import dry_run
+from subscriptions.admin.acts import REFUSALS, SaneSelection, act
 from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, last_activity, license_label, since
 from subscriptions.admin.state_tabs import StateTab, StateTabs
-from subscriptions.models import CandidateState, RemovalCandidate, Subscription
+from subscriptions.dry_run import try_candidates
+from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.models.candidate import CLOSED
-from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
 
 ASK = "subscriptions.request_removalcandidate"
 READY = CandidateState.READY
@@ -37,7 +41,7 @@ NAMED = 12
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
+class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, ModelAdmin):
     list_display = ("person", "department", "last_active", "why", "license", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
@@ -46,12 +50,12 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     search_fields = ("subscription__name", "subscription__email")
     search_help_text = "Name or e-mail"
     ordering = ("subscription__idle_since", "pk")
-    actions = ("request_reclaim",)
+    actions = ("request_reclaim", "dry_run")
     list_before_template = "admin/subscriptions/removalcandidate/lanes.html"
     state_tabs = (
         StateTab("Attention Required", (CandidateState.ATTENTION_REQUIRED,)),
         StateTab("Ready", (READY,)),
-        StateTab("Awaiting User", (CandidateState.AWAITING_USER,), hide_empty=True),
+        StateTab("Awaiting User", (CandidateState.AWAITING_USER,)),
         StateTab("Awaiting Approval", (CandidateState.AWAITING_APPROVAL,)),
         StateTab("Awaiting Revocation", (CandidateState.AWAITING_REVOCATION,)),
         StateTab("Closed", CLOSED),
@@ -98,7 +102,8 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     # --- The list -----------------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "lanes": lanes(), "title": "Candidates"})
+        shown = {"lanes": lanes(), "title": "Candidates", "cap": cap_of_list(request)}
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def has_request_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(ASK)
@@ -107,13 +112,6 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         """Only what is Ready can be requested, so the other tabs have no boxes to tick."""
         chosen = {value for name, value in request.GET.items() if name.startswith("state_")}
         return super().get_actions(request) if chosen <= {READY.value} else {}
-
-    def response_action(self, request: HttpRequest, queryset: QuerySet[RemovalCandidate]) -> HttpResponse | None:
-        """Ids that no page of ours sends are refused with a sentence; Django would fail on them."""
-        if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
-            return super().response_action(request, queryset)
-        messages.error(request, "This selection makes no sense. Select the people in the list again.")
-        return HttpResponseRedirect(request.get_full_path())
 
     @admin.action(description="Request reclaim", permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
@@ -125,6 +123,18 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         if request.POST.get("confirmed"):
             messages.warning(request, f"The list changed in the meantime: {count} of these people are Ready now.")
         return self._confirm(request, ready, count) if count else None
+
+    @admin.action(description="Dry run", permissions=["request"])
+    def dry_run(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
+        """What would happen to these people if they were requested and approved now."""
+        count = chosen.filter(state=READY).count()
+        return dry_run.show(
+            request,
+            lambda: try_candidates(chosen, limit=dry_run.LIMIT),
+            what=seats(count),
+            back=request.get_full_path(),
+            warning=before_asking(chosen, count)["over_cap"],
+        )
 
     def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
         reason = request.POST.get("reason", "").strip()[:500]
@@ -149,6 +159,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
             "across": across,
             "reason": request.POST.get("reason", ""),
+            **before_asking(ready, count),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/request.html", context)
 
@@ -170,6 +181,8 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             "resume_to": _formaction("resume", row.pk),
             "leave_to": _formaction("leave", row.pk),
             "may_act": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
+            "doubt": candidates.doubt_about(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
+            "again_to": _formaction("again", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -178,6 +191,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         return [
             path("<int:pk>/resume/", view(self.resume), name="subscriptions_removalcandidate_resume"),
             path("<int:pk>/leave/", view(self.leave), name="subscriptions_removalcandidate_leave"),
+            path("<int:pk>/again/", view(self.again), name="subscriptions_removalcandidate_again"),
             *super().get_urls(),
         ]
 
@@ -189,7 +203,12 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
         return self._act(request, pk, candidates.leave_alone, done)
 
-    def _act(self, request: HttpRequest, pk: int, do: Callable[..., None], done: str) -> HttpResponse:
+    def again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        reason = request.POST.get("reason", "").strip()[:500]
+        done = "A new request asks for {} alone. Another person has to approve it before it is sent again."
+        return self._act(request, pk, partial(approvals.send_again, reason=reason), done)
+
+    def _act(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
         if not self.has_request_permission(request):
             raise PermissionDenied
         row = get_object_or_404(RemovalCandidate, pk=pk)
@@ -209,6 +228,27 @@ def seats(count: int) -> str:
     return "1 seat" if count == 1 else f"{count:,} seats"
 
 
+def before_asking(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
+    """What whoever asks should know first: the cap of a request, and whether people are asked by mail."""
+    try:
+        rule = ReclaimRule.objects.select_related("profile").get(profile=approvals.one_profile(ready))
+    except REFUSALS:
+        return {"over_cap": "", "days_to_answer": 0}  # the act itself says so
+    cap = caps.caps_of(rule.profile).batch
+    over = f"{count:,} people are over the cap of {cap:,}: a third person has to raise it before anybody can approve."
+    return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}
+
+
+def cap_of_list(request: HttpRequest) -> int | None:
+    """How many people one request may ask for; None where the list shows several profiles."""
+    rules = ReclaimRule.objects.filter(profile__in=IntegrationProfile.objects.in_use()).select_related("profile")
+    chosen = request.GET.get("profile", "")
+    if chosen.isdecimal():
+        rules = rules.filter(profile=int(chosen))
+    found = list(rules[:2])
+    return caps.caps_of(found[0].profile).batch if len(found) == 1 else None
+
+
 def lanes() -> dict[str, int | str]:
     """May I act on them? Ready candidates, and two views on the subscriptions' verdicts."""
     return {
@@ -216,6 +256,7 @@ def lanes() -> dict[str, int | str]:
         "review": Subscription.objects.needing_review().count(),
         "protected": Subscription.objects.protected().count(),
         "review_verdicts": ",".join(NEEDS_REVIEW),
+        "protected_verdicts": ",".join(PROTECTED),
     }
 
 

@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 from integrations.presentation import chip
 from subscriptions.models import (
     CandidateState,
+    Direction,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
@@ -25,6 +26,7 @@ CANDIDATE = {
     CandidateState.CLOSED_CANCELED: ("neutral", "undo"),
 }
 REQUEST = {
+    RequestState.COLLECTING: ("neutral", "mail"),
     RequestState.OPEN: ("warning", "approval_delegation"),
     RequestState.APPROVED: ("ok", "check_circle"),
     RequestState.REJECTED: ("neutral", "cancel"),
@@ -40,13 +42,17 @@ RECLAIM = {
     ReclaimState.FAILED: ("error", "error"),
     ReclaimState.IN_DOUBT: ("warning", "help"),
 }
+DIRECTION = {
+    Direction.DEACTIVATE: ("neutral", "event_seat"),
+    Direction.REACTIVATE: ("info", "undo"),
+}
 WHAT_NEXT = {
     CandidateState.ATTENTION_REQUIRED: "A person has to look at this before anything goes on.",
     CandidateState.READY: "Nothing happens until somebody requests the reclaim and another person approves it.",
     CandidateState.AWAITING_USER: "The person was asked and has not answered yet.",
     CandidateState.AWAITING_APPROVAL: "A second person has to approve or reject the request.",
     CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub looks once more, then deactivates the seat at Miro.",
-    CandidateState.CLOSED_COMPLETE: "The seat is free.",
+    CandidateState.CLOSED_COMPLETE: "The seat was free when this candidate closed. History tells what came after.",
     CandidateState.CLOSED_SKIPPED: "The seat stays. Later downloads may propose this person again.",
     CandidateState.CLOSED_CANCELED: "The person came back, so the seat stays.",
 }
@@ -67,10 +73,16 @@ def reclaim_chip(item: Reclaim) -> SafeString:
     return chip(item.get_state_display(), tone=tone, icon=icon)
 
 
+def direction_chip(item: Reclaim) -> SafeString:
+    tone, icon = DIRECTION[Direction(item.direction)]
+    return chip(item.get_direction_display(), tone=tone, icon=icon)
+
+
 def outcome_sentence(item: Reclaim) -> str:
     """`PATCH 200 · read back inactive`, or in words why it waits or was not sent."""
     if item.state == ReclaimState.DONE:
-        parts = [f"PATCH {item.http_status}" if item.http_status else "", f"read back {item.read_back}"]
+        came_back = item.outcome.removeprefix("Active again. ") if item.direction == Direction.REACTIVATE else ""
+        parts = [f"PATCH {item.http_status}" if item.http_status else "", f"read back {item.read_back}", came_back]
         return " · ".join(part for part in parts if part)
     if item.hold_reason:
         return f"Held: {item.get_hold_reason_display()}."

@@ -21,6 +21,7 @@ from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.archive import StateFilter, archive_view
 from subscriptions.admin.catalog import catalog_page
+from subscriptions.admin.dry_run import profile_view
 from subscriptions.admin.profile_acts import BUTTONS, validate
 from subscriptions.admin.profile_form import ProfileForm
 from subscriptions.admin.profile_page import context_of, is_due, profile_chip
@@ -70,6 +71,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return [
             path("<int:pk>/act/<slug:name>/", view(self.press), name="integrations_integrationprofile_act"),
             path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
+            path("<int:pk>/dry-run/", view(profile_view), name="integrations_integrationprofile_dry_run"),
             path("<int:pk>/due/", view(self.due), name="integrations_integrationprofile_due"),
             path("<int:pk>/archive/", view(archive_view), name="integrations_integrationprofile_archive"),
             path(

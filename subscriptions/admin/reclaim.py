@@ -1,4 +1,4 @@
-"""History: every reclaim with its request, its approver, the evidence and what came of it."""
+"""History: every reclaim and restore with its request, its approver, the evidence and what came of it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -19,11 +19,16 @@ from unfold.sections import TemplateSection
 from integrations.pages import RecordsOnly
 from integrations.presentation import ago, day, two_lines
 from licensehub.audit.models import AuditEvent
-from subscriptions.admin.chips import outcome_sentence, reclaim_chip
+from subscriptions.admin.chips import direction_chip, outcome_sentence, reclaim_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
-from subscriptions.admin.story import name_of, story
-from subscriptions.models import Direction, Reclaim
+from subscriptions.admin.restore import NOTES, RESTORE, RestoreActs
+from subscriptions.admin.story import name_of, requester_of, story
+from subscriptions.admin.vendor_log import vendor_log
+from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
+from subscriptions.restores import why_not
+
+NOBODY = "nobody"
 
 
 class ApproverFilter(DropdownFilter):
@@ -32,13 +37,24 @@ class ApproverFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         deciding = User.objects.filter(reclaim_decisions__removals__reclaim__isnull=False).distinct()
-        return [(str(user.pk), name_of(user)) for user in deciding.order_by("username")]
+        people = [(str(user.pk), name_of(user)) for user in deciding.order_by("username")]
+        return [*people, (NOBODY, "Nobody: one seat restored")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
+        if value == NOBODY:
+            return queryset.filter(removal__request__decided_by=None)
         if not value or not value.isdecimal():
             return queryset
         return queryset.filter(removal__request__decided_by=int(value))
+
+
+class OutcomeFilter(ChoicesDropdownFilter):
+    """The state, by the name that the list has for it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "outcome"
 
 
 class StorySection(TemplateSection):
@@ -47,14 +63,20 @@ class StorySection(TemplateSection):
     template_name = "admin/subscriptions/reclaim/section.html"
 
     def get_context_data(self, request: HttpRequest, instance: Reclaim) -> dict[str, Any]:
-        return {"steps": story(instance), "item": instance}
+        may_restore = request.user.has_perm(RESTORE) and not instance.why_not  # type: ignore[attr-defined]
+        return {"steps": story(instance), "item": instance, "may_restore": may_restore}
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
+class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
-    list_filter = (("state", ChoicesDropdownFilter), ApproverFilter, ("queued_at", RangeDateFilter))
+    list_filter = (
+        ("direction", ChoicesDropdownFilter),
+        ("state", OutcomeFilter),
+        ApproverFilter,
+        ("queued_at", RangeDateFilter),
+    )
     list_filter_submit = True
     list_sections = (StorySection,)
     list_per_page = 50
@@ -64,23 +86,25 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         "removal__candidate",
         "removal__request__requested_by",
         "removal__request__decided_by",
+        "removal__restores__removal__request",
     )
     search_fields = ("subscription__name", "subscription__email")
     search_help_text = "Name, e-mail or request"
     ordering = ("-queued_at", "-pk")
-    actions = None
     csv_columns = (
         ("Name", lambda row: row.subscription.name),
         ("E-mail", lambda row: row.subscription.email),
         ("Miro ID", lambda row: row.removal.evidence["external_id"]),
         ("What", lambda row: row.get_direction_display()),
         ("Request", lambda row: row.removal.request.number),
-        ("Requested by", lambda row: name_of(row.removal.request.requested_by)),
+        ("Requested by", lambda row: requester_of(row.removal.request)),
         ("Approved by", lambda row: name_of(row.removal.request.decided_by)),
         ("Approved", lambda row: row.removal.request.decided_at),
         ("License", lambda row: license_label(row.profile, row.removal.evidence["license"])),
         ("Last activity", lambda row: row.removal.evidence["last_activity_at"]),
         ("Why", lambda row: row.removal.evidence["why"]),
+        ("Takes back", lambda row: row.removal.restores.removal.request.number if row.removal.restores else ""),
+        ("Reason", lambda row: row.removal.request.reason),
         ("Queued", lambda row: row.queued_at),
         ("Sent", lambda row: row.sending_at),
         ("Finished", lambda row: row.finished_at),
@@ -96,12 +120,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
 
     @admin.display(ordering="direction")
     def what(self, row: Reclaim) -> SafeString:
-        icon = "event_seat" if row.direction == Direction.DEACTIVATE else "undo"
-        return format_html(
-            '<span class="lh-what"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
-            icon,
-            row.get_direction_display(),
-        )
+        return direction_chip(row)
 
     @admin.display(ordering="queued_at")
     def when(self, row: Reclaim) -> SafeString:
@@ -113,15 +132,17 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         request = row.removal.request
         return format_html(
             '<span class="lh-two"><a class="lh-text-link" href="{}">{}</a>'
-            "<small>asked by {}</small><small>approved by {}</small></span>",
+            "<small>asked by {}</small><small>{}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
-            name_of(request.requested_by),
-            name_of(request.decided_by),
+            requester_of(request),
+            _approver(request),
         )
 
     @admin.display(description="Evidence")
     def why(self, row: Reclaim) -> str:
+        if row.direction == Direction.REACTIVATE:
+            return f"Asked for it back: “{row.removal.request.reason}”"
         return str(row.removal.evidence["why"])
 
     @admin.display(description="Outcome", ordering="state")
@@ -129,6 +150,10 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         return format_html(
             '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_chip(row), outcome_sentence(row)
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(vendor_log)
+        return [path("<int:pk>/vendor-log/", view, name="subscriptions_reclaim_vendor_log"), *super().get_urls()]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Reclaim], search_term: str
@@ -141,7 +166,10 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         return found, duplicates
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reclaim]:
-        return super().get_queryset(request).select_related("subscription__profile", *self.list_select_related)
+        rows: QuerySet[Reclaim] = super().get_queryset(request)
+        rows = rows.select_related("subscription__profile", *self.list_select_related).annotate(why_not=why_not())
+        restores = RequestedRemoval.objects.select_related("request__requested_by", "reclaim")
+        return rows.prefetch_related(Prefetch("restores", queryset=restores))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: Reclaim = kwargs["obj"]
@@ -151,9 +179,25 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
             "chip": reclaim_chip(row),
             "sentence": outcome_sentence(row),
             "steps": story(row),
+            "is_restore": row.direction == Direction.REACTIVATE,
+            **_restore_card(row, request),
             "facts": facts(row.profile, row.removal.evidence),
             "events": AuditEvent.objects.filter(target_type="subscriptions.reclaim", target_id=row.pk).order_by(
                 "sequence"
             ),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
+    """Whether *Restore* is offered, and what it can give back; why not, where one would look for it."""
+    may = request.user.has_perm(RESTORE)
+    why_not: str = row.why_not  # type: ignore[attr-defined]
+    taken = row.direction == Direction.DEACTIVATE and row.state == ReclaimState.DONE
+    return {"may_restore": may and not why_not, "why_not_restore": why_not if may and taken else "", **NOTES}
+
+
+def _approver(request: ReclaimRequest) -> str:
+    if request.direction == Direction.REACTIVATE and request.decided_by is None:
+        return "no second person"
+    return f"approved by {name_of(request.decided_by)}"

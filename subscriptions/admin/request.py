@@ -18,15 +18,20 @@ from unfold.admin import ModelAdmin
 from integrations.pages import RecordsOnly, signed_in
 from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
 from subscriptions import approvals, request_endings
+from subscriptions.admin import dry_run
 from subscriptions.admin.acts import act, ring_for_reclaim
 from subscriptions.admin.candidate import seats
 from subscriptions.admin.candidate_filters import ProfileFilter
 from subscriptions.admin.chips import request_chip
 from subscriptions.admin.csv_export import CsvExport
-from subscriptions.admin.request_page import DECIDE, page
+from subscriptions.admin.limits import RAISE
+from subscriptions.admin.request_page import ASK, DECIDE, limits_of, page
+from subscriptions.admin.request_words import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
+from subscriptions.admin.restore_page import restore_page
 from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin.story import name_of
-from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.admin.story import name_of, requester_of
+from subscriptions.dry_run import try_request
+from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 
 
 class RequestChangeList(TabbedChangeList):
@@ -54,6 +59,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     ordering = ("-pk",)
     actions = None
     state_tabs = (
+        StateTab("Waiting for people", (RequestState.COLLECTING,), hide_empty=True),
         StateTab("Awaiting approval", (RequestState.OPEN,)),
         StateTab("Approved", (RequestState.APPROVED,)),
         StateTab("Rejected", (RequestState.REJECTED,)),
@@ -63,8 +69,9 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     default_states = (RequestState.OPEN,)
     csv_columns = (
         ("Request", lambda row: row.number),
+        ("What", lambda row: row.get_direction_display()),
         ("Profile", lambda row: row.profile.name),
-        ("Requested by", lambda row: name_of(row.requested_by)),
+        ("Requested by", lambda row: requester_of(row)),
         ("Requested", lambda row: row.requested_at),
         ("People", lambda row: row.people_standing),
         ("Why now", lambda row: row.reason),
@@ -80,18 +87,19 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReclaimRequest]:
         people = Count("removals", filter=Q(removals__dropped_at=None), distinct=True)
         rows: QuerySet[ReclaimRequest] = super().get_queryset(request)
-        return rows.select_related("profile", "requested_by", "decided_by").annotate(people_standing=people)
+        rows = rows.select_related("profile", "requested_by", "decided_by", "cap_raised_by", "repeats__subscription")
+        return rows.annotate(people_standing=people)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**(extra_context or {}), "title": "Approvals"})
 
     @admin.display(description="Request", ordering="pk")
     def request_number(self, row: ReclaimRequest) -> SafeString:
-        return two_lines(row.number, row.profile.name)
+        return two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}")
 
     @admin.display(description="Requested", ordering="requested_at")
     def requested(self, row: ReclaimRequest) -> SafeString:
-        return two_lines(name_of(row.requested_by), f"{day(row.requested_at)} · {ago(row.requested_at)}")
+        return two_lines(requester_of(row), f"{day(row.requested_at)} · {ago(row.requested_at)}")
 
     @admin.display(description="People", ordering="people_standing")
     def people(self, row: Any) -> str:
@@ -113,6 +121,8 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     def until(self, row: ReclaimRequest) -> SafeString:
         if row.decided_at:
             return two_lines(name_of(row.decided_by), f"{day(row.decided_at)} · {ago(row.decided_at)}")
+        if row.state == RequestState.COLLECTING:
+            return two_lines(f"Answers until {day(row.answers_until)}", ago(row.answers_until))
         return two_lines(day_and_time(row.expires_at), ago(row.expires_at))
 
     # --- The page -----------------------------------------------------------------------------------------------------
@@ -120,6 +130,8 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
         context |= {**page(row, request.user), "title": row.number}
+        if row.direction == Direction.REACTIVATE:
+            return restore_page(row, super().render_change_form(request, context, *args, **kwargs))
         return super().render_change_form(request, context, *args, **kwargs)
 
     def get_urls(self) -> list[URLPattern]:
@@ -128,6 +140,8 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         return [
             path("<int:pk>/approve/", view(self.approve), name=f"{name}approve"),
             path("<int:pk>/reject/", view(self.reject), name=f"{name}reject"),
+            path("<int:pk>/raise-cap/", view(self.raise_cap), name=f"{name}raise_cap"),
+            path("<int:pk>/dry-run/", view(self.dry_run), name=f"{name}dry_run"),
             path("<int:pk>/withdraw/", view(self.withdraw), name=f"{name}withdraw"),
             path("<int:pk>/drop/<int:removal>/", view(self.drop), name=f"{name}drop"),
             *super().get_urls(),
@@ -139,7 +153,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         def doing() -> str:
             count = approvals.approve(row, actor=signed_in(request), comment=_comment(request))
             ring_for_reclaim(request, row.profile_id)
-            return f"{row} is approved: {seats(count)} will be reclaimed. History shows each of them."
+            return said(APPROVED, row, seats=seats(count))
 
         return act(request, _page_of(pk), doing)
 
@@ -148,16 +162,43 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
         def doing() -> str:
             count = approvals.reject(row, actor=signed_in(request), comment=_comment(request))
-            return f"{row} is rejected: {seats(count)} stay as they are, and are left alone for one threshold."
+            return said(REJECTED, row, seats=seats(count))
 
         return act(request, _page_of(pk), doing)
+
+    def raise_cap(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """For a further person; the requester is told by `approvals` why it is not for her."""
+        row = get_object_or_404(ReclaimRequest, pk=pk)
+        if not request.user.has_perm(RAISE) and row.requested_by_id != request.user.pk:
+            raise PermissionDenied
+
+        def doing() -> str:
+            people = approvals.raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
+            return f"The cap of {row} is raised to {people} people. A third person has to decide on it now."
+
+        return act(request, _page_of(pk), doing)
+
+    def dry_run(self, request: HttpRequest, pk: int) -> HttpResponse:
+        row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
+        if not (request.user.has_perm(DECIDE) or request.user.has_perm(ASK)):
+            raise PermissionDenied
+        waits = limits_of(row, row.removals.standing().count())
+        return dry_run.show(
+            request,
+            lambda: try_request(row, limit=dry_run.LIMIT),
+            what=row.number,
+            back=_page_of(pk),
+            again=request.path,
+            command=dry_run.command(row.profile, row),
+            warning=waits.refusal if waits else "",
+        )
 
     def withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = _of_involved(request, pk)
 
         def doing() -> str:
             request_endings.cancel(row, actor=signed_in(request))
-            return f"{row} is withdrawn. Its people are Ready again."
+            return said(WITHDRAWN, row)
 
         return act(request, _page_of(pk), doing)
 
@@ -169,7 +210,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
         def doing() -> str:
             request_endings.drop(person, actor=signed_in(request))
-            return f"{person} is dropped from {person.request}: the seat stays."
+            return said(DROPPED, person.request, person=person)
 
         return act(request, _page_of(pk), doing)
 
@@ -186,5 +227,5 @@ def _page_of(pk: int) -> str:
     return reverse("admin:subscriptions_reclaimrequest_change", args=[pk])
 
 
-def _comment(request: HttpRequest) -> str:
-    return request.POST.get("comment", "").strip()[:500]
+def _comment(request: HttpRequest, name: str = "comment") -> str:
+    return request.POST.get(name, "").strip()[:500]

@@ -14,13 +14,36 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.presentation import ago, day
+from subscriptions.admin.answers import Reply, progress, reply_of
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
-from subscriptions.admin.evidence import Since, fingerprint, last_activity, license_label, person_of, run_number, since
-from subscriptions.admin.story import name_of
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
+from subscriptions.admin.consequences import consequences
+from subscriptions.admin.evidence import (
+    NO_CHANGE,
+    Since,
+    fingerprint,
+    last_activity,
+    license_label,
+    person_of,
+    run_number,
+    since,
+)
+from subscriptions.admin.limits import Limits, limits, why_not_raise
+from subscriptions.admin.story import name_of, requester_of
+from subscriptions.models import (
+    Answer,
+    Direction,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RequestedRemoval,
+    RequestState,
+)
+from subscriptions.refusals import Refused, refuse_self, refuse_unless_deciding
+from subscriptions.request_endings import WAITING
 from subscriptions.verdict import Terms
 
 DECIDE = "subscriptions.decide_reclaimrequest"
+ASK = "subscriptions.request_removalcandidate"
 # So many people stand open on the page; the others, all without a change, wait folded.
 SHOWN = 30
 
@@ -35,46 +58,87 @@ class PersonRow:
     last_activity: SafeString
     license: str
     since: Since
+    reply: Reply | None
     dropped: str
     reclaim: Reclaim | None
     chip: SafeString | str
     outcome: str
 
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.dropped) or self.since.changed
+
+    @property
+    def is_news(self) -> bool:
+        """Belongs to the top of the list."""
+        return self.is_changed or self.removal.answer == Answer.KEEP
+
 
 @dataclass(frozen=True, slots=True)
 class MayI:
-    """What the reader may do with an open request, and the sentence that says why not."""
+    """What the reader may do with a request, and the sentence that says why not."""
 
-    decide: bool
-    drop: bool
-    withdraw: bool
+    decide: bool = False
+    drop: bool = False
+    withdraw: bool = False
     why_not: str = ""
 
 
-def may_i(request: ReclaimRequest, user: User | AnonymousUser) -> MayI:
+def may_i(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> MayI:
     """The screen's answer; the functions in `approvals` decide again for themselves."""
-    is_open = request.state == RequestState.OPEN and request.expires_at > timezone.now()
-    mine = request.requested_by_id == user.pk
-    decides = user.has_perm(DECIDE)
-    if mine:
-        return MayI(False, is_open, is_open, "You made this request, so another person has to decide on it.")
-    if not decides:
-        return MayI(
-            False, False, False, "You can read this request. Deciding on it takes the role Approver or Company admin."
-        )
-    return MayI(is_open, is_open, False)
+    waits = request.state in WAITING and not _overdue(request)
+    why_not = _why_not_decide(request, user, people)
+    if request.requested_by_id == user.pk:
+        return MayI(drop=waits, withdraw=waits, why_not=why_not)
+    if not user.has_perm(DECIDE):
+        return MayI(why_not=why_not)
+    return MayI(decide=waits and not why_not, drop=waits, why_not=why_not)
+
+
+def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> str:
+    if request.requested_by_id == user.pk:
+        return "You made this request, so another person has to decide on it."
+    if not user.has_perm(DECIDE):
+        return "You can read this request. Deciding on it takes the role Approver or Company admin."
+    if request.cap_raised_by_id == user.pk:
+        return "You raised the cap of this request, so a third person has to decide on it."
+    if request.state == RequestState.COLLECTING:
+        return "Its people are still being asked. It opens for a decision when their answers are in."
+    return _refused(request, user, people)
+
+
+def _refused(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> str:
+    """What `approvals` would say in the end; a restore asks other switches."""
+    try:
+        if isinstance(user, User):
+            refuse_self(people, user)
+        if request.direction == Direction.DEACTIVATE:
+            refuse_unless_deciding(request.profile)
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
+def _overdue(request: ReclaimRequest) -> bool:
+    return request.state == RequestState.OPEN and request.expires_at <= timezone.now()
+
+
+def may_try(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
+    """A dry run asks Miro and keeps fresh facts: for those who ask or decide, while something may still be sent."""
+    involved = user.has_perm(DECIDE) or user.has_perm(ASK)
+    return involved and request.state in (*WAITING, RequestState.APPROVED)
 
 
 def people_of(request: ReclaimRequest) -> list[PersonRow]:
-    """Changed ones first; who was dropped stands among them."""
+    """Changed ones, and who wants to keep the seat, first; who was dropped stands among them."""
     removals = request.removals.select_related("candidate__subscription__profile", "dropped_by", "reclaim").order_by(
         "candidate__subscription__idle_since", "pk"
     )
-    rows = [_person(removal) for removal in removals]
-    return sorted(rows, key=lambda row: not (row.dropped or row.since.changed))
+    rows = [_person(removal, request) for removal in removals]
+    return sorted(rows, key=lambda row: not row.is_news)
 
 
-def _person(removal: RequestedRemoval) -> PersonRow:
+def _person(removal: RequestedRemoval, request: ReclaimRequest) -> PersonRow:
     candidate, evidence = removal.candidate, removal.evidence
     name = person_of(evidence)
     item = getattr(removal, "reclaim", None)
@@ -84,12 +148,21 @@ def _person(removal: RequestedRemoval) -> PersonRow:
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         last_activity=last_activity(evidence),
         license=license_label(candidate.subscription.profile, evidence["license"]),
-        since=_dropped_by_hand(removal) or since(candidate, evidence),
+        since=_dropped_by_hand(removal) or _since(removal, request),
+        reply=reply_of(removal, request),
         dropped=_dropped(removal),
         reclaim=item,
         chip=reclaim_chip(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
     )
+
+
+def _since(removal: RequestedRemoval, request: ReclaimRequest) -> Since:
+    """Whoever is to be restored is deactivated, and that is no news."""
+    if request.direction == Direction.DEACTIVATE:
+        return since(removal.candidate, removal.evidence)
+    row = removal.candidate.subscription
+    return Since("Active at Miro already", f"seen {day(row.facts_at)}", "ok", "login") if row.active else NO_CHANGE
 
 
 def _dropped(removal: RequestedRemoval) -> str:
@@ -139,24 +212,60 @@ def basis(rows: Iterable[PersonRow]) -> dict[str, Any]:
 def page(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
     """The whole context of the page."""
     rows = people_of(request)
-    head = max(SHOWN, sum(bool(row.dropped or row.since.changed) for row in rows))
-    is_open = request.state == RequestState.OPEN
+    standing = [row.removal for row in rows if not row.dropped]
+    waits = request.state in WAITING
+    return {
+        **_head(request),
+        **_table(rows),
+        **_decision(request, user, standing),
+        "waits": waits,
+        "is_restore": request.direction == Direction.REACTIVATE,
+        "tiles": tiles(rows),
+        "basis": basis(rows),
+        "answers": progress(request, [row.removal for row in rows]),
+        "consequences": consequences(request, [removal.candidate.subscription for removal in standing])
+        if waits or request.state == RequestState.APPROVED
+        else [],
+    }
+
+
+def _head(request: ReclaimRequest) -> dict[str, Any]:
     return {
         "asked": request,
         "asked_ago": ago(request.requested_at),
         "expires_ago": ago(request.expires_at),
+        "answers_ago": ago(request.answers_until),
+        "chip": request_chip(request),
+        "is_open": request.state == RequestState.OPEN,
+        "is_collecting": request.state == RequestState.COLLECTING,
+        "overdue": _overdue(request),
+        "requester": requester_of(request),
+        "decider": name_of(request.decided_by),
+        "raiser": name_of(request.cap_raised_by),
+    }
+
+
+def _table(rows: list[PersonRow]) -> dict[str, Any]:
+    head = max(SHOWN, sum(row.is_news for row in rows))
+    return {"shown": rows[:head], "folded": rows[head:]}
+
+
+def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:
+    found = limits_of(request, len(standing))
+    return {
+        "limits": found,
+        "why_not_raise": why_not_raise(request, user) if found and found.refusal else "",
+        "may": may_i(request, user, standing),
+        "may_try": may_try(request, user),
+        "reader": name_of(user),  # type: ignore[arg-type]
         "reject_to": format_html(
             'formaction="{}"', reverse("admin:subscriptions_reclaimrequest_reject", args=[request.pk])
         ),
-        "chip": request_chip(request),
-        "is_open": is_open,
-        "overdue": is_open and request.expires_at <= timezone.now(),
-        "shown": rows[:head],
-        "folded": rows[head:],
-        "tiles": tiles(rows),
-        "basis": basis(rows),
-        "may": may_i(request, user),
-        "reader": name_of(user),  # type: ignore[arg-type]
-        "requester": name_of(request.requested_by),
-        "decider": name_of(request.decided_by),
     }
+
+
+def limits_of(request: ReclaimRequest, people: int) -> Limits | None:
+    """None where no cap speaks: decided already, or a restore."""
+    if request.state not in WAITING or request.direction == Direction.REACTIVATE:
+        return None
+    return limits(request, people)

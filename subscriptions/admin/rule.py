@@ -11,17 +11,20 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from integrations.models import IntegrationProfile
 from integrations.pages import sentence_of, signed_in
 from integrations.presentation import ago, day, two_lines
 from subscriptions.admin.acts import REFUSALS
+from subscriptions.admin.protect import people
 from subscriptions.admin.rule_form import (
     LicenseThresholdForm,
     LicenseThresholdFormSet,
     ReclaimRuleForm,
     license_choices,
 )
+from subscriptions.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Subscription, Verdict
-from subscriptions.rules import Effect, apply_rule, change_rule
+from subscriptions.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule
 
 CHANGE = "subscriptions.change_reclaimrule"
 
@@ -43,7 +46,7 @@ LOSSES = (
     ("Left or deactivated", (Verdict.GONE, Verdict.DEACTIVATED)),
     ("Facts missing", (Verdict.UNKNOWN, Verdict.UNJUDGED)),
     ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
-    ("Protected", (Verdict.PROTECTED,)),
+    ("Protected", (Verdict.PROTECTED, Verdict.EXCLUDED)),
     ("Left alone for a while", (Verdict.COOLING_DOWN,)),
     ("In new-joiner grace", (Verdict.IN_GRACE,)),
     ("Active lately", (Verdict.ACTIVE,)),
@@ -72,6 +75,20 @@ def funnel(rule: ReclaimRule) -> list[Bar]:
 def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> Bar:
     width = max(1, round(100 * count / everybody)) if count else 0
     return Bar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
+
+
+def caps_now(profile: IntegrationProfile) -> str:
+    """What the saved caps mean in numbers: `Now at most 15 people per request: 5 % of 300 active licenses.`"""
+    caps, rule = caps_of(profile), ReclaimRule.objects.get(profile=profile)
+    if not caps.seats:
+        return "What these mean in numbers is told after the first complete download."
+    share = percent(rule.batch_cap_percent, caps.seats)
+    of = f"{rule.batch_cap_percent} % of {caps.seats:,} active licenses in scope"
+    batch = f"Now at most {people(caps.batch)} per request: {of}"
+    if share > rule.batch_cap_people:
+        batch += f" would be {share:,}, and the smaller cap counts"
+    used = f"{caps.used:,} of them are used, {caps.left:,} left" if caps.used else "none of them is used"
+    return f"{batch}. In 24 hours at most {people(caps.rolling)}: {rule.rolling_cap_percent} %; {used}."
 
 
 class LicenseThresholdInline(TabularInline):
@@ -113,12 +130,15 @@ class ReclaimRuleAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[str | None, dict[str, Any]]]:
         """Readers see the license types in words, editors as boxes to tick."""
-        days = ("new_joiner_grace", "never_active")
-        if self.has_change_permission(request, obj):
-            return ("last_activity_threshold", "licenses", *days, "seen_version")
-        return ("last_activity_threshold", "license_types", *days)
+        edits = self.has_change_permission(request, obj)
+        shown = ["license_types" if name == "licenses" and not edits else name for name in TERMS]
+        return [
+            ("Who is a candidate", {"fields": [*shown, "seen_version"] if edits else shown}),
+            ("Asking and approving", {"fields": ASKING}),
+            ("Limits", {"fields": CAPS, "description": caps_now(obj.profile)}),
+        ]
 
     def get_inlines(self, request: HttpRequest, obj: ReclaimRule) -> tuple[type[LicenseThresholdInline], ...]:
         """An empty table says nothing to those who cannot fill it."""

@@ -16,6 +16,7 @@ from unfold.widgets import (
 
 from subscriptions.models import LicenseThreshold, ReclaimRule
 from subscriptions.models.rule import THRESHOLD
+from subscriptions.rules import FIELDS
 from subscriptions.verdict import UNKNOWN_WORDS
 
 A_NUMBER = "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."
@@ -52,9 +53,27 @@ class ReclaimRuleForm(forms.ModelForm):
 
     class Meta:
         model = ReclaimRule
-        fields = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")
-        labels = {"new_joiner_grace": "New-joiner grace, days"}
-        error_messages = {"new_joiner_grace": {"invalid": "The grace is a number of days; 0 means none."}}
+        fields = FIELDS
+        labels = {
+            "new_joiner_grace": "New-joiner grace, days",
+            "days_to_answer": "Days to answer",
+            "file_requests": "Requests are filed",
+            "batch_cap_people": "People per request",
+            "batch_cap_percent": "Percent of active licenses per request",
+            "rolling_cap_percent": "Percent of active licenses in 24 hours",
+        }
+        help_texts = {
+            "keep_means": "Keep pressed later than the approval, and before the send, always saves the seat.",
+            "file_requests": "A change of this counts from the next download on. One request at a time; the next is "
+            "filed when it is decided.",
+        }
+        error_messages = {
+            "new_joiner_grace": {"invalid": "The grace is a number of days; 0 means none."},
+            "days_to_answer": {"invalid": "The time to answer is a number of days, from 1 to 90."},
+            "batch_cap_people": {"invalid": "The cap is a number of people, at least 1. Usual is 50."},
+            "batch_cap_percent": {"invalid": "The cap is a number of percent, from 1 to 100. Usual is 5."},
+            "rolling_cap_percent": {"invalid": "The cap is a number of percent, from 1 to 100. Usual is 10."},
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
-from integrations.connectors.contract import Capability
 from integrations.models import ProfileState
 from integrations.presentation import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of
-from subscriptions.models import CandidateState, Reclaim, RemovalCandidate, Subscription, Verdict
-from subscriptions.verdict import Check, checks, why
+from subscriptions.models import (
+    CandidateState,
+    Direction,
+    ExclusionKind,
+    Notice,
+    NoticeKind,
+    NoticeState,
+    Reclaim,
+    ReclaimRule,
+    RemovalCandidate,
+    RequestedRemoval,
+    Subscription,
+    Verdict,
+)
+from subscriptions.verdict import Check, checks, exclusions_of, team_admins_checked, why
 
 REQUEST = "subscriptions.request_removalcandidate"
+PROTECT = "subscriptions.add_exclusion"
 VERDICTS = {
     Verdict.UNJUDGED: ("neutral", "hourglass_empty"),
     Verdict.GONE: ("neutral", "logout"),
@@ -26,6 +41,7 @@ VERDICTS = {
     Verdict.UNKNOWN: ("warning", "help"),
     Verdict.NOT_IN_SCOPE: ("neutral", "remove_circle"),
     Verdict.PROTECTED: ("neutral", "shield_person"),
+    Verdict.EXCLUDED: ("neutral", "verified_user"),
     Verdict.COOLING_DOWN: ("neutral", "pause_circle"),
     Verdict.IN_GRACE: ("info", "person_add"),
     Verdict.ACTIVE: ("ok", "check_circle"),
@@ -60,7 +76,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
     terms = terms_of(row.profile)
     candidates = list(row.candidates.select_related("run").order_by("-created_at", "-pk"))
     candidate = next((found for found in candidates if found.is_open), None)
-    reclaims = row.reclaims.select_related("removal__request__decided_by", "removal__request__requested_by")
+    reclaims = list(row.reclaims.select_related("removal__request__decided_by", "removal__request__requested_by"))
     return {
         "row": row,
         "initials": _initials(row.display_name),
@@ -74,9 +90,13 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "facts_ago": ago(row.facts_at),
         "facts": _facts(row),
         "timeline": timeline(row, terms.threshold_for(row.license)),
-        "events": _history(candidates, list(reclaims)),
+        "events": _history(candidates, reclaims),
+        "in_history": _in_history(row, len(reclaims)),
+        "asked": _asked_so_far(row, candidate),
         "candidate": candidate,
+        "has_seat": row.active and row.gone_at is None,
         "consequences": _consequences(row),
+        "may_protect": _may_protect(row, request),
         **_ask(row, candidate, request),
     }
 
@@ -111,6 +131,13 @@ def _ask(row: Subscription, candidate: RemovalCandidate | None, request: HttpReq
     return {"may_ask": True, "why_not_ask": _why_not_ask(row, candidate)}
 
 
+def _may_protect(row: Subscription, request: HttpRequest) -> bool:
+    """Whoever has a protection of their own needs no other."""
+    if row.gone_at or not request.user.has_perm(PROTECT):
+        return False
+    return all(found.kind != ExclusionKind.PERSON for found in exclusions_of(row))
+
+
 def _why_not_ask(row: Subscription, candidate: RemovalCandidate) -> str:
     if candidate.state != CandidateState.READY:
         return f"This candidate is “{candidate.get_state_display()}”."
@@ -124,6 +151,7 @@ def _history(candidates: list[RemovalCandidate], reclaims: list[Reclaim]) -> lis
     found = [(item.created_at, _became(item)) for item in candidates]
     found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
     found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
+    found += _asked_and_answered(candidates)
     return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -147,13 +175,44 @@ def _closed(candidate: RemovalCandidate) -> Event:
 def _sent(item: Reclaim) -> Event:
     request = item.removal.request
     approver = f"approved by {request.decided_by.get_username()}" if request.decided_by else "not approved"
+    if item.direction == Direction.REACTIVATE and request.requested_by:
+        approver = f"asked by {request.requested_by.get_username()}"
     moment = item.finished_at or item.queued_at
     words = f"on {day(moment)}, {ago(moment)}, {approver}. {outcome_sentence(item)}"
     tone = "ok" if item.state == "done" else "neutral"
     title = f"{item.get_direction_display()}: {item.get_state_display().lower()}"
-    return Event(
-        "event_seat", tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number
-    )
+    icon = "event_seat" if item.direction == Direction.DEACTIVATE else "undo"
+    return Event(icon, tone, title, words, _page("subscriptions_reclaimrequest_change", request.pk), request.number)
+
+
+def _asked_and_answered(candidates: list[RemovalCandidate]) -> list[tuple[datetime, Event]]:
+    notices = Notice.objects.filter(removal__candidate__in=candidates).select_related("removal__request")
+    people = RequestedRemoval.objects.filter(candidate__in=candidates, answered_at__isnull=False)
+    found = [(item.sent_at or item.due_at, _asked(item)) for item in notices]
+    return found + [
+        (person.answered_at, _answered(person)) for person in people.select_related("request") if person.answered_at
+    ]
+
+
+def _asked(notice: Notice) -> Event:
+    title = "Reminded by mail" if notice.kind == NoticeKind.REMINDER else "Asked by mail"
+    if notice.state == NoticeState.SENT:
+        return Event(
+            "mail", "info", title, f"on {day(notice.sent_at)}, {ago(notice.sent_at)}.", *_request(notice.removal)
+        )
+    state = NoticeState(notice.state)
+    words = f"{state.label}. {notice.problem}".strip()
+    lost = state in (NoticeState.FAILED, NoticeState.IN_DOUBT)
+    return Event("mail", "warning" if lost else "neutral", title, words, *_request(notice.removal))
+
+
+def _answered(person: RequestedRemoval) -> Event:
+    words = f"on {day(person.answered_at)}, {ago(person.answered_at)}: {person.get_answer_display()}."
+    return Event("reply", "info", "Answered", words, *_request(person))
+
+
+def _request(person: RequestedRemoval) -> tuple[str, str]:
+    return _page("subscriptions_reclaimrequest_change", person.request_id), person.request.number
 
 
 def _page(name: str, pk: int) -> str:
@@ -163,13 +222,47 @@ def _page(name: str, pk: int) -> str:
         return ""
 
 
+def _in_history(row: Subscription, count: int) -> dict[str, str]:
+    """The link to this person's lines there; empty where there is none."""
+    if not count:
+        return {}
+    address = f"{reverse('admin:subscriptions_reclaim_changelist')}?{urlencode({'q': row.email})}"
+    return {"link": address, "label": f"{count} {'entry' if count == 1 else 'entries'} in History"}
+
+
+def _asked_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
+    """Whether this person was asked, and what came of it; empty where nobody is asked."""
+    removal = candidate.removals.standing().select_related("request").last() if candidate else None
+    if removal and removal.request.answers_until:
+        until = day_and_time(removal.request.answers_until)
+        if removal.answer:
+            moment = removal.answered_at
+            return f"{removal.get_answer_display()}, said on {day_and_time(moment)} ({ago(moment)})."
+        return f"Asked with {removal.request}; no answer. Answers count until {until}, a late Keep until the send."
+    rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
+    if rule is None or candidate is None:
+        return ""
+    return f"Not asked yet. A request asks first, and waits {rule.days_to_answer} days for Keep or Release."
+
+
 def _consequences(row: Subscription) -> list[tuple[str, str]]:
     """Only what is known; what cannot be checked is said to be unchecked."""
-    found = [("lock", "No sign-in to Miro until the account is activated again.")]
-    if row.reclaimable:
-        found.append(("dashboard", "Boards stay where they are, and colleagues keep their access."))
-    else:
-        found = [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
-    if Capability.LAST_TEAM_ADMIN not in row.profile.connector.capabilities:
-        found.append(("groups", "Whether this person is the only admin of a team is not checked; Miro refuses if so."))
-    return found
+    if row.gone_at:
+        return [("logout", "Left the organization, so there is nothing to give back.")]
+    if not row.active:
+        return [("lock", "No sign-in to Miro until the account is activated again.")]
+    if not row.reclaimable:
+        return [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
+    return [
+        ("lock", "No sign-in to Miro until the seat is restored."),
+        ("dashboard", "Boards stay where they are, and colleagues keep their access."),
+        ("groups", _team_admin(row)),
+    ]
+
+
+def _team_admin(row: Subscription) -> str:
+    if row.sole_admin_of:
+        return f"The only admin of “{row.sole_admin_of}”: Miro refuses until the team has another."
+    if team_admins_checked(row.profile):
+        return "Not the only admin of any team."
+    return "Whether this person is the only admin of a team is not checked; Miro refuses if so."

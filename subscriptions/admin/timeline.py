@@ -29,6 +29,8 @@ class Timeline:
     beyond: tuple[float, float] | None
     threshold_x: float | None
     threshold_label: str
+    # Where its line begins: below the label of the last activity where that would be struck through.
+    threshold_top: int
     last_x: float | None
     last_label: str
     last_label_x: float
@@ -55,6 +57,7 @@ def timeline(row: Subscription, threshold: int) -> Timeline:
         beyond=(silent_end, round(RIGHT - silent_end, 1)) if over else None,
         threshold_x=silent_end if over else None,
         threshold_label=f"{day(crossed)}: {threshold} days" if over else "",
+        threshold_top=40 if over and silent_end - (LEFT if last_x is None else last_x) < ROOM else 20,
         last_x=last_x,
         last_label=f"{day(since)}, {'last activity' if row.last_activity_at else 'assigned, never active'}"
         if since

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower, StrIndex, Substr
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from integrations.models import IntegrationProfile
+from subscriptions.models.subscription import Subscription
 
 
 class ExclusionKind(models.TextChoices):
@@ -21,27 +24,60 @@ class ExclusionKind(models.TextChoices):
     ROLE = "role", "Role"
 
 
+SCOPES = {
+    ExclusionKind.DOMAIN: "at",
+    ExclusionKind.LICENSE: "with the license",
+    ExclusionKind.ROLE: "with the role",
+}
+Text = str | Combinable
+
+
+def keys(email: Text, license: Text, role: Text) -> dict[str, Combinable]:
+    """The one matching rule: for each kind, what of a person an exclusion's value must be equal to."""
+    address = models.Value(email) if isinstance(email, str) else email
+    return {
+        ExclusionKind.PERSON: Lower(address),
+        ExclusionKind.DOMAIN: Lower(Substr(address, StrIndex(address, models.Value("@")) + 1)),
+        ExclusionKind.LICENSE: models.Value(license) if isinstance(license, str) else license,
+        ExclusionKind.ROLE: models.Value(role) if isinstance(role, str) else role,
+    }
+
+
+def _in_force() -> Q:
+    return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
+
+
 class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def in_force(self) -> ExclusionQuerySet:
-        return self.filter(ended_at=None).filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
+        return self.filter(_in_force())
 
-    def covering(
-        self,
-        *,
-        profile: int | Combinable,
-        email: Combinable,
-        license: str | Combinable,
-        role: str | Combinable,
-    ) -> ExclusionQuerySet:
-        """Those in force that cover somebody: one row's values, or OuterRefs to a query of many."""
-        domain = Lower(Substr(email, StrIndex(email, models.Value("@")) + 1))
-        return self.in_force().filter(
-            Q(kind=ExclusionKind.PERSON, value=Lower(email))
-            | Q(kind=ExclusionKind.DOMAIN, value=domain)
-            | Q(kind=ExclusionKind.LICENSE, value=license)
-            | Q(kind=ExclusionKind.ROLE, value=role),
-            profile=profile,
-        )
+    def with_state(self) -> ExclusionQuerySet:
+        """Each with `state`: in_force or ended."""
+        state = Case(When(_in_force(), then=models.Value("in_force")), default=models.Value("ended"))
+        return self.annotate(state=state)
+
+    def run_out(self) -> ExclusionQuerySet:
+        """Their end has come, and nobody has noted it yet."""
+        return self.filter(ended_at=None, ends_at__lte=timezone.now())
+
+    def covering(self, *, profile: int | Combinable, email: Text, license: Text, role: Text) -> ExclusionQuerySet:
+        """Those in force that cover one person of these values."""
+        matches = Q()
+        for kind, key in keys(email, license, role).items():
+            matches |= Q(kind=kind, value=key)
+        return self.in_force().filter(matches, profile=profile)
+
+    def covers_row(self) -> Q:
+        """A condition on rows with profile, email, license and role, e.g. subscriptions: one in force covers the row.
+
+        One EXISTS for each kind, each with equalities only: PostgreSQL then reads the exclusions once, into a hash,
+        and not once for each row, as it would with one EXISTS over an OR.
+        """
+        row = keys(OuterRef("email"), OuterRef("license"), OuterRef("role"))
+        covered = Q()
+        for kind, key in row.items():
+            covered |= Q(Exists(self.in_force().filter(profile=OuterRef("profile"), kind=kind, value=key)))
+        return covered
 
 
 class Exclusion(models.Model):
@@ -68,8 +104,66 @@ class Exclusion(models.Model):
         indexes: ClassVar = [models.Index(fields=["profile", "kind", "value"], name="exclusion_value")]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.value}"
+        return self.scope_label
 
     @property
     def is_in_force(self) -> bool:
         return self.ended_at is None and (self.ends_at is None or self.ends_at > timezone.now())
+
+    @property
+    def value_label(self) -> str:
+        """As people say it: `Full` for `full`."""
+        connector = self.profile.connector
+        words = {ExclusionKind.LICENSE: connector.licenses, ExclusionKind.ROLE: connector.roles}
+        return words.get(ExclusionKind(self.kind), {}).get(self.value, self.value)
+
+    @property
+    def scope_label(self) -> str:
+        """`pat@northwind.example`, `everybody at contractor.example`, `everybody with the license Full`."""
+        if self.kind == ExclusionKind.PERSON:
+            return self.value
+        return f"everybody {SCOPES[ExclusionKind(self.kind)]} {self.value_label}"
+
+    @property
+    def until_label(self) -> str:
+        """`until Dec 31, 2026`, or `without an end`."""
+        if self.ends_at is None:
+            return "without an end"
+        return f"until {date_format(timezone.localtime(self.ends_at), 'M j, Y')}"
+
+    @property
+    def sentence(self) -> str:
+        """Who, until when, why, and whom to ask; goes on after `Excluded`."""
+        scope = "" if self.kind == ExclusionKind.PERSON else f", as {self.scope_label}"
+        reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
+        return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
+
+
+def people_of(exclusions: Iterable[Exclusion]) -> Iterator[models.QuerySet[Subscription]]:
+    """Whom these exclusions of one profile cover, in force or not: for each kind the subscriptions."""
+    values: dict[str, set[str]] = {}
+    for exclusion in exclusions:
+        values.setdefault(exclusion.kind, set()).add(exclusion.value)
+        profile_id = exclusion.profile_id
+    for kind, wanted in values.items():
+        yield with_key(profile_id, kind).filter(exclusion_key__in=wanted)
+
+
+def with_key(profile_id: int, kind: str) -> models.QuerySet[Any]:
+    """A profile's subscriptions, each with what an exclusion of this kind is compared with, as `exclusion_key`."""
+    rows = Subscription.objects.filter(profile=profile_id)
+    return rows.annotate(exclusion_key=keys(F("email"), F("license"), F("role"))[kind])
+
+
+def count_people(exclusions: Iterable[Exclusion]) -> dict[int, int]:
+    """Exclusion id -> how many held seats it covers now; one query for each profile and kind."""
+    wanted: dict[tuple[int, str], dict[str, list[int]]] = {}
+    for exclusion in exclusions:
+        same = wanted.setdefault((exclusion.profile_id, exclusion.kind), {})
+        same.setdefault(exclusion.value, []).append(exclusion.pk)
+    found: dict[int, int] = {}
+    for (profile_id, kind), ids in wanted.items():
+        rows = with_key(profile_id, kind).filter(active=True, gone_at=None, exclusion_key__in=list(ids)).order_by()
+        counted = dict(rows.values_list("exclusion_key").annotate(models.Count("pk")))
+        found |= {pk: counted.get(value, 0) for value, pks in ids.items() for pk in pks}
+    return found

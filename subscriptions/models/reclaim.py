@@ -64,6 +64,8 @@ class Reclaim(models.Model):
     """One approved deactivation, from the queue to its proof."""
 
     LEASE: ClassVar[timedelta] = timedelta(seconds=180)
+    # Not ended, or in doubt and not read back yet.
+    UNDER_WAY: ClassVar[models.Q] = models.Q(state__in=UNFINISHED) | models.Q(state=ReclaimState.IN_DOUBT, read_back="")
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="reclaims")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="reclaims")

@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -115,6 +117,14 @@ def as_user() -> Callable[[User], Client]:
 
 def page(model: str, name: str, *args: object) -> str:
     return reverse(f"admin:subscriptions_{model}_{name}", args=args)
+
+
+def questions(client: Client, address: str) -> int:
+    """How many queries a page takes that was opened once before."""
+    client.get(address)
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200
+    return len(asked)
 
 
 def said(response: HttpResponse) -> str:

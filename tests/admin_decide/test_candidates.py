@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.urls import NoReverseMatch, reverse
 
-from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate
+from subscriptions.models import CandidateState, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 
-from .conftest import page, said
+from .conftest import page, questions, said
 
 LIST = "/admin/subscriptions/removalcandidate/"
 
@@ -29,13 +30,16 @@ def test_the_list_shows_who_is_ready(office, alice, as_user):
     assert "Person 11" in shown and "Person 1<" not in shown
     assert "Inactive 111 days, 51 days over the threshold." in shown
     assert "Needs review" in shown and "verdict__in=unknown,never_active" in shown
-    assert "Awaiting User" not in shown
+    assert "Awaiting User" in shown
 
 
 def test_the_lanes_lead_to_the_subscriptions(office, alice, as_user):
     client = as_user(alice)
 
-    for query in ("verdict__in=unknown,never_active", "verdict__exact=protected"):
+    shown = text_of(client.get(LIST))
+
+    for query in ("verdict__in=unknown,never_active", "verdict__in=protected,excluded"):
+        assert query in shown
         assert client.get(page("subscription", "changelist") + "?" + query).status_code == 200
 
 
@@ -183,12 +187,48 @@ def test_filters_never_break(office, alice, as_user, query):
     assert as_user(alice).get(f"{LIST}?{query}", follow=True).status_code == 200
 
 
-def test_no_question_per_row(office, alice, as_user, django_assert_max_num_queries):
+def test_the_protected_lane_counts_whom_its_list_shows(office, alice, as_user):
+    Subscription.objects.filter(name__in=["Person 1", "Person 2"]).update(verdict="protected")
+    Subscription.objects.filter(name="Person 3").update(verdict="excluded")
     client = as_user(alice)
-    client.get(LIST)
 
-    with django_assert_max_num_queries(18):
-        client.get(LIST)
+    assert "<strong>Protected</strong><b>3</b>" in text_of(client.get(LIST))
+    listed = text_of(client.get(page("subscription", "changelist") + "?verdict__in=protected,excluded"))
+    assert all(f"Person {number}<" in listed for number in (1, 2, 3)) and "Person 4<" not in listed
+
+
+def test_the_cap_stands_beside_the_button(office, alice, as_user):
+    ReclaimRule.objects.update(batch_cap_people=2)
+    client = as_user(alice)
+
+    assert 'data-cap="2"' in text_of(client.get(LIST))
+    within, over = text_of(client.post(LIST, bulk(ready(2)))), text_of(client.post(LIST, bulk(ready(3))))
+    assert "over the cap" not in within
+    assert "3 people are over the cap of 2: a third person has to raise it" in over
+    client.post(LIST, bulk(ready(3), confirmed="3"))
+    assert ReclaimRequest.objects.get().cap == 2, "it may be asked for; it cannot be approved"
+
+
+def test_whether_people_are_asked_is_said_before_the_request(office, alice, as_user):
+    ReclaimRule.objects.update(notify_user=True, days_to_answer=9)
+
+    assert "asked by mail first, and has 9 days" in text_of(as_user(alice).post(LIST, bulk(ready(2))))
+
+
+def test_protecting_is_offered_where_it_exists(office, alice, as_user):
+    try:
+        there = bool(reverse("admin:subscriptions_exclusion_protect"))
+    except NoReverseMatch:
+        there = False
+
+    assert ("Protect…" in text_of(as_user(alice).get(LIST))) == there
+
+
+def test_no_question_per_row(office, alice, as_user):
+    client = as_user(alice)
+    few = questions(client, f"{LIST}?q=person11")
+
+    assert questions(client, LIST) == few <= 24
 
 
 def test_hostile_names_stay_text(empty_office, alice, as_user):

@@ -20,6 +20,12 @@ def form(office, **changed):
         "licenses": ["full", "advanced"],
         "new_joiner_grace": "30",
         "never_active": "review",
+        "days_to_answer": "7",
+        "keep_means": "final",
+        "file_requests": "by_hand",
+        "batch_cap_people": str(rule.batch_cap_people),
+        "batch_cap_percent": str(rule.batch_cap_percent),
+        "rolling_cap_percent": str(rule.rolling_cap_percent),
         "seen_version": str(rule.version),
         "license_thresholds-TOTAL_FORMS": "0",
         "license_thresholds-INITIAL_FORMS": "0",
@@ -163,3 +169,78 @@ def test_before_the_first_download(empty_office, alice, as_user):
     shown = text_of(as_user(alice).get(page("reclaimrule", "change", empty_office.rule.pk)))
 
     assert "Nothing to count yet" in shown
+
+
+# --- Asking, and limits -----------------------------------------------------------------------------------------------
+
+
+def test_asking_and_limits_are_saved_with_old_and_new_values(office, alice, as_user):
+    wanted = {
+        "notify_user": "on",
+        "days_to_answer": "10",
+        "keep_means": "ask",
+        "file_requests": "automatic",
+        "batch_cap_people": "3",
+        "batch_cap_percent": "5",
+        "rolling_cap_percent": "20",
+    }
+    address, values = form(office, licenses=office.rule.licenses, **wanted)
+
+    as_user(alice).post(address, values)
+
+    rule = office.rule
+    assert (rule.notify_user, rule.days_to_answer, rule.keep_means) == (True, 10, "ask")
+    assert (rule.file_requests, rule.batch_cap_people, rule.batch_cap_percent) == ("automatic", 3, 5)
+    assert (rule.rolling_cap_percent, rule.version) == (20, 2)
+    assert AuditEvent.objects.get(action="rule.changed").data["changed"] == {
+        "notify_user": {"from": False, "to": True},
+        "days_to_answer": {"from": 7, "to": 10},
+        "keep_means": {"from": "final", "to": "ask"},
+        "file_requests": {"from": "by_hand", "to": "automatic"},
+        "batch_cap_people": {"from": 1000, "to": 3},
+        "batch_cap_percent": {"from": 100, "to": 5},
+        "rolling_cap_percent": {"from": 100, "to": 20},
+    }
+
+
+WRONG = [
+    ("days_to_answer", "0", "at least one day"),
+    ("days_to_answer", "91", "at most 90 days"),
+    ("days_to_answer", "soon", "from 1 to 90"),
+    ("batch_cap_people", "0", "room for at least one person"),
+    ("batch_cap_people", "many", "at least 1. Usual is 50"),
+    ("batch_cap_people", "9" * 40, "less than or equal to"),
+    ("batch_cap_percent", "0", "use the kill switch"),
+    ("batch_cap_percent", "101", "At most 100 percent"),
+    ("rolling_cap_percent", "0", "use the kill switch"),
+    ("rolling_cap_percent", "5.5", "Usual is 10"),
+    ("keep_means", "perhaps", "not one of the available choices"),
+    ("file_requests", "", "required"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
+def test_asking_and_limits_that_make_no_sense(office, alice, as_user, name, value, sentence):
+    address, values = form(office, **{name: value})
+
+    assert sentence in text_of(as_user(alice).post(address, values))
+    assert office.rule.version == 1
+
+
+def test_what_the_caps_mean_now(office, alice, carol, as_user):
+    rules = type(office.rule).objects
+    address = page("reclaimrule", "change", office.rule.pk)
+    rules.update(batch_cap_people=50, batch_cap_percent=20, rolling_cap_percent=50)
+    shown = text_of(as_user(alice).get(address))
+    assert "Now at most 3 people per request: 20 % of 12 active licenses in scope." in shown
+    assert "In 24 hours at most 6 people: 50 %; none of them is used." in shown
+
+    rules.update(batch_cap_people=2)
+    shown = text_of(as_user(carol).get(address))
+    assert "Now at most 2 people per request: 20 % of 12 active licenses in scope would be 3, and the smaller" in shown
+
+
+def test_caps_before_the_first_download(empty_office, alice, as_user):
+    shown = text_of(as_user(alice).get(page("reclaimrule", "change", empty_office.rule.pk)))
+
+    assert "told after the first complete download" in shown

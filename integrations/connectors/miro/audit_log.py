@@ -22,6 +22,8 @@ SCOPE = "auditlogs:read"
 # under another word is read all the same, but confirms nothing.
 DEACTIVATED = frozenset({"user_deactivated"})
 ACTIVATED = frozenset({"user_activated"})
+# createdBy.type of whoever holds the organization's SCIM token.
+PROVISIONERS = frozenset({"scim_provisioner"})
 
 # Miro tells times to the millisecond.
 TICK = timedelta(milliseconds=1)

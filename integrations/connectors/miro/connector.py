@@ -61,6 +61,7 @@ class MiroConnector:
     )
     deactivated_words: ClassVar[frozenset[str]] = audit_log.DEACTIVATED
     activated_words: ClassVar[frozenset[str]] = audit_log.ACTIVATED
+    reclaim_doers: ClassVar[frozenset[str]] = audit_log.PROVISIONERS
     activity_means: ClassVar[str] = "The day the person last opened a board of the organization, as Miro reports it."
     licenses: ClassVar[Mapping[str, str]] = {
         "full": "Full",

@@ -1,15 +1,21 @@
-// Counts the ticked seats into the button of the candidates' bulk bar. Without it the button works, and counts later.
+// Counts the ticked seats into the button of a bulk bar, after the words in its data-seats. Without it the button works, and counts later.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
     const bar = document.querySelector(".lh-bulk");
     if (!bar) return;
     const button = bar.querySelector("[data-seats]");
     const across = bar.querySelector("input.select-across");
+    const over = bar.querySelector("[data-over]");
+    const protect = bar.querySelector("[data-protect]");
     const count = () => {
         const ticked = document.querySelectorAll("tr input.action-select:checked").length;
-        const seats = across.value === "1" ? Number(bar.dataset.total) : ticked;
-        button.textContent = `Request reclaim of ${seats} seat${seats === 1 ? "" : "s"}`;
+        const everybody = across.value === "1";
+        const seats = everybody ? Number(bar.dataset.total) : ticked;
+        button.textContent = `${button.dataset.seats} ${seats} seat${seats === 1 ? "" : "s"}`;
         bar.classList.toggle("lh-open", seats > 0);
+        if (over) over.hidden = seats <= Number(bar.dataset.cap);
+        // Protecting takes the ticked people only.
+        if (protect) protect.hidden = everybody;
     };
     // After Django's own actions.js has ticked the boxes and set select_across.
     const later = () => window.setTimeout(count, 0);

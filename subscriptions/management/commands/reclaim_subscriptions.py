@@ -1,4 +1,4 @@
-"""Send what is approved and due for one profile, now."""
+"""Send what is approved and due for one profile, now; or try it first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from rich.table import Table
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from subscriptions import sweep
-from subscriptions.dry_run import dry_run
+from subscriptions.candidates import NotActionable
+from subscriptions.dry_run import DryRun, Ending, summary, try_queue, try_request
 from subscriptions.holds import hold_on
 from subscriptions.management.profile_command import ProfileCommand
+from subscriptions.models import ReclaimRequest
 from subscriptions.reclaim import reclaim_due
 
 A_DAY = 24 * 60 * 60.0
@@ -26,12 +28,15 @@ class Command(ProfileCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="decide on each person, and send nothing")
+        parser.add_argument("--request", metavar="R-0142", help="with --dry-run: only this request, approved or not")
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = self.profile(options["name"])
-        summary = self._preview(profile) if options["dry_run"] else self._send(profile)
+        if options["request"] and not options["dry_run"]:
+            raise CommandError("--request is for --dry-run only: what is sent goes in the order of the approvals.")
+        told = self._preview(profile, options["request"]) if options["dry_run"] else self._send(profile)
         if options["json"]:
-            self.write_json(summary)
+            self.write_json(told)
 
     def _send(self, profile: IntegrationProfile) -> dict[str, Any]:
         sweep.repair()
@@ -42,16 +47,35 @@ class Command(ProfileCommand):
             self.stdout.write(f"Nothing is sent now: {hold.label.lower()}. What is approved waits and is not lost.")
         return tally
 
-    def _preview(self, profile: IntegrationProfile) -> dict[str, Any]:
+    def _preview(self, profile: IntegrationProfile, number: str | None) -> dict[str, Any]:
         try:
-            rows = dry_run(profile)
+            tried = try_request(_request(profile, number)) if number else try_queue(profile)
         except ConnectorError as error:
             raise CommandError(f"{error.message} Nothing was decided, nothing was sent.") from error
-        table = Table("Person", "Request", "What would happen", title="Dry run: nothing is sent")
-        for row in rows:
-            table.add_row(row.person, row.request, row.sentence)
-        text = StringIO()
-        Console(width=120, file=text).print(table)
-        self.stdout.write(text.getvalue())
-        would_send = sum(row.would_send for row in rows)
-        return {"dry_run": True, "would_send": would_send, "would_not_send": len(rows) - would_send}
+        except NotActionable as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(_table(tried))
+        self.stdout.write(summary(tried))
+        return {
+            "dry_run": True,
+            "would_send": tried.count(Ending.SEND),
+            "would_not_send": tried.count(Ending.SETTLE),
+            "would_wait": tried.count(Ending.HOLD),
+        }
+
+
+def _request(profile: IntegrationProfile, number: str) -> ReclaimRequest:
+    digits = number.strip().upper().removeprefix("R-")
+    found = profile.requests.filter(pk=int(digits)).first() if digits.isdecimal() and len(digits) < 19 else None
+    if found is None:
+        raise CommandError(f"“{profile}” has no request {number}. The Approvals page lists them, such as R-0142.")
+    return found
+
+
+def _table(tried: DryRun) -> str:
+    table = Table("Person", "Request", "What would happen", title="Dry run: nothing is sent")
+    for row in tried.rows:
+        table.add_row(row.person, row.request, row.sentence)
+    text = StringIO()
+    Console(width=120, file=text).print(table)
+    return text.getvalue()

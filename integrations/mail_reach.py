@@ -1,0 +1,24 @@
+"""Whether mails, and the links in them, can reach anybody at all."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+NOWHERE = tuple(f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy"))
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+def why_nobody() -> str:
+    """Why a mail would reach nobody, with the next step; empty when it can.
+
+    Plain HTTP is for one person on one machine, who tries things out and reads the mails in the log.
+    """
+    if not settings.HTTPS:
+        return ""
+    if settings.EMAIL_BACKEND in NOWHERE:
+        return "Mails go to the log and reach nobody. Set EMAIL_URL."
+    if urlsplit(settings.PUBLIC_URL).hostname in THIS_MACHINE:
+        return "The links in mails lead to this machine, where nobody can follow them. Set PUBLIC_URL."
+    return ""

@@ -1,0 +1,62 @@
+"""What the people of a request answered who were asked whether they keep their seat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from integrations.presentation import ago, day
+from subscriptions.models import Answer, ReclaimRequest, RequestedRemoval, RequestState
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One person's answer for the table; `tone` as for a chip."""
+
+    text: str
+    detail: str
+    tone: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many of those who were asked answered what."""
+
+    asked: int
+    keep: int
+    release: int
+
+    @property
+    def answered(self) -> int:
+        return self.keep + self.release
+
+    @property
+    def silent(self) -> int:
+        return self.asked - self.answered
+
+    @property
+    def percent(self) -> int:
+        return round(100 * self.answered / self.asked) if self.asked else 0
+
+
+def reply_of(removal: RequestedRemoval, request: ReclaimRequest) -> Reply | None:
+    """None where nobody was asked."""
+    if request.answers_until is None:
+        return None
+    when = f"{day(removal.answered_at)} · {ago(removal.answered_at)}" if removal.answered_at else ""
+    if removal.answer == Answer.KEEP:
+        return Reply(Answer.KEEP.label, when, "warning", "front_hand")
+    if removal.answer == Answer.RELEASE:
+        return Reply(Answer.RELEASE.label, when, "ok", "check")
+    if request.state == RequestState.COLLECTING:
+        return Reply("No answer yet", f"until {day(request.answers_until)}", "neutral", "mail")
+    return Reply("No answer", f"asked until {day(request.answers_until)}", "neutral", "mail")
+
+
+def progress(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> Progress | None:
+    """Of everybody who was asked, dropped since or not. None where nobody was."""
+    if request.answers_until is None:
+        return None
+    answers = [removal.answer for removal in removals]
+    return Progress(len(answers), answers.count(Answer.KEEP), answers.count(Answer.RELEASE))

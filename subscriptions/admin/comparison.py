@@ -1,0 +1,182 @@
+"""Comparisons: what differed between the ledger and Miro, with the next step for each person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
+
+from integrations.models import IntegrationProfile
+from integrations.pages import ReadOnlyAdmin, signed_in
+from integrations.presentation import ago, chip, day_and_time, two_lines
+from subscriptions import comparison, tasks
+from subscriptions.admin.csv_export import CsvExport
+from subscriptions.differences import Kind
+from subscriptions.models import Comparison, Subscription
+
+LIST = "admin:subscriptions_comparison_changelist"
+SEES = "subscriptions.view_comparison"
+# Comparing asks much of Miro and writes facts: it is for those who act, not for those who only read.
+COMPARES = (
+    "subscriptions.request_removalcandidate",
+    "integrations.operate_integrationprofile",
+    "integrations.stop_all_sending",
+)
+ICONS = {
+    Kind.REACTIVATED: "undo",
+    Kind.RESTORED_INACTIVE: "person_off",
+    Kind.UNSENT_INACTIVE: "person_off",
+    Kind.RESTORED_AFTER_ALL: "person_check",
+    Kind.UNEXPLAINED: "question_mark",
+    Kind.NOT_IN_LOG: "plagiarism",
+}
+
+
+def may_compare(request: HttpRequest) -> bool:
+    return any(request.user.has_perm(permission) for permission in COMPARES)
+
+
+def differences(count: int) -> str:
+    return f"{count:,} difference{'' if count == 1 else 's'}" if count else "No differences"
+
+
+def result_chip(row: Comparison) -> SafeString:
+    if row.finished_at is None:
+        return chip("Running", tone="info", icon="progress_activity")
+    if row.findings:
+        return chip(differences(len(row.findings)), tone="warning", icon="difference")
+    if row.problem:
+        return chip("Not finished", tone="error", icon="error")
+    return chip("No differences", tone="ok", icon="check_circle")
+
+
+def log_words(row: Comparison) -> str:
+    return f"{row.events:,} events read" if row.audit_log_checked else "not checked"
+
+
+def last_words(profile: IntegrationProfile, *, since: datetime | None = None) -> dict[str, Any]:
+    """The last comparison of a profile, for a line on another page; `stale` when it began before `since`."""
+    row = Comparison.objects.filter(profile=profile).first()
+    if row is None:
+        return {"row": None, "chip": chip("Never compared", tone="neutral", icon="help"), "when": "", "stale": True}
+    when = f"{day_and_time(row.started_at)} ({ago(row.started_at)})"
+    return {"row": row, "chip": result_chip(row), "when": when, "stale": bool(since and row.started_at < since)}
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
+    list_display = ("started", "result", "people_shown", "log", "problem_shown")
+    list_before_template = "admin/subscriptions/comparison/list_before.html"
+    list_per_page = 50
+    csv_columns = (
+        ("Started", lambda row: row.started_at),
+        ("Finished", lambda row: row.finished_at),
+        ("Profile", lambda row: row.profile.name),
+        ("People", lambda row: row.people),
+        ("Events", lambda row: row.events),
+        ("Audit log", log_words),
+        ("Differences", lambda row: len(row.findings)),
+        ("Problem", lambda row: row.problem),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Comparison]:
+        rows: QuerySet[Comparison] = super().get_queryset(request)
+        return rows.select_related("profile")
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        filters: list[Any] = ["started_at"]
+        return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.compare)
+        return [path("compare/<int:pk>/", view, name="subscriptions_comparison_compare"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        profiles = IntegrationProfile.objects.filter(pk__in=comparison.profiles_to_compare())
+        more = {"comparable": list(profiles), "may_compare": may_compare(request)}
+        return super().changelist_view(request, {**(extra_context or {}), **more})
+
+    def compare(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """*Compare now*: a worker does it, since Miro may take its time."""
+        if not may_compare(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        profile = IntegrationProfile.objects.filter(pk=pk).first()
+        if profile is None:
+            raise Http404
+        self._ring(request, profile)
+        back = request.POST.get("next", "")
+        safe = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+        return HttpResponseRedirect(back if safe else reverse(LIST))
+
+    def _ring(self, request: HttpRequest, profile: IntegrationProfile) -> None:
+        if comparison.running(profile):
+            messages.info(request, f"A comparison of “{profile}” is running already. Reload this page in a moment.")
+        elif tasks.ring(tasks.compare_ledger, profile.pk, signed_in(request).pk):
+            messages.success(request, f"“{profile}” is being compared with Miro. Reload this page in a moment.")
+        else:
+            messages.error(
+                request,
+                "The message broker cannot be reached, so no comparison was started. Start broker and worker, then "
+                "compare again.",
+            )
+
+    def page_context(self, request: HttpRequest, row: Comparison) -> dict[str, Any]:
+        known = Subscription.objects.filter(profile=row.profile)
+        ids = dict(
+            known.filter(external_id__in=[finding["external_id"] for finding in row.findings]).values_list(
+                "external_id", "pk"
+            )
+        )
+        return {
+            "row": row,
+            "chip": result_chip(row),
+            "started": day_and_time(row.started_at),
+            "ago": ago(row.started_at),
+            "log": log_words(row),
+            "findings": [_shown(finding, ids.get(finding["external_id"])) for finding in row.findings],
+            "comparable": [row.profile] if row.profile_id in comparison.profiles_to_compare() else [],
+            "may_compare": may_compare(request),
+        }
+
+    @admin.display(description="Compared", ordering="started_at")
+    def started(self, row: Comparison) -> SafeString:
+        return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, {row.profile}")
+
+    @admin.display(description="Result")
+    def result(self, row: Comparison) -> SafeString:
+        return result_chip(row)
+
+    @admin.display(description="People", ordering="people")
+    def people_shown(self, row: Comparison) -> SafeString:
+        return two_lines(f"{row.people:,}", "of the ledger, looked up")
+
+    @admin.display(description="Miro's own log")
+    def log(self, row: Comparison) -> str:
+        return log_words(row).capitalize()
+
+    @admin.display(description="What went wrong")
+    def problem_shown(self, row: Comparison) -> SafeString:
+        return format_html('<span class="lhf-sentence">{}</span>', row.problem or "Nothing.")
+
+
+def _shown(finding: dict[str, Any], subscription: int | None) -> dict[str, Any]:
+    kind = Kind(finding["kind"])
+    return {
+        **finding,
+        "label": kind.label,
+        "icon": ICONS[kind],
+        "person_link": reverse("admin:subscriptions_subscription_change", args=[subscription]) if subscription else "",
+        "reclaim_link": (
+            reverse("admin:subscriptions_reclaim_change", args=[finding["reclaim"]]) if finding["reclaim"] else ""
+        ),
+    }

@@ -1,0 +1,72 @@
+"""What an approval will cause, in the words of the person who decides; what is not checked is said to be so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from subscriptions.models import Direction, ReclaimRequest, Subscription
+from subscriptions.verdict import team_admins_checked
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`lead` is the part that carries the weight; `icon` and `tone` as for a chip; `act` is what History offers."""
+
+    icon: str
+    tone: str
+    lead: str
+    text: str
+    act: str = ""
+
+
+def consequences(request: ReclaimRequest, people: list[Subscription]) -> list[Line]:
+    """Of a request that may still be approved, or was. `people` are those who stand."""
+    if request.direction == Direction.REACTIVATE:
+        return _of_a_restore(len(people))
+    boards = "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are."
+    lines = [
+        Line("lock", "neutral", "They can no longer sign in to Miro.", "undoes it, one by one or together.", "Restore"),
+        Line("dashboard", "neutral", "Their boards stay where they are,", boards),
+        _refused_by_miro(people),
+        _last_admins(request, people),
+        Line("visibility", "neutral", "Each is looked up once more,", "seconds before. Who came back keeps the seat."),
+    ]
+    return sorted(lines, key=lambda line: line.tone != "warning")
+
+
+def _of_a_restore(count: int) -> list[Line]:
+    who = "This person" if count == 1 else "These people"
+    return [
+        Line("lock_open", "neutral", f"{who} can sign in to Miro again,", "each with the seat of before."),
+        Line("groups", "neutral", "Not everything comes back:", "boards handed over stay, changed team roles too."),
+    ]
+
+
+def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Line:
+    """Named from what the last complete download found, where the connection may ask for it at all."""
+    teams = [row.sole_admin_of for row in people if row.sole_admin_of]
+    if teams:
+        who = "1 is the last admin of a team." if len(teams) == 1 else f"{len(teams)} are the last admin of a team."
+        names = ", ".join(f"“{names}”" for names in teams[:3])
+        more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
+        words = f"Miro refuses until {names}{more} has another. Drop, or add an admin first."
+        return Line("shield_person", "warning", who, words)
+    if team_admins_checked(request.profile):
+        return Line("check", "ok", "Nobody is the last admin of a team,", "as far as the last download saw.")
+    return Line(
+        "help", "neutral", "Last admin of a team: not checked.", "Miro refuses such a person; the others go on."
+    )
+
+
+def _refused_by_miro(people: Iterable[Subscription]) -> Line:
+    refused = sum(not row.reclaimable for row in people)
+    if refused:
+        who = "1 is" if refused == 1 else f"{refused} are"
+        return Line(
+            "block",
+            "warning",
+            f"{who} a company admin or guest now.",
+            "The look before the send leaves them out.",
+        )
+    return Line("check", "ok", "No company admins,", "and no guests that Miro would refuse.")

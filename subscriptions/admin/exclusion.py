@@ -1,0 +1,206 @@
+"""Protected people: who is left alone, why, by whom and until when. Never edited: one ends, and another begins."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from integrations.models import IntegrationProfile
+from integrations.pages import ReadOnlyAdmin, attempt, signed_in
+from integrations.presentation import ago, chip, day, day_ago, day_and_time, two_lines
+from licensehub.audit.models import AuditEvent
+from subscriptions.admin.acts import REFUSALS, act
+from subscriptions.admin.csv_export import CsvExport
+from subscriptions.admin.exclusion_form import ExclusionForm, profiles
+from subscriptions.admin.protect import ADD, consequences, people, protect_view
+from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
+from subscriptions.exclusions import create_exclusion, end_exclusion
+from subscriptions.models import Exclusion, ExclusionKind
+from subscriptions.models.exclusion import count_people
+
+END = "subscriptions.change_exclusion"
+ICONS = {
+    ExclusionKind.PERSON: "person",
+    ExclusionKind.DOMAIN: "alternate_email",
+    ExclusionKind.LICENSE: "badge",
+    ExclusionKind.ROLE: "shield_person",
+}
+
+
+class ExclusionList(TabbedChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Whom each covers is counted for the whole page at once."""
+        super().get_results(request)
+        counts = count_people(row for row in self.result_list if row.is_in_force)
+        for row in self.result_list:
+            row.people_now = counts.get(row.pk, 0)
+
+
+def state_chip(row: Exclusion) -> SafeString:
+    if row.is_in_force:
+        return chip("In force", tone="ok", icon="verified_user")
+    return chip("Ended", tone="neutral", icon="event_busy")
+
+
+def how_it_ended(row: Exclusion) -> str:
+    """Empty while it is in force."""
+    if row.is_in_force:
+        return ""
+    by = f"by {row.ended_by.get_username()}" if row.ended_by else "by its end date"
+    moment = row.ended_at if row.ended_by else row.ends_at
+    return f"ended {by} on {day(moment)}, {ago(moment)}"
+
+
+def address_of_people(row: Exclusion) -> str:
+    """The list of subscriptions, filtered to those whom it covers."""
+    scope = {
+        ExclusionKind.PERSON: {"q": row.value},
+        ExclusionKind.DOMAIN: {"q": f"@{row.value}"},
+        ExclusionKind.LICENSE: {"license": row.value},
+        ExclusionKind.ROLE: {"role": row.value},
+    }[ExclusionKind(row.kind)]
+    query = {**scope, "seat": "held"}
+    if IntegrationProfile.objects.count() > 1:
+        query["profile__id__exact"] = str(row.profile_id)
+    return f"{reverse('admin:subscriptions_subscription_changelist')}?{urlencode(query)}"
+
+
+@admin.register(Exclusion)
+class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
+    list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
+    list_display_links = ("what",)
+    list_per_page = 50
+    search_fields = ("value", "reason", "owner", "created_by__username")
+    search_help_text = "E-mail, domain, reason, owner or who made it"
+    state_tabs = (StateTab("In force", ("in_force",)), StateTab("Ended", ("ended",)))
+    default_states = ("in_force",)
+    csv_columns = (
+        ("Profile", lambda row: row.profile.name),
+        ("What", lambda row: row.get_kind_display()),
+        ("Which", lambda row: row.value_label),
+        ("Reason", lambda row: row.reason),
+        ("Owner", lambda row: row.owner),
+        ("Until", lambda row: row.ends_at),
+        ("Made by", lambda row: row.created_by.get_username()),
+        ("Made", lambda row: row.created_at),
+        ("State", lambda row: "In force" if row.is_in_force else "Ended"),
+        ("Ended", lambda row: row.ended_at),
+        ("Ended by", lambda row: row.ended_by.get_username() if row.ended_by else ""),
+    )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
+        return ExclusionList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Exclusion]:
+        return super().get_queryset(request).with_state().select_related("profile", "created_by", "ended_by")
+
+    def get_list_filter(self, request: HttpRequest) -> list[Any]:
+        return ["kind", "profile"] if IntegrationProfile.objects.count() > 1 else ["kind"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(ADD)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {**(extra_context or {}), "title": "Protected people"})
+
+    @admin.display(description="Who", ordering="value")
+    def what(self, row: Exclusion) -> SafeString:
+        return two_lines(row.value_label, row.get_kind_display())
+
+    @admin.display(description="Reason")
+    def reason_shown(self, row: Exclusion) -> SafeString:
+        return format_html('<span class="lhf-sentence">{}</span>', row.reason)
+
+    @admin.display(description="Until", ordering="ends_at")
+    def until(self, row: Exclusion) -> SafeString:
+        return day_ago(row.ends_at, never="No end")
+
+    @admin.display(description="Made by", ordering="created_at")
+    def by(self, row: Exclusion) -> SafeString:
+        return two_lines(row.created_by.get_username(), f"{day(row.created_at)}, {ago(row.created_at)}")
+
+    @admin.display(description="Covers now")
+    def covers(self, row: Any) -> SafeString:
+        if not row.is_in_force:
+            return two_lines("Nobody", how_it_ended(row))
+        return format_html('<a class="lh-text-link" href="{}">{}</a>', address_of_people(row), people(row.people_now))
+
+    @admin.display(description="State")
+    def standing(self, row: Exclusion) -> SafeString:
+        return state_chip(row)
+
+    # --- The pages ----------------------------------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("protect/", view(protect_view), name="subscriptions_exclusion_protect"),
+            path("<int:pk>/end/", view(self.end), name="subscriptions_exclusion_end"),
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """A form of its own: the act has its own transaction, and judges after its commit."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = ExclusionForm(request.POST or None)
+        if form.is_bound and form.is_valid() and self._make(request, form):
+            return HttpResponseRedirect(reverse("admin:subscriptions_exclusion_changelist"))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": "Protect people",
+            "form": form,
+            "possible": profiles().exists(),
+        }
+        return TemplateResponse(request, "admin/subscriptions/exclusion/add.html", context)
+
+    def _make(self, request: HttpRequest, form: ExclusionForm) -> bool:
+        data = form.cleaned_data
+
+        def do() -> str:
+            effect = create_exclusion(data["profile"], data["kind"], data["value"], form.wish, actor=signed_in(request))
+            [made] = effect.made
+            count = people(count_people([made])[made.pk])
+            return f"Protected: {made}, which covers {count} now. {consequences(effect)}"
+
+        return attempt(request, do, refusals=REFUSALS)
+
+    def end(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not request.user.has_perm(END):
+            raise PermissionDenied
+        row = get_object_or_404(Exclusion.objects.select_related("profile"), pk=pk)
+
+        def do() -> str:
+            effect = end_exclusion(row, actor=signed_in(request))
+            done = f"The protection of {row} has ended. {consequences(effect)}"
+            return f"{done} Whoever is a candidate now joins the list with the next download."
+
+        return act(request, reverse("admin:subscriptions_exclusion_change", args=[pk]), do)
+
+    def page_context(self, request: HttpRequest, row: Exclusion) -> dict[str, Any]:
+        count = count_people([row])[row.pk]
+        mine = AuditEvent.objects.filter(target_type="subscriptions.exclusion", target_id=row.pk)
+        return {
+            "row": row,
+            "chip": state_chip(row),
+            "icon": ICONS[ExclusionKind(row.kind)],
+            "ended": how_it_ended(row),
+            "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else "No end",
+            "made": f"{day_and_time(row.created_at)} ({ago(row.created_at)})",
+            "people": people(count),
+            "people_url": address_of_people(row),
+            "events": mine.order_by("sequence"),
+            "may_end": row.is_in_force and request.user.has_perm(END),
+            "end_to": format_html('formaction="{}"', reverse("admin:subscriptions_exclusion_end", args=[row.pk])),
+        }

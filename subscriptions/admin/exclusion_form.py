@@ -1,0 +1,97 @@
+"""The forms that protect people: why, whom to ask, until when; and who, where that is not chosen already."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from integrations.models import IntegrationProfile, ProfileState
+from subscriptions.exclusions import Wish, check_wish, clean_value, words_of
+from subscriptions.models import ExclusionKind
+
+INPUT = {"class": "lh-input"}
+
+
+def profiles() -> QuerySet[IntegrationProfile]:
+    """Those with a rule, which the first publishing makes: before it there is nobody to protect."""
+    return IntegrationProfile.objects.exclude(state=ProfileState.ARCHIVED).exclude(rule=None)
+
+
+class WishForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason",
+        required=False,
+        widget=forms.Textarea(attrs={**INPUT, "rows": 2, "maxlength": 500}),
+        help_text="E.g. on parental leave. It is shown wherever somebody asks why this seat is not reclaimed.",
+    )
+    owner = forms.CharField(
+        label="Owner",
+        required=False,
+        widget=forms.TextInput(attrs={**INPUT, "maxlength": 150}),
+        help_text="Whom to ask later whether it is still needed.",
+    )
+    ends_at = forms.DateField(
+        label="Until",
+        required=False,
+        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Write the day as year-month-day, e.g. 2027-01-31."},
+        help_text="The last day of the protection. Leave it empty for no end.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if "ends_at" in cleaned:
+            self.wish = Wish(cleaned.get("reason", ""), cleaned.get("owner", ""), _end_of(cleaned["ends_at"]))
+            check_wish(self.wish)
+        return cleaned
+
+
+def _end_of(day: Any) -> datetime | None:
+    return timezone.make_aware(datetime.combine(day, time(23, 59, 59))) if day else None
+
+
+class ExclusionForm(WishForm):
+    profile = forms.ModelChoiceField(
+        label="Profile",
+        queryset=IntegrationProfile.objects.none(),
+        widget=UnfoldAdminSelectWidget,
+        empty_label=None,
+        error_messages={"required": "Choose a profile that was published.", "invalid_choice": "Choose the profile."},
+    )
+    kind = forms.ChoiceField(label="What", choices=ExclusionKind.choices, widget=UnfoldAdminSelectWidget)
+    value = forms.CharField(
+        label="Which",
+        required=False,
+        widget=forms.TextInput(attrs={**INPUT, "list": "lh-known", "autocomplete": "off", "maxlength": 254}),
+        help_text="An e-mail address, a domain such as contractor.example (not those below it), or the name of a "
+        "license type or role.",
+    )
+    field_order = ("profile", "kind", "value", "reason", "owner", "ends_at")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice = self.fields["profile"]
+        choice.queryset = profiles()  # type: ignore[attr-defined]
+        if choice.queryset.count() == 1:  # type: ignore[attr-defined]
+            choice.widget, choice.initial = forms.HiddenInput(), choice.queryset.get()  # type: ignore[attr-defined]
+
+    def known_words(self) -> list[str]:
+        """What a browser may suggest: license types and roles."""
+        kinds = (ExclusionKind.LICENSE, ExclusionKind.ROLE)
+        return sorted({label for kind in kinds for found in profiles() for label in words_of(found, kind).values()})
+
+    def clean(self) -> dict[str, Any]:
+        """The value is looked at first: a wrong one must not hide behind a missing reason."""
+        data = self.cleaned_data
+        if "profile" in data and "kind" in data and "value" in data:
+            try:
+                data["value"] = clean_value(data["profile"], data["kind"], data["value"])
+            except ValidationError as error:
+                self.add_error("value", error.message_dict["value"][0])
+        return super().clean()

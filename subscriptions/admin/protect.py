@@ -1,0 +1,103 @@
+"""Protect chosen people: one form for all of them, reached by POST from a subscription or from the candidates."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.admin import site
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from integrations.models import IntegrationProfile
+from integrations.pages import attempt, signed_in
+from subscriptions.admin.acts import REFUSALS
+from subscriptions.admin.exclusion_form import WishForm
+from subscriptions.exclusions import Effect, Wish, protect_people
+from subscriptions.models import Subscription
+
+ADD = "subscriptions.add_exclusion"
+LIST = "admin:subscriptions_exclusion_changelist"
+TEMPLATE = "admin/subscriptions/exclusion/protect.html"
+# People named on the page; the others are counted.
+NAMED = 12
+
+
+def protect_view(request: HttpRequest) -> HttpResponse:
+    """POST ids as `subscription` or `candidate` (or `_selected_action`, as a list of candidates sends them).
+
+    With `confirmed` the act itself, else the form for it. A GET goes to the list of the protected.
+    """
+    if not request.user.has_perm(ADD):
+        raise PermissionDenied
+    if request.method != "POST":
+        return HttpResponseRedirect(reverse(LIST))
+    rows = chosen(request.POST)
+    if request.POST.get("select_across") == "1" or not rows:
+        messages.error(request, "Select the people to protect on one page of the list, then choose Protect again.")
+        return HttpResponseRedirect(reverse("admin:subscriptions_removalcandidate_changelist"))
+    return protect(request, rows)
+
+
+def chosen(sent: QueryDict) -> QuerySet[Subscription]:
+    """Ids that make no sense choose nobody."""
+    subscriptions = _ids(sent.getlist("subscription"))
+    candidates = _ids([*sent.getlist("candidate"), *sent.getlist("_selected_action")])
+    rows = Subscription.objects.filter(Q(pk__in=subscriptions) | Q(candidates__in=candidates)).distinct()
+    return rows.select_related("profile").order_by("name", "email", "pk")
+
+
+def _ids(sent: list[str]) -> list[int]:
+    return [int(found) for found in sent if found.isdecimal() and len(found) < 19]
+
+
+def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
+    """The form for these people, or with `confirmed` the act."""
+    form = WishForm(request.POST if "confirmed" in request.POST else None)
+    if form.is_bound and form.is_valid():
+        done = [_protect(request, profile, emails, form.wish) for profile, emails in _by_profile(rows)]
+        if all(done):
+            return HttpResponseRedirect(_back(rows))
+    context = {
+        **site.each_context(request),
+        "title": f"Protect {people(len(rows))}",
+        "form": form,
+        "count": len(rows),
+        "ids": [str(row.pk) for row in rows],
+        "people": rows[:NAMED],
+        "more": max(0, len(rows) - NAMED),
+        "back": _back(rows),
+    }
+    return TemplateResponse(request, TEMPLATE, context)
+
+
+def _by_profile(rows: QuerySet[Subscription]) -> list[tuple[IntegrationProfile, list[str]]]:
+    profiles = {row.profile_id: row.profile for row in rows}
+    return [(profile, [row.email for row in rows if row.profile_id == pk]) for pk, profile in profiles.items()]
+
+
+def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], wish: Wish) -> bool:
+    def do() -> str:
+        effect = protect_people(profile, emails, wish, actor=signed_in(request))
+        already = len(set(emails)) - len(effect.made)
+        spared = f" {already} had a protection of their own already." if already else ""
+        return f"Protected {people(len(effect.made))}.{spared} {consequences(effect)}"
+
+    return attempt(request, do, refusals=REFUSALS)
+
+
+def _back(rows: QuerySet[Subscription]) -> str:
+    if len(rows) == 1:
+        return reverse("admin:subscriptions_subscription_change", args=[rows[0].pk])
+    return reverse("admin:subscriptions_removalcandidate_changelist")
+
+
+def people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def consequences(effect: Effect) -> str:
+    """What it did to verdicts and candidates."""
+    taken = f" {effect.withdrawn:,} left the list of removal candidates." if effect.withdrawn else ""
+    return f"{people(effect.changed)} changed verdict.{taken}"

@@ -1,0 +1,26 @@
+"""What the acts on a request say afterwards: of a reclaim, and of a restore."""
+
+from __future__ import annotations
+
+from subscriptions.models import Direction, ReclaimRequest
+
+APPROVED = {
+    Direction.DEACTIVATE: "{request} is approved: {seats} will be reclaimed. History shows each of them.",
+    Direction.REACTIVATE: "{request} is approved: {seats} will be restored. History shows each of them.",
+}
+REJECTED = {
+    Direction.DEACTIVATE: "{request} is rejected: {seats} stay as they are, and are left alone for one threshold.",
+    Direction.REACTIVATE: "{request} is rejected: {seats} stay reclaimed.",
+}
+WITHDRAWN = {
+    Direction.DEACTIVATE: "{request} is withdrawn. Its people are Ready again.",
+    Direction.REACTIVATE: "{request} is withdrawn. Its people stay deactivated.",
+}
+DROPPED = {
+    Direction.DEACTIVATE: "{person} is dropped from {request}: the seat stays.",
+    Direction.REACTIVATE: "{person} is dropped from {request}: the seat stays reclaimed.",
+}
+
+
+def said(sentences: dict[Direction, str], request: ReclaimRequest, **values: object) -> str:
+    return sentences[Direction(request.direction)].format(request=request, **values)

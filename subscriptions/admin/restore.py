@@ -1,0 +1,137 @@
+"""*Restore* in History: the page that says what comes back and what cannot, and the request for several."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
+
+from integrations.pages import attempt, sentence_of, signed_in
+from subscriptions import restores
+from subscriptions.admin.acts import REFUSALS, SaneSelection, ring_for_reclaim
+from subscriptions.admin.candidate import NAMED, seats
+from subscriptions.admin.evidence import license_label
+from subscriptions.models import Reclaim
+
+RESTORE = "subscriptions.restore_reclaimrequest"
+# What the confirming pages and the record say in the same words.
+NOTES = {"comes_back": restores.COMES_BACK, "cannot_come_back": restores.CANNOT_COME_BACK}
+
+
+class RestoreActs(SaneSelection, ModelAdmin):
+    """Put before ModelAdmin of Reclaim."""
+
+    actions = ("request_restore",)
+
+    def has_restore_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(RESTORE)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.restore)
+        return [path("<int:pk>/restore/", view, name="subscriptions_reclaim_restore"), *super().get_urls()]
+
+    # --- One ----------------------------------------------------------------------------------------------------------
+
+    def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A GET shows the page that asks for the reason; a POST acts."""
+        if not self.has_restore_permission(request):
+            raise PermissionDenied
+        rows = Reclaim.objects.select_related("subscription", "profile", "removal__request")
+        row = get_object_or_404(rows, pk=pk)
+        if request.method == "POST":
+            return self._restore(request, row)
+        if sentence := restores.why_not_restore(row):
+            messages.error(request, sentence)
+            return HttpResponseRedirect(_page_of(row))
+        return self._confirm_one(request, row)
+
+    def _restore(self, request: HttpRequest, row: Reclaim) -> HttpResponse:
+        went = []
+
+        def doing() -> str:
+            reason = request.POST.get("reason", "").strip()[:500]
+            went.append(restores.restore(row, actor=signed_in(request), reason=reason))
+            return f"{row} will be restored: it is queued, and read back when Miro has answered."
+
+        if not attempt(request, doing, refusals=REFUSALS):
+            return HttpResponseRedirect(_page_of(row))
+        ring_for_reclaim(request, row.profile_id)
+        return HttpResponseRedirect(_page_of(went[0]))
+
+    def _confirm_one(self, request: HttpRequest, row: Reclaim) -> HttpResponse:
+        evidence = row.removal.evidence
+        context = {
+            **self.admin_site.each_context(request),
+            **NOTES,
+            "opts": self.model._meta,
+            "title": "Restore 1 seat",
+            "item": row,
+            "license": license_label(row.profile, evidence["license"]),
+            "role": row.profile.connector.roles.get(evidence["role"], evidence["role"]),
+            "back": _page_of(row),
+        }
+        return TemplateResponse(request, "admin/subscriptions/reclaim/restore.html", context)
+
+    # --- Several ------------------------------------------------------------------------------------------------------
+
+    @admin.action(description="Request restore", permissions=["restore"])
+    def request_restore(self, request: HttpRequest, chosen: QuerySet[Reclaim]) -> HttpResponse | None:
+        """First the page that says for whom; with `confirmed` the act itself. One seat needs no second person."""
+        able = restores.restorable(chosen)
+        count = able.count()
+        if count and request.POST.get("confirmed") == str(count):
+            return self._request(request, able)
+        if request.POST.get("confirmed"):
+            messages.warning(request, f"The list changed in the meantime: {count} of these can be restored now.")
+        if not count:
+            messages.error(request, f"Nobody here can be restored. {_reasons(chosen)}")
+            return None
+        if count == 1:
+            return HttpResponseRedirect(reverse("admin:subscriptions_reclaim_restore", args=[able.get().pk]))
+        return self._confirm_several(request, chosen, able, count)
+
+    def _request(self, request: HttpRequest, able: QuerySet[Reclaim]) -> HttpResponse | None:
+        reason = request.POST.get("reason", "").strip()[:500]
+        try:
+            made = restores.request_restore(able, actor=signed_in(request), reason=reason)
+        except REFUSALS as error:
+            messages.error(request, sentence_of(error))
+            return None
+        count = made.removals.count()
+        messages.success(request, f"{made} asks to restore {seats(count)}. Another person has to approve it.")
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made.pk]))
+
+    def _confirm_several(
+        self, request: HttpRequest, chosen: QuerySet[Reclaim], able: QuerySet[Reclaim], count: int
+    ) -> HttpResponse:
+        across = request.POST.get("select_across") == "1"
+        context = {
+            **self.admin_site.each_context(request),
+            **NOTES,
+            "opts": self.model._meta,
+            "title": f"Request restore of {seats(count)}",
+            "count": count,
+            "people": able.select_related("subscription", "removal__request")[:NAMED],
+            "more": max(0, count - NAMED),
+            "reasons": _reasons(chosen),
+            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
+            "across": across,
+            "reason": request.POST.get("reason", ""),
+        }
+        return TemplateResponse(request, "admin/subscriptions/reclaim/request_restore.html", context)
+
+
+def _reasons(chosen: QuerySet[Reclaim]) -> str:
+    """Why some of the selected cannot be restored, each reason once with how many it is for; empty when all can."""
+    rows = Reclaim.objects.filter(pk__in=chosen.order_by().values("pk")).order_by()
+    counted = rows.annotate(sentence=restores.why_not()).exclude(sentence="").values_list("sentence")
+    return " ".join(f"{seats(count)}: {sentence}" for sentence, count in counted.annotate(n=Count("pk")).order_by("-n"))
+
+
+def _page_of(row: Reclaim) -> str:
+    return reverse("admin:subscriptions_reclaim_change", args=[row.pk])

@@ -1,0 +1,71 @@
+"""The page of a request to restore several people, before and after its decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+from django.utils.safestring import SafeString
+
+from integrations.presentation import ago, day
+from subscriptions.admin.chips import outcome_sentence, reclaim_chip
+from subscriptions.admin.evidence import license_label, person_of
+from subscriptions.admin.restore import NOTES
+from subscriptions.admin.story import name_of
+from subscriptions.models import ReclaimRequest, RequestedRemoval
+
+TEMPLATE = "admin/subscriptions/reclaimrequest/restore.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One person, and what is to be taken back."""
+
+    removal: RequestedRemoval
+    name: str
+    email: str
+    reclaimed: str
+    reclaimed_ago: str
+    reclaim_url: str
+    license: str
+    dropped: str
+    restore_url: str
+    chip: SafeString | str
+    outcome: str
+
+
+def restore_page(request: ReclaimRequest, response: Any) -> Any:
+    """The same page, with the people of a restore: `response` is what the admin would show of a reclaim."""
+    response.template_name = TEMPLATE
+    response.context_data |= {"people": people_of(request), "second_person": request.decided_by_id is not None, **NOTES}
+    return response
+
+
+def people_of(request: ReclaimRequest) -> list[Row]:
+    removals = request.removals.select_related(
+        "candidate__profile", "restores", "dropped_by", "reclaim__profile", "reclaim__removal"
+    )
+    return [_row(removal) for removal in removals]
+
+
+def _row(removal: RequestedRemoval) -> Row:
+    taken, item = removal.restores, getattr(removal, "reclaim", None)
+    finished = taken.finished_at if taken else None
+    return Row(
+        removal=removal,
+        name=person_of(removal.evidence),
+        email=removal.evidence["email"],
+        reclaimed=day(finished),
+        reclaimed_ago=ago(finished),
+        reclaim_url=_page_of(taken.pk) if taken else "",
+        license=license_label(removal.candidate.profile, removal.evidence["license"]),
+        dropped=f"dropped by {name_of(removal.dropped_by)}" if removal.dropped_at else "",
+        restore_url=_page_of(item.pk) if item else "",
+        chip=reclaim_chip(item) if item else "",
+        outcome=outcome_sentence(item) if item else "",
+    )
+
+
+def _page_of(pk: int) -> str:
+    return reverse("admin:subscriptions_reclaim_change", args=[pk])

@@ -1,0 +1,123 @@
+"""The page of the switch for everything: stop and allow all sending, and release it after a restored backup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from integrations import sending
+from integrations.models import IntegrationProfile, SendingControl
+from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
+from integrations.presentation import ago, day_and_time
+from subscriptions import comparison, restored_backup
+from subscriptions.admin.comparison import last_words, may_compare
+from subscriptions.models import ReclaimRequest
+
+SWITCH = "integrations.stop_all_sending"
+SEES = "integrations.view_integrationprofile"
+PAGE = "admin:integrations_sendingcontrol_changelist"
+SHOWN = 50
+
+
+def _stop(request: HttpRequest, user: User) -> str:
+    sending.stop_all(actor=user, reason=request.POST.get("reason", "")[:500])
+    return "All sending is stopped. What is approved waits and is not lost; restores go on."
+
+
+def _allow(request: HttpRequest, user: User) -> str:
+    sending.allow_all(actor=user)
+    return "Sending is allowed again: what is approved is sent within a minute, where no other switch holds it."
+
+
+def _release(request: HttpRequest, user: User) -> str:
+    renew = request.POST.get("approved", "renew") != "send"
+    sending.release(actor=user, checked=request.POST.get("checked", ""), renew=renew)
+    if not renew:
+        return "Sending is released. What is approved is sent within a minute."
+    return (
+        "Sending is released. Of what was approved, whoever is inactive at Miro already is closed; everybody else "
+        "needs a new approval."
+    )
+
+
+ACTS: dict[str, Callable[[HttpRequest, User], str]] = {"stop": _stop, "allow": _allow, "release": _release}
+
+
+@admin.register(SendingControl)
+class SendingControlAdmin(ReadOnlyAdmin):
+    """One row, one page."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(SWITCH) or request.user.has_perm(SEES)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        name = "integrations_sendingcontrol_{}".format
+        return [
+            path("", view(self.page), name=name("changelist")),
+            path("act/<slug:act>/", view(self.act), name=name("act")),
+        ]
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        control = sending.control()
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Stop all sending",
+            "control": control,
+            "stopped": f"{day_and_time(control.stopped_at)} ({ago(control.stopped_at)})",
+            "may_switch": request.user.has_perm(SWITCH),
+            **(_what_to_check(request, control) if control.held_at else {}),
+        }
+        return TemplateResponse(request, "admin/integrations/sendingcontrol/page.html", context)
+
+    def act(self, request: HttpRequest, act: str) -> HttpResponse:
+        if answer := refuse_unless_post(request, SWITCH):
+            return answer
+        if act not in ACTS:
+            raise Http404
+        user = signed_in(request)
+        attempt(request, lambda: ACTS[act](request, user), refusals=(sending.NotSwitched,))
+        return HttpResponseRedirect(reverse(PAGE))
+
+
+def _what_to_check(request: HttpRequest, control: SendingControl) -> dict[str, Any]:
+    queued = _with_dates(ReclaimRequest.objects.filter(removals__reclaim__in=restored_backup.queued()))
+    waiting = _with_dates(restored_backup.waiting())
+    profiles = IntegrationProfile.objects.filter(pk__in=comparison.profiles_to_compare())
+    return {
+        "held": f"{day_and_time(control.held_at)} ({ago(control.held_at)})",
+        "approved_count": restored_backup.queued().count(),
+        "approved": queued[:SHOWN],
+        "approved_more": max(0, len(queued) - SHOWN),
+        "waiting": waiting[:SHOWN],
+        "waiting_more": max(0, len(waiting) - SHOWN),
+        "profiles": [{"profile": profile, **last_words(profile, since=control.held_at)} for profile in profiles],
+        "may_compare": may_compare(request),
+        "shortest": sending.SHORTEST_WORDS,
+    }
+
+
+def _with_dates(requests: QuerySet[ReclaimRequest]) -> list[dict[str, Any]]:
+    rows = requests.annotate(people=Count("removals", distinct=True)).order_by("pk")
+    return [
+        {
+            "request": row,
+            "people": row.people,
+            "requested": day_and_time(row.requested_at),
+            "decided": day_and_time(row.decided_at) if row.decided_at else "",
+        }
+        for row in rows
+    ]

@@ -1,0 +1,26 @@
+"""Miro's audit log of one person around a send, asked for when somebody wants to see it."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.views.decorators.http import require_GET
+
+from subscriptions.models import Reclaim
+from subscriptions.person_log import log_around
+
+
+@require_GET
+def vendor_log(request: HttpRequest, pk: int) -> HttpResponse:
+    """A piece of the page for htmx; without JavaScript a page of its own."""
+    if not request.user.has_perm("subscriptions.view_reclaim"):
+        raise PermissionDenied
+    item = get_object_or_404(Reclaim.objects.select_related("profile", "subscription"), pk=pk)
+    context = {"item": item, "log": log_around(item)}
+    if request.headers.get("HX-Request"):
+        return TemplateResponse(request, "admin/subscriptions/reclaim/vendor_log.html", context)
+    context |= {**admin.site.each_context(request), "title": f"Miro’s audit log of {item}"}
+    return TemplateResponse(request, "admin/subscriptions/reclaim/vendor_log_page.html", context)

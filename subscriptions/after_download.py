@@ -1,0 +1,63 @@
+"""After a complete run: names, team admins, verdicts, candidates, and the request where the rule files it."""
+
+from __future__ import annotations
+
+from integrations import states
+from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
+from subscriptions import directory
+from subscriptions.approvals import file_automatically
+from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.models import DownloadRun
+from subscriptions.refusals import Refused
+from subscriptions.team_admins import write_sole_admins
+from subscriptions.verdict import refresh_verdicts
+
+
+def complete_facts(run: DownloadRun, connector: Connector) -> None:
+    """The run is complete without these; what fails here is noted on it, and made good by the next run."""
+    if Capability.DIRECTORY in connector.capabilities:
+        _write_names(run, connector)
+    if Capability.LAST_TEAM_ADMIN in connector.capabilities:
+        _write_team_admins(run, connector)
+
+
+def _write_names(run: DownloadRun, connector: Connector) -> None:
+    try:
+        directory.write_names(run.profile, connector.directory())
+    except ConnectorError as error:
+        _note(run, "Names were not read", error)
+    else:
+        states.mark_working(run.profile, run.profile.connector.reclaim_slot)
+
+
+def _write_team_admins(run: DownloadRun, connector: Connector) -> None:
+    """What is no longer granted is no longer known; after an error, what was known last is kept."""
+    try:
+        write_sole_admins(run.profile, connector.sole_team_admins())
+    except NotGranted:
+        write_sole_admins(run.profile, {})
+    except ConnectorError as error:
+        _note(run, "Who is the only admin of a team was not read", error)
+    else:
+        DownloadRun.objects.filter(pk=run.pk).update(team_admins_checked=True)
+
+
+def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
+    run.problem = f"{run.problem} {what}: {error.message}".strip()
+    DownloadRun.objects.filter(pk=run.pk).update(problem=run.problem)
+    if isinstance(error, ConfigError):
+        states.mark_failed(run.profile, error)
+
+
+def judge_anew(run: DownloadRun) -> None:
+    """Verdicts and candidates from the facts of a run that is complete, and the request where the rule files it."""
+    refresh_verdicts(run.profile)
+    propose_candidates(run)
+    _file(run)
+
+
+def _file(run: DownloadRun) -> None:
+    try:
+        file_automatically(run.profile)
+    except (NotActionable, Refused):
+        return  # somebody was faster, or paused the profile in this moment; the next download files again

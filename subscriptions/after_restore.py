@@ -1,0 +1,57 @@
+"""What a restore brought back: license and role of now, beside those before the reclaim."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from integrations.connectors.contract import Connector, ConnectorError, Member
+from subscriptions.look_again import write_facts
+from subscriptions.models import Reclaim, Subscription
+from subscriptions.verdict import apply_verdict, current_terms
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`member` is None where the vendor did not tell; the sentence says so."""
+
+    sentence: str
+    member: Member | None = None
+
+
+def look_up(item: Reclaim, connector: Connector) -> Found:
+    """Ask the vendor for this person's seat as it is now. Nothing is written; a failure is a sentence, too."""
+    row = item.subscription
+    try:
+        found = {member.external_id: member for member in connector.people({row.external_id: row.email})}
+    except ConnectorError as error:
+        return Found(f"Active again. License and role were not compared: {error.message}")
+    member = found.get(row.external_id)
+    if member is None or not member.active:
+        return Found(
+            "Active again. License and role were not compared: Miro's list of members does not show the person as "
+            "active yet. The next download reads them."
+        )
+    return Found(f"Active again. {_compared(item, member)}", member)
+
+
+def _compared(item: Reclaim, member: Member) -> str:
+    connector = item.profile.connector
+    evidence = item.removal.evidence
+    facts = (
+        ("License", connector.licenses, member.license, evidence["license"]),
+        ("Role", connector.roles, member.role, evidence["role"]),
+    )
+    return " ".join(
+        f"{name} is {labels.get(now, now)}, as before."
+        if now == before
+        else f"{name} is {labels.get(now, now)} now, was {labels.get(before, before)}."
+        for name, labels, now, before in facts
+    )
+
+
+def note_facts(item: Reclaim, found: Found) -> None:
+    """After the restore is settled: else its own act would look like somebody else's at Miro."""
+    if found.member is None:
+        return
+    write_facts(item.profile, [found.member])
+    apply_verdict(Subscription.objects.filter(pk=item.subscription_id), current_terms(item.profile_id))

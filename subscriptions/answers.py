@@ -1,0 +1,192 @@
+"""What a person answers who was asked: keep or release, by a signed link, for as long as nothing was sent.
+
+The link names one person in one request and nothing else. It is good for this purpose only, and it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from django.conf import settings
+from django.core import signing
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from licensehub.audit.models import AuditEvent
+from subscriptions import candidates, caps
+from subscriptions.candidates import NotActionable
+from subscriptions.look_again import kept
+from subscriptions.models import (
+    Answer,
+    CloseReason,
+    Direction,
+    KeepMeans,
+    Reclaim,
+    ReclaimRule,
+    ReclaimState,
+    RequestedRemoval,
+)
+from subscriptions.request_endings import WAITING, drop
+from subscriptions.settling import settle_unsent
+
+# The salt of the signature: a value signed for anything else does not fit, though the key is the same.
+PURPOSE = "subscriptions.answers: keep or release"
+LONGEST = 200
+# The page still tells what became of the seat for so long after the last moment in which it can be taken back.
+AFTERWARDS = timedelta(days=14)
+# So often may somebody change their mind; after that only a Keep is taken.
+MOST_ANSWERS = 20
+BY = "the person, by the link in the mail"
+
+
+class BadLink(Exception):
+    """Not ours, for another purpose, or over. It never says which."""
+
+
+# --- The link ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Whom it names, and until when it is good."""
+
+    person: RequestedRemoval
+    until: datetime
+
+
+def ends_at(deadline: datetime) -> datetime:
+    """A late answer counts until the send, so the link outlives the days to answer, the decision and its validity."""
+    return deadline + settings.REQUEST_WINDOW + settings.APPROVAL_VALIDITY + AFTERWARDS
+
+
+def link_for(person: RequestedRemoval, *, until: datetime) -> str:
+    """The address of *My license* for this person."""
+    token = signing.Signer(salt=PURPOSE).sign_object([person.pk, int(until.timestamp())])
+    return str(settings.PUBLIC_URL) + reverse("my_license", args=[token])
+
+
+def read_link(token: str) -> Link:
+    """Raises BadLink."""
+    if len(token) > LONGEST:
+        raise BadLink
+    try:
+        removal_id, until = signing.Signer(salt=PURPOSE).unsign_object(token)
+    except signing.BadSignature as error:
+        raise BadLink from error
+    ends = datetime.fromtimestamp(until, tz=UTC)
+    everybody = RequestedRemoval.objects.select_related("request__profile", "candidate__subscription")
+    asked = everybody.filter(pk=removal_id, request__direction=Direction.DEACTIVATE).first()
+    if asked is None or ends <= timezone.now():
+        raise BadLink
+    return Link(asked, ends)
+
+
+# --- Where it stands --------------------------------------------------------------------------------------------------
+
+
+class Phase(StrEnum):
+    """What the page says. In the first two an answer is taken."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    OVERRULED = "overruled"
+    SENDING = "sending"
+    TAKEN = "taken"
+    BACK = "back"
+    OVER = "over"
+
+
+def phase_of(person: RequestedRemoval) -> Phase:
+    reclaim = Reclaim.objects.filter(removal=person).first()
+    if reclaim:
+        return _phase_of_send(person, reclaim)
+    asked = person.dropped_at is None and person.request.state in WAITING
+    return Phase.ASKED if asked else Phase.OVER
+
+
+def _phase_of_send(person: RequestedRemoval, reclaim: Reclaim) -> Phase:
+    if reclaim.state in (ReclaimState.QUEUED, ReclaimState.CLAIMED):
+        return Phase.OVERRULED if _known_when_decided(person) else Phase.APPROVED
+    if reclaim.state in (ReclaimState.SENDING, ReclaimState.IN_DOUBT):
+        return Phase.SENDING
+    if reclaim.state == ReclaimState.DONE:
+        return Phase.BACK if person.candidate.subscription.active else Phase.TAKEN
+    return Phase.OVER
+
+
+def _known_when_decided(person: RequestedRemoval) -> bool:
+    """The wish to keep was before the approver, who decided all the same."""
+    decided = person.request.decided_at
+    return bool(person.answer == Answer.KEEP and decided and person.answered_at and person.answered_at <= decided)
+
+
+# --- The answer -------------------------------------------------------------------------------------------------------
+
+
+def answer(person: RequestedRemoval, said: Answer) -> None:
+    """Take the answer. Raises NotActionable when it comes too late; then nothing was changed.
+
+    Under the lock of the profile's row, as is the intent of a send: whichever comes first, the other sees it.
+    """
+    with transaction.atomic():
+        caps.lock(person.request.profile_id)
+        candidates.lock(person.candidate_id)
+        now = RequestedRemoval.objects.select_related("request", "candidate__subscription").get(pk=person.pk)
+        phase = phase_of(now)
+        if phase not in (Phase.ASKED, Phase.APPROVED):
+            raise NotActionable("This cannot be answered any more. Nothing was changed.")
+        if now.answer == said:
+            return
+        _refuse_endless_changes(now, said)
+        _note(now, said)
+        if said == Answer.KEEP:
+            _keep(now, phase)
+
+
+def _refuse_endless_changes(person: RequestedRemoval, said: Answer) -> None:
+    """An answer is written into the audit for ever, and the link needs no login."""
+    mine = AuditEvent.objects.filter(target_type="subscriptions.removalcandidate", target_id=person.candidate_id)
+    if said == Answer.RELEASE and mine.filter(action=Action.PERSON_ANSWERED).count() >= MOST_ANSWERS:
+        raise NotActionable("You changed your answer many times. Write to us if you want to change it again.")
+
+
+def _note(person: RequestedRemoval, said: Answer) -> None:
+    decided = person.request.decided_at
+    # After the approval, also where another machine's clock is ahead: else a late Keep would not count.
+    at = max(timezone.now(), decided + timedelta(microseconds=1)) if decided else timezone.now()
+    rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, answer=person.answer)
+    if rows.update(answer=said, answered_at=at) != 1:
+        raise NotActionable("This changed in this moment. Open the page again.")
+    person.answer, person.answered_at = said, at
+    data = {"answer": said.value, "request": person.request.number, "by": BY}
+    record(Action.PERSON_ANSWERED, actor=None, target=person.candidate, data=data)
+
+
+def _keep(person: RequestedRemoval, phase: Phase) -> None:
+    if phase == Phase.APPROVED:
+        _keep_after_approval(person)
+    elif keep_is_final(person):
+        drop(person, actor=None, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
+
+
+def keep_is_final(person: RequestedRemoval) -> bool:
+    """Else the approver sees the wish, and decides."""
+    rule = ReclaimRule.objects.get(profile=person.request.profile_id)
+    return rule.keep_means == KeepMeans.FINAL
+
+
+def _keep_after_approval(person: RequestedRemoval) -> None:
+    """What waits is settled at once. What is claimed cannot commit its send any more, and settles by the next look."""
+    items = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
+    item = items.get(removal=person)
+    if item.state != ReclaimState.QUEUED:
+        return
+    try:
+        settle_unsent(item, kept())
+    except NotActionable:
+        return  # claimed in this moment, which comes to the same

@@ -1,0 +1,83 @@
+"""From the last question to the approver: the days to answer, the reminder half-way, and the end of a collection.
+
+The days count from the hand-over of a request's last question. Who was never asked is never silent: a request opens
+only when each person left in it has answered, or was asked and let the days go by.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, Max, OuterRef
+from django.utils import timezone
+
+from subscriptions.approvals import open_for_approval
+from subscriptions.candidates import NotActionable
+from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models.request import RequestedRemovalQuerySet
+
+
+def close_collections() -> int:
+    """Start the days where everybody was asked, and open the requests whose answers are in. Returns how many opened."""
+    collecting = ReclaimRequest.objects.filter(state=RequestState.COLLECTING)
+    return sum(_move_on(request) for request in collecting)
+
+
+def _move_on(request: ReclaimRequest) -> bool:
+    with transaction.atomic():
+        rows = ReclaimRequest.objects.select_for_update().filter(pk=request.pk, state=RequestState.COLLECTING)
+        row = rows.first()
+        if row is None:
+            return False
+        silent = row.removals.standing().filter(answer="")
+        if silent.exclude(_asked()).exists():
+            return False
+        if silent.exists():
+            deadline = row.answers_until if clock_runs(row) else _start_clock(row, silent)
+            if deadline is None or deadline > timezone.now():
+                return False
+        return open_for_approval(row)
+
+
+def _asked() -> Exists:
+    handed = Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT)
+    return Exists(handed)
+
+
+def clock_runs(request: ReclaimRequest) -> bool:
+    """It starts with the reminders, and only once."""
+    return Notice.objects.filter(removal__request=request, kind=NoticeKind.REMINDER).exists()
+
+
+def _start_clock(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> datetime:
+    """From the last hand-over on, and with a reminder half-way for each who has not answered."""
+    asked = Notice.objects.filter(removal__in=silent, kind=NoticeKind.ASK)
+    last = asked.aggregate(last=Max("sent_at"))["last"]
+    days = days_of(request)
+    deadline: datetime = last + days
+    rows = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
+    if rows.update(answers_until=deadline, expires_at=deadline + settings.REQUEST_WINDOW) != 1:
+        raise NotActionable(f"{request} no longer waits for answers.")
+    Notice.objects.bulk_create(
+        Notice(removal=person, kind=NoticeKind.REMINDER, email=person.evidence["email"], due_at=last + days / 2)
+        for person in silent
+    )
+    return deadline
+
+
+def days_of(request: ReclaimRequest) -> timedelta:
+    """The days to answer as they were when it was requested. Only while the clock does not run."""
+    if request.answers_until is None:
+        raise ValueError(f"Nobody is asked in {request}.")
+    return request.answers_until - request.requested_at
+
+
+def answer_by(person: RequestedRemoval) -> datetime:
+    """Until when this person is promised to be waited for; the slowest hand-over of the request may add to it."""
+    request = ReclaimRequest.objects.get(pk=person.request_id)
+    if request.answers_until and clock_runs(request):
+        return request.answers_until
+    handed = person.notices.filter(kind=NoticeKind.ASK).values_list("sent_at", flat=True).first()
+    return (handed or timezone.now()) + days_of(request)

@@ -1,0 +1,118 @@
+"""What can differ between the ledger and the vendor, each in a sentence and with its next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import TextChoices
+
+from integrations.connectors.contract import Member
+from integrations.presentation import day_and_time
+from subscriptions.models import CloseReason, Direction, Reclaim, ReclaimState
+
+
+class Kind(TextChoices):
+    REACTIVATED = "reactivated", "Reclaimed, but active"
+    RESTORED_INACTIVE = "restored_inactive", "Restored, but inactive"
+    UNSENT_INACTIVE = "unsent_inactive", "Not reclaimed, but inactive"
+    RESTORED_AFTER_ALL = "restored_after_all", "Restore without success, but active"
+    UNEXPLAINED = "unexplained", "Deactivated by somebody else"
+    NOT_IN_LOG = "not_in_log", "Not in Miro's log"
+
+
+NOW_ACTIVE = frozenset({Kind.REACTIVATED, Kind.RESTORED_AFTER_ALL})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`reclaim` is the id of the ledger's item; None where the ledger knows of none."""
+
+    kind: Kind
+    external_id: str
+    person: str
+    detail: str
+    next_step: str
+    reclaim: int | None = None
+    at: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind.value,
+            "external_id": self.external_id,
+            "person": self.person,
+            "detail": self.detail,
+            "next_step": self.next_step,
+            "reclaim": self.reclaim,
+            "at": self.at.isoformat() if self.at else None,
+        }
+
+    @classmethod
+    def of_json(cls, found: Mapping[str, Any]) -> Difference:
+        """What `as_json` gave."""
+        at = datetime.fromisoformat(found["at"]) if found["at"] else None
+        return cls(**{**found, "kind": Kind(found["kind"]), "at": at})
+
+
+def in_ledger(settled: Iterable[Reclaim], members: Mapping[str, Member]) -> list[Difference]:
+    """`settled`: each person's last item. Whoever left the organization differs in nothing."""
+    found = []
+    for item in settled:
+        member = members.get(item.subscription.external_id)
+        expected = _active_by_ledger(item)
+        if member is not None and expected is not None and member.active != expected:
+            found.append(_difference(item))
+    return found
+
+
+def _active_by_ledger(item: Reclaim) -> bool | None:
+    """None where the ledger claims nothing: somebody else had acted before we could."""
+    done, reclaim = item.state == ReclaimState.DONE, item.direction == Direction.DEACTIVATE
+    if done:
+        return not reclaim
+    if not reclaim:
+        return None if item.state == ReclaimState.SKIPPED else False
+    before_us = (CloseReason.ALREADY_INACTIVE, CloseReason.GONE)
+    return None if item.removal.candidate.close_reason in before_us else True
+
+
+def _difference(item: Reclaim) -> Difference:
+    when = day_and_time(item.finished_at)
+    kind, detail, next_step = _TEXTS[item.direction, item.state == ReclaimState.DONE]
+    return Difference(
+        kind=kind,
+        external_id=item.subscription.external_id,
+        person=item.subscription.display_name,
+        detail=detail.format(when=when, how=item.get_state_display().lower()),
+        next_step=next_step,
+        reclaim=item.pk,
+        at=item.finished_at,
+    )
+
+
+_TEXTS: dict[tuple[str, bool], tuple[Kind, str, str]] = {
+    (Direction.DEACTIVATE.value, True): (
+        Kind.REACTIVATED,
+        "Reclaimed on {when}, but active at Miro now: somebody let this person back in.",
+        "Nothing, if that was meant: LicenseHub leaves this person alone for 30 days, and never reclaims again on the "
+        "same approval.",
+    ),
+    (Direction.REACTIVATE.value, True): (
+        Kind.RESTORED_INACTIVE,
+        "Restored on {when}, but inactive at Miro now.",
+        "Ask this person's admin whether that was meant. If not, restore again from the history.",
+    ),
+    (Direction.DEACTIVATE.value, False): (
+        Kind.UNSENT_INACTIVE,
+        "The reclaim ended as “{how}” on {when}, but this person is inactive at Miro now.",
+        "Ask who deactivated this person in Miro. If nobody did, activate them there: the reclaim did not succeed, as "
+        "far as LicenseHub knows.",
+    ),
+    (Direction.REACTIVATE.value, False): (
+        Kind.RESTORED_AFTER_ALL,
+        "The restore ended as “{how}” on {when}, but this person is active at Miro now.",
+        "Nothing, if this person was to come back.",
+    ),
+}

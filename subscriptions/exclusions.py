@@ -1,0 +1,200 @@
+"""Protect people: make an exclusion, end it, and let both reach the verdicts and the not yet approved candidates.
+
+What is approved already is stopped by the look before the send, which asks the same clause.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record, record_many
+from subscriptions import caps
+from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.models import Exclusion, ExclusionKind
+from subscriptions.models.exclusion import people_of
+from subscriptions.refusals import Refused
+from subscriptions.verdict import UNKNOWN_WORDS, apply_verdict, current_terms
+
+DOMAIN = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*[a-z0-9]")
+WORDS = {ExclusionKind.LICENSE: "license type", ExclusionKind.ROLE: "role"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Why somebody is to be left alone, whom to ask about it, and until when; None is without an end."""
+
+    reason: str
+    owner: str
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """`made` exclusions, or those that were ended; of the people they cover `changed` have another verdict now."""
+
+    made: list[Exclusion]
+    changed: int
+    withdrawn: int
+
+
+# --- Check ------------------------------------------------------------------------------------------------------------
+
+
+def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
+    """The value as it is compared: see `models.exclusion.keys`. Raises ValidationError with a sentence for `value`."""
+    given = value.strip()
+    if kind in (ExclusionKind.LICENSE, ExclusionKind.ROLE):
+        return _known_word(profile, ExclusionKind(kind), given)
+    return _domain(given) if kind == ExclusionKind.DOMAIN else _email(given)
+
+
+def _email(given: str) -> str:
+    try:
+        validate_email(given)
+        given.encode("ascii")
+    except (ValidationError, UnicodeEncodeError) as error:
+        sentence = f"“{given}” is no e-mail address. Write it as Miro shows it, e.g. pat@northwind.example."
+        raise ValidationError({"value": sentence}) from error
+    return given.lower()
+
+
+def _domain(given: str) -> str:
+    domain = given.lower().removeprefix("@")
+    if not DOMAIN.fullmatch(domain):
+        sentence = f"“{given}” is no domain. Write what follows the @ of the addresses, e.g. contractor.example."
+        raise ValidationError({"value": sentence})
+    return domain
+
+
+def _known_word(profile: IntegrationProfile, kind: ExclusionKind, given: str) -> str:
+    labels = words_of(profile, kind)
+    for word, label in labels.items():
+        if given.lower() in (word.lower(), label.lower()):
+            return word
+    known = ", ".join(labels.values())
+    raise ValidationError({"value": f"“{given}” is no {WORDS[kind]} that {profile} knows. Known are: {known}."})
+
+
+def words_of(profile: IntegrationProfile, kind: ExclusionKind) -> Mapping[str, str]:
+    """The vendor's words for licenses or roles, and how they are shown."""
+    connector = profile.connector
+    words = connector.licenses if kind == ExclusionKind.LICENSE else connector.roles
+    return {word: label for word, label in words.items() if word not in UNKNOWN_WORDS}
+
+
+def check_wish(wish: Wish) -> None:
+    """Raises ValidationError with a sentence for each field that is wrong."""
+    wrong: dict[str, str] = {}
+    if not wish.reason.strip():
+        wrong["reason"] = "Say why, for the colleague who wonders in half a year."
+    if not wish.owner.strip():
+        wrong["owner"] = "Name somebody who can tell later whether it is still needed."
+    if wish.ends_at is not None and wish.ends_at <= timezone.now():
+        wrong["ends_at"] = "This end is in the past, so nobody would be protected. Choose a later day, or none."
+    for name, longest in (("reason", 500), ("owner", 150)):
+        if len(getattr(wish, name)) > longest:
+            wrong[name] = f"At most {longest} characters."
+    if wrong:
+        raise ValidationError(wrong)
+
+
+# --- Make -------------------------------------------------------------------------------------------------------------
+
+
+def create_exclusion(profile: IntegrationProfile, kind: str, value: str, wish: Wish, *, actor: User) -> Effect:
+    """Leave them alone from now on. Raises ValidationError, and Refused when the same is in force already."""
+    wanted = clean_value(profile, kind, value)
+    check_wish(wish)
+    with transaction.atomic():
+        caps.lock(profile.pk)  # two at once would both find that there is none
+        former = Exclusion.objects.in_force().filter(profile=profile, kind=kind, value=wanted).first()
+        if former:
+            raise Refused(
+                f"Protected already: {former}, by {former.created_by.get_username()}, {former.until_label}. Nothing "
+                "was changed. End that one first if its reason, owner or end is to be another."
+            )
+        [made] = _make(profile, kind, [wanted], wish, actor=actor)
+    return _judge([made])
+
+
+def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: Wish, *, actor: User) -> Effect:
+    """One exclusion for each of these people of a profile who has none of their own yet.
+
+    Raises ValidationError, and Refused when all of them are protected already.
+    """
+    wanted = {clean_value(profile, ExclusionKind.PERSON, email) for email in emails}
+    check_wish(wish)
+    with transaction.atomic():
+        caps.lock(profile.pk)
+        same = Exclusion.objects.in_force().filter(profile=profile, kind=ExclusionKind.PERSON)
+        new = sorted(wanted - set(same.values_list("value", flat=True)))
+        if not new:
+            raise Refused("All of these people are protected already. Nothing was changed.")
+        made = _make(profile, ExclusionKind.PERSON, new, wish, actor=actor)
+    return _judge(made)
+
+
+def _make(profile: IntegrationProfile, kind: str, values: list[str], wish: Wish, *, actor: User) -> list[Exclusion]:
+    terms = {"reason": wish.reason.strip(), "owner": wish.owner.strip(), "ends_at": wish.ends_at}
+    made = Exclusion.objects.bulk_create(
+        Exclusion(profile=profile, kind=kind, value=value, created_by=actor, **terms) for value in values
+    )
+    targets = [(row, {"kind": row.kind, "value": row.value, **terms}) for row in made]
+    record_many(Action.EXCLUSION_CREATED, actor=actor, targets=targets)
+    return made
+
+
+# --- End --------------------------------------------------------------------------------------------------------------
+
+
+def end_exclusion(exclusion: Exclusion, *, actor: User) -> Effect:
+    """From now on it covers nobody; the record stays. Raises NotActionable when it has ended already."""
+    _end(exclusion, actor=actor)
+    return _judge([exclusion])
+
+
+def end_run_out() -> int:
+    """Note those whose end has come, and judge their people anew. Returns how many.
+
+    They cover nobody from their end on, noted or not; a second process finds nothing left to note.
+    """
+    ended = 0
+    for exclusion in Exclusion.objects.run_out().select_related("profile"):
+        _judge([exclusion])
+        try:
+            _end(exclusion, actor=None)
+        except NotActionable:
+            continue  # another process, or a person, noted it in this moment
+        ended += 1
+    return ended
+
+
+def _end(exclusion: Exclusion, *, actor: Actor) -> None:
+    with transaction.atomic():
+        values = {"ended_at": timezone.now(), "ended_by": actor}
+        if Exclusion.objects.filter(pk=exclusion.pk, ended_at=None).update(**values) != 1:
+            raise NotActionable(f"The protection of {exclusion} has ended already. Nothing was changed.")
+        data = {"kind": exclusion.kind, "value": exclusion.value, "reason": exclusion.reason}
+        record(Action.EXCLUSION_ENDED, actor=actor, target=exclusion, data=data)
+
+
+# --- Consequences -----------------------------------------------------------------------------------------------------
+
+
+def _judge(exclusions: list[Exclusion]) -> Effect:
+    """Judge the covered people anew, after the commit, and take back their candidates that no longer hold."""
+    profile_id = exclusions[0].profile_id
+    terms = current_terms(profile_id)
+    changed = sum(apply_verdict(rows, terms) for rows in people_of(exclusions))
+    return Effect(exclusions, changed, withdraw(profile_id))

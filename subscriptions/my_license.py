@@ -1,0 +1,68 @@
+"""What the page *My license*, and the mail that leads to it, say about one person: no more than they know anyway."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from integrations.presentation import ago
+from subscriptions.answers import Phase, keep_is_final, phase_of
+from subscriptions.collecting import answer_by
+from subscriptions.models import Answer, Reclaim, RequestedRemoval
+from subscriptions.verdict import Terms
+
+
+def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
+    """What page and mail have in common."""
+    evidence = person.evidence
+    last = evidence["last_activity_at"]
+    return {
+        "organization": person.request.profile.name,
+        "first_name": next(iter(evidence["name"].split()), ""),
+        "email": evidence["email"],
+        "last_activity": parse_datetime(last) if last else None,
+        "idle_ago": ago(parse_datetime(last)) if last else "",
+        "deadline": deadline,
+        "deadline_in": _in_days(deadline),
+        "over": deadline <= timezone.now(),
+        "keep_days": Terms.thaw(evidence["terms"]).threshold_for(evidence["license"]),
+        "keep_is_final": keep_is_final(person),
+        **contact(),
+    }
+
+
+def _in_days(deadline: datetime) -> str:
+    """In days of the calendar, as people count them."""
+    days = (timezone.localdate(deadline) - timezone.localdate()).days
+    return f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today"
+
+
+def contact() -> dict[str, str]:
+    """Whom to write to."""
+    return {"contact_name": settings.CONTACT_NAME, "contact_email": settings.CONTACT_EMAIL}
+
+
+def page_of(person: RequestedRemoval, *, until: datetime) -> dict[str, Any]:
+    """The context of the page. `until` is when the link ends."""
+    phase = phase_of(person)
+    taken = Reclaim.objects.filter(removal=person).first()
+    return {
+        **facts_of(person, deadline=answer_by(person)),
+        "phase": phase.value,
+        "answer": person.answer,
+        "may_keep": phase in (Phase.ASKED, Phase.APPROVED) and person.answer != Answer.KEEP,
+        "may_release": phase == Phase.ASKED and person.answer != Answer.RELEASE,
+        "decided_at": person.request.decided_at,
+        "taken_at": taken.sending_at if taken else None,
+        "left_alone_until": _left_alone_until(person),
+        "until": until,
+    }
+
+
+def _left_alone_until(person: RequestedRemoval) -> datetime | None:
+    until = person.candidate.subscription.cooldown_until
+    return until if until and until > timezone.now() else None

@@ -1,0 +1,40 @@
+"""The words of the mail that asks somebody, and of its reminder: text and HTML, with the link to *My license*."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+from subscriptions.answers import ends_at, link_for
+from subscriptions.collecting import answer_by
+from subscriptions.models import Notice, NoticeKind
+from subscriptions.my_license import facts_of
+
+SUBJECTS = {
+    NoticeKind.ASK: "Do you still need your Miro license?",
+    NoticeKind.REMINDER: "Reminder: do you still need your Miro license?",
+}
+# No answering machine is to answer, and none of its answers is to come back to us.
+HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
+
+
+def mail_for(notice: Notice) -> EmailMultiAlternatives:
+    """Ready to be handed over. The deadline is counted from now, when this is the question itself."""
+    person = notice.removal
+    deadline = answer_by(person)
+    context = {
+        **facts_of(person, deadline=deadline),
+        "reminder": notice.kind == NoticeKind.REMINDER,
+        "link": link_for(person, until=ends_at(deadline)),
+        "email": notice.email,
+    }
+    message = EmailMultiAlternatives(
+        subject=SUBJECTS[NoticeKind(notice.kind)],
+        body=render_to_string("my_license/mail.txt", context),
+        to=[notice.email],
+        reply_to=[settings.CONTACT_EMAIL] if settings.CONTACT_EMAIL else None,
+        headers=HEADERS,
+    )
+    message.attach_alternative(render_to_string("my_license/mail.html", context), "text/html")
+    return message

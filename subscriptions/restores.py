@@ -1,0 +1,167 @@
+"""Give seats back that were reclaimed: one by itself, several with a second person. The engine sends both ways.
+
+A restore is a request of the other direction. Each of its people says which reclaim it takes back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.log import record
+from subscriptions import caps
+from subscriptions.candidates import NotActionable
+from subscriptions.models import (
+    Direction,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RequestedRemoval,
+    RequestState,
+)
+from subscriptions.queueing import queue
+from subscriptions.refusals import Refused, refuse_self, refuse_unless_restoring
+from subscriptions.ways import RESTORE
+
+# Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
+COMES_BACK = (
+    "The person can sign in to Miro again at once, and finds the boards that are still theirs.",
+    "License and role are looked up right after, and compared with those before the reclaim.",
+    "LicenseHub leaves the person alone for 30 days: no older approval, and no new candidate.",
+)
+CANNOT_COME_BACK = (
+    "Boards that were handed over to somebody else stay with them. Ask the new owner to hand them back.",
+    "Teams that the person was removed from, and roles in teams, e.g. team admin, have to be given again in Miro.",
+    "Miro decides which license it gives. When none of the old kind is free, it is another one.",
+)
+
+# --- May this be restored? --------------------------------------------------------------------------------------------
+
+
+def _others() -> QuerySet[Reclaim]:
+    return Reclaim.objects.filter(subscription=OuterRef("subscription"))
+
+
+def _asked() -> QuerySet[RequestedRemoval]:
+    return RequestedRemoval.objects.standing().filter(restores=OuterRef("pk"), request__state=RequestState.OPEN)
+
+
+def why_not() -> Case:
+    """For rows of Reclaim: empty where it can be restored, else the sentence that says why not."""
+    under_way = _others().filter(Reclaim.UNDER_WAY)
+    restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
+    later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
+    clauses: tuple[tuple[Any, str], ...] = (
+        (
+            ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
+            "Only a verified reclaim can be restored: this one took nothing away, as far as is known.",
+        ),
+        (Exists(restored), "This reclaim is restored already. Whoever deactivated the person since did so at Miro."),
+        (Exists(under_way), "A reclaim or restore of this person is under way already."),
+        (Exists(_asked()), "A request to restore this person waits for its approval already."),
+        (Exists(later), "This seat was reclaimed once more since. Restore the later reclaim."),
+        (Q(subscription__active=True), "This person is active at Miro already, so there is nothing to restore."),
+    )
+    return Case(*(When(clause, then=Value(sentence)) for clause, sentence in clauses), default=Value(""))
+
+
+def why_not_restore(reclaim: Reclaim) -> str:
+    """Empty when it can be restored now."""
+    return str(Reclaim.objects.filter(pk=reclaim.pk).values_list(why_not(), flat=True).get())
+
+
+def restorable(reclaims: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
+    return reclaims.alias(why_not=why_not()).filter(why_not="")
+
+
+# --- The acts ---------------------------------------------------------------------------------------------------------
+
+
+def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
+    """Give this one person the seat back: approved as it is made, sealed and queued. Returns what is queued.
+
+    Raises Refused or NotActionable; then nothing was changed.
+    """
+    with transaction.atomic():
+        profile = caps.lock(reclaim.profile_id)
+        if sentence := why_not_restore(reclaim):
+            raise NotActionable(sentence)
+        now = timezone.now()
+        values = {
+            "state": RequestState.APPROVED,
+            "decided_at": now,
+            "valid_until": now + settings.APPROVAL_VALIDITY,
+        }
+        one = Reclaim.objects.filter(pk=reclaim.pk)
+        request = _create(profile, one, actor=actor, reason=reason, now=now, **values)
+        people = list(request.removals.select_related("candidate__subscription"))
+        [queued] = queue(request, people, actor=actor, now=now)
+    return queued
+
+
+def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) -> ReclaimRequest:
+    """Ask for the restore of those of these reclaims, all of one profile, that can be; another person decides.
+
+    Raises NotActionable when none can be restored, Refused when the profile or the person does not allow it.
+    """
+    profile = _one_profile(reclaims)
+    with transaction.atomic():
+        caps.lock(profile.pk)
+        chosen = list(restorable(reclaims).order_by("pk").values_list("pk", flat=True))
+        if not chosen:
+            raise NotActionable("None of these reclaims can be restored any more. Nothing was changed.")
+        profile.refresh_from_db()
+        rows = Reclaim.objects.filter(pk__in=chosen)
+        return _create(profile, rows, actor=actor, reason=reason, now=timezone.now(), state=RequestState.OPEN)
+
+
+def _one_profile(reclaims: QuerySet[Reclaim]) -> IntegrationProfile:
+    profiles = list(IntegrationProfile.objects.filter(pk__in=reclaims.order_by().values("profile"))[:2])
+    if len(profiles) > 1:
+        raise Refused("These reclaims belong to several profiles. Request each profile by itself.")
+    if not profiles:
+        raise NotActionable("Nobody is selected, so there is nothing to restore.")
+    return profiles[0]
+
+
+def _create(
+    profile: IntegrationProfile,
+    reclaims: QuerySet[Reclaim],
+    *,
+    actor: User,
+    reason: str,
+    now: datetime,
+    **values: Any,
+) -> ReclaimRequest:
+    """The request with its people, each with the evidence of the reclaim that is taken back."""
+    if not reason.strip():
+        raise Refused("Say in a few words why the seat is given back: an auditor will want to know.")
+    refuse_unless_restoring(profile)
+    rows = list(reclaims.select_related("removal").order_by("pk"))
+    request = ReclaimRequest.objects.create(
+        profile=profile,
+        direction=Direction.REACTIVATE,
+        requested_by=actor,
+        requested_at=now,
+        reason=reason.strip(),
+        expires_at=now + settings.REQUEST_WINDOW,
+        cap=len(rows),
+        **values,
+    )
+    people = RequestedRemoval.objects.bulk_create(
+        RequestedRemoval(
+            request=request, candidate_id=row.removal.candidate_id, evidence=row.removal.evidence, restores=row
+        )
+        for row in rows
+    )
+    refuse_self(people, actor)
+    data = {"people": len(people), "reason": reason.strip()}
+    record(RESTORE.requested, actor=actor, target=request, data=data)
+    return request

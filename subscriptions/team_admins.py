@@ -1,0 +1,54 @@
+"""Who is the only admin of a team, written after a complete run: the vendor refuses to deactivate such a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import Subscription
+
+BATCH = 500
+LONGEST = 500
+
+
+def write_sole_admins(profile: IntegrationProfile, teams: Mapping[str, tuple[str, ...]]) -> int:
+    """`teams`: external id -> names of the teams; whoever is not in it is the only admin of none.
+
+    Only rows that differ are written. Returns how many that were.
+    """
+    rows = {row.external_id: row for row in _marked(profile)} | _named(profile, list(teams))
+    changed = [row for row in rows.values() if _take(row, teams.get(row.external_id, ()))]
+    return Subscription.objects.bulk_update(changed, ["sole_admin_of"], batch_size=BATCH) if changed else 0
+
+
+def _marked(profile: IntegrationProfile) -> list[Subscription]:
+    rows = Subscription.objects.filter(profile=profile).exclude(sole_admin_of="")
+    return list(rows.only("external_id", "sole_admin_of"))
+
+
+def _named(profile: IntegrationProfile, ids: list[str]) -> dict[str, Subscription]:
+    found: dict[str, Subscription] = {}
+    for start in range(0, len(ids), BATCH):
+        rows = Subscription.objects.filter(profile=profile, external_id__in=ids[start : start + BATCH])
+        found |= {row.external_id: row for row in rows.only("external_id", "sole_admin_of")}
+    return found
+
+
+def _take(row: Subscription, names: tuple[str, ...]) -> bool:
+    """Put the teams on the row; False when they stand there already."""
+    words = _words(names)
+    if row.sole_admin_of == words:
+        return False
+    row.sole_admin_of = words
+    return True
+
+
+def _words(names: tuple[str, ...]) -> str:
+    """As many names as fit, and how many more: `Design, Research and 12 more teams`."""
+    for kept in range(len(names), 0, -1):
+        left = len(names) - kept
+        more = f" and {left} more team{'' if left == 1 else 's'}" if left else ""
+        words = ", ".join(names[:kept]) + more
+        if len(words) <= LONGEST:
+            return words
+    return names[0][:LONGEST] if names else ""

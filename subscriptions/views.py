@@ -1,0 +1,63 @@
+"""*My license*: the one page for people who are not admins, behind the signed link of a mail. No login, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from csp.constants import NONE, SELF
+from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from subscriptions.answers import BadLink, Link, answer, read_link
+from subscriptions.candidates import NotActionable
+from subscriptions.models import Answer
+from subscriptions.my_license import contact, page_of
+
+# Not to be found, not to be kept, and its address not to be told to the pages that it links to.
+HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
+
+
+@never_cache
+@csrf_protect
+@csp_replace({"script-src": [NONE], "style-src": [SELF]})  # type: ignore[arg-type]  # typed for views without arguments
+@require_http_methods(["GET", "HEAD", "POST"])
+def my_license(request: HttpRequest, token: str) -> HttpResponse:
+    """GET tells and changes nothing: mail scanners follow links. POST answers, and leads back to the page."""
+    try:
+        link = read_link(token)
+    except BadLink:
+        return _page(request, "my_license/bad_link.html", contact(), status=404)
+    if request.method != "POST":
+        return _page(request, "my_license/page.html", page_of(link.person, until=link.until))
+    return _answer(request, link, token)
+
+
+def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
+    said = request.POST.get("answer", "")
+    if said not in Answer.values:
+        return _with_problem(request, link, "Choose whether to keep or to release your license.", status=400)
+    try:
+        answer(link.person, Answer(said))
+    except NotActionable as error:
+        return _with_problem(request, link, str(error), status=409)
+    response = HttpResponseRedirect(reverse("my_license", args=[token]), headers=HEADERS)
+    response.status_code = 303
+    return response
+
+
+def _with_problem(request: HttpRequest, link: Link, problem: str, *, status: int) -> HttpResponse:
+    context = {**page_of(link.person, until=link.until), "problem": problem}
+    return _page(request, "my_license/page.html", context, status=status)
+
+
+def _page(request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
+    response = render(request, template, dict(context), status=status)
+    for name, value in HEADERS.items():
+        response[name] = value
+    return response

@@ -1,0 +1,259 @@
+"""The head outside of the database: higher only, whole, private, cheap, and never in the way of an act."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.db import transaction
+
+from integrations import sending
+from licensehub.audit import kept_head
+from licensehub.audit.actions import Action
+from licensehub.audit.kept_head import EMPTY, Head, HeadFile, PlaceAway, RedisKey, doubt, head_of_database
+from licensehub.audit.log import record
+from licensehub.audit.models import AuditEvent
+
+NOW = datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
+
+
+def head(sequence: int, mark: str = "a") -> Head:
+    return Head(sequence, mark * 64, NOW + timedelta(seconds=sequence))
+
+
+def act(times: int = 1) -> None:
+    """One commit with so many acts."""
+    with transaction.atomic():
+        for number in range(times):
+            record(Action.PROFILE_CHANGED, actor=None, target=sending.control(), data={"n": number})
+
+
+# --- The places -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["file", "redis"])
+def place(request, tmp_path):
+    if request.param == "file":
+        return HeadFile(tmp_path / "var" / "head.json")
+    request.getfixturevalue("valkey")
+    from django.conf import settings
+
+    return RedisKey(settings.REDIS_URL)
+
+
+def test_what_is_kept_is_read_again(place):
+    assert place.read() is None
+    place.keep(head(3), instead_of=None)
+    assert place.read() == head(3)
+
+
+def test_it_never_goes_back(place):
+    place.keep(head(5), instead_of=None)
+    place.keep(head(4), instead_of=None)
+    place.keep(head(5, "b"), instead_of=None)
+    assert place.read() == head(5)
+    place.keep(head(6), instead_of=None)
+    assert place.read() == head(6)
+
+
+def test_only_what_was_looked_at_is_replaced_by_something_lower(place):
+    place.keep(head(5), instead_of=None)
+    place.keep(head(2, "c"), instead_of=head(9))
+    assert place.read() == head(5)
+    place.keep(head(2, "c"), instead_of=head(5))
+    assert place.read() == head(2, "c")
+
+
+def test_damage_counts_as_nothing_and_is_replaced(tmp_path, caplog):
+    path = tmp_path / "head.json"
+    for broken in ("", "{", "[]", '{"sequence": 1}', '{"sequence": null, "hash": "", "at": ""}'):
+        path.write_text(broken)
+        assert HeadFile(path).read() is None
+        assert "damaged" in caplog.text
+        HeadFile(path).keep(head(1), instead_of=None)
+        assert HeadFile(path).read() == head(1)
+
+
+def test_damage_in_redis(valkey, settings):
+    for broken in ("{", "[]", "7", '{"sequence": "x"}'):
+        valkey.set(kept_head.KEY, broken)
+        place = RedisKey(settings.REDIS_URL)
+        assert place.read() is None
+        place.keep(head(1), instead_of=None)
+        assert place.read() == head(1)
+
+
+def test_the_file_is_private_and_leaves_nothing_beside_it(tmp_path):
+    HeadFile(tmp_path / "head.json").keep(head(1), instead_of=None)
+    assert (tmp_path / "head.json").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["head.json", "head.lock"]
+
+
+def _keep_some(path: Path, seed: int) -> None:
+    numbers = list(range(1, 201))
+    random.Random(seed).shuffle(numbers)  # noqa: S311 - no secret
+    for number in [*numbers[:60], 200]:
+        HeadFile(path).keep(head(number), instead_of=None)
+
+
+def test_many_processes_keep_the_highest(tmp_path):
+    path = tmp_path / "head.json"
+    made = [multiprocessing.get_context("fork").Process(target=_keep_some, args=(path, seed)) for seed in range(6)]
+    for process in made:
+        process.start()
+    seen = 0
+    while any(process.is_alive() for process in made):
+        found = HeadFile(path).read()
+        if found:
+            assert found.sequence >= seen
+            seen = found.sequence
+    assert [process.exitcode for process in made] == [0] * 6
+    assert HeadFile(path).read().sequence == 200
+
+
+def test_a_dead_broker_costs_little_and_is_left_alone(tmp_path):
+    place = RedisKey(f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(PlaceAway, match="not reachable"):
+        place.read()
+    start = time.monotonic()
+    for _ in range(1000):
+        with pytest.raises(PlaceAway, match=r"^$"):
+            place.keep(head(1), instead_of=None)
+    assert time.monotonic() - start < 0.5
+
+
+def test_a_broker_that_hangs_is_waited_for_once(tmp_path):
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent.sock"))
+        silent.listen()
+        place = RedisKey(f"unix://{tmp_path}/silent.sock")
+        start = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(PlaceAway):
+                place.read()
+        assert time.monotonic() - start < 2 * kept_head.TIMEOUT
+
+
+# --- After a commit ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def writes(monkeypatch) -> list[Head]:
+    found: list[Head] = []
+    keep = HeadFile.keep
+
+    def counted(self, new, *, instead_of):
+        found.append(new)
+        keep(self, new, instead_of=instead_of)
+
+    monkeypatch.setattr(HeadFile, "keep", counted)
+    return found
+
+
+def test_each_commit_is_kept_once(real_transactions, head_file, writes):
+    act(times=7)
+    assert [found.sequence for found in writes] == [AuditEvent.objects.count()]
+    assert HeadFile(head_file).read() == head_of_database()
+    act()
+    assert len(writes) == 2
+
+
+def test_in_both_places(real_transactions, head_file, valkey):
+    act()
+    text = valkey.get(kept_head.KEY).decode()
+    assert Head.of_text(text) == head_of_database() == HeadFile(head_file).read()
+    assert json.loads(text)["sequence"] == AuditEvent.objects.count()
+
+
+def test_what_was_rolled_back_is_never_kept(real_transactions, head_file, writes):
+    with pytest.raises(RuntimeError), transaction.atomic():
+        record(Action.PROFILE_CHANGED, actor=None, target=sending.control())
+        raise RuntimeError
+    with transaction.atomic():
+        record(Action.PROFILE_CHANGED, actor=None, target=sending.control())
+        with pytest.raises(RuntimeError), transaction.atomic():
+            record(Action.PROFILE_CHANGED, actor=None, target=sending.control())
+            raise RuntimeError
+    assert len(writes) == 1
+    assert doubt() is None
+
+
+def test_a_place_that_cannot_be_written_breaks_no_act(real_transactions, settings, tmp_path, caplog):
+    (tmp_path / "occupied").write_text("")
+    settings.AUDIT_HEAD_FILE = tmp_path / "occupied" / "head.json"
+    act()
+    assert AuditEvent.objects.exists()
+    assert "was not kept: the file head.json cannot be" in caplog.text
+
+
+def test_what_one_commit_costs(real_transactions, head_file, valkey):
+    act()
+    start = time.perf_counter()
+    for _ in range(50):
+        kept_head._Last.kept = None
+        kept_head._keep_once()
+    assert (time.perf_counter() - start) / 50 < 0.05, "seconds, on the slowest machine"
+
+
+# --- The comparison ---------------------------------------------------------------------------------------------------
+
+
+def test_a_new_installation(db, head_file):
+    assert doubt() == kept_head.Doubt(nothing_kept=True, unsure=True), "the broker does not run in this test"
+    HeadFile(head_file).keep(Head(0, EMPTY, None), instead_of=None)
+    assert doubt() is None
+
+
+def test_a_place_that_is_behind_is_normal(real_transactions, head_file):
+    act()
+    early = HeadFile(head_file).read()
+    act()
+    head_file.unlink()
+    HeadFile(head_file).keep(early, instead_of=None)
+    assert doubt() is None
+
+
+def test_a_database_that_is_behind(db, head_file):
+    HeadFile(head_file).keep(head(9000), instead_of=None)
+    found = doubt()
+    assert "the file audit-head.json knows is #9000 of 2026-11-24 23:30:00 UTC; this database ends with #0" in (
+        found.sentence
+    )
+
+
+def test_another_history_is_not_covered_up(real_transactions, head_file):
+    act(times=3)
+    other = Head(AuditEvent.objects.count(), "f" * 64, datetime.now(UTC))
+    head_file.unlink()
+    HeadFile(head_file).keep(other, instead_of=None)
+    act(times=5)
+    assert HeadFile(head_file).read() == other, "kept, though the database has grown past it"
+    assert "is another one in this database" in doubt().sentence
+
+
+def test_a_release_sets_aside_what_was_kept_before_it_on_every_host(real_transactions, head_file, tmp_path, settings):
+    act(times=3)
+    HeadFile(head_file).keep(Head(9000, "f" * 64, datetime.now(UTC)), instead_of=None)
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text(head_file.read_text())
+    sending.hold("It looks like a restored backup.")
+    sending.release(actor=None, checked="Looked at everything.")
+    assert HeadFile(head_file).read() == head_of_database()
+    settings.AUDIT_HEAD_FILE = elsewhere
+    assert doubt() is None
+    act()
+    assert HeadFile(elsewhere).read() == head_of_database()
+
+
+def test_a_release_counts_for_nothing_that_is_kept_later(real_transactions, head_file):
+    sending.hold("It looks like a restored backup.")
+    sending.release(actor=None, checked="Looked at everything.")
+    later = Head(9000, "f" * 64, datetime.now(UTC) + timedelta(seconds=1))
+    HeadFile(head_file).keep(later, instead_of=None)
+    assert doubt() is not None

@@ -1,0 +1,93 @@
+"""Protect somebody from their own page, find them in the list, and end it after being asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from subscriptions.exclusions import Wish, create_exclusion
+from subscriptions.models import Exclusion, ReclaimRule, RemovalCandidate
+from tests.browser.test_job import sign_in
+
+pytestmark = [pytest.mark.browser]
+NARROW = {"width": 390, "height": 844}
+WIDE = {"width": 1440, "height": 900}
+
+
+@pytest.fixture
+def manager(real_transactions) -> User:
+    user = User.objects.create_user("alice", password="a long password of alice", is_staff=True)
+    user.groups.add(Group.objects.get(name="License manager"))
+    return user
+
+
+def fits(page: Page) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_protect_and_end(manager, world, live_server, browser_page, screenshot):
+    page = browser_page
+    world.download()
+    row = RemovalCandidate.objects.first().subscription
+    sign_in(page, live_server.url, manager)
+
+    page.goto(f"{live_server.url}/admin/subscriptions/subscription/{row.pk}/change/")
+    page.get_by_role("button", name="Protect…").click()
+    page.get_by_label("Reason").fill("On parental leave until summer")
+    page.get_by_label("Owner").fill("Petra Meyer, HR")
+    page.get_by_label("Until").fill((timezone.localdate() + timedelta(days=90)).isoformat())
+    screenshot(page, "protect-one")
+    page.get_by_role("button", name="Protect 1 person").click()
+    expect(page.get_by_text("Protected 1 person.")).to_be_visible()
+    expect(page.get_by_text("Ask Petra Meyer, HR.")).to_be_visible()
+    screenshot(page, "subscription-excluded")
+
+    page.get_by_role("link", name="Protected people").click()
+    page.get_by_role("link", name=row.email).click()
+    page.get_by_text("End this protection…").click()
+    screenshot(page, "exclusion-end")
+    page.get_by_role("button", name="Yes, end it for 1 person").click()
+    expect(page.get_by_text("1 person changed verdict.")).to_be_visible()
+    assert not Exclusion.objects.in_force().exists()
+
+
+def test_how_the_pages_look(manager, world, live_server, browser_page, screenshot):
+    page = browser_page
+    world.download()
+    for kind, value, wish in EXAMPLES:
+        create_exclusion(world.profile, kind, value, wish, actor=manager)
+    ReclaimRule.objects.update(batch_cap_people=50, batch_cap_percent=5, rolling_cap_percent=10)
+    sign_in(page, live_server.url, manager)
+    rule, one = ReclaimRule.objects.get().pk, Exclusion.objects.first().pk
+    for name, address in (
+        ("exclusions", "exclusion/"),
+        ("exclusions-ended", "exclusion/?state__exact=ended"),
+        ("exclusion-add", "exclusion/add/"),
+        ("exclusion", f"exclusion/{one}/change/"),
+        ("rule", f"reclaimrule/{rule}/change/"),
+    ):
+        for size in (WIDE, NARROW):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            page.goto(f"{live_server.url}/admin/subscriptions/{address}")
+            screenshot(page, f"{name}-{size['width']}")
+            assert fits(page), (name, size)
+
+
+EXAMPLES = [
+    (
+        "person",
+        "pat.lee@northwind.example",
+        Wish("On parental leave", "Petra Meyer, HR", timezone.now() + timedelta(days=120)),
+    ),
+    ("domain", "contractor.example", Wish("Consultants of the audit, who work in waves", "Omar Haddad")),
+    (
+        "license",
+        "Standard",
+        Wish("Standard is free of charge until the renewal", "Ines Aubert", timezone.now() + timedelta(days=40)),
+    ),
+    ("role", "organization_internal_user", Wish("Shown to everybody during the pilot", "Ines Aubert")),
+]

@@ -1,0 +1,562 @@
+"""Seats given back: by one person or by two, on real HTTP; ledger, audit and the sandbox's truth agree."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from integrations import connections, sending
+from integrations.models import IntegrationProfile
+from licensehub.audit.models import AuditEvent
+from subscriptions import approvals, archive, holds, profiles, request_endings, restores, settling, sweep
+from subscriptions.candidates import NotActionable
+from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
+from subscriptions.reclaim import reclaim_due
+from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
+from subscriptions.verdict import refresh_verdicts
+from tests.fixtures import World, actions
+
+REASON = "Back from parental leave"
+
+
+def reclaimed(world: World, alice, bob, count: int) -> list[Reclaim]:
+    """So many people whose seat was taken, by the way that everybody goes."""
+    world.download()
+    request = approvals.request_reclaim(world.candidates(count), actor=alice)
+    approvals.approve(request, actor=bob)
+    assert reclaim_due(world.profile).reclaimed == count
+    return list(Reclaim.objects.filter(removal__request=request).order_by("pk"))
+
+
+@pytest.fixture
+def taken(world, alice, bob) -> Reclaim:
+    [item] = reclaimed(world, alice, bob, 1)
+    return item
+
+
+@pytest.fixture
+def untried(monkeypatch):
+    """The connections are not tried before the batch: the faults below are for what comes after."""
+    monkeypatch.setattr(holds, "validate_connections", lambda profile, actor: [])
+
+
+def id_of(item: Reclaim) -> str:
+    return item.subscription.external_id
+
+
+def activated_by_us(world: World) -> list[str]:
+    """Ids in the order of the effective transitions inactive -> active that came in by SCIM."""
+    steps = world.miro.truth()["transitions"]
+    return [step["id"] for step in steps if step["by"] == "scim" and step["to"] and not step["from"]]
+
+
+def activations(world: World) -> int:
+    """How many PATCHes came in after the deactivation."""
+    return sum(request["method"] == "PATCH" for request in world.miro.requests()) - 1
+
+
+def test_restored_and_verified(world, taken, alice):
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+
+    tally = reclaim_due(world.profile)
+
+    assert (tally.restored, tally.reclaimed) == (1, 0)
+    assert activated_by_us(world) == [id_of(taken)]
+    assert id_of(taken) not in world.inactive()
+    queued.refresh_from_db()
+    assert (queued.state, queued.http_status, queued.read_back) == ("done", 200, "active")
+    assert queued.outcome == "Active again. License is Full, as before. Role is Member, as before."
+    row = queued.subscription
+    assert (row.active, row.verdict, row.cooldown_reason) == (True, "cooling_down", "restored")
+    request = queued.removal.request
+    assert (request.direction, request.state, request.requested_by) == ("reactivate", "approved", alice)
+    assert (request.decided_by, request.reason, queued.removal.restores) == (None, REASON, taken)
+    told = actions()
+    assert told[-4:] == ["restore.requested", "restore.queued", "restore.sending", "restore.done"]
+    asked = AuditEvent.objects.get(action="restore.requested")
+    assert (asked.actor_name, asked.data) == ("alice", {"people": 1, "reason": REASON})
+    assert queued.removal.candidate.state == "closed_complete", "its candidate stays as the reclaim left it"
+    assert reclaim_due(world.profile).restored == 0
+
+
+def test_another_license_and_role_than_before_are_said(world, taken, alice):
+    world.miro.change(id_of(taken), license="free", role="organization_internal_admin")
+
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+    reclaim_due(world.profile)
+
+    queued.refresh_from_db()
+    assert queued.outcome == "Active again. License is Free now, was Full. Role is Company admin now, was Member."
+    assert queued.subscription.license == "free", "what was seen is a fact like any other"
+
+
+def test_who_cannot_be_looked_up_afterwards_is_restored_all_the_same(world, taken, alice, monkeypatch):
+    from integrations.connectors.contract import TransientError
+
+    def away(item, connector):
+        connector.people = lambda people: (_ for _ in ()).throw(TransientError("Miro is away."))
+        return look_up(item, connector)
+
+    look_up = settling.look_up
+    monkeypatch.setattr(settling, "look_up", away)
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+
+    assert reclaim_due(world.profile).restored == 1
+
+    queued.refresh_from_db()
+    assert queued.outcome == "Active again. License and role were not compared: Miro is away."
+
+
+def test_refused_by_miro(world, taken, alice):
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+    world.miro.fault("error_before", status=409, match={"method": "PATCH"})
+
+    assert reclaim_due(world.profile).refused == 1
+
+    queued.refresh_from_db()
+    assert (queued.state, queued.http_status) == ("failed", 409)
+    assert queued.outcome.startswith("Miro refused: ")
+    assert activated_by_us(world) == []
+    assert taken.removal.candidate.state == "closed_complete"
+    assert actions()[-1] == "restore.failed"
+    restores.restore(taken, actor=alice, reason="Somebody made room")
+    assert reclaim_due(world.profile).restored == 1, "after a refusal it can be tried anew"
+
+
+@pytest.mark.parametrize("fault", ["error_after", "truncated", "cut"])
+def test_lost_answer_of_a_reactivation_that_was_done(world, taken, alice, fault):
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+    world.miro.fault(fault, match={"method": "PATCH"}, **({"after": True} if fault == "cut" else {}))
+
+    assert reclaim_due(world.profile).restored == 1
+
+    queued.refresh_from_db()
+    assert queued.state == "done"
+    assert queued.outcome.startswith("The answer was lost; read back as active. Active again. License is Full")
+    assert activated_by_us(world) == [id_of(taken)]
+    assert actions()[-3:] == ["restore.sending", "restore.in_doubt", "restore.done"]
+
+
+def test_lost_answer_of_a_reactivation_that_was_not_done(world, taken, alice, read_again_at_once):
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+    world.miro.fault("error_before", match={"method": "PATCH"})
+
+    assert reclaim_due(world.profile).in_doubt == 1
+    with pytest.raises(NotActionable, match="under way already"):
+        restores.restore(taken, actor=alice, reason="Quick")
+    assert sweep.read_back_doubts(world.profile) == 1
+    reclaim_due(world.profile)
+
+    queued.refresh_from_db()
+    assert (queued.state, queued.read_back) == ("in_doubt", "inactive")
+    assert "restore again if it is still wanted" in queued.outcome
+    assert activations(world) == 1, "never a blind second write"
+    assert id_of(taken) in world.inactive()
+    restores.restore(taken, actor=alice, reason="Still wanted")
+    assert reclaim_due(world.profile).restored == 1
+
+
+def test_somebody_else_let_the_person_in_already(world, taken, alice):
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+    world.miro.change(id_of(taken), active=True)
+
+    assert reclaim_due(world.profile).skipped == 1
+
+    queued.refresh_from_db()
+    assert (queued.state, queued.outcome) == ("skipped", "Not sent: this person is active at Miro already.")
+    assert activated_by_us(world) == []
+    assert queued.subscription.cooldown_reason == "somebody reactivated this person at Miro"
+    with pytest.raises(NotActionable, match="nothing to restore"):
+        restores.restore(taken, actor=alice, reason=REASON)
+
+
+def test_whom_a_human_deactivates_after_the_restore_stays_so(world, taken, alice):
+    restores.restore(taken, actor=alice, reason=REASON)
+    reclaim_due(world.profile)
+    world.miro.change(id_of(taken), active=False)
+    world.download()
+
+    with pytest.raises(NotActionable, match="restored already"):
+        restores.restore(taken, actor=alice, reason=REASON)
+
+    reclaim_due(world.profile)
+    sweep.repair()
+    assert id_of(taken) in world.inactive()
+    assert activated_by_us(world) == [id_of(taken)]
+
+
+SWITCHES = {
+    "profile's kill switch": lambda profile, actor: profiles.stop_sending(profile, actor=actor),
+    "kill switch for everything": lambda profile, actor: sending.stop_all(actor=actor, reason="Something is wrong"),
+    "paused": lambda profile, actor: profiles.pause(profile, actor=actor),
+    "reclaim off": lambda profile, actor: IntegrationProfile.objects.update(reclaim_enabled=False),
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+@pytest.mark.parametrize("people", ["one", "several"])
+def test_what_stops_reclaims_stops_no_restore(world, taken, alice, bob, switch, people):
+    SWITCHES[switch](world.profile, bob)
+
+    if people == "one":
+        restores.restore(taken, actor=alice, reason=REASON)
+    else:
+        approvals.approve(restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON), actor=bob)
+
+    assert reclaim_due(IntegrationProfile.objects.get()).restored == 1
+    assert activated_by_us(world) == [id_of(taken)]
+
+
+def test_a_connection_in_error_holds_it_and_loses_nothing(world, taken, alice):
+    world.miro.switch(scim_token_valid=False)
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+
+    assert reclaim_due(world.profile).held == 1
+
+    queued.refresh_from_db()
+    assert (queued.state, queued.hold_reason) == ("queued", "connection")
+    world.miro.switch(scim_token_valid=True)
+    connections.set_credentials(world.profile, "scim", {"token": world.miro.connection()["scim_token"]}, actor=None)
+    assert reclaim_due(world.profile).restored == 1
+
+
+def test_a_restored_backup_holds_it(world, taken, alice):
+    sending.hold("The audit is behind its head.")
+    restores.restore(taken, actor=alice, reason=REASON)
+
+    assert reclaim_due(world.profile).held == 1
+    assert activated_by_us(world) == []
+
+
+@pytest.mark.parametrize("state", ["draft", "archived"])
+def test_no_restore_for_a_profile_that_sends_nothing(world, taken, alice, bob, state):
+    open_request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+    IntegrationProfile.objects.update(state=state)
+
+    with pytest.raises(Refused, match=state):
+        approvals.approve(open_request, actor=bob)
+    ReclaimRequest.objects.filter(pk=open_request.pk).update(state="canceled")
+    with pytest.raises(Refused, match=state):
+        restores.restore(taken, actor=alice, reason=REASON)
+    with pytest.raises(Refused, match=state):
+        restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+    assert "restore.queued" not in actions()
+
+
+def test_several_with_a_second_person(world, alice, bob):
+    items = reclaimed(world, alice, bob, 3)
+    request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+    assert reclaim_due(world.profile).restored == 0, "not before somebody approves"
+
+    assert approvals.approve(request, actor=bob, comment="Fine") == 3
+    assert reclaim_due(world.profile).restored == 3
+
+    assert sorted(activated_by_us(world)) == sorted(id_of(item) for item in items)
+    assert actions().count("restore.requested") == 1
+    assert actions().count("restore.queued") == actions().count("restore.done") == 3
+    assert world.inactive().isdisjoint(id_of(item) for item in items)
+
+
+def test_nobody_decides_on_their_own_restore(world, alice, bob):
+    reclaimed(world, alice, bob, 2)
+    request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+
+    with pytest.raises(OwnRequest):
+        approvals.approve(request, actor=alice)
+    with pytest.raises(OwnRequest):
+        approvals.reject(request, actor=alice, comment="no")
+
+    assert not Reclaim.objects.filter(direction="reactivate").exists()
+
+
+def test_nobody_restores_their_own_seat(world, taken, alice, bob):
+    for user in (alice, bob):
+        user.email = taken.removal.evidence["email"].upper()
+        user.save()
+
+    with pytest.raises(ConcernsYou):
+        restores.restore(taken, actor=alice, reason=REASON)
+    with pytest.raises(ConcernsYou):
+        restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+
+    assert not ReclaimRequest.objects.filter(direction="reactivate").exists()
+
+
+def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world, alice, bob):
+    items = reclaimed(world, alice, bob, 2)
+    before = set(Subscription.objects.values_list("pk", "cooldown_until", "verdict"))
+
+    def ask() -> ReclaimRequest:
+        return restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+
+    assert approvals.reject(ask(), actor=bob, comment="They left") == 2
+    request_endings.cancel(ask(), actor=alice)
+    expiring = ask()
+    ReclaimRequest.objects.filter(pk=expiring.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert request_endings.expire_requests() == 1
+    dropped = ask()
+    for removal in dropped.removals.all():
+        request_endings.drop(removal, actor=bob)
+    with pytest.raises(NotActionable, match="Nobody is left"):
+        approvals.approve(dropped, actor=bob)
+
+    assert reclaim_due(world.profile).as_dict() == dict.fromkeys(reclaim_due(world.profile).as_dict(), 0)
+    assert {id_of(item) for item in items} <= world.inactive()
+    assert {item.removal.candidate.state for item in items} == {"closed_complete"}
+    assert set(Subscription.objects.values_list("pk", "cooldown_until", "verdict")) == before
+    assert activated_by_us(world) == []
+
+
+def test_only_what_took_a_seat_is_given_back(world, alice, bob):
+    world.download()
+    request = approvals.request_reclaim(world.candidates(2), actor=alice)
+    approvals.approve(request, actor=bob)
+
+    for item in Reclaim.objects.all():
+        with pytest.raises(NotActionable, match="Only a verified reclaim"):
+            restores.restore(item, actor=alice, reason=REASON)
+    with pytest.raises(NotActionable, match="None of these"):
+        restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+
+
+def test_one_restore_at_a_time(world, taken, alice, bob):
+    request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+    with pytest.raises(NotActionable, match="waits for its approval already"):
+        restores.restore(taken, actor=bob, reason=REASON)
+    approvals.approve(request, actor=bob)
+    with pytest.raises(NotActionable, match="under way already"):
+        restores.restore(taken, actor=bob, reason=REASON)
+    with pytest.raises(NotActionable, match="None of these"):
+        restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+
+    assert reclaim_due(world.profile).restored == 1
+    with pytest.raises(NotActionable, match="restored already"):
+        restores.restore(taken, actor=bob, reason=REASON)
+
+
+def test_a_reason_is_needed(world, taken, alice):
+    for restore in (
+        lambda: restores.restore(taken, actor=alice, reason=" "),
+        lambda: restores.request_restore(Reclaim.objects.all(), actor=alice, reason=""),
+    ):
+        with pytest.raises(Refused, match="few words"):
+            restore()
+    assert not ReclaimRequest.objects.filter(direction="reactivate").exists()
+
+
+FORGED = {
+    "evidence": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(
+        evidence={**item.removal.evidence, "email": "x@evil.example"}
+    ),
+    "the reclaim that it takes back": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(
+        restores=other
+    ),
+    "how long it is good": lambda item, other: ReclaimRequest.objects.filter(pk=item.removal.request_id).update(
+        valid_until=timezone.now() + timedelta(days=99)
+    ),
+    "seal": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(seal="0" * 64),
+    "direction": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(direction="deactivate"),
+    "person": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(subscription=other.subscription),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_forged_restore_is_never_sent(world, alice, bob, what):
+    first, second = reclaimed(world, alice, bob, 2)
+    queued = restores.restore(first, actor=alice, reason=REASON)
+    FORGED[what](queued, second)
+
+    assert reclaim_due(world.profile).refused == 1
+
+    queued.refresh_from_db()
+    assert queued.state == "failed" and "seal" in queued.outcome
+    assert activated_by_us(world) == []
+
+
+def test_a_lapsed_restore_is_not_sent(world, taken, alice, settings):
+    settings.APPROVAL_VALIDITY = timedelta(0)
+    queued = restores.restore(taken, actor=alice, reason=REASON)
+
+    sweep.repair()
+
+    queued.refresh_from_db()
+    assert (queued.state, activated_by_us(world)) == ("skipped", [])
+    assert actions()[-1] == "restore.skipped"
+
+
+def test_an_archived_profile_ends_what_waits(world, taken, alice, bob):
+    restores.restore(taken, actor=alice, reason=REASON)
+
+    archive.archive(world.profile, typed_name=world.profile.name, actor=bob)
+
+    assert "restore.skipped" in actions() and "reclaim.skipped" not in actions()
+
+
+# --- Left alone for 30 days -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unprotected(monkeypatch):
+    """The defense switched off."""
+    monkeypatch.setattr(settling, "RESTORED_COOLDOWN", timedelta(0))
+
+
+def restored(world: World, taken: Reclaim, alice) -> Reclaim:
+    restores.restore(taken, actor=alice, reason=REASON)
+    assert reclaim_due(world.profile).restored == 1
+    return taken
+
+
+def open_candidate(taken: Reclaim) -> bool:
+    return RemovalCandidate.objects.open().filter(subscription=taken.subscription).exists()
+
+
+def test_downloads_propose_the_restored_person_no_more(world, taken, alice):
+    restored(world, taken, alice)
+
+    world.download()
+    assert not open_candidate(taken)
+    Subscription.objects.filter(pk=taken.subscription_id).update(cooldown_until=timezone.now() + timedelta(minutes=1))
+    world.download()
+    assert not open_candidate(taken), "up to the last minute"
+
+    Subscription.objects.filter(pk=taken.subscription_id).update(cooldown_until=timezone.now())
+    world.download()
+    assert open_candidate(taken), "after 30 days like anybody else"
+
+
+def test_the_control_without_the_protection_is_proposed_again(world, taken, alice, unprotected):
+    restored(world, taken, alice)
+
+    world.download()
+
+    assert open_candidate(taken)
+
+
+def test_it_lasts_thirty_days(world, taken, alice):
+    restored(world, taken, alice)
+
+    row = Subscription.objects.get(pk=taken.subscription_id)
+    assert timedelta(days=29, hours=23) < row.cooldown_until - timezone.now() <= timedelta(days=30)
+
+
+def again_in_the_queue(world: World, taken: Reclaim, alice, bob) -> Reclaim:
+    """Another approval of the same person, from before the restore.
+
+    The database lets two of one person never wait at once, and a deactivated person is no candidate. So this one was
+    approved while the person counted as active, stood aside during the restore, and is due now.
+    """
+    row = Subscription.objects.filter(pk=taken.subscription_id)
+    row.update(active=True)
+    refresh_verdicts(world.profile)
+    candidate = RemovalCandidate.objects.create(
+        profile=world.profile,
+        subscription=row.get(),
+        run=taken.removal.candidate.run,
+        evidence=taken.removal.evidence,
+    )
+    one = RemovalCandidate.objects.filter(pk=candidate.pk)
+    approvals.approve(approvals.request_reclaim(one, actor=alice), actor=bob)
+    row.update(active=False)
+    return Reclaim.objects.get(removal__candidate=candidate)
+
+
+@pytest.mark.parametrize("which", ["the approval that took the seat", "another one"])
+@pytest.mark.parametrize("protection", ["on", "off"])
+def test_no_older_approval_takes_the_seat_again(world, taken, alice, bob, which, protection, request):
+    """With the protection off (the control), the restored person is locked out again."""
+    if protection == "off":
+        request.getfixturevalue("unprotected")
+    older = taken
+    if which == "another one":
+        older = again_in_the_queue(world, taken, alice, bob)
+        Reclaim.objects.filter(pk=older.pk).update(state="skipped")
+    restored(world, taken, alice)
+    Reclaim.objects.filter(pk=older.pk).update(state="queued", finished_at=None, read_back="", sending_at=None)
+    RemovalCandidate.objects.filter(pk=older.removal.candidate_id).update(state="awaiting_revocation")
+
+    tally = reclaim_due(world.profile)
+
+    locked_out_again = world.deactivated_by_us() == [id_of(taken)] * 2
+    if protection == "off":
+        assert locked_out_again and tally.reclaimed == 1
+    else:
+        assert not locked_out_again and tally.skipped == 1
+        assert "Left alone until" in Reclaim.objects.get(pk=older.pk).outcome
+
+
+# --- At once ----------------------------------------------------------------------------------------------------------
+
+
+def all_at_once(acts) -> list[str]:
+    """Run them in threads of their own; "done", or why not."""
+    outcomes: list[str] = []
+    barrier = threading.Barrier(len(acts))
+
+    def run(act) -> None:
+        barrier.wait()
+        try:
+            act()
+            outcomes.append("done")
+        except NotActionable as error:
+            outcomes.append(str(error))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == len(acts), "each of them ended with a sentence"
+    return outcomes
+
+
+def test_two_restores_of_one_seat_at_once(real_transactions, world, alice, bob):
+    [taken] = reclaimed(world, alice, bob, 1)
+
+    outcomes = all_at_once([lambda: restores.restore(taken, actor=alice, reason=REASON)] * 6)
+
+    assert sorted(outcomes)[-1] == "done" and outcomes.count("done") == 1
+    assert {outcome for outcome in outcomes if outcome != "done"} == {
+        "A reclaim or restore of this person is under way already."
+    }
+    assert Reclaim.objects.filter(direction="reactivate").count() == 1
+    assert reclaim_due(world.profile).restored == 1
+    assert activated_by_us(world) == [id_of(taken)]
+    assert actions().count("restore.requested") == 1
+
+
+def test_the_database_settles_it_where_nobody_looked(real_transactions, world, alice, bob, monkeypatch):
+    """Without the look, the index still lets one through, and the others get a sentence."""
+    [taken] = reclaimed(world, alice, bob, 1)
+    monkeypatch.setattr(restores, "why_not_restore", lambda reclaim: "")
+
+    outcomes = all_at_once([lambda: restores.restore(taken, actor=alice, reason=REASON)] * 4)
+
+    assert outcomes.count("done") == 1
+    assert all("Nothing was changed" in outcome for outcome in outcomes if outcome != "done")
+    assert ReclaimRequest.objects.filter(direction="reactivate").count() == 1, "taken back as a whole"
+
+
+def test_two_requests_for_the_same_people_at_once(real_transactions, world, alice, bob):
+    reclaimed(world, alice, bob, 3)
+
+    outcomes = all_at_once([lambda: restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)] * 4)
+
+    assert outcomes.count("done") == 1
+    assert RequestedRemoval.objects.filter(request__direction="reactivate").count() == 3
+
+
+def test_two_workers_on_one_restore(real_transactions, world, alice, bob):
+    [taken] = reclaimed(world, alice, bob, 1)
+    restores.restore(taken, actor=alice, reason=REASON)
+
+    all_at_once([lambda: reclaim_due(world.profile)] * 3)
+
+    assert activated_by_us(world) == [id_of(taken)]
+    assert actions().count("restore.sending") == actions().count("restore.done") == 1

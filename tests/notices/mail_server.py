@@ -1,0 +1,107 @@
+"""A mail server in this process: it keeps what it took, and fails in the ways in which mail servers fail."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+import time
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+# What it does with the mails to come.
+ACCEPT = "accept"
+BUSY = "450 at RCPT"
+NOBODY = "550 at RCPT"
+NOT_YOU = "530 at MAIL"
+BUSY_AFTER = "451 after DATA"
+REFUSE_AFTER = "554 after DATA"
+CLOSE_AFTER = "takes it, and closes before its answer"
+CLOSE_BEFORE = "closes at DATA"
+HANG_AFTER = "takes it, and answers after a long time"
+CLOSE_AT_QUIT = "takes it, and closes at QUIT"
+
+
+@dataclass
+class MailServer:
+    """`mode` is for everybody, `modes` for single addresses. `mails` are those it took, in their order."""
+
+    port: int = 0
+    mode: str = ACCEPT
+    modes: dict[str, str] = field(default_factory=dict)
+    mails: list[EmailMessage] = field(default_factory=list)
+    connections: int = 0
+
+    def addresses(self) -> list[str]:
+        return [str(mail["To"]) for mail in self.mails]
+
+    def to(self, address: str) -> list[EmailMessage]:
+        return [mail for mail in self.mails if mail["To"] == address]
+
+
+class Session(socketserver.StreamRequestHandler):
+    """One connection (RFC 5321)."""
+
+    @property
+    def told(self) -> MailServer:
+        return self.server.told
+
+    def handle(self) -> None:
+        self.told.connections += 1
+        self.say("220 mail.example ready")
+        self.recipient, self.mode = "", self.told.mode
+        while line := self.rfile.readline().decode().strip():
+            verb = line[:4].upper()
+            if not getattr(self, f"on_{verb.lower()}", self.on_other)(line):
+                return
+
+    def say(self, line: str) -> bool:
+        self.wfile.write(f"{line}\r\n".encode())
+        return True
+
+    def on_other(self, line: str) -> bool:
+        return self.say("250 ok")
+
+    def on_mail(self, line: str) -> bool:
+        return self.say("530 5.7.0 Sign in first" if self.mode == NOT_YOU else "250 ok")
+
+    def on_rcpt(self, line: str) -> bool:
+        self.recipient = line.partition("<")[2].partition(">")[0]
+        self.mode = self.told.modes.get(self.recipient, self.told.mode)
+        if self.mode == BUSY:
+            return self.say("450 4.2.1 Mailbox busy")
+        return self.say("550 5.1.1 No such user" if self.mode == NOBODY else "250 ok")
+
+    def on_data(self, line: str) -> bool:
+        if self.mode == CLOSE_BEFORE:
+            return False
+        self.say("354 go on")
+        lines = []
+        while (one := self.rfile.readline()) != b".\r\n":
+            lines.append(one.removeprefix(b".") if one.startswith(b"..") else one)
+        if self.mode == BUSY_AFTER:
+            return self.say("451 4.3.0 Try again later")
+        if self.mode == REFUSE_AFTER:
+            return self.say("554 5.7.1 Refused")
+        self.told.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
+        if self.mode == HANG_AFTER:
+            time.sleep(10)
+        return False if self.mode == CLOSE_AFTER else self.say("250 taken")
+
+    def on_quit(self, line: str) -> bool:
+        if self.mode != CLOSE_AT_QUIT:
+            self.say("221 bye")
+        return False
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    told: MailServer
+
+
+def start() -> tuple[MailServer, Server]:
+    server = Server(("127.0.0.1", 0), Session)
+    server.told = MailServer(port=server.server_address[1])
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    return server.told, server

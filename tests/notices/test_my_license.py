@@ -1,0 +1,435 @@
+"""The page behind the link: who may read it, what it changes and when, and what it says."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.core import signing
+from django.test import Client
+from django.utils import timezone
+
+from licensehub.audit.models import AuditEvent
+from licensehub.no_links import HideLinks
+from subscriptions import answers, approvals, reclaim, sweep
+from subscriptions.answers import link_for
+from subscriptions.candidates import NotActionable
+from subscriptions.models import Answer, Notice, Reclaim, ReclaimRule, RequestedRemoval
+from subscriptions.reclaim import reclaim_due
+from subscriptions.request_endings import drop, expire_requests
+from tests.fixtures import actions
+from tests.notices.conftest import Asking, people
+
+
+def path_of(person: RequestedRemoval, **how) -> str:
+    until = timezone.now() + how.get("good_for", timedelta(days=30))
+    return link_for(person, until=until).removeprefix("http://localhost:8000")
+
+
+def facts() -> list[object]:
+    """Everything that an answer could change."""
+    rows = RequestedRemoval.objects.order_by("pk").values_list("answer", "answered_at", "dropped_at")
+    return [*rows, *Notice.objects.order_by("pk").values_list("state", "tries"), AuditEvent.objects.count()]
+
+
+def text_of(response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", response.content.decode()))
+
+
+@pytest.fixture
+def one(asking: Asking) -> RequestedRemoval:
+    """One person who was asked."""
+    return people(asking.asked(1))[0]
+
+
+# --- What it changes --------------------------------------------------------------------------------------------------
+
+
+def test_a_scanner_that_opens_the_link_changes_nothing(asking: Asking, one, client):
+    before = facts()
+    for method in (client.get, client.head, client.options, client.put, client.delete):
+        method(asking.link(one))
+        method(asking.link(one) + "?answer=release")
+
+    assert facts() == before
+
+
+def test_post_without_the_token_of_the_form_changes_nothing(asking: Asking, one):
+    before = facts()
+    browser = Client(enforce_csrf_checks=True)
+
+    assert browser.post(asking.link(one), {"answer": "release"}).status_code == 403
+    assert facts() == before
+
+
+@pytest.mark.parametrize("said", ["", "KEEP", "approve"])
+def test_other_words_change_nothing(asking: Asking, one, client, said):
+    before = facts()
+
+    assert client.post(asking.link(one), {"answer": said}).status_code == 400
+    assert facts() == before
+
+
+def test_keep_is_one_click_and_final(asking: Asking, one):
+    response = asking.says(one, "keep")
+
+    assert response.status_code == 303
+    one.refresh_from_db()
+    candidate = one.candidate
+    candidate.refresh_from_db()
+    assert (one.answer, one.dropped_at is not None) == ("keep", True)
+    assert (candidate.state, candidate.close_reason) == ("closed_skipped", "kept_by_user")
+    subscription = candidate.subscription
+    subscription.refresh_from_db()
+    assert subscription.cooldown_until - timezone.now() > timedelta(days=59)
+    assert subscription.verdict == "cooling_down"
+    event = AuditEvent.objects.get(action="request.person_answered")
+    assert event.actor_name == "LicenseHub"
+    assert event.data["answer"] == "keep"
+    assert event.data["by"] == "the person, by the link in the mail"
+    page = Client().get(asking.link(one))
+    assert "You keep your Miro license" in text_of(page)
+    assert "<button" not in page.content.decode()
+
+
+def test_keep_is_a_wish_where_the_approver_decides(asking: Asking, one):
+    ReclaimRule.objects.update(keep_means="ask")
+    asking.says(one, "keep")
+
+    one.refresh_from_db()
+    assert (one.answer, one.dropped_at) == ("keep", None)
+    one.candidate.refresh_from_db()
+    assert one.candidate.state == "awaiting_user"
+    page = Client().get(asking.link(one)).content.decode()
+    assert "A colleague sees it and decides." in page
+    assert 'value="release"' in page
+    assert 'value="keep"' not in page
+
+
+def test_release_is_a_mark_and_can_be_taken_back(asking: Asking, one):
+    asking.says(one, "release")
+    one.refresh_from_db()
+    assert (one.answer, one.dropped_at) == ("release", None)
+    assert "You can still keep it" in text_of(Client().get(asking.link(one)))
+
+    asking.says(one, "keep")
+    one.refresh_from_db()
+    assert (one.answer, one.dropped_at is not None) == ("keep", True)
+
+
+def test_the_same_answer_twice_is_one(asking: Asking, one):
+    asking.says(one, "release")
+    before = facts()
+    path = asking.link(one)
+    Client().post(path, {"answer": "release"})
+
+    assert facts() == before
+
+
+def test_nobody_fills_the_audit_by_changing_their_mind(asking: Asking, one, client):
+    ReclaimRule.objects.update(keep_means="ask")
+    path = asking.link(one)
+    for number in range(3 * answers.MOST_ANSWERS):
+        response = client.post(path, {"answer": ("release", "keep")[number % 2]})
+
+    one.refresh_from_db()
+    assert one.answer == "keep"
+    assert actions().count("request.person_answered") == answers.MOST_ANSWERS
+    assert response.status_code == 303
+    assert client.post(path, {"answer": "release"}).status_code == 409
+
+
+# --- The link ---------------------------------------------------------------------------------------------------------
+
+
+def bad_links(person: RequestedRemoval) -> dict[str, str]:
+    good = path_of(person)
+    until = int((timezone.now() + timedelta(days=9)).timestamp())
+    stranger = signing.Signer(key="x" * 50, salt=answers.PURPOSE).sign_object([person.pk, until])
+    head, signature = good.rstrip("/").rsplit(":", 1)
+    flipped = ("B" if signature[0] != "B" else "C") + signature[1:]
+    return {
+        "tampered": f"{head}:{flipped}/",
+        "somebody else by hand": good.replace(head, head[:-2] + "xx"),
+        "without signature": head + "/",
+        "of another purpose": f"/license/{signing.dumps([person.pk, until], salt='password reset')}/",
+        "of another key": f"/license/{stranger}/",
+        "over": path_of(person, good_for=timedelta(seconds=-1)),
+        "of nobody": path_of(RequestedRemoval(pk=987654)),
+        "nonsense": "/license/hello/",
+        "endless": f"/license/{'a' * 5000}/",
+    }
+
+
+KINDS = (
+    "tampered",
+    "somebody else by hand",
+    "without signature",
+    "of another purpose",
+    "of another key",
+    "over",
+    "of nobody",
+    "nonsense",
+    "endless",
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_link_tells_nothing_and_changes_nothing(asking: Asking, one, client, kind):
+    before, links = facts(), bad_links(one)
+    assert set(links) == set(KINDS)
+
+    page = client.get(links[kind])
+    answered = client.post(links[kind], {"answer": "release"})
+
+    assert (page.status_code, answered.status_code) == (404, 404)
+    assert page.content == answered.content == client.get("/license/x/").content
+    assert "Nothing was changed" in page.content.decode()
+    assert "itam@northwind.example" in page.content.decode()
+    assert one.evidence["email"] not in page.content.decode()
+    assert facts() == before
+
+
+def test_a_link_outlives_a_changed_key_while_the_former_is_named(asking: Asking, one, client, settings):
+    path = asking.link(one)
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "another-secret-key-another-secret-key-another-secret-key"
+
+    assert client.get(path).status_code == 200
+
+
+def test_the_link_of_a_mail_ends(asking: Asking, one, client):
+    path = asking.link(one)
+    ends = Notice.objects.get(kind="ask").sent_at + timedelta(days=8 + 3 + 7 + 14)
+    with time_machine.travel(ends - timedelta(hours=1), tick=True):
+        assert client.get(path).status_code == 200
+    with time_machine.travel(ends + timedelta(hours=1), tick=True):
+        assert client.get(path).status_code == 404
+
+
+def test_the_link_is_no_login(asking: Asking, one, client):
+    client.get(asking.link(one))
+
+    assert "sessionid" not in client.cookies
+    assert client.get("/admin/").status_code == 302
+
+
+def test_the_page_is_not_kept_not_found_and_does_not_leak_its_address(asking: Asking, one, client):
+    for path in (asking.link(one), "/license/x/"):
+        page = client.get(path)
+        assert "no-store" in page["Cache-Control"]
+        assert page["X-Robots-Tag"] == "noindex, nofollow"
+        assert page["Referrer-Policy"] == "same-origin"
+        assert "script-src 'none'" in page["Content-Security-Policy"]
+        assert "<script" not in page.content.decode()
+        assert page["X-Frame-Options"] == "DENY"
+
+
+def test_the_page_says_what_the_mockup_says_and_no_more(asking: Asking, one, client):
+    page = text_of(client.get(asking.link(one)))
+    evidence = one.evidence
+
+    first, _, last = evidence["name"].partition(" ")
+    assert f"Hello {first}." in page
+    assert last not in page.replace(evidence["email"], "")
+    for words in ("Answer by", "That is in 8 days", "once a second person agrees", "Your boards stay."):
+        assert words in page
+    assert "You can no longer sign in to Miro" in page
+    assert "you are not asked again for 60 days" in page
+    assert "Sent by IT Asset Management" in page
+    for kept_back in (evidence["external_id"], evidence["role"], evidence["department"] or "no department", "alice"):
+        assert kept_back not in page
+
+
+def test_hostile_names_are_text(asking: Asking, one, client):
+    RequestedRemoval.objects.update(evidence={**one.evidence, "name": "<script>alert(1)</script>"})
+
+    assert "<script" not in client.get(asking.link(one)).content.decode()
+
+
+def test_the_link_is_in_no_log(asking: Asking, one, settings):
+    """Django logs the paths of what it refuses."""
+    asking.says(one, "keep")
+    path = asking.link(one)
+    handler = logging.StreamHandler(stream := io.StringIO())
+    handler.addFilter(HideLinks())
+    logger = logging.getLogger("django")
+    logger.addHandler(handler)
+    try:
+        Client().post(path, {"answer": "release"})
+        Client(enforce_csrf_checks=True).post(path, {"answer": "release"})
+    finally:
+        logger.removeHandler(handler)
+
+    token = path.split("/")[2]
+    assert "Conflict: /license/***/" in stream.getvalue()
+    assert "Forbidden" in stream.getvalue()
+    assert token not in stream.getvalue()
+    assert settings.LOGGING["handlers"]["console"]["filters"] == ["no_links"]
+
+
+def test_the_story_of_the_subscription_tells_of_mail_and_answer(asking: Asking, one, client, carol):
+    asking.says(one, "release")
+    client.force_login(carol)
+    page = text_of(client.get(f"/admin/subscriptions/subscription/{one.candidate.subscription_id}/change/"))
+
+    assert "Asked by mail" in page
+    assert "Answered" in page
+    assert "Released it" in page
+    assert "Reminded by mail" in page
+
+
+# --- Until the send ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def approved(asking: Asking, one, bob) -> RequestedRemoval:
+    """Released, approved, and not yet sent."""
+    asking.says(one, "release")
+    sweep.repair()
+    approvals.approve(one.request, actor=bob)
+    return one
+
+
+def test_a_late_keep_settles_what_waits(asking: Asking, approved, client):
+    assert "is about to be taken back" in text_of(client.get(asking.link(approved)))
+
+    asking.says(approved, "keep")
+
+    item = Reclaim.objects.get()
+    assert item.state == "skipped"
+    item.removal.candidate.refresh_from_db()
+    assert item.removal.candidate.close_reason == "kept_by_user"
+    assert item.subscription.cooldown_until > timezone.now()
+    assert reclaim_due(asking.world.profile).reclaimed == 0
+    assert asking.world.deactivated_by_us() == []
+    assert "You keep your Miro license" in text_of(client.get(asking.link(approved)))
+
+
+def test_a_keep_between_claim_and_send_stops_the_send(asking: Asking, approved, monkeypatch):
+    commit = reclaim.commit_intent
+
+    def late(item, *, rolling):
+        asking.says(approved, "keep")
+        return commit(item, rolling=rolling)
+
+    monkeypatch.setattr(reclaim, "commit_intent", late)
+    assert reclaim_due(asking.world.profile).held == 1
+    monkeypatch.setattr(reclaim, "commit_intent", commit)
+    Reclaim.objects.update(not_before=None)
+
+    assert reclaim_due(asking.world.profile).skipped == 1
+    assert asking.world.deactivated_by_us() == []
+    approved.candidate.refresh_from_db()
+    assert approved.candidate.close_reason == "kept_by_user"
+
+
+def test_the_control_an_answer_that_the_intent_does_not_look_at_comes_too_late(asking: Asking, approved, monkeypatch):
+    commit = reclaim.commit_intent
+
+    def late(item, *, rolling):
+        asking.says(approved, "keep")
+        return commit(item, rolling=rolling)
+
+    monkeypatch.setattr(reclaim, "commit_intent", late)
+    monkeypatch.setattr(reclaim, "_valid_removals", RequestedRemoval.objects.standing)
+
+    assert reclaim_due(asking.world.profile).reclaimed == 1
+
+
+def test_a_keep_while_another_process_claims_is_not_lost(asking: Asking, approved, monkeypatch):
+    """The item was read as queued, and is claimed when it should be settled."""
+    settle = answers.settle_unsent
+
+    def late(item, decision):
+        reclaim.claim(asking.world.profile)
+        settle(item, decision)
+
+    monkeypatch.setattr(answers, "settle_unsent", late)
+    asking.says(approved, "keep")
+
+    approved.refresh_from_db()
+    assert approved.answer == "keep"
+    assert Reclaim.objects.get().state == "claimed"
+    assert reclaim.commit_intent(Reclaim.objects.get(), rolling=1000) is False
+
+
+def test_a_late_keep_counts_though_this_clock_is_behind(asking: Asking, approved):
+    with time_machine.travel(timezone.now() - timedelta(minutes=5), tick=True):
+        answers.answer(approved, Answer.KEEP)
+
+    assert Reclaim.objects.get().state == "skipped"
+
+
+def test_after_the_send_the_page_says_what_happened_and_whom_to_ask(asking: Asking, approved, client):
+    path = asking.link(approved)
+    assert reclaim_due(asking.world.profile).reclaimed == 1
+    before = facts()
+
+    page = client.get(path)
+    assert "Your Miro license was taken back" in text_of(page)
+    assert "Write to IT Asset Management" in text_of(page)
+    assert "<button" not in page.content.decode()
+    answered = client.post(path, {"answer": "keep"})
+    assert answered.status_code == 409
+    assert "cannot be answered any more" in text_of(answered)
+    assert facts() == before
+
+
+def test_while_it_is_being_sent_it_is_too_late(asking: Asking, approved, client):
+    [item] = reclaim.claim(asking.world.profile)
+    assert reclaim.commit_intent(item, rolling=1000)
+
+    assert "is being taken back" in text_of(client.get(asking.link(approved)))
+    with pytest.raises(NotActionable):
+        answers.answer(approved, Answer.KEEP)
+    approved.refresh_from_db()
+    assert approved.answer == "release"
+
+
+def test_a_wish_that_the_approver_knew_is_decided(asking: Asking, one, bob, client):
+    ReclaimRule.objects.update(keep_means="ask")
+    asking.says(one, "keep")
+    sweep.repair()
+    approvals.approve(one.request, actor=bob, comment="The project ended")
+
+    page = client.get(asking.link(one))
+    assert "it was decided otherwise" in text_of(page)
+    for said in ("release", "keep"):
+        assert client.post(asking.link(one), {"answer": said}).status_code == 409
+    assert reclaim_due(asking.world.profile).reclaimed == 1
+
+
+def test_questions_that_are_over_say_so(asking: Asking, one, client):
+    drop(one, actor=None, reason="Left the project")
+    page = client.get(asking.link(one))
+    assert "nothing was changed by it" in text_of(page)
+    assert client.post(asking.link(one), {"answer": "keep"}).status_code == 409
+
+
+def test_an_expired_request_is_over(asking: Asking, one, client):
+    asking.says(one, "release")
+    sweep.repair()
+    with time_machine.travel(timezone.now() + timedelta(days=4), tick=True):
+        expire_requests()
+        assert "nothing was changed by it" in text_of(client.get(asking.link(one)))
+        assert client.post(asking.link(one), {"answer": "keep"}).status_code == 409
+
+
+def test_a_late_keep_before_the_decision_counts(asking: Asking, one, bob):
+    """The days are over, the request is open, and nobody has decided."""
+    with time_machine.travel(timezone.now() + timedelta(days=8, minutes=1), tick=True):
+        sweep.repair()
+        one.request.refresh_from_db()
+        assert one.request.state == "open"
+        assert "The time to answer is over" in text_of(Client().get(asking.link(one)))
+        asking.says(one, "keep")
+
+        one.candidate.refresh_from_db()
+        assert one.candidate.close_reason == "kept_by_user"
+        with pytest.raises(NotActionable):
+            approvals.approve(one.request, actor=bob)
