@@ -22,6 +22,8 @@ from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.store import store
 
 SYSTEM = "LicenseHub"
+# What JSON gives back as it was.
+PLAIN = frozenset({str, int, bool, type(None)})
 
 Actor = User | None
 
@@ -134,7 +136,9 @@ def _chained(head: ChainHead, rows: Sequence[Row], common: _Common) -> Iterator[
 
 def _plain(data: Mapping[str, Any]) -> Any:
     """The data as the database gives it back: only then does a seal computed later agree."""
-    return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder)) if data else {}
+    if all(type(value) in PLAIN for value in data.values()):
+        return dict(data)
+    return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder))
 
 
 def seal(event: AuditEvent) -> str:
