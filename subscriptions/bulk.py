@@ -29,7 +29,7 @@ def insert(model: type[Model], columns: Sequence[str], rows: Iterable[Sequence[A
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             # https://www.psycopg.org/psycopg3/docs/basic/copy.html
-            with cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
             return

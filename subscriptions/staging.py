@@ -58,7 +58,8 @@ def _rows(run: DownloadRun, members: Iterable[Member]) -> Iterator[tuple[Any, ..
 
 def _copy(rows: Iterator[tuple[Any, ...]]) -> None:
     """https://www.psycopg.org/psycopg3/docs/basic/copy.html"""
-    with connection.cursor() as cursor, cursor.copy(f"COPY {INTO} FROM STDIN") as copy:
+    copying = f"COPY {INTO} FROM STDIN"
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(copying) as copy:
         for row in rows:
             copy.write_row(row)
 

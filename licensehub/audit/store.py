@@ -32,7 +32,8 @@ INTO = f"{AuditEvent._meta.db_table} ({', '.join(COLUMNS)})"
 def store(events: Iterable[tuple[Any, ...]]) -> None:
     """Each in the order of COLUMNS, with its details as JSON values."""
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor, cursor.copy(f"COPY {INTO} FROM STDIN") as copy:
+        copying = f"COPY {INTO} FROM STDIN"
+        with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(copying) as copy:
             for event in _texts(events):
                 copy.write_row(event)
     else:
