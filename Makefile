@@ -4,7 +4,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo run test test-sqlite test-postgres lint format types check ci requirements clean
+.PHONY: help install dev demo run test test-sqlite test-postgres chaos lint format types check ci requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ test-sqlite: dev  ## Run the tests on SQLite only
 
 test-postgres: dev  ## Run the tests on PostgreSQL only
 	@$(BIN)/python -m tests.databases run -- $(BIN)/pytest -n 2 $(ARGS)
+
+# The storm needs the machine, and a PostgreSQL of its own that it may crash, to itself; the rest shares both cores.
+CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.databases
+chaos: dev  ## Kill, crash, race and lie to it for up to 20 minutes; prints the figures (ARGS="-k words")
+	@$(CHAOS) run -- $(BIN)/pytest -m chaos tests/chaos/test_storm.py tests/chaos/test_races.py $(ARGS)
+	@$(CHAOS) sqlite -- $(BIN)/pytest -m chaos -n 3 tests/chaos --ignore tests/chaos/test_storm.py --ignore tests/chaos/test_races.py $(ARGS)
 
 lint: dev  ## Lint, format and the arrows between the packages
 	$(BIN)/ruff check .

@@ -52,9 +52,10 @@ class Caps:
 def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
     """The caps as the rule has them now. `given_back` are seats that count as if they had not been taken yet."""
     rule = ReclaimRule.objects.get(profile=profile)
-    held = Subscription.objects.held().filter(profile=profile, license__in=rule.licenses).count()
     acts = acts_of(profile)
-    seats = held + max(given_back, acts.filter(state=ReclaimState.DONE).count())
+    # Before the seats are counted: who is settled in between counts not at all then, and not twice.
+    taken = max(given_back, acts.filter(state=ReclaimState.DONE).count())
+    seats = Subscription.objects.held().filter(profile=profile, license__in=rule.licenses).count() + taken
     return Caps(
         batch=max(1, min(rule.batch_cap_people, percent(rule.batch_cap_percent, seats))),
         rolling=max(1, percent(rule.rolling_cap_percent, seats)),

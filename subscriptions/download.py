@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from integrations import connections, states
@@ -36,9 +35,9 @@ from subscriptions.after_download import complete_facts, judge_anew
 from subscriptions.merge import merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.plausibility import Shrunk, check_plausible, drop_repeated
 from subscriptions.rollups import rollups
 
-SHRINK_LIMIT = 0.20
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
 PATIENCE = 600.0
 # How long it waits before it tries again where the vendor says nothing: it is down, or the way to it is.
@@ -54,10 +53,6 @@ T = TypeVar("T")
 
 class DownloadError(Exception):
     """The download cannot be started or finished. The text says why and what to do next."""
-
-
-class Shrunk(BadAnswer):
-    """All pages came in, of the right organization, and too many known members are not in them."""
 
 
 class StagingLost(BadAnswer):
@@ -298,10 +293,10 @@ def _settle(work: _Download, allocation: Allocation) -> None:
     run, now = work.run, timezone.now()
     # Kept with a quarantined run, too: somebody may accept it.
     with transaction.atomic():
-        run.read = staging.drop_repeated(run)
+        repeated = drop_repeated(run)
         _guarded(run, purchased=dict(allocation.purchased), read=run.read)
     with transaction.atomic():
-        _check_plausible(run, allocation)
+        check_plausible(run, allocation, repeated=repeated)
         counts = write_facts(run, now=now)
         _guarded(run, state=RunState.COMPLETE, finished_at=now, **work.asked())
         IntegrationProfile.objects.filter(pk=run.profile_id).update(
@@ -328,31 +323,6 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
     DownloadedMember.objects.filter(run__profile=run.profile).delete()
     return counts
-
-
-def _check_plausible(run: DownloadRun, allocation: Allocation) -> None:
-    """Raises BadAnswer for what must not be believed."""
-    if allocation.organization_id != run.profile.organization_id:
-        raise BadAnswer(
-            f"Miro answered for organization {allocation.organization_id}, but this profile belongs to "
-            f"{run.profile.organization_id}. Check which organization the token was made for."
-        )
-    if run.read == 0:
-        raise BadAnswer(
-            "Miro answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
-            "if it happens again, check that the token's user is still a company admin."
-        )
-    _check_shrink(run)
-
-
-def _check_shrink(run: DownloadRun) -> None:
-    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
-    before = known.count()
-    missing = known.exclude(Exists(run.members.filter(external_id=OuterRef("external_id")))).count()
-    if missing > before * SHRINK_LIMIT:
-        raise Shrunk(
-            f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
-        )
 
 
 def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool = False) -> None:

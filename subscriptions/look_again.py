@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -65,21 +66,27 @@ def look_at(profile: IntegrationProfile, items: list[Reclaim], connector: Connec
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
     """A tiny download of some people: write what differs, and note it in their timeline."""
-    for member in members:
-        with transaction.atomic():
-            row = Subscription.objects.select_for_update().get(profile=profile, external_id=member.external_id)
-            _write(row, member)
+    found = {member.external_id: member for member in members}
+    for known in Subscription.objects.filter(profile=profile, external_id__in=list(found)):
+        member = found[known.external_id]
+        if _differs(known, member):
+            with transaction.atomic():
+                _write(Subscription.objects.select_for_update().get(pk=known.pk), member)
+
+
+def _differs(row: Subscription, member: Member) -> bool:
+    return any(getattr(row, fact) != getattr(member, fact) for fact in FACTS)
 
 
 def _write(row: Subscription, member: Member) -> None:
-    fresh = {fact: getattr(member, fact) for fact in FACTS}
-    now = timezone.now()
-    if all(getattr(row, fact) == value for fact, value in fresh.items()):
+    """Unless another process, which looked at the same time, has written it."""
+    if not _differs(row, member):
         return
-    values = {**fresh, "facts_at": now}
+    now = timezone.now()
+    values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
     if member.active and not row.active:
         values |= {"cooldown_until": now + REACTIVATED_COOLDOWN, "cooldown_reason": REACTIVATED_REASON}
-    keep_former(row, fresh, seen_at=now)
+    keep_former(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
 
 
@@ -155,7 +162,8 @@ def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Reque
 
 def _refused_by_facts(item: Reclaim, row: Subscription, current: Terms) -> Decision | None:
     evidence = item.removal.evidence
-    for terms in (current, Terms.thaw(evidence["terms"])):
+    frozen = Terms.thaw(evidence["terms"])
+    for terms in (current,) if frozen == current else (current, frozen):
         verdict = judge(row, terms)
         if verdict != Verdict.CANDIDATE:
             state, reason = closing_for(row, verdict, evidence)

@@ -80,24 +80,43 @@ def is_whole(run: DownloadRun) -> bool:
     return run.members.count() == run.read
 
 
-def drop_repeated(run: DownloadRun) -> int:
-    """Keep one row of each member whom several pages showed. Returns how many members there are.
+def contradiction(run: DownloadRun) -> str:
+    """The id of a member whom two pages show with different facts; empty when there is none.
 
-    A member who stands there with different facts was changed while the pages were read: either is as good.
+    Only the last activity may have moved on while the pages were read.
     """
+    texts = [f"MIN({name}) <> MAX({name})" for name in ("email", "license", "role", "why_not")]
+    flags = [f"MIN(CAST({name} AS integer)) <> MAX(CAST({name} AS integer))" for name in ("active", "reclaimable")]
+    assigned = "MIN(license_assigned_at) <> MAX(license_assigned_at) OR COUNT(license_assigned_at) NOT IN (0, COUNT(*))"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT external_id FROM {TABLE} WHERE run_id = %s GROUP BY external_id "  # noqa: S608
+            f"HAVING {' OR '.join([*texts, *flags, assigned])} ORDER BY external_id LIMIT 1",
+            [run.pk],
+        )
+        found = cursor.fetchone()
+    return str(found[0]) if found else ""
+
+
+def repeated(run: DownloadRun) -> int:
+    """How many members came again on a later page."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            # Nothing was ever read from this table: the merge after this must not be planned for a few rows.
             cursor.execute(f"ANALYZE {TABLE}")
         cursor.execute(f"SELECT COUNT(DISTINCT external_id) FROM {TABLE} WHERE run_id = %s", [run.pk])  # noqa: S608
-        members = int(cursor.fetchone()[0])
-        if members != run.read:
-            row = "ctid" if connection.vendor == "postgresql" else "rowid"
-            cursor.execute(
-                f"DELETE FROM {TABLE} WHERE run_id = %s AND {row} NOT IN "  # noqa: S608
-                f"(SELECT MIN({row}) FROM {TABLE} WHERE run_id = %s GROUP BY external_id)",
-                [run.pk, run.pk],
-            )
-    return members
+        return run.read - int(cursor.fetchone()[0])
+
+
+def drop_repeated(run: DownloadRun) -> None:
+    """Keep one row of each member whom several pages showed."""
+    row = "ctid" if connection.vendor == "postgresql" else "rowid"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {TABLE} WHERE run_id = %s AND {row} NOT IN "  # noqa: S608
+            f"(SELECT MIN({row}) FROM {TABLE} WHERE run_id = %s GROUP BY external_id)",
+            [run.pk, run.pk],
+        )
 
 
 def empty(run: DownloadRun) -> None:

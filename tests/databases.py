@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWNER = "licensehub"
+# Where a test that crashes the throw-away cluster finds it: its programs and its folder.
+CLUSTER = "LICENSEHUB_TEST_CLUSTER"
 
 
 class NoPostgresError(Exception):
@@ -90,8 +92,10 @@ def postgres() -> Iterator[tuple[str, str]]:
     cluster = Cluster.make(server_programs())
     try:
         cluster.start()
+        os.environ[CLUSTER] = f"{cluster.programs}{os.pathsep}{cluster.folder}"
         yield cluster.url, str(cluster.programs)
     finally:
+        os.environ.pop(CLUSTER, None)
         cluster.remove()
 
 
@@ -136,27 +140,48 @@ class Cluster:
             os.chown(folder, user.pw_uid, user.pw_gid)
         return cls(programs, folder, user)
 
+    @classmethod
+    def of_environment(cls) -> Cluster | None:
+        """The one that this test runs on; None where DATABASE_URL names somebody else's."""
+        programs, _, folder = os.environ.get(CLUSTER, "").partition(os.pathsep)
+        if not folder:
+            return None
+        return cls(Path(programs), Path(folder), unprivileged_user() if os.getuid() == 0 else None)
+
     @property
     def url(self) -> str:
         """The socket's folder as a parameter: django-environ does not decode it in the host's place."""
         return f"postgres://{OWNER}@/{OWNER}?host={self.folder}"
 
     def start(self) -> None:
-        """No fsync: it does not outlive the tests."""
         self._make_programs_reachable()
-        data = str(self.folder / "data")
         access = ["--username", OWNER, "--auth", "trust"]
-        self._run("initdb", "-D", data, *access, "--encoding", "UTF8", "--no-locale", "--no-sync")
-        options = f"-k {self.folder} -h '' -F -c synchronous_commit=off -c full_page_writes=off"
-        self._run("pg_ctl", "-D", data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+        self._run("initdb", "-D", self._data, *access, "--encoding", "UTF8", "--no-locale", "--no-sync")
+        self._serve()
         self._run("createdb", "--host", str(self.folder), "--username", OWNER, OWNER)
+
+    def restart(self) -> None:
+        """Crash it and start it again: what was committed is still there."""
+        self._stop()
+        self._serve()
 
     def remove(self) -> None:
         """Stop it if it runs, and leave nothing."""
-        data = self.folder / "data"
-        if (data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+        if Path(self._data, "postmaster.pid").exists():
+            self._stop()
         shutil.rmtree(self.folder)
+
+    @property
+    def _data(self) -> str:
+        return str(self.folder / "data")
+
+    def _serve(self) -> None:
+        """No fsync: what was committed outlives the server, but need not outlive the machine."""
+        options = f"-k {self.folder} -h '' -F -c full_page_writes=off -c track_commit_timestamp=on"
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def _stop(self) -> None:
+        self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
 
     def _make_programs_reachable(self) -> None:
         """As root: the other user may not be able to enter the folder of the wheel."""

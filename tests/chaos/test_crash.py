@@ -1,0 +1,163 @@
+"""A process dies before and after each commit and each call, whatever the vendor made of the call.
+
+Then somebody else goes on, and every item must come to a legal end, with nobody touched twice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from subscriptions import approvals, sweep
+from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestState
+from subscriptions.reclaim import reclaim_due
+from tests.chaos import memory
+from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
+from tests.chaos.memory import MemoryConnector, Outcome
+from tests.chaos.place import Place, at_rest, broken_promises, make_place, not_settled
+
+# Longer than a lease, so that each round finds what the one before left lying.
+A_WHILE = timedelta(minutes=4)
+ROUNDS = 8
+BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(BEGIN, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def place(clock, db, settings, alice, bob) -> Place:
+    settings.CONNECTORS = {"miro_enterprise": memory.PATH}
+    return make_place(alice, bob, people=3)
+
+
+def go_on(place: Place) -> None:
+    """What people and beat do next, wherever it stopped: ask for two of the three, approve, repair, read, send."""
+    request = ReclaimRequest.objects.first()
+    if request is None:
+        chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
+        request = approvals.request_reclaim(
+            RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice, reason="True-up"
+        )
+    if request.state == RequestState.OPEN:
+        approvals.approve(request, actor=place.bob)
+    engine(place)
+
+
+def engine(place: Place) -> None:
+    """As the sweep and the task `reclaim` do."""
+    sweep.repair()
+    sweep.read_back_doubts(place.profile)
+    reclaim_due(place.profile)
+
+
+def recover(place: Place, clock, going_on: Callable[[Place], None]) -> None:
+    """Other processes, until everything is at rest."""
+    place.vendor.outcome = Outcome.APPLIED
+    for _ in range(ROUNDS):
+        clock.shift(A_WHILE)
+        going_on(place)
+        if at_rest(place):
+            return
+
+
+def walk(
+    place: Place,
+    clock,
+    outcome: Outcome,
+    going_on: Callable[[Place], None] = go_on,
+    *,
+    every: int = 1,
+    again: int = 0,
+) -> list[str]:
+    """Die at the first boundary, then at the next (or `every` so many), until nobody dies. Returns where, by case.
+
+    With `again`, whoever goes on dies as well, at a boundary chosen by that seed.
+    """
+    deaths: list[str] = []
+    while True:
+        with undone(MemoryConnector):
+            clock.move_to(BEGIN + A_WHILE)
+            place.vendor.outcome = outcome
+            point = CrashPoint(at=1 + len(deaths) * every)
+            died = dies(place, point, going_on)
+            if died and again:
+                place.vendor.outcome = Outcome.APPLIED
+                clock.shift(A_WHILE)
+                second = CrashPoint(at=random.Random(f"{again}:{point.at}").randrange(1, 40))  # noqa: S311
+                dies(place, second, going_on)
+            recover(place, clock, going_on)
+            found = [*broken_promises(place), *not_settled(place)]
+            assert found == [], f"{outcome}, died {point.where}"
+            if not died:
+                return deaths
+            deaths.append(point.where)
+
+
+def dies(place: Place, point: CrashPoint, going_on: Callable[[Place], None]) -> bool:
+    try:
+        with crashing(point, place.vendor):
+            going_on(place)
+    except Crash:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_crashes_here_and_there_reach_a_legal_end(place, clock, outcome):
+    """The short form: 5 goes through all kinds of boundaries, which come in pairs."""
+    assert len(walk(place, clock, outcome, every=5)) >= 8
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_crash_reaches_a_legal_end(place, clock, outcome, figures):
+    deaths = walk(place, clock, outcome)
+
+    figures.note(crashes=len(deaths))
+    around = ["deactivate", "is_active", "people", "validate"]
+    assert {f"{side} {name}" for name in around for side in ("before", "after")} - set(deaths) <= (
+        {"before is_active", "after is_active"} if outcome in (Outcome.REFUSED, Outcome.LATER) else set()
+    )
+    assert deaths.count("before a commit") == deaths.count("after a commit") >= 6
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_whoever_goes_on_dies_as_well(place, clock, outcome, seed, figures):
+    figures.note(crashes=2 * len(walk(place, clock, outcome, again=seed)))
+
+
+def test_a_crash_after_a_blind_retry_deactivates_twice(place, clock, monkeypatch):
+    """The control: a queue that sends again what it has no answer for. Somebody is let back in, and locked out."""
+
+    def blindly() -> int:
+        lost = Reclaim.objects.abandoned().filter(state="sending")
+        return lost.update(state="queued", token=None, lease_until=None)
+
+    monkeypatch.setattr(sweep, "recover_sends", blindly)
+    calls = 0
+
+    def human_after_the_first(name: str, after: bool) -> None:
+        nonlocal calls
+        calls += name == "deactivate" and after
+        if calls == 1 and name == "deactivate" and after:
+            raise Crash(name)
+
+    place.vendor.boundary = human_after_the_first
+    with pytest.raises(Crash):
+        go_on(place)
+    place.vendor.boundary = lambda name, after: None
+    place.vendor.set(place.vendor.writes[0], active=True, by_us=False)
+    recover(place, clock, go_on)
+
+    assert any("more often than approved" in finding for finding in broken_promises(place))
+    assert place.vendor.again_after_human() == [place.vendor.writes[0]]

@@ -1,0 +1,221 @@
+"""Races on PostgreSQL, with a connection for each thread: exactly one wins, and no cap is ever overrun."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from django.utils import timezone
+
+from licensehub.audit.models import AuditEvent
+from subscriptions import approvals, caps
+from subscriptions.candidates import NotActionable
+from subscriptions.models import (
+    CandidateState,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimRule,
+    RemovalCandidate,
+    Subscription,
+)
+from subscriptions.reclaim import claim, reclaim_due
+from subscriptions.refusals import Refused
+from tests.chaos import memory
+from tests.chaos.place import Place, broken_promises, make_place
+from tests.fixtures import person
+
+pytestmark = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has one writer at a time; races are PostgreSQL's"
+)
+PEOPLE = 60
+
+
+@pytest.fixture
+def place(real_transactions, settings, alice, bob) -> Place:
+    settings.CONNECTORS = {"miro_enterprise": memory.PATH}
+    return make_place(alice, bob, people=PEOPLE)
+
+
+def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
+    """Each act in a thread and on a connection of its own; all begin together. Results, or the errors raised."""
+    results: list[Any] = [None] * len(acts)
+    barrier = threading.Barrier(len(acts))
+
+    def run(number: int) -> None:
+        try:
+            barrier.wait()
+            results[number] = acts[number]()
+        except Exception as error:  # noqa: BLE001 - the caller looks at it
+            results[number] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(acts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, Exception) and not isinstance(result, Refused | NotActionable):
+            raise result
+    return results
+
+
+def requested(place: Place, count: int, *, by: User | None = None) -> ReclaimRequest:
+    ready = RemovalCandidate.objects.filter(state=CandidateState.READY).order_by("pk")
+    chosen = list(ready.values_list("pk", flat=True)[:count])
+    return approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or place.alice)
+
+
+def race_of_approvers(place: Place, rounds: int) -> Counter[str]:
+    """Two approvers and the requester click 25 times each, all at once, in each round."""
+    other = person("erin", "Approver")
+    found: Counter[str] = Counter()
+    for _ in range(rounds):
+        if not RemovalCandidate.objects.filter(state=CandidateState.READY).exists():
+            Subscription.objects.update(cooldown_until=None)
+            RemovalCandidate.objects.exclude(state=CandidateState.READY).update(state=CandidateState.READY)
+            Reclaim.objects.update(state="skipped")
+        request = requested(place, 1)
+        clicks = [(who, n) for n in range(25) for who in (place.bob, other)] + [(place.alice, 0)] * 5
+        results = at_once([partial(approvals.approve, request, actor=who) for who, _ in clicks])
+        won = [who for (who, _), result in zip(clicks, results, strict=True) if result == 1]
+        found["rounds"] += 1
+        found["approvals"] += len(won)
+        found["own"] += won.count(place.alice)
+        found["most"] = max(found["most"], len(won), Reclaim.objects.filter(removal__request=request).count())
+        found["refused"] += sum(isinstance(result, Refused | NotActionable) for result in results)
+    return found
+
+
+def judged(place: Place, found: Counter[str], rounds: int) -> None:
+    assert found["approvals"] == rounds and found["most"] == 1 and found["own"] == 0
+    assert AuditEvent.objects.filter(action="request.approved").count() == rounds
+    assert found["refused"] == rounds * 54
+
+
+def test_two_approvers_at_once(place):
+    judged(place, race_of_approvers(place, 3), 3)
+
+
+@pytest.mark.chaos
+def test_two_approvers_at_once_a_hundred_times(place, figures):
+    found = race_of_approvers(place, 100)
+    figures.note(clicks=100 * 55, **found)
+    judged(place, found, 100)
+
+
+def test_approvers_both_win_without_the_guard(place, monkeypatch):
+    """The control: check, then save. Somebody else may have decided in between."""
+
+    def check_then_save(request, state, *, actor, comment, now):
+        found = ReclaimRequest.objects.get(pk=request.pk)
+        if found.state != "open":
+            raise NotActionable("Decided already.")
+        barrier.wait()
+        ReclaimRequest.objects.filter(pk=request.pk).update(
+            state=state, decided_by=actor, decided_at=now, valid_until=now + timedelta(days=7)
+        )
+        request.refresh_from_db()
+
+    barrier = threading.Barrier(2, timeout=10)
+    won: list[int] = []
+    monkeypatch.setattr(approvals, "_decide", check_then_save)
+    monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
+    monkeypatch.setattr(approvals, "_queue", lambda request, people, **given: won.append(len(people)))
+    request = requested(place, 1)
+    other = person("erin", "Approver")
+
+    at_once([partial(approvals.approve, request, actor=who) for who in (place.bob, other)])
+
+    assert won == [1, 1]
+
+
+def test_twenty_requests_against_one_rolling_cap(place):
+    """20 people of 60 are allowed in 24 hours; 20 workers would like to send 60."""
+    for _ in range(20):
+        approvals.approve(requested(place, 3), actor=place.bob)
+    ReclaimRule.objects.update(rolling_cap_percent=33)
+
+    at_once([lambda: reclaim_due(place.profile, seconds=10)] * 20)
+
+    assert caps.caps_of(place.profile).used == len(place.vendor.writes) == 20
+    assert Reclaim.objects.filter(state="queued").exclude(hold_reason="").count() == 40
+    assert broken_promises(place) == []
+
+
+def test_the_rolling_cap_is_overrun_without_the_lock(place, monkeypatch):
+    """The control: everybody counts before anybody has sent."""
+    for _ in range(20):
+        approvals.approve(requested(place, 3), actor=place.bob)
+    ReclaimRule.objects.update(rolling_cap_percent=2)
+    counted = threading.Barrier(4, timeout=5)
+    monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
+    count = caps.touched_by
+
+    def count_together(request):
+        found = count(request)
+        with suppress(threading.BrokenBarrierError):
+            counted.wait()
+        return found
+
+    monkeypatch.setattr(caps, "touched_by", count_together)
+    monkeypatch.setattr("subscriptions.reclaim.CLAIM", 1)
+
+    at_once([lambda: reclaim_due(place.profile, seconds=3)] * 4)
+
+    assert len(place.vendor.writes) > caps.caps_of(place.profile).rolling
+
+
+def test_a_seat_that_is_taken_while_the_caps_are_counted_counts_once_at_most(place, monkeypatch):
+    """61 seats of 60 would let one person more through."""
+    approvals.approve(requested(place, 1), actor=place.bob)
+    ReclaimRule.objects.update(rolling_cap_percent=33)
+    held = Subscription.objects.held
+
+    def settled_meanwhile():
+        Reclaim.objects.update(state="done", sending_at=timezone.now())
+        Subscription.objects.filter(pk__in=Reclaim.objects.values("subscription")).update(active=False)
+        return held()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(Subscription.objects), "held", lambda manager: settled_meanwhile())
+        assert (caps.caps_of(place.profile).seats, caps.caps_of(place.profile).rolling) == (59, 20)
+
+
+def test_twenty_approvals_against_one_batch_cap(place):
+    """The cap of a request is lowered while its approvals race: none gets through above it."""
+    request = requested(place, 10)
+    ReclaimRule.objects.update(batch_cap_people=5)
+
+    results = at_once([lambda: approvals.approve(request, actor=place.bob)] * 20)
+
+    assert all(isinstance(result, Refused) for result in results)
+    assert not Reclaim.objects.exists()
+
+
+def test_two_workers_on_one_claim(place):
+    approvals.approve(requested(place, PEOPLE), actor=place.bob)
+
+    taken = at_once([lambda: [item.pk for item in claim(place.profile, count=7)]] * 20)
+
+    ids = [pk for claimed in taken for pk in claimed]
+    assert len(ids) == len(set(ids)) == PEOPLE
+
+
+def test_two_workers_send_each_item_once(place, monkeypatch):
+    approvals.approve(requested(place, 24), actor=place.bob)
+    monkeypatch.setattr(claim, "__kwdefaults__", {"count": 3, "direction": "deactivate"})
+
+    at_once([lambda: reclaim_due(place.profile, seconds=20)] * 2)
+
+    assert Counter(place.vendor.writes) == Counter({str(9000 + number): 1 for number in range(24)})
+    assert broken_promises(place) == []

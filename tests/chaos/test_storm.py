@@ -1,0 +1,237 @@
+"""Kill storm: real workers, a real broker, a real database and a sandbox, all of them failing at once.
+
+Then three histories are compared: what became of the people at the sandbox, our ledger, and our audit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from django.conf import settings as django_settings
+
+from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.models import IntegrationProfile
+from subscriptions import approvals
+from subscriptions.download import download_subscriptions
+from subscriptions.models import Reclaim, ReclaimRule, ReclaimState, RemovalCandidate
+from subscriptions.models.download import StartedBy
+from subscriptions.models.reclaim import UNFINISHED
+from tests.chaos.checker import Histories, states
+from tests.chaos.figures import Figures
+from tests.chaos.rig import (
+    Beat,
+    Broker,
+    Workers,
+    cut_connections,
+    patiently,
+    restart_database,
+    sandbox_process,
+)
+from tests.fixtures import connect
+
+MIX = {"rate_limited": 0.025, "error_before": 0.02, "error_after": 0.015, "truncated": 0.02, "hang_after": 0.02}
+IN_ONE_REQUEST = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`approved` people, among at least as many bystanders. `humans`: the share reactivated by hand 0.6 s later."""
+
+    approved: int
+    humans: float
+    doubts: float
+    seed: int
+    kill_every: float = 5.0
+    # Seconds: longer than a worker lives, so that nearly nobody ever gets such an answer.
+    hang: float = 6.0
+    lease: float = 15.0
+    claim: int = 20
+    workers: int = 3
+    broker_kills: tuple[float, ...] = (0.15, 0.45, 0.75)
+    flushes: tuple[float, ...] = (0.6,)
+    restarts: tuple[float, ...] = (0.3, 0.65)
+    defense_off: str = ""
+    within: float = 900.0
+
+    @property
+    def members(self) -> int:
+        """Enough that as many people as are approved are none of our business."""
+        return max(120, self.approved * 21 // 10)
+
+    def variables(self) -> dict[str, str]:
+        """For `hurried`."""
+        return {
+            "CHAOS_DEFENSE_OFF": self.defense_off,
+            "CHAOS_LEASE": str(self.lease),
+            "CHAOS_CLAIM": str(self.claim),
+        }
+
+
+LONG = Plan(approved=5000, humans=0.01, doubts=0.03, seed=1)
+HUMANS = Plan(approved=1500, humans=0.30, doubts=0.05, seed=2)
+BLIND = Plan(approved=600, humans=0.30, doubts=1.0, seed=3, defense_off="read_first", restarts=(), flushes=())
+SHORT = Plan(
+    approved=40,
+    humans=0.30,
+    doubts=0.30,
+    seed=4,
+    kill_every=3.0,
+    hang=3.5,
+    lease=6.0,
+    claim=5,
+    workers=2,
+    broker_kills=(0.2,),
+    flushes=(0.5,),
+    restarts=(0.35,),
+    within=60.0,
+)
+
+
+@dataclass
+class Storm:
+    """One storm from the approvals to the moment when everything is at rest."""
+
+    plan: Plan
+    miro: SandboxControl
+    profile: IntegrationProfile
+    workers: Workers
+    broker: Broker
+    crash_database: Callable[[], None]
+    begun: float = field(default_factory=time.monotonic)
+    done: list[str] = field(default_factory=list)
+
+    def rage(self) -> None:
+        events = self._events()
+        self.workers.start()
+        last_kill = time.monotonic()
+        while not patiently(self._at_rest):
+            assert self.seconds() < self.plan.within, f"not at rest in time: {patiently(states)}"
+            time.sleep(0.25)
+            if events and patiently(self._progress) >= events[0][0]:
+                _, name, act = events.pop(0)
+                act()
+                self.done.append(name)
+            if time.monotonic() - last_kill >= self.plan.kill_every:
+                self.workers.kill()
+                self.workers.start()
+                last_kill = time.monotonic()
+        self.workers.kill()
+        assert not events, f"over before {[name for _, name, _ in events]}"
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.begun
+
+    def _events(self) -> list[tuple[float, str, Callable[[], None]]]:
+        acts = [(at, "broker killed", self.broker.restart) for at in self.plan.broker_kills]
+        acts += [(at, "broker flushed", self.broker.flush) for at in self.plan.flushes]
+        acts += [(at, "database crashed", self.crash_database) for at in self.plan.restarts]
+        return sorted(acts, key=lambda act: act[0])
+
+    def _progress(self) -> float:
+        return Reclaim.objects.exclude(state__in=UNFINISHED).count() / self.plan.approved
+
+    def _at_rest(self) -> bool:
+        return not Reclaim.objects.filter(finished_at=None).exists()
+
+
+@contextmanager
+def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callable[[], None]) -> Iterator[Storm]:
+    """A storm that is over: everything is at rest, and nobody works any more."""
+    with sandbox_process(members=plan.members, seed=plan.seed) as urls:
+        allow_http(urls["api_url"])
+        addresses = {"api": urls["api_url"], "authorize": urls["authorize_url"], "scim": urls["scim_url"]}
+        settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
+        miro = SandboxControl(urls["api_url"])
+        broker = Broker(django_settings.EMBEDDED_BROKER_SOCKET, tmp_path / "valkey")
+        variables = {"MIRO_API_URL": urls["api_url"], "MIRO_SCIM_URL": urls["scim_url"]}
+        workers = Workers(tmp_path / "workers.log", plan.workers, {**variables, **plan.variables()})
+        broker.start()
+        beat = Beat(broker, every=1.0)
+        try:
+            profile = approved_people(plan, urls, people)
+            miro.limits(on=False)
+            miro.switch(team_admin_deactivation="allow")
+            miro.humans(share=plan.humans, after=0.6, seed=plan.seed)
+            miro.storm(seed=plan.seed, mix=MIX, hang_seconds=plan.hang, limited_seconds=1.0)
+            storm = Storm(plan, miro, profile, workers, broker, crash)
+            beat.start()
+            storm.rage()
+            time.sleep(1.0)  # the last humans
+            yield storm
+        finally:
+            beat.stop()
+            workers.end()
+            broker.kill()
+
+
+def approved_people(plan: Plan, urls: dict[str, str], people) -> IntegrationProfile:
+    """Requested by one, approved by another, as ever."""
+    alice, bob = people
+    profile = connect(urls)
+    ReclaimRule.objects.filter(profile=profile).update(
+        last_activity_threshold=1, new_joiner_grace=0, batch_cap_people=IN_ONE_REQUEST
+    )
+    download_subscriptions(profile, actor=None, started_by=StartedBy.COMMAND)
+    ready = RemovalCandidate.objects.filter(profile=profile, state="ready").order_by("pk")
+    ids = list(ready.values_list("pk", flat=True)[: plan.approved])
+    assert len(ids) == plan.approved
+    for start in range(0, len(ids), IN_ONE_REQUEST):
+        chosen = RemovalCandidate.objects.filter(pk__in=ids[start : start + IN_ONE_REQUEST])
+        approvals.approve(approvals.request_reclaim(chosen, actor=alice), actor=bob)
+    return profile
+
+
+@pytest.fixture
+def rage(real_transactions, tmp_path, allow_http, settings, alice, bob):
+    """`rage(plan, crash=...)`: a storm that is over, as a context."""
+    given = {"tmp_path": tmp_path, "allow_http": allow_http, "settings": settings, "people": (alice, bob)}
+    return lambda plan, crash=restart_database: raging(plan, crash=crash, **given)
+
+
+def told(storm: Storm, figures: Figures) -> None:
+    """The figures for the table."""
+    summary, found = storm.miro.summary(), states()
+    figures.note(
+        approved=storm.plan.approved,
+        bystanders=summary["members"] - storm.plan.approved,
+        seconds=round(storm.seconds()),
+        workers_killed=storm.workers.killed,
+        broker_killed=storm.done.count("broker killed"),
+        flushed=storm.done.count("broker flushed"),
+        database_crashes=storm.done.count("database crashed"),
+        faults=sum(summary["faults"].values()),
+        patches=len(summary["patches"]),
+        **found,
+        in_doubt_share=f"{found.get('in_doubt', 0) / storm.plan.approved:.2%}",
+        reactivated_by_humans=len(summary["activated_by_human"]),
+        deactivated_again=len(summary["deactivated_again_after_human"]),
+        most_deactivations=summary["most_deactivations"],
+    )
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("plan", [LONG, HUMANS], ids=["5,000 people", "1,500 people, 30 % humans"])
+def test_nobody_is_touched_twice_and_nothing_is_lost(rage, figures, plan):
+    with rage(plan) as storm:
+        told(storm, figures)
+        assert Histories.read(storm.miro).findings(doubts=plan.doubts) == []
+
+
+@pytest.mark.chaos
+def test_blind_retries_deactivate_people_again(rage, figures):
+    """The control: without reading first, the checker finds people whom we locked out against a human."""
+    with rage(BLIND) as storm:
+        told(storm, figures)
+        found = Histories.read(storm.miro).findings(doubts=BLIND.doubts)
+    assert any("deactivated again after a human" in finding for finding in found), found
+
+
+def test_a_short_storm(rage, figures):
+    with rage(SHORT, crash=cut_connections) as storm:
+        told(storm, figures)
+        assert Histories.read(storm.miro).findings(doubts=SHORT.doubts) == []
+        assert Reclaim.objects.filter(state=ReclaimState.DONE).exists()
