@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import Connection
-from subscriptions import download, merge
+from subscriptions import download, merge, plausibility
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models import ActivitySnapshot, DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
@@ -167,7 +167,7 @@ def test_without_the_check_the_shrunken_organization_is_believed(world, monkeypa
     world.download()
     for row in Subscription.objects.all()[: MEMBERS // 4]:
         world.miro.change(row.external_id, removed=True)
-    monkeypatch.setattr(download, "_check_shrink", lambda run: None)
+    monkeypatch.setattr(plausibility, "_check_shrink", lambda run: None)
 
     assert run(world).gone == MEMBERS // 4
 
