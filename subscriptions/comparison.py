@@ -46,22 +46,27 @@ def compare(profile: IntegrationProfile, *, actor: Actor) -> Comparison:
     """
     row = _begin(profile)
     try:
-        connector = connections.connector_for(profile)
-        found = _against_members(profile, row, connector)
-        log = read_log(connector, since=_log_since(profile, row), until=row.started_at)
-        row.events, row.audit_log_checked, row.problem = log.events, log.checked, log.problem
-        found = [with_doer(difference, log) for difference in found]
-        told = {difference.external_id for difference in found}
-        found += [difference for difference in _against_log(profile, log) if difference.external_id not in told]
-        found += _still_open(profile, row, found)
+        _compare(profile, row)
     except ConnectorError as error:
         row.problem = error.message
         if isinstance(error, ConfigError):
             states.mark_failed(profile, error)
-    else:
-        row.findings = [difference.as_json() for difference in found]
     _finish(row, actor=actor)
     return row
+
+
+def _compare(profile: IntegrationProfile, row: Comparison) -> None:
+    """Fills the row in as far as it comes. Raises ConnectorError."""
+    connector = connections.connector_for(profile)
+    found = _against_members(profile, row, connector)
+    row.findings = [difference.as_json() for difference in found]
+    log = read_log(connector, since=_log_since(profile, row), until=row.started_at)
+    row.events, row.audit_log_checked, row.problem = log.events, log.checked, log.problem
+    found = [with_doer(difference, log) for difference in found]
+    told = {difference.external_id for difference in found}
+    found += [difference for difference in _against_log(profile, log) if difference.external_id not in told]
+    found += _still_open(profile, row, found)
+    row.findings = [difference.as_json() for difference in found]
 
 
 def _begin(profile: IntegrationProfile) -> Comparison:

@@ -98,5 +98,5 @@ def test_no_question_per_row(settled, carol, as_user, django_assert_max_num_quer
     client = as_user(carol)
     client.get(LIST)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         client.get(LIST)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
 
@@ -63,6 +62,6 @@ def head_file(settings, tmp_path) -> Path:
 
 
 @pytest.fixture
-def nothing_kept() -> None:
-    """As where the file was never written, or was lost; other processes look for it there, too."""
-    settings.AUDIT_HEAD_FILE.unlink()
+def broker_away(settings, tmp_path) -> None:
+    """Whatever the tests before have started, nobody answers here."""
+    settings.REDIS_URL = f"unix://{tmp_path}/nobody.sock"

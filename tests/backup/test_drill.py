@@ -101,7 +101,7 @@ def test_found_by_a_loop_that_runs_already(drilled, monkeypatch):
     assert patches(drilled) == 5
 
 
-def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, bob, settings):
+def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, bob, settings, broker_away):
     world.download()
     approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()

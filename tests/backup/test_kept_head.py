@@ -204,8 +204,8 @@ def test_what_one_commit_costs(real_transactions, head_file, valkey):
 # --- The comparison ---------------------------------------------------------------------------------------------------
 
 
-def test_a_new_installation(db, head_file):
-    assert doubt() == kept_head.Doubt(nothing_kept=True, unsure=True), "the broker does not run in this test"
+def test_a_new_installation(db, head_file, broker_away):
+    assert doubt() == kept_head.Doubt(nothing_kept=True, unsure=True)
     HeadFile(head_file).keep(Head(0, EMPTY, None), instead_of=None)
     assert doubt() is None
 
