@@ -217,13 +217,13 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     with transaction.atomic():
         caps.lock(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
-        standing = list(request.removals.standing().select_related("candidate__subscription"))
+        standing = list(request.removals.standing())
         if not standing:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
         refuse_self(standing, actor)
         if request.direction == Direction.DEACTIVATE:
             _refuse_over_cap(request, len(standing))
-            _move_on(standing, now)
+            _move_on(request, len(standing), now)
         queue(request, standing, actor=actor, now=now)
     return len(standing)
 
@@ -274,13 +274,13 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
     return f"{found} was {found.get_state_display().lower()} already{by}. Nothing was changed."
 
 
-def _move_on(people: list[RequestedRemoval], now: datetime) -> None:
+def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
     """The candidates now wait for their reclaim."""
-    candidates = [person.candidate_id for person in people]
+    candidates = request.removals.standing().values("candidate")
     moved = RemovalCandidate.objects.filter(pk__in=candidates, state=CandidateState.AWAITING_APPROVAL).update(
         state=CandidateState.AWAITING_REVOCATION, state_changed_at=now
     )
-    if moved != len(people):
+    if moved != people:
         raise NotActionable("Some of these people changed in this moment. Reload the page and look again.")
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, record, record_many
+from licensehub.audit.log import Actor, Row, record, record_many, record_rows
+from subscriptions import caps
+from subscriptions.bulk import insert, new_ids
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -22,13 +26,26 @@ from subscriptions.models import (
     ReclaimRequest,
     ReclaimState,
     RemovalCandidate,
+    RequestedRemoval,
     RequestState,
     Subscription,
     Verdict,
 )
 from subscriptions.verdict import Terms, apply_verdict, current_terms, idle_days, why
 
-BATCH = 500
+BATCH = 5000
+COLUMNS = (
+    "id",
+    "profile_id",
+    "subscription_id",
+    "run_id",
+    "state",
+    "close_reason",
+    "attention",
+    "evidence",
+    "created_at",
+    "state_changed_at",
+)
 
 
 class NotActionable(Exception):
@@ -91,81 +108,95 @@ def freeze(row: Subscription, terms: Terms, run: DownloadRun) -> dict[str, Any]:
 
 
 def propose_candidates(run: DownloadRun) -> int:
-    """Open a candidate for each subscription judged so that has none, and withdraw what no longer holds."""
+    """Open a candidate for each subscription judged so that has none, and withdraw what no longer holds.
+
+    In batches, each under the lock of the profile's row, so that two runs never open two for one subscription.
+    """
     withdraw(run.profile_id)
     terms = current_terms(run.profile_id)
+    proposed, last = 0, None
+    while True:
+        with transaction.atomic():
+            caps.lock(run.profile_id)
+            rows = _next_to_propose(run.profile_id, last)
+            _open(rows, terms, run)
+        if not rows:
+            return proposed
+        proposed, last = proposed + len(rows), rows[-1]
+
+
+def _next_to_propose(profile_id: int, last: Subscription | None) -> list[Subscription]:
+    """The longest idle ones behind `last`, in the order of the index."""
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
-    rows = Subscription.objects.filter(profile=run.profile_id).candidates().exclude(Exists(has_open))
-    proposed = 0
-    for batch in _batches(rows.order_by("pk").iterator(chunk_size=BATCH)):
-        proposed += _open(batch, terms, run)
-    return proposed
+    rows = Subscription.objects.filter(profile=profile_id).candidates().exclude(Exists(has_open))
+    if last:
+        behind = Q(idle_since__gt=last.idle_since) | Q(idle_since=last.idle_since, pk__gt=last.pk)
+        rows = rows.filter(behind, idle_since__gte=last.idle_since)
+    return list(rows.order_by("idle_since", "pk")[:BATCH])
 
 
-def _batches(rows: Iterable[Any]) -> Iterable[list[Any]]:
-    batch = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _open(rows: list[Subscription], terms: Terms, run: DownloadRun) -> int:
-    """At most one open candidate for each subscription: the partial unique index settles a race."""
-    candidates = [
-        RemovalCandidate(profile_id=run.profile_id, subscription=row, run=run, evidence=freeze(row, terms, run))
-        for row in rows
+def _open(rows: list[Subscription], terms: Terms, run: DownloadRun) -> None:
+    now, state = timezone.now(), CandidateState.READY.value
+    ids = new_ids(RemovalCandidate, len(rows))
+    evidence = [freeze(row, terms, run) for row in rows]
+    insert(
+        RemovalCandidate,
+        COLUMNS,
+        (
+            (pk, run.profile_id, row.pk, run.pk, state, "", "", json.dumps(facts), now, now)
+            for pk, row, facts in zip(ids, rows, evidence, strict=True)
+        ),
+    )
+    label = RemovalCandidate._meta.label_lower
+    events = [
+        Row(label, pk, facts["name"] or facts["email"] or str(pk), {"why": facts["why"]})
+        for pk, facts in zip(ids, evidence, strict=True)
     ]
-    with transaction.atomic():
-        RemovalCandidate.objects.bulk_create(candidates, ignore_conflicts=True)
-        made = RemovalCandidate.objects.open().filter(subscription__in=rows, run=run)
-        record_many(
-            Action.CANDIDATE_PROPOSED,
-            actor=None,
-            targets=[(candidate, {"why": candidate.evidence["why"]}) for candidate in made],
-        )
-    return len(made)
+    record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
 
 
 def withdraw(profile_id: int) -> int:
-    """Close the not yet approved candidates whose subscription is no longer judged a candidate."""
-    stale = (
-        RemovalCandidate.objects.withdrawable()
-        .filter(profile=profile_id)
-        .exclude(subscription__verdict=Verdict.CANDIDATE)
-        .select_related("subscription")
-    )
-    return sum(_withdraw(candidate) for candidate in stale.iterator(chunk_size=BATCH))
+    """Close the not yet approved candidates whose subscription is no longer judged a candidate. Returns how many."""
+    withdrawn, last = 0, 0
+    while True:
+        stale = (
+            RemovalCandidate.objects.withdrawable()
+            .filter(profile=profile_id, pk__gt=last)
+            .exclude(subscription__verdict=Verdict.CANDIDATE)
+            .order_by("pk")
+        )
+        ids = list(stale.values_list("pk", flat=True)[:BATCH])
+        if not ids:
+            return withdrawn
+        withdrawn, last = withdrawn + _withdraw(ids), ids[-1]
 
 
-def _withdraw(candidate: RemovalCandidate) -> bool:
-    row = candidate.subscription
-    state, reason = closing_for(row, Verdict(row.verdict), candidate.evidence)
-    try:
-        with transaction.atomic():
-            move(
-                candidate,
-                allowed=(
-                    CandidateState.READY,
-                    CandidateState.AWAITING_USER,
-                    CandidateState.AWAITING_APPROVAL,
-                ),
-                to=state,
-                reason=reason,
-                action=Action.CANDIDATE_WITHDRAWN,
-                actor=None,
-            )
-            # Out of the waiting request as well: the others in it can still be approved.
-            still_open = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
-            candidate.removals.standing().filter(request__in=still_open).update(
-                dropped_at=timezone.now(), drop_reason=reason.label
-            )
-    except NotActionable:
-        return False  # somebody decided in this moment; their decision holds, and the look before the send decides
-    return True
+def _withdraw(ids: list[int]) -> int:
+    """Whoever was decided on in this moment stays: that decision holds, and the look before the send decides."""
+    with transaction.atomic():
+        locked = RemovalCandidate.objects.select_for_update(of=("self",)).withdrawable().filter(pk__in=ids)
+        groups = defaultdict(list)
+        for candidate in locked.select_related("subscription").order_by("pk"):
+            row = candidate.subscription
+            if row.verdict != Verdict.CANDIDATE:
+                groups[closing_for(row, Verdict(row.verdict), candidate.evidence)].append(candidate)
+        for (state, reason), candidates in groups.items():
+            _close(candidates, state, reason)
+    return sum(map(len, groups.values()))
+
+
+def _close(candidates: list[RemovalCandidate], state: CandidateState, reason: CloseReason) -> None:
+    now, ids = timezone.now(), [candidate.pk for candidate in candidates]
+    closed = RemovalCandidate.objects.filter(pk__in=ids).withdrawable()
+    if closed.update(state=state, close_reason=reason, attention="", state_changed_at=now) != len(ids):
+        raise NotActionable("Somebody decided on some of these people in this moment. Nothing was changed.")
+    data = {"to": state.value, "reason": reason.value}
+    targets = [(candidate, data) for candidate in candidates]
+    record_many(Action.CANDIDATE_WITHDRAWN, actor=None, targets=targets)
+    # Out of the waiting request as well: the others in it can still be approved.
+    waiting = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
+    people = RequestedRemoval.objects.standing().filter(candidate__in=ids, request__in=waiting)
+    people.update(dropped_at=now, drop_reason=reason.label)
 
 
 def lock(candidate_id: int) -> None:

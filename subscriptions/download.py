@@ -23,7 +23,6 @@ from integrations.connectors.contract import (
     ConfigError,
     Connector,
     ConnectorError,
-    Member,
     Page,
     TransientError,
     Usage,
@@ -31,17 +30,22 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from subscriptions import staging
 from subscriptions.after_download import complete_facts, judge_anew
-from subscriptions.merge import FACTS, merge
+from subscriptions.merge import merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.plausibility import Shrunk, check_plausible, drop_repeated
 from subscriptions.rollups import rollups
 
-SHRINK_LIMIT = 0.20
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
 PATIENCE = 600.0
 # How long it waits before it tries again where the vendor says nothing: it is down, or the way to it is.
 OUTAGE_WAITS = (1.0, 5.0, 15.0)
+
+# How often what came in is stored with its cursor (seconds), and how many pages at most.
+STORE_EVERY = 1.0
+PAGES_AT_ONCE = 20
 
 Progress = Callable[[DownloadRun, int], None]
 T = TypeVar("T")
@@ -51,8 +55,8 @@ class DownloadError(Exception):
     """The download cannot be started or finished. The text says why and what to do next."""
 
 
-class Shrunk(BadAnswer):
-    """All pages came in, of the right organization, and too many known members are not in them."""
+class StagingLost(BadAnswer):
+    """The staging table is not logged by PostgreSQL: what a crash left of it must not be taken for the whole."""
 
 
 class LeaseLost(DownloadError):
@@ -68,9 +72,8 @@ class _Download:
     progress: Progress | None
     patience: float = PATIENCE
     outages: int = 0
-    # People who came again on a later page.
-    repeated: int = 0
     expected: int = field(default=0)
+    stored_at: float = field(default_factory=time.monotonic)
     counted: Usage = field(default_factory=Usage)
 
     def asked(self) -> dict[str, int]:
@@ -112,6 +115,8 @@ def _work(work: _Download) -> None:
     try:
         allocation = _patiently(work, work.connector.allocation)
         _read_pages(work)
+        if not staging.is_whole(run):
+            _start_over(work)
         _settle(work, allocation)
     except Shrunk as error:
         _guarded(run, **work.asked())
@@ -197,10 +202,33 @@ def _read_on(work: _Download) -> None:
     run = work.run
     if run.all_pages_in:
         return
-    for page in work.connector.members(run.cursor):
-        _store(work, page)
-        if work.progress:
-            work.progress(run, max(work.expected, run.read))
+    waiting: list[Page] = []
+    try:
+        for page in work.connector.members(run.cursor):
+            waiting.append(page)
+            if _is_enough(waiting, work):
+                pages, waiting = waiting, []
+                _store(work, pages)
+    except ConnectorError:
+        # What came in before the error is good: the next try goes on behind it.
+        _store(work, waiting)
+        raise
+    _store(work, waiting)
+
+
+def _start_over(work: _Download) -> None:
+    """PostgreSQL crashed while this run read, and staging is not logged: what is left of it proves nothing."""
+    run = work.run
+    run.cursor, run.pages, run.read, run.all_pages_in = "", 0, 0, False
+    with transaction.atomic():
+        staging.empty(run)
+        _guarded(run, cursor="", pages=0, read=0, all_pages_in=False)
+    _read_pages(work)
+
+
+def _is_enough(pages: list[Page], work: _Download) -> bool:
+    """Every second, or some pages at once where they come in fast: a killed run then reads little again."""
+    return len(pages) >= PAGES_AT_ONCE or time.monotonic() - work.stored_at >= STORE_EVERY
 
 
 def _patiently(work: _Download, call: Callable[[], T]) -> T:
@@ -236,19 +264,16 @@ def _guarded(run: DownloadRun, **values: object) -> None:
         raise LeaseLost(f"{run} was taken over by another process, which goes on with it.")
 
 
-def _store(work: _Download, page: Page) -> None:
+def _store(work: _Download, pages: list[Page]) -> None:
+    """The members of these pages, together with the cursor behind them."""
     run = work.run
-    rows = [_staged(run, member) for member in page.members]
+    if not pages:
+        return
     with transaction.atomic():
-        before = run.members.count()
-        DownloadedMember.objects.bulk_create(rows, ignore_conflicts=True)
-        added = run.members.count() - before
-        if added < len(rows):
-            _refuse_contradictions(run, rows)
-            work.repeated += len(rows) - added
-        run.read += added
-        run.cursor, run.pages = page.cursor, run.pages + 1
-        run.all_pages_in = not page.cursor
+        staging.store(run, (member for page in pages for member in page.members))
+        run.read += sum(len(page.members) for page in pages)
+        run.cursor, run.pages = pages[-1].cursor, run.pages + len(pages)
+        run.all_pages_in = not run.cursor
         _guarded(
             run,
             cursor=run.cursor,
@@ -258,43 +283,20 @@ def _store(work: _Download, page: Page) -> None:
             lease_until=timezone.now() + DownloadRun.LEASE,
             **work.asked(),
         )
-
-
-def _refuse_contradictions(run: DownloadRun, rows: list[DownloadedMember]) -> None:
-    """Raises BadAnswer where one id stands for two different things; only the last activity may have moved on."""
-    facts = [fact for fact in FACTS if fact != "last_activity_at"]
-    stored = {row.external_id: row for row in run.members.filter(external_id__in=[row.external_id for row in rows])}
-    for row in rows:
-        if any(getattr(row, fact) != getattr(stored[row.external_id], fact) for fact in facts):
-            raise BadAnswer(
-                f"Miro's pages contradict each other about the member {row.external_id}. Nothing was changed. Run the "
-                "download again."
-            )
-
-
-def _staged(run: DownloadRun, member: Member) -> DownloadedMember:
-    return DownloadedMember(
-        run=run,
-        external_id=member.external_id,
-        email=member.email,
-        active=member.active,
-        license=member.license,
-        role=member.role,
-        license_assigned_at=member.license_assigned_at,
-        last_activity_at=member.last_activity_at,
-        reclaimable=member.reclaimable,
-        why_not=member.why_not,
-    )
+    work.stored_at = time.monotonic()
+    if work.progress:
+        work.progress(run, max(work.expected, run.read))
 
 
 def _settle(work: _Download, allocation: Allocation) -> None:
     """All pages are in: check that they are plausible, then merge, all in one transaction."""
     run, now = work.run, timezone.now()
     # Kept with a quarantined run, too: somebody may accept it.
-    _guarded(run, purchased=dict(allocation.purchased))
     with transaction.atomic():
-        _check_plausible(run, allocation)
-        _check_repeats(work)
+        repeated = drop_repeated(run)
+        _guarded(run, purchased=dict(allocation.purchased), read=run.read)
+    with transaction.atomic():
+        check_plausible(run, allocation, repeated=repeated)
         counts = write_facts(run, now=now)
         _guarded(run, state=RunState.COMPLETE, finished_at=now, **work.asked())
         IntegrationProfile.objects.filter(pk=run.profile_id).update(
@@ -306,8 +308,14 @@ def _settle(work: _Download, allocation: Allocation) -> None:
 def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     """In a transaction: merge what was staged, and note the counts and rollups on the run. Returns the counts.
 
-    What an earlier quarantined run holds in staging is older than this, and can be accepted no more.
+    What an earlier quarantined run holds in staging is older than this, and can be accepted no more. Raises
+    StagingLost.
     """
+    if not staging.is_whole(run):
+        raise StagingLost(
+            f"The members of {run} are no longer all there, since the database was restarted after a crash. Nothing "
+            "was changed. Start another download."
+        )
     merged = merge(run, now=now)
     unchanged = run.read - merged.new - merged.changed
     counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
@@ -315,44 +323,6 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
     DownloadedMember.objects.filter(run__profile=run.profile).delete()
     return counts
-
-
-def _check_plausible(run: DownloadRun, allocation: Allocation) -> None:
-    """Raises BadAnswer for what must not be believed."""
-    if allocation.organization_id != run.profile.organization_id:
-        raise BadAnswer(
-            f"Miro answered for organization {allocation.organization_id}, but this profile belongs to "
-            f"{run.profile.organization_id}. Check which organization the token was made for."
-        )
-    if run.read == 0:
-        raise BadAnswer(
-            "Miro answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
-            "if it happens again, check that the token's user is still a company admin."
-        )
-    _check_shrink(run)
-
-
-def _check_repeats(work: _Download) -> None:
-    """Where the pages moved while they were read, who is missing may have been skipped."""
-    _, missing = _known_and_missing(work.run)
-    if work.repeated and missing:
-        raise Shrunk(
-            f"{work.repeated} members came twice, and {missing} known ones not at all, so Miro's pages seem to have "
-            "moved while they were read. Nothing was changed. Run the download again."
-        )
-
-
-def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
-    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
-    return known.count(), known.exclude(external_id__in=run.members.values("external_id")).count()
-
-
-def _check_shrink(run: DownloadRun) -> None:
-    before, missing = _known_and_missing(run)
-    if missing > before * SHRINK_LIMIT:
-        raise Shrunk(
-            f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
-        )
 
 
 def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool = False) -> None:

@@ -17,9 +17,9 @@ from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
 from subscriptions import restored_backup
 from subscriptions.candidates import closing_for
+from subscriptions.history import keep_former
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (
-    ActivitySnapshot,
     Answer,
     CandidateState,
     CloseReason,
@@ -86,21 +86,8 @@ def _write(row: Subscription, member: Member) -> None:
     values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
     if member.active and not row.active:
         values |= {"cooldown_until": now + REACTIVATED_COOLDOWN, "cooldown_reason": REACTIVATED_REASON}
+    keep_former(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
-    note_change(row.pk)
-
-
-def note_change(subscription_id: int) -> None:
-    """Put what the subscription says now into its timeline."""
-    row = Subscription.objects.get(pk=subscription_id)
-    ActivitySnapshot.objects.create(
-        subscription=row,
-        seen_at=row.facts_at,
-        last_activity_at=row.last_activity_at,
-        license=row.license,
-        active=row.active,
-        gone=row.gone_at is not None,
-    )
 
 
 def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decision:

@@ -1,6 +1,7 @@
-"""Staging -> Subscription, set-based: three statements, whatever the number of members.
+"""Staging -> Subscription, set-based: a few statements, whatever the number of members.
 
-Only rows that changed are written. The statements run on PostgreSQL and on SQLite; the two differ in one word.
+Only rows that changed are written, and what they replace goes into ActivitySnapshot before. The statements run on
+PostgreSQL and on SQLite; the two differ in a few words.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from django.db import connection
 
 from subscriptions.models import DownloadRun, Subscription
+from subscriptions.models.history import NEVER
 
 # Facts that a download brings; the same columns in staging and in Subscription.
 FACTS = (
@@ -24,6 +26,11 @@ FACTS = (
     "reclaimable",
     "why_not",
 )
+# Of these the history keeps what was replaced; the moments may be empty before.
+KEPT = ("license", "role", "active")
+KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
+HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
+MANY = 1000
 REACTIVATED_COOLDOWN = timedelta(days=30)
 REACTIVATED_REASON = "somebody reactivated this person at Miro"
 
@@ -48,15 +55,19 @@ class Merged:
 
 
 def merge(run: DownloadRun, *, now: datetime) -> Merged:
-    """Bring the staged members of a whole `run` into Subscription, and note each change in ActivitySnapshot.
+    """Bring the staged members of a whole `run` into Subscription, and keep what each change replaces.
 
     Must run inside the transaction that completes the run. Rows whose facts are newer than the run's start (somebody
     was looked at again, or deactivated, meanwhile) are left to the next run. `now` is when the facts were read.
     """
+    _keep_changed(run)
     changed = _update(run, now)
-    new = _insert(run, now)
+    _keep_left(run)
     gone = _mark_gone(run, now)
-    _snapshot(run, now)
+    new = _insert(run, now)
+    if new >= MANY and connection.vendor == "postgresql":
+        # The next statements must not be planned for the few rows of before; autovacuum may come too late for them.
+        _execute("ANALYZE subscriptions_subscription", [])
     return Merged(new=new, changed=changed, gone=gone)
 
 
@@ -88,10 +99,35 @@ def _differs(column: str) -> str:
     return f"s.{column} {operator} m.{column}"
 
 
+def _words() -> tuple[str, str]:
+    return ("TRUE", "FALSE") if connection.vendor == "postgresql" else ("1", "0")
+
+
+def _keep_changed(run: DownloadRun) -> int:
+    """What `_update` is about to replace; empty where a column stays as it is."""
+    true, _ = _words()
+    moments = [f"CASE WHEN {_differs(name)} THEN COALESCE(s.{name}, {_moment()}) END" for name in KEPT_MOMENTS]
+    words = [f"CASE WHEN {_differs(name)} THEN s.{name} END" for name in KEPT]
+    gone = f"CASE WHEN s.gone_at IS NOT NULL THEN {true} END"
+    return _execute(
+        f"""
+        INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, {", ".join(HISTORY)})
+        SELECT s.id, m.run_id, {", ".join([*moments, *words, gone])}
+          FROM subscriptions_subscription AS s, subscriptions_downloadedmember AS m
+         WHERE {_changes()}
+        """,  # noqa: S608 - the names are constants of this module
+        [NEVER] * len(KEPT_MOMENTS) + [run.pk, run.profile_id, run.started_at],
+    )
+
+
+def _moment() -> str:
+    return "CAST(%s AS timestamptz)" if connection.vendor == "postgresql" else "%s"
+
+
 def _update(run: DownloadRun, now: datetime) -> int:
     """A seat that was inactive and is active again was reactivated by a human: leave that person alone."""
     sets = ", ".join(f"{column} = m.{column}" for column in FACTS)
-    true, false = ("TRUE", "FALSE") if connection.vendor == "postgresql" else ("1", "0")
+    true, false = _words()
     reactivated = f"s.active = {false} AND m.active = {true}"
     return _execute(
         f"""
@@ -101,7 +137,7 @@ def _update(run: DownloadRun, now: datetime) -> int:
                cooldown_reason = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_reason END
           FROM subscriptions_downloadedmember AS m
          WHERE {_changes()}
-        """,  # noqa: S608 - the names are constants of this module
+        """,  # noqa: S608
         [
             run.pk,
             now,
@@ -118,12 +154,24 @@ def _insert(run: DownloadRun, now: datetime) -> int:
     columns = ", ".join(FACTS)
     return _execute(
         f"""
-        INSERT INTO subscriptions_subscription (profile_id, external_id, {columns}, changed_run_id, facts_at)
-        SELECT %s, m.external_id, {columns}, m.run_id, %s
+        INSERT INTO subscriptions_subscription
+               (profile_id, external_id, {columns}, first_run_id, changed_run_id, facts_at)
+        SELECT %s, m.external_id, {", ".join(f"m.{column}" for column in FACTS)}, m.run_id, m.run_id, %s
           FROM subscriptions_downloadedmember AS m
          WHERE {UNKNOWN}
         """,  # noqa: S608
         [run.profile_id, now, run.pk, run.profile_id],
+    )
+
+
+def _keep_left(run: DownloadRun) -> int:
+    _, false = _words()
+    return _execute(
+        f"""
+        INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, gone)
+        SELECT s.id, %s, {false} FROM subscriptions_subscription AS s WHERE {LEFT}
+        """,  # noqa: S608
+        [run.pk, run.profile_id, run.started_at, run.pk],
     )
 
 
@@ -135,19 +183,6 @@ def _mark_gone(run: DownloadRun, now: datetime) -> int:
          WHERE {LEFT}
         """,  # noqa: S608
         [now, run.pk, now, run.profile_id, run.started_at, run.pk],
-    )
-
-
-def _snapshot(run: DownloadRun, now: datetime) -> int:
-    return _execute(
-        """
-        INSERT INTO subscriptions_activitysnapshot
-               (subscription_id, run_id, seen_at, last_activity_at, license, active, gone)
-        SELECT s.id, s.changed_run_id, %s, s.last_activity_at, s.license, s.active, s.gone_at IS NOT NULL
-          FROM subscriptions_subscription AS s
-         WHERE s.profile_id = %s AND s.changed_run_id = %s
-        """,
-        [now, run.profile_id, run.pk],
     )
 
 

@@ -17,7 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.after_download import judge_anew
 from subscriptions.candidates import NotActionable
-from subscriptions.download import write_facts
+from subscriptions.download import StagingLost, write_facts
 from subscriptions.merge import Merged, foresee, leaving
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
 from subscriptions.refusals import Refused
@@ -88,7 +88,10 @@ def accept(run: DownloadRun, *, actor: User) -> None:
         ).exclude(proposed_by=actor)
         if rows.update(state=RunState.COMPLETE, decided_by=actor, decided_at=timezone.now()) != 1:
             raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
-        counts = write_facts(run, now=run.finished_at or run.started_at)
+        try:
+            counts = write_facts(run, now=run.finished_at or run.started_at)
+        except StagingLost as error:
+            raise Refused(error.message) from error
         data = {"proposed_by": run.proposed_by.get_username() if run.proposed_by else "", **counts}
         record(Action.DOWNLOAD_ACCEPTED, actor=actor, target=run, data=data)
     run.refresh_from_db()

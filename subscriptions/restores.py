@@ -101,9 +101,8 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
         }
         one = Reclaim.objects.filter(pk=reclaim.pk)
         request = _create(profile, one, actor=actor, reason=reason, now=now, **values)
-        people = list(request.removals.select_related("candidate__subscription"))
-        [queued] = queue(request, people, actor=actor, now=now)
-    return queued
+        queue(request, list(request.removals.all()), actor=actor, now=now)
+    return Reclaim.objects.get(removal__request=request)
 
 
 def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) -> ReclaimRequest:

@@ -27,8 +27,9 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.after_restore import look_up, note_facts
 from subscriptions.candidates import NotActionable, cool_down, move
+from subscriptions.history import keep_former
 from subscriptions.holds import COME_BACK
-from subscriptions.look_again import Decision, lapsed, note_change
+from subscriptions.look_again import Decision, lapsed
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -231,9 +232,9 @@ def _write_fact(item: Reclaim) -> None:
     if item.direction == Direction.REACTIVATE:
         values |= {"cooldown_until": now + RESTORED_COOLDOWN, "cooldown_reason": "restored"}
     row = Subscription.objects.filter(pk=item.subscription_id)
+    keep_former(row.select_for_update().get(), {"active": values["active"]}, seen_at=now)
     row.update(**values)
     apply_verdict(row, current_terms(item.profile_id))
-    note_change(item.subscription_id)
 
 
 def put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:

@@ -7,7 +7,7 @@ admin, so that the explanation can never differ from the decision.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,7 +51,8 @@ class Terms:
         return cls(**{**frozen, "licenses": tuple(frozen["licenses"])})
 
     def freeze(self) -> dict[str, Any]:
-        return {**asdict(self), "licenses": list(self.licenses)}
+        frozen = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {**frozen, "licenses": list(self.licenses), "by_license": dict(self.by_license)}
 
     def threshold_for(self, license: str) -> int:
         return self.by_license.get(license, self.threshold)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import orjson
 import requests
 
 
@@ -37,6 +38,14 @@ def _parsed(body: bytes) -> tuple[Any, bool]:
     """The JSON and False, or None and True when it is none. An empty body is None and False."""
     if not body.strip():
         return None, False
+    try:
+        return orjson.loads(body), False
+    except ValueError:
+        return _parsed_leniently(body)
+
+
+def _parsed_leniently(body: bytes) -> tuple[Any, bool]:
+    """orjson is strict: half a surrogate pair in one member's name must not spoil the whole page."""
     try:
         return json.loads(body, parse_constant=_refuse_constant), False
     except (ValueError, RecursionError):

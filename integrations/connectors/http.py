@@ -9,7 +9,8 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from concurrent.futures import Executor
+from dataclasses import replace
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
@@ -20,6 +21,10 @@ from urllib3.exceptions import HTTPError
 
 from integrations.connectors.access import checked_base, checked_token, host_of
 from integrations.connectors.answer import Answer, read_answer
+from integrations.connectors.call import DEFAULT_LIMITS as DEFAULT_LIMITS
+from integrations.connectors.call import UNAUTHORIZED, Begun, Call, Failure
+from integrations.connectors.call import Limits as Limits
+from integrations.connectors.call import Rate as Rate
 from integrations.connectors.contract import (
     BadAnswer,
     ConfigError,
@@ -32,7 +37,6 @@ from integrations.connectors.rate_headers import hold_seconds, retry_after
 from integrations.connectors.wire import Watch, WatchedAdapter, watch
 
 CHUNK = 64 * 1024
-UNAUTHORIZED = frozenset({401})
 TOO_MANY_REQUESTS = 429
 TOO_EARLY = 425
 LATER = frozenset({408, TOO_EARLY, TOO_MANY_REQUESTS})
@@ -46,58 +50,6 @@ def set_call_guard(guard: Callable[[], None] | None) -> None:
     """`guard` is called before each request and stops it by raising, e.g. while a database transaction is open."""
     global _guard
     _guard = guard
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds, bytes, and tries of one call. `total` holds everything: waiting, all tries, and the whole body."""
-
-    connect: float = 5.0
-    read: float = 20.0
-    total: float = 45.0
-    body: int = 10 * 1024 * 1024
-    tries: int = 3
-    backoff: float = 0.5
-    longest_backoff: float = 8.0
-
-
-DEFAULT_LIMITS = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What one call takes out of the budget: `cost` of `limit` units per `window` seconds."""
-
-    bucket: str
-    cost: int
-    limit: int
-    window: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    method: str
-    url: str
-    rate: Rate
-    ends_at: float
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    form: Mapping[str, str] | None = field(default=None, repr=False)
-    token: str = field(default="", repr=False)
-    rejections: frozenset[int] = UNAUTHORIZED
-
-    def left(self) -> float:
-        """Seconds until the deadline."""
-        return self.ends_at - time.monotonic()
-
-
-@dataclass(eq=False)
-class _Failure(Exception):
-    """One try failed. `sent`: the vendor may have acted on it. `again`: another try may go better."""
-
-    error: ConnectorError
-    sent: bool
-    again: bool = True
-    wait: float = 0.0
 
 
 class _Bearer(AuthBase):
@@ -150,17 +102,30 @@ class ApiSession:
         rate: Rate,
         query: Mapping[str, str | int] | None = None,
         rejections: frozenset[int] = UNAUTHORIZED,
+        begun: Begun | None = None,
     ) -> Answer:
-        """Raises ConfigError, PermanentError, TransientError or BadAnswer. `rejections` mean that the token is dead."""
-        call = replace(self._call("GET", path, rate=rate, query=query), rejections=rejections)
+        """Raises ConfigError, PermanentError, TransientError or BadAnswer. `rejections` mean that the token is dead.
+
+        `begun` is the first try of this very call, see `begin`.
+        """
+        call = begun.call if begun else replace(self._call("GET", path, rate=rate, query=query), rejections=rejections)
         for number in range(1, self._limits.tries + 1):
             try:
-                return self._authorized(call)
-            except _Failure as failure:
+                return self._authorized(call, begun if number == 1 else None)
+            except Failure as failure:
                 last = failure
             if not last.again or not self._pause(call, number=number, at_least=last.wait):
                 break
         raise last.error
+
+    def begin(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None, pool: Executor) -> Begun:
+        """Let another thread make the first try of a `get`, while this one does something else with the answer before.
+
+        The token is taken here: what gives it may ask a database, which belongs to this thread.
+        """
+        call = self._call("GET", path, rate=rate, query=query)
+        token = self._token("") if self._token else ""
+        return Begun(call, token, pool.submit(self._try, self._with(call, token) if token else call))
 
     def patch(self, path: str, body: Mapping[str, Any], *, rate: Rate) -> Answer:
         """One try. Raises as `get`, and OutcomeUnknown when it was sent and the answer is of no use."""
@@ -177,12 +142,12 @@ class ApiSession:
         """One try, with a form or a JSON body. Raises as `patch`."""
         return self._once(self._call("POST", path, rate=rate, body=body, form=form))
 
-    def _once(self, call: _Call) -> Answer:
+    def _once(self, call: Call) -> Answer:
         # A kept connection may have died unnoticed, which would leave the outcome in doubt for nothing.
         self._http.close()
         try:
             return self._authorized(call)
-        except _Failure as failure:
+        except Failure as failure:
             if failure.sent:
                 self._raise_unknown(failure.error)
             raise failure.error from None
@@ -203,10 +168,10 @@ class ApiSession:
         query: Mapping[str, str | int] | None = None,
         body: Mapping[str, Any] | None = None,
         form: Mapping[str, str] | None = None,
-    ) -> _Call:
+    ) -> Call:
         # A comma separates the values of one parameter and stays; "+" and "@" inside a value are escaped.
         tail = f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
-        return _Call(
+        return Call(
             method=method,
             url=f"{self._base}{path}{tail}",
             rate=rate,
@@ -215,13 +180,13 @@ class ApiSession:
             form=form,
         )
 
-    def _authorized(self, call: _Call) -> Answer:
+    def _authorized(self, call: Call, begun: Begun | None = None) -> Answer:
         """With the token that is good now; when it is rejected and there is a newer, once more with that."""
         if self._token is None:
             return self._try(call)
-        token = self._token("")
+        token = begun.token if begun else self._token("")
         try:
-            return self._try(self._with(call, token))
+            return begun.answer.result() if begun else self._try(self._with(call, token))
         except ConnectorError as error:
             if error.status not in call.rejections:
                 raise
@@ -230,10 +195,10 @@ class ApiSession:
                 raise
             return self._try(self._with(call, newer))
 
-    def _with(self, call: _Call, token: str) -> _Call:
+    def _with(self, call: Call, token: str) -> Call:
         return replace(call, token=checked_token(token, vendor=self._vendor, slot=self._slot))
 
-    def _try(self, call: _Call) -> Answer:
+    def _try(self, call: Call) -> Answer:
         self._take(call)
         if _guard is not None:
             _guard()
@@ -245,7 +210,7 @@ class ApiSession:
             self._budget.drain(call.rate.bucket, seconds=held)
         return self._judge(call, answer, held=held)
 
-    def _take(self, call: _Call) -> None:
+    def _take(self, call: Call) -> None:
         """Wait for the shared budget. Raises TransientError when that would take longer than the call may."""
         rate = call.rate
         while True:
@@ -261,7 +226,7 @@ class ApiSession:
                 )
             time.sleep(wait)
 
-    def _pause(self, call: _Call, *, number: int, at_least: float) -> bool:
+    def _pause(self, call: Call, *, number: int, at_least: float) -> bool:
         """Full jitter, so that workers do not come back all at once; False when no time is left for another try.
 
         https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/
@@ -275,7 +240,7 @@ class ApiSession:
         time.sleep(pause)
         return True
 
-    def _exchange(self, call: _Call) -> Answer:
+    def _exchange(self, call: Call) -> Answer:
         with watch(call.left()) as watching:
             try:
                 with self._send(call) as response:
@@ -288,7 +253,7 @@ class ApiSession:
                 raise self._too_slow(sent=True)
         return read_answer(response, body)
 
-    def _send(self, call: _Call) -> requests.Response:
+    def _send(self, call: Call) -> requests.Response:
         left = max(call.left(), 0.001)
         headers = {"Accept": self._media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"}
         if call.body is not None:
@@ -307,7 +272,7 @@ class ApiSession:
             verify=True,
         )
 
-    def _read(self, response: requests.Response, call: _Call) -> bytes:
+    def _read(self, response: requests.Response, call: Call) -> bytes:
         """The body, decompressed, as it comes in: a small file that unpacks to a huge one is stopped, too."""
         body = bytearray()
         while chunk := response.raw.read1(CHUNK, decode_content=True):
@@ -318,11 +283,11 @@ class ApiSession:
                 raise self._too_slow(sent=True)
         return bytes(body)
 
-    def _too_large(self, status: int) -> _Failure:
+    def _too_large(self, status: int) -> Failure:
         text = f"{self._vendor}'s answer is larger than {self._limits.body:,} bytes and was not read to its end."
-        return _Failure(BadAnswer(text, status=status, code="too_large"), sent=True, again=False)
+        return Failure(BadAnswer(text, status=status, code="too_large"), sent=True, again=False)
 
-    def _broken(self, error: Exception, call: _Call, watching: Watch) -> Exception:
+    def _broken(self, error: Exception, call: Call, watching: Watch) -> Exception:
         """What it means for us that the exchange broke off. Before the connection stood, nothing was sent."""
         if watching.expired or isinstance(error, requests.Timeout) or "timed out" in str(error):
             return self._too_slow(sent=watching.connected)
@@ -332,21 +297,21 @@ class ApiSession:
             text = f"{host_of(call.url)} cannot be reached from this machine. LicenseHub tries again by itself."
         else:
             text = f"{self._vendor}'s answer broke off."
-        return _Failure(TransientError(text, code=type(error).__name__), sent=watching.connected)
+        return Failure(TransientError(text, code=type(error).__name__), sent=watching.connected)
 
-    def _untrusted(self, call: _Call) -> ConfigError:
+    def _untrusted(self, call: Call) -> ConfigError:
         text = (
             f"The TLS certificate of {host_of(call.url)} cannot be trusted, so nothing was sent. Ask whoever runs the "
             "network of this machine."
         )
         return ConfigError(text, slot=self._slot, code="certificate")
 
-    def _too_slow(self, *, sent: bool) -> _Failure:
+    def _too_slow(self, *, sent: bool) -> Failure:
         text = f"{self._vendor} did not answer in time. LicenseHub tries again by itself."
-        return _Failure(TransientError(text, code="timeout"), sent=sent)
+        return Failure(TransientError(text, code="timeout"), sent=sent)
 
-    def _judge(self, call: _Call, answer: Answer, *, held: float) -> Answer:
-        """The answer, if it is of use. Raises _Failure or the vendor's error."""
+    def _judge(self, call: Call, answer: Answer, *, held: float) -> Answer:
+        """The answer, if it is of use. Raises Failure or the vendor's error."""
         status = answer.status
         if status in LATER or status >= 500:
             raise self._not_now(answer, held=held)
@@ -355,26 +320,26 @@ class ApiSession:
         if status >= 400:
             raise self._explain(answer)
         if answer.garbled or (call.method == "GET" and answer.data is None):
-            raise _Failure(self._garbage(answer), sent=True)
+            raise Failure(self._garbage(answer), sent=True)
         return answer
 
-    def _redirect(self, call: _Call, status: int) -> ConfigError:
+    def _redirect(self, call: Call, status: int) -> ConfigError:
         text = (
             f"{self._vendor} answered with a redirect ({status}), which is not followed. Check the address "
             f"{host_of(call.url)} in the settings of LicenseHub."
         )
         return ConfigError(text, slot=self._slot, status=status, code="redirect")
 
-    def _not_now(self, answer: Answer, *, held: float) -> _Failure:
+    def _not_now(self, answer: Answer, *, held: float) -> Failure:
         status = answer.status
         if status == TOO_MANY_REQUESTS:
             text = f"{self._vendor} asks for fewer requests (429). LicenseHub goes on in {held:.0f} seconds by itself."
             # The drained budget makes the next try wait.
-            return _Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
+            return Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
         wait = retry_after(answer.headers) or 0.0
         text = f"{self._vendor} has a problem of its own ({status}). LicenseHub tries again by itself."
         error = TransientError(text, status=status, code="server_error", retry_after=wait)
-        return _Failure(error, sent=status != TOO_EARLY, wait=wait)
+        return Failure(error, sent=status != TOO_EARLY, wait=wait)
 
     def _garbage(self, answer: Answer) -> BadAnswer:
         what = "with a web page instead of data" if answer.web_page else "with something that is not data (JSON)"
@@ -385,7 +350,7 @@ class ApiSession:
         )
 
 
-def _payload(call: _Call) -> bytes | None:
+def _payload(call: Call) -> bytes | None:
     if call.form is not None:
         return urlencode(call.form).encode()
     return json.dumps(call.body).encode() if call.body is not None else None

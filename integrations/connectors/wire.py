@@ -10,13 +10,15 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from contextvars import ContextVar
-from threading import Lock, Timer
+from threading import Lock
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
+
+from integrations.connectors.deadlines import deadlines
 
 
 class Watch:
@@ -57,14 +59,12 @@ _current: ContextVar[Watch | None] = ContextVar("_current", default=None)
 def watch(seconds: float) -> Iterator[Watch]:
     """Cut whatever this thread exchanges inside the block when `seconds` are over."""
     watching = Watch()
-    timer = Timer(max(seconds, 0.0), watching.expire)
-    timer.daemon = True
     token = _current.set(watching)
-    timer.start()
+    alarm = deadlines.call_after(max(seconds, 0.0), watching.expire)
     try:
         yield watching
     finally:
-        timer.cancel()
+        alarm.cancel()
         _current.reset(token)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from integrations.presentation import day
+from subscriptions.history import activity_seen, changes_of
 from subscriptions.models import Subscription
 
 LEFT, RIGHT = 10, 620
@@ -40,8 +41,7 @@ class Timeline:
 
 def timeline(row: Subscription, threshold: int) -> Timeline:
     now = timezone.now()
-    seen = list(row.snapshots.order_by("seen_at").values_list("last_activity_at", flat=True))
-    moments = sorted({moment for moment in (*seen, row.last_activity_at) if moment})
+    moments = activity_seen(row)
     since = row.idle_since
     begin = _begin(since, now)
     crossed = since + timedelta(days=threshold) if since else None
@@ -64,7 +64,7 @@ def timeline(row: Subscription, threshold: int) -> Timeline:
         else "",
         last_label_x=LEFT if last_x is None else last_x,
         last_anchor=_anchor(LEFT if last_x is None else last_x),
-        changes=len(seen),
+        changes=changes_of(row),
         summary=_summary(row, threshold, crossed if over else None),
     )
 

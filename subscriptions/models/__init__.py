@@ -2,16 +2,18 @@ from subscriptions.models.candidate import CandidateState, CloseReason, RemovalC
 from subscriptions.models.comparison import Comparison
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
 from subscriptions.models.exclusion import Exclusion, ExclusionKind
+from subscriptions.models.history import ActivitySnapshot, ChangeBetweenRuns
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
-from subscriptions.models.subscription import ActivitySnapshot, Subscription, Verdict
+from subscriptions.models.subscription import Subscription, Verdict
 
 __all__ = [
     "ActivitySnapshot",
     "Answer",
     "CandidateState",
+    "ChangeBetweenRuns",
     "CloseReason",
     "Comparison",
     "Direction",

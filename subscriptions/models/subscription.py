@@ -51,8 +51,17 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 class Subscription(models.Model):
     """One person's seat in one organization: facts from the vendor, and the verdict as of `verdict_at`."""
 
+    # Four bytes: its history refers to it a thousand times.
+    id = models.AutoField(primary_key=True)
+    # No index of its own: those below begin with it. No constraint: rows are written by the merge alone, a hundred
+    # thousand at once, and checking each of its keys costs more than writing it. So also for the runs below.
     profile = models.ForeignKey(
-        IntegrationProfile, on_delete=models.PROTECT, related_name="subscriptions", editable=False
+        IntegrationProfile,
+        on_delete=models.PROTECT,
+        related_name="subscriptions",
+        editable=False,
+        db_index=False,
+        db_constraint=False,
     )
     external_id = models.CharField("Miro ID", max_length=40, editable=False)
     email = models.CharField("e-mail", max_length=254, editable=False)
@@ -77,8 +86,13 @@ class Subscription(models.Model):
     gone_at = models.DateTimeField(null=True, editable=False)
     cooldown_until = models.DateTimeField(null=True, editable=False)
     cooldown_reason = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
-    # The run that last wrote this row; rows that did not change are not written.
-    changed_run = models.ForeignKey(DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False)
+    # The run that found this row first, and the one that last wrote it; rows that did not change are not written.
+    first_run = models.ForeignKey(
+        DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
+    )
+    changed_run = models.ForeignKey(
+        DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
+    )
     facts_at = models.DateTimeField("facts of", editable=False)
     verdict = models.CharField(
         max_length=16,
@@ -117,27 +131,3 @@ class Subscription(models.Model):
     @property
     def role_label(self) -> str:
         return self.profile.connector.roles.get(self.role, self.role)
-
-
-class ActivitySnapshot(models.Model):
-    """What was found different from before: the history of one subscription, change by change.
-
-    `run` is empty for what was seen between two runs: by looking again before a send, or by the send itself.
-    """
-
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="snapshots")
-    run = models.ForeignKey(DownloadRun, on_delete=models.PROTECT, null=True, related_name="+")
-    seen_at = models.DateTimeField()
-    last_activity_at = models.DateTimeField(null=True)
-    license = models.CharField(max_length=40)
-    active = models.BooleanField()
-    gone = models.BooleanField()
-
-    class Meta:
-        verbose_name = "activity snapshot"
-        ordering: ClassVar = ["-seen_at"]
-        default_permissions = ("view",)
-        indexes: ClassVar = [models.Index(fields=["subscription", "seen_at"], name="snapshot_timeline")]
-
-    def __str__(self) -> str:
-        return f"{self.subscription} on {self.seen_at:%Y-%m-%d}"

@@ -49,7 +49,12 @@ class Office:
             **facts,
         }
         return Subscription.objects.create(
-            profile=self.profile, external_id=str(1000 + number), changed_run=self.run, facts_at=now, **values
+            profile=self.profile,
+            external_id=str(1000 + number),
+            first_run=self.run,
+            changed_run=self.run,
+            facts_at=now,
+            **values,
         )
 
     def propose(self) -> None:

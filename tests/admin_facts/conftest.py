@@ -92,6 +92,7 @@ def people(profile: IntegrationProfile, run: DownloadRun, count: int, *, idle: i
             email=f"p{start + number}@northwind.example",
             license_assigned_at=at - timedelta(days=400),
             last_activity_at=None if idle is None else at - timedelta(days=idle, hours=1),
+            first_run=run,
             changed_run=run,
             facts_at=at,
             **common,

@@ -96,7 +96,7 @@ def test_no_audit_no_act(profile, alice, monkeypatch):
     """The act and its event stand or fall together."""
     from subscriptions import profiles
 
-    monkeypatch.setattr(AuditEvent.objects, "bulk_create", _disk_full)
+    monkeypatch.setattr("licensehub.audit.log.store", _disk_full)
 
     with pytest.raises(DatabaseError), transaction.atomic():
         profiles.stop_sending(profile, actor=alice)

@@ -231,7 +231,7 @@ def test_the_guard_stops_a_call_before_it_is_sent(server: ScriptedServer, sessio
 
 def test_there_is_no_way_to_delete(session: ApiSession) -> None:
     public = {name for name in dir(session) if not name.startswith("_")}
-    assert public == {"get", "patch", "post", "requests", "credits"}
+    assert public == {"begin", "get", "patch", "post", "requests", "credits"}
 
 
 @pytest.mark.parametrize(

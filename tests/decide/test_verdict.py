@@ -38,7 +38,7 @@ def make(**facts: Any) -> Subscription:
         "reclaimable": True,
         "facts_at": timezone.now(),
     }
-    row = Subscription.objects.create(profile=profile, changed_run=run, **{**usual, **facts})
+    row = Subscription.objects.create(profile=profile, first_run=run, changed_run=run, **{**usual, **facts})
     row.refresh_from_db()
     return row
 

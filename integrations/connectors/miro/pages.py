@@ -7,7 +7,8 @@ from typing import Protocol, TypeVar
 
 from integrations.connectors.contract import BadAnswer
 
-MOST_PAGES = 5000
+# Ten times the members of the largest organization that was heard of.
+MOST_PAGES = 20_000
 
 
 class _Page(Protocol):

@@ -6,10 +6,12 @@ https://developers.miro.com/reference/api-reference. All calls only read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from integrations.connectors.call import Begun
 from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
@@ -84,11 +86,26 @@ class MiroRest:
         return found
 
     def members(self, cursor: str = "") -> Iterator[Page]:
-        """All members page by page. Raises BadAnswer when a cursor comes back or the pages do not end.
+        """All members page by page; the next one is fetched while the caller works on the last.
 
-        https://developers.miro.com/reference/enterprise-get-organization-members
+        https://developers.miro.com/reference/enterprise-get-organization-members. Raises BadAnswer when a cursor comes
+        back or the pages do not end.
         """
-        return walk(self._page, cursor=cursor, most=self.most_pages, what="members")
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            begun: dict[str, Begun | None] = {cursor: None}
+
+            def fetch(cursor: str) -> Page:
+                page = self._page(cursor, begun=begun[cursor])
+                begun[cursor] = None
+                if page.cursor and page.cursor not in begun:
+                    begun[page.cursor] = self._begin(page.cursor, pool)
+                return page
+
+            yield from walk(fetch, cursor=cursor, most=self.most_pages, what="members")
+
+    def _begin(self, cursor: str, pool: Executor) -> Begun:
+        path = self._path("/members")
+        return self._session.begin(path, rate=rate(self._account), query=_page_query(cursor), pool=pool)
 
     def deactivated(self) -> frozenset[str]:
         """The ids of everybody who is deactivated: far fewer pages than all members take."""
@@ -153,13 +170,10 @@ class MiroRest:
         data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 
-    def _page(self, cursor: str, **filters: str) -> Page:
-        query: dict[str, str | int] = {"limit": PAGE_SIZE, **filters}
-        if cursor:
-            query["cursor"] = cursor
+    def _page(self, cursor: str, *, begun: Begun | None = None, **filters: str) -> Page:
         before = self._session.requests
         try:
-            data = mapping(self.get("/members", query))
+            data = mapping(self.get("/members", _page_query(cursor, **filters), begun=begun))
         except PermanentError as error:
             if cursor and error.status in (400, 410):
                 raise _stale_cursor(error) from error
@@ -177,21 +191,30 @@ class MiroRest:
         *,
         cost: int = LEVEL_3,
         unknown_is_wrong: bool = True,
+        begun: Begun | None = None,
     ) -> Any:
         """The JSON of a call below the organization. With `unknown_is_wrong`, a 404 means the organization."""
-        if not self.organization_id:
-            raise wrong_organization("")
-        path = f"/v2/orgs/{safe_id(self.organization_id, where='The integration profile')}{tail}"
         try:
-            return self.get_own(path, query, cost=cost)
+            return self.get_own(self._path(tail), query, cost=cost, begun=begun)
         except PermanentError as error:
             if unknown_is_wrong and error.status == 404:
                 raise wrong_organization(self.organization_id, status=404) from error
             raise
 
-    def get_own(self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int) -> Any:
+    def _path(self, tail: str) -> str:
+        if not self.organization_id:
+            raise wrong_organization("")
+        return f"/v2/orgs/{safe_id(self.organization_id, where='The integration profile')}{tail}"
+
+    def get_own(
+        self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int, begun: Begun | None = None
+    ) -> Any:
         """The JSON of a call that names no organization: the token's own is meant."""
-        return self._session.get(path, rate=rate(self._account, cost=cost), query=query).data
+        return self._session.get(path, rate=rate(self._account, cost=cost), query=query, begun=begun).data
+
+
+def _page_query(cursor: str, **filters: str) -> dict[str, str | int]:
+    return {"limit": PAGE_SIZE, **filters, **({"cursor": cursor} if cursor else {})}
 
 
 def _skew(date: str) -> float | None:

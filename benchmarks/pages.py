@@ -1,0 +1,161 @@
+"""A server of members whose pages are rendered before the first request: it costs a client next to nothing.
+
+    python -m benchmarks.pages --members 100000 [--churn 5] [--latency 50] [--per-minute 200]
+
+Prints its address. `GET /generation/2` turns to the second state of the organization, in which `--churn` percent of
+the members were active again. Everything else answers as Miro does for one organization and one token.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+ORGANIZATION = "3074457345821140946"
+PAGE = 100
+FIRST_ID = 3074457345000000000
+LICENSES = ("full", "full", "full", "advanced", "standard", "basic", "free_restricted", "free")
+ROLES = ("organization_internal_user",) * 18 + ("organization_internal_admin", "organization_team_guest_user")
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+DATE = "%Y-%m-%dT%H:%M:%S.000Z"
+HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+
+
+def member(number: int, chance: random.Random) -> dict[str, object]:
+    """One member as Miro shows it; about one in twenty was never active."""
+    assigned = NOW - timedelta(days=chance.randrange(1, 900), seconds=chance.randrange(86400))
+    seen = {} if chance.random() < 0.05 else {"lastActivityAt": _between(assigned, chance)}
+    return {
+        "id": str(FIRST_ID + number),
+        "active": chance.random() > 0.04,
+        "email": f"first{number % 977}.last{number}@northwind.example",
+        "license": chance.choice(LICENSES),
+        "licenseAssignedAt": assigned.strftime(DATE),
+        "role": chance.choice(ROLES),
+        "type": "organization-member",
+        **seen,
+    }
+
+
+def _between(earliest: datetime, chance: random.Random) -> str:
+    span = max(1, int((NOW - earliest).total_seconds()))
+    return (NOW - timedelta(seconds=int(span * chance.random() ** 3))).strftime(DATE)
+
+
+def members(count: int, seed: int) -> Iterator[dict[str, object]]:
+    chance = random.Random(seed)  # noqa: S311 - made-up people
+    return (member(number, chance) for number in range(count))
+
+
+def render(count: int, *, seed: int, churn: float, generation: int) -> dict[str, bytes]:
+    """Cursor -> the whole answer. In the second generation a share of the members was active today."""
+    chance = random.Random(seed + 1)  # noqa: S311
+    pages: dict[str, bytes] = {}
+    batch: list[dict[str, object]] = []
+    cursor = ""
+    for number, one in enumerate(members(count, seed), start=1):
+        if generation > 1 and chance.random() < churn / 100:
+            one["lastActivityAt"] = (NOW + timedelta(days=generation - 1, seconds=number % 86400)).strftime(DATE)
+        batch.append(one)
+        if len(batch) == PAGE or number == count:
+            following = str(one["id"]) if number < count else ""
+            pages[cursor] = _answer(
+                {"limit": PAGE, "size": len(batch), "data": batch, "cursor": following, "type": "cursor-list"}
+            )
+            batch, cursor = [], following
+    return pages
+
+
+def _answer(value: object) -> bytes:
+    body = json.dumps(value, separators=(",", ":")).encode()
+    return HEAD.format(len(body)).encode() + body
+
+
+class Pages:
+    """What is served, and how fast it may be asked for."""
+
+    def __init__(self, *, count: int, churn: float, latency: float, per_minute: int) -> None:
+        self.count, self.churn, self.latency, self.per_minute = count, churn, latency, per_minute
+        self.asked: deque[float] = deque()
+        self.refused = 0
+        self.turn(1)
+
+    def turn(self, generation: int) -> None:
+        self.pages = render(self.count, seed=7, churn=self.churn, generation=generation)
+
+    def answer(self, target: str) -> bytes:
+        """The whole answer to `GET target`."""
+        if target.startswith("/generation/"):
+            self.turn(int(target.rsplit("/", 1)[1]))
+            return _answer({})
+        if target == "/refused":
+            return _answer({"refused": self.refused})
+        if "/members?" in target:
+            return self._page(target)
+        if target.startswith("/v1/oauth-token"):
+            return _answer({"organization": {"id": ORGANIZATION}, "scopes": ["organizations:read"]})
+        return _answer({"id": ORGANIZATION, "name": "Northwind", "plan": "company", "fullLicensesPurchased": 500})
+
+    def _page(self, target: str) -> bytes:
+        if self.latency:
+            time.sleep(self.latency / 1000)
+        if self.per_minute and not self._has_room():
+            self.refused += 1
+            return b"HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+        return self.pages[target.partition("cursor=")[2].partition("&")[0]]
+
+    def _has_room(self) -> bool:
+        """A sliding minute: stricter than any fixed one."""
+        now = time.monotonic()
+        while self.asked and self.asked[0] <= now - 60:
+            self.asked.popleft()
+        if len(self.asked) >= self.per_minute:
+            return False
+        self.asked.append(now)
+        return True
+
+
+def serve(pages: Pages, listener: socket.socket) -> None:
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_talk, args=(pages, connection), daemon=True).start()
+
+
+def _talk(pages: Pages, connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    read = b""
+    while True:
+        while b"\r\n\r\n" not in read:
+            chunk = connection.recv(65536)
+            if not chunk:
+                connection.close()
+                return
+            read += chunk
+        head, _, read = read.partition(b"\r\n\r\n")
+        connection.sendall(pages.answer(head.split(b" ", 2)[1].decode()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, required=True)
+    parser.add_argument("--churn", type=float, default=5.0)
+    parser.add_argument("--latency", type=float, default=0.0, help="milliseconds for each page")
+    parser.add_argument("--per-minute", type=int, default=0, help="pages a minute, 0 for no limit")
+    options = parser.parse_args()
+    pages = Pages(count=options.members, churn=options.churn, latency=options.latency, per_minute=options.per_minute)
+    listener = socket.create_server(("127.0.0.1", 0))
+    sys.stdout.write(f"http://127.0.0.1:{listener.getsockname()[1]}\n")
+    sys.stdout.flush()
+    serve(pages, listener)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Many new rows in one statement, with ids that are known before: for what is too much for one object each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max, Model
+
+
+def new_ids(model: type[Model], count: int) -> list[int]:
+    """Ids that nobody else will get. In the transaction that uses them: SQLite keeps them apart by its write lock."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            table = model._meta.db_table
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count]
+            )
+            return [row[0] for row in cursor.fetchall()]
+    first = (model._base_manager.aggregate(last=Max("pk"))["last"] or 0) + 1
+    return list(range(first, first + count))
+
+
+def insert(model: type[Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """`columns` are the database's names. JSON comes as text. Raises IntegrityError for all or nothing."""
+    into = f"{model._meta.db_table} ({', '.join(columns)})"
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # https://www.psycopg.org/psycopg3/docs/basic/copy.html
+            with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        places = ", ".join(["%s"] * len(columns))
+        statement = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 - names of our own models
+        cursor.executemany(statement, [[_adapted(value) for value in row] for row in rows])
+
+
+def _adapted(value: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+
+
+def set_column(model: type[Model], column: str, values: Sequence[tuple[int, str]]) -> None:
+    """Write one text column of many rows: (id, text)."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(
+                f"UPDATE {table} SET {column} = v.text "  # noqa: S608 - names of our own models
+                f"FROM unnest(%s::bigint[], %s::text[]) AS v(id, text) WHERE {table}.id = v.id",
+                [[pk for pk, _ in values], [text for _, text in values]],
+            )
+            return
+        statement = f"UPDATE {table} SET {column} = %s WHERE id = %s"  # noqa: S608
+        cursor.executemany(statement, [(text, pk) for pk, text in values])

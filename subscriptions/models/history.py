@@ -1,0 +1,67 @@
+"""The history of all subscriptions, change by change, in as few bytes as it takes.
+
+A row holds what a run *replaced*: the facts as they were before it. What did not change is empty. So a first download
+writes no history at all, and any day can be read back from today's facts and what has replaced them since: see
+`subscriptions.history`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from django.db import models
+
+from subscriptions.models.download import DownloadRun
+from subscriptions.models.subscription import Subscription
+
+# Stands for "was empty before", since empty stands for "did not change".
+NEVER = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+class FormerFacts(models.Model):
+    """The facts that a change replaced; empty where it did not touch them. A moment of NEVER: there was none."""
+
+    last_activity_at = models.DateTimeField(null=True)
+    license_assigned_at = models.DateTimeField(null=True)
+    license = models.CharField(max_length=40, null=True)
+    role = models.CharField(max_length=60, null=True)
+    active = models.BooleanField(null=True)
+    gone = models.BooleanField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class ActivitySnapshot(FormerFacts):
+    """What one run replaced of one subscription. Two keys of four bytes, and one index: the primary key."""
+
+    pk = models.CompositePrimaryKey("subscription_id", "run_id")
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.CASCADE, related_name="snapshots", db_index=False, db_constraint=False
+    )
+    run = models.ForeignKey(
+        DownloadRun, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
+
+    class Meta:
+        verbose_name = "activity snapshot"
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} before run {self.run_id}"
+
+
+class ChangeBetweenRuns(FormerFacts):
+    """What was replaced outside of a run: by looking again before a send, or by the send itself."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="changes_between_runs")
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = "change between two runs"
+        ordering: ClassVar = ["seen_at", "pk"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} before {self.seen_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,69 @@
+"""What of a whole download must not be believed, before it may say that somebody left."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef
+
+from integrations.connectors.contract import Allocation, BadAnswer
+from subscriptions import staging
+from subscriptions.models import DownloadRun, Subscription
+
+SHRINK_LIMIT = 0.20
+
+
+class Shrunk(BadAnswer):
+    """All pages came in, of the right organization, and too many known members are not in them."""
+
+
+def drop_repeated(run: DownloadRun) -> int:
+    """Returns how many members came again on a later page. Raises BadAnswer where the pages contradict each other."""
+    repeated = staging.repeated(run)
+    if repeated:
+        if contradiction := staging.contradiction(run):
+            raise BadAnswer(
+                f"Miro's pages contradict each other about the member {contradiction}. Nothing was changed. Run the "
+                "download again."
+            )
+        staging.drop_repeated(run)
+        run.read -= repeated
+    return repeated
+
+
+def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) -> None:
+    """Raises BadAnswer for what must not be believed."""
+    if allocation.organization_id != run.profile.organization_id:
+        raise BadAnswer(
+            f"Miro answered for organization {allocation.organization_id}, but this profile belongs to "
+            f"{run.profile.organization_id}. Check which organization the token was made for."
+        )
+    if run.read == 0:
+        raise BadAnswer(
+            "Miro answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
+            "if it happens again, check that the token's user is still a company admin."
+        )
+    _check_shrink(run)
+    _check_repeats(run, repeated)
+
+
+def _check_repeats(run: DownloadRun, repeated: int) -> None:
+    """Where the pages moved while they were read, who is missing may have been skipped."""
+    _, missing = _known_and_missing(run)
+    if repeated and missing:
+        raise Shrunk(
+            f"{repeated} members came twice, and {missing} known ones not at all, so Miro's pages seem to have "
+            "moved while they were read. Nothing was changed. Run the download again."
+        )
+
+
+def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
+    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
+    there = run.members.filter(external_id=OuterRef("external_id"))
+    return known.count(), known.exclude(Exists(there)).count()
+
+
+def _check_shrink(run: DownloadRun) -> None:
+    before, missing = _known_and_missing(run)
+    if missing > before * SHRINK_LIMIT:
+        raise Shrunk(
+            f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
+        )

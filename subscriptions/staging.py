@@ -1,0 +1,124 @@
+"""The staging table of a download: filled page by page, read once by the merge, and emptied.
+
+On PostgreSQL a batch of pages is one COPY into a table without key and log. So the table may hold a member twice, where
+pages overlap, and nothing at all after a crash of the database; both are looked for before the merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from integrations.connectors.contract import Member
+from subscriptions.models import DownloadedMember, DownloadRun
+
+COLUMNS = (
+    "run_id",
+    "external_id",
+    "email",
+    "active",
+    "license",
+    "role",
+    "license_assigned_at",
+    "last_activity_at",
+    "reclaimable",
+    "why_not",
+)
+TABLE = DownloadedMember._meta.db_table
+INTO = f"{TABLE} ({', '.join(COLUMNS)})"
+
+
+def store(run: DownloadRun, members: Iterable[Member]) -> None:
+    """Put them into staging. In the transaction that also keeps the cursor behind them."""
+    if connection.vendor == "postgresql":
+        _copy(_rows(run, members))
+    else:
+        _insert(_rows(run, members))
+
+
+def _rows(run: DownloadRun, members: Iterable[Member]) -> Iterator[tuple[Any, ...]]:
+    pk = run.pk
+    for member in members:
+        yield (
+            pk,
+            member.external_id,
+            member.email,
+            member.active,
+            member.license,
+            member.role,
+            member.license_assigned_at,
+            member.last_activity_at,
+            member.reclaimable,
+            member.why_not,
+        )
+
+
+def _copy(rows: Iterator[tuple[Any, ...]]) -> None:
+    """https://www.psycopg.org/psycopg3/docs/basic/copy.html"""
+    copying = f"COPY {INTO} FROM STDIN"
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(copying) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def _insert(rows: Iterator[tuple[Any, ...]]) -> None:
+    places = ", ".join(["%s"] * len(COLUMNS))
+    with connection.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {INTO} VALUES ({places})", [_adapted(row) for row in rows])  # noqa: S608
+
+
+def _adapted(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    adapt = connection.ops.adapt_datetimefield_value
+    return tuple(adapt(value) if isinstance(value, datetime) else value for value in row)
+
+
+def is_whole(run: DownloadRun) -> bool:
+    """Whether everything that was stored is still there. Not, after a crash of PostgreSQL."""
+    return run.members.count() == run.read
+
+
+def contradiction(run: DownloadRun) -> str:
+    """The id of a member whom two pages show with different facts; empty when there is none.
+
+    Only the last activity may have moved on while the pages were read.
+    """
+    texts = [f"MIN({name}) <> MAX({name})" for name in ("email", "license", "role", "why_not")]
+    flags = [f"MIN(CAST({name} AS integer)) <> MAX(CAST({name} AS integer))" for name in ("active", "reclaimable")]
+    assigned = "MIN(license_assigned_at) <> MAX(license_assigned_at) OR COUNT(license_assigned_at) NOT IN (0, COUNT(*))"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT external_id FROM {TABLE} WHERE run_id = %s GROUP BY external_id "  # noqa: S608
+            f"HAVING {' OR '.join([*texts, *flags, assigned])} ORDER BY external_id LIMIT 1",
+            [run.pk],
+        )
+        found = cursor.fetchone()
+    return str(found[0]) if found else ""
+
+
+def repeated(run: DownloadRun) -> int:
+    """How many members came again on a later page."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            # Nothing was ever read from this table: the merge after this must not be planned for a few rows.
+            cursor.execute(f"ANALYZE {TABLE}")
+        cursor.execute(f"SELECT COUNT(DISTINCT external_id) FROM {TABLE} WHERE run_id = %s", [run.pk])  # noqa: S608
+        return run.read - int(cursor.fetchone()[0])
+
+
+def drop_repeated(run: DownloadRun) -> None:
+    """Keep one row of each member whom several pages showed."""
+    row = "ctid" if connection.vendor == "postgresql" else "rowid"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {TABLE} WHERE run_id = %s AND {row} NOT IN "  # noqa: S608
+            f"(SELECT MIN({row}) FROM {TABLE} WHERE run_id = %s GROUP BY external_id)",
+            [run.pk, run.pk],
+        )
+
+
+def empty(run: DownloadRun) -> None:
+    """The run needs no members any more."""
+    run.members.all().delete()
