@@ -65,9 +65,10 @@ def make_place(alice: User, bob: User, *, people: int) -> Place:
     return place
 
 
-def broken_promises(place: Place) -> list[str]:
+def broken_promises(place: Place, *, audit: bool = True) -> list[str]:
     """What must hold at any time, whoever died where; each a sentence."""
-    return [*_promises_to_people(place), *_legal_together(place), *_four_eyes(), *audit_findings()]
+    found = [*_promises_to_people(place), *_legal_together(place), *_four_eyes()]
+    return [*found, *audit_findings()] if audit else found
 
 
 def _promises_to_people(place: Place) -> Iterator[str]:

@@ -6,14 +6,17 @@ Then somebody else goes on, and every item must come to a legal end, with nobody
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
 
-from subscriptions import approvals, sweep
-from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestState
+from subscriptions import approvals, notices, restores, sweep
+from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestState
 from subscriptions.reclaim import reclaim_due
 from tests.chaos import memory
 from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
@@ -22,7 +25,7 @@ from tests.chaos.place import Place, at_rest, broken_promises, make_place, not_s
 
 # Longer than a lease, so that each round finds what the one before left lying.
 A_WHILE = timedelta(minutes=4)
-ROUNDS = 8
+ROUNDS = 12
 BEGIN = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
 
@@ -58,13 +61,36 @@ def engine(place: Place) -> None:
     reclaim_due(place.profile)
 
 
+def go_on_restoring(place: Place) -> None:
+    """The first of the two who were reclaimed gets the seat back."""
+    restored = Reclaim.objects.filter(direction=Direction.REACTIVATE)
+    taken = Reclaim.objects.filter(direction=Direction.DEACTIVATE).order_by("pk")
+    if not restored.exists():
+        restores.restore(taken[0], actor=place.alice, reason="Back from leave")
+    engine(place)
+
+
+def go_on_asking(place: Place) -> None:
+    """The two are asked by mail first, and say nothing."""
+    request = ReclaimRequest.objects.first()
+    if request is None:
+        ReclaimRule.objects.update(notify_user=True)
+        chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
+        approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice)
+    elif request.state == RequestState.OPEN:
+        approvals.approve(request, actor=place.bob)
+    sweep.repair()
+    notices.hand_over_due(place.profile)
+    engine(place)
+
+
 def recover(place: Place, clock, going_on: Callable[[Place], None]) -> None:
     """Other processes, until everything is at rest."""
     place.vendor.outcome = Outcome.APPLIED
     for _ in range(ROUNDS):
-        clock.shift(A_WHILE)
+        clock.shift(timedelta(days=1) if going_on is go_on_asking else A_WHILE)
         going_on(place)
-        if at_rest(place):
+        if at_rest(place) and Reclaim.objects.exists():
             return
 
 
@@ -84,6 +110,7 @@ def walk(
     deaths: list[str] = []
     while True:
         with undone(MemoryConnector):
+            mail.outbox.clear()
             clock.move_to(BEGIN + A_WHILE)
             place.vendor.outcome = outcome
             point = CrashPoint(at=1 + len(deaths) * every)
@@ -94,11 +121,24 @@ def walk(
                 second = CrashPoint(at=random.Random(f"{again}:{point.at}").randrange(1, 40))  # noqa: S311
                 dies(place, second, going_on)
             recover(place, clock, going_on)
-            found = [*broken_promises(place), *not_settled(place)]
+            found = [*broken_promises(place), *not_settled(place), *mailed_twice(), *restored_wrongly(place)]
             assert found == [], f"{outcome}, died {point.where}"
             if not died:
                 return deaths
             deaths.append(point.where)
+
+
+def mailed_twice() -> list[str]:
+    """Nobody gets the same mail again."""
+    mails = Counter((tuple(message.to), message.subject) for message in mail.outbox)
+    return [f"{to} was mailed {times} times: {subject}" for (to, subject), times in mails.items() if times > 1]
+
+
+def restored_wrongly(place: Place) -> list[str]:
+    """A seat is given back once, and to nobody else."""
+    back = [external_id for external_id, active, by_us in place.vendor.transitions if active and by_us]
+    wanted = Reclaim.objects.filter(direction=Direction.REACTIVATE).values_list("subscription__external_id", flat=True)
+    return [] if len(back) <= 1 and set(back) <= set(wanted) else [f"restored: {back}"]
 
 
 def dies(place: Place, point: CrashPoint, going_on: Callable[[Place], None]) -> bool:
@@ -129,8 +169,54 @@ def test_every_crash_reaches_a_legal_end(place, clock, outcome, figures):
     assert deaths.count("before a commit") == deaths.count("after a commit") >= 6
 
 
+@pytest.fixture
+def reclaimed(place, clock) -> Place:
+    go_on(place)
+    clock.shift(A_WHILE)
+    assert Reclaim.objects.filter(state="done").count() == 2
+    return place
+
+
+@pytest.fixture
+def mails_can_crash(monkeypatch):
+    """The mail server is outside, too."""
+    send = EmailBackend.send_messages
+
+    def send_or_die(self, messages):
+        MemoryConnector.vendor.boundary("mail", False)
+        sent = send(self, messages)
+        MemoryConnector.vendor.boundary("mail", True)
+        return sent
+
+    monkeypatch.setattr(EmailBackend, "send_messages", send_or_die)
+
+
+def test_crashes_of_a_restore_here_and_there(reclaimed, clock):
+    assert len(walk(reclaimed, clock, Outcome.APPLIED, go_on_restoring, every=5)) >= 4
+
+
+def test_crashes_while_people_are_asked_here_and_there(place, clock, mails_can_crash):
+    deaths = walk(place, clock, Outcome.APPLIED, go_on_asking, every=3)
+    assert len(deaths) >= 4
+
+
 @pytest.mark.chaos
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_every_crash_of_a_restore(reclaimed, clock, outcome, figures):
+    deaths = walk(reclaimed, clock, outcome, go_on_restoring)
+    figures.note(crashes=len(deaths))
+    assert {"before reactivate", "after reactivate"} <= set(deaths)
+
+
+@pytest.mark.chaos
+def test_every_crash_while_people_are_asked(place, clock, mails_can_crash, figures):
+    deaths = walk(place, clock, Outcome.APPLIED, go_on_asking)
+    figures.note(crashes=len(deaths))
+    assert {"before mail", "after mail"} <= set(deaths)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_whoever_goes_on_dies_as_well(place, clock, outcome, seed, figures):
     figures.note(crashes=2 * len(walk(place, clock, outcome, again=seed)))

@@ -49,13 +49,13 @@ class Plan:
     # Seconds: longer than a worker lives, so that nearly nobody ever gets such an answer.
     hang: float = 6.0
     lease: float = 15.0
-    claim: int = 20
+    claim: int = 5
     workers: int = 3
     broker_kills: tuple[float, ...] = (0.15, 0.45, 0.75)
     flushes: tuple[float, ...] = (0.6,)
     restarts: tuple[float, ...] = (0.3, 0.65)
     defense_off: str = ""
-    within: float = 900.0
+    within: float = 1500.0
 
     @property
     def members(self) -> int:
@@ -82,12 +82,11 @@ SHORT = Plan(
     kill_every=3.0,
     hang=3.5,
     lease=6.0,
-    claim=5,
     workers=2,
     broker_kills=(0.2,),
     flushes=(0.5,),
     restarts=(0.35,),
-    within=60.0,
+    within=180.0,
 )
 
 
@@ -214,7 +213,7 @@ def told(storm: Storm, figures: Figures) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("plan", [LONG, HUMANS], ids=["5,000 people", "1,500 people, 30 % humans"])
+@pytest.mark.parametrize("plan", [LONG, HUMANS], ids=["5000", "1500-humans"])
 def test_nobody_is_touched_twice_and_nothing_is_lost(rage, figures, plan):
     with rage(plan) as storm:
         told(storm, figures)
