@@ -1,5 +1,6 @@
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.comparison import Comparison
+from subscriptions.models.crowd import Crowd
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
 from subscriptions.models.exclusion import Exclusion, ExclusionKind
 from subscriptions.models.history import ActivitySnapshot, ChangeBetweenRuns
@@ -16,6 +17,7 @@ __all__ = [
     "ChangeBetweenRuns",
     "CloseReason",
     "Comparison",
+    "Crowd",
     "Direction",
     "DownloadRun",
     "DownloadedMember",

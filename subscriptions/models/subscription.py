@@ -33,6 +33,10 @@ NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
 PROTECTED = (Verdict.PROTECTED, Verdict.EXCLUDED)
 
 
+# Takes no seat: deactivated, or no longer in the organization.
+FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
+
+
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def held(self) -> SubscriptionQuerySet:
         """Seats that count: still in the organization and not deactivated."""
@@ -68,6 +72,8 @@ class Subscription(models.Model):
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     cost_center = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
+    # Name and e-mail address, for the search inside of both. Written after the merge: see subscriptions.search.
+    search = models.CharField(max_length=520, blank=True, default="", db_default="", editable=False)
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)
     role = models.CharField(max_length=60, editable=False)
@@ -111,9 +117,17 @@ class Subscription(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["profile", "external_id"], name="subscription_one_per_member")
         ]
+        # Each of these costs every download. The last two hold few rows; the search has an index of its own on
+        # PostgreSQL, made by a migration.
         indexes: ClassVar = [
-            models.Index(fields=["profile", "verdict", "idle_since"], name="subscription_verdict"),
-            models.Index(fields=["email"], name="subscription_email"),
+            models.Index(fields=["idle_since", "id"], name="subscription_idle"),
+            models.Index(fields=["verdict", "idle_since", "id"], name="subscription_verdict_idle"),
+            models.Index(fields=["license"], name="subscription_license"),
+            models.Index(fields=["role"], name="subscription_role"),
+            models.Index(
+                fields=["idle_since", "id"], condition=models.Q(last_activity_at=None), name="subscription_never"
+            ),
+            models.Index(fields=["idle_since", "id"], condition=FREE, name="subscription_free"),
         ]
 
     def __str__(self) -> str:

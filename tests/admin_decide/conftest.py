@@ -46,6 +46,7 @@ class Office:
             "reclaimable": True,
             **facts,
         }
+        values.setdefault("search", f"{values['name']} {values['email']}")
         return Subscription.objects.create(
             profile=self.profile,
             external_id=str(1000 + number),
