@@ -8,11 +8,9 @@ from itertools import islice
 from integrations.connectors.contract import ConfigError, Person
 from integrations.models import IntegrationProfile
 from subscriptions.models import Subscription
-from subscriptions.search import text_of
 
 BATCH = 500
 COLUMNS = ("name", "department", "cost_center")
-WRITTEN = (*COLUMNS, "search")
 FOREIGN = (
     "The directory knows nobody of this organization, so the SCIM token seems to belong to another one. Nothing is "
     "sent through it. Make a SCIM API token in this organization's company settings at Miro, and set it here."
@@ -43,13 +41,13 @@ def _batches(people: Iterable[Person]) -> Iterator[list[Person]]:
 
 def _known(profile: IntegrationProfile, batch: list[Person]) -> dict[str, Subscription]:
     ids = [person.external_id for person in batch]
-    known = Subscription.objects.filter(profile=profile, external_id__in=ids).only("external_id", "email", *COLUMNS)
+    known = Subscription.objects.filter(profile=profile, external_id__in=ids).only("external_id", *COLUMNS)
     return {row.external_id: row for row in known}
 
 
 def _write(rows: dict[str, Subscription], batch: list[Person]) -> int:
     changed = [row for person in batch if (row := rows.get(person.external_id)) and _take(row, person)]
-    return Subscription.objects.bulk_update(changed, WRITTEN) if changed else 0
+    return Subscription.objects.bulk_update(changed, COLUMNS) if changed else 0
 
 
 def _take(row: Subscription, person: Person) -> bool:
@@ -58,5 +56,4 @@ def _take(row: Subscription, person: Person) -> bool:
     if new == (row.name, row.department, row.cost_center):
         return False
     row.name, row.department, row.cost_center = new
-    row.search = text_of(row)
     return True

@@ -44,7 +44,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
     list_select_related = ("subscription", "profile")
     list_per_page = 50
-    search_fields = ("subscription__search",)
+    search_fields = ("subscription__search__text",)
     search_help_text = "Name or e-mail"
     ordering = ("idle_since", "pk")
     actions = ("request_reclaim",)

@@ -23,7 +23,7 @@ from subscriptions.admin.chips import outcome_sentence, reclaim_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
 from subscriptions.admin.story import name_of, story
-from subscriptions.models import Direction, Reclaim, ReclaimRequest, Subscription
+from subscriptions.models import Direction, Reclaim, ReclaimRequest, SearchText
 
 
 class ApproverFilter(DropdownFilter):
@@ -43,7 +43,7 @@ class ApproverFilter(DropdownFilter):
 
 
 def _named(term: str) -> QuerySet[Any]:
-    return Subscription.objects.filter(search__icontains=term.strip()).values("pk")
+    return SearchText.objects.filter(text__icontains=term.strip()).values("pk")
 
 
 class StorySection(TemplateSection):
@@ -70,7 +70,7 @@ class ReclaimAdmin(LongList, RecordsOnly, CsvExport, ModelAdmin):
         "removal__request__requested_by",
         "removal__request__decided_by",
     )
-    search_fields = ("subscription__search",)
+    search_fields = ("subscription__search__text",)
     search_help_text = "Name, e-mail or request"
     ordering = ("-queued_at", "-pk")
     actions = None

@@ -28,7 +28,7 @@ from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.request_page import DECIDE, page
 from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.story import name_of
-from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState, Subscription
+from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState, SearchText
 
 # How long the people of a request have been idle is read from each of them, so not in a list for very many.
 READ_AT_MOST = 1000
@@ -99,7 +99,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         """The few requesters and the few people who fit are found first, each by its own index."""
         for word in search_term.split():
             asked = User.objects.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
-            people = Subscription.objects.filter(search__icontains=word).values("pk")
+            people = SearchText.objects.filter(text__icontains=word).values("pk")
             concerned = RequestedRemoval.objects.filter(candidate__subscription__in=people).values("request")
             queryset = queryset.filter(Q(requested_by__in=asked.values("pk")) | Q(pk__in=concerned))
         return queryset, False

@@ -34,7 +34,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
-    search_fields = ("search",)
+    search_fields = ("search__text",)
     search_help_text = "Name, e-mail or Miro ID"
     list_before_template = "admin/subscriptions/subscription/list_before.html"
     # The longest idle first; who shows no date at all comes last.

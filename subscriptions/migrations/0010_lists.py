@@ -7,13 +7,10 @@ import django.db.models.fields.json
 import django.db.models.functions.comparison
 from django.conf import settings
 from django.db import DatabaseError, migrations, models, transaction
-from django.db.models.functions import Concat
 
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 # The expression is the one that Django's icontains asks for.
-TRIGRAMS = (
-    "CREATE INDEX subscription_search ON subscriptions_subscription USING gin ((UPPER(search::text)) gin_trgm_ops)"
-)
+TRIGRAMS = "CREATE INDEX search_letters ON subscriptions_searchtext USING gin ((UPPER(text::text)) gin_trgm_ops)"
 NOT_ALLOWED = """
 PostgreSQL did not let LicenseHub use its extension pg_trgm: {error}
 Everything works without it; only the search in lists of very many people is slow. To make it fast, install the
@@ -24,8 +21,10 @@ package postgresql-contrib and let a superuser of the database run:
 
 
 def fill_search(apps, schema_editor):
-    rows = apps.get_model("subscriptions", "Subscription").objects.filter(search="")
-    rows.update(search=Concat("name", models.Value(" "), "email"))
+    schema_editor.execute(
+        "INSERT INTO subscriptions_searchtext (subscription_id, text) "
+        "SELECT id, name || ' ' || email FROM subscriptions_subscription"
+    )
 
 
 def index_search(apps, schema_editor):
@@ -41,7 +40,7 @@ def index_search(apps, schema_editor):
 
 def forget_search(apps, schema_editor):
     if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("DROP INDEX IF EXISTS subscription_search")
+        schema_editor.execute("DROP INDEX IF EXISTS search_letters")
 
 
 class Migration(migrations.Migration):
@@ -106,10 +105,23 @@ class Migration(migrations.Migration):
                 output_field=models.CharField(max_length=40, null=True),
             ),
         ),
-        migrations.AddField(
-            model_name="subscription",
-            name="search",
-            field=models.CharField(blank=True, db_default="", default="", editable=False, max_length=520),
+        migrations.CreateModel(
+            name="SearchText",
+            fields=[
+                (
+                    "subscription",
+                    models.OneToOneField(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="search",
+                        serialize=False,
+                        to="subscriptions.subscription",
+                    ),
+                ),
+                ("text", models.CharField(max_length=520)),
+            ],
+            options={"default_permissions": ()},
         ),
         migrations.AddIndex(
             model_name="downloadrun",

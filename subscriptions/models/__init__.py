@@ -8,7 +8,7 @@ from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
-from subscriptions.models.subscription import Subscription, Verdict
+from subscriptions.models.subscription import SearchText, Subscription, Verdict
 
 __all__ = [
     "ActivitySnapshot",
@@ -39,6 +39,7 @@ __all__ = [
     "RequestState",
     "RequestedRemoval",
     "RunState",
+    "SearchText",
     "Subscription",
     "Verdict",
 ]

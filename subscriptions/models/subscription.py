@@ -72,8 +72,6 @@ class Subscription(models.Model):
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     cost_center = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
-    # Name and e-mail address, for the search inside of both. Written after the merge: see subscriptions.search.
-    search = models.CharField(max_length=520, blank=True, default="", db_default="", editable=False)
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)
     role = models.CharField(max_length=60, editable=False)
@@ -117,8 +115,7 @@ class Subscription(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["profile", "external_id"], name="subscription_one_per_member")
         ]
-        # Each of these costs every download. The last two hold few rows; the search has an index of its own on
-        # PostgreSQL, made by a migration.
+        # Each of these costs every download; the last two hold few rows.
         indexes: ClassVar = [
             models.Index(fields=["idle_since", "id"], name="subscription_idle"),
             models.Index(fields=["verdict", "idle_since", "id"], name="subscription_verdict_idle"),
@@ -145,3 +142,22 @@ class Subscription(models.Model):
     @property
     def role_label(self) -> str:
         return self.profile.connector.roles.get(self.role, self.role)
+
+
+class SearchText(models.Model):
+    """Name and e-mail address, for the search inside of both: see `subscriptions.search`.
+
+    In a table of its own, since any change of a row enters it anew into all indexes of its table, and that of the
+    letters (PostgreSQL only, made by a migration) costs more than all others together.
+    """
+
+    subscription = models.OneToOneField(
+        Subscription, on_delete=models.CASCADE, primary_key=True, related_name="search", db_constraint=False
+    )
+    text = models.CharField(max_length=520)
+
+    class Meta:
+        default_permissions: ClassVar = ()
+
+    def __str__(self) -> str:
+        return self.text
