@@ -149,7 +149,7 @@ def _middle(order: Order) -> str:
     rows = order.model._default_manager.order_by("pk")
     first, last = rows.first(), rows.last()
     row = rows.filter(pk__gte=(first.pk + last.pk) // 2).first() if first and last else None
-    return order.place_of(row).token(order)
+    return order.place_of(row).token()
 
 
 def export(events: int) -> Row:

@@ -87,7 +87,7 @@ class PagedChangeList(ChangeList):
         ]
 
     def _step(self, direction: str, row: Model) -> str:
-        return str(self.get_query_string({PAGE_VAR: direction + self.order.place_of(row).token(self.order)}))
+        return str(self.get_query_string({PAGE_VAR: direction + self.order.place_of(row).token()}))
 
 
 def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:

@@ -62,7 +62,8 @@ class ReclaimAdmin(LongList, RecordsOnly, CsvExport, ModelAdmin):
     list_filter = (("state", ChoicesDropdownFilter), ApproverFilter, ("queued_at", RangeDateFilter))
     list_filter_submit = True
     list_sections = (StorySection,)
-    list_per_page = 50
+    # Each row opens into its story, which is drawn with it.
+    list_per_page = 25
     list_select_related = (
         "profile",
         "subscription",
