@@ -147,13 +147,18 @@ def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
 
 
 def _walk(rows: Rows, order: Order, place: Place | None, count: int, *, forward: bool) -> list[Any]:
-    """The next `count` rows from the place, or from the end that one walks away from."""
-    found: list[Any] = []
+    """The next `count` rows from the place, or from the end that one walks away from.
+
+    First their keys alone, then these rows with all that belongs to them: else each row that is passed on the way to
+    those that fit would be joined with everything first.
+    """
+    keys: list[Any] = []
     for stretch in _stretches(rows, order, place, forward):
-        found += stretch[: count - len(found)]
-        if len(found) == count:
+        keys += stretch.values_list("pk", flat=True)[: count - len(keys)]
+        if len(keys) == count:
             break
-    return found
+    whole = {row.pk: row for row in rows.order_by().filter(pk__in=keys)} if keys else {}
+    return [whole[key] for key in keys if key in whole]
 
 
 def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> Iterator[Rows]:

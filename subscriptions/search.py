@@ -6,14 +6,17 @@ other addresses. Until then somebody new is in every list, and is not yet found 
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection
 from django.db.models import QuerySet
 
 from integrations.models import IntegrationProfile
-from subscriptions.models import Subscription
+from subscriptions.models import SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
 ID_DIGITS = 10
+FEW = 5000
 WRITE = """
 INSERT INTO subscriptions_searchtext (subscription_id, text)
 SELECT s.id, s.name || ' ' || s.email
@@ -30,9 +33,18 @@ def refresh_search(profile: IntegrationProfile) -> int:
         return int(cursor.rowcount)
 
 
-def by_id(term: str) -> QuerySet[Subscription] | None:
-    """The subscriptions of this whole id; None where the term cannot be one."""
-    if not term.isdecimal() or len(term) < ID_DIGITS:
-        return None
-    profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
-    return Subscription.objects.filter(profile__in=profiles, external_id=term)
+def found(term: str) -> list[int] | QuerySet[Any]:
+    """The ids of the subscriptions that have each word of the term in their text, or the term as their vendor's id.
+
+    As a list while they are few: a list of anything is then made from these, and not walked through until some fit.
+    Many fit soon, so there it is the question itself, for `pk__in` like the list.
+    """
+    if term.isdecimal() and len(term) >= ID_DIGITS:
+        profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
+        rows = Subscription.objects.filter(profile__in=profiles, external_id=term)
+        return list(rows.values_list("pk", flat=True))
+    texts = SearchText.objects.all()
+    for word in term.split():
+        texts = texts.filter(text__icontains=word)
+    few = list(texts.values_list("pk", flat=True)[: FEW + 1])
+    return few if len(few) <= FEW else texts.values("pk")

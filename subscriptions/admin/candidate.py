@@ -30,6 +30,7 @@ from subscriptions.admin.state_tabs import StateTab, StateTabs
 from subscriptions.models import CandidateState, RemovalCandidate, Subscription
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.search import found
 
 ASK = "subscriptions.request_removalcandidate"
 READY = CandidateState.READY
@@ -149,6 +150,11 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             "reason": request.POST.get("reason", ""),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/request.html", context)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[RemovalCandidate], search_term: str
+    ) -> tuple[QuerySet[RemovalCandidate], bool]:
+        return (queryset.filter(subscription__in=found(search_term)) if search_term else queryset), False
 
     # --- The page -----------------------------------------------------------------------------------------------------
 

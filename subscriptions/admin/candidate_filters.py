@@ -69,5 +69,4 @@ class IdleFilter(DropdownFilter):
         _, start, end = BANDS[value]
         now = timezone.now()
         queryset = queryset.filter(idle_since__lte=(now - timedelta(days=start)).isoformat())
-        queryset = queryset.exclude(evidence__last_activity_at=None)
         return queryset.filter(idle_since__gt=(now - timedelta(days=end)).isoformat()) if end else queryset

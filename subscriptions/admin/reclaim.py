@@ -23,7 +23,8 @@ from subscriptions.admin.chips import outcome_sentence, reclaim_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
 from subscriptions.admin.story import name_of, story
-from subscriptions.models import Direction, Reclaim, ReclaimRequest, SearchText
+from subscriptions.models import Direction, Reclaim, ReclaimRequest
+from subscriptions.search import ID_DIGITS, found
 
 
 class ApproverFilter(DropdownFilter):
@@ -40,10 +41,6 @@ class ApproverFilter(DropdownFilter):
             return queryset
         decided = ReclaimRequest.objects.filter(decided_by=int(value))
         return queryset.filter(removal__request__in=decided.values("pk"))
-
-
-def _named(term: str) -> QuerySet[Any]:
-    return SearchText.objects.filter(text__icontains=term.strip()).values("pk")
 
 
 class StorySection(TemplateSection):
@@ -138,11 +135,13 @@ class ReclaimAdmin(LongList, RecordsOnly, CsvExport, ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Reclaim], search_term: str
     ) -> tuple[QuerySet[Reclaim], bool]:
         """R-0139 is found by its number as well."""
-        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return queryset, False
         number = search_term.strip().upper().removeprefix("R-")
-        if number.isdecimal() and len(number) < 10:
-            found = queryset.filter(Q(removal__request=int(number)) | Q(subscription__in=_named(search_term)))
-        return found, duplicates
+        if number.isdecimal() and len(number) < ID_DIGITS:
+            named = Q(subscription__in=found(search_term))
+            return queryset.filter(Q(removal__request=int(number)) | named), False
+        return queryset.filter(subscription__in=found(search_term)), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reclaim]:
         return super().get_queryset(request).select_related("subscription__profile", *self.list_select_related)

@@ -28,10 +28,13 @@ from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.request_page import DECIDE, page
 from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.story import name_of
-from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState, SearchText
+from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.search import found
 
 # How long the people of a request have been idle is read from each of them, so not in a list for very many.
 READ_AT_MOST = 1000
+# Whoever searches for a word that half of the people have looks for a requester.
+CONCERNED = 5000
 
 
 class RequestChangeList(TabbedChangeList):
@@ -97,12 +100,14 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[ReclaimRequest], search_term: str
     ) -> tuple[QuerySet[ReclaimRequest], bool]:
         """The few requesters and the few people who fit are found first, each by its own index."""
+        if not search_term:
+            return queryset, False
+        asked = User.objects.all()
         for word in search_term.split():
-            asked = User.objects.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
-            people = SearchText.objects.filter(text__icontains=word).values("pk")
-            concerned = RequestedRemoval.objects.filter(candidate__subscription__in=people).values("request")
-            queryset = queryset.filter(Q(requested_by__in=asked.values("pk")) | Q(pk__in=concerned))
-        return queryset, False
+            asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
+        concerned = RequestedRemoval.objects.filter(candidate__subscription__in=found(search_term))
+        requests = set(concerned.values_list("request", flat=True)[:CONCERNED])
+        return queryset.filter(Q(requested_by__in=list(asked.values_list("pk", flat=True))) | Q(pk__in=requests)), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**(extra_context or {}), "title": "Approvals"})

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from integrations.counting import Count, capped_each
+from integrations.counting import Count, capped, capped_each
 from integrations.paged_list import PagedChangeList
 from integrations.pages import LongList
 
@@ -39,8 +40,15 @@ class TabbedChangeList(PagedChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         every_state = super().get_queryset(request, exclude_parameters)
         states = {state for tab in self.model_admin.state_tabs for state in tab.states}
-        self.counts = capped_each({state: every_state.filter(state=state) for state in sorted(states)})
+        self.counts = self._each(every_state, sorted(states))
         return every_state.filter(state__in=self.states)
+
+    def _each(self, rows: QuerySet[Any], states: list[str]) -> dict[str, Count]:
+        """What a search finds is asked for once, where it is little."""
+        if self.query and capped(rows).exact:
+            found = dict(rows.order_by().values_list("state").annotate(models.Count("pk")))
+            return {state: Count(found.get(state, 0)) for state in states}
+        return capped_each({state: rows.filter(state=state) for state in states})
 
     def _count(self) -> Count:
         """The tab has counted already."""

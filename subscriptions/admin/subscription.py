@@ -21,7 +21,7 @@ from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_c
 from subscriptions.approvals import request_reclaim
 from subscriptions.figures import terms_of
 from subscriptions.models import Subscription
-from subscriptions.search import by_id
+from subscriptions.search import found
 from subscriptions.verdict import why
 
 
@@ -34,6 +34,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
+    # Says that there is a search; what it finds is told by `subscriptions.search`. So in the lists below.
     search_fields = ("search__text",)
     search_help_text = "Name, e-mail or Miro ID"
     list_before_template = "admin/subscriptions/subscription/list_before.html"
@@ -65,11 +66,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
     ) -> tuple[QuerySet[Subscription], bool]:
-        """A whole Miro ID is looked up as such."""
-        found = by_id(search_term.strip())
-        if found is not None:
-            return queryset.filter(pk__in=found.values("pk")), False
-        return super().get_search_results(request, queryset, search_term)
+        return (queryset.filter(pk__in=found(search_term)) if search_term else queryset), False
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters: list[Any] = ["verdict", LicenseFilter, RoleFilter, IdleFilter, SeatFilter]

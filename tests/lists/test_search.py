@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from subscriptions.models import SearchText, Subscription
-from subscriptions.search import by_id, refresh_search
+from subscriptions.search import found, refresh_search
 
 from .conftest import member
 
@@ -26,10 +26,20 @@ def test_a_download_writes_it(world):
     assert refresh_search(world.profile) == 0
 
 
-def test_a_whole_id(profile):
-    one = member(profile, 1)
-    found = by_id(one.external_id)
-    assert found is not None
-    assert found.get() == one
-    assert by_id("Tester12") is None
-    assert by_id("4711") is None
+def test_a_whole_id_and_every_word(profile):
+    one, two = member(profile, 1, name="Ann Lee"), member(profile, 2, name="Ann Ray")
+    refresh_search(profile)
+    assert found(one.external_id) == [one.pk]
+    assert found("3074457349999999999") == []
+    assert found("lee ANN") == [one.pk]
+    assert set(found("northwind")) == {one.pk, two.pk}
+    assert found("nobody") == []
+
+
+def test_many_are_not_listed(profile, monkeypatch):
+    rows = [member(profile, number) for number in range(4)]
+    refresh_search(profile)
+    monkeypatch.setattr("subscriptions.search.FEW", 3)
+    many = found("northwind")
+    assert not isinstance(many, list)
+    assert set(Subscription.objects.filter(pk__in=many)) == set(rows)
