@@ -89,7 +89,7 @@ INSERT INTO audit_auditevent
     (sequence, at, action, actor_id, actor_name, target_type, target_id, target_label, data, correlation,
      previous_hash, hmac)
 SELECT n, %(now)s - (%(events)s - n) * interval '3 seconds',
-       (ARRAY['candidate.proposed', 'candidate.withdrawn', 'download.completed'])[1 + n %% 3], n %% 50,
+       CASE WHEN n %% 1000 = 0 THEN 'download.completed' ELSE 'candidate.proposed' END, n %% 50,
        'person' || n %% 50, 'subscriptions.removalcandidate', n %% 200000, 'Tester' || n %% 200000,
        jsonb_build_object('why', 'Inactive ' || n %% 400 || ' days.'), gen_random_uuid(),
        md5(n::text), md5((n + 1)::text)

@@ -31,7 +31,7 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
         "verdicts": after.verdicts,
         "counted_at": after.at,
         "unsaved": wanted != saved,
-        "change": change(before.verdicts, after.verdicts, saved, wanted),
+        "difference": difference(before.verdicts, after.verdicts, saved, wanted),
         "histogram": histogram(run.rollups, wanted.threshold) if run and run.rollups else None,
         "threshold": wanted.threshold,
     }
@@ -68,15 +68,16 @@ def _by_license(entries: QueryDict) -> dict[str, int]:
     return found
 
 
-def change(before: Mapping[str, int], after: Mapping[str, int], saved: Terms, wanted: Terms) -> str:
-    """`37 more people become candidates: from 596 at 60 days to 633 at 45 days.`"""
+def difference(before: Mapping[str, int], after: Mapping[str, int], saved: Terms, wanted: Terms) -> str:
+    """`37 more people would be candidates: 596 at 60 days, 633 at 45 days.`"""
     was, will = before.get(Verdict.CANDIDATE, 0), after.get(Verdict.CANDIDATE, 0)
     if wanted == saved:
         return f"{_seats(will)} inactive by the saved rule."
     if was == will:
         return f"Nothing would change: {_seats(will)} inactive, as by the saved rule."
-    more = f"{abs(will - was):,} {'more' if will > was else 'fewer'} {'person' if abs(will - was) == 1 else 'people'}"
-    return f"{more} would be candidates: {was:,} at {saved.threshold} days, {will:,} at {wanted.threshold} days."
+    kind, apart = "more" if will > was else "fewer", abs(will - was)
+    who = f"1 {kind} person would be a candidate" if apart == 1 else f"{apart:,} {kind} people would be candidates"
+    return f"{who}: {was:,} at {saved.threshold} days, {will:,} at {wanted.threshold} days."
 
 
 def _seats(count: int) -> str:

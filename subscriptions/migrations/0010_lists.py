@@ -178,7 +178,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="subscription",
             index=models.Index(
-                condition=models.Q(("last_activity_at", None)), fields=["idle_since", "id"], name="subscription_never"
+                condition=models.Q(("active", True), ("gone_at", None), ("last_activity_at", None)),
+                fields=["idle_since", "id"],
+                name="subscription_never",
             ),
         ),
         migrations.AddIndex(

@@ -35,6 +35,8 @@ PROTECTED = (Verdict.PROTECTED, Verdict.EXCLUDED)
 
 # Takes no seat: deactivated, or no longer in the organization.
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
+# Takes a seat, and was never active.
+NEVER = models.Q(active=True, gone_at=None, last_activity_at=None)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -121,9 +123,7 @@ class Subscription(models.Model):
             models.Index(fields=["verdict", "idle_since", "id"], name="subscription_verdict_idle"),
             models.Index(fields=["license"], name="subscription_license"),
             models.Index(fields=["role"], name="subscription_role"),
-            models.Index(
-                fields=["idle_since", "id"], condition=models.Q(last_activity_at=None), name="subscription_never"
-            ),
+            models.Index(fields=["idle_since", "id"], condition=NEVER, name="subscription_never"),
             models.Index(fields=["idle_since", "id"], condition=FREE, name="subscription_free"),
         ]
 
