@@ -7,8 +7,10 @@ from integrations.connectors.contract import Capability, ConfigError, Connector,
 from subscriptions import directory
 from subscriptions.approvals import file_automatically
 from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.crowds import count_crowds
 from subscriptions.models import DownloadRun
 from subscriptions.refusals import Refused
+from subscriptions.search import refresh_search
 from subscriptions.team_admins import write_sole_admins
 from subscriptions.verdict import refresh_verdicts
 
@@ -50,9 +52,11 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
 
 
 def judge_anew(run: DownloadRun) -> None:
-    """Verdicts and candidates from the facts of a run that is complete, and the request where the rule files it."""
+    """From the facts of a run that is complete: verdicts, candidates, what lists and previews read, and the request."""
+    refresh_search(run.profile)
     refresh_verdicts(run.profile)
     propose_candidates(run)
+    count_crowds(run.profile)
     _file(run)
 
 

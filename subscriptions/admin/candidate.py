@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.counting import Count, capped_each
 from integrations.models import IntegrationProfile
 from integrations.pages import RecordsOnly, sentence_of, signed_in
 from integrations.presentation import EMPTY, two_lines
@@ -33,6 +34,7 @@ from subscriptions.dry_run import try_candidates
 from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
+from subscriptions.search import found
 
 ASK = "subscriptions.request_removalcandidate"
 READY = CandidateState.READY
@@ -47,9 +49,9 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
     list_select_related = ("subscription", "profile")
     list_per_page = 50
-    search_fields = ("subscription__name", "subscription__email")
+    search_fields = ("subscription__search__text",)
     search_help_text = "Name or e-mail"
-    ordering = ("subscription__idle_since", "pk")
+    ordering = ("idle_since", "pk")
     actions = ("request_reclaim", "dry_run")
     list_before_template = "admin/subscriptions/removalcandidate/lanes.html"
     state_tabs = (
@@ -75,15 +77,13 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
         ("Candidate since", lambda row: row.created_at),
     )
 
-    @admin.display(ordering="subscription__name")
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    @admin.display(ordering="subscription__department")
     def department(self, row: RemovalCandidate) -> str:
         return row.subscription.department or EMPTY
 
-    @admin.display(description="Last activity", ordering="subscription__idle_since")
+    @admin.display(description="Last activity", ordering="idle_since")
     def last_active(self, row: RemovalCandidate) -> SafeString:
         return last_activity(row.evidence)
 
@@ -91,7 +91,6 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     def why(self, row: RemovalCandidate) -> str:
         return row.attention or str(row.evidence["why"])
 
-    @admin.display(ordering="subscription__license")
     def license(self, row: RemovalCandidate) -> str:
         return license_label(row.profile, row.evidence["license"])
 
@@ -162,6 +161,11 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
             **before_asking(ready, count),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/request.html", context)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[RemovalCandidate], search_term: str
+    ) -> tuple[QuerySet[RemovalCandidate], bool]:
+        return (queryset.filter(subscription__in=found(search_term)) if search_term else queryset), False
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
@@ -249,15 +253,17 @@ def cap_of_list(request: HttpRequest) -> int | None:
     return caps.caps_of(found[0].profile).batch if len(found) == 1 else None
 
 
-def lanes() -> dict[str, int | str]:
+def lanes() -> dict[str, Count | str]:
     """May I act on them? Ready candidates, and two views on the subscriptions' verdicts."""
-    return {
-        "ready": RemovalCandidate.objects.filter(state=READY).count(),
-        "review": Subscription.objects.needing_review().count(),
-        "protected": Subscription.objects.protected().count(),
-        "review_verdicts": ",".join(NEEDS_REVIEW),
-        "protected_verdicts": ",".join(PROTECTED),
-    }
+    counts = capped_each(
+        {
+            "ready": RemovalCandidate.objects.filter(state=READY),
+            "review": Subscription.objects.needing_review(),
+            "protected": Subscription.objects.protected(),
+        }
+    )
+    verdicts = {"review_verdicts": ",".join(NEEDS_REVIEW), "protected_verdicts": ",".join(PROTECTED)}
+    return {**counts, **verdicts}
 
 
 def events(row: RemovalCandidate) -> QuerySet[AuditEvent]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.sections import TemplateSection
 
-from integrations.pages import RecordsOnly
+from integrations.pages import LongList, RecordsOnly
 from integrations.presentation import ago, day, two_lines
 from licensehub.audit.models import AuditEvent
 from subscriptions.admin.chips import direction_chip, outcome_sentence, reclaim_chip
@@ -27,6 +27,7 @@ from subscriptions.admin.story import name_of, requester_of, story
 from subscriptions.admin.vendor_log import vendor_log
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.restores import why_not
+from subscriptions.search import ID_DIGITS, found
 
 NOBODY = "nobody"
 
@@ -36,7 +37,7 @@ class ApproverFilter(DropdownFilter):
     parameter_name = "approver"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        deciding = User.objects.filter(reclaim_decisions__removals__reclaim__isnull=False).distinct()
+        deciding = User.objects.filter(Exists(ReclaimRequest.objects.filter(decided_by=OuterRef("pk"))))
         people = [(str(user.pk), name_of(user)) for user in deciding.order_by("username")]
         return [*people, (NOBODY, "Nobody: one seat restored")]
 
@@ -46,7 +47,8 @@ class ApproverFilter(DropdownFilter):
             return queryset.filter(removal__request__decided_by=None)
         if not value or not value.isdecimal():
             return queryset
-        return queryset.filter(removal__request__decided_by=int(value))
+        decided = ReclaimRequest.objects.filter(decided_by=int(value))
+        return queryset.filter(removal__request__in=decided.values("pk"))
 
 
 class OutcomeFilter(ChoicesDropdownFilter):
@@ -68,7 +70,7 @@ class StorySection(TemplateSection):
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
+class ReclaimAdmin(LongList, RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (
@@ -79,7 +81,8 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
     )
     list_filter_submit = True
     list_sections = (StorySection,)
-    list_per_page = 50
+    # Each row opens into its story, which is drawn with it.
+    list_per_page = 25
     list_select_related = (
         "profile",
         "subscription",
@@ -88,7 +91,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
         "removal__request__decided_by",
         "removal__restores__removal__request",
     )
-    search_fields = ("subscription__name", "subscription__email")
+    search_fields = ("subscription__search__text",)
     search_help_text = "Name, e-mail or request"
     ordering = ("-queued_at", "-pk")
     csv_columns = (
@@ -114,11 +117,9 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
         ("Outcome", outcome_sentence),
     )
 
-    @admin.display(ordering="subscription__name")
     def person(self, row: Reclaim) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    @admin.display(ordering="direction")
     def what(self, row: Reclaim) -> SafeString:
         return direction_chip(row)
 
@@ -127,7 +128,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
         moment = row.finished_at or row.sending_at or row.queued_at
         return two_lines(day(moment), ago(moment))
 
-    @admin.display(description="Request", ordering="removal__request")
+    @admin.display(description="Request")
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
         return format_html(
@@ -145,7 +146,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
             return f"Asked for it back: “{row.removal.request.reason}”"
         return str(row.removal.evidence["why"])
 
-    @admin.display(description="Outcome", ordering="state")
+    @admin.display(description="Outcome")
     def outcome_of(self, row: Reclaim) -> SafeString:
         return format_html(
             '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_chip(row), outcome_sentence(row)
@@ -159,11 +160,13 @@ class ReclaimAdmin(RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
         self, request: HttpRequest, queryset: QuerySet[Reclaim], search_term: str
     ) -> tuple[QuerySet[Reclaim], bool]:
         """R-0139 is found by its number as well."""
-        found, duplicates = super().get_search_results(request, queryset, search_term)
+        if not search_term:
+            return queryset, False
         number = search_term.strip().upper().removeprefix("R-")
-        if number.isdecimal() and len(number) < 10:
-            found = queryset.filter(Q(removal__request=int(number)) | Q(pk__in=found.values("pk")))
-        return found, duplicates
+        if number.isdecimal() and len(number) < ID_DIGITS:
+            named = Q(subscription__in=found(search_term))
+            return queryset.filter(Q(removal__request=int(number)) | named), False
+        return queryset.filter(subscription__in=found(search_term)), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reclaim]:
         rows: QuerySet[Reclaim] = super().get_queryset(request)

@@ -20,6 +20,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from subscriptions import approvals
 from subscriptions.candidates import propose_candidates
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.search import refresh_search
 from subscriptions.verdict import refresh_verdicts
 from tests.fixtures import without_caps
 
@@ -48,7 +49,7 @@ class Office:
             "reclaimable": True,
             **facts,
         }
-        return Subscription.objects.create(
+        row = Subscription.objects.create(
             profile=self.profile,
             external_id=str(1000 + number),
             first_run=self.run,
@@ -56,6 +57,8 @@ class Office:
             facts_at=now,
             **values,
         )
+        refresh_search(self.profile)
+        return row
 
     def propose(self) -> None:
         refresh_verdicts(self.profile)

@@ -11,7 +11,8 @@ document.addEventListener("DOMContentLoaded", () => {
         const ticked = document.querySelectorAll("tr input.action-select:checked").length;
         const everybody = across.value === "1";
         const seats = everybody ? Number(bar.dataset.total) : ticked;
-        button.textContent = `${button.dataset.seats} ${seats} seat${seats === 1 ? "" : "s"}`;
+        const more = everybody && "more" in bar.dataset ? "+" : "";
+        button.textContent = `${button.dataset.seats} ${seats}${more} seat${seats === 1 ? "" : "s"}`;
         bar.classList.toggle("lh-open", seats > 0);
         if (over) over.hidden = seats <= Number(bar.dataset.cap);
         // Protecting takes the ticked people only.

@@ -1,0 +1,47 @@
+"""Two profiles with subscriptions made for the order of a list: equal moments, and none at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import DownloadRun, ReclaimRule, Subscription
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def profile(db) -> IntegrationProfile:
+    made = IntegrationProfile.objects.create(name="Northwind", organization_id="3074457345", state="published")
+    ReclaimRule.objects.create(profile=made)
+    DownloadRun.objects.create(
+        profile=made, state="complete", started_by="schedule", finished_at=START, lease_until=START
+    )
+    return made
+
+
+def member(profile: IntegrationProfile, number: int, **facts: object) -> Subscription:
+    run = profile.download_runs.get()
+    values = {
+        "external_id": str(3074457340000000000 + number),
+        "email": f"person{number}@northwind.example",
+        "active": True,
+        "license": "full",
+        "role": "organization_internal_user",
+        "license_assigned_at": None,
+        "last_activity_at": None,
+        "reclaimable": True,
+        **facts,
+    }
+    return Subscription.objects.create(profile=profile, first_run=run, changed_run=run, facts_at=START, **values)
+
+
+@pytest.fixture
+def crowd(profile) -> list[Subscription]:
+    """60 people: ties of four, and every fifth without any moment."""
+    for number in range(60):
+        moment = None if number % 5 == 0 else START - timedelta(days=number * 7 % 11)
+        member(profile, number, last_activity_at=moment)
+    return list(Subscription.objects.all())

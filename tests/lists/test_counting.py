@@ -1,0 +1,54 @@
+"""Counts that stop, and say so."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+
+from integrations import counting
+from integrations.counting import Count, capped, capped_each, whole_table
+from subscriptions.models import Subscription
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (Count(0), "0"),
+        (Count(9_999), "9,999"),
+        (Count(10_000), "10,000"),
+        (Count(10_000, exact=False), "10,000+"),
+        (Count(1_004_711, exact=False, about=True), "about 1,000,000"),
+        (Count(15_499, exact=False, about=True), "about 15,000"),
+    ],
+)
+def test_in_words(count, words):
+    assert str(count) == words
+
+
+def test_it_stops(crowd, monkeypatch):
+    monkeypatch.setattr(counting, "STOP", 59)
+    assert capped(Subscription.objects.all()) == Count(59, exact=False)
+    monkeypatch.setattr(counting, "STOP", 60)
+    assert capped(Subscription.objects.all()) == Count(60)
+
+
+def test_several_at_once(crowd, django_assert_num_queries):
+    rows = Subscription.objects.all()
+    with django_assert_num_queries(1):
+        found = capped_each({"all": rows, "never": rows.filter(last_activity_at=None), "nobody": rows.none()})
+    assert found == {"all": Count(60), "never": Count(12), "nobody": Count(0)}
+
+
+def test_a_sum_is_no_more_exact_than_its_parts():
+    assert Count(2) + Count(3) == Count(5)
+    assert Count(10_000, exact=False) + Count(3) == Count(10_000, exact=False)
+    assert Count(9_999) + Count(9_999) == Count(10_000, exact=False)
+
+
+def test_a_whole_table_is_exact_while_it_is_small(crowd, monkeypatch):
+    assert whole_table(Subscription.objects.all()) == Count(60)
+    monkeypatch.setattr(counting, "STOP", 20)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    believed = whole_table(Subscription.objects.all())
+    assert believed == (Count(60, exact=False, about=True) if connection.vendor == "postgresql" else Count(60))

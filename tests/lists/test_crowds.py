@@ -1,0 +1,124 @@
+"""What crowds foresee is what judging everybody gives, for any rule."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from subscriptions import crowds
+from subscriptions.crowds import count_crowds, foresee
+from subscriptions.figures import figures
+from subscriptions.models import Crowd, NeverActive, Subscription, Verdict
+from subscriptions.verdict import CLAUSES, Terms, refresh_verdicts, verdict_case
+
+from .conftest import member
+
+LICENSES = ("full", "free", "standard", "unknown")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """One moment for all: to the microsecond, a threshold can lie exactly on somebody."""
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    return moment
+
+
+@pytest.fixture
+def everybody(profile, now):
+    """Every kind of person that a clause knows, many of them exactly a whole number of days idle."""
+    dice = random.Random(5)  # noqa: S311 - no secret
+    for number in range(400):
+        idle, assigned = dice.randrange(0, 140), dice.randrange(-1, 120)
+        grain = dice.choice([timedelta(0), timedelta(microseconds=1), -timedelta(microseconds=1), DAY / 2])
+        member(
+            profile,
+            number,
+            license=dice.choice(LICENSES),
+            active=dice.random() > 0.05,
+            gone_at=now if dice.random() < 0.05 else None,
+            reclaimable=dice.random() > 0.1,
+            cooldown_until=now + DAY if dice.random() < 0.05 else None,
+            last_activity_at=None if dice.random() < 0.15 else now - idle * DAY - grain,
+            license_assigned_at=None if dice.random() < 0.1 else now - assigned * DAY - grain,
+        )
+    return profile
+
+
+def judged(terms: Terms, now) -> dict[str, int]:
+    rows = Subscription.objects.annotate(judged=verdict_case(terms, now))
+    return dict(Counter(rows.values_list("judged", flat=True)))
+
+
+def some_terms(dice: random.Random) -> Terms:
+    return Terms(
+        threshold=dice.randrange(1, 150),
+        licenses=tuple(dice.sample(LICENSES[:3], dice.randrange(1, 4))),
+        grace=dice.choice([0, 1, 7, 30, 89, 90, 91, 200]),
+        never_active=dice.choice(NeverActive.values),
+        by_license={license: dice.randrange(1, 150) for license in LICENSES if dice.random() < 0.3},
+    )
+
+
+def test_any_rule_judges_crowds_as_it_judges_people(everybody, now):
+    count_crowds(everybody)
+    dice = random.Random(11)  # noqa: S311
+    for _ in range(60):
+        terms = some_terms(dice)
+        assert foresee(everybody, terms).verdicts == judged(terms, now), terms
+
+
+def test_every_threshold(everybody, now):
+    count_crowds(everybody)
+    for threshold in range(1, 145):
+        terms = Terms(threshold=threshold, licenses=("full", "free"), grace=30, never_active="review")
+        assert foresee(everybody, terms).verdicts == judged(terms, now), threshold
+
+
+def test_it_asks_no_person(everybody, django_assert_num_queries):
+    count_crowds(everybody)
+    with django_assert_num_queries(2) as asked:
+        foresee(everybody, Terms(threshold=45, licenses=("full",), grace=30, never_active="review"))
+    assert not any("subscriptions_subscription" in query["sql"] for query in asked.captured_queries)
+
+
+def test_counting_again_replaces_the_crowds(everybody):
+    assert count_crowds(everybody) == count_crowds(everybody) == Crowd.objects.count()
+    assert sum(Crowd.objects.values_list("people", flat=True)) == 400
+
+
+def test_every_clause_is_either_of_the_rule_or_not():
+    """A clause that looks at the terms and is not named in BY_RULE would be asked with made-up ones."""
+    now = timezone.now()
+    one = Terms(threshold=1, licenses=("full",), grace=0, never_active="review")
+    other = Terms(threshold=9, licenses=("free",), grace=9, never_active="candidate", by_license={"full": 3})
+    moved = {clause.verdict for clause in CLAUSES if clause.when(one, now) != clause.when(other, now)}
+    assert moved == set(crowds.BY_RULE)
+
+
+def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, now, monkeypatch):
+    run = everybody.download_runs.get()
+    refresh_verdicts(everybody)
+    count_crowds(everybody)
+    run.read, run.rollups = 400, crowds_rollups(everybody, now)
+    live = figures(everybody, run)
+    monkeypatch.setattr("subscriptions.figures.COUNTED_LIVE", 100)
+    stored = figures(everybody, run)
+    assert live.live
+    assert not stored.live
+    for name in ("members", "held", "assigned", "active_lately", "inactive", "never", "review", "protected"):
+        assert getattr(stored, name) == getattr(live, name), name
+    assert stored.by_license == live.by_license
+    Subscription.objects.filter(verdict=Verdict.CANDIDATE).update(active=False, verdict=Verdict.DEACTIVATED)
+    assert figures(everybody, run) == stored
+
+
+def crowds_rollups(profile, now):
+    from subscriptions.rollups import rollups
+
+    return rollups(profile, now=now)

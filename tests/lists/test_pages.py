@@ -1,0 +1,134 @@
+"""Every list: a few queries whatever its size, pages by key in the address, and the same rows in the export."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from subscriptions.candidates import propose_candidates
+from subscriptions.models import RemovalCandidate, Subscription
+from subscriptions.search import refresh_search
+from subscriptions.verdict import refresh_verdicts
+
+LISTS = {
+    "subscriptions_subscription": 16,
+    "subscriptions_removalcandidate": 18,
+    "subscriptions_reclaimrequest": 16,
+    "subscriptions_reclaim": 16,
+    "subscriptions_downloadrun": 14,
+    "audit_auditevent": 12,
+    "auth_user": 16,
+    "integrations_integrationprofile": 18,
+    "integrations_connection": 14,
+    "subscriptions_reclaimrule": 12,
+}
+STEP = re.compile(r'href="(\?[^"]*)"><span class="material-symbols-outlined" aria-hidden="true">[a-z_]+</span>(\w+)<')
+
+
+@pytest.fixture
+def client(crowd, profile) -> Client:
+    refresh_search(profile)
+    refresh_verdicts(profile)
+    propose_candidates(profile.download_runs.get())
+    signed_in = Client()
+    signed_in.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
+    return signed_in
+
+
+def steps(response) -> dict[str, str]:
+    return {label: html.unescape(address) for address, label in STEP.findall(response.content.decode())}
+
+
+def shown(response) -> list[int]:
+    return [row.pk for row in response.context["cl"].result_list]
+
+
+@pytest.mark.parametrize(("name", "most"), LISTS.items())
+def test_few_queries(client, name, most, django_assert_max_num_queries):
+    address = reverse(f"admin:{name}_changelist")
+    client.get(address)
+    with django_assert_max_num_queries(most):
+        assert client.get(address).status_code == 200
+    with django_assert_max_num_queries(most + 3):
+        assert client.get(address, {"q": "person"}).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "q=northwind", "license=full&seat=held", "o=-3"])
+def test_through_all_pages_and_back(client, query, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    response = client.get(f"{address}?{query}")
+    assert "Previous" not in steps(response)
+    forwards = [shown(response)]
+    while "Next" in steps(response):
+        response = client.get(address + steps(response)["Next"])
+        forwards.append(shown(response))
+    assert sorted(pk for page in forwards for pk in page) == sorted(Subscription.objects.values_list("pk", flat=True))
+    backwards = [shown(response)]
+    while "Previous" in steps(response):
+        response = client.get(address + steps(response)["Previous"])
+        backwards.append(shown(response))
+    assert [pk for page in reversed(backwards) for pk in page] == [pk for page in forwards for pk in page]
+
+
+def test_first_and_last(client, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    one = client.get(address)
+    last = client.get(address + steps(one)["Last"])
+    everybody = list(Subscription.objects.order_by(*one.context["cl"].order.terms()).values_list("pk", flat=True))
+    assert shown(last) == everybody[-11:]
+    assert shown(client.get(address + steps(last)["First"])) == shown(one)
+    assert "60 subscriptions" in last.content.decode()
+
+
+def test_a_filter_and_the_order_stay(client, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    on = steps(client.get(f"{address}?license=full&o=-3"))["Next"]
+    assert "license=full" in on
+    assert "o=-3" in on
+
+
+@pytest.mark.parametrize("page", ["2", "0", "-1", "after-", "after-nonsense", "before-W10", "lastly", "x"])
+def test_a_page_of_nobodys_making_leads_to_the_first(client, page):
+    response = client.get(reverse("admin:subscriptions_subscription_changelist"), {"p": page})
+    assert response.status_code == 302
+    assert response.url.endswith("?e=1")
+
+
+def test_an_honest_more(client, monkeypatch):
+    monkeypatch.setattr("integrations.counting.STOP", 59)
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    page = client.get(reverse("admin:subscriptions_subscription_changelist"), {"license": "full"}).content.decode()
+    assert "59+ subscriptions" in page
+
+
+def test_all_of_very_many_candidates_are_counted_before_somebody_asks(client, monkeypatch):
+    Subscription.objects.filter(idle_since=None).update(license_assigned_at="2025-01-01T00:00:00Z")
+    RemovalCandidate.objects.all().delete()
+    profile = Subscription.objects.first().profile
+    refresh_verdicts(profile)
+    propose_candidates(profile.download_runs.get())
+    ready = RemovalCandidate.objects.filter(state="ready").count()
+    monkeypatch.setattr("integrations.counting.STOP", 20)
+    monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 11)
+    address = reverse("admin:subscriptions_removalcandidate_changelist")
+    page = client.get(address).content.decode()
+    assert "Select all 20+ in this list" in page
+    one = RemovalCandidate.objects.filter(state="ready").first()
+    chosen = {"action": "request_reclaim", "select_across": "1", "_selected_action": one.pk, "index": "0"}
+    assert f"Request reclaim of {ready} seats" in client.post(address, chosen).content.decode()
+
+
+def test_the_export_has_the_rows_of_the_list_in_its_order(client):
+    address = reverse("admin:subscriptions_subscription_export")
+    lines = b"".join(client.get(address, {"o": "-3"}).streaming_content).decode("utf-8-sig").splitlines()
+    order = client.get(reverse("admin:subscriptions_subscription_changelist"), {"o": "-3"}).context["cl"].order.terms()
+    ids = list(Subscription.objects.order_by(*order).values_list("external_id", flat=True))
+    assert [line.split(",")[1] for line in lines[1:]] == ids

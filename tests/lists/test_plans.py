@@ -1,0 +1,103 @@
+"""How PostgreSQL finds the rows of each page: by an index. An index that is lost, or no longer fits, is a red test."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from benchmarks.generate import organization
+from benchmarks.lists import addresses
+
+pytestmark = [
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL's planner"),
+    # unfold's filter by time makes moments without a zone; Django takes them for those of the server.
+    pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning"),
+]
+
+LARGE = ("subscriptions_subscription", "subscriptions_removalcandidate", "subscriptions_reclaim", "audit_auditevent")
+WHOLE = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
+# No list asks PostgreSQL for more rows than a page has, and one.
+PAGE = re.compile(r"LIMIT (26|51|101)$")
+# The indexes that lists cannot do without, and a page that shows it.
+NEEDED = {
+    "subscription_idle": "subscriptions, middle",
+    "subscription_verdict_idle": "subscriptions, verdict",
+    "subscription_role": "subscriptions, a rare role",
+    "subscription_license": "subscriptions, a rare license",
+    "subscription_never": "subscriptions, never active",
+    "subscription_free": "subscriptions, no seat",
+    "candidate_state_idle": "candidates, last",
+    "candidate_license_idle": "candidates, a license",
+    "candidate_closed_idle": "candidates, closed, last",
+    "reclaim_queued": "history, last",
+    "reclaim_state_queued": "history, in doubt",
+    "audit_auditevent_pkey": "audit, middle",
+    "audit_action": "audit, an action, last",
+    "audit_what": "audit, a name",
+    "audit_at": "audit, a day",
+}
+
+
+@pytest.fixture
+def pages(db, settings) -> dict[str, str]:
+    """A customer of 20,000: few enough to be made in a test, and enough for a planner to look for an index."""
+    organization(members=20_000, reclaims=20_000, events=30_000, statistics="ANALYZE")
+    return addresses()
+
+
+@pytest.fixture
+def client(pages) -> Client:
+    signed_in = Client()
+    signed_in.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
+    return signed_in
+
+
+def plans(client: Client, address: str) -> str:
+    """How the rows of this page are found."""
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200
+    return "\n".join(
+        plan_of(query["sql"])
+        for query in asked.captured_queries
+        if PAGE.search(query["sql"]) and "ORDER BY" in query["sql"]
+    )
+
+
+def plan_of(sql: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}")
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def test_no_page_reads_a_whole_table(client, pages):
+    scans = {name: WHOLE.findall(plans(client, address)) for name, address in pages.items()}
+    assert {name: tables for name, tables in scans.items() if tables} == {}
+
+
+def test_each_index_is_used(client, pages):
+    used = {index: index in plans(client, pages[name]) for index, name in NEEDED.items()}
+    assert [index for index, is_used in used.items() if not is_used] == []
+
+
+def test_the_letters_have_an_index(client, pages):
+    """Of 20,000 texts PostgreSQL may well read all; with that forbidden it must find the index."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    sql = "SELECT 1 FROM subscriptions_searchtext WHERE UPPER(text::text) LIKE UPPER('%son4711%')"
+    assert "search_letters" in plan_of(sql)
+
+
+def test_the_export_reads_by_key(client, pages):
+    with CaptureQueriesContext(connection) as asked:
+        response = client.get("/admin/audit/auditevent/export/")
+        lines = sum(chunk.count(b"\r\n") for chunk in response.streaming_content)
+    assert lines == 30_001
+    assert not any("DECLARE" in query["sql"] for query in asked.captured_queries)
+    chunks = [query["sql"] for query in asked.captured_queries if query["sql"].endswith("LIMIT 2000")]
+    assert len(chunks) == 16
+    assert not any(WHOLE.search(plan_of(sql)) for sql in chunks)

@@ -1,0 +1,45 @@
+"""The text of the search follows names and addresses, and a whole Miro ID is looked up as such."""
+
+from __future__ import annotations
+
+from subscriptions.models import SearchText, Subscription
+from subscriptions.search import found, refresh_search
+
+from .conftest import member
+
+
+def test_new_people_and_changed_ones_are_written_and_nobody_else(profile):
+    one, two = member(profile, 1, name="Ann"), member(profile, 2, name="Ben")
+    assert refresh_search(profile) == 2
+    assert refresh_search(profile) == 0
+    Subscription.objects.filter(pk=one.pk).update(email="ann@elsewhere.example")
+    member(profile, 3)
+    assert refresh_search(profile) == 2
+    assert SearchText.objects.get(pk=one.pk).text == "Ann ann@elsewhere.example"
+    assert SearchText.objects.get(pk=two.pk).text == "Ben person2@northwind.example"
+
+
+def test_a_download_writes_it(world):
+    world.download()
+    rows = Subscription.objects.select_related("search")
+    assert {row.search.text for row in rows} == {f"{row.name} {row.email}" for row in rows}
+    assert refresh_search(world.profile) == 0
+
+
+def test_a_whole_id_and_every_word(profile):
+    one, two = member(profile, 1, name="Ann Lee"), member(profile, 2, name="Ann Ray")
+    refresh_search(profile)
+    assert found(one.external_id) == [one.pk]
+    assert found("3074457349999999999") == []
+    assert found("lee ANN") == [one.pk]
+    assert set(found("northwind")) == {one.pk, two.pk}
+    assert found("nobody") == []
+
+
+def test_many_are_not_listed(profile, monkeypatch):
+    rows = [member(profile, number) for number in range(4)]
+    refresh_search(profile)
+    monkeypatch.setattr("subscriptions.search.FEW", 3)
+    many = found("northwind")
+    assert not isinstance(many, list)
+    assert set(Subscription.objects.filter(pk__in=many)) == set(rows)
