@@ -92,16 +92,19 @@ class MiroRest:
         back or the pages do not end.
         """
         with ThreadPoolExecutor(max_workers=1) as pool:
-            begun: dict[str, Begun | None] = {cursor: None}
+            begun: Begun | None = None
 
-            def fetch(cursor: str) -> Page:
-                page = self._page(cursor, begun=begun[cursor])
-                begun[cursor] = None
-                if page.cursor and page.cursor not in begun:
-                    begun[page.cursor] = self._begin(page.cursor, pool)
-                return page
+            def ahead(cursor: str) -> None:
+                nonlocal begun
+                begun = self._begin(cursor, pool)
 
-            yield from walk(fetch, cursor=cursor, most=self.most_pages, what="members")
+            yield from walk(
+                lambda cursor: self._page(cursor, begun=begun),
+                cursor=cursor,
+                most=self.most_pages,
+                what="members",
+                ahead=ahead,
+            )
 
     def _begin(self, cursor: str, pool: Executor) -> Begun:
         path = self._path("/members")
