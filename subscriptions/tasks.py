@@ -14,6 +14,7 @@ from subscriptions import sweep as sweeping
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models.download import StartedBy
 from subscriptions.reclaim import reclaim_due
+from subscriptions.retention import thin_histories
 from subscriptions.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,12 @@ def reclaim(profile_id: int) -> None:
     profile = IntegrationProfile.objects.get(pk=profile_id)
     sweeping.read_back_doubts(profile)
     reclaim_due(profile)
+
+
+@shared_task
+def thin_history() -> None:
+    """Rung by beat every night."""
+    thin_histories()
 
 
 @shared_task
