@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin import ShowFacets
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
@@ -14,6 +15,7 @@ from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
 from integrations.connectors.contract import Finding
+from integrations.paged_list import PagedChangeList
 from integrations.presentation import counts_of
 from integrations.validation import is_fit
 
@@ -44,16 +46,22 @@ class RecordsOnly:
         return False
 
 
-class ReadOnlyAdmin(RecordsOnly, ModelAdmin):
-    """Records whose page is a template of its own."""
+class LongList:
+    """Put before ModelAdmin: a list that may have a million rows. Sort it by columns of an index only."""
 
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
+        return PagedChangeList
+
+
+class ReadOnlyAdmin(LongList, RecordsOnly, ModelAdmin):
+    """Records whose page is a template of its own."""
+
     actions = None
     # The page is drawn by its template, from `page_context`.
     fieldsets = ((None, {"fields": ()}),)
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
-        return QuietChangeList
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """What the page's template needs to know about this row."""

@@ -91,6 +91,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         **found,
         "lead": _lead(profile, numbers),
         "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
+        "live": numbers.live,
         "tiles": _tiles(numbers, terms.threshold, last, scope),
         "histogram": histogram(last.rollups, terms.threshold),
         "bar_link": listed("subscription", **scope),

@@ -10,10 +10,9 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from integrations.counting import Count, capped
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
-
-BADGE_LIMIT = 9999
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +23,21 @@ class Entry:
     icon: str
     view: str
     permission: str = ""
-    badge: Callable[[], int] | None = None
+    badge: Callable[[], Count] | None = None
     tone: str = "primary"
 
 
-def ready_candidates() -> int:
-    return RemovalCandidate.objects.filter(state=CandidateState.READY).count()
+def ready_candidates() -> Count:
+    return capped(RemovalCandidate.objects.filter(state=CandidateState.READY))
 
 
-def open_requests() -> int:
-    return ReclaimRequest.objects.filter(state=RequestState.OPEN).count()
+def open_requests() -> Count:
+    return capped(ReclaimRequest.objects.filter(state=RequestState.OPEN))
 
 
-def profiles_in_error() -> int:
+def profiles_in_error() -> Count:
     broken = Connection.objects.filter(state=ConnectionState.ERROR)
-    return IntegrationProfile.objects.filter(connections__in=broken).distinct().count()
+    return Count(IntegrationProfile.objects.filter(connections__in=broken).distinct().count())
 
 
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -128,8 +127,5 @@ def _link(entry: Entry) -> str:
 
 
 def _badge(entry: Entry) -> dict[str, Any]:
-    count = entry.badge() if entry.badge else 0
-    if not count:
-        return {}
-    words = f"{count:,}" if count <= BADGE_LIMIT else f"{BADGE_LIMIT:,}+"
-    return {"badge": words, "badge_variant": entry.tone}
+    count = entry.badge() if entry.badge else None
+    return {"badge": str(count), "badge_variant": entry.tone} if count else {}

@@ -34,10 +34,12 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions import directory, staging
 from subscriptions.candidates import propose_candidates
+from subscriptions.crowds import count_crowds
 from subscriptions.merge import merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rollups import rollups
+from subscriptions.search import refresh_search
 from subscriptions.verdict import refresh_verdicts
 
 SHRINK_LIMIT = 0.20
@@ -383,6 +385,8 @@ def _after(work: _Download) -> None:
 
 
 def judge_anew(run: DownloadRun) -> None:
-    """Verdicts and candidates from the facts of a run that is complete."""
+    """Verdicts, candidates, and what lists and previews read, from the facts of a run that is complete."""
+    refresh_search(run.profile)
     refresh_verdicts(run.profile)
     propose_candidates(run)
+    count_crowds(run.profile)

@@ -1,4 +1,8 @@
-"""The numbers of a profile. Each is counted by the same filter that the list behind it uses."""
+"""The numbers of a profile. Each is counted by the same filter that the list behind it uses.
+
+Counting all people at every look takes too long where they are many: there, the numbers are those of the last
+download, and the page says so.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ from typing import Any
 from django.db.models import Count, Q
 
 from integrations.models import IntegrationProfile
+from subscriptions.crowds import foresee
 from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
 from subscriptions.models.subscription import NEEDS_REVIEW
 from subscriptions.verdict import Terms
 
 HELD = Q(active=True, gone_at=None)
+# Up to so many members are counted at every look.
+COUNTED_LIVE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +40,19 @@ class Figures:
     requests: int
     requested_people: int
     by_license: dict[str, int]
+    # Whether the numbers of people are counted now, or are those of the last download.
+    live: bool
 
 
 def figures(profile: IntegrationProfile, run: DownloadRun | None) -> Figures:
     purchased = run.purchased if run else {}
     paid = tuple(sorted(purchased)) or terms_of(profile).licenses
+    live = run is None or run.read <= COUNTED_LIVE or not run.rollups
     return Figures(
         paid=paid,
         purchased=sum(purchased.values()) if purchased else None,
-        by_license=by_license(profile),
-        **_counts(profile, paid),
+        live=live,
+        **(_counts(profile, paid) if live or run is None else _of_the_run(profile, run, paid)),
         **_awaiting(profile),
     )
 
@@ -62,7 +72,7 @@ def terms_of(profile: IntegrationProfile) -> Terms:
 
 
 def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any]:
-    return Subscription.objects.filter(profile=profile).aggregate(
+    counts = Subscription.objects.filter(profile=profile).aggregate(
         members=Count("pk", filter=Q(gone_at=None)),
         held=Count("pk", filter=HELD),
         assigned=Count("pk", filter=HELD & Q(license__in=paid)),
@@ -73,6 +83,25 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         review=Count("pk", filter=Q(verdict__in=NEEDS_REVIEW)),
         protected=Count("pk", filter=Q(verdict=Verdict.PROTECTED)),
     )
+    return {**counts, "by_license": by_license(profile)}
+
+
+def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, ...]) -> dict[str, Any]:
+    """The same from what was counted with the run, and from the crowds counted right after it."""
+    verdicts = foresee(profile, terms_of(profile)).verdicts
+    licenses = sorted(run.rollups["by_license"].items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "members": run.rollups["members"],
+        "held": run.rollups["active"],
+        "assigned": sum(count for license, count in licenses if license in paid),
+        "active_lately": verdicts.get(Verdict.ACTIVE, 0),
+        "inactive": verdicts.get(Verdict.CANDIDATE, 0),
+        "never": run.rollups["never"],
+        "never_in_review": verdicts.get(Verdict.NEVER_ACTIVE, 0),
+        "review": sum(verdicts.get(verdict, 0) for verdict in NEEDS_REVIEW),
+        "protected": verdicts.get(Verdict.PROTECTED, 0),
+        "by_license": dict(licenses),
+    }
 
 
 def _awaiting(profile: IntegrationProfile) -> dict[str, int]:

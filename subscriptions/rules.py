@@ -13,6 +13,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.crowds import count_crowds
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
 from subscriptions.verdict import refresh_verdicts
 
@@ -87,5 +88,6 @@ def apply_rule(profile: IntegrationProfile) -> Effect:
     """Judge everybody of the profile anew, and take back the not yet approved candidates that no longer hold."""
     changed = refresh_verdicts(profile)
     withdrawn = withdraw(profile.pk)
+    count_crowds(profile)
     rows = Subscription.objects.filter(profile=profile)
     return Effect(rows.count(), changed, rows.candidates().count(), withdrawn)

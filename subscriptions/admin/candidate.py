@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.counting import Count, capped_each
 from integrations.pages import RecordsOnly, sentence_of, signed_in
 from integrations.presentation import EMPTY, two_lines
 from licensehub.audit.models import AuditEvent
@@ -43,9 +44,9 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
     list_select_related = ("subscription", "profile")
     list_per_page = 50
-    search_fields = ("subscription__name", "subscription__email")
+    search_fields = ("subscription__search__text",)
     search_help_text = "Name or e-mail"
-    ordering = ("subscription__idle_since", "pk")
+    ordering = ("idle_since", "pk")
     actions = ("request_reclaim",)
     list_before_template = "admin/subscriptions/removalcandidate/lanes.html"
     state_tabs = (
@@ -71,15 +72,13 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         ("Candidate since", lambda row: row.created_at),
     )
 
-    @admin.display(ordering="subscription__name")
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    @admin.display(ordering="subscription__department")
     def department(self, row: RemovalCandidate) -> str:
         return row.subscription.department or EMPTY
 
-    @admin.display(description="Last activity", ordering="subscription__idle_since")
+    @admin.display(description="Last activity", ordering="idle_since")
     def last_active(self, row: RemovalCandidate) -> SafeString:
         return last_activity(row.evidence)
 
@@ -87,7 +86,6 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
     def why(self, row: RemovalCandidate) -> str:
         return row.attention or str(row.evidence["why"])
 
-    @admin.display(ordering="subscription__license")
     def license(self, row: RemovalCandidate) -> str:
         return license_label(row.profile, row.evidence["license"])
 
@@ -209,14 +207,16 @@ def seats(count: int) -> str:
     return "1 seat" if count == 1 else f"{count:,} seats"
 
 
-def lanes() -> dict[str, int | str]:
+def lanes() -> dict[str, Count | str]:
     """May I act on them? Ready candidates, and two views on the subscriptions' verdicts."""
-    return {
-        "ready": RemovalCandidate.objects.filter(state=READY).count(),
-        "review": Subscription.objects.needing_review().count(),
-        "protected": Subscription.objects.protected().count(),
-        "review_verdicts": ",".join(NEEDS_REVIEW),
-    }
+    counts = capped_each(
+        {
+            "ready": RemovalCandidate.objects.filter(state=READY),
+            "review": Subscription.objects.needing_review(),
+            "protected": Subscription.objects.protected(),
+        }
+    )
+    return {**counts, "review_verdicts": ",".join(NEEDS_REVIEW)}
 
 
 def events(row: RemovalCandidate) -> QuerySet[AuditEvent]:

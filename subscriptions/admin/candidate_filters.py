@@ -12,7 +12,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.models import IntegrationProfile
-from subscriptions.models import RemovalCandidate
+from subscriptions.models import ReclaimRule
 
 # Days without activity, from and below.
 BANDS = {
@@ -32,11 +32,12 @@ class LicenseFilter(DropdownFilter):
         labels: dict[str, str] = {}
         for profile in IntegrationProfile.objects.all():
             labels |= profile.connector.licenses
-        held = RemovalCandidate.objects.order_by().values_list("subscription__license", flat=True).distinct()
-        return [(word, labels.get(word, word)) for word in sorted(held)]
+        in_scope = ReclaimRule.objects.values_list("licenses", flat=True)
+        labels |= {word: labels.get(word, word) for words in in_scope for word in words}
+        return sorted(labels.items(), key=lambda item: item[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(subscription__license=self.value()) if self.value() else queryset
+        return queryset.filter(license=self.value()) if self.value() else queryset
 
 
 class ProfileFilter(DropdownFilter):
@@ -62,10 +63,11 @@ class IdleFilter(DropdownFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value == NEVER:
-            return queryset.filter(subscription__last_activity_at=None)
+            return queryset.filter(evidence__last_activity_at=None)
         if value not in BANDS:
             return queryset
         _, start, end = BANDS[value]
         now = timezone.now()
-        queryset = queryset.filter(subscription__last_activity_at__lte=now - timedelta(days=start))
-        return queryset.filter(subscription__last_activity_at__gt=now - timedelta(days=end)) if end else queryset
+        queryset = queryset.filter(idle_since__lte=(now - timedelta(days=start)).isoformat())
+        queryset = queryset.exclude(evidence__last_activity_at=None)
+        return queryset.filter(idle_since__gt=(now - timedelta(days=end)).isoformat()) if end else queryset

@@ -144,15 +144,15 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
     def run(self, row: DownloadRun) -> SafeString:
         return two_lines(row.number, row.profile.name)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description="State")
     def state_shown(self, row: DownloadRun) -> SafeString:
         return run_chip(row)
 
-    @admin.display(description="Started")
+    @admin.display(description="Started", ordering="started_at")
     def started(self, row: DownloadRun) -> SafeString:
         return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, took {duration_words(row)}")
 
-    @admin.display(description="Read", ordering="read")
+    @admin.display(description="Read")
     def size(self, row: DownloadRun) -> SafeString:
         so_far = " so far" if row.state == RunState.RUNNING else ""
         return two_lines(f"{row.read:,}{so_far}", f"{row.pages:,} page{'' if row.pages == 1 else 's'}")
@@ -163,7 +163,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
             return two_lines("–", "nothing was changed")
         return two_lines(f"{row.new:,} · {row.changed:,} · {row.gone:,}", f"{row.unchanged:,} unchanged")
 
-    @admin.display(description="Started by", ordering="started_by")
+    @admin.display(description="Started by")
     def by(self, row: DownloadRun) -> str:
         return starter(row)
 

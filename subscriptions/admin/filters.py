@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from integrations.connectors.registry import connector_class
 from subscriptions.models import DownloadRun, Subscription
+from subscriptions.models.subscription import FREE
 from subscriptions.rollups import BAND_DAYS, BANDS
 
 
@@ -56,10 +57,9 @@ class SeatFilter(SimpleListFilter):
         return [("held", "Takes a seat"), ("free", "Takes none: deactivated or left")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
-        held = Q(active=True, gone_at=None)
         if self.value() == "held":
-            return queryset.filter(held)
-        return queryset.exclude(held) if self.value() == "free" else queryset
+            return queryset.filter(active=True, gone_at=None)
+        return queryset.filter(FREE) if self.value() == "free" else queryset
 
 
 class IdleFilter(SimpleListFilter):
@@ -91,10 +91,11 @@ def _in_band(start: int) -> Q:
     found = Q(pk=None)
     for run in runs:
         now = run["at"] or timezone.now()
-        band = Q(profile=run["profile"], last_activity_at__lte=now - timedelta(days=start))
+        # Whoever was active is idle since then; that column has the index.
+        band = Q(profile=run["profile"], idle_since__lte=now - timedelta(days=start))
         if start == 0:
             band = Q(profile=run["profile"])
         if start < BAND_DAYS * BANDS:
-            band &= Q(last_activity_at__gt=now - timedelta(days=start + BAND_DAYS))
+            band &= Q(idle_since__gt=now - timedelta(days=start + BAND_DAYS))
         found |= band & Q(last_activity_at__isnull=False)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -16,14 +16,14 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.sections import TemplateSection
 
-from integrations.pages import RecordsOnly
+from integrations.pages import LongList, RecordsOnly
 from integrations.presentation import ago, day, two_lines
 from licensehub.audit.models import AuditEvent
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip
 from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
 from subscriptions.admin.story import name_of, story
-from subscriptions.models import Direction, Reclaim
+from subscriptions.models import Direction, Reclaim, ReclaimRequest, SearchText
 
 
 class ApproverFilter(DropdownFilter):
@@ -31,14 +31,19 @@ class ApproverFilter(DropdownFilter):
     parameter_name = "approver"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        deciding = User.objects.filter(reclaim_decisions__removals__reclaim__isnull=False).distinct()
+        deciding = User.objects.filter(Exists(ReclaimRequest.objects.filter(decided_by=OuterRef("pk"))))
         return [(str(user.pk), name_of(user)) for user in deciding.order_by("username")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if not value or not value.isdecimal():
             return queryset
-        return queryset.filter(removal__request__decided_by=int(value))
+        decided = ReclaimRequest.objects.filter(decided_by=int(value))
+        return queryset.filter(removal__request__in=decided.values("pk"))
+
+
+def _named(term: str) -> QuerySet[Any]:
+    return SearchText.objects.filter(text__icontains=term.strip()).values("pk")
 
 
 class StorySection(TemplateSection):
@@ -51,7 +56,7 @@ class StorySection(TemplateSection):
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
+class ReclaimAdmin(LongList, RecordsOnly, CsvExport, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (("state", ChoicesDropdownFilter), ApproverFilter, ("queued_at", RangeDateFilter))
@@ -65,7 +70,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         "removal__request__requested_by",
         "removal__request__decided_by",
     )
-    search_fields = ("subscription__name", "subscription__email")
+    search_fields = ("subscription__search__text",)
     search_help_text = "Name, e-mail or request"
     ordering = ("-queued_at", "-pk")
     actions = None
@@ -90,11 +95,9 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         ("Outcome", outcome_sentence),
     )
 
-    @admin.display(ordering="subscription__name")
     def person(self, row: Reclaim) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    @admin.display(ordering="direction")
     def what(self, row: Reclaim) -> SafeString:
         icon = "event_seat" if row.direction == Direction.DEACTIVATE else "undo"
         return format_html(
@@ -108,7 +111,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         moment = row.finished_at or row.sending_at or row.queued_at
         return two_lines(day(moment), ago(moment))
 
-    @admin.display(description="Request", ordering="removal__request")
+    @admin.display(description="Request")
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
         return format_html(
@@ -124,7 +127,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
     def why(self, row: Reclaim) -> str:
         return str(row.removal.evidence["why"])
 
-    @admin.display(description="Outcome", ordering="state")
+    @admin.display(description="Outcome")
     def outcome_of(self, row: Reclaim) -> SafeString:
         return format_html(
             '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_chip(row), outcome_sentence(row)
@@ -137,7 +140,7 @@ class ReclaimAdmin(RecordsOnly, CsvExport, ModelAdmin):
         found, duplicates = super().get_search_results(request, queryset, search_term)
         number = search_term.strip().upper().removeprefix("R-")
         if number.isdecimal() and len(number) < 10:
-            found = queryset.filter(Q(removal__request=int(number)) | Q(pk__in=found.values("pk")))
+            found = queryset.filter(Q(removal__request=int(number)) | Q(subscription__in=_named(search_term)))
         return found, duplicates
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reclaim]:

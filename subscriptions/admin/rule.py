@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
@@ -20,7 +24,8 @@ from subscriptions.admin.rule_form import (
     ReclaimRuleForm,
     license_choices,
 )
-from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Subscription, Verdict
+from subscriptions.admin.rule_preview import preview
+from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules import Effect, apply_rule, change_rule
 
 CHANGE = "subscriptions.change_reclaimrule"
@@ -51,10 +56,8 @@ LOSSES = (
 )
 
 
-def funnel(rule: ReclaimRule) -> list[Bar]:
+def funnel(counts: Mapping[str, int]) -> list[Bar]:
     """From everybody to the candidates, each line with its people; widths and offsets are percent."""
-    rows = Subscription.objects.filter(profile=rule.profile_id).order_by()
-    counts = dict(rows.values_list("verdict").annotate(Count("pk")))
     everybody = sum(counts.values())
     if not everybody:
         return []
@@ -168,11 +171,29 @@ class ReclaimRuleAdmin(ModelAdmin):
             "title": saved.profile.name,
             "show_save_and_continue": False,
             "saved": saved,
-            "funnel": funnel(saved),
+            **self._preview(saved, QueryDict()),
+            "may_edit": self.has_change_permission(request, saved),
             "run": DownloadRun.objects.complete().filter(profile=saved.profile_id).first(),
             "activity_means": saved.profile.connector.activity_means,
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.preview)
+        return [path("<int:pk>/preview/", view, name="subscriptions_reclaimrule_preview"), *super().get_urls()]
+
+    def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The card beside the form, for the terms that stand in it. Nothing is saved."""
+        rule = get_object_or_404(ReclaimRule.objects.select_related("profile"), pk=pk)
+        if not self.has_view_permission(request, rule):
+            raise PermissionDenied
+        context = {**self._preview(rule, request.GET), "may_edit": self.has_change_permission(request, rule)}
+        return TemplateResponse(request, "admin/subscriptions/reclaimrule/preview.html", context)
+
+    def _preview(self, rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
+        found = preview(rule, entries)
+        address = reverse("admin:subscriptions_reclaimrule_preview", args=[rule.pk])
+        return {**found, "funnel": funnel(found["verdicts"]), "preview_url": address}
 
     def save_model(self, request: HttpRequest, obj: ReclaimRule, form: Any, change: bool) -> None:
         """Nothing yet: terms and thresholds are one change, see save_related()."""

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.views import ChangeList
+
+from integrations.counting import Count, capped_each
+from integrations.paged_list import PagedChangeList
+from integrations.pages import LongList
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class StateTab:
         return f"state__in={','.join(self.states)}"
 
 
-class TabbedChangeList(ChangeList):
+class TabbedChangeList(PagedChangeList):
     """Takes the state out of the filters; without one in the address the admin's default tab is shown."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
@@ -35,14 +38,18 @@ class TabbedChangeList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         every_state = super().get_queryset(request, exclude_parameters)
-        self.counts = _counts(every_state)
+        states = {state for tab in self.model_admin.state_tabs for state in tab.states}
+        self.counts = capped_each({state: every_state.filter(state=state) for state in sorted(states)})
         return every_state.filter(state__in=self.states)
 
-    def get_results(self, request: HttpRequest) -> None:
-        """Another tab is not a filter: only a search or a real filter hides some of the rows of this one."""
-        super().get_results(request)
-        if not self.query and not self.has_active_filters:
-            self.full_result_count = self.result_count
+    def _count(self) -> Count:
+        """The tab has counted already."""
+        if set(self.states) <= set(self.counts):
+            return self._in(self.states)
+        return super()._count()
+
+    def _in(self, states: tuple[str, ...]) -> Count:
+        return sum((self.counts[state] for state in states), Count(0))
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
@@ -55,7 +62,7 @@ class TabbedChangeList(ChangeList):
                 "url": self._address_of(tab),
             }
             for tab in self.model_admin.state_tabs
-            if (count := sum(self.counts.get(state, 0) for state in tab.states)) or not tab.hide_empty
+            if (count := self._in(tab.states)) or not tab.hide_empty
         ]
 
     def _address_of(self, tab: StateTab) -> str:
@@ -68,11 +75,7 @@ def _states_in(params: dict[str, Any]) -> tuple[str, ...]:
     return tuple(state for value in found for state in str(value).split(",") if state)
 
 
-def _counts(rows: QuerySet[Any]) -> dict[str, int]:
-    return dict(rows.order_by().values_list("state").annotate(Count("pk", distinct=True)))
-
-
-class StateTabs:
+class StateTabs(LongList):
     """Put before ModelAdmin."""
 
     state_tabs: ClassVar[Sequence[StateTab]] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -21,6 +21,7 @@ from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_c
 from subscriptions.approvals import request_reclaim
 from subscriptions.figures import terms_of
 from subscriptions.models import Subscription
+from subscriptions.search import by_id
 from subscriptions.verdict import why
 
 
@@ -33,11 +34,11 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
-    search_fields = ("name", "email", "external_id")
+    search_fields = ("search__text",)
     search_help_text = "Name, e-mail or Miro ID"
     list_before_template = "admin/subscriptions/subscription/list_before.html"
-    # The longest idle first; who shows no date at all comes last, on both databases.
-    ordering = (F("idle_since").asc(nulls_last=True), "pk")
+    # The longest idle first; who shows no date at all comes last.
+    ordering = ("idle_since", "pk")
     list_per_page = 50
     csv_columns = (
         ("Profile", lambda row: row.profile.name),
@@ -60,6 +61,15 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
         """With the rules, once per page: the sentence of each row needs its profile's terms."""
         rows: QuerySet[Subscription] = super().get_queryset(request)
         return rows.select_related("profile__rule").prefetch_related("profile__rule__license_thresholds")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
+    ) -> tuple[QuerySet[Subscription], bool]:
+        """A whole Miro ID is looked up as such."""
+        found = by_id(search_term.strip())
+        if found is not None:
+            return queryset.filter(pk__in=found.values("pk")), False
+        return super().get_search_results(request, queryset, search_term)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters: list[Any] = ["verdict", LicenseFilter, RoleFilter, IdleFilter, SeatFilter]
@@ -86,26 +96,26 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return context_of(row, request)
 
-    @admin.display(description="Person", ordering="name")
+    @admin.display(description="Person")
     def person(self, row: Subscription) -> SafeString:
         return two_lines(row.display_name, row.email if row.name else "not in the directory")
 
-    @admin.display(description="Department", ordering="department", empty_value="–")
+    @admin.display(description="Department", empty_value="–")
     def department_shown(self, row: Subscription) -> str | None:
         return row.department or None
 
-    @admin.display(description="License", ordering="license")
+    @admin.display(description="License")
     def license_shown(self, row: Subscription) -> SafeString:
         return two_lines(row.license_label, row.role_label)
 
-    @admin.display(description="Last activity", ordering="last_activity_at")
+    @admin.display(description="Last activity", ordering="idle_since")
     def activity(self, row: Subscription) -> SafeString:
         return day_ago(row.last_activity_at, hint="no activity seen")
 
-    @admin.display(description="Assigned since", ordering="license_assigned_at")
+    @admin.display(description="Assigned since")
     def assigned(self, row: Subscription) -> SafeString:
         return day_ago(row.license_assigned_at, never="Unknown", hint="Miro does not say")
 
-    @admin.display(description="Verdict", ordering="verdict")
+    @admin.display(description="Verdict")
     def verdict_shown(self, row: Subscription) -> SafeString:
         return format_html('{}<small class="lhf-why">{}</small>', verdict_chip(row.verdict), sentence(row))

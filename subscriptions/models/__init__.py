@@ -1,5 +1,6 @@
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.comparison import Comparison
+from subscriptions.models.crowd import Crowd
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
 from subscriptions.models.exclusion import Exclusion, ExclusionKind
 from subscriptions.models.history import ActivitySnapshot, ChangeBetweenRuns
@@ -7,7 +8,7 @@ from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
-from subscriptions.models.subscription import Subscription, Verdict
+from subscriptions.models.subscription import SearchText, Subscription, Verdict
 
 __all__ = [
     "ActivitySnapshot",
@@ -16,6 +17,7 @@ __all__ = [
     "ChangeBetweenRuns",
     "CloseReason",
     "Comparison",
+    "Crowd",
     "Direction",
     "DownloadRun",
     "DownloadedMember",
@@ -37,6 +39,7 @@ __all__ = [
     "RequestState",
     "RequestedRemoval",
     "RunState",
+    "SearchText",
     "Subscription",
     "Verdict",
 ]

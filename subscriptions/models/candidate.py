@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
@@ -73,6 +75,15 @@ class RemovalCandidate(models.Model):
     attention = models.TextField(blank=True, default="")
     # Frozen facts, rule version and terms: see candidates.freeze().
     evidence = models.JSONField(editable=False)
+    # Of the evidence, for the order and the filters of the list. ISO 8601 in UTC: its order as text is that of time.
+    idle_since = models.GeneratedField(
+        expression=Coalesce(KT("evidence__last_activity_at"), KT("evidence__license_assigned_at")),
+        output_field=models.CharField(max_length=40, null=True),
+        db_persist=True,
+    )
+    license = models.GeneratedField(
+        expression=KT("evidence__license"), output_field=models.CharField(max_length=40, null=True), db_persist=True
+    )
     created_at = models.DateTimeField("candidate since", default=timezone.now)
     state_changed_at = models.DateTimeField(default=timezone.now)
 
@@ -80,7 +91,7 @@ class RemovalCandidate(models.Model):
 
     class Meta:
         verbose_name = "removal candidate"
-        ordering: ClassVar = ["subscription__idle_since", "pk"]
+        ordering: ClassVar = ["idle_since", "pk"]
         default_permissions = ("view",)
         permissions: ClassVar = [("request_removalcandidate", "Can request the reclaim of candidates")]
         constraints: ClassVar = [
@@ -90,7 +101,16 @@ class RemovalCandidate(models.Model):
                 name="candidate_one_open",
             )
         ]
-        indexes: ClassVar = [models.Index(fields=["profile", "state"], name="candidate_state")]
+        indexes: ClassVar = [
+            models.Index(fields=["profile", "state"], name="candidate_state"),
+            models.Index(fields=["state", "idle_since", "id"], name="candidate_state_idle"),
+            models.Index(fields=["state", "license", "idle_since", "id"], name="candidate_license_idle"),
+            models.Index(
+                fields=["idle_since", "id"],
+                condition=models.Q(state__in=("closed_complete", "closed_skipped", "closed_canceled")),
+                name="candidate_closed_idle",
+            ),
+        ]
 
     def __str__(self) -> str:
         return str(self.evidence.get("name") or self.evidence.get("email") or self.pk)

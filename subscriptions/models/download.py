@@ -101,6 +101,7 @@ class DownloadRun(models.Model):
             ),
             models.UniqueConstraint(fields=["profile", "slot"], name="download_one_per_slot"),
         ]
+        indexes: ClassVar = [models.Index(fields=["started_at", "id"], name="download_started")]
 
     def __str__(self) -> str:
         return self.number

@@ -104,6 +104,8 @@ class Reclaim(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["profile", "state", "not_before"], name="reclaim_due"),
             models.Index(fields=["profile", "sending_at"], name="reclaim_sent"),
+            models.Index(fields=["queued_at", "id"], name="reclaim_queued"),
+            models.Index(fields=["state", "queued_at", "id"], name="reclaim_state_queued"),
         ]
 
     def __str__(self) -> str:

@@ -79,6 +79,7 @@ class ReclaimRequest(models.Model):
             ("raise_cap_reclaimrequest", "Can raise the cap of a reclaim request"),
             ("restore_reclaimrequest", "Can restore people, or ask for the restore of several"),
         ]
+        indexes: ClassVar = [models.Index(fields=["state", "id"], name="request_state")]
         constraints: ClassVar = [
             # The second person, held by the database as well.
             models.CheckConstraint(
@@ -144,6 +145,9 @@ class RequestedRemoval(models.Model):
         default_permissions = ("view",)
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["request", "candidate"], name="removal_once_per_request")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["request"], condition=models.Q(dropped_at=None), name="removal_standing")
         ]
 
     def __str__(self) -> str:

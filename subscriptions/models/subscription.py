@@ -33,6 +33,10 @@ NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
 PROTECTED = (Verdict.PROTECTED, Verdict.EXCLUDED)
 
 
+# Takes no seat: deactivated, or no longer in the organization.
+FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
+
+
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def held(self) -> SubscriptionQuerySet:
         """Seats that count: still in the organization and not deactivated."""
@@ -111,9 +115,16 @@ class Subscription(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["profile", "external_id"], name="subscription_one_per_member")
         ]
+        # Each of these costs every download; the last two hold few rows.
         indexes: ClassVar = [
-            models.Index(fields=["profile", "verdict", "idle_since"], name="subscription_verdict"),
-            models.Index(fields=["email"], name="subscription_email"),
+            models.Index(fields=["idle_since", "id"], name="subscription_idle"),
+            models.Index(fields=["verdict", "idle_since", "id"], name="subscription_verdict_idle"),
+            models.Index(fields=["license"], name="subscription_license"),
+            models.Index(fields=["role"], name="subscription_role"),
+            models.Index(
+                fields=["idle_since", "id"], condition=models.Q(last_activity_at=None), name="subscription_never"
+            ),
+            models.Index(fields=["idle_since", "id"], condition=FREE, name="subscription_free"),
         ]
 
     def __str__(self) -> str:
@@ -131,3 +142,22 @@ class Subscription(models.Model):
     @property
     def role_label(self) -> str:
         return self.profile.connector.roles.get(self.role, self.role)
+
+
+class SearchText(models.Model):
+    """Name and e-mail address, for the search inside of both: see `subscriptions.search`.
+
+    In a table of its own, since any change of a row enters it anew into all indexes of its table, and that of the
+    letters (PostgreSQL only, made by a migration) costs more than all others together.
+    """
+
+    subscription = models.OneToOneField(
+        Subscription, on_delete=models.CASCADE, primary_key=True, related_name="search", db_constraint=False
+    )
+    text = models.CharField(max_length=520)
+
+    class Meta:
+        default_permissions: ClassVar = ()
+
+    def __str__(self) -> str:
+        return self.text

@@ -18,6 +18,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from subscriptions import approvals
 from subscriptions.candidates import propose_candidates
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.search import refresh_search
 from subscriptions.verdict import refresh_verdicts
 from tests.fixtures import without_caps
 
@@ -46,7 +47,7 @@ class Office:
             "reclaimable": True,
             **facts,
         }
-        return Subscription.objects.create(
+        row = Subscription.objects.create(
             profile=self.profile,
             external_id=str(1000 + number),
             first_run=self.run,
@@ -54,6 +55,8 @@ class Office:
             facts_at=now,
             **values,
         )
+        refresh_search(self.profile)
+        return row
 
     def propose(self) -> None:
         refresh_verdicts(self.profile)

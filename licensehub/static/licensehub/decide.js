@@ -8,7 +8,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const count = () => {
         const ticked = document.querySelectorAll("tr input.action-select:checked").length;
         const seats = across.value === "1" ? Number(bar.dataset.total) : ticked;
-        button.textContent = `Request reclaim of ${seats} seat${seats === 1 ? "" : "s"}`;
+        const more = across.value === "1" && "more" in bar.dataset ? "+" : "";
+        button.textContent = `Request reclaim of ${seats}${more} seat${seats === 1 ? "" : "s"}`;
         bar.classList.toggle("lh-open", seats > 0);
     };
     // After Django's own actions.js has ticked the boxes and set select_across.

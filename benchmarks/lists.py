@@ -1,0 +1,187 @@
+"""How long any page of any list takes, the overview, the preview of a rule, and the export of the audit log.
+
+The limit is the same page with 1,000 rows behind it: what is left then is drawing the page. Pages are asked for in this
+process, as a superuser, with a warm cache. All functions fill the database anew: PostgreSQL, and nothing else in it.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from benchmarks.generate import organization
+from benchmarks.rows import Row
+from integrations.keyset import Order
+from licensehub.audit.models import AuditEvent
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
+
+SMALL = 1000
+TIMES = 15
+TABLES = (
+    "subscriptions_subscription, subscriptions_searchtext, subscriptions_downloadrun, subscriptions_removalcandidate, "
+    "subscriptions_reclaimrequest, subscriptions_requestedremoval, subscriptions_reclaim, subscriptions_crowd, "
+    "subscriptions_reclaimrule, integrations_integrationprofile, audit_auditevent"
+)
+
+
+def run(members: int = 1_000_000, reclaims: int = 500_000, events: int = 10_000_000) -> list[Row]:
+    """All of them, in one filling of the database."""
+    _fill(SMALL, SMALL // 2, SMALL)
+    floors = measure(addresses())
+    _fill(members, reclaims, events)
+    return [*compare(floors, measure(addresses())), export(events)]
+
+
+def _fill(members: int, reclaims: int, events: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER ALL")
+        cursor.execute(f"TRUNCATE {TABLES} CASCADE")
+        cursor.execute("ALTER TABLE audit_auditevent ENABLE TRIGGER ALL")
+    organization(members=members, reclaims=reclaims, events=events)
+
+
+def compare(floors: Mapping[str, list[float]], ours: Mapping[str, list[float]]) -> list[Row]:
+    """One row for each page: medians, and the 95th percentile in the note."""
+    rows = []
+    for name, times in ours.items():
+        floor, median = statistics.median(floors[name]), statistics.median(times)
+        rows.append(Row(name, floor, median, median / floor, f"p95 {_p95(times) * 1000:.0f} ms"))
+    return rows
+
+
+def _p95(times: list[float]) -> float:
+    return sorted(times)[max(0, round(len(times) * 0.95) - 1)]
+
+
+def measure(pages: Mapping[str, str]) -> dict[str, list[float]]:
+    """Seconds of each page, taken in turns, so that a busy moment hits all of them alike."""
+    client = Client()
+    client.force_login(User.objects.filter(is_superuser=True).first() or _superuser())
+    times: dict[str, list[float]] = {name: [] for name in pages}
+    for turn in range(TIMES + 1):
+        for name, address in pages.items():
+            seconds = _seconds(client, name, address)
+            if turn:
+                times[name].append(seconds)
+    return times
+
+
+def _superuser() -> User:
+    return User.objects.create_superuser("bench", "bench@northwind.example", "a long password of the benchmark")
+
+
+def _seconds(client: Client, name: str, address: str) -> float:
+    started = time.perf_counter()
+    response = client.get(address)
+    if response.status_code != 200:
+        raise RuntimeError(f"{name}: {address} answered {response.status_code}")
+    return time.perf_counter() - started
+
+
+def addresses() -> dict[str, str]:
+    """The pages that are measured: the first, one in the middle and the last, filters, and searches."""
+    subscriptions, candidates = _list("subscriptions_subscription"), _list("subscriptions_removalcandidate")
+    reclaims, audit = _list("subscriptions_reclaim"), _list("audit_auditevent")
+    middle = _middle(Order(Subscription, "idle_since"))
+    old = f"{timezone.localtime() - timedelta(days=200):%Y-%m-%d}"
+    newer = f"{timezone.localtime() - timedelta(days=199):%Y-%m-%d}"
+    rule = ReclaimRule.objects.get()
+    return {
+        "overview": reverse("admin:index"),
+        "preview of a threshold": reverse("admin:subscriptions_reclaimrule_preview", args=[rule.pk])
+        + "?last_activity_threshold=45",
+        "subscriptions, first": subscriptions,
+        "subscriptions, middle": f"{subscriptions}?p=after-{middle}",
+        "subscriptions, last": f"{subscriptions}?p=last",
+        "subscriptions, most recent first": f"{subscriptions}?o=-3",
+        "subscriptions, verdict": f"{subscriptions}?verdict__exact=candidate",
+        "subscriptions, verdict, last": f"{subscriptions}?verdict__exact=candidate&p=last",
+        "subscriptions, two verdicts": f"{subscriptions}?verdict__in=unknown,never_active",
+        "subscriptions, a rare role": f"{subscriptions}?role=organization_internal_admin",
+        "subscriptions, a rare license": f"{subscriptions}?license=standard",
+        "subscriptions, a license": f"{subscriptions}?license=full&p=last",
+        "subscriptions, a role": f"{subscriptions}?role=organization_external_user&p=last",
+        "subscriptions, no seat": f"{subscriptions}?seat=free&p=last",
+        "subscriptions, never active": f"{subscriptions}?idle=never&p=last",
+        "subscriptions, idle for 60 to 89 days": f"{subscriptions}?idle=60&p=last",
+        "subscriptions, part of an e-mail": f"{subscriptions}?q=son4711",
+        "subscriptions, part of a name": f"{subscriptions}?q=ester99",
+        "subscriptions, part of everybody's e-mail": f"{subscriptions}?q=northwind",
+        "subscriptions, nobody": f"{subscriptions}?q=xyzxyz",
+        "candidates, first": candidates,
+        "candidates, last": f"{candidates}?p=last",
+        "candidates, a license": f"{candidates}?license=full&p=last",
+        "candidates, idle for 180 to 359 days": f"{candidates}?idle=180&p=last",
+        "candidates, part of a name": f"{candidates}?q=ester99",
+        "candidates, closed, last": f"{candidates}?state__in=closed_complete,closed_skipped,closed_canceled&p=last",
+        "history, first": reclaims,
+        "history, last": f"{reclaims}?p=last",
+        "history, in doubt": f"{reclaims}?state__exact=in_doubt&p=last",
+        "history, part of a name": f"{reclaims}?q=ester99",
+        "approvals, first": _list("subscriptions_reclaimrequest"),
+        "approvals, approved, last": f"{_list('subscriptions_reclaimrequest')}?state__exact=approved&p=last",
+        "approvals, part of a name": f"{_list('subscriptions_reclaimrequest')}?q=ester99",
+        "download runs": _list("subscriptions_downloadrun"),
+        "audit, first": audit,
+        "audit, middle": f"{audit}?p=after-{_middle(Order(AuditEvent, 'sequence', descending=True))}",
+        "audit, last": f"{audit}?p=last",
+        "audit, an action, last": f"{audit}?action=download.completed&p=last",
+        "audit, a name": f"{audit}?q=Tester777",
+        "audit, a day": f"{audit}?at_from_0={old}&at_from_1=00:00:00&at_to_0={newer}&at_to_1=00:00:00",
+    }
+
+
+def _list(name: str) -> str:
+    return reverse(f"admin:{name}_changelist")
+
+
+def _middle(order: Order) -> str:
+    """Behind the row that stands in the middle by its primary key."""
+    rows = order.model._default_manager.order_by("pk")
+    first, last = rows.first(), rows.last()
+    row = rows.filter(pk__gte=(first.pk + last.pk) // 2).first() if first and last else None
+    return order.place_of(row).token(order)
+
+
+def export(events: int) -> Row:
+    """The whole audit log as CSV; the limit is the same rows by one COPY. The note tells what it takes in memory."""
+    limit = _clocked(_copied)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ours = _clocked(_exported)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return Row(f"export of {events:,} audit events", limit, ours, ours / limit, f"memory +{grown:.0f} MB")
+
+
+def _clocked(act: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def _copied() -> None:
+    with connection.cursor() as cursor, cursor.copy("COPY audit_auditevent TO STDOUT (FORMAT csv)") as copy:
+        for _ in copy:
+            pass
+
+
+def _exported() -> None:
+    client = Client()
+    client.force_login(User.objects.filter(is_superuser=True).first() or _superuser())
+    response = client.get(reverse("admin:audit_auditevent_export"))
+    for _ in response.streaming_content:
+        pass
+
+
+def counted() -> dict[str, int]:
+    """How many rows there are, for the report."""
+    models = (Subscription, RemovalCandidate, Reclaim, DownloadRun, AuditEvent)
+    return {model.__name__: model._default_manager.count() for model in models}

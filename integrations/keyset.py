@@ -1,0 +1,187 @@
+"""Pages of a list by key: the next page begins behind the last row shown, so a deep page costs what the first costs.
+
+The order is one column and the primary key, or the primary key alone. Empty values come last in either direction; they
+are a stretch of their own, since no database finds its way through both stretches of an index in one condition.
+https://use-the-index-luke.com/no-offset
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db.models import BooleanField, F, Field, Func, Model, QuerySet, Value
+from django.db.models.expressions import OrderBy
+
+Rows = QuerySet[Any]
+# The largest primary key of any of our tables.
+LARGEST = 2**63 - 1
+
+
+class NoSuchPlace(Exception):
+    """The address names a place that no page of ours links to."""
+
+
+class Beyond(Func):
+    """`(a, b) > (x, y)`, as one range of an index over (a, b)."""
+
+    output_field = BooleanField()
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, Any]:
+        parts, parameters = [], []
+        for expression in self.source_expressions:
+            sql, values = compiler.compile(expression)
+            parts.append(sql)
+            parameters.extend(values)
+        half = len(parts) // 2
+        left, right = ", ".join(parts[:half]), ", ".join(parts[half:])
+        return f"({left}) {self.extra['operator']} ({right})", parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which column of the model, and whether the largest comes first. The primary key goes the same way."""
+
+    model: type[Model]
+    column: str
+    descending: bool = False
+
+    @property
+    def field(self) -> Field[Any, Any]:
+        found = self.model._meta.pk if self.column == "pk" else self.model._meta.get_field(self.column)
+        if not isinstance(found, Field):
+            raise ImproperlyConfigured(f"{self.model.__name__}: {self.column} is no column to order by.")
+        return found
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("pk",) if self.field.primary_key else (self.column, "pk")
+
+    @property
+    def has_empty(self) -> bool:
+        return self.field.null
+
+    def terms(self) -> list[OrderBy]:
+        """For `order_by`, where the list is not read in pages."""
+        last = {"nulls_last": True} if self.has_empty else {}
+        first = F(self.columns[0])
+        terms = [first.desc(**last) if self.descending else first.asc(**last)]
+        return terms if len(self.columns) == 1 else [*terms, F("pk").desc() if self.descending else F("pk").asc()]
+
+    def place_of(self, row: Any) -> Place:
+        return Place(tuple(getattr(row, column) for column in self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The values of a row in the columns of the order."""
+
+    values: tuple[Any, ...]
+
+    def token(self, order: Order) -> str:
+        """For an address."""
+        field = order.field
+        words = [None if value is None else field.value_to_string(_Holder(field, value)) for value in self.values[:-1]]
+        return base64.urlsafe_b64encode(json.dumps([*words, self.values[-1]]).encode()).decode().rstrip("=")
+
+    @classmethod
+    def read(cls, token: str, order: Order) -> Place:
+        """Raises NoSuchPlace."""
+        try:
+            values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            *first, pk = values
+            if len(values) != len(order.columns) or type(pk) is not int or abs(pk) > LARGEST:
+                raise NoSuchPlace(token)
+            return cls((*(order.field.to_python(value) for value in first), pk))
+        except (binascii.Error, ValueError, TypeError, ValidationError) as error:
+            raise NoSuchPlace(token) from error
+
+
+class _Holder:
+    """`value_to_string` wants a row."""
+
+    def __init__(self, field: Field[Any, Any], value: Any) -> None:
+        setattr(self, field.attname, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of the list, and whether there are more on either side."""
+
+    rows: list[Any]
+    has_previous: bool
+    has_next: bool
+
+
+def first(rows: Rows, order: Order, size: int) -> Page:
+    found = _walk(rows, order, None, size + 1, forward=True)
+    return Page(found[:size], False, len(found) > size)
+
+
+def last(rows: Rows, order: Order, size: int) -> Page:
+    found = _walk(rows, order, None, size + 1, forward=False)
+    return Page(found[:size][::-1], len(found) > size, False)
+
+
+def after(rows: Rows, order: Order, place: Place, size: int) -> Page:
+    found = _walk(rows, order, place, size + 1, forward=True)
+    return Page(found[:size], True, len(found) > size)
+
+
+def before(rows: Rows, order: Order, place: Place, size: int) -> Page:
+    found = _walk(rows, order, place, size + 1, forward=False)
+    return Page(found[:size][::-1], len(found) > size, True)
+
+
+def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
+    """All rows in their order, `size` in memory at a time, and no cursor held open meanwhile."""
+    place = None
+    while found := _walk(rows, order, place, size, forward=True):
+        yield from found
+        place = order.place_of(found[-1])
+
+
+def _walk(rows: Rows, order: Order, place: Place | None, count: int, *, forward: bool) -> list[Any]:
+    """The next `count` rows from the place, or from the end that one walks away from."""
+    found: list[Any] = []
+    for stretch in _stretches(rows, order, place, forward):
+        found += stretch[: count - len(found)]
+        if len(found) == count:
+            break
+    return found
+
+
+def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> Iterator[Rows]:
+    """The rows with a value, then the empty ones; the other way round when one walks backwards."""
+    upwards = forward != order.descending
+    in_empty = place is not None and len(order.columns) == 2 and place.values[0] is None
+    valued = rows.order_by(*(column if upwards else f"-{column}" for column in order.columns))
+    if not order.has_empty:
+        yield _beyond(valued, order.columns, place, upwards)
+        return
+    valued = valued.filter(**{f"{order.column}__isnull": False})
+    empty = rows.filter(**{f"{order.column}__isnull": True}).order_by("pk" if upwards else "-pk")
+    if in_empty and place:
+        yield _beyond(empty, ("pk",), Place(place.values[1:]), upwards)
+        if not forward:
+            yield valued
+        return
+    from_here = _beyond(valued, order.columns, place, upwards)
+    if forward:
+        yield from (from_here, empty)
+    else:
+        yield from (from_here,) if place else (empty, valued)
+
+
+def _beyond(rows: Rows, columns: tuple[str, ...], place: Place | None, upwards: bool) -> Rows:
+    if place is None:
+        return rows
+    names = [F(column) for column in columns]
+    fields = [rows.model._meta.pk if column == "pk" else rows.model._meta.get_field(column) for column in columns]
+    values = [Value(value, output_field=field) for value, field in zip(place.values, fields, strict=True)]
+    return rows.filter(Beyond(*names, *values, operator=">" if upwards else "<"))

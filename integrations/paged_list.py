@@ -1,0 +1,104 @@
+"""The change list of all long lists: pages by key, counts that stop, and an order that an index has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR
+from django.core.exceptions import ImproperlyConfigured
+from django.core.paginator import Paginator
+from django.db.models import F, Model, QuerySet
+from django.db.models.expressions import OrderBy
+from django.http import HttpRequest
+from unfold.views import ChangeList
+
+from integrations import keyset
+from integrations.counting import Count, capped, whole_table
+
+AFTER, BEFORE, LAST = "after-", "before-", "last"
+
+
+class Pages(Paginator):
+    """For unfold's templates: it draws ours instead of numbers, which nobody can count to."""
+
+    template_name = "admin/pages.html"
+
+    def get_elided_page_range(self, *args: Any, **kwargs: Any) -> Any:
+        return ()
+
+
+class PagedChangeList(ChangeList):
+    """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
+
+    order: keyset.Order
+    page: keyset.Page
+    counted: Count
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
+        """By one column, whatever else Django would add."""
+        self.order = order_of(super().get_ordering(request, queryset), self.model)
+        return self.order.terms()
+
+    def get_results(self, request: HttpRequest) -> None:
+        try:
+            self.page = self._page(str(request.GET.get(PAGE_VAR, "")))
+        except keyset.NoSuchPlace as error:
+            raise IncorrectLookupParameters from error
+        self.counted = self._count()
+        self.result_list = self.page.rows
+        self.result_count = self.full_result_count = self.counted.number
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.page.rows)
+        self.can_show_all = False
+        self.multi_page = self.page.has_previous or self.page.has_next
+        self.paginator = Pages((), self.list_per_page)
+
+    def _page(self, wanted: str) -> keyset.Page:
+        rows, order, size = self.queryset, self.order, self.list_per_page
+        if wanted.startswith(AFTER):
+            return keyset.after(rows, order, keyset.Place.read(wanted.removeprefix(AFTER), order), size)
+        if wanted.startswith(BEFORE):
+            return keyset.before(rows, order, keyset.Place.read(wanted.removeprefix(BEFORE), order), size)
+        if wanted == LAST:
+            return keyset.last(rows, order, size)
+        if wanted in ("", "1"):
+            return keyset.first(rows, order, size)
+        raise keyset.NoSuchPlace(wanted)
+
+    def _count(self) -> Count:
+        """A list of one page has been read as a whole."""
+        if not self.page.has_previous and not self.page.has_next:
+            return Count(len(self.page.rows))
+        return capped(self.queryset) if self.queryset.query.where else whole_table(self.queryset)
+
+    @property
+    def steps(self) -> list[dict[str, str]]:
+        """For the template: where one can go from here; without an address where there is nothing."""
+        rows, page = self.page.rows, self.page
+        back = self._step(BEFORE, rows[0]) if rows and page.has_previous else ""
+        on = self._step(AFTER, rows[-1]) if rows and page.has_next else ""
+        return [
+            {"label": "First", "icon": "first_page", "url": self.get_query_string() if page.has_previous else ""},
+            {"label": "Previous", "icon": "chevron_left", "url": back},
+            {"label": "Next", "icon": "chevron_right", "url": on},
+            {"label": "Last", "icon": "last_page", "url": self.get_query_string({PAGE_VAR: LAST}) if on else ""},
+        ]
+
+    def _step(self, direction: str, row: Model) -> str:
+        return str(self.get_query_string({PAGE_VAR: direction + self.order.place_of(row).token(self.order)}))
+
+
+def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
+    """The order that the first term asks for. Raises ImproperlyConfigured for one that no index of the table has."""
+    term = ordering[0]
+    if isinstance(term, str):
+        column, descending = term.removeprefix("-"), term.startswith("-")
+    elif isinstance(term, OrderBy) and isinstance(term.expression, F):
+        column, descending = term.expression.name, term.descending
+    else:
+        raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column, not by {term!r}.")
+    if "__" in column:
+        raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column of its own, not {column}.")
+    return keyset.Order(model, column, descending)

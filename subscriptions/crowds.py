@@ -1,0 +1,163 @@
+"""What any reclaim rule would make of the people of the last download, without asking each of them again.
+
+People are counted once per judging, by license and whole days, into a few thousand crowds: see `models.Crowd`. The
+clauses of the verdict that depend on a rule then judge the crowds, which gives the same numbers as judging everybody
+did at that moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import (
+    BooleanField,
+    Case,
+    CharField,
+    Count,
+    DateTimeField,
+    F,
+    IntegerField,
+    Max,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.expressions import Func
+from django.db.models.functions import Greatest, Least
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import Crowd, Subscription, Verdict
+from subscriptions.verdict import CLAUSES, Clause, Terms, verdict_case
+
+# What the terms of a rule decide; all other clauses hold, or do not, whatever the rule says.
+BY_RULE = (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE, Verdict.ACTIVE, Verdict.NEVER_ACTIVE)
+# Longer ones are rare, and would make a hundred times as many crowds: there, everybody is asked.
+GRACES = 90
+LONGEST = 3650
+BATCH = 2000
+
+
+class WholeDays(Func):
+    """Days between a moment of the row and `now`, as an integer: those that are over, or those begun less one.
+
+    The first answers “less than n days”, the second “more than n days”, both to the microsecond.
+    """
+
+    output_field = IntegerField()
+    arity = 2
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, Any]:
+        (now, first), (moment, second) = (compiler.compile(part) for part in self.source_expressions)
+        if connection.vendor == "postgresql":
+            days = f"DATE_PART('epoch', {now}::timestamptz - {moment}) / 86400"
+        else:
+            days = f"django_timestamp_diff({now}, {moment}) / 86400000000.0"
+        rounded = f"CEIL({days}) - 1" if self.extra["begun"] else f"FLOOR({days})"
+        return f"CAST({rounded} AS integer)", (*first, *second)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """People by verdict, as they were at that moment. `at` is None while nobody was counted yet."""
+
+    verdicts: dict[str, int]
+    at: datetime | None
+
+    @property
+    def everybody(self) -> int:
+        return sum(self.verdicts.values())
+
+
+def foresee(profile: IntegrationProfile, terms: Terms) -> Foreseen:
+    """What these terms make of the profile's people; nothing is written."""
+    crowds = Crowd.objects.filter(profile=profile)
+    at = crowds.aggregate(at=Max("counted_at"))["at"]
+    if at is None or terms.grace > GRACES:
+        return Foreseen(_by_verdict(_judged(Subscription.objects.filter(profile=profile), terms), Count("pk")), at)
+    case = Case(*_whens(terms, at), default=Value(Verdict.CANDIDATE.value))
+    return Foreseen(_by_verdict(crowds.annotate(judged=case), Sum("people")), at)
+
+
+def _whens(terms: Terms, at: datetime) -> list[When]:
+    """The clauses in their order; those that look at no rule have been asked when the crowds were counted."""
+    return [
+        When(clause.when(terms, at) if clause.verdict in BY_RULE else Q(standing=clause.verdict.value), _word(clause))
+        for clause in CLAUSES
+    ]
+
+
+def _judged(rows: QuerySet[Subscription], terms: Terms) -> QuerySet[Any]:
+    return rows.annotate(judged=verdict_case(terms, timezone.now()))
+
+
+def _by_verdict(judged: QuerySet[Any], people: Any) -> dict[str, int]:
+    return dict(judged.order_by().values_list("judged").annotate(people=people))
+
+
+def _word(clause: Clause) -> Value:
+    return Value(clause.verdict.value)
+
+
+def count_crowds(profile: IntegrationProfile) -> int:
+    """Count the people of the profile anew, as they are now. Returns how many crowds they make."""
+    now = timezone.now()
+    kinds = Subscription.objects.filter(profile=profile).order_by().annotate(**_kind(now))
+    counted = kinds.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
+    crowds = [_crowd(profile, now, *row) for row in counted]
+    with transaction.atomic():
+        Crowd.objects.filter(profile=profile).delete()
+        Crowd.objects.bulk_create(crowds, batch_size=BATCH)
+    return len(crowds)
+
+
+def _kind(now: datetime) -> dict[str, Case]:
+    """What a clause may ask about somebody. Moments to come count as the day before today."""
+    # The terms do not matter: only clauses that do not look at them are asked.
+    terms = Terms(threshold=1, licenses=(), grace=0, never_active="")
+    whatever_the_rule = [clause for clause in CLAUSES if clause.verdict not in BY_RULE]
+    return {
+        "standing": Case(
+            *(When(clause.when(terms, now), _word(clause)) for clause in whatever_the_rule),
+            default=Value(""),
+            output_field=CharField(),
+        ),
+        "idle": _days("idle_since", now, begun=True, most=LONGEST),
+        "assigned": _days("license_assigned_at", now, begun=False, most=GRACES),
+        "never": Case(When(last_activity_at=None, then=Value(True)), default=Value(False), output_field=BooleanField()),
+    }
+
+
+def _days(column: str, now: datetime, *, begun: bool, most: int) -> Case:
+    days = WholeDays(Value(now, output_field=DateTimeField()), F(column), begun=begun)
+    bounded = Least(Greatest(days, Value(-1)), Value(most))
+    return Case(When(**{column: None}, then=Value(None)), default=bounded, output_field=IntegerField())
+
+
+def _crowd(
+    profile: IntegrationProfile,
+    now: datetime,
+    standing: str,
+    license: str,
+    idle: int | None,
+    assigned: int | None,
+    never: bool,
+    people: int,
+) -> Crowd:
+    """Each moment is the middle of its day."""
+    idle_since = None if idle is None else now - timedelta(days=idle + 0.5)
+    return Crowd(
+        profile=profile,
+        counted_at=now,
+        standing=standing,
+        license=license,
+        idle_since=idle_since,
+        last_activity_at=None if never else idle_since,
+        license_assigned_at=None if assigned is None else now - timedelta(days=assigned + 0.5),
+        people=people,
+    )
