@@ -16,7 +16,7 @@ def schedule_retention(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("subscriptions", "0008_scale")]
+    dependencies = [("subscriptions", "0010_lists")]
 
     operations = [
         migrations.AddField(
