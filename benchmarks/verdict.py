@@ -22,6 +22,8 @@ EXCLUSIONS = 2000
 # Seconds on PostgreSQL; SQLite has twice as long.
 WRITTEN, COUNTED = 10.0, 1.0
 BATCH = 20_000
+UNJUDGED = "UPDATE subscriptions_subscription SET verdict = 'unjudged'"
+GROUPED = "SELECT verdict, COUNT(*) FROM subscriptions_subscription GROUP BY verdict"
 
 
 def run(members: int = MEMBERS) -> list[Row]:
@@ -30,15 +32,12 @@ def run(members: int = MEMBERS) -> list[Row]:
     profile = _fill(members)
     _exclude(profile)
     # Every row differs: as after the first download, or a new rule.
-    unjudged = "UPDATE subscriptions_subscription SET verdict = 'unjudged'"
-    limit, _ = office.timed(lambda: office.execute(unjudged))
+    limit, _ = office.timed(lambda: office.execute(UNJUDGED))
     office.execute("VACUUM", "ANALYZE")
     written, _ = office.timed(lambda: _judge(profile))
     again, _ = office.timed(lambda: _judge(profile))
     office.execute("VACUUM", "ANALYZE")
-    floor, _ = office.timed(
-        lambda: office.execute("SELECT verdict, COUNT(*) FROM subscriptions_subscription GROUP BY 1")
-    )
+    floor, _ = office.timed(lambda: office.execute(GROUPED))
     counted, _ = office.timed(lambda: _count(profile))
     where = "PostgreSQL" if connection.vendor == "postgresql" else "SQLite"
     words = f"verdict of {members:,}, {EXCLUSIONS:,} exclusions, {where}"
