@@ -112,7 +112,7 @@ def download(profile: IntegrationProfile) -> DownloadRun:
     from subscriptions import download as downloading
     from subscriptions.models.download import StartedBy
 
-    downloading._after = lambda work: None  # type: ignore[assignment]
+    downloading._after = lambda work: None
     run = downloading.download_subscriptions(profile, actor=None, started_by=StartedBy.COMMAND)
     if run.state != "complete":
         raise RuntimeError(run.problem)

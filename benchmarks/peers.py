@@ -69,7 +69,7 @@ def bulk_create(url: str) -> tuple[float, str]:
     for page in chain(limit.pages(url), [None]):
         batch += [_peer(limit.typed(item)) for item in page or ()]
         if batch and (len(batch) >= BATCH or page is None):
-            Peer.objects.bulk_create(
+            Peer._default_manager.bulk_create(
                 batch,
                 update_conflicts=True,
                 unique_fields=["external_id"],

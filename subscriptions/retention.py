@@ -8,7 +8,7 @@ what they were before. All of it are a few statements, the same on PostgreSQL an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -47,7 +47,7 @@ def due_months(profile: IntegrationProfile) -> list[Month]:
     """The months of a profile that are over for long enough and hold a point for each run, the oldest first."""
     before = _start_of_month(timezone.now() - timedelta(days=settings.SNAPSHOT_DAYS))
     runs = _runs(profile).filter(thinned=False, finished_at__lte=before).order_by("finished_at", "pk")
-    return list(_months(runs.values_list("finished_at", "pk")))
+    return list(_months((run.finished_at, run.pk) for run in runs.only("finished_at") if run.finished_at))
 
 
 def thinned_before(profile: IntegrationProfile) -> datetime | None:
@@ -60,7 +60,7 @@ def _runs(profile: IntegrationProfile) -> QuerySet[DownloadRun]:
     return DownloadRun.objects.complete().filter(profile=profile)
 
 
-def _months(runs: QuerySet[DownloadRun, tuple[datetime, int]]) -> Iterator[Month]:
+def _months(runs: Iterable[tuple[datetime, int]]) -> Iterator[Month]:
     for start, of_month in groupby(runs, key=lambda run: _start_of_month(run[0] - timedelta.resolution)):
         yield Month(start=start, end=_next_month(start), kept=list(of_month)[-1][1])
 

@@ -64,7 +64,8 @@ def one_point_a_month(story: Story, until: datetime) -> bool:
     return len(points) == len(rows) and not any(month(look.seen_at) in months_of_runs for look in looks)
 
 
-def month(moment: datetime) -> tuple[int, int]:
+def month(moment: datetime | None) -> tuple[int, int]:
+    assert moment
     return moment.year, moment.month
 
 
