@@ -31,7 +31,8 @@ SELECT %s, (3074457345000000000 + n)::text, 'person' || n || '@northwind.example
 NEXT = """
 INSERT INTO subscriptions_downloadedmember
 SELECT %s, external_id, email, active, license, role, license_assigned_at,
-       CASE WHEN abs(hashtext(external_id || '-' || %s)) %% 10000 < %s THEN %s ELSE last_activity_at END,
+       CASE WHEN row_number() OVER (ORDER BY hashtext(external_id || '-' || %s)) <= %s THEN %s
+            ELSE last_activity_at END,
        reclaimable, why_not
   FROM subscriptions_subscription WHERE profile_id = %s
 """
@@ -62,7 +63,7 @@ def _simulate(members: int, churn: int) -> tuple[int, str]:
     remembered = {}
     for day in range(1, RUNS + 1):
         moment = begin + timedelta(days=day)
-        _run(profile, moment, NEXT, [str(day), churn * 100, moment, profile.pk])
+        _run(profile, moment, NEXT, [str(day), churn * members // 100, moment, profile.pk])
         if day in (1, RUNS // 2, RUNS):
             remembered[moment] = _known()
     office.execute("VACUUM (ANALYZE) subscriptions_activitysnapshot")

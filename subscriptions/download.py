@@ -35,7 +35,7 @@ from licensehub.audit.log import Actor, record
 from subscriptions import directory, staging
 from subscriptions.candidates import propose_candidates
 from subscriptions.crowds import count_crowds
-from subscriptions.merge import merge
+from subscriptions.merge import join_large_tables, merge
 from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rollups import rollups
@@ -350,6 +350,7 @@ def _check_plausible(run: DownloadRun, allocation: Allocation) -> None:
 
 
 def _check_shrink(run: DownloadRun) -> None:
+    join_large_tables()
     known = Subscription.objects.filter(profile=run.profile, gone_at=None)
     before = known.count()
     missing = known.exclude(Exists(run.members.filter(external_id=OuterRef("external_id")))).count()
