@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,8 @@ HEADER = ("row", "limit", "ours", "ratio", "target", "ok", "note")
 def main() -> int:
     """0 when every target is met."""
     options = _options()
+    # A run that is stopped from outside must stop its PostgreSQL, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.here:
         return _measure_here(options.here)
     rows = list(_measured(options.rows or list(ROWS)))

@@ -43,17 +43,19 @@ def test_the_table_is_appended_with_date_and_machine(tmp_path, monkeypatch):
     assert "cores" in text.splitlines()[6]
 
 
-def test_the_limit_reads_every_page(allow_http):
+def test_the_limit_reads_every_page(allow_http, monkeypatch):
+    asked: list[bytes] = []
+    body = limit._body
+
+    def counted(wire):
+        asked.append(body(wire))
+        return asked[-1]
+
+    monkeypatch.setattr(limit, "_body", counted)
     with office.served(250) as url:
         allow_http(url)
         assert [len(page) for page in limit.pages(url)] == [100, 100, 50]
-        asked: list[bytes] = []
-        whole = limit._body
-        limit._body = lambda wire: asked.append(whole(wire)) or asked[-1]
-        try:
-            limit.bare(url)
-        finally:
-            limit._body = whole
+        limit.bare(url)
         assert len(asked) == 3
         requests.get(f"{url}/generation/2", timeout=30)
         assert sum(len(page) for page in limit.pages(url)) == 250
