@@ -53,10 +53,11 @@ def _fill(members: int) -> IntegrationProfile:
     from integrations.connectors.miro import parse
     from subscriptions import profiles, staging
     from subscriptions.download import write_facts
-    from subscriptions.models import DownloadRun
+    from subscriptions.models import DownloadRun, ReclaimRule
 
     now = timezone.now()
     profile = profiles.create_profile(name="B", organization_id="3074457345", kind="miro_enterprise", actor=None)
+    ReclaimRule.objects.create(profile=profile)
     found = DownloadRun.objects.create(
         profile=profile, started_by="command", started_at=now, finished_at=now, lease_until=now, read=members
     )
