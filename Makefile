@@ -4,7 +4,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo run test test-sqlite test-postgres chaos lint format types check ci requirements clean
+.PHONY: help install dev demo run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ types: dev  ## Check the types
 check: install  ## Check the settings and the migrations
 	$(MANAGE) check --fail-level WARNING
 	$(MANAGE) makemigrations --check --dry-run
+
+benchmark: dev  ## Measure speed, memory and history against their limits (ROWS="download pace", WRITE=1)
+	@$(BIN)/python -m benchmarks $(ROWS) $(if $(WRITE),--write)
 
 ci:  ## Everything that CI runs
 	.ci/run

@@ -38,6 +38,7 @@ ENVIRONMENT: Final = {
     "CONN_MAX_AGE": ("E015", "Write seconds, such as 60."),
     "SECURE_HSTS_SECONDS": ("E015", "Write seconds, such as 31536000."),
     "WEB_PORT": ("E015", "Write a port, such as 8000."),
+    "SNAPSHOT_DAYS": ("E015", "Write days, such as 400."),
     "RATE_SHARE": ("E022", "Write percent of the vendor's rate limit, such as 80."),
     "EMAIL_URL": ("E020", "Write smtp+tls://user:password@host:587, or leave it out to see mails in the log."),
     "LOG_LEVEL": ("E016", "Write DEBUG, INFO, WARNING, ERROR or CRITICAL."),

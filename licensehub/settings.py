@@ -167,6 +167,10 @@ RATE_SHARE = reader.percent("RATE_SHARE", 80)
 REQUEST_WINDOW = timedelta(hours=72)
 APPROVAL_VALIDITY = timedelta(days=7)
 
+# --- History ----------------------------------------------------------------------------------------------------------
+# Days for which every change of a subscription is kept; before that, one point a month.
+SNAPSHOT_DAYS = reader.number("SNAPSHOT_DAYS", 400)
+
 # --- Sign-in and sessions ---------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

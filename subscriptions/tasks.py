@@ -17,6 +17,7 @@ from subscriptions.models.download import StartedBy
 from subscriptions.notices import hand_over_due, profiles_to_ask
 from subscriptions.reclaim import reclaim_due
 from subscriptions.refusals import Refused
+from subscriptions.retention import thin_histories
 from subscriptions.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
@@ -88,6 +89,12 @@ def compare_ledger(profile_id: int, user_id: int | None = None) -> None:
         comparison.compare(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
     except Refused as error:
         logger.info("%s", error)
+
+
+@shared_task
+def thin_history() -> None:
+    """Rung by beat every night."""
+    thin_histories()
 
 
 @shared_task

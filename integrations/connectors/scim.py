@@ -43,12 +43,14 @@ def active_of(data: object) -> bool | None:
 
 
 def resources(fetch: Callable[[int], object], *, most_pages: int = MOST_PAGES) -> Iterator[Mapping[str, Any]]:
-    """All resources of a list, each id once; `fetch` gets a startIndex, from 1 on, and answers one page's JSON.
+    """All resources of a list; `fetch` gets a startIndex, from 1 on, and answers one page's JSON.
 
     A server may give fewer than asked (RFC 7644, 3.4.2.4), so the next index follows what came. Raises BadAnswer when
-    a page brings nothing new, the pages do not end, or they end before `totalResults`.
+    a page brings nothing new, the pages do not end, or they end before `totalResults`. What neighboring pages share
+    comes once. Of the pages before, a hash is remembered: a million ids would take a hundred megabytes.
     """
-    seen: set[str] = set()
+    seen: set[int] = set()
+    before: frozenset[str] = frozenset()
     start = 1
     for _ in range(most_pages):
         items, total = _page(fetch(start))
@@ -56,13 +58,13 @@ def resources(fetch: Callable[[int], object], *, most_pages: int = MOST_PAGES) -
             raise BadAnswer("The directory ended before everybody was listed.", code="short")
         if not items:
             return
-        fresh = [item for item in items if _id(item) not in seen]
-        if not fresh:
+        page = {_id(item): item for item in reversed(items)}
+        ids = frozenset(page)
+        if ids <= before or hash(ids) in seen:
             raise BadAnswer("The directory repeats the same page over and over.", code="loop")
-        for item in fresh:
-            if _id(item) not in seen:
-                seen.add(_id(item))
-                yield item
+        yield from (item for external_id, item in reversed(page.items()) if external_id not in before)
+        seen.add(hash(ids))
+        before = ids
         start += len(items)
         if total is not None and start > total:
             return

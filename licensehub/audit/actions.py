@@ -37,6 +37,7 @@ class Action(TextChoices):
     DOWNLOAD_ACCEPTED = "download.accepted", "Download accepted"
     DOWNLOAD_DISCARDED = "download.discarded", "Download discarded"
     DOWNLOAD_FAILED = "download.failed", "Download failed"
+    HISTORY_THINNED = "history.thinned", "Old history thinned to one point a month"
     RULE_CREATED = "rule.created", "Reclaim rule created"
     RULE_CHANGED = "rule.changed", "Reclaim rule changed"
     EXCLUSION_CREATED = "exclusion.created", "Exclusion created"

@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.presentation import day
 from subscriptions.history import activity_seen, changes_of
 from subscriptions.models import Subscription
+from subscriptions.retention import thinned_before
 
 LEFT, RIGHT = 10, 620
 USUAL = timedelta(days=365)
@@ -36,6 +37,8 @@ class Timeline:
     last_label_x: float
     last_anchor: str
     changes: int
+    # Before this day the history holds one point a month; empty where it holds every change.
+    thinned_before: str
     summary: str
 
 
@@ -65,8 +68,14 @@ def timeline(row: Subscription, threshold: int) -> Timeline:
         last_label_x=LEFT if last_x is None else last_x,
         last_anchor=_anchor(LEFT if last_x is None else last_x),
         changes=changes_of(row),
+        thinned_before=_thinned_before(row),
         summary=_summary(row, threshold, crossed if over else None),
     )
+
+
+def _thinned_before(row: Subscription) -> str:
+    moment = thinned_before(row.profile)
+    return day(moment) if moment else ""
 
 
 def _anchor(x: float) -> str:

@@ -82,6 +82,8 @@ class DownloadRun(models.Model):
     decided_at = models.DateTimeField(null=True, editable=False)
     # Whether the vendor told who is the last admin of a team; it takes a scope of its own.
     team_admins_checked = models.BooleanField(default=False, editable=False)
+    # Its history stands in the month's one point by now: see `retention`.
+    thinned = models.BooleanField(default=False, editable=False)
     # {"full": 500}: licenses bought, as far as the vendor tells.
     purchased = models.JSONField(default=dict, editable=False)
     # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}

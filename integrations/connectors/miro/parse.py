@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from integrations.connectors.contract import Allocation, BadAnswer, Member, Person, VendorEvent
@@ -151,6 +152,14 @@ def _active(value: object, *, where: str) -> bool:
 
 def _word(value: object) -> str:
     """A word of Miro's; the list is open, so a new one is kept as it is."""
+    if isinstance(value, str) and len(value) <= LONGEST_WORD:
+        return _short_word(value)
+    return clean(value, longest=LONGEST_WORD).lower() or UNKNOWN
+
+
+@lru_cache(maxsize=64)
+def _short_word(value: str) -> str:
+    """A download reads the same few words a hundred thousand times."""
     return clean(value, longest=LONGEST_WORD).lower() or UNKNOWN
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -33,6 +34,19 @@ DEAD = frozenset({400, 401})
 def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
     """Credits per user and app: https://developers.miro.com/reference/rate-limiting."""
     return Rate(bucket=f"miro:rest:{account}", cost=cost, limit=CREDITS_PER_MINUTE, window=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A page of which only the cursor was looked at, so that the next one can be asked for."""
+
+    data: object
+    cursor: str
+    requests: int
+
+
+def _read(page: _Unread) -> Page:
+    return Page(members=parse.members(page.data), cursor=page.cursor, requests=page.requests)
 
 
 class MiroRest:
@@ -86,22 +100,26 @@ class MiroRest:
         return found
 
     def members(self, cursor: str = "") -> Iterator[Page]:
-        """All members page by page; the next one is fetched while the caller works on the last.
+        """All members page by page; the next one is fetched while the last is read and the caller works on it.
 
         https://developers.miro.com/reference/enterprise-get-organization-members. Raises BadAnswer when a cursor comes
         back or the pages do not end.
         """
         with ThreadPoolExecutor(max_workers=1) as pool:
-            begun: dict[str, Begun | None] = {cursor: None}
+            begun: Begun | None = None
 
-            def fetch(cursor: str) -> Page:
-                page = self._page(cursor, begun=begun[cursor])
-                begun[cursor] = None
-                if page.cursor and page.cursor not in begun:
-                    begun[page.cursor] = self._begin(page.cursor, pool)
-                return page
+            def ahead(cursor: str) -> None:
+                nonlocal begun
+                begun = self._begin(cursor, pool)
 
-            yield from walk(fetch, cursor=cursor, most=self.most_pages, what="members")
+            unread = walk(
+                lambda cursor: self._fetch(cursor, begun=begun),
+                cursor=cursor,
+                most=self.most_pages,
+                what="members",
+                ahead=ahead,
+            )
+            yield from map(_read, unread)
 
     def _begin(self, cursor: str, pool: Executor) -> Begun:
         path = self._path("/members")
@@ -109,9 +127,10 @@ class MiroRest:
 
     def deactivated(self) -> frozenset[str]:
         """The ids of everybody who is deactivated: far fewer pages than all members take."""
-        pages = walk(
-            lambda cursor: self._page(cursor, active="false"), most=self.most_pages, what="deactivated members"
+        unread = walk(
+            lambda cursor: self._fetch(cursor, active="false"), most=self.most_pages, what="deactivated members"
         )
+        pages = map(_read, unread)
         return frozenset(member.external_id for page in pages for member in page.members if not member.active)
 
     def sample(self, *, limit: int, role: str = "") -> list[Member]:
@@ -170,7 +189,7 @@ class MiroRest:
         data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 
-    def _page(self, cursor: str, *, begun: Begun | None = None, **filters: str) -> Page:
+    def _fetch(self, cursor: str, *, begun: Begun | None = None, **filters: str) -> _Unread:
         before = self._session.requests
         try:
             data = mapping(self.get("/members", _page_query(cursor, **filters), begun=begun))
@@ -178,11 +197,7 @@ class MiroRest:
             if cursor and error.status in (400, 410):
                 raise _stale_cursor(error) from error
             raise
-        return Page(
-            members=parse.members(data.get("data")),
-            cursor=parse.next_cursor(data),
-            requests=self._session.requests - before,
-        )
+        return _Unread(data.get("data"), cursor=parse.next_cursor(data), requests=self._session.requests - before)
 
     def get(
         self,

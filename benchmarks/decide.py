@@ -1,0 +1,72 @@
+"""Propose 150,000 candidates out of a million, and approve a request for 50,000 people."""
+
+from __future__ import annotations
+
+import resource
+
+from benchmarks import office
+from benchmarks.rows import Row, at_most
+
+MEMBERS = 1_000_000
+PEOPLE = 50_000
+PROPOSED_IN, APPROVED_IN = 10.0, 5.0
+MEMORY = 20.0
+LIMIT = """
+CREATE UNLOGGED TABLE benchmark_limit AS
+SELECT id, profile_id, to_jsonb(s) AS evidence FROM subscriptions_subscription AS s WHERE verdict = 'candidate'
+"""
+
+
+def propose(members: int = MEMBERS) -> list[Row]:
+    """The limit: the same rows, as JSON, into a table without key."""
+    from benchmarks.generate import organization
+
+    office.prepare()
+    organization(members=members)
+    office.execute("TRUNCATE subscriptions_removalcandidate CASCADE", "DROP TABLE IF EXISTS benchmark_limit")
+    from subscriptions.candidates import propose_candidates
+    from subscriptions.models import DownloadRun
+
+    limit, _ = office.timed(lambda: office.execute(LIMIT))
+    found = DownloadRun.objects.get()
+    before = _peak()
+    proposed: list[int] = []
+    ours, _ = office.timed(lambda: proposed.append(propose_candidates(found)))
+    name = f"propose {proposed[0]:,} of {members:,}"
+    return [
+        at_most(name, ours, most=PROPOSED_IN, limit=limit, note="with evidence and audit"),
+        at_most(f"{name}, memory", _peak() - before, most=MEMORY, unit="MB"),
+    ]
+
+
+def approve(people: int = PEOPLE) -> list[Row]:
+    """The limit: one row for each person, by one INSERT into a table without key."""
+    from benchmarks.generate import organization
+
+    office.prepare()
+    organization(members=people * 8)
+    from django.contrib.auth.models import User
+
+    from subscriptions import approvals
+    from subscriptions.models import RemovalCandidate
+
+    asks, raises, decides = (User.objects.create_superuser(name) for name in ("asks", "raises", "decides"))
+    ready = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:people]
+    chosen = RemovalCandidate.objects.filter(pk__in=list(ready))
+    requested, _ = office.timed(lambda: approvals.request_reclaim(chosen, actor=asks, reason="Benchmark"))
+    from subscriptions.models import ReclaimRequest
+
+    request = ReclaimRequest.objects.get()
+    approvals.raise_cap(request, actor=raises, reason="Benchmark")
+    office.execute("DROP TABLE IF EXISTS benchmark_limit", "VACUUM", "ANALYZE")
+    rows = f"CREATE UNLOGGED TABLE benchmark_limit AS SELECT * FROM subscriptions_requestedremoval LIMIT {people}"  # noqa: S608
+    limit, _ = office.timed(lambda: office.execute(rows))
+    request.refresh_from_db()
+    done: list[int] = []
+    ours, _ = office.timed(lambda: done.append(approvals.approve(request, actor=decides, comment="Benchmark")))
+    name = f"approve a request of {done[0]:,}"
+    return [at_most(name, ours, most=APPROVED_IN, limit=limit, note=f"sealed and audited; asked in {requested:.1f} s")]
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

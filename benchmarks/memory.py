@@ -1,0 +1,58 @@
+"""The largest resident set of a download, above that of an idle `manage.py shell`: one process for each size."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+
+from benchmarks import office
+from benchmarks.rows import Row, at_most
+
+SIZES = (10_000, 100_000, 1_000_000)
+PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+
+
+def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
+    office.prepare()
+    idle = int(_output([sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", PEAK])) / 1024
+    peaks, walls = [], []
+    for size in sizes:
+        office.execute("TRUNCATE integrations_integrationprofile, subscriptions_subscription CASCADE")
+        with office.served(size) as url:
+            office.connected(url)
+            found = json.loads(_output([sys.executable, "-m", "benchmarks.memory", url]))
+        peaks.append(found["peak_mb"])
+        walls.append(found["wall"])
+    rows = [
+        at_most(f"memory of {size:,} above idle", peak - idle, most=20, note=f"{wall:.1f} s", unit="MB")
+        for size, peak, wall in zip(sizes, peaks, walls, strict=True)
+    ]
+    growth = at_most(f"growth to {sizes[-1]:,}", peaks[-1] - peaks[0], most=2, note=f"idle {idle:.0f} MB", unit="MB")
+    return [*rows, growth]
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    if done.returncode:
+        raise RuntimeError(done.stderr[-800:])
+    return done.stdout.strip().splitlines()[-1]
+
+
+def one(url: str) -> dict[str, float]:
+    """In a process of its own, on tables that are there."""
+    import django
+
+    django.setup()
+    from integrations.models import IntegrationProfile
+
+    office.at(url)
+    office.without_rate_limit()
+    profile = IntegrationProfile.objects.get()
+    wall, _ = office.timed(lambda: office.download(profile))
+    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "wall": wall}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(one(sys.argv[1])) + "\n")

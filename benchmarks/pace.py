@@ -1,0 +1,76 @@
+"""A download at Miro's documented limit, and one at a real latency: what is left to win is the waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import requests
+
+from benchmarks import limit, office
+from benchmarks.rows import Row, against, at_most
+
+if TYPE_CHECKING:
+    from integrations.models import IntegrationProfile
+
+PER_MINUTE = 200
+WINDOW = 60.0
+# One call asks for the organization, and costs as much as a page: 599 pages and that one fill three windows.
+MEMBERS = 59_900
+NEAR = 10_000
+LATENCY = 50.0
+PAGE = 100
+
+
+def run() -> list[Row]:
+    office.prepare()
+    with office.valkey():
+        with office.served(PAGE) as url:
+            profile = office.connected(url)
+        return [*_at_the_limit(profile), *_at_a_latency(profile), *_takes()]
+
+
+def _at_the_limit(profile: IntegrationProfile) -> list[Row]:
+    """The floor: full windows at once, and the last burst as fast as the pages come."""
+    with office.served(PER_MINUTE * PAGE) as url:
+        burst, _ = office.timed(lambda: limit.bare(url))
+    windows = -(-(MEMBERS // PAGE + 1) // PER_MINUTE)
+    floor = (windows - 1) * WINDOW + burst
+    with office.served(MEMBERS, per_minute=PER_MINUTE) as url:
+        office.at(url)
+        ours, _ = office.timed(lambda: office.download(profile))
+        refused = requests.get(f"{url}/refused", timeout=60).json()["refused"]
+    name = f"{MEMBERS:,} members at {PER_MINUTE * PAGE:,} a minute"
+    return [
+        against(name, floor, ours, most=1.02, note=f"{windows} windows, share 100 %"),
+        at_most("avoidable 429 in it", refused, most=0, unit="answers"),
+    ]
+
+
+def _at_a_latency(profile: IntegrationProfile) -> list[Row]:
+    office.without_rate_limit()
+    floor = NEAR / PAGE * LATENCY / 1000
+    with office.served(NEAR, latency=LATENCY) as url:
+        office.at(url)
+        ours = min(_again(profile) for _ in range(3))
+    return [against(f"{NEAR:,} members at {LATENCY:.0f} ms", floor, ours, most=1.05, note="first load, best of 3")]
+
+
+def _again(profile: IntegrationProfile) -> float:
+    office.execute("TRUNCATE subscriptions_subscription, subscriptions_activitysnapshot CASCADE")
+    return office.timed(lambda: office.download(profile))[0]
+
+
+def _takes() -> list[Row]:
+    """What one take costs the worker and, in it, the server."""
+    from django.conf import settings
+
+    from integrations.connectors.budget import RedisRateBudget
+
+    budget = RedisRateBudget(settings.REDIS_URL)
+    budget._redis.config_resetstat()
+    took = sorted(
+        office.timed(lambda: budget.take("benchmark", cost=500, limit=10**9, window=60))[0] for _ in range(2000)
+    )
+    server = budget._redis.info("commandstats")["cmdstat_evalsha"]["usec_per_call"] / 1000
+    note = f"in the server {server:.3f} ms"
+    return [at_most("one take of the rate budget, median", took[1000] * 1000, most=0.2, note=note, unit="ms")]

@@ -1,0 +1,100 @@
+"""The exact verdict of a million with 2,000 exclusions: written, and counted for another threshold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from django.db import connection, transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from benchmarks import office
+from benchmarks.pages import members as made_up
+from benchmarks.rows import Row, at_most
+
+if TYPE_CHECKING:
+    from integrations.models import IntegrationProfile
+
+MEMBERS = 1_000_000
+EXCLUSIONS = 2000
+# Seconds on PostgreSQL; SQLite has twice as long.
+WRITTEN, COUNTED = 10.0, 1.0
+BATCH = 20_000
+UNJUDGED = "UPDATE subscriptions_subscription SET verdict = 'unjudged'"
+GROUPED = "SELECT verdict, COUNT(*) FROM subscriptions_subscription GROUP BY verdict"
+
+
+def run(members: int = MEMBERS) -> list[Row]:
+    office.prepare()
+    slack = 1 if connection.vendor == "postgresql" else 2
+    profile = _fill(members)
+    _exclude(profile)
+    # Every row differs: as after the first download, or a new rule.
+    limit, _ = office.timed(lambda: office.execute(UNJUDGED))
+    office.execute("VACUUM", "ANALYZE")
+    written, _ = office.timed(lambda: _judge(profile))
+    again, _ = office.timed(lambda: _judge(profile))
+    office.execute("VACUUM", "ANALYZE")
+    floor, _ = office.timed(lambda: office.execute(GROUPED))
+    counted, _ = office.timed(lambda: _count(profile))
+    where = "PostgreSQL" if connection.vendor == "postgresql" else "SQLite"
+    words = f"verdict of {members:,}, {EXCLUSIONS:,} exclusions, {where}"
+    note = f"every row; limit: one constant in all of them; again, nothing new: {again:.1f} s"
+    return [
+        at_most(f"{words}, written", written, most=WRITTEN * slack, limit=limit, note=note),
+        at_most(f"{words}, counted", counted, most=COUNTED * slack, limit=floor, note="limit: a bare GROUP BY"),
+    ]
+
+
+def _fill(members: int) -> IntegrationProfile:
+    """Through staging and merge, as a download would; the same people on both databases."""
+    from integrations.connectors.miro import parse
+    from subscriptions import profiles, staging
+    from subscriptions.download import write_facts
+    from subscriptions.models import DownloadRun, ReclaimRule
+
+    now = timezone.now()
+    profile = profiles.create_profile(name="B", organization_id="3074457345", kind="miro_enterprise", actor=None)
+    ReclaimRule.objects.create(profile=profile)
+    found = DownloadRun.objects.create(
+        profile=profile, started_by="command", started_at=now, finished_at=now, lease_until=now, read=members
+    )
+    people = (parse.member(one, where="A made-up member") for one in made_up(members, seed=7))
+    with transaction.atomic():
+        while batch := list(islice(people, BATCH)):
+            staging.store(found, batch)
+        staging.drop_repeated(found)
+        write_facts(found, now=now)
+        DownloadRun.objects.filter(pk=found.pk).update(state="complete")
+    return profile
+
+
+def _exclude(profile: IntegrationProfile) -> None:
+    from django.contrib.auth.models import User
+
+    from subscriptions.models import Exclusion, Subscription
+
+    somebody = User.objects.create_user("bench")
+    emails = Subscription.objects.order_by("pk").values_list("email", flat=True)
+    Exclusion.objects.bulk_create(
+        Exclusion(profile=profile, value=email.lower(), reason="Benchmark", owner="Benchmark", created_by=somebody)
+        for email in emails[: EXCLUSIONS * 10 : 10]
+    )
+
+
+def _judge(profile: IntegrationProfile) -> None:
+    from subscriptions.verdict import refresh_verdicts
+
+    refresh_verdicts(profile)
+
+
+def _count(profile: IntegrationProfile) -> None:
+    """By a threshold that no rollup knows of."""
+    from subscriptions.models import Subscription
+    from subscriptions.verdict import current_terms, verdict_case
+
+    terms = replace(current_terms(profile.pk), threshold=77)
+    rows = Subscription.objects.filter(profile=profile).annotate(judged=verdict_case(terms, timezone.now()))
+    dict(rows.order_by().values_list("judged").annotate(n=Count("pk")))
