@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
@@ -179,7 +180,7 @@ def _copied() -> None:
 def _exported() -> None:
     client = Client()
     client.force_login(User.objects.filter(is_superuser=True).first() or _superuser())
-    response = client.get(reverse("admin:audit_auditevent_export"))
+    response: Any = client.get(reverse("admin:audit_auditevent_export"))
     for _ in response.streaming_content:
         pass
 

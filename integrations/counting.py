@@ -40,7 +40,7 @@ class Count:
 
 def _rounded(number: int) -> int:
     """Two digits: more would pretend to know."""
-    unit = 10 ** max(0, len(str(number)) - 2)
+    unit = int(10 ** max(0, len(str(number)) - 2))
     return round(number / unit) * unit
 
 

@@ -33,7 +33,9 @@ class Beyond(Func):
 
     output_field = BooleanField()
 
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, Any]:
+    def as_sql(  # type: ignore[override]
+        self, compiler: Any, connection: Any, **extra: Any
+    ) -> tuple[str, Any]:
         parts, parameters = [], []
         for expression in self.source_expressions:
             sql, values = compiler.compile(expression)
@@ -46,9 +48,9 @@ class Beyond(Func):
 
 def _field(model: type[Model], column: str) -> Field[Any, Any]:
     """Of a generated column, what it generates: that knows how the database writes a value."""
-    found = model._meta.pk if column == "pk" else model._meta.get_field(column)
+    found: Any = model._meta.pk if column == "pk" else model._meta.get_field(column)
     if isinstance(found, GeneratedField):
-        return found.output_field
+        found = found.output_field
     if not isinstance(found, Field):
         raise ImproperlyConfigured(f"{model.__name__}: {column} is no column to order by.")
     return found

@@ -20,7 +20,7 @@ from integrations.counting import Count, capped, whole_table
 AFTER, BEFORE, LAST = "after-", "before-", "last"
 
 
-class Pages(Paginator):
+class Pages(Paginator):  # type: ignore[type-arg]
     """For unfold's templates: it draws ours instead of numbers, which nobody can count to."""
 
     template_name = "admin/pages.html"
@@ -29,7 +29,7 @@ class Pages(Paginator):
         return ()
 
 
-class PagedChangeList(ChangeList):
+class PagedChangeList(ChangeList):  # type: ignore[misc]
     """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
 
     order: keyset.Order
@@ -96,7 +96,7 @@ def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
     if isinstance(term, str):
         column, descending = term.removeprefix("-"), term.startswith("-")
     elif isinstance(term, OrderBy) and isinstance(term.expression, F):
-        column, descending = term.expression.name, term.descending
+        column, descending = str(term.expression.name), term.descending  # type: ignore[attr-defined]
     else:
         raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column, not by {term!r}.")
     if "__" in column:

@@ -52,7 +52,9 @@ class WholeDays(Func):
     output_field = IntegerField()
     arity = 2
 
-    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, Any]:
+    def as_sql(  # type: ignore[override]
+        self, compiler: Any, connection: Any, **extra: Any
+    ) -> tuple[str, Any]:
         (now, first), (moment, second) = (compiler.compile(part) for part in self.source_expressions)
         if connection.vendor == "postgresql":
             days = f"DATE_PART('epoch', {now}::timestamptz - {moment}) / 86400"
@@ -107,7 +109,7 @@ def _word(clause: Clause) -> Value:
 def count_crowds(profile: IntegrationProfile) -> int:
     """Count the people of the profile anew, as they are now. Returns how many crowds they make."""
     now = timezone.now()
-    kinds = Subscription.objects.filter(profile=profile).order_by().annotate(**_kind(now))
+    kinds: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_kind(now))
     counted = kinds.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
     crowds = [_crowd(profile, now, *row) for row in counted]
     with transaction.atomic():

@@ -48,12 +48,12 @@ def figures(profile: IntegrationProfile, run: DownloadRun | None) -> Figures:
     purchased = run.purchased if run else {}
     paid = tuple(sorted(purchased)) or terms_of(profile).licenses
     live = run is None or run.read <= COUNTED_LIVE or not run.rollups
+    people = _counts(profile, paid) if live or run is None else _of_the_run(profile, run, paid)
     return Figures(
         paid=paid,
         purchased=sum(purchased.values()) if purchased else None,
         live=live,
-        **(_counts(profile, paid) if live or run is None else _of_the_run(profile, run, paid)),
-        **_awaiting(profile),
+        **{**people, **_awaiting(profile)},
     )
 
 

@@ -44,7 +44,7 @@ NAMED = 12
 
 @admin.register(RemovalCandidate)
 class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, ModelAdmin):
-    list_display = ("person", "department", "last_active", "why", "license", "standing")
+    list_display = ("person", "department", "last_active", "why", "license_shown", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
     list_select_related = ("subscription", "profile")
@@ -91,7 +91,8 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     def why(self, row: RemovalCandidate) -> str:
         return row.attention or str(row.evidence["why"])
 
-    def license(self, row: RemovalCandidate) -> str:
+    @admin.display(description="License")
+    def license_shown(self, row: RemovalCandidate) -> str:
         return license_label(row.profile, row.evidence["license"])
 
     @admin.display(description="State")

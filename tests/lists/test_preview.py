@@ -35,7 +35,7 @@ def signed_in(user: User) -> Client:
     return client
 
 
-def asked(user: User, rule: ReclaimRule, **entries: object):
+def asked(user: User, rule: ReclaimRule, **entries: str | list[str]):
     return signed_in(user).get(address_of(rule), entries)
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_number_counts_as_saved(rule, alice, entry):
 
 
 def test_all_terms_of_the_form(rule, alice):
-    fields = {
+    fields: dict[str, str | list[str]] = {
         "last_activity_threshold": "45",
         "licenses": ["full", "free"],
         "new_joiner_grace": "7",
