@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-
 from benchmarks import office
 from benchmarks.rows import Row, at_most
 
@@ -29,13 +27,13 @@ def propose(members: int = MEMBERS) -> list[Row]:
 
     limit, _ = office.timed(lambda: office.execute(LIMIT))
     found = DownloadRun.objects.get()
-    before = _peak()
+    before = office.peak()
     proposed: list[int] = []
     ours, _ = office.timed(lambda: proposed.append(propose_candidates(found)))
     name = f"propose {proposed[0]:,} of {members:,}"
     return [
         at_most(name, ours, most=PROPOSED_IN, limit=limit, note="with evidence and audit"),
-        at_most(f"{name}, memory", _peak() - before, most=MEMORY, unit="MB"),
+        at_most(f"{name}, memory", office.peak() - before, most=MEMORY, unit="MB"),
     ]
 
 
@@ -66,7 +64,3 @@ def approve(people: int = PEOPLE) -> list[Row]:
     ours, _ = office.timed(lambda: done.append(approvals.approve(request, actor=decides, comment="Benchmark")))
     name = f"approve a request of {done[0]:,}"
     return [at_most(name, ours, most=APPROVED_IN, limit=limit, note=f"sealed and audited; asked in {requested:.1f} s")]
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

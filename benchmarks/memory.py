@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -11,12 +10,12 @@ from benchmarks import office
 from benchmarks.rows import Row, at_most
 
 SIZES = (10_000, 100_000, 1_000_000)
-PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+PEAK = "from benchmarks.office import peak; print(peak())"
 
 
 def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
     office.prepare()
-    idle = int(_output([sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", PEAK])) / 1024
+    idle = float(_output([sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", PEAK]))
     peaks, walls = [], []
     for size in sizes:
         office.execute("TRUNCATE integrations_integrationprofile, subscriptions_subscription CASCADE")
@@ -51,7 +50,7 @@ def one(url: str) -> dict[str, float]:
     office.without_rate_limit()
     profile = IntegrationProfile.objects.get()
     wall, _ = office.timed(lambda: office.download(profile))
-    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "wall": wall}
+    return {"peak_mb": office.peak(), "wall": wall}
 
 
 if __name__ == "__main__":
