@@ -8,7 +8,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import approvals
 from subscriptions.approvals import file_automatically
 from subscriptions.candidates import propose_candidates
-from subscriptions.dry_run import dry_run
+from subscriptions.dry_run import Ending, try_queue
 from subscriptions.exclusions import Wish, create_exclusion, end_exclusion
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
@@ -26,13 +26,13 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
     value = {"person": row.email, "domain": row.email.partition("@")[2], "license": row.license, "role": row.role}
     create_exclusion(world.profile, kind, value[kind], WISH, actor=alice)
 
-    [preview] = dry_run(world.profile)
+    [preview] = try_queue(world.profile).rows
     reclaim_due(world.profile)
 
     item.refresh_from_db()
     assert item.state == "skipped"
     assert "Not sent: Excluded by alice" in item.outcome and "“On parental leave”. Ask Petra Meyer." in item.outcome
-    assert (preview.would_send, preview.sentence) == (False, item.outcome)
+    assert preview.ending == Ending.SETTLE and preview.why in item.outcome
     candidate = item.removal.candidate
     assert (candidate.state, candidate.close_reason) == ("closed_skipped", "excluded")
     assert world.deactivated_by_us() == []
