@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -101,10 +100,10 @@ def dlt(url: str) -> tuple[float, str]:
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **home})  # noqa: S603
     if done.returncode:
         return 0.0, f"failed: {done.stderr.strip().splitlines()[-1][:80]}"
-    return float(done.stdout.split()[-1]), f"merge, its defaults, {datetime.now().astimezone():%Y-%m-%d}"
+    return float(done.stdout.split()[-1]), "merge, its defaults"
 
 
 def _address(database: dict[str, Any]) -> str:
-    """As libpq reads it; dlt wants one with a host."""
+    """As libpq reads it, to whom the last host counts; dlt wants to see one, and a password."""
     host = database["HOST"] or database["OPTIONS"].get("host", "")
-    return f"postgresql://{database['USER']}@/{database['NAME']}?host={host}"
+    return f"postgresql://{database['USER']}:-@localhost/{database['NAME']}?host={host}"

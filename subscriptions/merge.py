@@ -114,10 +114,7 @@ def _words() -> tuple[str, str]:
 
 
 def _keep_changed(run: DownloadRun) -> int:
-    """What `_update` is about to replace; empty where a column stays as it is.
-
-    In the order of the key, which leaves its index denser.
-    """
+    """What `_update` is about to replace; empty where a column stays as it is."""
     true, _ = _words()
     moments = [f"CASE WHEN {_differs(name)} THEN COALESCE(s.{name}, {_moment()}) END" for name in KEPT_MOMENTS]
     words = [f"CASE WHEN {_differs(name)} THEN s.{name} END" for name in KEPT]
@@ -128,7 +125,6 @@ def _keep_changed(run: DownloadRun) -> int:
         SELECT s.id, m.run_id, {", ".join([*moments, *words, gone])}
           FROM subscriptions_subscription AS s, subscriptions_downloadedmember AS m
          WHERE {_changes()}
-         ORDER BY s.id
         """,  # noqa: S608 - the names are constants of this module
         [NEVER] * len(KEPT_MOMENTS) + [run.pk, run.profile_id, run.started_at],
     )
