@@ -27,7 +27,8 @@ INSERT INTO subscriptions_subscription
     (profile_id, external_id, email, name, department, active, license, role, license_assigned_at, last_activity_at,
      reclaimable, why_not, first_run_id, changed_run_id, facts_at, gone_at)
 SELECT %(profile)s, (3074457340000000000 + n)::text, 'person' || n || '@northwind.example',
-       CASE WHEN {SOME} < 880 THEN ({WORDS})[1 + n %% 14] || ' Tester' || (n::bigint * 7919 %% 1000003) ELSE '' END, 'Department ' || n %% 40,
+       CASE WHEN {SOME} < 880 THEN ({WORDS})[1 + n %% 14] || ' Tester' || (n::bigint * 7919 %% 1000003) ELSE '' END,
+       'Department ' || n %% 40,
        {SOME} >= 20, CASE WHEN {SOME} < 600 THEN 'full' WHEN {SOME} < 999 THEN 'free' ELSE 'standard' END,
        CASE WHEN n %% 5000 = 0 THEN 'organization_internal_admin' WHEN {SOME} >= 880 THEN 'organization_external_user'
             ELSE 'organization_internal_user' END,
