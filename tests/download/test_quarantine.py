@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions import download, profiles, quarantine
+from subscriptions import plausibility, profiles, quarantine
 from subscriptions.candidates import NotActionable
 from subscriptions.download import download_subscriptions
 from subscriptions.merge import Merged
@@ -159,7 +159,7 @@ def test_discarded(shrunk, olivia, oscar):
 def test_a_newer_complete_download_takes_its_place(shrunk, world, olivia, oscar, monkeypatch):
     quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
     with monkeypatch.context() as patched:
-        patched.setattr(download, "SHRINK_LIMIT", 1.0)
+        patched.setattr(plausibility, "SHRINK_LIMIT", 1.0)
         assert run(world).state == "complete"
     shrunk.refresh_from_db()
     with pytest.raises(Refused, match="newer download is complete"):
