@@ -4,8 +4,24 @@ from datetime import timedelta
 
 import pytest
 
+from subscriptions import holds
+from subscriptions.models import Reclaim
+from tests.flow.restoring import reclaimed
+
 
 @pytest.fixture
 def read_again_at_once(monkeypatch):
     """The second look at a doubt usually comes some seconds after the first."""
     monkeypatch.setattr("subscriptions.settling.READ_AGAIN", timedelta(0))
+
+
+@pytest.fixture
+def taken(world, alice, bob) -> Reclaim:
+    [item] = reclaimed(world, alice, bob, 1)
+    return item
+
+
+@pytest.fixture
+def untried(monkeypatch):
+    """The connections are not tried before the batch: the faults below are for what comes after."""
+    monkeypatch.setattr(holds, "validate_connections", lambda profile, actor: [])

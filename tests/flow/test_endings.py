@@ -10,7 +10,7 @@ from django.utils import timezone
 from integrations import connections
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
-from subscriptions import approvals, candidates, holds, sweep
+from subscriptions import approvals, candidates, sweep
 from subscriptions.candidates import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
@@ -177,12 +177,6 @@ def test_an_answer_that_makes_no_sense_is_a_doubt_and_not_a_reason_to_send_again
     assert reclaim_due(world.profile).reclaimed == 1
     assert candidate_of(request).close_reason == "confirmed_later"
     assert patches(world) == 1
-
-
-@pytest.fixture
-def untried(monkeypatch):
-    """The connections are not tried before the batch: the faults below are for what comes after."""
-    monkeypatch.setattr(holds, "validate_connections", lambda profile, actor: [])
 
 
 def test_a_failing_look_does_not_count_as_a_look(world, alice, bob, read_again_at_once, untried):

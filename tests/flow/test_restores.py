@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from integrations import connections, sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, archive, holds, profiles, request_endings, restores, settling, sweep
+from subscriptions import approvals, archive, profiles, request_endings, restores, settling, sweep
 from subscriptions.candidates import NotActionable
-from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
+from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
 from subscriptions.reclaim import reclaim_due
 from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
-from subscriptions.verdict import refresh_verdicts
-from tests.fixtures import World, actions
-
-REASON = "Back from parental leave"
-
-
-def reclaimed(world: World, alice, bob, count: int) -> list[Reclaim]:
-    """So many people whose seat was taken, by the way that everybody goes."""
-    world.download()
-    request = approvals.request_reclaim(world.candidates(count), actor=alice)
-    approvals.approve(request, actor=bob)
-    assert reclaim_due(world.profile).reclaimed == count
-    return list(Reclaim.objects.filter(removal__request=request).order_by("pk"))
-
-
-@pytest.fixture
-def taken(world, alice, bob) -> Reclaim:
-    [item] = reclaimed(world, alice, bob, 1)
-    return item
-
-
-@pytest.fixture
-def untried(monkeypatch):
-    """The connections are not tried before the batch: the faults below are for what comes after."""
-    monkeypatch.setattr(holds, "validate_connections", lambda profile, actor: [])
-
-
-def id_of(item: Reclaim) -> str:
-    return item.subscription.external_id
-
-
-def activated_by_us(world: World) -> list[str]:
-    """Ids in the order of the effective transitions inactive -> active that came in by SCIM."""
-    steps = world.miro.truth()["transitions"]
-    return [step["id"] for step in steps if step["by"] == "scim" and step["to"] and not step["from"]]
-
-
-def activations(world: World) -> int:
-    """How many PATCHes came in after the deactivation."""
-    return sum(request["method"] == "PATCH" for request in world.miro.requests()) - 1
+from tests.fixtures import actions
+from tests.flow.restoring import REASON, activated_by_us, activations, id_of, reclaimed
 
 
 def test_restored_and_verified(world, taken, alice):
@@ -394,169 +354,3 @@ def test_an_archived_profile_ends_what_waits(world, taken, alice, bob):
     archive.archive(world.profile, typed_name=world.profile.name, actor=bob)
 
     assert "restore.skipped" in actions() and "reclaim.skipped" not in actions()
-
-
-# --- Left alone for 30 days -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def unprotected(monkeypatch):
-    """The defense switched off."""
-    monkeypatch.setattr(settling, "RESTORED_COOLDOWN", timedelta(0))
-
-
-def restored(world: World, taken: Reclaim, alice) -> Reclaim:
-    restores.restore(taken, actor=alice, reason=REASON)
-    assert reclaim_due(world.profile).restored == 1
-    return taken
-
-
-def open_candidate(taken: Reclaim) -> bool:
-    return RemovalCandidate.objects.open().filter(subscription=taken.subscription).exists()
-
-
-def test_downloads_propose_the_restored_person_no_more(world, taken, alice):
-    restored(world, taken, alice)
-
-    world.download()
-    assert not open_candidate(taken)
-    Subscription.objects.filter(pk=taken.subscription_id).update(cooldown_until=timezone.now() + timedelta(minutes=1))
-    world.download()
-    assert not open_candidate(taken), "up to the last minute"
-
-    Subscription.objects.filter(pk=taken.subscription_id).update(cooldown_until=timezone.now())
-    world.download()
-    assert open_candidate(taken), "after 30 days like anybody else"
-
-
-def test_the_control_without_the_protection_is_proposed_again(world, taken, alice, unprotected):
-    restored(world, taken, alice)
-
-    world.download()
-
-    assert open_candidate(taken)
-
-
-def test_it_lasts_thirty_days(world, taken, alice):
-    restored(world, taken, alice)
-
-    row = Subscription.objects.get(pk=taken.subscription_id)
-    assert timedelta(days=29, hours=23) < row.cooldown_until - timezone.now() <= timedelta(days=30)
-
-
-def again_in_the_queue(world: World, taken: Reclaim, alice, bob) -> Reclaim:
-    """Another approval of the same person, from before the restore.
-
-    The database lets two of one person never wait at once, and a deactivated person is no candidate. So this one was
-    approved while the person counted as active, stood aside during the restore, and is due now.
-    """
-    row = Subscription.objects.filter(pk=taken.subscription_id)
-    row.update(active=True)
-    refresh_verdicts(world.profile)
-    candidate = RemovalCandidate.objects.create(
-        profile=world.profile,
-        subscription=row.get(),
-        run=taken.removal.candidate.run,
-        evidence=taken.removal.evidence,
-    )
-    one = RemovalCandidate.objects.filter(pk=candidate.pk)
-    approvals.approve(approvals.request_reclaim(one, actor=alice), actor=bob)
-    row.update(active=False)
-    return Reclaim.objects.get(removal__candidate=candidate)
-
-
-@pytest.mark.parametrize("which", ["the approval that took the seat", "another one"])
-@pytest.mark.parametrize("protection", ["on", "off"])
-def test_no_older_approval_takes_the_seat_again(world, taken, alice, bob, which, protection, request):
-    """With the protection off (the control), the restored person is locked out again."""
-    if protection == "off":
-        request.getfixturevalue("unprotected")
-    older = taken
-    if which == "another one":
-        older = again_in_the_queue(world, taken, alice, bob)
-        Reclaim.objects.filter(pk=older.pk).update(state="skipped")
-    restored(world, taken, alice)
-    Reclaim.objects.filter(pk=older.pk).update(state="queued", finished_at=None, read_back="", sending_at=None)
-    RemovalCandidate.objects.filter(pk=older.removal.candidate_id).update(state="awaiting_revocation")
-
-    tally = reclaim_due(world.profile)
-
-    locked_out_again = world.deactivated_by_us() == [id_of(taken)] * 2
-    if protection == "off":
-        assert locked_out_again and tally.reclaimed == 1
-    else:
-        assert not locked_out_again and tally.skipped == 1
-        assert "Left alone until" in Reclaim.objects.get(pk=older.pk).outcome
-
-
-# --- At once ----------------------------------------------------------------------------------------------------------
-
-
-def all_at_once(acts) -> list[str]:
-    """Run them in threads of their own; "done", or why not."""
-    outcomes: list[str] = []
-    barrier = threading.Barrier(len(acts))
-
-    def run(act) -> None:
-        barrier.wait()
-        try:
-            act()
-            outcomes.append("done")
-        except NotActionable as error:
-            outcomes.append(str(error))
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(outcomes) == len(acts), "each of them ended with a sentence"
-    return outcomes
-
-
-def test_two_restores_of_one_seat_at_once(real_transactions, world, alice, bob):
-    [taken] = reclaimed(world, alice, bob, 1)
-
-    outcomes = all_at_once([lambda: restores.restore(taken, actor=alice, reason=REASON)] * 6)
-
-    assert sorted(outcomes)[-1] == "done" and outcomes.count("done") == 1
-    assert {outcome for outcome in outcomes if outcome != "done"} == {
-        "A reclaim or restore of this person is under way already."
-    }
-    assert Reclaim.objects.filter(direction="reactivate").count() == 1
-    assert reclaim_due(world.profile).restored == 1
-    assert activated_by_us(world) == [id_of(taken)]
-    assert actions().count("restore.requested") == 1
-
-
-def test_the_database_settles_it_where_nobody_looked(real_transactions, world, alice, bob, monkeypatch):
-    """Without the look, the index still lets one through, and the others get a sentence."""
-    [taken] = reclaimed(world, alice, bob, 1)
-    monkeypatch.setattr(restores, "why_not_restore", lambda reclaim: "")
-
-    outcomes = all_at_once([lambda: restores.restore(taken, actor=alice, reason=REASON)] * 4)
-
-    assert outcomes.count("done") == 1
-    assert all("Nothing was changed" in outcome for outcome in outcomes if outcome != "done")
-    assert ReclaimRequest.objects.filter(direction="reactivate").count() == 1, "taken back as a whole"
-
-
-def test_two_requests_for_the_same_people_at_once(real_transactions, world, alice, bob):
-    reclaimed(world, alice, bob, 3)
-
-    outcomes = all_at_once([lambda: restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)] * 4)
-
-    assert outcomes.count("done") == 1
-    assert RequestedRemoval.objects.filter(request__direction="reactivate").count() == 3
-
-
-def test_two_workers_on_one_restore(real_transactions, world, alice, bob):
-    [taken] = reclaimed(world, alice, bob, 1)
-    restores.restore(taken, actor=alice, reason=REASON)
-
-    all_at_once([lambda: reclaim_due(world.profile)] * 3)
-
-    assert activated_by_us(world) == [id_of(taken)]
-    assert actions().count("restore.sending") == actions().count("restore.done") == 1

@@ -92,3 +92,9 @@ def people(request: ReclaimRequest) -> list[RequestedRemoval]:
 def states(request: ReclaimRequest, kind: str = "ask") -> list[str]:
     rows = Notice.objects.filter(removal__request=request, kind=kind).order_by("removal")
     return list(rows.values_list("state", flat=True))
+
+
+@pytest.fixture
+def one(asking: Asking) -> RequestedRemoval:
+    """One person who was asked."""
+    return people(asking.asked(1))[0]
