@@ -99,7 +99,7 @@ def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, 
         "never": run.rollups["never"],
         "never_in_review": verdicts.get(Verdict.NEVER_ACTIVE, 0),
         "review": sum(verdicts.get(verdict, 0) for verdict in NEEDS_REVIEW),
-        "protected": verdicts.get(Verdict.PROTECTED, 0),
+        "protected": sum(verdicts.get(verdict, 0) for verdict in PROTECTED),
         "by_license": dict(licenses),
     }
 

@@ -17,7 +17,7 @@ from subscriptions.verdict import refresh_verdicts
 
 LISTS = {
     "subscriptions_subscription": 16,
-    "subscriptions_removalcandidate": 18,
+    "subscriptions_removalcandidate": 24,
     "subscriptions_reclaimrequest": 16,
     "subscriptions_reclaim": 16,
     "subscriptions_downloadrun": 14,
