@@ -46,8 +46,8 @@ class Plan:
     doubts: float
     seed: int
     kill_every: float = 5.0
-    # Seconds: longer than a worker lives, so that nearly nobody ever gets such an answer.
-    hang: float = 6.0
+    # Seconds: of five that a worker lives, so that most never get such an answer.
+    hang: float = 3.0
     lease: float = 15.0
     claim: int = 5
     workers: int = 3
