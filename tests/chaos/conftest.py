@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.chaos.figures import Figures, table
 
 
 @pytest.fixture
-def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+def figures(request: pytest.FixtureRequest) -> Figures:
     """`figures.note(people=5)` shows up in the table, also from another process of pytest-xdist."""
     made = Figures(request.node.name)
-    yield made
     request.node.user_properties.append(("figures", (made.test, made.rows)))
+    return made
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

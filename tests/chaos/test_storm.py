@@ -46,8 +46,8 @@ class Plan:
     doubts: float
     seed: int
     kill_every: float = 5.0
-    # Seconds: longer than a worker lives, so that nearly nobody ever gets such an answer.
-    hang: float = 6.0
+    # Seconds: of five that a worker lives, so that most never get such an answer.
+    hang: float = 3.0
     lease: float = 15.0
     claim: int = 5
     workers: int = 3
@@ -73,7 +73,7 @@ class Plan:
 
 LONG = Plan(approved=5000, humans=0.01, doubts=0.03, seed=1)
 HUMANS = Plan(approved=1500, humans=0.30, doubts=0.05, seed=2)
-BLIND = Plan(approved=600, humans=0.30, doubts=1.0, seed=3, defense_off="read_first", restarts=(), flushes=())
+BLIND = Plan(approved=300, humans=0.30, doubts=1.0, seed=3, defense_off="read_first", restarts=(), flushes=())
 SHORT = Plan(
     approved=40,
     humans=0.30,
