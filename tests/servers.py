@@ -25,15 +25,49 @@ if TYPE_CHECKING:
 READY_SECONDS = 30
 
 
-@pytest.fixture(scope="session")
-def valkey_server() -> Iterator[Path]:
+@dataclass
+class BrokerProcess:
     """The embedded broker where the settings look for it; one for each process of pytest-xdist."""
-    socket = settings.EMBEDDED_BROKER_SOCKET
-    process = broker.start(socket, settings.VAR_DIR / "valkey")
-    yield socket
-    process.terminate()
-    process.wait(timeout=10)
-    shutil.rmtree(socket.parent)
+
+    socket: Path
+    data: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = broker.start(self.socket, self.data)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def flush(self) -> None:
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            client.flushall()
+
+    def waiting(self) -> int:
+        """How many messages wait for a worker."""
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            return int(client.llen("celery"))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def broker_process() -> Iterator[BrokerProcess]:
+    """For tests that kill it: they leave it running."""
+    running = BrokerProcess(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
+    running.start()
+    yield running
+    running.kill()
+    shutil.rmtree(running.socket.parent)
+
+
+@pytest.fixture(scope="session")
+def valkey_server(broker_process: BrokerProcess) -> Path:
+    return broker_process.socket
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,10 +21,9 @@ import redis
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from licensehub.embedded import broker
 from subscriptions import tasks
 from tests.databases import Cluster
-from tests.servers import environment_for_children
+from tests.servers import BrokerProcess, environment_for_children
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -84,39 +82,10 @@ class Workers:
         self._nursery.communicate(timeout=PATIENCE)
 
 
-@dataclass
-class Broker:
-    """The embedded Valkey of this test process."""
-
-    socket: Path
-    data: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = broker.start(self.socket, self.data)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-
-    def restart(self) -> None:
-        self.kill()
-        self.start()
-
-    def flush(self) -> None:
-        with redis.Redis(unix_socket_path=str(self.socket)) as client:
-            client.flushall()
-
-    def waiting(self) -> int:
-        with redis.Redis(unix_socket_path=str(self.socket)) as client:
-            return int(client.llen("celery"))  # type: ignore[arg-type]
-
-
 class Beat:
     """Rings the sweep every `every` seconds, as beat does every minute."""
 
-    def __init__(self, broker: Broker, *, every: float) -> None:
+    def __init__(self, broker: BrokerProcess, *, every: float) -> None:
         self._broker, self._every = broker, every
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chaos-beat", daemon=True)

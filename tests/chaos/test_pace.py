@@ -6,12 +6,11 @@ import time
 from datetime import datetime
 
 import pytest
-from django.conf import settings as django_settings
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.limits import SCIM_CALLS
 from subscriptions import tasks
-from tests.chaos.rig import Broker, Workers, sandbox_process
+from tests.chaos.rig import Workers, sandbox_process
 from tests.chaos.test_storm import Plan, approved_people
 
 WINDOW = 30.0
@@ -22,7 +21,9 @@ PLAN = Plan(approved=520, humans=0, doubts=0, seed=5, workers=2, lease=180.0)
 
 
 @pytest.mark.chaos
-def test_two_workers_reach_the_documented_limit(real_transactions, tmp_path, allow_http, settings, alice, bob, figures):
+def test_two_workers_reach_the_documented_limit(
+    real_transactions, broker_process, tmp_path, allow_http, settings, alice, bob, figures
+):
     with sandbox_process(members=PLAN.members, seed=PLAN.seed) as urls:
         allow_http(urls["api_url"])
         addresses = {"api": urls["api_url"], "authorize": urls["authorize_url"], "scim": urls["scim_url"]}
@@ -30,8 +31,7 @@ def test_two_workers_reach_the_documented_limit(real_transactions, tmp_path, all
         miro = SandboxControl(urls["api_url"])
         profile = approved_people(PLAN, urls, (alice, bob))
         miro.switch(team_admin_deactivation="allow")
-        broker = Broker(django_settings.EMBEDDED_BROKER_SOCKET, tmp_path / "valkey")
-        broker.start()
+        broker_process.flush()
         variables = {
             "MIRO_API_URL": urls["api_url"],
             "MIRO_SCIM_URL": urls["scim_url"],
@@ -46,7 +46,7 @@ def test_two_workers_reach_the_documented_limit(real_transactions, tmp_path, all
             time.sleep((WINDOWS + 1) * WINDOW + 5)
         finally:
             workers.end()
-            broker.kill()
+            broker_process.flush()
         sent = patches(miro)
         limited = sum(request["status"] == 429 for request in miro.requests())
     counts = [sum(begin <= at < begin + WINDOW for at in sent) for begin in windows(sent[0])]

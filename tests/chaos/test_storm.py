@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from django.conf import settings as django_settings
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
@@ -24,7 +23,6 @@ from tests.chaos.checker import Histories, states
 from tests.chaos.figures import Figures
 from tests.chaos.rig import (
     Beat,
-    Broker,
     Workers,
     cut_connections,
     patiently,
@@ -32,6 +30,7 @@ from tests.chaos.rig import (
     sandbox_process,
 )
 from tests.fixtures import connect
+from tests.servers import BrokerProcess
 
 MIX = {"rate_limited": 0.025, "error_before": 0.02, "error_after": 0.015, "truncated": 0.02, "hang_after": 0.02}
 IN_ONE_REQUEST = 1000
@@ -98,7 +97,7 @@ class Storm:
     miro: SandboxControl
     profile: IntegrationProfile
     workers: Workers
-    broker: Broker
+    broker: BrokerProcess
     crash_database: Callable[[], None]
     begun: float = field(default_factory=time.monotonic)
     done: list[str] = field(default_factory=list)
@@ -138,17 +137,18 @@ class Storm:
 
 
 @contextmanager
-def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callable[[], None]) -> Iterator[Storm]:
+def raging(
+    plan: Plan, *, broker: BrokerProcess, tmp_path, allow_http, settings, people, crash: Callable[[], None]
+) -> Iterator[Storm]:
     """A storm that is over: everything is at rest, and nobody works any more."""
     with sandbox_process(members=plan.members, seed=plan.seed) as urls:
         allow_http(urls["api_url"])
         addresses = {"api": urls["api_url"], "authorize": urls["authorize_url"], "scim": urls["scim_url"]}
         settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
         miro = SandboxControl(urls["api_url"])
-        broker = Broker(django_settings.EMBEDDED_BROKER_SOCKET, tmp_path / "valkey")
         variables = {"MIRO_API_URL": urls["api_url"], "MIRO_SCIM_URL": urls["scim_url"]}
         workers = Workers(tmp_path / "workers.log", plan.workers, {**variables, **plan.variables()})
-        broker.start()
+        broker.flush()
         beat = Beat(broker, every=1.0)
         try:
             profile = approved_people(plan, urls, people)
@@ -164,7 +164,7 @@ def raging(plan: Plan, *, tmp_path, allow_http, settings, people, crash: Callabl
         finally:
             beat.stop()
             workers.end()
-            broker.kill()
+            broker.flush()
 
 
 def approved_people(plan: Plan, urls: dict[str, str], people) -> IntegrationProfile:
@@ -185,9 +185,15 @@ def approved_people(plan: Plan, urls: dict[str, str], people) -> IntegrationProf
 
 
 @pytest.fixture
-def rage(real_transactions, tmp_path, allow_http, settings, alice, bob):
+def rage(real_transactions, broker_process, tmp_path, allow_http, settings, alice, bob):
     """`rage(plan, crash=...)`: a storm that is over, as a context."""
-    given = {"tmp_path": tmp_path, "allow_http": allow_http, "settings": settings, "people": (alice, bob)}
+    given = {
+        "broker": broker_process,
+        "tmp_path": tmp_path,
+        "allow_http": allow_http,
+        "settings": settings,
+        "people": (alice, bob),
+    }
     return lambda plan, crash=restart_database: raging(plan, crash=crash, **given)
 
 
