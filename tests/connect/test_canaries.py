@@ -87,7 +87,7 @@ def held_by(broker: redis.Redis) -> str:
         kind = broker.type(key)
         if kind == b"list":
             # The rate budget keeps lists of its own, which hold no messages.
-            read = str if key.startswith(b"licensehub:rate:") else message_of
+            read = str if "licensehub:rate:" in str(key) else message_of
             found += [read(entry) for entry in broker.lrange(key, 0, -1)]
         elif kind == b"hash":
             found.append(str(broker.hgetall(key)))
