@@ -132,9 +132,9 @@ def survive_all(server, profile, settings, numbers) -> tuple[list[str], Counter[
 
 
 def test_a_few_hostile_downloads(server, profile, settings):
-    failures, kinds = survive_all(server, profile, settings, range(25))
+    failures, kinds = survive_all(server, profile, settings, range(15))
     assert failures == []
-    assert min(kinds["bad"], kinds["harmless"]) > 3
+    assert min(kinds["bad"], kinds["harmless"]) > 1
 
 
 @pytest.mark.chaos
