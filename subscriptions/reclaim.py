@@ -123,7 +123,14 @@ def _execute(
         settle_unsent(item, decision)
         tally.refused += decision.state == ReclaimState.FAILED
         tally.skipped += decision.state == ReclaimState.SKIPPED
-    elif commit_intent(item, rolling=rolling):
+        return
+    try:
+        # Before the intent: no switch is overlooked while it waits, and whoever dies waiting leaves no doubt behind.
+        connector.await_turn()
+    except ConnectorError as error:
+        tally.held += put_back(profile, item, error)
+        return
+    if commit_intent(item, rolling=rolling):
         _send(profile, item, connector, tally)
     else:
         hold = hold_on(profile, item.direction) or hold_of(profile, item, rolling=rolling) or HoldReason.LATER
@@ -153,9 +160,9 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             lease_until__gt=now,
             profile__in=_sending_profiles(item.direction),
             removal__in=_valid_removals(),
-        ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE)
+        ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
         if sent == 1:
-            item.state = ReclaimState.SENDING
+            item.state, item.outcome = ReclaimState.SENDING, ""
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
             record(way_of(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1

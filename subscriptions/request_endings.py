@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
+from collections import defaultdict
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -11,7 +13,7 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions.candidates import NotActionable, cool_down
+from subscriptions.candidates import NotActionable, cool_down, lock
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -37,6 +39,7 @@ def drop(
 ) -> None:
     """Take one person out of a request that waits, for good: a recorded mark, not an edit."""
     with transaction.atomic():
+        lock(person.candidate_id)
         waiting = ReclaimRequest.objects.filter(state__in=WAITING)
         rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
         dropped = rows.update(dropped_at=timezone.now(), dropped_by=actor, drop_reason=reason)
@@ -89,7 +92,16 @@ def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: C
     targets = [(row, {"reason": str(reason)} if reason else {}) for row in rows]
     record_many(action, actor=actor, targets=targets, correlation=uuid.uuid4())
     if to == CandidateState.CLOSED_SKIPPED:
-        for row in rows:
-            terms = Terms.thaw(row.evidence["terms"])
-            cool_down([row.subscription_id], days=terms.threshold_for, reason=str(CloseReason(reason).label).lower())
+        _cool_down(rows, CloseReason(reason))
     return len(rows)
+
+
+def _cool_down(rows: list[RemovalCandidate], reason: CloseReason) -> None:
+    """Each by the terms that were frozen with the candidate; most share theirs."""
+    alike: dict[str, list[RemovalCandidate]] = defaultdict(list)
+    for row in rows:
+        alike[json.dumps(row.evidence["terms"], sort_keys=True)].append(row)
+    for group in alike.values():
+        terms = Terms.thaw(group[0].evidence["terms"])
+        ids = [row.subscription_id for row in group]
+        cool_down(ids, days=terms.threshold_for, reason=str(reason.label).lower())

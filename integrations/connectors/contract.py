@@ -352,6 +352,14 @@ class Connector(Protocol):
         """Read back one person. Raises PermanentError when the vendor does not know them, BadAnswer for nonsense."""
         ...
 
+    def await_turn(self) -> None:
+        """Wait until the vendor's limit has room for one change and for reading it back, and take it.
+
+        The next change goes out at once: whoever announces one waits before that, not between the word and the act.
+        Raises TransientError when it would take longer than a call may, ConfigError.
+        """
+        ...
+
     def deactivate(self, external_id: str) -> Receipt:
         """Raises PermanentError (refused), TransientError (not done), OutcomeUnknown (maybe done), ConfigError."""
         ...

@@ -93,6 +93,7 @@ class ApiSession:
         self._media_type = media_type
         self._limits = limits
         self._token = token
+        self._reserved: set[str] = set()
         self._http = _new_http()
 
     def get(
@@ -126,6 +127,12 @@ class ApiSession:
         call = self._call("GET", path, rate=rate, query=query)
         token = self._token("") if self._token else ""
         return Begun(call, token, pool.submit(self._try, self._with(call, token) if token else call))
+
+    def reserve(self, rate: Rate) -> None:
+        """Wait for the room of one call now; the next one out of this bucket need not. Raises TransientError."""
+        if rate.bucket not in self._reserved:
+            self._take(rate, ends_at=time.monotonic() + self._limits.total)
+            self._reserved.add(rate.bucket)
 
     def patch(self, path: str, body: Mapping[str, Any], *, rate: Rate) -> Answer:
         """One try. Raises as `get`, and OutcomeUnknown when it was sent and the answer is of no use."""
@@ -199,7 +206,10 @@ class ApiSession:
         return replace(call, token=checked_token(token, vendor=self._vendor, slot=self._slot))
 
     def _try(self, call: Call) -> Answer:
-        self._take(call)
+        if call.rate.bucket in self._reserved:
+            self._reserved.remove(call.rate.bucket)
+        else:
+            self._take(call.rate, ends_at=call.ends_at)
         if _guard is not None:
             _guard()
         self.requests += 1
@@ -210,14 +220,13 @@ class ApiSession:
             self._budget.drain(call.rate.bucket, seconds=held)
         return self._judge(call, answer, held=held)
 
-    def _take(self, call: Call) -> None:
-        """Wait for the shared budget. Raises TransientError when that would take longer than the call may."""
-        rate = call.rate
+    def _take(self, rate: Rate, *, ends_at: float) -> None:
+        """Wait for the shared budget. Raises TransientError when that would take longer than until `ends_at`."""
         while True:
             wait = self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)
             if wait <= 0:
                 return
-            if wait >= call.left():
+            if time.monotonic() + wait >= ends_at:
                 raise TransientError(
                     f"{self._vendor}'s rate limit is used up for the next {wait:.0f} seconds. "
                     "LicenseHub goes on by itself after that.",

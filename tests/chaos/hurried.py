@@ -7,13 +7,15 @@ A storm of minutes has no time for leases of minutes, and the sandbox's rate lim
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 
 import django
 
 django.setup()
 
-from integrations.connectors.miro import rest, scim  # noqa: E402 - the applications come first
+from integrations.connectors import rate_headers  # noqa: E402 - the applications come first
+from integrations.connectors.miro import connector, rest, scim  # noqa: E402
 from licensehub.celery import app as app  # noqa: E402
 from subscriptions import holds, reclaim, settling, sweep  # noqa: E402
 from subscriptions.models import HoldReason, Reclaim, ReclaimState  # noqa: E402
@@ -29,7 +31,13 @@ def hurry() -> None:
     reclaim.claim.__kwdefaults__ = {**(reclaim.claim.__kwdefaults__ or {}), "count": reclaim.CLAIM}
     settling.READ_AGAIN = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
     holds.COME_BACK = settling.COME_BACK = timedelta(seconds=3)
+    # An answer that hangs comes when nobody waits for it any more.
+    read = float(os.environ["CHAOS_READ"])
+    hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, longest_backoff=0.4)
+    init = connector.MiroConnector.__init__
+    init.__kwdefaults__ = {"limits": hasty}  # type: ignore[attr-defined]
     if os.environ.get("CHAOS_LIMITS") != "on":
+        rate_headers.SHORTEST = 0.2
         scim.READS = scim.WRITES = NO_LIMIT
         rest.CREDITS_PER_MINUTE = NO_LIMIT * rest.LEVEL_3
 

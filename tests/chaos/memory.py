@@ -143,6 +143,9 @@ class MemoryConnector:
             raise PermanentError("There is no such person.", status=404)
         return self.vendor.members[external_id].active
 
+    def await_turn(self) -> None:
+        self._call("await_turn")
+
     def deactivate(self, external_id: str) -> Receipt:
         return self._write("deactivate", external_id, active=False)
 

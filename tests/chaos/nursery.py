@@ -11,13 +11,29 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from importlib import import_module
+
+from django.core.checks import run_checks
 
 from tests.chaos.hurried import app
 
 WORKER = ["worker", "--pool", "solo", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
 
+# What a worker loads when it starts.
+LOADED_AT_START = [
+    "celery.apps.worker",
+    "celery.bin.worker",
+    "celery.concurrency.solo",
+    "celery.worker.consumer",
+    "celery.worker.strategy",
+    "kombu.transport.redis",
+    "django.db.backends.postgresql.base",
+    "integrations.connectors.miro.connector",
+]
+
 
 def main() -> None:
+    _load()
     # Whoever is killed is nobody's zombie.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     born: list[int] = []
@@ -29,6 +45,16 @@ def main() -> None:
     for worker in born:
         with suppress(ProcessLookupError):
             os.killpg(worker, signal.SIGKILL)
+
+
+def _load() -> None:
+    """Whatever can be done once is not done by each worker."""
+    for module in LOADED_AT_START:
+        import_module(module)
+    app.loader.import_default_modules()
+    app.finalize()
+    run_checks()
+    os.environ["CELERY_SKIP_CHECKS"] = "1"
 
 
 def _worker(number: int) -> int:

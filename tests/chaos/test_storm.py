@@ -6,14 +6,16 @@ Then three histories are compared: what became of the people at the sandbox, our
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
+from licensehub.audit.models import AuditEvent
 from subscriptions import approvals
 from subscriptions.download import download_subscriptions
 from subscriptions.models import Reclaim, ReclaimRule, ReclaimState, RemovalCandidate
@@ -45,8 +47,9 @@ class Plan:
     doubts: float
     seed: int
     kill_every: float = 5.0
-    # Seconds: of five that a worker lives, so that most never get such an answer.
-    hang: float = 3.0
+    # Seconds: nobody waits that long, and the people of the second storm are back meanwhile.
+    hang: float = 2.0
+    read: float = 0.5
     lease: float = 15.0
     claim: int = 5
     workers: int = 3
@@ -55,6 +58,9 @@ class Plan:
     restarts: tuple[float, ...] = (0.3, 0.65)
     defense_off: str = ""
     within: float = 1500.0
+    mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+    # Which requests the faults strike; by default all.
+    match: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def members(self) -> int:
@@ -67,6 +73,7 @@ class Plan:
             "CHAOS_DEFENSE_OFF": self.defense_off,
             "CHAOS_LEASE": str(self.lease),
             "CHAOS_CLAIM": str(self.claim),
+            "CHAOS_READ": str(self.read),
         }
 
 
@@ -80,12 +87,26 @@ SHORT = Plan(
     seed=4,
     kill_every=3.0,
     hang=3.5,
+    read=2.0,
     lease=6.0,
     workers=2,
     broker_kills=(0.1,),
     flushes=(0.4,),
     restarts=(0.25,),
     within=180.0,
+)
+# Few people and no kills: half of the answers are lost, and a human undoes each reclaim before it is sent again.
+SHORT_BLIND = replace(
+    SHORT,
+    approved=10,
+    humans=1.0,
+    defense_off="read_first",
+    kill_every=60.0,
+    broker_kills=(),
+    flushes=(),
+    restarts=(),
+    mix={"error_after": 0.5},
+    match={"method": "PATCH"},
 )
 
 
@@ -154,7 +175,7 @@ def raging(
             miro.limits(on=False)
             miro.switch(team_admin_deactivation="allow")
             miro.humans(share=plan.humans, after=0.6, seed=plan.seed)
-            miro.storm(seed=plan.seed, mix=MIX, hang_seconds=plan.hang, limited_seconds=1.0)
+            miro.storm(seed=plan.seed, mix=plan.mix, match=plan.match, hang_seconds=plan.hang, limited_seconds=0.2)
             storm = Storm(plan, miro, profile, workers, broker, crash)
             beat.start()
             storm.rage()
@@ -214,7 +235,16 @@ def told(storm: Storm, figures: Figures) -> None:
         reactivated_by_humans=len(summary["activated_by_human"]),
         deactivated_again=len(summary["deactivated_again_after_human"]),
         most_deactivations=summary["most_deactivations"],
+        doubts_begun_by=first_words_of_doubts(),
     )
+
+
+def first_words_of_doubts() -> dict[str, int]:
+    """How the answers of those who are left in doubt got lost -> how many."""
+    left = Reclaim.objects.filter(state=ReclaimState.IN_DOUBT).values("pk")
+    events = AuditEvent.objects.filter(action="reclaim.in_doubt", target_id__in=left).order_by("-sequence")
+    first = dict(events.values_list("target_id", "data"))
+    return dict(Counter(data["outcome"].split(".")[0] for data in first.values()))
 
 
 @pytest.mark.chaos
@@ -239,3 +269,10 @@ def test_a_short_storm(rage, figures):
         told(storm, figures)
         assert Histories.read(storm.miro).findings(doubts=SHORT.doubts) == []
         assert Reclaim.objects.filter(state=ReclaimState.DONE).exists()
+
+
+def test_a_short_storm_of_blind_retries_deactivates_people_again(rage):
+    """The control of the short storm."""
+    with rage(SHORT_BLIND, crash=cut_connections) as storm:
+        found = Histories.read(storm.miro).findings(doubts=1.0)
+    assert any("deactivated again after a human" in finding for finding in found), found

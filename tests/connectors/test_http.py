@@ -211,6 +211,23 @@ def test_a_spent_budget_waits_when_the_deadline_allows_it(server: ScriptedServer
     assert next(waits, None) is None
 
 
+def test_reserved_room_is_waited_for_once(server: ScriptedServer) -> None:
+    server.replies = [GOOD]
+    waits = iter([0.02, 0.0, 0.0])
+
+    class Spent(LocalRateBudget):
+        def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
+            return next(waits)
+
+    session = new_session(server.url, Spent())
+    session.reserve(RATE)
+    session.reserve(RATE)
+    session.patch("/x", {}, rate=RATE)
+    assert next(waits) == 0.0  # neither the second time nor the call itself asked for room
+    with pytest.raises(StopIteration):
+        session.patch("/x", {}, rate=RATE)  # what was reserved is used up
+
+
 def test_a_refusal_is_the_vendors_to_explain_and_not_tried_again(server: ScriptedServer, session: ApiSession) -> None:
     server.replies = [Reply(status=409, raw=b"<html>")]
     with pytest.raises(PermanentError, match="refused 409"):
@@ -231,7 +248,7 @@ def test_the_guard_stops_a_call_before_it_is_sent(server: ScriptedServer, sessio
 
 def test_there_is_no_way_to_delete(session: ApiSession) -> None:
     public = {name for name in dir(session) if not name.startswith("_")}
-    assert public == {"begin", "get", "patch", "post", "requests", "credits"}
+    assert public == {"begin", "get", "patch", "post", "reserve", "requests", "credits"}
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,10 @@ class MiroConnector:
         """See `Connector.is_active`."""
         return self._scim.is_active(external_id)
 
+    def await_turn(self) -> None:
+        """See `Connector.await_turn`."""
+        self._scim.await_turn()
+
     def deactivate(self, external_id: str) -> Receipt:
         """See `Connector.deactivate`."""
         return self._scim.set_active(external_id, active=False)

@@ -52,6 +52,11 @@ class MiroScim:
             raise
         return True
 
+    def await_turn(self) -> None:
+        """Room for one `set_active`, and for reading back at once what came of it. Raises TransientError."""
+        self._session.reserve(self._reads)
+        self._session.reserve(self._writes)
+
     def set_active(self, external_id: str, *, active: bool) -> Receipt:
         """https://developers.miro.com/reference/patchuser. Raises OutcomeUnknown when the answer is about another.
 
