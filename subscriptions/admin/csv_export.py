@@ -49,6 +49,21 @@ def _rows(shown: Any) -> Iterable[Any]:
     return shown.queryset.iterator(chunk_size=CHUNK)
 
 
+def csv_response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> StreamingHttpResponse:
+    """A file `name`-<today>.csv, line by line."""
+    response = StreamingHttpResponse(_lines(columns, rows), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{name}-{timezone.localdate():%Y-%m-%d}.csv"'
+    return response
+
+
+def _lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    # Without this mark Excel takes the names of half of Europe for something else.
+    yield "\ufeff" + writer.writerow([header for header, _ in columns])
+    for row in rows:
+        yield writer.writerow([harmless(value(row)) for _, value in columns])
+
+
 class CsvExport(ModelAdmin):
     """Name the columns: (header, function of a row). The button comes by itself.
 
@@ -70,17 +85,5 @@ class CsvExport(ModelAdmin):
         except IncorrectLookupParameters:
             opts = self.model._meta
             return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
-        response = StreamingHttpResponse(self._lines(rows), content_type="text/csv; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="{self._file_name()}"'
-        return response
-
-    def _file_name(self) -> str:
-        words = str(self.model._meta.verbose_name_plural).replace(" ", "-")
-        return f"{words}-{timezone.localdate():%Y-%m-%d}.csv"
-
-    def _lines(self, rows: Iterable[Any]) -> Iterator[str]:
-        writer = csv.writer(_Line())
-        # Without this mark Excel takes the names of half of Europe for something else.
-        yield "\ufeff" + writer.writerow([header for header, _ in self.csv_columns])
-        for row in rows:
-            yield writer.writerow([harmless(value(row)) for _, value in self.csv_columns])
+        name = str(self.model._meta.verbose_name_plural).replace(" ", "-")
+        return csv_response(self.csv_columns, rows, name=name)

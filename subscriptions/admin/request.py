@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
@@ -25,9 +25,9 @@ from subscriptions.admin.acts import act, ring_for_reclaim
 from subscriptions.admin.candidate import seats
 from subscriptions.admin.candidate_filters import ProfileFilter
 from subscriptions.admin.chips import request_chip
-from subscriptions.admin.csv_export import CsvExport
+from subscriptions.admin.csv_export import CsvExport, csv_response
 from subscriptions.admin.limits import RAISE
-from subscriptions.admin.request_page import ASK, DECIDE, limits_of, page
+from subscriptions.admin.request_page import ASK, DECIDE, PEOPLE_COLUMNS, limits_of, page, people_of
 from subscriptions.admin.request_words import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
 from subscriptions.admin.restore_page import restore_page
 from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
@@ -167,6 +167,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             path("<int:pk>/reject/", view(self.reject), name=f"{name}reject"),
             path("<int:pk>/raise-cap/", view(self.raise_cap), name=f"{name}raise_cap"),
             path("<int:pk>/dry-run/", view(self.dry_run), name=f"{name}dry_run"),
+            path("<int:pk>/people/", view(self.people_csv), name=f"{name}people"),
             path("<int:pk>/withdraw/", view(self.withdraw), name=f"{name}withdraw"),
             path("<int:pk>/drop/<int:removal>/", view(self.drop), name=f"{name}drop"),
             *super().get_urls(),
@@ -217,6 +218,13 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             command=dry_run.command(row.profile, row),
             warning=waits.refusal if waits else "",
         )
+
+    def people_csv(self, request: HttpRequest, pk: int) -> HttpResponse | StreamingHttpResponse:
+        """Everybody in the request; the page itself shows some hundreds of those without a change."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
+        return csv_response(PEOPLE_COLUMNS, people_of(row), name=f"{row.number}-people")
 
     def withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = _of_involved(request, pk)

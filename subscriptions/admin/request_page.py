@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
@@ -17,6 +18,7 @@ from integrations.presentation import ago, day
 from subscriptions.admin.answers import Reply, progress, reply_of
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
 from subscriptions.admin.consequences import consequences
+from subscriptions.admin.csv_export import Column
 from subscriptions.admin.evidence import (
     Since,
     fingerprint,
@@ -43,8 +45,48 @@ from subscriptions.verdict import Terms
 
 DECIDE = "subscriptions.decide_reclaimrequest"
 ASK = "subscriptions.request_removalcandidate"
-# So many people stand open on the page; the others, all without a change, wait folded.
+# So many people stand open on the page; so many others, all without a change, wait folded. The export has them all.
 SHOWN = 30
+FOLDED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the request, and what changed about them since."""
+
+    removal: RequestedRemoval
+    since: Since
+
+    @property
+    def is_dropped(self) -> bool:
+        return self.removal.dropped_at is not None
+
+    @property
+    def is_changed(self) -> bool:
+        return self.is_dropped or self.since.changed
+
+    @property
+    def is_news(self) -> bool:
+        """Belongs to the top of the list."""
+        return self.is_changed or self.removal.answer == Answer.KEEP
+
+    @property
+    def reclaim(self) -> Reclaim | None:
+        return getattr(self.removal, "reclaim", None)
+
+
+PEOPLE_COLUMNS: tuple[Column, ...] = (
+    ("Person", lambda person: person_of(person.removal.evidence)),
+    ("E-mail", lambda person: person.removal.evidence["email"]),
+    ("Department", lambda person: person.removal.evidence["department"]),
+    ("License", lambda person: person.removal.evidence["license"]),
+    ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
+    ("Idle days", lambda person: person.removal.evidence["idle_days"]),
+    ("Since the request", lambda person: person.since.text),
+    ("Answer", lambda person: person.removal.get_answer_display()),
+    ("Dropped", lambda person: person.removal.dropped_at),
+    ("Outcome", lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +99,12 @@ class PersonRow:
     last_activity: SafeString
     license: str
     since: Since
+    is_changed: bool
     reply: Reply | None
     dropped: str
     reclaim: Reclaim | None
     chip: SafeString | str
     outcome: str
-
-    @property
-    def is_changed(self) -> bool:
-        return bool(self.dropped) or self.since.changed
-
-    @property
-    def is_news(self) -> bool:
-        """Belongs to the top of the list."""
-        return self.is_changed or self.removal.answer == Answer.KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,26 +162,33 @@ def may_try(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
     return involved and request.state in (*WAITING, RequestState.APPROVED)
 
 
-def people_of(request: ReclaimRequest) -> list[PersonRow]:
+def people_of(request: ReclaimRequest) -> list[Person]:
     """Changed ones, and who wants to keep the seat, first; who was dropped stands among them."""
-    removals = request.removals.select_related("candidate__subscription__profile", "dropped_by", "reclaim").order_by(
-        "candidate__subscription__idle_since", "pk"
+    removals = (
+        request.removals.select_related("candidate__subscription", "dropped_by", "reclaim")
+        .defer("candidate__evidence")
+        .order_by("candidate__subscription__idle_since", "pk")
     )
-    rows = [_person(removal, request) for removal in removals]
-    return sorted(rows, key=lambda row: not row.is_news)
+    people = [_person(removal, request) for removal in removals]
+    return sorted(people, key=lambda person: not person.is_news)
 
 
-def _person(removal: RequestedRemoval, request: ReclaimRequest) -> PersonRow:
-    candidate, evidence = removal.candidate, removal.evidence
+def _person(removal: RequestedRemoval, request: ReclaimRequest) -> Person:
+    removal.candidate.subscription.profile = request.profile
+    return Person(removal, _dropped_by_hand(removal) or since(removal.candidate, removal.evidence))
+
+
+def _row(person: Person, request: ReclaimRequest) -> PersonRow:
+    removal, evidence, item = person.removal, person.removal.evidence, person.reclaim
     name = person_of(evidence)
-    item = getattr(removal, "reclaim", None)
     return PersonRow(
         removal=removal,
         name=name,
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         last_activity=last_activity(evidence),
-        license=license_label(candidate.subscription.profile, evidence["license"]),
-        since=_dropped_by_hand(removal) or since(removal.candidate, removal.evidence),
+        license=license_label(request.profile, evidence["license"]),
+        since=person.since,
+        is_changed=person.is_changed,
         reply=reply_of(removal, request),
         dropped=_dropped(removal),
         reclaim=item,
@@ -169,9 +210,9 @@ def _dropped_by_hand(removal: RequestedRemoval) -> Since | None:
     return Since(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
 
 
-def tiles(rows: list[PersonRow]) -> dict[str, Any]:
+def tiles(rows: list[Person]) -> dict[str, Any]:
     """The figures above the table, of those who stand."""
-    standing = [row for row in rows if not row.dropped]
+    standing = [row for row in rows if not row.is_dropped]
     idle = [row.removal.evidence["idle_days"] for row in standing]
     return {
         "seats": len(standing),
@@ -186,15 +227,15 @@ def tiles(rows: list[PersonRow]) -> dict[str, Any]:
     }
 
 
-def basis(rows: Iterable[PersonRow]) -> dict[str, Any]:
+def basis(people: Iterable[Person]) -> dict[str, Any]:
     """On which rule and which downloads the list stands, and its fingerprint."""
-    removals = [row.removal for row in rows]
-    terms = [Terms.thaw(removal.evidence["terms"]) for removal in removals]
+    removals = [person.removal for person in people]
+    terms = [removal.evidence["terms"] for removal in removals]
+    pairs = zip(terms, removals, strict=True)
+    thresholds = {(json.dumps(frozen, sort_keys=True), removal.evidence["license"]) for frozen, removal in pairs}
     return {
-        "versions": sorted({term.version for term in terms}),
-        "thresholds": sorted(
-            {term.threshold_for(removal.evidence["license"]) for term, removal in zip(terms, removals, strict=True)}
-        ),
+        "versions": sorted({frozen["version"] for frozen in terms}),
+        "thresholds": sorted({Terms.thaw(json.loads(frozen)).threshold_for(license) for frozen, license in thresholds}),
         "runs": sorted({(removal.evidence["run"], run_number(removal.evidence)) for removal in removals}),
         "fingerprint": fingerprint(sorted(removals, key=lambda removal: removal.pk)),
     }
@@ -202,17 +243,17 @@ def basis(rows: Iterable[PersonRow]) -> dict[str, Any]:
 
 def page(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
     """The whole context of the page."""
-    rows = people_of(request)
-    standing = [row.removal for row in rows if not row.dropped]
+    people = people_of(request)
+    standing = [person.removal for person in people if not person.is_dropped]
     waits = request.state in WAITING
     return {
         **_head(request),
-        **_table(rows),
+        **_table(people, request),
         **_decision(request, user, standing),
         "waits": waits,
-        "tiles": tiles(rows),
-        "basis": basis(rows),
-        "answers": progress(request, [row.removal for row in rows]),
+        "tiles": tiles(people),
+        "basis": basis(people),
+        "answers": progress(request, [person.removal for person in people]),
         "consequences": consequences(request, [removal.candidate.subscription for removal in standing])
         if waits or request.state == RequestState.APPROVED
         else [],
@@ -235,9 +276,15 @@ def _head(request: ReclaimRequest) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[PersonRow]) -> dict[str, Any]:
-    head = max(SHOWN, sum(row.is_news for row in rows))
-    return {"shown": rows[:head], "folded": rows[head:]}
+def _table(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:
+    """News is never left to the export, however much of it there is."""
+    head = max(SHOWN, sum(person.is_news for person in people))
+    shown, others = people[:head], people[head:]
+    return {
+        "shown": [_row(person, request) for person in shown],
+        "folded": [_row(person, request) for person in others[:FOLDED]],
+        "export_only": len(others[FOLDED:]),
+    }
 
 
 def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:
