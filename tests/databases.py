@@ -83,13 +83,13 @@ def call(command: list[str], environment: dict[str, str]) -> int:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[tuple[str, str]]:
-    """A PostgreSQL's address, and where it is from."""
+def postgres(*settings: str) -> Iterator[tuple[str, str]]:
+    """A PostgreSQL's address, and where it is from. A throw-away one gets `settings`, e.g. "shared_buffers=512MB"."""
     given = os.environ.get("DATABASE_URL", "")
     if given.startswith(("postgres://", "postgresql://")):
         yield given, "DATABASE_URL"
         return
-    cluster = Cluster.make(server_programs())
+    cluster = Cluster.make(server_programs(), settings)
     try:
         cluster.start()
         os.environ[CLUSTER] = f"{cluster.programs}{os.pathsep}{cluster.folder}"
@@ -130,15 +130,16 @@ class Cluster:
     programs: Path
     folder: Path
     user: pwd.struct_passwd | None
+    settings: tuple[str, ...] = ()
 
     @classmethod
-    def make(cls, programs: Path) -> Cluster:
+    def make(cls, programs: Path, settings: tuple[str, ...] = ()) -> Cluster:
         """In /tmp, since a socket's path must be short."""
         folder = Path(tempfile.mkdtemp(prefix="licensehub-pg-", dir="/tmp"))
         user = unprivileged_user() if os.getuid() == 0 else None
         if user:
             os.chown(folder, user.pw_uid, user.pw_gid)
-        return cls(programs, folder, user)
+        return cls(programs, folder, user, settings)
 
     @classmethod
     def of_environment(cls) -> Cluster | None:
@@ -177,7 +178,8 @@ class Cluster:
 
     def _serve(self) -> None:
         """No fsync: what was committed outlives the server, but need not outlive the machine."""
-        options = f"-k {self.folder} -h '' -F -c full_page_writes=off -c track_commit_timestamp=on"
+        settings = ("full_page_writes=off", "track_commit_timestamp=on", *self.settings)
+        options = " ".join([f"-k {self.folder} -h '' -F", *(f"-c {setting}" for setting in settings)])
         self._run("pg_ctl", "-D", self._data, "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def _stop(self) -> None:
