@@ -204,7 +204,9 @@ def people_of_another_organization(script: Script, rng: random.Random) -> None:
 def swapped_person(script: Script, rng: random.Random) -> None:
     """In one person's place stands another one, who comes again elsewhere."""
     first, second = rng.sample(range(PAGES), 2)
-    script.pages[first]["data"][0] = dict(script.pages[second]["data"][1])
+    missing, other = script.pages[first]["data"][0]["id"], script.pages[second]["data"][1]
+    for page in script.pages:
+        page["data"] = [dict(other) if found["id"] == missing else found for found in page["data"]]
 
 
 @_as(BAD)
