@@ -47,6 +47,13 @@ def prepare() -> None:
     call_command("migrate", verbosity=0)
 
 
+def prepare_pages() -> None:
+    """What drawing a page needs beside the tables."""
+    from django.core.management import call_command
+
+    call_command("collectstatic", verbosity=0, interactive=False)
+
+
 @contextlib.contextmanager
 def served(members: int, *, churn: float = 5.0, latency: float = 0.0, per_minute: int = 0) -> Iterator[str]:
     """The address of a server of pre-rendered pages, in a process of its own."""
