@@ -107,7 +107,8 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = reader.number("CONN_MAX_AGE", 60)
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     # Compiling a statement takes PostgreSQL longer than it saves, also for those that read a million rows once.
-    DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", "-c jit=off")
+    if _session := env.str("DATABASE_OPTIONS", default="-c jit=off"):
+        DATABASES["default"].setdefault("OPTIONS", {}).setdefault("options", _session)
 
 # --- Broker, cache and rate budget ------------------------------------------------------------------------------------
 REDIS_IS_EMBEDDED = not env.str("REDIS_URL", default="")
