@@ -59,13 +59,14 @@ def _fill(members: int, reclaims: int, events: int) -> None:
 def compare(floors: Mapping[str, list[float]], ours: Mapping[str, list[float]]) -> list[Row]:
     """One row for each page: medians, and the 95th percentile in the note.
 
-    A filter leaves few of 1,000 rows, and so nothing to draw: the limit of a filtered list is that of its first page.
+    A filter may leave few of 1,000 rows, and so little to draw: the limit of a filtered list is at least that of its
+    first page.
     """
     rows = []
     for name, times in ours.items():
-        first = f"{name.partition(',')[0]}, first"
-        floor, median = statistics.median(floors.get(first, floors[name])), statistics.median(times)
-        rows.append(_row(name, floor, median, _p95(times)))
+        first = floors.get(f"{name.partition(',')[0]}, first", floors[name])
+        floor = max(statistics.median(first), statistics.median(floors[name]))
+        rows.append(_row(name, floor, statistics.median(times), _p95(times)))
     return rows
 
 
