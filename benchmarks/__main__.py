@@ -105,7 +105,7 @@ def _fresh(url: str, name: str) -> str:
 
 def _in_a_process(name: str, surroundings: dict[str, str]) -> list[Row]:
     command = [sys.executable, "-m", "benchmarks", "--here", name]
-    done = subprocess.run(command, env=surroundings, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    done = subprocess.run(command, env=surroundings, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own command
     if done.returncode:
         return [Row(f"{name}: could not be measured, see above", 0, 0, 0, ok=False)]
     return [Row(**row) for row in json.loads(done.stdout.strip().splitlines()[-1])]

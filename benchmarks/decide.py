@@ -57,7 +57,7 @@ def approve(people: int = PEOPLE) -> list[Row]:
     request = ReclaimRequest.objects.get()
     approvals.raise_cap(request, actor=raises, reason="Benchmark")
     office.execute("DROP TABLE IF EXISTS benchmark_limit", "VACUUM", "ANALYZE")
-    rows = f"CREATE UNLOGGED TABLE benchmark_limit AS SELECT * FROM subscriptions_requestedremoval LIMIT {people}"  # noqa: S608
+    rows = f"CREATE UNLOGGED TABLE benchmark_limit AS SELECT * FROM subscriptions_requestedremoval LIMIT {people}"  # noqa: S608 - names of our own tables
     limit, _ = office.timed(lambda: office.execute(rows))
     request.refresh_from_db()
     done: list[int] = []

@@ -50,14 +50,14 @@ INSERT INTO subscriptions_removalcandidate
 SELECT s.profile_id, s.id, s.first_run_id, CASE WHEN s.id %% 2000 = 0 THEN 'attention_required' ELSE 'ready' END, '',
        CASE WHEN s.id %% 2000 = 0 THEN 'Miro refused.' ELSE '' END, {EVIDENCE}, %(now)s, %(now)s
   FROM subscriptions_subscription AS s WHERE s.verdict = 'candidate'
-"""  # noqa: S608
+"""  # noqa: S608 - names of our own tables
 # Everybody was asked for, approved and reclaimed once: 50 people to a request.
 CLOSED = f"""
 INSERT INTO subscriptions_removalcandidate
     (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
 SELECT s.profile_id, s.id, s.first_run_id, 'closed_complete', 'reclaimed', '', {EVIDENCE}, %(now)s, %(now)s
   FROM subscriptions_subscription AS s LIMIT %(reclaims)s
-"""  # noqa: S608
+"""  # noqa: S608 - names of our own tables
 REQUESTS = """
 INSERT INTO subscriptions_reclaimrequest
     (direction, profile_id, state, requested_by_id, requested_at, reason, expires_at, cap, cap_reason, decided_by_id,

@@ -33,7 +33,7 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
 
 
 def _output(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603 - our own command
     if done.returncode:
         raise RuntimeError(done.stderr[-800:])
     return done.stdout.strip().splitlines()[-1]

@@ -59,7 +59,7 @@ def served(members: int, *, churn: float = 5.0, latency: float = 0.0, per_minute
     """The address of a server of pre-rendered pages, in a process of its own."""
     options = [f"--members={members}", f"--churn={churn}", f"--latency={latency}", f"--per-minute={per_minute}"]
     command = [sys.executable, "-m", "benchmarks.pages", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         assert process.stdout  # noqa: S101 - a pipe was asked for
         try:
             yield process.stdout.readline().strip()
@@ -82,7 +82,7 @@ def valkey() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="lhb", dir="/tmp") as folder:
         socket = Path(folder) / "v.sock"
         command = [get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:  # noqa: S603 - our own command
             while not socket.exists():
                 time.sleep(0.02)
             settings.REDIS_URL = f"unix://{socket}"

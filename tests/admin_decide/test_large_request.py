@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from subscriptions import approvals, request_endings
 from subscriptions.admin import request_page
 from subscriptions.models import RemovalCandidate, Subscription
 
@@ -57,3 +61,32 @@ def test_it_takes_as_many_queries_as_a_small_one(office, alice, bob, as_user):
     client = as_user(bob)
 
     assert questions(client, large) == questions(client, small)
+
+
+def test_the_export_is_for_those_who_may_look(office, alice, as_user, django_user_model):
+    stranger = django_user_model.objects.create_user("stranger", is_staff=True)
+    assert as_user(stranger).get(page("reclaimrequest", "people", office.ask(alice).pk)).status_code == 403
+
+
+def test_a_rejection_leaves_each_alone_for_the_threshold_of_their_own_evidence(office, alice, bob):
+    request = office.ask(alice, count=3)
+    other = RemovalCandidate.objects.filter(removals__request=request).first()
+    other.evidence["terms"]["threshold"] = 10
+    other.save()
+
+    approvals.reject(request, actor=bob, comment="Not now")
+
+    left = {
+        row.pk: (row.cooldown_until - timezone.now()).days for row in Subscription.objects.exclude(cooldown_until=None)
+    }
+    assert left.pop(other.subscription_id) in (9, 10)
+    assert set(left.values()) <= {59, 60} and len(left) == 2
+
+
+def test_a_drop_takes_the_candidate_first_as_a_withdrawal_does(office, alice):
+    """Else the two wait for each other."""
+    person = office.ask(alice).removals.first()
+    with CaptureQueriesContext(connection) as asked:
+        request_endings.drop(person, actor=alice)
+    tables = [query["sql"] for query in asked if "subscriptions_" in query["sql"]]
+    assert tables[0].startswith("SELECT") and 'FROM "subscriptions_removalcandidate"' in tables[0]
