@@ -162,7 +162,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             removal__in=_valid_removals(),
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
         if sent == 1:
-            item.state, item.outcome = ReclaimState.SENDING, ""
+            item.state = ReclaimState.SENDING
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
             record(way_of(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1
