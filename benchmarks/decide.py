@@ -11,7 +11,8 @@ PROPOSED_IN, APPROVED_IN = 10.0, 5.0
 MEMORY = 20.0
 LIMIT = """
 CREATE UNLOGGED TABLE benchmark_limit AS
-SELECT id, profile_id, to_jsonb(s) AS evidence FROM subscriptions_subscription AS s WHERE verdict = 'candidate'
+SELECT id, profile_id, to_jsonb(s) AS evidence FROM subscriptions_subscription AS s
+ WHERE EXISTS (SELECT 1 FROM subscriptions_judgment AS j WHERE j.subscription_id = s.id AND j.verdict = 'candidate')
 """
 
 

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.crowds import count_crowds
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 from subscriptions.rollups import rollups
 from subscriptions.search import refresh_search
-from subscriptions.verdict import refresh_verdicts
 
 # A number that looks random and is the same each time.
 SOME = "(n::bigint * 7919 %% 1000)"
@@ -49,7 +49,8 @@ INSERT INTO subscriptions_removalcandidate
     (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
 SELECT s.profile_id, s.id, s.first_run_id, CASE WHEN s.id %% 2000 = 0 THEN 'attention_required' ELSE 'ready' END, '',
        CASE WHEN s.id %% 2000 = 0 THEN 'Miro refused.' ELSE '' END, {EVIDENCE}, %(now)s, %(now)s
-  FROM subscriptions_subscription AS s WHERE s.verdict = 'candidate'
+  FROM subscriptions_subscription AS s JOIN subscriptions_judgment AS j ON j.subscription_id = s.id
+ WHERE j.verdict = 'candidate'
 """  # noqa: S608 - names of our own tables
 # Everybody was asked for, approved and reclaimed once: 50 people to a request.
 CLOSED = f"""

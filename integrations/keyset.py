@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -48,7 +49,10 @@ class Beyond(Func):
 
 def _field(model: type[Model], column: str) -> Field[Any, Any]:
     """Of a generated column, what it generates: that knows how the database writes a value."""
-    found: Any = model._meta.pk if column == "pk" else model._meta.get_field(column)
+    *path, name = column.split("__")
+    for step in path:
+        model = model._meta.get_field(step).related_model  # type: ignore[assignment]
+    found: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
     if isinstance(found, GeneratedField):
         found = found.output_field
     if not isinstance(found, Field):
@@ -58,11 +62,15 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which column of the model, and whether the largest comes first. The primary key goes the same way."""
+    """By which column of the model, and whether the largest comes first. The primary key goes the same way.
+
+    Both may be those of a row that each row has one of, e.g. `judgment__idle_since`: then its table has the index.
+    """
 
     model: type[Model]
     column: str
     descending: bool = False
+    key: str = "pk"
 
     @property
     def field(self) -> Field[Any, Any]:
@@ -70,7 +78,7 @@ class Order:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return ("pk",) if self.field.primary_key else (self.column, "pk")
+        return (self.key,) if self.field.primary_key else (self.column, self.key)
 
     @property
     def has_empty(self) -> bool:
@@ -81,10 +89,11 @@ class Order:
         last = {"nulls_last": True} if self.has_empty else {}
         first = F(self.columns[0])
         terms = [first.desc(**last) if self.descending else first.asc(**last)]
-        return terms if len(self.columns) == 1 else [*terms, F("pk").desc() if self.descending else F("pk").asc()]
+        key = F(self.key)
+        return terms if len(self.columns) == 1 else [*terms, key.desc() if self.descending else key.asc()]
 
     def place_of(self, row: Any) -> Place:
-        return Place(tuple(getattr(row, column) for column in self.columns))
+        return Place(tuple(reduce(getattr, column.split("__"), row) for column in self.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +181,9 @@ def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> 
         yield _beyond(valued, order.columns, place, upwards)
         return
     valued = valued.filter(**{f"{order.column}__isnull": False})
-    empty = rows.filter(**{f"{order.column}__isnull": True}).order_by("pk" if upwards else "-pk")
+    empty = rows.filter(**{f"{order.column}__isnull": True}).order_by(order.key if upwards else f"-{order.key}")
     if in_empty and place:
-        yield _beyond(empty, ("pk",), Place(place.values[1:]), upwards)
+        yield _beyond(empty, (order.key,), Place(place.values[1:]), upwards)
         if not forward:
             yield valued
         return

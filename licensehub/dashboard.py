@@ -125,7 +125,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
             f"Inactive over {threshold} days",
             _number(numbers.inactive),
             "candidates by the rule",
-            listed("subscription", **scope, verdict__exact=Verdict.CANDIDATE.value),
+            listed("subscription", **scope, verdict=Verdict.CANDIDATE.value),
             "beyond",
         ),
         Tile(
@@ -139,7 +139,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
             "Protected",
             _number(numbers.protected),
             "never proposed",
-            listed("subscription", **scope, verdict__in=",".join(PROTECTED)),
+            listed("subscription", **scope, verdict=",".join(PROTECTED)),
         ),
         Tile(
             "Awaiting approval",
@@ -315,7 +315,7 @@ def _waiting(
             "rule",
             f"{_plural(numbers.review, 'subscription')} to review",
             "Never active, or a fact is missing",
-            listed("subscription", **scope, verdict__in=f"{Verdict.UNKNOWN},{Verdict.NEVER_ACTIVE}"),
+            listed("subscription", **scope, verdict=f"{Verdict.UNKNOWN},{Verdict.NEVER_ACTIVE}"),
         ),
     ]
     return [

@@ -17,6 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from subscriptions import caps
 from subscriptions.bulk import insert, new_ids
+from subscriptions.judging import apply_verdict
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -31,7 +32,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.verdict import Terms, apply_verdict, current_terms, idle_days, why
+from subscriptions.verdict import Terms, current_terms, idle_days, why
 
 BATCH = 5000
 COLUMNS = (
@@ -130,9 +131,12 @@ def _next_to_propose(profile_id: int, last: Subscription | None) -> list[Subscri
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
     rows = Subscription.objects.filter(profile=profile_id).candidates().exclude(Exists(has_open))
     if last:
-        behind = Q(idle_since__gt=last.idle_since) | Q(idle_since=last.idle_since, pk__gt=last.pk)
-        rows = rows.filter(behind, idle_since__gte=last.idle_since)
-    return list(rows.order_by("idle_since", "pk")[:BATCH])
+        since = last.judgment.idle_since
+        behind = Q(judgment__idle_since__gt=since) | Q(
+            judgment__idle_since=since, judgment__subscription_id__gt=last.pk
+        )
+        rows = rows.filter(behind, judgment__idle_since__gte=since)
+    return list(rows.select_related("judgment").order_by("judgment__idle_since", "judgment__subscription_id")[:BATCH])
 
 
 def _open(rows: list[Subscription], terms: Terms, run: DownloadRun) -> None:
@@ -162,7 +166,7 @@ def withdraw(profile_id: int) -> int:
         stale = (
             RemovalCandidate.objects.withdrawable()
             .filter(profile=profile_id, pk__gt=last)
-            .exclude(subscription__verdict=Verdict.CANDIDATE)
+            .exclude(subscription__judgment__verdict=Verdict.CANDIDATE)
             .order_by("pk")
         )
         ids = list(stale.values_list("pk", flat=True)[:BATCH])
@@ -176,10 +180,10 @@ def _withdraw(ids: list[int]) -> int:
     with transaction.atomic():
         locked = RemovalCandidate.objects.select_for_update(of=("self",)).withdrawable().filter(pk__in=ids)
         groups = defaultdict(list)
-        for candidate in locked.select_related("subscription").order_by("pk"):
+        for candidate in locked.select_related("subscription__judgment").order_by("pk"):
             row = candidate.subscription
             if row.verdict != Verdict.CANDIDATE:
-                groups[closing_for(row, Verdict(row.verdict), candidate.evidence)].append(candidate)
+                groups[closing_for(row, row.verdict, candidate.evidence)].append(candidate)
         for (state, reason), candidates in groups.items():
             _close(candidates, state, reason)
     return sum(map(len, groups.values()))

@@ -21,10 +21,11 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions import caps
 from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.judging import apply_verdict
 from subscriptions.models import Exclusion, ExclusionKind
 from subscriptions.models.exclusion import people_of
 from subscriptions.refusals import Refused
-from subscriptions.verdict import UNKNOWN_WORDS, apply_verdict, current_terms
+from subscriptions.verdict import UNKNOWN_WORDS, current_terms
 
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*[a-z0-9]")
 WORDS = {ExclusionKind.LICENSE: "license type", ExclusionKind.ROLE: "role"}

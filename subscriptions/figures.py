@@ -76,12 +76,12 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         members=Count("pk", filter=Q(gone_at=None)),
         held=Count("pk", filter=HELD),
         assigned=Count("pk", filter=HELD & Q(license__in=paid)),
-        active_lately=Count("pk", filter=Q(verdict=Verdict.ACTIVE)),
-        inactive=Count("pk", filter=Q(verdict=Verdict.CANDIDATE)),
+        active_lately=Count("pk", filter=Q(judgment__verdict=Verdict.ACTIVE)),
+        inactive=Count("pk", filter=Q(judgment__verdict=Verdict.CANDIDATE)),
         never=Count("pk", filter=HELD & Q(last_activity_at=None)),
-        never_in_review=Count("pk", filter=Q(verdict=Verdict.NEVER_ACTIVE)),
-        review=Count("pk", filter=Q(verdict__in=NEEDS_REVIEW)),
-        protected=Count("pk", filter=Q(verdict__in=PROTECTED)),
+        never_in_review=Count("pk", filter=Q(judgment__verdict=Verdict.NEVER_ACTIVE)),
+        review=Count("pk", filter=Q(judgment__verdict__in=NEEDS_REVIEW)),
+        protected=Count("pk", filter=Q(judgment__verdict__in=PROTECTED)),
     )
     return {**counts, "by_license": by_license(profile)}
 

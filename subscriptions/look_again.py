@@ -18,6 +18,7 @@ from integrations.models import IntegrationProfile
 from subscriptions import restored_backup
 from subscriptions.candidates import closing_for
 from subscriptions.history import keep_former
+from subscriptions.judging import apply_verdict
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (
     Answer,
@@ -31,7 +32,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.seals import is_sealed
-from subscriptions.verdict import Terms, apply_verdict, current_terms, judge, why
+from subscriptions.verdict import Terms, current_terms, judge, why
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates import NotActionable, withdraw
 from subscriptions.crowds import count_crowds
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
-from subscriptions.verdict import refresh_verdicts
 
 # By these the verdict is spoken; the others say what happens to whom it makes a candidate.
 TERMS = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")

@@ -29,6 +29,7 @@ from subscriptions.after_restore import look_up, note_facts
 from subscriptions.candidates import NotActionable, cool_down, move
 from subscriptions.history import keep_former
 from subscriptions.holds import COME_BACK
+from subscriptions.judging import apply_verdict
 from subscriptions.look_again import Decision, lapsed
 from subscriptions.models import (
     CandidateState,
@@ -39,7 +40,7 @@ from subscriptions.models import (
     ReclaimState,
     Subscription,
 )
-from subscriptions.verdict import Terms, apply_verdict, current_terms
+from subscriptions.verdict import Terms, current_terms
 from subscriptions.ways import way_of
 
 READS_NEEDED = 2

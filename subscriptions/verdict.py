@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import BooleanField, Case, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
 from django.utils.formats import date_format
 
@@ -285,23 +285,9 @@ def verdict_case(terms: Terms, now: datetime) -> Case:
     )
 
 
-def refresh_verdicts(profile: IntegrationProfile) -> int:
-    """Judge all rows of a profile anew and write those whose verdict changed. Returns how many that were.
-
-    `verdict_at` is the moment of the last refresh that changed the row; screens show the time of the last run.
-    """
-    return apply_verdict(Subscription.objects.filter(profile=profile), current_terms(profile.pk))
-
-
 def current_terms(profile_id: int) -> Terms:
     """What the profile's rule says now."""
     return Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile_id))
-
-
-def apply_verdict(rows: QuerySet[Subscription], terms: Terms) -> int:
-    now = timezone.now()
-    judged = verdict_case(terms, now)
-    return rows.exclude(verdict=judged).update(verdict=judged, verdict_at=now)
 
 
 def judge(row: Subscription, terms: Terms) -> Verdict:

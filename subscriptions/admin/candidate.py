@@ -171,7 +171,8 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     # --- The page -----------------------------------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
-        return super().get_queryset(request).select_related("subscription__profile", "profile", "run")
+        rows: QuerySet[RemovalCandidate] = super().get_queryset(request)
+        return rows.select_related("subscription__profile", "subscription__judgment", "profile", "run")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: RemovalCandidate = kwargs["obj"]

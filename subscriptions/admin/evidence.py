@@ -113,7 +113,7 @@ def _other_verdict(row: Subscription) -> Since | None:
     if row.verdict in (Verdict.CANDIDATE, Verdict.UNJUDGED):
         return None
     detail = row.cooldown_reason or row.why_not or "by the rule of now"
-    return Since(Verdict(row.verdict).label, detail, "warning", "rule")
+    return Since(row.verdict.label, detail, "warning", "rule")
 
 
 def _closed(candidate: RemovalCandidate) -> Since | None:

@@ -15,7 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from integrations.connectors.registry import connector_class
-from subscriptions.models import DownloadRun, Subscription
+from subscriptions.models import DownloadRun, Subscription, Verdict
 from subscriptions.models.subscription import FREE
 from subscriptions.rollups import BAND_DAYS, BANDS
 
@@ -27,6 +27,31 @@ def _words(kind: str) -> dict[str, str]:
         words: Mapping[str, str] = getattr(connector_class(connector), kind)
         found.update(words)
     return found
+
+
+def is_one_verdict(value: str) -> bool:
+    """Of a single one, the index of the judgments gives the rows in their order."""
+    return value in Verdict.values and value != Verdict.UNJUDGED
+
+
+class VerdictFilter(SimpleListFilter):
+    """One verdict, or several with commas between them."""
+
+    title = "verdict"
+    parameter_name = "verdict"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return Verdict.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        wanted = self.value()
+        if not wanted:
+            return queryset
+        if wanted == Verdict.UNJUDGED:
+            return queryset.filter(judgment=None)
+        if is_one_verdict(wanted):
+            return queryset.filter(judgment__verdict=wanted)
+        return queryset.filter(judgment__verdict__in=wanted.split(","))
 
 
 class LicenseFilter(SimpleListFilter):

@@ -165,7 +165,7 @@ def may_try(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
 def people_of(request: ReclaimRequest) -> list[Person]:
     """Changed ones, and who wants to keep the seat, first; who was dropped stands among them."""
     removals = (
-        request.removals.select_related("candidate__subscription", "dropped_by", "reclaim")
+        request.removals.select_related("candidate__subscription__judgment", "dropped_by", "reclaim")
         .defer("candidate__evidence")
         .order_by("candidate__subscription__idle_since", "pk")
     )

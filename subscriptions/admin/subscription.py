@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
+from django.db.models.expressions import OrderBy
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
+from integrations.paged_list import PagedChangeList
 from integrations.pages import ReadOnlyAdmin, refuse_unless_post, signed_in
 from integrations.presentation import day_ago, two_lines
 from subscriptions.admin.acts import act
 from subscriptions.admin.csv_export import CsvExport
-from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter
+from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter, VerdictFilter, is_one_verdict
 from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
 from subscriptions.approvals import request_reclaim
 from subscriptions.figures import terms_of
@@ -27,6 +30,17 @@ from subscriptions.verdict import why
 
 def sentence(row: Subscription) -> str:
     return why(row, terms_of(row.profile))
+
+
+class JudgedChangeList(PagedChangeList):
+    """Of one verdict, the rows come in the order of its index."""
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
+        terms = super().get_ordering(request, queryset)
+        if self.order.column == "idle_since" and is_one_verdict(request.GET.get(VerdictFilter.parameter_name, "")):
+            self.order = replace(self.order, column="judgment__idle_since", key="judgment__subscription_id")
+            return self.order.terms()
+        return terms
 
 
 @admin.register(Subscription)
@@ -53,7 +67,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
         ("Active at Miro", lambda row: "yes" if row.active and not row.gone_at else "no"),
         ("Last activity", lambda row: row.last_activity_at),
         ("Assigned since", lambda row: row.license_assigned_at),
-        ("Verdict", lambda row: row.get_verdict_display()),
+        ("Verdict", lambda row: row.verdict.label),
         ("Why", sentence),
         ("Facts of", lambda row: row.facts_at),
     )
@@ -61,15 +75,18 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the rules, once per page: the sentence of each row needs its profile's terms."""
         rows: QuerySet[Subscription] = super().get_queryset(request)
-        return rows.select_related("profile__rule").prefetch_related("profile__rule__license_thresholds")
+        return rows.select_related("profile__rule", "judgment").prefetch_related("profile__rule__license_thresholds")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
     ) -> tuple[QuerySet[Subscription], bool]:
         return (queryset.filter(pk__in=found(search_term)) if search_term else queryset), False
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JudgedChangeList]:
+        return JudgedChangeList
+
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        filters: list[Any] = ["verdict", LicenseFilter, RoleFilter, IdleFilter, SeatFilter]
+        filters: list[Any] = [VerdictFilter, LicenseFilter, RoleFilter, IdleFilter, SeatFilter]
         return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
 
     def get_urls(self) -> list[URLPattern]:

@@ -67,9 +67,9 @@ class Event:
     link_label: str = ""
 
 
-def verdict_chip(verdict: str) -> SafeString:
-    tone, icon = VERDICTS[Verdict(verdict)]
-    return chip(Verdict(verdict).label, tone=tone, icon=icon)
+def verdict_chip(verdict: Verdict) -> SafeString:
+    tone, icon = VERDICTS[verdict]
+    return chip(verdict.label, tone=tone, icon=icon)
 
 
 def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "row": row,
         "initials": _initials(row.display_name),
         "why": why(row, terms),
-        "icon": VERDICTS[Verdict(row.verdict)][1],
-        "verdict_tone": VERDICTS[Verdict(row.verdict)][0],
+        "icon": VERDICTS[row.verdict][1],
+        "verdict_tone": VERDICTS[row.verdict][0],
         "chip": candidate_chip(candidate) if candidate else verdict_chip(row.verdict),
         "checks": [_clause(check) for check in checks(row, terms)],
         "terms": terms,

@@ -4,6 +4,7 @@ from subscriptions.models.crowd import Crowd
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
 from subscriptions.models.exclusion import Exclusion, ExclusionKind
 from subscriptions.models.history import ActivitySnapshot, ChangeBetweenRuns
+from subscriptions.models.judgment import Judgment
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
@@ -25,6 +26,7 @@ __all__ = [
     "ExclusionKind",
     "FileRequests",
     "HoldReason",
+    "Judgment",
     "KeepMeans",
     "LicenseThreshold",
     "NeverActive",

@@ -45,17 +45,17 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(active=True, gone_at=None)
 
     def candidates(self) -> SubscriptionQuerySet:
-        return self.filter(verdict=Verdict.CANDIDATE)
+        return self.filter(judgment__verdict=Verdict.CANDIDATE)
 
     def needing_review(self) -> SubscriptionQuerySet:
-        return self.filter(verdict__in=NEEDS_REVIEW)
+        return self.filter(judgment__verdict__in=NEEDS_REVIEW)
 
     def protected(self) -> SubscriptionQuerySet:
-        return self.filter(verdict__in=PROTECTED)
+        return self.filter(judgment__verdict__in=PROTECTED)
 
 
 class Subscription(models.Model):
-    """One person's seat in one organization: facts from the vendor, and the verdict as of `verdict_at`."""
+    """One person's seat in one organization: facts from the vendor. What LicenseHub makes of it: see `Judgment`."""
 
     # Four bytes: its history refers to it a thousand times.
     id = models.AutoField(primary_key=True)
@@ -100,15 +100,6 @@ class Subscription(models.Model):
         DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
     )
     facts_at = models.DateTimeField("facts of", editable=False)
-    verdict = models.CharField(
-        max_length=16,
-        choices=Verdict.choices,
-        default=Verdict.UNJUDGED,
-        db_default="unjudged",
-        editable=False,
-    )
-    verdict_at = models.DateTimeField(null=True, editable=False)
-
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
@@ -120,7 +111,6 @@ class Subscription(models.Model):
         # Each of these costs every download; the last two hold few rows.
         indexes: ClassVar = [
             models.Index(fields=["idle_since", "id"], name="subscription_idle"),
-            models.Index(fields=["verdict", "idle_since", "id"], name="subscription_verdict_idle"),
             models.Index(fields=["license"], name="subscription_license"),
             models.Index(fields=["role"], name="subscription_role"),
             models.Index(fields=["idle_since", "id"], condition=NEVER, name="subscription_never"),
@@ -134,6 +124,12 @@ class Subscription(models.Model):
     def display_name(self) -> str:
         """The name, or the e-mail address of those whom the directory does not know."""
         return self.name or self.email or f"Member {self.external_id}"
+
+    @property
+    def verdict(self) -> Verdict:
+        """As of its `judgment`; a list asks for that with `select_related`."""
+        judgment = getattr(self, "judgment", None)
+        return Verdict(judgment.verdict) if judgment else Verdict.UNJUDGED
 
     @property
     def license_label(self) -> str:

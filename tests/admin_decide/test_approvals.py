@@ -9,8 +9,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from subscriptions import approvals, candidates
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
-from subscriptions.verdict import refresh_verdicts
 
 from .conftest import page, questions, said
 

@@ -196,7 +196,7 @@ def test_several_candidates_with_one_form(office, alice, as_user):
     assert answer.url == page("removalcandidate", "changelist")
     assert "Protected 2 people. 1 had a protection of their own already." in said(answer)
     assert "2 left the list" in said(answer)
-    assert set(rows.values_list("verdict", flat=True)) == {"excluded"}
+    assert set(rows.values_list("judgment__verdict", flat=True)) == {"excluded"}
     assert AuditEvent.objects.filter(action="exclusion.created").count() == 3
     assert "All of these people are protected already" in text_of(client.post(PROTECT, chosen))
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from subscriptions import approvals
-from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RequestedRemoval, Subscription
+from subscriptions.models import DownloadRun, Judgment, Reclaim, ReclaimRule, RequestedRemoval, Subscription
 
 from .conftest import page
 
@@ -53,7 +53,8 @@ def test_the_way_to_history(office, alice, bob, story):
 
     approvals.approve(office.ask(alice, count=8), actor=bob)
     Reclaim.objects.update(state="done", finished_at=timezone.now(), read_back="inactive")
-    Subscription.objects.update(active=False, verdict="deactivated")
+    Subscription.objects.update(active=False)
+    Judgment.objects.update(verdict="deactivated")
 
     told = story()
     assert "1 entry in History" in told and "?q=person11%40northwind.example" in told

@@ -13,9 +13,9 @@ from django.utils import timezone
 from integrations import connections
 from integrations.models import IntegrationProfile
 from subscriptions import candidates, profiles
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.rollups import rollups
-from subscriptions.verdict import refresh_verdicts
 
 CANARY = "SECRET-CANARY-4711"
 HOSTILE = '<script>alert("x")</script> & Söhne'

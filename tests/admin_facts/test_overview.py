@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from subscriptions import approvals
 from subscriptions.admin.charts import histogram, trend
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate
-from subscriptions.verdict import refresh_verdicts
 
 INDEX = "admin:index"
 

@@ -64,7 +64,7 @@ def test_a_link_does_not_request(candidate, sign_in):
 @pytest.mark.parametrize(
     "query",
     [
-        "verdict__exact=candidate",
+        "verdict=candidate",
         "license=full",
         "role=unknown",
         "seat=free",

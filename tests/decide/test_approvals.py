@@ -15,18 +15,18 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, profiles, reclaim, request_endings
 from subscriptions.candidates import NotActionable
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import (
     CandidateState,
+    Judgment,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
     RemovalCandidate,
     RequestedRemoval,
-    Subscription,
 )
 from subscriptions.reclaim import claim, reclaim_due
 from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
-from subscriptions.verdict import refresh_verdicts
 
 
 @pytest.fixture
@@ -298,7 +298,7 @@ def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob
 
 def test_a_candidate_that_is_gone_already(downloaded, alice):
     chosen = downloaded.candidates(1)
-    Subscription.objects.filter(candidates__in=chosen).update(verdict="active")
+    Judgment.objects.filter(subscription__candidates__in=chosen).update(verdict="active")
     candidates.withdraw(downloaded.profile.pk)
 
     with pytest.raises(NotActionable, match="nothing to request"):

@@ -14,11 +14,12 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import exclusions
 from subscriptions.candidates import NotActionable, propose_candidates
 from subscriptions.exclusions import Wish, create_exclusion, end_exclusion, protect_people
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import Exclusion, ReclaimRule, Subscription, Verdict
 from subscriptions.models.exclusion import count_people
 from subscriptions.refusals import Refused
 from subscriptions.sweep import repair
-from subscriptions.verdict import checks, current_terms, judge, refresh_verdicts, why
+from subscriptions.verdict import checks, current_terms, judge, why
 
 from .test_verdict import TERMS, make
 

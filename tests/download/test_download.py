@@ -39,7 +39,7 @@ def test_first_download(world):
     assert found.purchased["full"] > 0
     assert found.rollups["members"] == MEMBERS
     assert sum(found.rollups["idle"].values()) + found.rollups["never"] == found.rollups["active"]
-    assert not Subscription.objects.filter(verdict="unjudged").exists()
+    assert not Subscription.objects.filter(judgment=None).exists()
     assert RemovalCandidate.objects.count() == Subscription.objects.candidates().count() > 0
     assert actions()[-1] == "candidate.proposed"
 
@@ -55,7 +55,7 @@ def test_names_come_from_the_directory_and_guests_keep_their_address(world):
 
 def test_second_download_writes_only_what_changed(world):
     world.download()
-    [row] = Subscription.objects.filter(verdict="active")[:1]
+    [row] = Subscription.objects.filter(judgment__verdict="active")[:1]
     world.miro.change(row.external_id, last_activity_at="now")
 
     found = world.download()

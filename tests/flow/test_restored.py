@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from subscriptions import approvals, restores, settling
 from subscriptions.candidates import NotActionable
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaim import reclaim_due
-from subscriptions.verdict import refresh_verdicts
 from tests.fixtures import World, actions
 from tests.flow.restoring import REASON, activated_by_us, id_of, reclaimed
 

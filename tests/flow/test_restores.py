@@ -248,7 +248,7 @@ def test_nobody_restores_their_own_seat(world, taken, alice, bob):
 
 def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world, alice, bob):
     items = reclaimed(world, alice, bob, 2)
-    before = set(Subscription.objects.values_list("pk", "cooldown_until", "verdict"))
+    before = set(Subscription.objects.values_list("pk", "cooldown_until", "judgment__verdict"))
 
     def ask() -> ReclaimRequest:
         return restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
@@ -267,7 +267,7 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
     assert reclaim_due(world.profile).as_dict() == dict.fromkeys(reclaim_due(world.profile).as_dict(), 0)
     assert {id_of(item) for item in items} <= world.inactive()
     assert {item.removal.candidate.state for item in items} == {"closed_complete"}
-    assert set(Subscription.objects.values_list("pk", "cooldown_until", "verdict")) == before
+    assert set(Subscription.objects.values_list("pk", "cooldown_until", "judgment__verdict")) == before
     assert activated_by_us(world) == []
 
 

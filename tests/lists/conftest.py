@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integrations.models import IntegrationProfile
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,8 +41,9 @@ def member(profile: IntegrationProfile, number: int, **facts: object) -> Subscri
 
 @pytest.fixture
 def crowd(profile) -> list[Subscription]:
-    """60 people: ties of four, and every fifth without any moment."""
+    """60 people, judged: ties of four, and every fifth without any moment."""
     for number in range(60):
         moment = None if number % 5 == 0 else START - timedelta(days=number * 7 % 11)
         member(profile, number, last_activity_at=moment)
+    refresh_verdicts(profile)
     return list(Subscription.objects.all())

@@ -13,8 +13,9 @@ from django.utils import timezone
 from subscriptions import crowds
 from subscriptions.crowds import count_crowds, foresee
 from subscriptions.figures import figures
-from subscriptions.models import Crowd, NeverActive, Subscription, Verdict
-from subscriptions.verdict import CLAUSES, Clause, Terms, refresh_verdicts, verdict_case
+from subscriptions.judging import refresh_verdicts
+from subscriptions.models import Crowd, Judgment, NeverActive, Subscription, Verdict
+from subscriptions.verdict import CLAUSES, Clause, Terms, verdict_case
 
 from .conftest import member
 
@@ -121,7 +122,9 @@ def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, 
     for name in ("members", "held", "assigned", "active_lately", "inactive", "never", "review", "protected"):
         assert getattr(stored, name) == getattr(live, name), name
     assert stored.by_license == live.by_license
-    Subscription.objects.filter(verdict=Verdict.CANDIDATE).update(active=False, verdict=Verdict.DEACTIVATED)
+    candidates = list(Subscription.objects.candidates().values_list("pk", flat=True))
+    Subscription.objects.filter(pk__in=candidates).update(active=False)
+    Judgment.objects.filter(pk__in=candidates).update(verdict=Verdict.DEACTIVATED)
     assert figures(everybody, run) == stored
 
 

@@ -8,16 +8,15 @@ from integrations import keyset
 from integrations.keyset import NoSuchPlace, Order, Place
 from subscriptions.models import Subscription
 
-ORDERS = [
-    Order(Subscription, column, descending) for column in ("idle_since", "email", "pk") for descending in (False, True)
-]
+COLUMNS = [("idle_since", "pk"), ("email", "pk"), ("pk", "pk"), ("judgment__idle_since", "judgment__subscription_id")]
+ORDERS = [Order(Subscription, column, descending, key) for column, key in COLUMNS for descending in (False, True)]
 SIZES = [1, 7, 12, 59, 60, 61]
 
 
 def expected(order: Order) -> list[int]:
     """Empty ones last, whichever way the others go."""
     rows = list(Subscription.objects.all())
-    column = order.columns[0]
+    column = order.columns[0].removeprefix("judgment__")
     empty = sorted((row.pk for row in rows if getattr(row, column) is None), reverse=order.descending)
     valued = [(getattr(row, column), row.pk) for row in rows if getattr(row, column) is not None]
     return [pk for _, pk in sorted(valued, reverse=order.descending)] + empty
@@ -69,6 +68,15 @@ def test_to_and_fro_shows_the_same_page(crowd, order):
 def test_the_order_of_the_whole_is_that_of_its_pages(crowd, order):
     assert [row.pk for row in Subscription.objects.order_by(*order.terms())] == expected(order)
     assert [row.pk for row in keyset.walk(Subscription.objects.all(), order, 9)] == expected(order)
+
+
+def test_through_a_row_of_another_table_its_index_has_the_order(crowd):
+    order = Order(Subscription, "judgment__idle_since", key="judgment__subscription_id")
+    valued = next(row for row in Subscription.objects.select_related("judgment") if row.idle_since)
+    found = list(keyset._stretches(Subscription.objects.candidates(), order, order.place_of(valued), True))
+    judgment = "subscriptions_judgment"
+    assert f'("{judgment}"."idle_since", "{judgment}"."subscription_id") > (' in str(found[0].query)
+    assert f'ORDER BY "{judgment}"."idle_since" ASC, "{judgment}"."subscription_id" ASC' in str(found[0].query)
 
 
 def test_a_row_that_comes_in_between_moves_no_page(crowd, profile):

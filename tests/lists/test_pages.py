@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from subscriptions.candidates import propose_candidates
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import RemovalCandidate, Subscription
 from subscriptions.search import refresh_search
-from subscriptions.verdict import refresh_verdicts
 
 LISTS = {
     "subscriptions_subscription": 16,

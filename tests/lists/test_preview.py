@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from subscriptions.crowds import count_crowds
+from subscriptions.judging import refresh_verdicts
 from subscriptions.models import ReclaimRule, Subscription
 from subscriptions.rules import change_rule
-from subscriptions.verdict import Terms, current_terms, refresh_verdicts
+from subscriptions.verdict import Terms, current_terms
 
 from .conftest import member
 

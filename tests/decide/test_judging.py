@@ -1,0 +1,106 @@
+"""Writing verdicts: only what differs, by the facts of now, whoever else is writing."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections, transaction
+from django.utils import timezone
+
+from subscriptions.judging import apply_verdict
+from subscriptions.models import Judgment, Subscription, Verdict
+
+from .test_verdict import TERMS, days_ago, make
+
+
+def verdict_of(row: Subscription) -> Verdict:
+    return Subscription.objects.get(pk=row.pk).verdict
+
+
+@pytest.mark.django_db
+def test_nobody_has_a_verdict_before_being_judged():
+    row = make()
+
+    assert row.verdict == Verdict.UNJUDGED
+    assert not Subscription.objects.candidates().exists()
+
+
+@pytest.mark.django_db
+def test_only_what_differs_is_written():
+    row, other = make(), make()
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 2
+    before = set(Judgment.objects.values_list("pk", "judged_at"))
+
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+    Subscription.objects.filter(pk=row.pk).update(active=False)
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
+
+    assert verdict_of(row) == Verdict.DEACTIVATED
+    assert {pk for pk, _ in before & set(Judgment.objects.values_list("pk", "judged_at"))} == {other.pk}
+
+
+@pytest.mark.django_db
+def test_only_the_given_rows_are_judged():
+    row, other = make(), make()
+
+    apply_verdict(Subscription.objects.filter(pk=row.pk), TERMS)
+
+    assert (verdict_of(row), verdict_of(other)) == (Verdict.CANDIDATE, Verdict.UNJUDGED)
+    assert apply_verdict(Subscription.objects.filter(pk__in=[]), TERMS) == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("moment", [days_ago(80), None])
+def test_the_order_of_the_lists_follows_the_facts(moment):
+    """Even where the verdict stays: the lists of one verdict are read in this order."""
+    row = make(license="free", last_activity_at=days_ago(200))
+    apply_verdict(Subscription.objects.all(), TERMS)
+    Subscription.objects.filter(pk=row.pk).update(last_activity_at=moment)
+
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
+
+    judged = Judgment.objects.select_related("subscription").get()
+    assert judged.idle_since == judged.subscription.idle_since
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+
+
+@pytest.mark.django_db
+def test_who_shows_no_moment_at_all_is_not_written_again_and_again():
+    make(last_activity_at=None, license_assigned_at=None)
+
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
+    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_facts_that_are_being_written_are_waited_for(real_transactions):
+    """Else the verdict of a moment ago would overwrite the one that the other has just spoken."""
+    row = make()
+    apply_verdict(Subscription.objects.all(), TERMS)
+    Judgment.objects.update(verdict=Verdict.ACTIVE)
+
+    def judge_all() -> None:
+        apply_verdict(Subscription.objects.all(), TERMS)
+        connections.close_all()
+
+    with transaction.atomic():
+        Subscription.objects.filter(pk=row.pk).update(cooldown_until=timezone.now() + timedelta(days=9))
+        apply_verdict(Subscription.objects.filter(pk=row.pk), TERMS)
+        judging = threading.Thread(target=judge_all)
+        judging.start()
+        wait_until_somebody_waits()
+    judging.join(20)
+
+    assert verdict_of(row) == Verdict.COOLING_DOWN
+
+
+def wait_until_somebody_waits() -> None:
+    for _ in range(400):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
+            if cursor.fetchone()[0]:
+                return
+        threading.Event().wait(0.02)
+    raise AssertionError("Nobody waited for the lock.")
