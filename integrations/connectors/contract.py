@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 
 class ConnectorError(Exception):
@@ -192,9 +192,11 @@ class Allocation:
     purchased: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One person's seat, now. `license` and `role` are the vendor's words; dates are UTC; None means never."""
+class Member(NamedTuple):
+    """One person's seat, now. `license` and `role` are the vendor's words; dates are UTC; None means never.
+
+    A tuple, since a download makes a hundred thousand of them and hands them on to the database as they are.
+    """
 
     external_id: str
     email: str

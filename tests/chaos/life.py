@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -329,7 +328,7 @@ class Life(RuleBasedStateMachine):
 
     def change(self, number: int, **values: Any) -> None:
         external_id = str(9000 + number)
-        self.vendor.members[external_id] = replace(self.vendor.members[external_id], **values)
+        self.vendor.members[external_id] = self.vendor.members[external_id]._replace(**values)
 
     def switched_off(self) -> bool:
         profile = self.place.profile

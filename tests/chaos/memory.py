@@ -7,7 +7,7 @@ the next writes. Real HTTP, with all that can go wrong there, is what the sandbo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
@@ -62,7 +62,7 @@ class Vendor:
     def set(self, external_id: str, *, active: bool, by_us: bool) -> None:
         member = self.members[external_id]
         if member.active != active:
-            self.members[external_id] = replace(member, active=active)
+            self.members[external_id] = member._replace(active=active)
             self.transitions.append((external_id, active, by_us))
 
     def deactivations(self, external_id: str) -> int:

@@ -67,7 +67,7 @@ def test_an_absent_date_is_never() -> None:
     ],
 )
 def test_dates_in_many_forms_are_utc(text: str, expected: datetime) -> None:
-    found = parse.moment(text, where=WHERE)
+    found = parse.moment({"at": text}, "at", where=WHERE)
     assert found == expected
     assert found is not None
     assert found.utcoffset() == timedelta(0)
@@ -84,13 +84,13 @@ def test_a_garbage_date_is_no_never(value: object) -> None:
 @given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=36_500)), st.integers(-23, 23))
 def test_every_date_survives(since: timedelta, offset: int) -> None:
     value = datetime(1990, 1, 1, tzinfo=timezone(timedelta(hours=offset))) + since
-    assert parse.moment(value.isoformat(), where=WHERE) == value
+    assert parse.moment({"at": value.isoformat()}, "at", where=WHERE) == value
 
 
 @given(ANYTHING)
 def test_garbage_dates_are_refused_and_nothing_else_happens(value: object) -> None:
     try:
-        found = parse.moment(value, where=WHERE)
+        found = parse.moment({"at": value}, "at", where=WHERE)
     except BadAnswer:
         return
     assert found is None or found.utcoffset() == timedelta(0)

@@ -40,8 +40,8 @@ def member(value: object, *, where: str) -> Member:
         active=_active(data.get("active"), where=where),
         license=_word(data.get("license")),
         role=role,
-        license_assigned_at=moment(data.get("licenseAssignedAt"), where=f"{where}, licenseAssignedAt"),
-        last_activity_at=moment(data.get("lastActivityAt"), where=f"{where}, lastActivityAt"),
+        license_assigned_at=moment(data, "licenseAssignedAt", where=where),
+        last_activity_at=moment(data, "lastActivityAt", where=where),
         reclaimable=not why_not,
         why_not=why_not,
     )
@@ -55,7 +55,8 @@ def members(value: object) -> list[Member]:
     for number, item in enumerate(value, start=1):
         where = f"Member {number} of Miro's answer"
         parsed = member(item, where=where)
-        if found.setdefault(parsed.external_id, parsed) != parsed:
+        first = found.setdefault(parsed.external_id, parsed)
+        if first is not parsed and first != parsed:
             raise BadAnswer(f"{where} contradicts an earlier one with the same id.", code="contradiction")
     return list(found.values())
 
@@ -70,18 +71,23 @@ def next_cursor(data: Mapping[str, Any]) -> str:
     raise BadAnswer("Miro's answer has a cursor that cannot be used.", code="bad_cursor")
 
 
-def moment(value: object, *, where: str) -> datetime | None:
+def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None:
     """A date in UTC; absent, null and "" mean never. Raises BadAnswer for anything else that is no date.
 
     "Never" must not be guessed: it would make somebody a candidate.
     """
+    value = data.get(name)
     if value is None or value == "":
         return None
     try:
-        parsed = datetime.fromisoformat(value)  # type: ignore[arg-type]
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+        parsed = datetime.fromisoformat(value)
+        return parsed if parsed.tzinfo is UTC else _in_utc(parsed)
     except (TypeError, ValueError, OverflowError):
-        raise BadAnswer(f"{where}: not a date.", code="bad_date") from None
+        raise BadAnswer(f"{where}, {name}: not a date.", code="bad_date") from None
+
+
+def _in_utc(parsed: datetime) -> datetime:
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def allocation(value: object) -> Allocation:
@@ -120,7 +126,7 @@ def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
     the call names none.
     """
     data = mapping(value)
-    at = moment(data.get("createdAt"), where=f"{where}, createdAt")
+    at = moment(data, "createdAt", where=where)
     if at is None:
         raise BadAnswer(f"{where} has no date.", code="bad_date")
     told = clean(mapping(mapping(data.get("context")).get("organization")).get("id"))
