@@ -14,11 +14,11 @@ from integrations.connections import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
+from subscriptions import staging
 from subscriptions.candidates import NotActionable
 from subscriptions.models import (
     CandidateState,
     CloseReason,
-    DownloadedMember,
     DownloadRun,
     Reclaim,
     ReclaimRequest,
@@ -107,7 +107,7 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
         "close_reason": CloseReason.PROFILE_ARCHIVED,
         "state_changed_at": now,
     }
-    DownloadedMember.objects.filter(run__profile=profile).delete()
+    staging.empty_all(profile)
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
     return {
         "approved": sum(_end_queued(profile, way, skipped, actor=actor) for way in WAYS.values()),

@@ -33,7 +33,7 @@ from licensehub.audit.log import Actor, record
 from subscriptions import staging
 from subscriptions.after_download import complete_facts, judge_anew
 from subscriptions.merge import merge
-from subscriptions.models import DownloadedMember, DownloadRun, RunState, Subscription
+from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.plausibility import Shrunk, check_plausible, drop_repeated
 from subscriptions.rollups import rollups
@@ -321,7 +321,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
     DownloadRun.objects.filter(pk=run.pk).update(rollups=rollups(run.profile, now=now), **counts)
     DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
-    DownloadedMember.objects.filter(run__profile=run.profile).delete()
+    staging.empty_all(run.profile)
     return counts
 
 

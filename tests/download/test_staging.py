@@ -1,0 +1,50 @@
+"""The staging table: what goes in comes out as it was, and each run has its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from django.utils import timezone
+
+from integrations.connectors.contract import Member
+from integrations.models import IntegrationProfile
+from subscriptions import staging
+from subscriptions.models import DownloadRun
+
+pytestmark = pytest.mark.django_db
+SEEN = datetime(2026, 3, 29, 1, 59, 59, 999_999, tzinfo=UTC)
+PEOPLE = [
+    Member("1", "a@northwind.example", True, "full", "user", SEEN, None, True, ""),
+    Member("2", "tab\t, \\N, \\., “ü” and\nline", False, "", "", None, SEEN, False, "Two\r\nlines."),
+]
+
+
+def run_of(name: str) -> DownloadRun:
+    profile = IntegrationProfile.objects.create(name=name, organization_id=name)
+    return DownloadRun.objects.create(profile=profile, started_by="command", lease_until=timezone.now())
+
+
+def rows(run: DownloadRun) -> list[tuple[object, ...]]:
+    return list(run.members.order_by("external_id").values_list(*Member._fields))
+
+
+def test_the_columns_are_those_of_a_member():
+    assert ("run_id", *Member._fields) == staging.COLUMNS
+
+
+def test_what_is_stored_is_read_back():
+    run = run_of("1")
+    staging.store(run, PEOPLE)
+    assert rows(run) == [tuple(person) for person in PEOPLE]
+
+
+def test_a_run_that_ends_leaves_alone_what_another_profile_reads():
+    """The same person may be a member of two organizations."""
+    one, other = run_of("1"), run_of("2")
+    staging.store(one, PEOPLE)
+    staging.store(other, PEOPLE)
+
+    staging.empty_all(one.profile)
+
+    assert (len(rows(one)), len(rows(other))) == (0, 2)
