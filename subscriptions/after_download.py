@@ -9,6 +9,7 @@ from subscriptions.approvals import file_automatically
 from subscriptions.candidates import NotActionable, propose_candidates
 from subscriptions.crowds import count_crowds
 from subscriptions.judging import refresh_verdicts
+from subscriptions.merge import tell_planner
 from subscriptions.models import DownloadRun
 from subscriptions.refusals import Refused
 from subscriptions.search import refresh_search
@@ -53,6 +54,7 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
 
 def judge_anew(run: DownloadRun) -> None:
     """From the facts of a run that is complete: verdicts, candidates, what lists and previews read, and the request."""
+    tell_planner(run)
     refresh_search(run.profile)
     refresh_verdicts(run.profile)
     propose_candidates(run)

@@ -31,6 +31,7 @@ KEPT = ("license", "role", "active")
 KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
 HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
 MANY = 1000
+CHANGED = "changed_members"
 REACTIVATED_COOLDOWN = timedelta(days=30)
 REACTIVATED_REASON = "somebody reactivated this person at Miro"
 
@@ -61,15 +62,18 @@ def merge(run: DownloadRun, *, now: datetime) -> Merged:
     was looked at again, or deactivated, meanwhile) are left to the next run. `now` is when the facts were read.
     """
     join_large_tables()
+    _find_changed(run)
     _keep_changed(run)
     changed = _update(run, now)
-    _keep_left(run)
-    gone = _mark_gone(run, now)
-    new = _insert(run, now)
-    if new >= MANY and connection.vendor == "postgresql":
-        # The next statements must not be planned for the few rows of before; autovacuum may come too late for them.
+    _execute(f"DROP TABLE {CHANGED}", [])
+    gone = _mark_gone(run, now) if _keep_left(run) else 0
+    return Merged(new=_insert(run, now), changed=changed, gone=gone)
+
+
+def tell_planner(run: DownloadRun) -> None:
+    """After many new ones, PostgreSQL must not plan for the few rows of before; autovacuum may come too late."""
+    if run.new >= MANY and connection.vendor == "postgresql":
         _execute("ANALYZE subscriptions_subscription", [])
-    return Merged(new=new, changed=changed, gone=gone)
 
 
 def join_large_tables() -> None:
@@ -113,6 +117,16 @@ def _words() -> tuple[str, str]:
     return ("TRUE", "FALSE") if connection.vendor == "postgresql" else ("1", "0")
 
 
+def _find_changed(run: DownloadRun) -> None:
+    """Who differs, with the facts of now: all rows are compared once, and the next two statements read these."""
+    columns = ", ".join(f"m.{column}" for column in FACTS)
+    _execute(
+        f"CREATE TEMPORARY TABLE {CHANGED} AS SELECT s.id AS subscription_id, {columns} "  # noqa: S608 - the names are constants of this module
+        f"FROM subscriptions_subscription AS s, subscriptions_downloadedmember AS m WHERE {_changes()}",
+        [run.pk, run.profile_id, run.started_at],
+    )
+
+
 def _keep_changed(run: DownloadRun) -> int:
     """What `_update` is about to replace; empty where a column stays as it is."""
     true, _ = _words()
@@ -122,11 +136,10 @@ def _keep_changed(run: DownloadRun) -> int:
     return _execute(
         f"""
         INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, {", ".join(HISTORY)})
-        SELECT s.id, m.run_id, {", ".join([*moments, *words, gone])}
-          FROM subscriptions_subscription AS s, subscriptions_downloadedmember AS m
-         WHERE {_changes()}
-        """,  # noqa: S608 - the names are constants of this module
-        [NEVER] * len(KEPT_MOMENTS) + [run.pk, run.profile_id, run.started_at],
+        SELECT s.id, %s, {", ".join([*moments, *words, gone])}
+          FROM subscriptions_subscription AS s, {CHANGED} AS m WHERE s.id = m.subscription_id
+        """,  # noqa: S608
+        [run.pk] + [NEVER] * len(KEPT_MOMENTS),
     )
 
 
@@ -145,18 +158,10 @@ def _update(run: DownloadRun, now: datetime) -> int:
            SET {sets}, gone_at = NULL, changed_run_id = %s, facts_at = %s,
                cooldown_until = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_until END,
                cooldown_reason = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_reason END
-          FROM subscriptions_downloadedmember AS m
-         WHERE {_changes()}
+          FROM {CHANGED} AS m
+         WHERE s.id = m.subscription_id AND s.facts_at < %s
         """,  # noqa: S608
-        [
-            run.pk,
-            now,
-            now + REACTIVATED_COOLDOWN,
-            REACTIVATED_REASON,
-            run.pk,
-            run.profile_id,
-            run.started_at,
-        ],
+        [run.pk, now, now + REACTIVATED_COOLDOWN, REACTIVATED_REASON, run.started_at],
     )
 
 

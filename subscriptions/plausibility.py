@@ -42,13 +42,13 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
             "Miro answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
             "if it happens again, check that the token's user is still a company admin."
         )
-    _check_shrink(run)
-    _check_repeats(run, repeated)
+    known, missing = _known_and_missing(run)
+    _check_shrink(known, missing)
+    _check_repeats(repeated, missing)
 
 
-def _check_repeats(run: DownloadRun, repeated: int) -> None:
+def _check_repeats(repeated: int, missing: int) -> None:
     """Where the pages moved while they were read, who is missing may have been skipped."""
-    _, missing = _known_and_missing(run)
     if repeated and missing:
         raise Shrunk(
             f"{repeated} members came twice, and {missing} known ones not at all, so Miro's pages seem to have "
@@ -63,8 +63,7 @@ def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
     return known.count(), known.exclude(Exists(there)).count()
 
 
-def _check_shrink(run: DownloadRun) -> None:
-    before, missing = _known_and_missing(run)
+def _check_shrink(before: int, missing: int) -> None:
     if missing > before * SHRINK_LIMIT:
         raise Shrunk(
             f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."

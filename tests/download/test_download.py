@@ -167,7 +167,7 @@ def test_without_the_check_the_shrunken_organization_is_believed(world, monkeypa
     world.download()
     for row in Subscription.objects.all()[: MEMBERS // 4]:
         world.miro.change(row.external_id, removed=True)
-    monkeypatch.setattr(plausibility, "_check_shrink", lambda run: None)
+    monkeypatch.setattr(plausibility, "_check_shrink", lambda known, missing: None)
 
     assert run(world).gone == MEMBERS // 4
 
