@@ -45,6 +45,7 @@ from subscriptions.refusals import (
 from subscriptions.request_endings import release
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
+CHANGED = "Some of these people changed in this moment. Reload the page and look again."
 
 
 # --- Request ----------------------------------------------------------------------------------------------------------
@@ -217,15 +218,16 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     with transaction.atomic():
         caps.lock(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
-        standing = list(request.removals.standing())
-        if not standing:
+        people = request.removals.standing().count()
+        if not people:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
-        refuse_self(standing, actor)
+        refuse_self(request.removals.standing(), actor)
         if request.direction == Direction.DEACTIVATE:
-            _refuse_over_cap(request, len(standing))
-            _move_on(request, len(standing), now)
-        queue(request, standing, actor=actor, now=now)
-    return len(standing)
+            _refuse_over_cap(request, people)
+            _move_on(request, people, now)
+        if queue(request, actor=actor, now=now) != people:
+            raise NotActionable(CHANGED)
+    return people
 
 
 def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
@@ -281,7 +283,7 @@ def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
         state=CandidateState.AWAITING_REVOCATION, state_changed_at=now
     )
     if moved != people:
-        raise NotActionable("Some of these people changed in this moment. Reload the page and look again.")
+        raise NotActionable(CHANGED)
 
 
 def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
