@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Model
+from django.db.models import Max, Model, QuerySet
 
 
 def new_ids(model: type[Model], count: int) -> list[int]:
@@ -43,6 +43,14 @@ def insert(
         places = ", ".join(["%s"] * len(names))
         statement = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 - names of our own models
         cursor.executemany(statement, [(*row, *shared) for row in rows])
+
+
+def insert_selected(model: type[Model], columns: Sequence[str], rows: QuerySet[Any, tuple[Any, ...]]) -> int:
+    """What `rows` select, without coming here: `values_list` in the order of `columns`. Returns how many."""
+    selecting, values = rows.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) {selecting}", values)
+        return int(cursor.rowcount)
 
 
 def _adapted(value: Any) -> Any:

@@ -160,7 +160,7 @@ def _create(
         )
         for row in rows
     )
-    refuse_self(people, actor)
+    refuse_self((person.evidence["email"] for person in people), actor)
     data = {"people": len(people), "reason": reason.strip()}
     record(RESTORE.requested, actor=actor, target=request, data=data)
     return request

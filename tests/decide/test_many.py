@@ -11,8 +11,10 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, queueing
 from subscriptions.candidates import NotActionable, propose_candidates
 from subscriptions.models import (
+    Notice,
     Reclaim,
     ReclaimRequest,
+    ReclaimRule,
     RemovalCandidate,
     RequestedRemoval,
     Subscription,
@@ -67,6 +69,28 @@ def test_the_audit_names_each_candidate(downloaded):
         candidate = RemovalCandidate.objects.get(pk=event.target_id)
         assert event.target_label == str(candidate)
         assert event.data == {"why": candidate.evidence["why"]}
+
+
+def test_a_request_takes_exactly_who_was_chosen(downloaded, alice):
+    chosen = set(downloaded.candidates(5).values_list("pk", flat=True))
+    request = ask(downloaded, alice)
+
+    assert set(request.removals.values_list("candidate", flat=True)) == chosen
+    assert set(RemovalCandidate.objects.filter(state="awaiting_approval").values_list("pk", flat=True)) == chosen
+    for person in request.removals.select_related("candidate"):
+        assert person.evidence == person.candidate.evidence
+        assert (person.seal, person.answer, person.drop_reason) == ("", "", "")
+    assert AuditEvent.objects.get(action="request.opened").data["people"] == 5
+
+
+def test_who_is_asked_is_asked_at_the_address_of_the_evidence(downloaded, alice):
+    ReclaimRule.objects.update(notify_user=True)
+    request = ask(downloaded, alice)
+
+    assert {(notice.removal_id, notice.email, notice.kind) for notice in Notice.objects.all()} == {
+        (person.pk, person.evidence["email"], "ask") for person in request.removals.all()
+    }
+    assert RemovalCandidate.objects.filter(state="awaiting_user").count() == 5
 
 
 def test_an_approval_seals_and_queues_each(downloaded, alice, bob):
