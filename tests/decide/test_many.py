@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
@@ -81,6 +85,41 @@ def test_a_request_takes_exactly_who_was_chosen(downloaded, alice):
         assert person.evidence == person.candidate.evidence
         assert (person.seal, person.answer, person.drop_reason) == ("", "", "")
     assert AuditEvent.objects.get(action="request.opened").data["people"] == 5
+
+
+def test_who_closes_while_a_request_waits_is_not_in_it(real_transactions, world, alice):
+    """The request waits for the row of the one who closes, and then looks at it once more."""
+    world.download()
+    chosen = world.candidates(5)
+    closing = chosen.first()
+    requesting = threading.Thread(target=_request, args=(chosen, alice))
+
+    with transaction.atomic():
+        RemovalCandidate.objects.filter(pk=closing.pk).update(state="closed_canceled", close_reason="active_again")
+        requesting.start()
+        _wait_for_a_lock(requesting)
+    requesting.join()
+
+    assert ReclaimRequest.objects.get().removals.count() == 4
+    closing.refresh_from_db()
+    assert closing.state == "closed_canceled"
+    assert not closing.removals.exists()
+
+
+def _request(chosen: QuerySet[RemovalCandidate], actor: User) -> None:
+    try:
+        approvals.request_reclaim(chosen, actor=actor)
+    finally:
+        connection.close()
+
+
+def _wait_for_a_lock(waiting: threading.Thread) -> None:
+    """SQLite has one writer: there the thread cannot but wait."""
+    while connection.vendor == "postgresql" and waiting.is_alive():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
 
 
 def test_who_is_asked_is_asked_at_the_address_of_the_evidence(downloaded, alice):
