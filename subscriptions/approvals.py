@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions import caps
+from subscriptions.bulk import insert_selected
 from subscriptions.candidates import NotActionable, doubt_about, ready_again
 from subscriptions.models import (
     CandidateState,
@@ -45,6 +47,7 @@ from subscriptions.refusals import (
 from subscriptions.request_endings import release
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
+CHANGED = "Some of these people changed in this moment. Reload the page and look again."
 
 
 # --- Request ----------------------------------------------------------------------------------------------------------
@@ -66,9 +69,9 @@ def request_reclaim(
         rule = ReclaimRule.objects.get(profile=profile)
         asks = rule.notify_user and repeats is None
         request = _create(profile, rule if asks else None, actor=actor, reason=reason, repeats=repeats)
-        people = _take_into(request, list(ready.values_list("pk", flat=True)), asks=asks)
-        refuse_self(people, actor)
-        data = {"people": len(people), "reason": reason, "cap": request.cap, "asks": asks}
+        people = _take_into(request, ready, asks=asks)
+        refuse_self(request.removals.emails(), actor)
+        data = {"people": people, "reason": reason, "cap": request.cap, "asks": asks}
         record(Action.REQUEST_OPENED, actor=actor, target=request, data=data)
     return request
 
@@ -101,22 +104,24 @@ def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
     return profiles[0]
 
 
-def _take_into(request: ReclaimRequest, ids: list[int], *, asks: bool) -> list[RequestedRemoval]:
-    """Move the candidates on, then freeze who was really moved: two requests never share a person."""
-    locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ids, state=CandidateState.READY)
-    rows = list(locked.order_by("pk"))
-    moved = RemovalCandidate.objects.filter(pk__in=[row.pk for row in rows], state=CandidateState.READY).update(
+def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, asks: bool) -> int:
+    """Freeze who is Ready, and move exactly them on: two requests never share a person. Returns how many."""
+    # Said once more outside: who is requested by somebody else while this waits for the lock is not Ready after it.
+    locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ready.values("pk"), state=CandidateState.READY)
+    values = (Value(request.pk), "pk", "evidence", Value(""), Value(""), Value(""))
+    columns = ("request_id", "candidate_id", "evidence", "seal", "answer", "drop_reason")
+    people = insert_selected(RequestedRemoval, columns, locked.order_by("pk").values_list(*values))
+    taken = RemovalCandidate.objects.filter(pk__in=request.removals.values("candidate"), state=CandidateState.READY)
+    moved = taken.update(
         state=CandidateState.AWAITING_USER if asks else CandidateState.AWAITING_APPROVAL,
         state_changed_at=request.requested_at,
     )
-    if not rows or moved != len(rows):
+    if not people or moved != people:
         raise NotActionable("Somebody else requested these people in this moment. Nothing was changed.")
-    people = RequestedRemoval.objects.bulk_create(
-        RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows
-    )
     if asks:
         Notice.objects.bulk_create(
-            Notice(removal=person, kind=NoticeKind.ASK, email=person.evidence["email"]) for person in people
+            Notice(removal_id=pk, kind=NoticeKind.ASK, email=email)
+            for pk, email in request.removals.values_list("pk", KT("evidence__email"))
         )
     return people
 
@@ -170,9 +175,8 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
     with transaction.atomic():
         caps.lock(request.profile_id)
-        standing = list(request.removals.standing())
-        refuse_self(standing, actor)
-        people = len(standing)
+        refuse_self(request.removals.standing().emails(), actor)
+        people = request.removals.standing().count()
         waiting = ReclaimRequest.objects.filter(
             pk=request.pk,
             state__in=(RequestState.COLLECTING, RequestState.OPEN),
@@ -217,15 +221,16 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     with transaction.atomic():
         caps.lock(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
-        standing = list(request.removals.standing())
-        if not standing:
+        people = request.removals.standing().count()
+        if not people:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
-        refuse_self(standing, actor)
+        refuse_self(request.removals.standing().emails(), actor)
         if request.direction == Direction.DEACTIVATE:
-            _refuse_over_cap(request, len(standing))
-            _move_on(request, len(standing), now)
-        queue(request, standing, actor=actor, now=now)
-    return len(standing)
+            _refuse_over_cap(request, people)
+            _move_on(request, people, now)
+        if queue(request, actor=actor, now=now) != people:
+            raise NotActionable(CHANGED)
+    return people
 
 
 def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
@@ -281,7 +286,7 @@ def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
         state=CandidateState.AWAITING_REVOCATION, state_changed_at=now
     )
     if moved != people:
-        raise NotActionable("Some of these people changed in this moment. Reload the page and look again.")
+        raise NotActionable(CHANGED)
 
 
 def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, Model
+from django.db.models import Max, Model, QuerySet
 
 
 def new_ids(model: type[Model], count: int) -> list[int]:
@@ -16,30 +16,48 @@ def new_ids(model: type[Model], count: int) -> list[int]:
         with connection.cursor() as cursor:
             table = model._meta.db_table
             cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count]
+                "SELECT nextval((SELECT pg_get_serial_sequence(%s, 'id')::regclass)) FROM generate_series(1, %s)",
+                [table, count],
             )
             return [row[0] for row in cursor.fetchall()]
     first = (model._base_manager.aggregate(last=Max("pk"))["last"] or 0) + 1
     return list(range(first, first + count))
 
 
-def insert(model: type[Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """`columns` are the database's names. JSON comes as text. Raises IntegrityError for all or nothing."""
-    into = f"{model._meta.db_table} ({', '.join(columns)})"
+def insert(
+    model: type[Model], columns: Sequence[str], rows: Iterable[tuple[Any, ...]], same: Mapping[str, Any]
+) -> None:
+    """`columns` are the database's names of what differs, `same` is what all share. JSON comes as text.
+
+    Raises IntegrityError for all or nothing.
+    """
+    names, shared = (*columns, *same), [_adapted(value) for value in same.values()]
+    into = f"{model._meta.db_table} ({', '.join(names)})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             # https://www.psycopg.org/psycopg3/docs/basic/copy.html
             with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
                 for row in rows:
-                    copy.write_row(row)
+                    copy.write_row((*row, *shared))
             return
-        places = ", ".join(["%s"] * len(columns))
+        places = ", ".join(["%s"] * len(names))
         statement = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 - names of our own models
-        cursor.executemany(statement, [[_adapted(value) for value in row] for row in rows])
+        cursor.executemany(statement, [(*row, *shared) for row in rows])
+
+
+def insert_selected(model: type[Model], columns: Sequence[str], rows: QuerySet[Any, tuple[Any, ...]]) -> int:
+    """What `rows` select, without coming here: `values_list` in the order of `columns`. Returns how many."""
+    selecting, values = rows.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) {selecting}", values)
+        return int(cursor.rowcount)
 
 
 def _adapted(value: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value
+    """As text that a COPY takes, and in Django's words for SQLite."""
+    if not isinstance(value, datetime):
+        return value
+    return str(value) if connection.vendor == "postgresql" else connection.ops.adapt_datetimefield_value(value)
 
 
 def set_column(model: type[Model], column: str, values: Sequence[tuple[int, str]]) -> None:
@@ -47,10 +65,13 @@ def set_column(model: type[Model], column: str, values: Sequence[tuple[int, str]
     table = model._meta.db_table
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            ids = [pk for pk, _ in values]
+            # The range adds nothing but a plan: without it the whole table is read for each batch.
             cursor.execute(
                 f"UPDATE {table} SET {column} = v.text "  # noqa: S608 - names of our own models
-                f"FROM unnest(%s::bigint[], %s::text[]) AS v(id, text) WHERE {table}.id = v.id",
-                [[pk for pk, _ in values], [text for _, text in values]],
+                f"FROM unnest(%s::bigint[], %s::text[]) AS v(id, text) "
+                f"WHERE {table}.id = v.id AND {table}.id BETWEEN %s AND %s",
+                [ids, [text for _, text in values], min(ids), max(ids)],
             )
             return
         statement = f"UPDATE {table} SET {column} = %s WHERE id = %s"  # noqa: S608

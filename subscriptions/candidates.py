@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
+import orjson
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -23,6 +23,7 @@ from subscriptions.models import (
     CloseReason,
     Direction,
     DownloadRun,
+    Judgment,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
@@ -32,21 +33,29 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.verdict import Terms, current_terms, idle_days, why
+from subscriptions.verdict import Terms, current_terms, days_since, why_candidate
 
 BATCH = 5000
-COLUMNS = (
-    "id",
-    "profile_id",
-    "subscription_id",
-    "run_id",
-    "state",
-    "close_reason",
-    "attention",
-    "evidence",
-    "created_at",
-    "state_changed_at",
-)
+
+
+class Facts(NamedTuple):
+    """What the evidence is made of: a row of Subscription, and no model object, which would cost more than the rest."""
+
+    pk: int
+    external_id: str
+    name: str
+    email: str
+    department: str
+    license: str
+    role: str
+    last_activity_at: datetime | None
+    license_assigned_at: datetime | None
+    facts_at: datetime
+
+    @property
+    def idle_since(self) -> datetime | None:
+        """As the column says. To parse the same moment once more is what costs most of reading a row."""
+        return self.last_activity_at or self.license_assigned_at
 
 
 class NotActionable(Exception):
@@ -89,8 +98,8 @@ def _stamp(moment: Any) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def freeze(row: Subscription, terms: Terms, run: DownloadRun) -> dict[str, Any]:
-    """The evidence: facts as of the run, the sentence, and the terms they were judged by. JSON, dates in ISO 8601."""
+def freeze(row: Facts, terms: Terms, now: datetime, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence: facts as of the run, the sentence, and what all of the run share. JSON, dates in ISO 8601."""
     return {
         "external_id": row.external_id,
         "name": row.name,
@@ -100,11 +109,10 @@ def freeze(row: Subscription, terms: Terms, run: DownloadRun) -> dict[str, Any]:
         "role": row.role,
         "last_activity_at": _stamp(row.last_activity_at),
         "license_assigned_at": _stamp(row.license_assigned_at),
-        "idle_days": idle_days(row),
-        "why": why(row, terms, verdict=Verdict.CANDIDATE),
-        "run": run.pk,
+        "idle_days": days_since(row.idle_since, now),
+        "why": why_candidate(row, terms, now),
         "facts_at": _stamp(row.facts_at),
-        "terms": terms.freeze(),
+        **shared,
     }
 
 
@@ -115,48 +123,54 @@ def propose_candidates(run: DownloadRun) -> int:
     """
     withdraw(run.profile_id)
     terms = current_terms(run.profile_id)
+    shared = {"run": run.pk, "terms": terms.freeze()}
     proposed, last = 0, None
     while True:
         with transaction.atomic():
             caps.lock(run.profile_id)
             rows = _next_to_propose(run.profile_id, last)
-            _open(rows, terms, run)
+            now = timezone.now()
+            _open(run, rows, (freeze(row, terms, now, shared) for row in rows), now)
         if not rows:
             return proposed
-        proposed, last = proposed + len(rows), rows[-1]
+        proposed, last = proposed + len(rows), Judgment.objects.get(pk=rows[-1].pk)
 
 
-def _next_to_propose(profile_id: int, last: Subscription | None) -> list[Subscription]:
+def _next_to_propose(profile_id: int, last: Judgment | None) -> list[Facts]:
     """The longest idle ones behind `last`, in the order of the index."""
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
     rows = Subscription.objects.filter(profile=profile_id).candidates().exclude(Exists(has_open))
     if last:
-        since = last.judgment.idle_since
-        behind = Q(judgment__idle_since__gt=since) | Q(
-            judgment__idle_since=since, judgment__subscription_id__gt=last.pk
-        )
-        rows = rows.filter(behind, judgment__idle_since__gte=since)
-    return list(rows.select_related("judgment").order_by("judgment__idle_since", "judgment__subscription_id")[:BATCH])
+        since = last.idle_since
+        same_moment = Q(judgment__idle_since=since, judgment__subscription_id__gt=last.pk)
+        rows = rows.filter(Q(judgment__idle_since__gt=since) | same_moment, judgment__idle_since__gte=since)
+    rows = rows.order_by("judgment__idle_since", "judgment__subscription_id")
+    return [Facts(*row) for row in rows.values_list(*Facts._fields)[:BATCH]]
 
 
-def _open(rows: list[Subscription], terms: Terms, run: DownloadRun) -> None:
-    now, state = timezone.now(), CandidateState.READY.value
+def _open(run: DownloadRun, rows: list[Facts], evidence: Iterable[dict[str, Any]], now: datetime) -> None:
+    same = {
+        "profile_id": run.profile_id,
+        "run_id": run.pk,
+        "state": CandidateState.READY.value,
+        "close_reason": "",
+        "attention": "",
+        "created_at": now,
+        "state_changed_at": now,
+    }
+    events: list[Row] = []
     ids = new_ids(RemovalCandidate, len(rows))
-    evidence = [freeze(row, terms, run) for row in rows]
-    insert(
-        RemovalCandidate,
-        COLUMNS,
-        (
-            (pk, run.profile_id, row.pk, run.pk, state, "", "", json.dumps(facts), now, now)
-            for pk, row, facts in zip(ids, rows, evidence, strict=True)
-        ),
-    )
-    label = RemovalCandidate._meta.label_lower
-    events = [
-        Row(label, pk, facts["name"] or facts["email"] or str(pk), {"why": facts["why"]})
-        for pk, facts in zip(ids, evidence, strict=True)
-    ]
+    columns = ("id", "subscription_id", "evidence")
+    insert(RemovalCandidate, columns, _told(zip(ids, rows, evidence, strict=True), events), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
+
+
+def _told(candidates: Iterable[tuple[int, Facts, dict[str, Any]]], events: list[Row]) -> Iterator[tuple[int, int, str]]:
+    """What is inserted, one by one: the database works while the next is frozen. `events` gets what the audit says."""
+    label = RemovalCandidate._meta.label_lower
+    for pk, row, facts in candidates:
+        events.append(Row(label, pk, row.name or row.email or str(pk), {"why": facts["why"]}))
+        yield pk, row.pk, orjson.dumps(facts).decode()
 
 
 def withdraw(profile_id: int) -> int:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.log import Actor
 from subscriptions.holds import RESTORING_STATES
-from subscriptions.models import RequestedRemoval
 
 
 class Refused(Exception):
@@ -26,10 +25,10 @@ class OverCap(Refused):
     """More people than one request may touch."""
 
 
-def refuse_self(people: Iterable[RequestedRemoval], actor: Actor) -> None:
+def refuse_self(emails: Iterable[str], actor: Actor) -> None:
     """Raises ConcernsYou when one of these people is the actor, matched by e-mail in any case."""
     mine = (getattr(actor, "email", "") or "").strip().casefold()
-    if mine and any(person.evidence["email"].casefold() == mine for person in people):
+    if mine and any(email.casefold() == mine for email in emails):
         raise ConcernsYou(
             "Your own seat is among these people, so you can neither request nor approve this. Ask a colleague."
         )

@@ -101,7 +101,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
         }
         one = Reclaim.objects.filter(pk=reclaim.pk)
         request = _create(profile, one, actor=actor, reason=reason, now=now, **values)
-        queue(request, list(request.removals.all()), actor=actor, now=now)
+        queue(request, actor=actor, now=now)
     return Reclaim.objects.get(removal__request=request)
 
 
@@ -160,7 +160,7 @@ def _create(
         )
         for row in rows
     )
-    refuse_self(people, actor)
+    refuse_self((person.evidence["email"] for person in people), actor)
     data = {"people": len(people), "reason": reason.strip()}
     record(RESTORE.requested, actor=actor, target=request, data=data)
     return request

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
+from typing import Any, Protocol
 
 from django.conf import settings
 
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
+# One form for what is sealed, whoever reads it back.
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
-def seal(person: RequestedRemoval, request: ReclaimRequest) -> str:
+
+class Person(Protocol):
+    """What a seal holds of one person: a row of RequestedRemoval, or the few facts of one of many."""
+
+    @property
+    def pk(self) -> int: ...
+    @property
+    def candidate_id(self) -> int: ...
+    @property
+    def restores_id(self) -> int | None: ...
+    @property
+    def evidence(self) -> dict[str, Any]: ...
+
+
+def seal(person: Person, request: ReclaimRequest) -> str:
     """HMAC-SHA-256 (RFC 2104) that binds an approval to this person, this evidence, this validity and this cap."""
     content = [
         request.pk,
@@ -26,8 +42,7 @@ def seal(person: RequestedRemoval, request: ReclaimRequest) -> str:
         person.restores_id,
         person.evidence,
     ]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hmac.new(settings.APPROVAL_KEY.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(settings.APPROVAL_KEY.encode(), CANONICAL(content).encode(), "sha256").hex()
 
 
 def is_sealed(person: RequestedRemoval) -> bool:

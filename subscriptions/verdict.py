@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
@@ -56,6 +56,17 @@ class Terms:
 
     def threshold_for(self, license: str) -> int:
         return self.by_license.get(license, self.threshold)
+
+
+class Idle(Protocol):
+    """What the sentence for a candidate is made of: a row of Subscription, or the few facts of one of many."""
+
+    @property
+    def license(self) -> str: ...
+    @property
+    def last_activity_at(self) -> datetime | None: ...
+    @property
+    def idle_since(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +180,7 @@ def _why_grace(row: Subscription, terms: Terms, now: datetime) -> str:
     )
 
 
-def why_candidate(row: Subscription, terms: Terms, now: datetime) -> str:
+def why_candidate(row: Idle, terms: Terms, now: datetime) -> str:
     """The sentence for a candidate; no clause speaks against it."""
     idle = days_since(row.idle_since, now)
     over = _days(idle - terms.threshold_for(row.license))
@@ -332,7 +343,3 @@ def checks(row: Subscription, terms: Terms) -> list[Check]:
         found.append(Check(clause.label, fact, passed))
         decided = decided or held
     return found
-
-
-def idle_days(row: Subscription) -> int:
-    return days_since(row.idle_since, timezone.now())

@@ -7,8 +7,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -19,34 +18,24 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.kept_head import keep_after_commit
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.store import store
+from licensehub.audit.store import Common, store
 
 SYSTEM = "LicenseHub"
+# One form for what is sealed, whoever reads it back.
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # What JSON gives back as it was.
 PLAIN = frozenset({str, int, bool, type(None)})
 
 Actor = User | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """What one event is about: `subscriptions.reclaim`, its id, its name as text, and the details."""
 
     target_type: str
     target_id: int
     label: str
     data: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Common:
-    """What all events of one act share."""
-
-    at: datetime
-    action: str
-    actor_id: int | None
-    actor_name: str
-    correlation: uuid.UUID
 
 
 class NotInTransaction(RuntimeError):
@@ -97,7 +86,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     """As `record_many`, for many thousands of targets that were never made into objects."""
     if open_transactions() <= getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its act")
-    common = _Common(
+    common = Common(
         at=timezone.now(),
         action=Action(action).value,
         actor_id=actor.pk if actor else None,
@@ -107,31 +96,21 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     if not rows:
         return
     head = ChainHead.objects.select_for_update().get(pk=1)
-    store(_chained(head, rows, common))
+    store(_chained(head, rows, common), common)
     head.save(update_fields=["sequence", "hash"])
     keep_after_commit()
 
 
-def _chained(head: ChainHead, rows: Sequence[Row], common: _Common) -> Iterator[tuple[Any, ...]]:
-    """The events in the order of `store.COLUMNS`, each fastened to the one before; `head` moves along."""
+def _chained(head: ChainHead, rows: Sequence[Row], common: Common) -> Iterator[tuple[Any, ...]]:
+    """The events in the order of `store.OWN`, each fastened to the one before; `head` moves along."""
+    key, at, correlation = settings.AUDIT_KEY.encode(), common.at.isoformat(), str(common.correlation)
+    act = (common.action, common.actor_id, common.actor_name)
     for row in rows:
-        data = _plain(row.data)
-        facts = (
-            head.sequence + 1,
-            common.at,
-            common.action,
-            common.actor_id,
-            common.actor_name,
-            row.target_type,
-            row.target_id,
-            row.label[:254],
-            data,
-            common.correlation,
-            head.hash,
-        )
-        mac = _seal(facts)
-        yield (*facts, mac)
-        head.sequence, head.hash = head.sequence + 1, mac
+        sequence = head.sequence + 1
+        about = (row.target_type, row.target_id, row.label[:254], _plain(row.data))
+        mac = _seal([sequence, at, *act, *about, correlation, head.hash], key)
+        yield (sequence, *about, head.hash, mac)
+        head.sequence, head.hash = sequence, mac
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
@@ -143,28 +122,24 @@ def _plain(data: Mapping[str, Any]) -> Any:
 
 def seal(event: AuditEvent) -> str:
     """HMAC-SHA-256 (RFC 2104) over the event and the seal before it, with a key that is not in the database."""
-    return _seal(
-        (
-            event.sequence,
-            event.at,
-            event.action,
-            event.actor_id,
-            event.actor_name,
-            event.target_type,
-            event.target_id,
-            event.target_label,
-            event.data,
-            event.correlation,
-            event.previous_hash,
-        )
-    )
+    content = [
+        event.sequence,
+        event.at.isoformat(),
+        event.action,
+        event.actor_id,
+        event.actor_name,
+        event.target_type,
+        event.target_id,
+        event.target_label,
+        event.data,
+        str(event.correlation),
+        event.previous_hash,
+    ]
+    return _seal(content, settings.AUDIT_KEY.encode())
 
 
-def _seal(facts: tuple[Any, ...]) -> str:
-    sequence, at, *rest, correlation, previous_hash = facts
-    content = [sequence, at.isoformat(), *rest, str(correlation), previous_hash]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hmac.digest(settings.AUDIT_KEY.encode(), text.encode(), "sha256").hex()
+def _seal(content: list[Any], key: bytes) -> str:
+    return hmac.digest(key, CANONICAL(content).encode(), "sha256").hex()
 
 
 def verify_chain() -> ChainReport:

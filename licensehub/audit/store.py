@@ -2,55 +2,53 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from django.db import connection
 
 from licensehub.audit.models import AuditEvent
 
-COLUMNS = (
-    "sequence",
-    "at",
-    "action",
-    "actor_id",
-    "actor_name",
-    "target_type",
-    "target_id",
-    "target_label",
-    "data",
-    "correlation",
-    "previous_hash",
-    "hmac",
-)
+
+class Common(NamedTuple):
+    """What all events of one act share, by the names of its columns."""
+
+    at: datetime
+    action: str
+    actor_id: int | None
+    actor_name: str
+    correlation: UUID
+
+
+# What differs from event to event.
+OWN = ("sequence", "target_type", "target_id", "target_label", "data", "previous_hash", "hmac")
+COLUMNS = (*OWN, *Common._fields)
 INTO = f"{AuditEvent._meta.db_table} ({', '.join(COLUMNS)})"
 
 
-def store(events: Iterable[tuple[Any, ...]]) -> None:
-    """Each in the order of COLUMNS, with its details as JSON values."""
-    if connection.vendor == "postgresql":
-        copying = f"COPY {INTO} FROM STDIN"
-        with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(copying) as copy:
-            for event in _texts(events):
-                copy.write_row(event)
-    else:
+def store(events: Iterable[tuple[Any, ...]], common: Common) -> None:
+    """Each in the order of OWN, with its details as JSON values."""
+    data = OWN.index("data")
+    # What is the same for all is put into the words of the database once.
+    same = [_adapted(value) for value in common]
+    rows = ((*event[:data], orjson.dumps(event[data]).decode(), *event[data + 1 :], *same) for event in events)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            with connection.wrap_database_errors, cursor.copy(f"COPY {INTO} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
         places = ", ".join(["%s"] * len(COLUMNS))
-        rows = [tuple(_for_sqlite(value) for value in event) for event in _texts(events)]
-        with connection.cursor() as cursor:
-            cursor.executemany(f"INSERT INTO {INTO} VALUES ({places})", rows)  # noqa: S608 - constants
+        cursor.executemany(f"INSERT INTO {INTO} VALUES ({places})", list(rows))  # noqa: S608 - constants
 
 
-def _texts(events: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """With the details as the text that both databases take for JSON."""
-    at = COLUMNS.index("data")
-    for event in events:
-        yield (*event[:at], json.dumps(event[at]), *event[at + 1 :])
-
-
-def _for_sqlite(value: Any) -> Any:
+def _adapted(value: Any) -> Any:
+    """As text that a COPY takes; SQLite has no types for moments and UUIDs, and Django's words for them."""
+    if connection.vendor == "postgresql":
+        return str(value) if isinstance(value, datetime | UUID) else value
     if isinstance(value, datetime):
         return connection.ops.adapt_datetimefield_value(value)
     return value.hex if isinstance(value, UUID) else value

@@ -144,7 +144,7 @@ def _refused(request: ReclaimRequest, user: User | AnonymousUser, people: list[R
     """What `approvals` would say in the end; a restore asks other switches."""
     try:
         if isinstance(user, User):
-            refuse_self(people, user)
+            refuse_self((person.evidence["email"] for person in people), user)
         if request.direction == Direction.DEACTIVATE:
             refuse_unless_deciding(request.profile)
     except Refused as refusal:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
@@ -117,6 +118,10 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
     def standing(self) -> RequestedRemovalQuerySet:
         """Not dropped."""
         return self.filter(dropped_at=None)
+
+    def emails(self) -> models.QuerySet[RequestedRemoval, str]:
+        """As they stand in the evidence."""
+        return self.values_list(KT("evidence__email"), flat=True)
 
 
 class RequestedRemoval(models.Model):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import UTC, datetime
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import NotInTransaction, record, record_many, verify_chain
+from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows, seal, verify_chain
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.triggers import create, drop
 
@@ -85,6 +88,43 @@ def test_nothing_is_recorded_outside_a_transaction(profile):
     """The test's own transaction does not count."""
     with pytest.raises(NotInTransaction):
         record(Action.PROFILE_CHANGED, actor=None, target=profile)
+
+
+def test_what_was_sealed_years_ago_still_fits(settings):
+    """Computed once and written down: a seal that is made in another way would break every chain there is."""
+    settings.AUDIT_KEY = "key-of-the-year-before"
+    event = AuditEvent(
+        sequence=7,
+        at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+        action=Action.PROFILE_CHANGED.value,
+        actor_id=3,
+        actor_name="zoë",
+        target_type="integrations.integrationprofile",
+        target_id=5,
+        target_label='Ann \x7f "Müller" 😀',
+        data={"z": 0.1, "a": [1, None, True], "ä": "ß\n"},
+        correlation=uuid.UUID(int=9),
+        previous_hash="0" * 64,
+    )
+
+    assert seal(event) == "20ad3aee8424aca06a794a2749931de240175c67a23af157ea478cd888365298"
+
+
+def test_what_is_written_is_what_was_sealed(profile, alice):
+    """With every kind of value that a COPY or a text of JSON could spell in another way."""
+    label = 'Zoë\t\\N \x7f "Müller"\n😀'
+    row = Row(
+        "integrations.integrationprofile", profile.pk, label, {"why": label, "n": 2**53, "none": None, "no": False}
+    )
+    act = uuid.uuid4()
+    with transaction.atomic():
+        record_rows(Action.PROFILE_CHANGED, actor=alice, rows=[row], correlation=act)
+
+    event = AuditEvent.objects.get()
+    assert (event.target_label, event.data, event.correlation) == (label, row.data, act)
+    assert (event.actor_id, event.actor_name) == (alice.pk, "alice")
+    assert abs(timezone.now() - event.at).total_seconds() < 60
+    assert verify_chain().broken_at is None
 
 
 def test_an_unknown_word_is_refused(profile):

@@ -1,0 +1,204 @@
+"""What is done to many at once, in batches: nobody is left out, nobody is taken twice, and all hold what one would."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from licensehub.audit.log import verify_chain
+from licensehub.audit.models import AuditEvent
+from subscriptions import approvals, candidates, queueing
+from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.models import (
+    Notice,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimRule,
+    RemovalCandidate,
+    RequestedRemoval,
+    Subscription,
+)
+from subscriptions.seals import is_sealed, seal
+from subscriptions.verdict import Terms, current_terms, why
+
+
+@pytest.fixture
+def downloaded(world, monkeypatch):
+    monkeypatch.setattr(candidates, "BATCH", 2)
+    monkeypatch.setattr(queueing, "BATCH", 2)
+    world.download()
+    return world
+
+
+def ask(world, alice, count: int = 5) -> ReclaimRequest:
+    return approvals.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
+
+
+def test_everybody_is_proposed_once(downloaded):
+    judged = Subscription.objects.candidates().values_list("pk", flat=True)
+    opened = RemovalCandidate.objects.open().values_list("subscription", flat=True)
+
+    assert len(judged) > candidates.BATCH
+    assert sorted(opened) == sorted(judged)
+    assert AuditEvent.objects.filter(action="candidate.proposed").count() == len(judged)
+    assert verify_chain().broken_at is None
+
+
+def test_proposing_again_opens_nobody(downloaded):
+    assert propose_candidates(downloaded.profile.download_runs.get()) == 0
+
+
+def test_the_evidence_is_what_the_row_and_the_rule_say(downloaded):
+    run, terms = downloaded.profile.download_runs.get(), current_terms(downloaded.profile.pk)
+    for candidate in RemovalCandidate.objects.select_related("subscription"):
+        row, evidence = candidate.subscription, candidate.evidence
+        for name in ("external_id", "name", "email", "department", "license", "role"):
+            assert evidence[name] == getattr(row, name)
+        for name in ("last_activity_at", "license_assigned_at", "facts_at"):
+            moment = getattr(row, name)
+            assert evidence[name] == (moment.isoformat() if moment else None)
+        assert evidence["why"] == why(row, terms)
+        assert f"Inactive {evidence['idle_days']} days" in evidence["why"]
+        assert evidence["run"] == candidate.run_id == run.pk
+        assert Terms.thaw(evidence["terms"]) == terms
+
+
+def test_the_audit_names_each_candidate(downloaded):
+    for event in AuditEvent.objects.filter(action="candidate.proposed"):
+        candidate = RemovalCandidate.objects.get(pk=event.target_id)
+        assert event.target_label == str(candidate)
+        assert event.data == {"why": candidate.evidence["why"]}
+
+
+def test_a_request_takes_exactly_who_was_chosen(downloaded, alice):
+    chosen = set(downloaded.candidates(5).values_list("pk", flat=True))
+    request = ask(downloaded, alice)
+
+    assert set(request.removals.values_list("candidate", flat=True)) == chosen
+    assert set(RemovalCandidate.objects.filter(state="awaiting_approval").values_list("pk", flat=True)) == chosen
+    for person in request.removals.select_related("candidate"):
+        assert person.evidence == person.candidate.evidence
+        assert (person.seal, person.answer, person.drop_reason) == ("", "", "")
+    assert AuditEvent.objects.get(action="request.opened").data["people"] == 5
+
+
+def test_who_closes_while_a_request_waits_is_not_in_it(real_transactions, world, alice):
+    """The request waits for the row of the one who closes, and then looks at it once more."""
+    world.download()
+    chosen = world.candidates(5)
+    closing = chosen.first()
+    requesting = threading.Thread(target=_request, args=(chosen, alice))
+
+    with transaction.atomic():
+        RemovalCandidate.objects.filter(pk=closing.pk).update(state="closed_canceled", close_reason="active_again")
+        requesting.start()
+        _wait_for_a_lock(requesting)
+    requesting.join()
+
+    assert ReclaimRequest.objects.get().removals.count() == 4
+    closing.refresh_from_db()
+    assert closing.state == "closed_canceled"
+    assert not closing.removals.exists()
+
+
+def _request(chosen: QuerySet[RemovalCandidate], actor: User) -> None:
+    try:
+        approvals.request_reclaim(chosen, actor=actor)
+    finally:
+        connection.close()
+
+
+def _wait_for_a_lock(waiting: threading.Thread) -> None:
+    """SQLite has one writer: there the thread cannot but wait."""
+    while connection.vendor == "postgresql" and waiting.is_alive():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return
+
+
+def test_who_is_asked_is_asked_at_the_address_of_the_evidence(downloaded, alice):
+    ReclaimRule.objects.update(notify_user=True)
+    request = ask(downloaded, alice)
+
+    assert {(notice.removal_id, notice.email, notice.kind) for notice in Notice.objects.all()} == {
+        (person.pk, person.evidence["email"], "ask") for person in request.removals.all()
+    }
+    assert RemovalCandidate.objects.filter(state="awaiting_user").count() == 5
+
+
+def test_an_approval_seals_and_queues_each(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+
+    assert approvals.approve(request, actor=bob) == 5
+
+    people = request.removals.select_related("reclaim", "candidate", "request")
+    assert [is_sealed(person) for person in people] == [True] * 5
+    assert [person.reclaim.subscription_id for person in people] == [
+        person.candidate.subscription_id for person in people
+    ]
+    assert {(one.state, one.direction, one.profile_id) for one in Reclaim.objects.all()} == {
+        ("queued", "deactivate", downloaded.profile.pk)
+    }
+
+
+def test_one_approval_is_one_act_in_the_audit(downloaded, alice, bob):
+    approvals.approve(ask(downloaded, alice), actor=bob)
+
+    events = AuditEvent.objects.filter(action="reclaim.queued")
+    named = {(one.pk, one.removal.evidence["name"] or one.removal.evidence["email"]) for one in Reclaim.objects.all()}
+    assert {(event.target_id, event.target_label) for event in events} == named
+    assert len({event.correlation for event in events}) == 1
+    assert verify_chain().broken_at is None
+
+
+def test_who_was_dropped_is_neither_sealed_nor_queued(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+    dropped = request.removals.all()[2]
+    RequestedRemoval.objects.filter(pk=dropped.pk).update(dropped_at=request.requested_at)
+
+    assert approvals.approve(request, actor=bob) == 4
+
+    dropped.refresh_from_db()
+    assert dropped.seal == ""
+    assert not Reclaim.objects.filter(removal=dropped).exists()
+
+
+def test_an_approval_that_misses_somebody_changes_nothing(downloaded, alice, bob, monkeypatch):
+    request = ask(downloaded, alice)
+    monkeypatch.setattr(approvals, "queue", lambda *args, **kwargs: 4)
+
+    with pytest.raises(NotActionable, match="changed in this moment"):
+        approvals.approve(request, actor=bob)
+
+    request.refresh_from_db()
+    assert request.state == "open"
+    assert RemovalCandidate.objects.filter(state="awaiting_approval").count() == 5
+
+
+def test_what_was_approved_years_ago_still_fits(settings):
+    """Computed once and written down: a seal that is made in another way would void every approval there is."""
+    settings.APPROVAL_KEY = "key-of-the-year-before"
+    request = ReclaimRequest(
+        pk=41,
+        direction="deactivate",
+        requested_by_id=1,
+        decided_by_id=2,
+        cap=50,
+        valid_until=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
+    )
+    evidence = {
+        "name": 'Zoë \x7f "Müller" 😀',
+        "email": "z@x.example",
+        "idle_days": 90,
+        "terms": {"threshold": 60, "by_license": {"full": 30}},
+        "a": None,
+    }
+    person = RequestedRemoval(pk=51, request=request, candidate_id=61, evidence=evidence)
+
+    assert seal(person, request) == "59d35e2acf6f34c17ec1bfd3d14d893577f47e87271d434d68fb4e3f55b1444b"
