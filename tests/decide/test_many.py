@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, queueing
+from subscriptions.bulk import read
 from subscriptions.candidates import NotActionable, propose_candidates
 from subscriptions.models import (
     Notice,
@@ -202,3 +203,11 @@ def test_what_was_approved_years_ago_still_fits(settings):
     person = RequestedRemoval(pk=51, request=request, candidate_id=61, evidence=evidence)
 
     assert seal(person, request) == "59d35e2acf6f34c17ec1bfd3d14d893577f47e87271d434d68fb4e3f55b1444b"
+
+
+def test_rows_are_read_as_django_reads_them(downloaded):
+    rows = Subscription.objects.order_by("pk").values_list("pk", "name", "last_activity_at", "active", "facts_at")
+    found = read(rows)
+    assert found == list(rows)
+    assert [row[4].isoformat() for row in found] == [row[4].isoformat() for row in rows]
+    assert any(row[2] is None for row in found)
