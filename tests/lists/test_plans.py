@@ -68,6 +68,14 @@ def plans(client: Client, address: str) -> str:
     )
 
 
+def uncapped(client: Client, address: str) -> list[str]:
+    """The counts of large tables that stop nowhere."""
+    with CaptureQueriesContext(connection) as asked:
+        client.get(address)
+    counts = [query["sql"] for query in asked.captured_queries if query["sql"].startswith("SELECT COUNT(")]
+    return [sql for sql in counts if "LIMIT" not in sql and any(table in sql for table in LARGE)]
+
+
 def plan_of(sql: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN {sql}")
@@ -82,6 +90,12 @@ def test_no_page_reads_a_whole_table(client, pages):
 def test_each_index_is_used(client, pages):
     used = {index: index in plans(client, pages[name]) for index, name in NEEDED.items()}
     assert [index for index, is_used in used.items() if not is_used] == []
+
+
+def test_no_list_counts_to_the_end(client, pages):
+    """The overview does: it lists nothing."""
+    endless = {name: uncapped(client, address) for name, address in pages.items() if name != "overview"}
+    assert {name: counts for name, counts in endless.items() if counts} == {}
 
 
 def test_the_letters_have_an_index(client, pages):
