@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
+from collections import Counter
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from unfold.admin import checkbox
 
 from subscriptions.candidates import propose_candidates
 from subscriptions.models import RemovalCandidate, Subscription
@@ -100,6 +103,23 @@ def test_a_page_of_nobodys_making_leads_to_the_first(client, page):
     response = client.get(reverse("admin:subscriptions_subscription_changelist"), {"p": page})
     assert response.status_code == 302
     assert response.url.endswith("?e=1")
+
+
+@pytest.mark.parametrize("name", ["subscription", "removalcandidate"])
+def test_nothing_is_looked_for_in_vain_with_every_row(client, name, caplog):
+    """Django looks through all that an object has before it gives up; with each row that takes longer than drawing."""
+    caplog.set_level(logging.DEBUG, "django.template")
+    rows = shown(client.get(reverse(f"admin:subscriptions_{name}_changelist")))
+    missed = Counter(record.args[0] for record in caplog.records if record.msg.startswith("Exception while resolving"))
+    assert missed
+    assert {word: times for word, times in missed.items() if times >= len(rows)} == {}
+
+
+def test_the_boxes_are_those_of_unfold(client):
+    page = client.get(reverse("admin:subscriptions_removalcandidate_changelist"))
+    rows = shown(page)
+    assert rows
+    assert all(str(checkbox.render("_selected_action", str(pk))) in page.content.decode() for pk in rows)
 
 
 def test_an_honest_more(client, monkeypatch):
