@@ -114,4 +114,6 @@ def test_the_export_reads_by_key(client, pages):
     assert not any("DECLARE" in query["sql"] for query in asked.captured_queries)
     chunks = [query["sql"] for query in asked.captured_queries if query["sql"].endswith("LIMIT 2000")]
     assert len(chunks) == 16
+    # Of the page that the list itself reads, and of no chunk.
+    assert sum('"sequence" IN (' in query["sql"] for query in asked.captured_queries) == 1
     assert not any(WHOLE.search(plan_of(sql)) for sql in chunks)
