@@ -57,7 +57,7 @@ def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
     taken = max(given_back, acts.filter(state=ReclaimState.DONE).count())
     seats = _in_scope(rule).count() + taken
     return Caps(
-        batch=max(1, min(rule.batch_cap_people, percent(rule.batch_cap_percent, seats))),
+        batch=_batch(rule, seats),
         rolling=max(1, percent(rule.rolling_cap_percent, seats)),
         used=acts.count(),
         seats=seats,
@@ -65,12 +65,16 @@ def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
 
 
 def batch_of(profile: IntegrationProfile, *, given_back: int = 0) -> int:
-    """`Caps.batch` alone. Seats are counted only until it is clear that the people are the stricter cap."""
+    """`Caps.batch` alone. Nothing is counted beyond what makes the people the stricter cap."""
     rule = ReclaimRule.objects.get(profile=profile)
     enough = ceil(rule.batch_cap_people * 100 / max(1, rule.batch_cap_percent))
-    if _in_scope(rule).order_by()[:enough].count() == enough:
-        return rule.batch_cap_people
-    return caps_of(profile, given_back=given_back).batch
+    done = acts_of(profile).filter(state=ReclaimState.DONE)
+    taken = max(given_back, done.order_by()[:enough].count())
+    return _batch(rule, _in_scope(rule).order_by()[:enough].count() + taken)
+
+
+def _batch(rule: ReclaimRule, seats: int) -> int:
+    return max(1, min(rule.batch_cap_people, percent(rule.batch_cap_percent, seats)))
 
 
 def _in_scope(rule: ReclaimRule) -> QuerySet[Subscription]:
