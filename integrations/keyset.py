@@ -93,6 +93,10 @@ class Place:
 
     values: tuple[Any, ...]
 
+    @property
+    def pk(self) -> Any:
+        return self.values[-1]
+
     def token(self) -> str:
         """For an address. Moments keep their microseconds."""
         words = [value.isoformat() if isinstance(value, datetime) else value for value in self.values]
@@ -164,6 +168,11 @@ def _walk(rows: Rows, order: Order, place: Place | None, count: int, *, forward:
     those that fit would be joined with everything first.
     """
     keys = [row.pk for row in _take(_stretches(rows, order, place, forward), count, "pk")]
+    return rows_of(rows, keys)
+
+
+def rows_of(rows: Rows, keys: Sequence[Any]) -> list[Any]:
+    """The rows with these primary keys, in this order; those that are gone meanwhile are left out."""
     whole = {row.pk: row for row in rows.order_by().filter(pk__in=keys)} if keys else {}
     return [whole[key] for key in keys if key in whole]
 
