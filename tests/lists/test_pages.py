@@ -88,10 +88,11 @@ def test_through_all_pages_and_back(client, query, stop, monkeypatch):
     )
 
 
-def test_first_and_last(client, monkeypatch):
+@pytest.mark.parametrize("query", ["", "?q=northwind"])
+def test_first_and_last(client, query, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
-    one = client.get(address)
+    one = client.get(address + query)
     last = client.get(address + steps(one)["Last"])
     everybody = list(Subscription.objects.order_by(*one.context["cl"].order.terms()).values_list("pk", flat=True))
     assert shown(last) == everybody[-11:]
@@ -106,6 +107,14 @@ def test_who_left_what_was_found_still_marks_the_place(client, monkeypatch):
     second = shown(client.get(address + steps(one)["Next"]))
     SearchText.objects.filter(pk=shown(one)[-1]).update(text="somebody else")
     assert shown(client.get(address + steps(one)["Next"])) == second
+
+
+def test_the_last_page_of_a_few(client, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 13)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    every = shown(client.get(address, {"q": "person1"}))
+    assert len(every) == 11
+    assert shown(client.get(address, {"q": "person1", "p": "last"})) == every
 
 
 @pytest.mark.parametrize("name", ["subscription", "removalcandidate", "reclaim", "reclaimrequest"])
@@ -128,6 +137,7 @@ def test_the_tabs_count_what_is_found(client, monkeypatch):
     ready = RemovalCandidate.objects.filter(state="ready").count()
     few = client.get(address, {"q": "northwind"})
     assert counts(few) == {**dict.fromkeys(counts(few), "0"), "Ready": str(ready), "Closed": "1"}
+    assert len(shown(few)) == ready
     assert f"{ready} removal candidates" in few.content.decode()
     assert f"{ready} removal candidates" in client.get(address, {"q": "northwind", "p": "last"}).content.decode()
     monkeypatch.setattr("integrations.counting.STOP", 20)
