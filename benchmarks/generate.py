@@ -52,7 +52,7 @@ SELECT s.profile_id, s.id, s.first_run_id, CASE WHEN s.id %% 2000 = 0 THEN 'atte
   FROM subscriptions_subscription AS s JOIN subscriptions_judgment AS j ON j.subscription_id = s.id
  WHERE j.verdict = 'candidate'
 """  # noqa: S608 - names of our own tables
-# Everybody was asked for, approved and reclaimed once: 50 people to a request.
+# Everybody was asked for, approved and reclaimed once: ten people to a request.
 CLOSED = f"""
 INSERT INTO subscriptions_removalcandidate
     (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
@@ -63,18 +63,18 @@ REQUESTS = """
 INSERT INTO subscriptions_reclaimrequest
     (direction, profile_id, state, requested_by_id, requested_at, reason, expires_at, cap, cap_reason, decided_by_id,
      decided_at, comment, valid_until)
-SELECT 'deactivate', %(profile)s, CASE WHEN n %% 50 = 0 THEN 'open' ELSE 'approved' END, %(asks)s,
+SELECT 'deactivate', %(profile)s, CASE WHEN n %% 2 = 0 THEN 'open' ELSE 'approved' END, %(asks)s,
        %(now)s - n * interval '10 minutes', 'Unused', %(now)s + interval '3 days', 50, '',
-       CASE WHEN n %% 50 <> 0 THEN %(decides)s::bigint END, CASE WHEN n %% 50 <> 0 THEN %(now)s END, 'Yes',
-       CASE WHEN n %% 50 <> 0 THEN %(now)s + interval '7 days' END
-  FROM generate_series(1, GREATEST(1, %(reclaims)s / 50)) AS n
+       CASE WHEN n %% 2 <> 0 THEN %(decides)s::bigint END, CASE WHEN n %% 2 <> 0 THEN %(now)s END, 'Yes',
+       CASE WHEN n %% 2 <> 0 THEN %(now)s + interval '7 days' END
+  FROM generate_series(1, GREATEST(1, %(reclaims)s / 10)) AS n
 """
 REMOVALS = """
 INSERT INTO subscriptions_requestedremoval (request_id, candidate_id, evidence, seal, answer, drop_reason)
-SELECT (SELECT MIN(id) FROM subscriptions_reclaimrequest) + (c.place - 1) / 50, c.id, c.evidence, '', '', ''
+SELECT (SELECT MIN(id) FROM subscriptions_reclaimrequest) + (c.place - 1) / 10, c.id, c.evidence, '', '', ''
   FROM (SELECT id, evidence, row_number() OVER (ORDER BY id) AS place FROM subscriptions_removalcandidate
          WHERE state = 'closed_complete') AS c
- WHERE (c.place - 1) / 50 < (SELECT COUNT(*) FROM subscriptions_reclaimrequest)
+ WHERE (c.place - 1) / 10 < (SELECT COUNT(*) FROM subscriptions_reclaimrequest)
 """
 RECLAIMS = """
 INSERT INTO subscriptions_reclaim

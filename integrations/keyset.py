@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -102,6 +102,10 @@ class Place:
 
     values: tuple[Any, ...]
 
+    @property
+    def pk(self) -> Any:
+        return self.values[-1]
+
     def token(self) -> str:
         """For an address. Moments keep their microseconds."""
         words = [value.isoformat() if isinstance(value, datetime) else value for value in self.values]
@@ -157,19 +161,39 @@ def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
         place = order.place_of(found[-1])
 
 
+def walk_columns(rows: Rows, order: Order, size: int, columns: Sequence[str]) -> Iterator[Any]:
+    """As `walk`, these columns alone, as tuples with names: to make an object takes longer than to read its row."""
+    place = None
+    names = tuple(dict.fromkeys((*order.columns, *columns)))
+    while found := _take(_stretches(rows, order, place, True), size, *names):
+        yield from found
+        place = order.place_of(found[-1])
+
+
 def _walk(rows: Rows, order: Order, place: Place | None, count: int, *, forward: bool) -> list[Any]:
     """The next `count` rows from the place, or from the end that one walks away from.
 
     First their keys alone, then these rows with all that belongs to them: else each row that is passed on the way to
     those that fit would be joined with everything first.
     """
-    keys: list[Any] = []
-    for stretch in _stretches(rows, order, place, forward):
-        keys += stretch.values_list("pk", flat=True)[: count - len(keys)]
-        if len(keys) == count:
-            break
+    keys = [row.pk for row in _take(_stretches(rows, order, place, forward), count, "pk")]
+    return rows_of(rows, keys)
+
+
+def rows_of(rows: Rows, keys: Sequence[Any]) -> list[Any]:
+    """The rows with these primary keys, in this order; those that are gone meanwhile are left out."""
     whole = {row.pk: row for row in rows.order_by().filter(pk__in=keys)} if keys else {}
     return [whole[key] for key in keys if key in whole]
+
+
+def _take(stretches: Iterable[Rows], count: int, *columns: str) -> list[Any]:
+    """The first `count` rows of all stretches."""
+    found: list[Any] = []
+    for stretch in stretches:
+        found += stretch.values_list(*columns, named=True)[: count - len(found)]
+        if len(found) == count:
+            break
+    return found
 
 
 def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> Iterator[Rows]:

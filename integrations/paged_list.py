@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -15,9 +16,8 @@ from django.http import HttpRequest
 from unfold.views import ChangeList
 
 from integrations import keyset
-from integrations.counting import Count, capped, whole_table
-
-AFTER, BEFORE, LAST = "after-", "before-", "last"
+from integrations.counting import Count, beyond, capped, whole_table
+from integrations.short_list import AFTER, BEFORE, FIRST, LAST, few, page_of
 
 
 class Pages(Paginator):  # type: ignore[type-arg]
@@ -33,6 +33,7 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
     """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
 
     order: keyset.Order
+    keys: list[Any] | None
     page: keyset.Page
     counted: Count
 
@@ -42,6 +43,7 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
         return self.order.terms()
 
     def get_results(self, request: HttpRequest) -> None:
+        self.keys = self._keys()
         try:
             self.page = self._page(str(request.GET.get(PAGE_VAR, "")))
         except keyset.NoSuchPlace as error:
@@ -55,20 +57,39 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
         self.multi_page = self.page.has_previous or self.page.has_next
         self.paginator = Pages((), self.list_per_page)
 
+    def _keys(self) -> list[Any] | None:
+        """Of what a search found, where it is little."""
+        found = few(self.queryset, self.order) if self.query else None
+        return None if found is None else [pk for (pk,) in found]
+
     def _page(self, wanted: str) -> keyset.Page:
+        turn, place = self._turn(wanted)
         rows, order, size = self.queryset, self.order, self.list_per_page
-        if wanted.startswith(AFTER):
-            return keyset.after(rows, order, keyset.Place.read(wanted.removeprefix(AFTER), order), size)
-        if wanted.startswith(BEFORE):
-            return keyset.before(rows, order, keyset.Place.read(wanted.removeprefix(BEFORE), order), size)
-        if wanted == LAST:
-            return keyset.last(rows, order, size)
-        if wanted in ("", "1"):
-            return keyset.first(rows, order, size)
+        # A row that left the list meanwhile is in no list of keys, and still has its place in the order.
+        if self.keys is not None and (place is None or place.pk in self.keys):
+            page = page_of(self.keys, turn, place, size)
+            return replace(page, rows=keyset.rows_of(self._unsearched(), page.rows))
+        if place:
+            return (keyset.after if turn == AFTER else keyset.before)(rows, order, place, size)
+        return (keyset.last if turn == LAST else keyset.first)(rows, order, size)
+
+    def _turn(self, wanted: str) -> tuple[str, keyset.Place | None]:
+        for turn in (AFTER, BEFORE):
+            if wanted.startswith(turn):
+                return turn, keyset.Place.read(wanted.removeprefix(turn), self.order)
+        if wanted in ("", "1", LAST):
+            return LAST if wanted == LAST else FIRST, None
         raise keyset.NoSuchPlace(wanted)
 
+    def _unsearched(self) -> QuerySet[Any]:
+        """All rows with what belongs to them: those whose keys are known need not be searched for again."""
+        rows: QuerySet[Any] = self.root_queryset
+        return rows if rows.query.select_related else self.apply_select_related(rows)
+
     def _count(self) -> Count:
-        """A list of one page has been read as a whole."""
+        """Who searched has counted already, as far as there is a count."""
+        if self.query:
+            return beyond() if self.keys is None else Count(len(self.keys))
         if not self.page.has_previous and not self.page.has_next:
             return Count(len(self.page.rows))
         return capped(self.queryset) if self.queryset.query.where else whole_table(self.queryset)

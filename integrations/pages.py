@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, ClassVar
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from unfold.admin import ModelAdmin
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, checkbox
 from unfold.views import ChangeList
 
 from integrations.connectors.contract import Finding
@@ -46,11 +49,24 @@ class RecordsOnly:
         return False
 
 
+@cache
+def _box() -> str:
+    return str(checkbox.render(ACTION_CHECKBOX_NAME, "0"))
+
+
 class LongList:
     """Put before ModelAdmin: a list that may have a million rows. Sort it by columns of an index only."""
 
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
+    # Unfold's template asks for these with every row, and a miss costs more than the answer.
+    list_sections: ClassVar[Sequence[Any]] = ()
+    list_sections_classes = ""
+
+    @admin.display(description=ModelAdmin.action_checkbox.short_description)
+    def action_checkbox(self, obj: Model) -> SafeString:
+        """Drawn once, since a template of its own in every row takes a tenth of the page."""
+        return SafeString(_box().replace('value="0"', f'value="{int(obj.pk)}"'))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
         return PagedChangeList

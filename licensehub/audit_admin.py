@@ -6,6 +6,7 @@ They stand outside of `licensehub.audit`, because the audit is a leaf and import
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from typing import Any
 
 from django.contrib import admin, messages
@@ -26,6 +27,8 @@ from subscriptions.admin.csv_export import CsvExport
 
 LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
+# Of the export.
+DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class ActionFilter(admin.SimpleListFilter):
@@ -49,18 +52,19 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     list_before_template = "admin/audit/auditevent/verify.html"
     list_per_page = 50
     csv_columns = (
-        ("#", lambda event: event.sequence),
-        ("When", lambda event: event.at),
-        ("Who", lambda event: event.actor_name),
-        ("Action", lambda event: event.action),
-        ("What", lambda event: event.target_label),
-        ("Kind", lambda event: event.target_type),
-        ("ID", lambda event: event.target_id),
-        ("Details", lambda event: json.dumps(event.data, ensure_ascii=False, sort_keys=True)),
-        ("Act", lambda event: event.correlation),
-        ("Seal", lambda event: event.hmac),
-        ("Seal of the event before", lambda event: event.previous_hash),
+        ("#", attrgetter("sequence")),
+        ("When", attrgetter("at")),
+        ("Who", attrgetter("actor_name")),
+        ("Action", attrgetter("action")),
+        ("What", attrgetter("target_label")),
+        ("Kind", attrgetter("target_type")),
+        ("ID", attrgetter("target_id")),
+        ("Details", lambda event: DETAILS.encode(event.data)),
+        ("Act", attrgetter("correlation")),
+        ("Seal", attrgetter("hmac")),
+        ("Seal of the event before", attrgetter("previous_hash")),
     )
+    csv_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
 
     def get_urls(self) -> list[URLPattern]:
         verify = path("verify/", self.admin_site.admin_view(self.verify), name="audit_auditevent_verify")

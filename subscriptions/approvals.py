@@ -89,7 +89,7 @@ def _create(
         reason=reason,
         answers_until=now + answers if asking else None,
         expires_at=now + answers + settings.REQUEST_WINDOW,
-        cap=caps.caps_of(profile).batch,
+        cap=caps.batch_of(profile),
         repeats=repeats,
     )
 
@@ -141,7 +141,7 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
         )
         ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
         chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
-        ids = [] if waiting.exists() else list(chosen[: caps.caps_of(profile).batch])
+        ids = [] if waiting.exists() else list(chosen[: caps.batch_of(profile)])
         if not ids:
             return None
         return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)

@@ -55,13 +55,31 @@ def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
     acts = acts_of(profile)
     # Before the seats are counted: who is settled in between counts not at all then, and not twice.
     taken = max(given_back, acts.filter(state=ReclaimState.DONE).count())
-    seats = Subscription.objects.held().filter(profile=profile, license__in=rule.licenses).count() + taken
+    seats = _in_scope(rule).count() + taken
     return Caps(
-        batch=max(1, min(rule.batch_cap_people, percent(rule.batch_cap_percent, seats))),
+        batch=_batch(rule, seats),
         rolling=max(1, percent(rule.rolling_cap_percent, seats)),
         used=acts.count(),
         seats=seats,
     )
+
+
+def batch_of(profile: IntegrationProfile, *, given_back: int = 0) -> int:
+    """`Caps.batch` alone. Nothing is counted beyond what makes the people the stricter cap."""
+    rule = ReclaimRule.objects.get(profile=profile)
+    enough = ceil(rule.batch_cap_people * 100 / max(1, rule.batch_cap_percent))
+    done = acts_of(profile).filter(state=ReclaimState.DONE)
+    taken = max(given_back, done.order_by()[:enough].count())
+    return _batch(rule, _in_scope(rule).order_by()[:enough].count() + taken)
+
+
+def _batch(rule: ReclaimRule, seats: int) -> int:
+    return max(1, min(rule.batch_cap_people, percent(rule.batch_cap_percent, seats)))
+
+
+def _in_scope(rule: ReclaimRule) -> QuerySet[Subscription]:
+    """The active licenses in scope, as they are now."""
+    return Subscription.objects.held().filter(profile=rule.profile_id, license__in=rule.licenses)
 
 
 def percent(share: int, whole: int) -> int:
@@ -90,7 +108,7 @@ def allowed(request: ReclaimRequest) -> int:
     if request.cap_raised_by_id:
         return request.cap
     taken = _acts_for(request).filter(state=ReclaimState.DONE).count()
-    return min(request.cap, caps_of(request.profile, given_back=taken).batch)
+    return min(request.cap, batch_of(request.profile, given_back=taken))
 
 
 def touched_by(request: ReclaimRequest) -> int:

@@ -143,7 +143,7 @@ def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None 
     """
     ready = candidates.filter(state=CandidateState.READY)
     profile = one_profile(ready)
-    request = ReclaimRequest(profile=profile, cap=caps.caps_of(profile).batch)
+    request = ReclaimRequest(profile=profile, cap=caps.batch_of(profile))
     rows = ready.select_related("subscription").order_by("pk")
     people = [RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows[:limit]]
     return _try(profile, _as_if_approved(request, people), of=ready.count())

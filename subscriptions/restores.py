@@ -25,6 +25,7 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
     RequestState,
+    Subscription,
 )
 from subscriptions.queueing import queue
 from subscriptions.refusals import Refused, refuse_self, refuse_unless_restoring
@@ -58,6 +59,8 @@ def why_not() -> Case:
     under_way = _others().filter(Reclaim.UNDER_WAY)
     restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
     later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
+    # No join: that would stay in each query of the list, also in those that ask for keys only.
+    active = Subscription.objects.filter(pk=OuterRef("subscription"), active=True)
     clauses: tuple[tuple[Any, str], ...] = (
         (
             ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
@@ -67,7 +70,7 @@ def why_not() -> Case:
         (Exists(under_way), "A reclaim or restore of this person is under way already."),
         (Exists(_asked()), "A request to restore this person waits for its approval already."),
         (Exists(later), "This seat was reclaimed once more since. Restore the later reclaim."),
-        (Q(subscription__active=True), "This person is active at Miro already, so there is nothing to restore."),
+        (Exists(active), "This person is active at Miro already, so there is nothing to restore."),
     )
     return Case(*(When(clause, then=Value(sentence)) for clause, sentence in clauses), default=Value(""))
 

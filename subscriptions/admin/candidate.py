@@ -240,7 +240,7 @@ def before_asking(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, An
         rule = ReclaimRule.objects.select_related("profile").get(profile=approvals.one_profile(ready))
     except REFUSALS:
         return {"over_cap": "", "days_to_answer": 0}  # the act itself says so
-    cap = caps.caps_of(rule.profile).batch
+    cap = caps.batch_of(rule.profile)
     over = f"{count:,} people are over the cap of {cap:,}: a third person has to raise it before anybody can approve."
     return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}
 
@@ -252,7 +252,7 @@ def cap_of_list(request: HttpRequest) -> int | None:
     if chosen.isdecimal():
         rules = rules.filter(profile=int(chosen))
     found = list(rules[:2])
-    return caps.caps_of(found[0].profile).batch if len(found) == 1 else None
+    return caps.batch_of(found[0].profile) if len(found) == 1 else None
 
 
 def lanes() -> dict[str, Count | str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -20,8 +23,10 @@ from integrations.paged_list import PagedChangeList
 Column = tuple[str, Callable[[Any], object]]
 
 CHUNK = 2000
+# Handed to the web server at once: one by one, sending a line takes longer than making it.
+LINES = 500
 # A spreadsheet takes a cell that starts so for a formula, and may run it.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+FORMULA = re.compile(r" *[=+\-@\t\r\n|%]")
 
 
 def harmless(value: object) -> str:
@@ -31,37 +36,38 @@ def harmless(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     text = str(value)
-    first = text.lstrip(" ")[:1]
-    return f"'{text}" if first and first in FORMULA_STARTS else text
+    return f"'{text}" if FORMULA.match(text) else text
 
 
-class _Line:
-    """A file that hands each line back instead of keeping it: the writer of the csv module wants a file."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _rows(shown: Any) -> Iterable[Any]:
+def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
     """By key where the list is read so: a cursor would make PostgreSQL write the whole answer to its disk first."""
-    if isinstance(shown, PagedChangeList):
-        return keyset.walk(shown.queryset, shown.order, CHUNK)
-    return shown.queryset.iterator(chunk_size=CHUNK)
+    if not isinstance(shown, PagedChangeList):
+        return shown.queryset.iterator(chunk_size=CHUNK)
+    if fields:
+        return keyset.walk_columns(shown.queryset, shown.order, CHUNK, fields)
+    return keyset.walk(shown.queryset, shown.order, CHUNK)
 
 
 def csv_response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> StreamingHttpResponse:
-    """A file `name`-<today>.csv, line by line."""
+    """A file `name`-<today>.csv, some lines at a time."""
     response = StreamingHttpResponse(_lines(columns, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}-{timezone.localdate():%Y-%m-%d}.csv"'
     return response
 
 
 def _lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
-    writer = csv.writer(_Line())
+    values = [value for _, value in columns]
     # Without this mark Excel takes the names of half of Europe for something else.
-    yield "\ufeff" + writer.writerow([header for header, _ in columns])
-    for row in rows:
-        yield writer.writerow([harmless(value(row)) for _, value in columns])
+    yield "\ufeff" + _text([[header for header, _ in columns]])
+    left = iter(rows)
+    while some := list(islice(left, LINES)):
+        yield _text([harmless(value(row)) for value in values] for row in some)
+
+
+def _text(lines: Iterable[Sequence[str]]) -> str:
+    file = io.StringIO()
+    csv.writer(file).writerows(lines)
+    return file.getvalue()
 
 
 class CsvExport(ModelAdmin):
@@ -71,6 +77,8 @@ class CsvExport(ModelAdmin):
     """
 
     csv_columns: ClassVar[Sequence[Column]] = ()
+    # For millions of rows: the fields that the columns need. Their functions then get these, and no object.
+    csv_fields: ClassVar[Sequence[str]] = ()
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_export"
@@ -81,7 +89,7 @@ class CsvExport(ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = _rows(self.get_changelist_instance(request))
+            rows = _rows(self.get_changelist_instance(request), self.csv_fields)
         except IncorrectLookupParameters:
             opts = self.model._meta
             return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from integrations.counting import Count, capped, capped_each
+from integrations.counting import Count, capped_each
 from integrations.paged_list import PagedChangeList
 from integrations.pages import LongList
+from integrations.short_list import few
+
+# Of a search that finds very many: each of the tabs has to look at each of them.
+STOP_OF_A_SEARCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +36,38 @@ class StateTab:
 class TabbedChangeList(PagedChangeList):
     """Takes the state out of the filters; without one in the address the admin's default tab is shown."""
 
+    found: list[tuple[Any, ...]] | None
+
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         found = super().get_filters_params(params)
         self.states = _states_in(found) or self.model_admin.default_states
         return {name: value for name, value in found.items() if not name.startswith("state_")}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        """What a search finds is looked for once, for all tabs."""
         every_state = super().get_queryset(request, exclude_parameters)
-        states = {state for tab in self.model_admin.state_tabs for state in tab.states}
-        self.counts = self._each(every_state, sorted(states))
+        self.found = few(every_state, self.order, "state") if self.query else None
+        self.counts = self._each(every_state)
         return every_state.filter(state__in=self.states)
 
-    def _each(self, rows: QuerySet[Any], states: list[str]) -> dict[str, Count]:
-        """What a search finds is asked for once, where it is little."""
-        if self.query and capped(rows).exact:
-            found = dict(rows.order_by().values_list("state").annotate(models.Count("pk")))
-            return {state: Count(found.get(state, 0)) for state in states}
-        return capped_each({state: rows.filter(state=state) for state in states})
+    def _each(self, every_state: QuerySet[Any]) -> dict[str, Count]:
+        states = sorted({state for tab in self.model_admin.state_tabs for state in tab.states})
+        if self.found is None:
+            stop = STOP_OF_A_SEARCH if self.query else 0
+            return capped_each({state: every_state.filter(state=state) for state in states}, stop)
+        found = Counter(state for _, state in self.found)
+        return {state: Count(found[state]) for state in states}
+
+    def _keys(self) -> list[Any] | None:
+        return None if self.found is None else [pk for pk, state in self.found if state in self.states]
 
     def _count(self) -> Count:
         """The tab has counted already."""
-        if set(self.states) <= set(self.counts):
-            return self._in(self.states)
-        return super()._count()
+        return self._in(self.states)
 
     def _in(self, states: tuple[str, ...]) -> Count:
-        return sum((self.counts[state] for state in states), Count(0))
+        """Nobody is in a state that no tab has."""
+        return sum((self.counts.get(state, Count(0)) for state in states), Count(0))
 
     @property
     def tabs(self) -> list[dict[str, Any]]:

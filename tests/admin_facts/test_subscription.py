@@ -65,6 +65,10 @@ def test_a_link_does_not_request(candidate, sign_in):
     "query",
     [
         "verdict=candidate",
+        "verdict=candidate&q=p1",
+        "verdict=unknown,never_active",
+        "verdict=unjudged",
+        "verdict=x",
         "license=full",
         "role=unknown",
         "seat=free",

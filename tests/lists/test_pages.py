@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import html
+import logging
 import re
+from collections import Counter
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from unfold.admin import checkbox
 
 from subscriptions.candidates import propose_candidates
 from subscriptions.judging import refresh_verdicts
-from subscriptions.models import RemovalCandidate, Subscription
+from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search
 
 LISTS = {
@@ -58,8 +63,11 @@ def test_few_queries(client, name, most, django_assert_max_num_queries):
         assert client.get(address, {"q": "person"}).status_code == 200
 
 
-@pytest.mark.parametrize("query", ["", "q=northwind", "license=full&seat=held", "o=-3"])
-def test_through_all_pages_and_back(client, query, monkeypatch):
+# A search that finds more than the stop is read by key, like a list that is not searched.
+@pytest.mark.parametrize("stop", [10_000, 20])
+@pytest.mark.parametrize("query", ["", "q=northwind", "license=full&seat=held", "o=-3", "q=northwind&o=-3"])
+def test_through_all_pages_and_back(client, query, stop, monkeypatch):
+    monkeypatch.setattr("integrations.counting.STOP", stop)
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     response = client.get(f"{address}?{query}")
@@ -74,17 +82,77 @@ def test_through_all_pages_and_back(client, query, monkeypatch):
         response = client.get(address + steps(response)["Previous"])
         backwards.append(shown(response))
     assert [pk for page in reversed(backwards) for pk in page] == [pk for page in forwards for pk in page]
+    order = response.context["cl"].order.terms()
+    assert [pk for page in forwards for pk in page] == list(
+        Subscription.objects.order_by(*order).values_list("pk", flat=True)
+    )
 
 
-def test_first_and_last(client, monkeypatch):
+@pytest.mark.parametrize("query", ["", "?q=northwind"])
+def test_first_and_last(client, query, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
-    one = client.get(address)
+    one = client.get(address + query)
     last = client.get(address + steps(one)["Last"])
     everybody = list(Subscription.objects.order_by(*one.context["cl"].order.terms()).values_list("pk", flat=True))
     assert shown(last) == everybody[-11:]
     assert shown(client.get(address + steps(last)["First"])) == shown(one)
     assert "60 subscriptions" in last.content.decode()
+
+
+def test_who_left_what_was_found_still_marks_the_place(client, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    one = client.get(f"{address}?q=northwind")
+    second = shown(client.get(address + steps(one)["Next"]))
+    SearchText.objects.filter(pk=shown(one)[-1]).update(text="somebody else")
+    assert shown(client.get(address + steps(one)["Next"])) == second
+
+
+def test_the_last_page_of_a_few(client, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 13)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    every = shown(client.get(address, {"q": "person1"}))
+    assert len(every) == 11
+    assert shown(client.get(address, {"q": "person1", "p": "last"})) == every
+
+
+@pytest.mark.parametrize("name", ["subscription", "removalcandidate", "reclaim", "reclaimrequest"])
+def test_a_search_looks_once(client, name):
+    """For the page, its count and all tabs together; and for the keys without any join."""
+    with CaptureQueriesContext(connection) as asked:
+        client.get(reverse(f"admin:subscriptions_{name}_changelist"), {"q": "northwind"})
+    texts = [query["sql"] for query in asked.captured_queries if "subscriptions_searchtext" in query["sql"]]
+    assert len(texts) == 1
+    assert name == "reclaimrequest" or "JOIN" not in texts[0]
+
+
+def counts(response) -> dict[str, str]:
+    return {tab["label"]: str(tab["count"]) for tab in response.context["cl"].tabs}
+
+
+def test_the_tabs_count_what_is_found(client, monkeypatch):
+    address = reverse("admin:subscriptions_removalcandidate_changelist")
+    RemovalCandidate.objects.filter(pk=RemovalCandidate.objects.first().pk).update(state="closed_canceled")
+    ready = RemovalCandidate.objects.filter(state="ready").count()
+    few = client.get(address, {"q": "northwind"})
+    assert counts(few) == {**dict.fromkeys(counts(few), "0"), "Ready": str(ready), "Closed": "1"}
+    assert len(shown(few)) == ready
+    assert f"{ready} removal candidates" in few.content.decode()
+    assert f"{ready} removal candidates" in client.get(address, {"q": "northwind", "p": "last"}).content.decode()
+    monkeypatch.setattr("integrations.counting.STOP", 20)
+    monkeypatch.setattr("subscriptions.admin.state_tabs.STOP_OF_A_SEARCH", 5)
+    many = client.get(address, {"q": "northwind"})
+    assert counts(many) == {**counts(few), "Ready": "5+"}
+    assert "5+ removal candidates" in many.content.decode()
+    assert "0 removal candidates" in client.get(address, {"q": "northwind", "state__exact": "x"}).content.decode()
+
+
+def test_a_search_that_finds_very_many_says_so(client, monkeypatch):
+    monkeypatch.setattr("integrations.counting.STOP", 59)
+    address = reverse("admin:subscriptions_subscription_changelist")
+    assert "59+ subscriptions" in client.get(address, {"q": "northwind"}).content.decode()
+    assert "1 subscription<" in client.get(address, {"q": "person12"}).content.decode()
 
 
 def test_a_filter_and_the_order_stay(client, monkeypatch):
@@ -100,6 +168,23 @@ def test_a_page_of_nobodys_making_leads_to_the_first(client, page):
     response = client.get(reverse("admin:subscriptions_subscription_changelist"), {"p": page})
     assert response.status_code == 302
     assert response.url.endswith("?e=1")
+
+
+@pytest.mark.parametrize("name", ["subscription", "removalcandidate"])
+def test_nothing_is_looked_for_in_vain_with_every_row(client, name, caplog):
+    """Django looks through all that an object has before it gives up; with each row that takes longer than drawing."""
+    caplog.set_level(logging.DEBUG, "django.template")
+    rows = shown(client.get(reverse(f"admin:subscriptions_{name}_changelist")))
+    missed = Counter(record.args[0] for record in caplog.records if record.msg.startswith("Exception while resolving"))
+    assert missed
+    assert {word: times for word, times in missed.items() if times >= len(rows)} == {}
+
+
+def test_the_boxes_are_those_of_unfold(client):
+    page = client.get(reverse("admin:subscriptions_removalcandidate_changelist"))
+    rows = shown(page)
+    assert rows
+    assert all(str(checkbox.render("_selected_action", str(pk))) in page.content.decode() for pk in rows)
 
 
 def test_an_honest_more(client, monkeypatch):

@@ -27,8 +27,9 @@ LARGE = (
     "audit_auditevent",
 )
 WHOLE = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
-# No list asks PostgreSQL for more rows than a page has, and one.
-PAGE = re.compile(r"LIMIT (26|51|101)$")
+# No list asks PostgreSQL for more rows than a page has, and one; of what is searched for, for all while they are few.
+PAGE = re.compile(r"ORDER BY .* LIMIT (26|51|101)$", re.DOTALL)
+FOUND = re.compile(r"LIMIT 10001\) AS found ORDER BY")
 # Of 20,000 it is faster to read all than to look up each of a thousand.
 READ_WHOLE = ("subscriptions, two verdicts",)
 # The indexes that lists cannot do without, and a page that shows it.
@@ -46,7 +47,6 @@ NEEDED = {
     "reclaim_state_queued": "history, in doubt",
     "audit_auditevent_pkey": "audit, middle",
     "audit_action": "audit, an action, last",
-    "audit_what": "audit, a name",
     "audit_at": "audit, a day",
 }
 
@@ -65,15 +65,19 @@ def client(pages) -> Client:
     return signed_in
 
 
-def plans(client: Client, address: str) -> str:
+def plans(client: Client, address: str, asking: re.Pattern[str] = PAGE) -> str:
     """How the rows of this page are found."""
     with CaptureQueriesContext(connection) as asked:
         assert client.get(address).status_code == 200
-    return "\n".join(
-        plan_of(query["sql"])
-        for query in asked.captured_queries
-        if PAGE.search(query["sql"]) and "ORDER BY" in query["sql"]
-    )
+    return "\n".join(plan_of(query["sql"]) for query in asked.captured_queries if asking.search(query["sql"]))
+
+
+def uncapped(client: Client, address: str) -> list[str]:
+    """The counts of large tables that stop nowhere."""
+    with CaptureQueriesContext(connection) as asked:
+        client.get(address)
+    counts = [query["sql"] for query in asked.captured_queries if query["sql"].startswith("SELECT COUNT(")]
+    return [sql for sql in counts if "LIMIT" not in sql and any(table in sql for table in LARGE)]
 
 
 def plan_of(sql: str) -> str:
@@ -90,14 +94,21 @@ def test_no_page_reads_a_whole_table(client, pages):
 def test_each_index_is_used(client, pages):
     used = {index: index in plans(client, pages[name]) for index, name in NEEDED.items()}
     assert [index for index, is_used in used.items() if not is_used] == []
+    assert "audit_what" in plans(client, pages["audit, a name"], FOUND)
+
+
+def test_no_list_counts_to_the_end(client, pages):
+    """The overview does: it lists nothing."""
+    endless = {name: uncapped(client, address) for name, address in pages.items() if name != "overview"}
+    assert {name: counts for name, counts in endless.items() if counts} == {}
 
 
 def test_the_letters_have_an_index(client, pages):
     """Of 20,000 texts PostgreSQL may well read all; with that forbidden it must find the index."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    sql = "SELECT 1 FROM subscriptions_searchtext WHERE UPPER(text::text) LIKE UPPER('%son4711%')"
-    assert "search_letters" in plan_of(sql)
+    for name in ("subscriptions", "candidates", "history"):
+        assert "search_letters" in plans(client, pages[f"{name}, part of a name"], FOUND)
 
 
 def test_the_export_reads_by_key(client, pages):
@@ -108,4 +119,6 @@ def test_the_export_reads_by_key(client, pages):
     assert not any("DECLARE" in query["sql"] for query in asked.captured_queries)
     chunks = [query["sql"] for query in asked.captured_queries if query["sql"].endswith("LIMIT 2000")]
     assert len(chunks) == 16
+    # Of the page that the list itself reads, and of no chunk.
+    assert sum('"sequence" IN (' in query["sql"] for query in asked.captured_queries) == 1
     assert not any(WHOLE.search(plan_of(sql)) for sql in chunks)
