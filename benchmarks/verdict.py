@@ -28,7 +28,8 @@ SELECT id, 'unjudged', idle_since, facts_at FROM subscriptions_subscription
 """
 EMPTY = "DELETE FROM subscriptions_judgment"
 OTHER = "UPDATE subscriptions_judgment SET verdict = 'unjudged'"
-GROUPED = "SELECT verdict, COUNT(*) FROM subscriptions_judgment GROUP BY verdict"
+# By a column that no index has: all rows are read, as they are for a verdict.
+GROUPED = "SELECT reclaimable, COUNT(*) FROM subscriptions_subscription GROUP BY reclaimable"
 
 
 def run(members: int = MEMBERS) -> list[Row]:
