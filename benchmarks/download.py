@@ -11,8 +11,8 @@ MEMBERS = 100_000
 TIMES = 3
 MOST = 1.5
 EMPTY = (
-    "TRUNCATE subscriptions_subscription, subscriptions_activitysnapshot, subscriptions_downloadrun, "
-    "subscriptions_downloadedmember CASCADE"
+    "TRUNCATE subscriptions_subscription, subscriptions_judgment, subscriptions_activitysnapshot, "
+    "subscriptions_downloadrun, subscriptions_downloadedmember CASCADE"
 )
 Times = dict[str, list[tuple[float, float]]]
 
