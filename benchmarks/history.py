@@ -72,7 +72,6 @@ def _simulate(members: int, churn: int) -> tuple[int, str]:
 
 def _run(profile: IntegrationProfile, moment: datetime, statement: str, parameters: list[Any]) -> None:
     """A complete run at some moment, through the merge that every download takes."""
-    from subscriptions import staging
     from subscriptions.download import write_facts
     from subscriptions.models import DownloadRun
 
@@ -83,7 +82,6 @@ def _run(profile: IntegrationProfile, moment: datetime, statement: str, paramete
         with connection.cursor() as cursor:
             cursor.execute(statement, [found.pk, *parameters])
             found.read = cursor.rowcount
-        staging.repeated(found)  # as a download does before: it tells the planner how large the table is
         write_facts(found, now=moment)
         DownloadRun.objects.filter(pk=found.pk).update(state="complete")
 

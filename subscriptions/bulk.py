@@ -90,5 +90,5 @@ def set_column(model: type[Model], column: str, values: Sequence[tuple[int, str]
                 [ids, [text for _, text in values], min(ids), max(ids)],
             )
             return
-        statement = f"UPDATE {table} SET {column} = %s WHERE id = %s"  # noqa: S608
+        statement = f"UPDATE {table} SET {column} = %s WHERE id = %s"  # noqa: S608 - names of our own models
         cursor.executemany(statement, [(text, pk) for pk, text in values])

@@ -25,7 +25,7 @@ FOREIGN = (
 POSTGRESQL = (
     "json_to_recordset(%s::json) AS p (external_id varchar, name varchar, department varchar, cost_center varchar)"
 )
-SQLITE = "(SELECT {} FROM json_each(%s)) AS p".format(  # noqa: S608
+SQLITE = "(SELECT {} FROM json_each(%s)) AS p".format(  # noqa: S608 - constants of this module, values as parameters
     ", ".join(f"json_extract(value, '$.{column}') AS {column}" for column in ("external_id", *COLUMNS))
 )
 
@@ -85,7 +85,7 @@ def _write(profile: IntegrationProfile, rows: str) -> int:
             f"""
             UPDATE subscriptions_subscription AS s SET {sets} FROM {_people()}
              WHERE s.profile_id = %s AND s.external_id = p.external_id AND ({differs})
-            """,  # noqa: S608
+            """,  # noqa: S608 - constants of this module, values as parameters
             [rows, profile.pk],
         )
         return int(cursor.rowcount)

@@ -335,6 +335,7 @@ def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool =
 
 
 def _after(work: _Download) -> None:
+    work.run.refresh_from_db()
     complete_facts(work.run, work.connector)
     DownloadRun.objects.filter(pk=work.run.pk).update(**work.asked())
     judge_anew(work.run)

@@ -97,7 +97,7 @@ def foresee(run: DownloadRun) -> Merged:
 
 def leaving(run: DownloadRun, *, count: int) -> list[Subscription]:
     """The first `count` of those whom `merge` would mark as gone now, by name."""
-    statement = f"SELECT s.* FROM subscriptions_subscription AS s WHERE {LEFT} ORDER BY s.name, s.email LIMIT %s"  # noqa: S608
+    statement = f"SELECT s.* FROM subscriptions_subscription AS s WHERE {LEFT} ORDER BY s.name, s.email LIMIT %s"  # noqa: S608 - constants of this module, values as parameters
     return list(Subscription.objects.raw(statement, _adapted([run.profile_id, run.started_at, run.pk, count])))
 
 
@@ -138,7 +138,7 @@ def _keep_changed(run: DownloadRun) -> int:
         INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, {", ".join(HISTORY)})
         SELECT s.id, %s, {", ".join([*moments, *words, gone])}
           FROM subscriptions_subscription AS s, {CHANGED} AS m WHERE s.id = m.subscription_id
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants of this module, values as parameters
         [run.pk] + [NEVER] * len(KEPT_MOMENTS),
     )
 
@@ -160,7 +160,7 @@ def _update(run: DownloadRun, now: datetime) -> int:
                cooldown_reason = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_reason END
           FROM {CHANGED} AS m
          WHERE s.id = m.subscription_id AND s.facts_at < %s
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants of this module, values as parameters
         [run.pk, now, now + REACTIVATED_COOLDOWN, REACTIVATED_REASON, run.started_at],
     )
 
@@ -174,7 +174,7 @@ def _insert(run: DownloadRun, now: datetime) -> int:
         SELECT %s, m.external_id, {", ".join(f"m.{column}" for column in FACTS)}, m.run_id, m.run_id, %s
           FROM subscriptions_downloadedmember AS m
          WHERE {UNKNOWN}
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants of this module, values as parameters
         [run.profile_id, now, run.pk, run.profile_id],
     )
 
@@ -185,7 +185,7 @@ def _keep_left(run: DownloadRun) -> int:
         f"""
         INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, gone)
         SELECT s.id, %s, {false} FROM subscriptions_subscription AS s WHERE {LEFT}
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants of this module, values as parameters
         [run.pk, run.profile_id, run.started_at, run.pk],
     )
 
@@ -196,7 +196,7 @@ def _mark_gone(run: DownloadRun, now: datetime) -> int:
         UPDATE subscriptions_subscription AS s
            SET gone_at = %s, changed_run_id = %s, facts_at = %s
          WHERE {LEFT}
-        """,  # noqa: S608
+        """,  # noqa: S608 - constants of this module, values as parameters
         [now, run.pk, now, run.profile_id, run.started_at, run.pk],
     )
 
@@ -209,7 +209,7 @@ def _execute(statement: str, parameters: list[Any]) -> int:
 
 def _count(tables_and_where: str, parameters: list[Any]) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(*) FROM {tables_and_where}", _adapted(parameters))  # noqa: S608
+        cursor.execute(f"SELECT COUNT(*) FROM {tables_and_where}", _adapted(parameters))  # noqa: S608 - constants of this module, values as parameters
         return int(cursor.fetchone()[0])
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import F
 from django.urls import reverse
 
-from subscriptions.models import ReclaimRequest, RemovalCandidate, Subscription
+from subscriptions.models import Judgment, ReclaimRequest, RemovalCandidate, Subscription
+from subscriptions.search import refresh_search
 
 
 def page_of(row: Subscription) -> str:
@@ -88,3 +90,30 @@ def test_every_kind_of_person_has_a_page(run, sign_in):
     client = sign_in("Auditor")
     for row in Subscription.objects.all():
         assert client.get(page_of(row)).status_code == 200
+
+
+def listed(client, query: str) -> list[int]:
+    page = client.get(reverse("admin:subscriptions_subscription_changelist") + f"?{query}")
+    return [row.pk for row in page.context["cl"].result_list]
+
+
+@pytest.mark.parametrize("wanted", [["candidate"], ["unknown", "never_active"], ["never_active"]])
+def test_verdicts_are_listed_by_the_longest_idle(run, sign_in, wanted):
+    rows = Subscription.objects.filter(judgment__verdict__in=wanted)
+    expected = list(rows.order_by(F("idle_since").asc(nulls_last=True), "pk").values_list("pk", flat=True)[:50])
+    refresh_search(run.profile)
+    client = sign_in("Auditor")
+
+    assert listed(client, f"verdict={','.join(wanted)}") == expected != []
+    assert listed(client, f"verdict={','.join(wanted)}&q=example") == expected
+
+
+def test_who_was_never_judged_is_listed_as_such(run, sign_in):
+    client = sign_in("Auditor")
+    assert listed(client, "verdict=unjudged") == []
+
+    row = Subscription.objects.order_by("pk").first()
+    Judgment.objects.filter(pk=row.pk).delete()
+
+    assert listed(client, "verdict=unjudged") == [row.pk]
+    assert row.pk in listed(client, "")

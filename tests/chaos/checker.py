@@ -148,7 +148,7 @@ def _intents() -> dict[str, list[datetime]]:
     by_person: dict[str, list[datetime]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT target_id, {committed} FROM audit_auditevent WHERE action = 'reclaim.sending' ORDER BY sequence"  # noqa: S608
+            f"SELECT target_id, {committed} FROM audit_auditevent WHERE action = 'reclaim.sending' ORDER BY sequence"  # noqa: S608 - constants of this module
         )
         rows = cursor.fetchall()
     people = dict(_items().values_list("pk", "subscription__external_id"))

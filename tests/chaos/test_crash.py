@@ -118,7 +118,7 @@ def walk(
             if died and again:
                 place.vendor.outcome = Outcome.APPLIED
                 clock.shift(A_WHILE)
-                second = CrashPoint(at=random.Random(f"{again}:{point.at}").randrange(1, 40))  # noqa: S311
+                second = CrashPoint(at=random.Random(f"{again}:{point.at}").randrange(1, 40))  # noqa: S311 - made up, the same in each run
                 dies(place, second, going_on)
             recover(place, clock, going_on)
             found = [*broken_promises(place), *not_settled(place), *mailed_twice(), *restored_wrongly(place)]

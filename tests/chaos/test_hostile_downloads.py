@@ -179,7 +179,7 @@ def test_somebody_who_is_active_while_the_pages_are_read_may_come_twice(server, 
 def test_without_the_check_of_plausibility_people_are_marked_gone(server, profile, settings, monkeypatch, name):
     """The control."""
     script = Script(bad=True)
-    hostile.BAD[name](script, random.Random(1))  # noqa: S311
+    hostile.BAD[name](script, random.Random(1))  # noqa: S311 - made up, the same in each run
     monkeypatch.setattr(downloading, "check_plausible", lambda *given, **more: None)
     assert any("marked gone" in problem for problem in survive(server, profile, script))
     assert Subscription.objects.filter(gone_at=None).count() - PEOPLE < PEOPLE

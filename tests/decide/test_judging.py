@@ -96,6 +96,31 @@ def test_facts_that_are_being_written_are_waited_for(real_transactions):
     assert verdict_of(row) == Verdict.COOLING_DOWN
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_two_who_judge_the_same_person_first(real_transactions):
+    """The one who comes second judges by the facts of then."""
+    row = make()
+    failed: list[Exception] = []
+
+    def judge_all() -> None:
+        try:
+            apply_verdict(Subscription.objects.all(), TERMS)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            failed.append(error)
+        connections.close_all()
+
+    with transaction.atomic():
+        apply_verdict(Subscription.objects.all(), TERMS)
+        Subscription.objects.filter(pk=row.pk).update(cooldown_until=timezone.now() + timedelta(days=9))
+        judging = threading.Thread(target=judge_all)
+        judging.start()
+        wait_until_somebody_waits()
+    judging.join(20)
+
+    assert failed == []
+    assert verdict_of(row) == Verdict.COOLING_DOWN
+
+
 def wait_until_somebody_waits() -> None:
     for _ in range(400):
         with connection.cursor() as cursor:

@@ -69,7 +69,7 @@ def some_terms(dice: random.Random) -> Terms:
 
 def test_any_rule_judges_crowds_as_it_judges_people(everybody, now):
     count_crowds(everybody)
-    dice = random.Random(11)  # noqa: S311
+    dice = random.Random(11)  # noqa: S311 - made up, the same in each run
     for _ in range(60):
         terms = some_terms(dice)
         assert foresee(everybody, terms).verdicts == judged(terms, now), terms
