@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,10 +49,11 @@ def prepare() -> None:
 
 
 def prepare_pages() -> None:
-    """What drawing a page needs beside the tables."""
+    """What drawing a page needs beside the tables: files, and a process as gunicorn starts it."""
     from django.core.management import call_command
 
     call_command("collectstatic", verbosity=0, interactive=False)
+    import_module("licensehub.wsgi")
 
 
 @contextlib.contextmanager

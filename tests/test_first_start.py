@@ -25,3 +25,13 @@ def test_migrate_in_a_folder_that_is_not_there_yet(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert (var / "licensehub.sqlite3").exists()
+
+
+def test_what_a_web_process_has_loaded_is_left_out_of_collections(tmp_path):
+    asked = "import gc, licensehub.wsgi; assert gc.get_freeze_count() > 50_000, gc.get_freeze_count()"
+    subprocess.run(
+        [sys.executable, "-c", asked],
+        check=True,
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "LICENSEHUB_VAR": str(tmp_path)},
+    )
