@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import sending
+from integrations.counting import Count
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.presentation import ago, day, day_and_time
 from licensehub.dashboard_links import listed, page
@@ -144,7 +145,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
         Tile(
             "Awaiting approval",
             _number(numbers.requests),
-            f"{_plural(numbers.requests, 'request')}, {_seats(numbers.requested_people)}",
+            f"{_plural(numbers.requests, 'request')}, {_seats_of(numbers.requested_people)}",
             listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
         ),
     ]
@@ -160,6 +161,10 @@ def _plural(count: int, word: str) -> str:
 
 def _seats(count: int) -> str:
     return f"{count:,} {_plural(count, 'seat')}"
+
+
+def _seats_of(count: Count) -> str:
+    return f"{count} {_plural(count.number, 'seat')}"
 
 
 def _free(numbers: Figures) -> str:
@@ -293,7 +298,7 @@ def _waiting(
             numbers.requests,
             "approval_delegation",
             f"{_plural(numbers.requests, 'request')} {'to decide' if decides else 'waiting for an approver'}",
-            f"{_seats(numbers.requested_people)} in all",
+            f"{_seats_of(numbers.requested_people)} in all",
             listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
         ),
         (

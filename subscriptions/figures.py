@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db.models import Count, Q
 
+from integrations import counting
 from integrations.models import IntegrationProfile
 from subscriptions.crowds import foresee
 from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
@@ -38,7 +39,7 @@ class Figures:
     review: int
     protected: int
     requests: int
-    requested_people: int
+    requested_people: counting.Count
     by_license: dict[str, int]
     # Whether the numbers of people are counted now, or are those of the last download.
     live: bool
@@ -104,10 +105,10 @@ def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, 
     }
 
 
-def _awaiting(profile: IntegrationProfile) -> dict[str, int]:
+def _awaiting(profile: IntegrationProfile) -> dict[str, Any]:
     open_requests = profile.requests.filter(state=RequestState.OPEN)
     people = RequestedRemoval.objects.standing().filter(request__in=open_requests)
-    return {"requests": open_requests.count(), "requested_people": people.count()}
+    return {"requests": open_requests.count(), "requested_people": counting.capped(people)}
 
 
 def by_license(profile: IntegrationProfile) -> dict[str, int]:

@@ -6,6 +6,7 @@ import html
 import re
 
 import pytest
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from subscriptions import approvals
@@ -32,15 +33,22 @@ def test_each_tile_counts_what_its_list_shows(run, sign_in, label, expected):
 
 
 def test_open_requests_are_counted(run, sign_in):
-    asks = sign_in("License manager")
-    from django.contrib.auth.models import User
-
-    actor = User.objects.get(pk=asks.session["_auth_user_id"])
-    approvals.request_reclaim(RemovalCandidate.objects.all(), actor=actor)
+    approvals.request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
     assert tiles(context)["Awaiting approval"].number == "1"
     assert tiles(context)["Awaiting approval"].words == "request, 5 seats"
     assert context["waiting"][0]["title"] == "1 request to decide"
+
+
+def test_of_very_many_in_open_requests_it_says_so(run, sign_in, monkeypatch):
+    monkeypatch.setattr("integrations.counting.STOP", 4)
+    approvals.request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
+    context = sign_in("Approver").get(reverse(INDEX)).context
+    assert tiles(context)["Awaiting approval"].words == "request, 4+ seats"
+
+
+def user_of(client) -> User:
+    return User.objects.get(pk=client.session["_auth_user_id"])
 
 
 def test_each_bar_links_to_as_many_subscriptions(run, sign_in):
