@@ -27,10 +27,13 @@ class Count:
     def __str__(self) -> str:
         if self.about:
             return f"about {_rounded(self.number):,}"
-        return f"{self.number:,}" if self.exact else f"{self.number:,}+"
+        if self.exact:
+            return f"{self.number:,}"
+        return f"{self.number:,}+" if self.number else "?"
 
     def __bool__(self) -> bool:
-        return self.number > 0
+        """Whether there may be any."""
+        return self.number > 0 or not self.exact
 
     def __add__(self, other: Count) -> Count:
         """Of two tabs: beyond the stop the sum is worth no more than each."""
@@ -46,24 +49,18 @@ def _rounded(number: int) -> int:
 
 def capped(rows: QuerySet[Any]) -> Count:
     """Counted up to the stop."""
-    return _count(rows.order_by().values("pk")[: STOP + 1].count(), STOP)
+    return _count(rows.order_by().values("pk")[: STOP + 1].count())
 
 
-def beyond() -> Count:
-    """More than anybody counted."""
-    return Count(STOP, exact=False)
-
-
-def capped_each(choices: Mapping[str, QuerySet[Any]], stop: int = 0) -> dict[str, Count]:
+def capped_each(choices: Mapping[str, QuerySet[Any]]) -> dict[str, Count]:
     """Several counts up to the stop, in one query."""
-    stop = stop or STOP
     if not choices:
         return {}
     parts: list[str] = []
     parameters: list[Any] = []
     for rows in choices.values():
         try:
-            sql, values = rows.order_by().values("pk")[: stop + 1].query.sql_with_params()
+            sql, values = rows.order_by().values("pk")[: STOP + 1].query.sql_with_params()
         except EmptyResultSet:
             sql, values = "SELECT 1 WHERE 1 = 0", ()
         parts.append(f"(SELECT COUNT(*) FROM ({sql}) AS counted)")  # noqa: S608 - Django's own SQL
@@ -71,7 +68,7 @@ def capped_each(choices: Mapping[str, QuerySet[Any]], stop: int = 0) -> dict[str
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", parameters)
         found: Sequence[int] = cursor.fetchone()
-    return {name: _count(number, stop) for name, number in zip(choices, found, strict=True)}
+    return {name: _count(number) for name, number in zip(choices, found, strict=True)}
 
 
 def whole_table(rows: QuerySet[Any]) -> Count:
@@ -87,5 +84,5 @@ def whole_table(rows: QuerySet[Any]) -> Count:
     return Count(believed, exact=False, about=True) if believed > STOP else capped(rows)
 
 
-def _count(number: int, stop: int) -> Count:
-    return Count(min(number, stop), exact=number <= stop)
+def _count(number: int) -> Count:
+    return Count(min(number, STOP), exact=number <= STOP)

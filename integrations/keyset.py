@@ -126,9 +126,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of the list, and whether there are more on either side."""
+    """The primary keys of some rows of the list, and whether there are more on either side.
 
-    rows: list[Any]
+    The keys alone: else each row that is passed on the way to those that fit would be joined with everything first.
+    """
+
+    keys: list[Any]
     has_previous: bool
     has_next: bool
 
@@ -156,7 +159,7 @@ def before(rows: Rows, order: Order, place: Place, size: int) -> Page:
 def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
     """All rows in their order, `size` in memory at a time, and no cursor held open meanwhile."""
     place = None
-    while found := _walk(rows, order, place, size, forward=True):
+    while found := rows_of(rows, _walk(rows, order, place, size, forward=True)):
         yield from found
         place = order.place_of(found[-1])
 
@@ -171,13 +174,8 @@ def walk_columns(rows: Rows, order: Order, size: int, columns: Sequence[str]) ->
 
 
 def _walk(rows: Rows, order: Order, place: Place | None, count: int, *, forward: bool) -> list[Any]:
-    """The next `count` rows from the place, or from the end that one walks away from.
-
-    First their keys alone, then these rows with all that belongs to them: else each row that is passed on the way to
-    those that fit would be joined with everything first.
-    """
-    keys = [row.pk for row in _take(_stretches(rows, order, place, forward), count, "pk")]
-    return rows_of(rows, keys)
+    """The next `count` keys from the place, or from the end that one walks away from."""
+    return [row.pk for row in _take(_stretches(rows, order, place, forward), count, "pk")]
 
 
 def rows_of(rows: Rows, keys: Sequence[Any]) -> list[Any]:

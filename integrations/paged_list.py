@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -16,8 +15,8 @@ from django.http import HttpRequest
 from unfold.views import ChangeList
 
 from integrations import keyset
-from integrations.counting import Count, beyond, capped, whole_table
-from integrations.short_list import AFTER, BEFORE, FIRST, LAST, few, page_of
+from integrations.counting import Count, capped, whole_table
+from integrations.short_list import AFTER, BEFORE, FIRST, LAST, Found, find, page_of
 
 
 class Pages(Paginator):  # type: ignore[type-arg]
@@ -33,9 +32,11 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
     """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
 
     order: keyset.Order
-    keys: list[Any] | None
+    found: Found | None
     page: keyset.Page
     counted: Count
+    preserved_filters: str
+    way_back: str
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         """By one column, whatever else Django would add."""
@@ -43,35 +44,45 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
         return self.order.terms()
 
     def get_results(self, request: HttpRequest) -> None:
-        self.keys = self._keys()
+        self._search()
         try:
             self.page = self._page(str(request.GET.get(PAGE_VAR, "")))
         except keyset.NoSuchPlace as error:
             raise IncorrectLookupParameters from error
+        # Those whose keys are known need not be filtered and searched for again.
+        self.result_list = keyset.rows_of(self._whole(), self.page.keys)
         self.counted = self._count()
-        self.result_list = self.page.rows
         self.result_count = self.full_result_count = self.counted.number
         self.show_full_result_count = False
-        self.show_admin_actions = bool(self.page.rows)
+        self.show_admin_actions = bool(self.result_list)
         self.can_show_all = False
         self.multi_page = self.page.has_previous or self.page.has_next
         self.paginator = Pages((), self.list_per_page)
+        self.way_back, self.preserved_filters = self.preserved_filters, ""
 
-    def _keys(self) -> list[Any] | None:
-        """Of what a search found, where it is little."""
-        found = few(self.queryset, self.order) if self.query else None
-        return None if found is None else [pk for (pk,) in found]
+    def url_for_result(self, result: Model) -> str:
+        """With the way back to this list. Django would look up the view behind each address to put it together."""
+        address = str(super().url_for_result(result))
+        return f"{address}?{self.way_back}" if self.way_back else address
+
+    def _search(self) -> None:
+        """What a search finds is looked for once, for the page and for its number."""
+        self.found = find(self.queryset, self.order) if self.query else None
 
     def _page(self, wanted: str) -> keyset.Page:
         turn, place = self._turn(wanted)
         rows, order, size = self.queryset, self.order, self.list_per_page
-        # A row that left the list meanwhile is in no list of keys, and still has its place in the order.
-        if self.keys is not None and (place is None or place.pk in self.keys):
-            page = page_of(self.keys, turn, place, size)
-            return replace(page, rows=keyset.rows_of(self._unsearched(), page.rows))
+        if self.found and self.found.are_all:
+            keys = self._keys(self.found)
+            # A row that left the list meanwhile is in no list of keys, and still has its place in the order.
+            if place is None or place.pk in keys:
+                return page_of(keys, turn, place, size)
         if place:
             return (keyset.after if turn == AFTER else keyset.before)(rows, order, place, size)
         return (keyset.last if turn == LAST else keyset.first)(rows, order, size)
+
+    def _keys(self, found: Found) -> list[Any]:
+        return [pk for pk, *_ in found.rows]
 
     def _turn(self, wanted: str) -> tuple[str, keyset.Place | None]:
         for turn in (AFTER, BEFORE):
@@ -81,23 +92,23 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
             return LAST if wanted == LAST else FIRST, None
         raise keyset.NoSuchPlace(wanted)
 
-    def _unsearched(self) -> QuerySet[Any]:
-        """All rows with what belongs to them: those whose keys are known need not be searched for again."""
+    def _whole(self) -> QuerySet[Any]:
+        """All rows, with what belongs to them."""
         rows: QuerySet[Any] = self.root_queryset
         return rows if rows.query.select_related else self.apply_select_related(rows)
 
     def _count(self) -> Count:
         """Who searched has counted already, as far as there is a count."""
-        if self.query:
-            return beyond() if self.keys is None else Count(len(self.keys))
+        if self.found:
+            return Count(len(self.found.rows), exact=self.found.are_all)
         if not self.page.has_previous and not self.page.has_next:
-            return Count(len(self.page.rows))
+            return Count(len(self.page.keys))
         return capped(self.queryset) if self.queryset.query.where else whole_table(self.queryset)
 
     @property
     def steps(self) -> list[dict[str, str]]:
         """For the template: where one can go from here; without an address where there is nothing."""
-        rows, page = self.page.rows, self.page
+        rows, page = self.result_list, self.page
         back = self._step(BEFORE, rows[0]) if rows and page.has_previous else ""
         on = self._step(AFTER, rows[-1]) if rows and page.has_next else ""
         return [

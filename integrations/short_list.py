@@ -6,32 +6,42 @@ No index has the order of these few. Page by page, they would be looked for anew
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from integrations import counting
 from integrations.keyset import Order, Page, Place, Rows
 
+# Of more than these, the page is read by walking the list, which soon meets enough of them.
+STOP = 2500
 FIRST, LAST, AFTER, BEFORE = "first", "last", "after-", "before-"
 
 
-def few(rows: Rows, order: Order, *also: str) -> list[tuple[Any, ...]] | None:
-    """Of each row the primary key and these columns, in the order of the list; None where there are too many.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Of each row the primary key and some columns; in the order of the list, where these are all."""
 
-    What they are ordered by stays in the database: to read ten thousand moments takes longer than to sort them there.
+    rows: list[tuple[Any, ...]]
+    are_all: bool
+
+
+def find(rows: Rows, order: Order, *also: str) -> Found:
+    """As many as one looks at, and these columns of them.
+
+    What they are ordered by stays in the database: to read thousands of moments takes longer than to sort them there.
     """
     wanted = dict.fromkeys(("pk", *order.columns, *also))
     try:
-        sql, values = rows.order_by().values(*wanted)[: counting.STOP + 1].query.sql_with_params()
+        sql, values = rows.order_by().values(*wanted)[: STOP + 1].query.sql_with_params()
     except EmptyResultSet:
-        return []
+        return Found([], are_all=True)
     shown = ", ".join(f'"{column}"' for column in ("pk", *also))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {shown} FROM ({sql}) AS found ORDER BY {_terms(order)}", values)  # noqa: S608 - our own
         found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found if len(found) <= counting.STOP else None
+    return Found(found[:STOP], are_all=len(found) <= STOP)
 
 
 def _terms(order: Order) -> str:

@@ -1,4 +1,4 @@
-"""The text that the lists search in: name and e-mail address of each subscription.
+"""The text that the lists search in: name and e-mail address of each subscription, in capitals.
 
 The merge does not write it. It follows in the step after a download, for whoever differs: new people, other names,
 other addresses. Until then somebody new is in every list, and is not yet found by a search.
@@ -6,21 +6,33 @@ other addresses. Until then somebody new is in every list, and is not yet found 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import StrIndex, Upper
+from django.db.models.lookups import GreaterThan
 
+from integrations import counting
+from integrations.among import Among, Ids
 from integrations.models import IntegrationProfile
 from subscriptions.models import SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
 ID_DIGITS = 10
+# Texts of the sample.
+FEW = 3
+SAMPLE = """
+SELECT histogram_bounds::text FROM pg_stats WHERE schemaname = current_schema() AND tablename = %s AND attname = 'text'
+"""
 WRITE = """
 INSERT INTO subscriptions_searchtext (subscription_id, text)
-SELECT s.id, s.name || ' ' || s.email
-  FROM subscriptions_subscription AS s LEFT JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id
- WHERE s.profile_id = %s AND (t.text IS NULL OR t.text <> s.name || ' ' || s.email)
+SELECT id, capitals
+  FROM (SELECT s.id, t.text, SUBSTR(UPPER(s.name || ' ' || s.email), 1, %s) AS capitals
+          FROM subscriptions_subscription AS s
+          LEFT JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id
+         WHERE s.profile_id = %s) AS read
+ WHERE text IS NULL OR text <> capitals
     ON CONFLICT (subscription_id) DO UPDATE SET text = excluded.text
 """
 
@@ -28,20 +40,65 @@ SELECT s.id, s.name || ' ' || s.email
 def refresh_search(profile: IntegrationProfile) -> int:
     """Write what differs. Returns how many texts were written."""
     with connection.cursor() as cursor:
-        cursor.execute(WRITE, [profile.pk])
+        cursor.execute(WRITE, [SearchText._meta.get_field("text").max_length, profile.pk])
         return int(cursor.rowcount)
 
 
-def found(term: str) -> list[int] | QuerySet[Any]:
-    """The ids of the subscriptions that have each word of the term in their text, or the term as their vendor's id.
+def named(column: str, term: str) -> Among | Q:
+    """For `filter`: `column` is a subscription that the term finds."""
+    ids = found(term)
+    if ids.number <= counting.STOP:
+        return Among(column, ids)
+    # Of so many, whoever lists them walks past the few others.
+    return Q(**{f"{column}__in": _with_words(term.split()).values("pk")})
 
-    For `pk__in` and the like. By words it is the question itself: whoever lists them asks it together with their own.
+
+def found(term: str) -> Ids:
+    """The subscriptions that have each word of the term in their text, or it as their vendor's id.
+
+    As many as one counts, and one more.
     """
     if term.isdecimal() and len(term) >= ID_DIGITS:
         profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
-        rows = Subscription.objects.filter(profile__in=profiles, external_id=term)
-        return list(rows.values_list("pk", flat=True))
-    texts = SearchText.objects.all()
-    for word in term.split():
-        texts = texts.filter(text__icontains=word)
-    return texts.values("pk")
+        return Ids.read(Subscription.objects.filter(profile__in=profiles, external_id=term).order_by())
+    return Ids.read(_with_words(term.split())[: counting.STOP + 1])
+
+
+def _with_words(words: Sequence[str]) -> QuerySet[SearchText]:
+    texts = SearchText.objects.order_by()
+    sample = _sample() if connection.vendor == "postgresql" else ""
+    for word in words:
+        rare = rare_letters(word, sample) if sample else []
+        for letters in rare or [word]:
+            texts = texts.filter(text__contains=_capitals(letters))
+        if rare and word not in rare:
+            texts = texts.filter(GreaterThan(StrIndex("text", _capitals(word)), 0))
+    return texts
+
+
+def _capitals(letters: str) -> Upper:
+    """As the database writes them, which wrote the texts."""
+    return Upper(Value(letters))
+
+
+def rare_letters(word: str, sample: str) -> list[str]:
+    """Threes of letters of the word by which the index finds it: those that few of the sample have, else the rarest.
+
+    The index reads a list for each three of a word. Those that nearly everybody has, as in the domain of an address,
+    are the longest, and leave nobody out.
+    """
+    threes = dict.fromkeys(word[start : start + 3] for start in range(len(word) - 2))
+    count = {three: sample.count(three.upper()) for three in threes if three.isascii() and three.isalnum()}
+    rarest = sorted(count, key=lambda three: count[three])
+    return [three for three in rarest[:3] if count[three] <= FEW] or rarest[:1]
+
+
+def _sample() -> str:
+    """Some hundred of the texts, as PostgreSQL keeps them for its planner; empty before it has any.
+
+    https://www.postgresql.org/docs/current/view-pg-stats.html
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(SAMPLE, [SearchText._meta.db_table])
+        found = cursor.fetchone()
+    return str(found[0]) if found and found[0] else ""

@@ -31,10 +31,10 @@ from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, last_activity, license_label, since
 from subscriptions.admin.state_tabs import StateTab, StateTabs
 from subscriptions.dry_run import try_candidates
-from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.models import CandidateState, Judgment, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
-from subscriptions.search import found
+from subscriptions.search import named
 
 ASK = "subscriptions.request_removalcandidate"
 READY = CandidateState.READY
@@ -166,7 +166,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RemovalCandidate], search_term: str
     ) -> tuple[QuerySet[RemovalCandidate], bool]:
-        return (queryset.filter(subscription__in=found(search_term)) if search_term else queryset), False
+        return (queryset.filter(named("subscription", search_term)) if search_term else queryset), False
 
     # --- The page -----------------------------------------------------------------------------------------------------
 
@@ -260,8 +260,8 @@ def lanes() -> dict[str, Count | str]:
     counts = capped_each(
         {
             "ready": RemovalCandidate.objects.filter(state=READY),
-            "review": Subscription.objects.needing_review(),
-            "protected": Subscription.objects.protected(),
+            "review": Judgment.objects.filter(verdict__in=NEEDS_REVIEW),
+            "protected": Judgment.objects.filter(verdict__in=PROTECTED),
         }
     )
     verdicts = {"review_verdicts": ",".join(NEEDS_REVIEW), "protected_verdicts": ",".join(PROTECTED)}

@@ -17,6 +17,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.among import Among, Ids
 from integrations.pages import RecordsOnly, signed_in
 from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
 from subscriptions import approvals, request_endings
@@ -111,9 +112,10 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         asked = User.objects.all()
         for word in search_term.split():
             asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
-        concerned = RequestedRemoval.objects.filter(candidate__subscription__in=found(search_term))
-        requests = set(concerned.values_list("request", flat=True)[:CONCERNED])
-        return queryset.filter(Q(requested_by__in=list(asked.values_list("pk", flat=True))) | Q(pk__in=requests)), False
+        concerned = RequestedRemoval.objects.filter(Among("candidate__subscription", found(search_term))).order_by()
+        requests = Ids.of(concerned.values_list("request", flat=True)[:CONCERNED])
+        by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
+        return queryset.filter(by | Q(Among("pk", requests))), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**(extra_context or {}), "title": "Approvals"})

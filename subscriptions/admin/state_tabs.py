@@ -13,10 +13,7 @@ from django.http import HttpRequest
 from integrations.counting import Count, capped_each
 from integrations.paged_list import PagedChangeList
 from integrations.pages import LongList
-from integrations.short_list import few
-
-# Of a search that finds very many: each of the tabs has to look at each of them.
-STOP_OF_A_SEARCH = 1000
+from integrations.short_list import Found, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +33,6 @@ class StateTab:
 class TabbedChangeList(PagedChangeList):
     """Takes the state out of the filters; without one in the address the admin's default tab is shown."""
 
-    found: list[tuple[Any, ...]] | None
-
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         found = super().get_filters_params(params)
         self.states = _states_in(found) or self.model_admin.default_states
@@ -46,20 +41,22 @@ class TabbedChangeList(PagedChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """What a search finds is looked for once, for all tabs."""
         every_state = super().get_queryset(request, exclude_parameters)
-        self.found = few(every_state, self.order, "state") if self.query else None
+        self.found = find(every_state, self.order, "state") if self.query else None
         self.counts = self._each(every_state)
         return every_state.filter(state__in=self.states)
+
+    def _search(self) -> None:
+        """Done, for all tabs."""
 
     def _each(self, every_state: QuerySet[Any]) -> dict[str, Count]:
         states = sorted({state for tab in self.model_admin.state_tabs for state in tab.states})
         if self.found is None:
-            stop = STOP_OF_A_SEARCH if self.query else 0
-            return capped_each({state: every_state.filter(state=state) for state in states}, stop)
-        found = Counter(state for _, state in self.found)
-        return {state: Count(found[state]) for state in states}
+            return capped_each({state: every_state.filter(state=state) for state in states})
+        found = Counter(state for _, state in self.found.rows)
+        return {state: Count(found[state], exact=self.found.are_all) for state in states}
 
-    def _keys(self) -> list[Any] | None:
-        return None if self.found is None else [pk for pk, state in self.found if state in self.states]
+    def _keys(self, found: Found) -> list[Any]:
+        return [pk for pk, state in found.rows if state in self.states]
 
     def _count(self) -> Count:
         """The tab has counted already."""

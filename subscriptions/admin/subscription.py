@@ -13,6 +13,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from integrations.among import only_among
+from integrations.counting import Count, capped
 from integrations.models import IntegrationProfile
 from integrations.paged_list import PagedChangeList
 from integrations.pages import ReadOnlyAdmin, refuse_unless_post, signed_in
@@ -23,8 +25,8 @@ from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, S
 from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
 from subscriptions.approvals import request_reclaim
 from subscriptions.figures import terms_of
-from subscriptions.models import Subscription
-from subscriptions.search import found
+from subscriptions.models import Judgment, Subscription, Verdict
+from subscriptions.search import named
 from subscriptions.verdict import why
 
 
@@ -33,7 +35,23 @@ def sentence(row: Subscription) -> str:
 
 
 class JudgedChangeList(PagedChangeList):
-    """Of one verdict, the rows come in the order of its index."""
+    """Of one verdict, the rows come in the order of its index; what verdicts alone pick is counted in theirs."""
+
+    def _search(self) -> None:
+        """A search alone is walked: of few people it knows the number, and many are soon met."""
+        self.found = None
+        if only_among(self.queryset) is None:
+            super()._search()
+
+    def _count(self) -> Count:
+        people = only_among(self.queryset)
+        if people is not None:
+            return Count(people)
+        verdicts = self.params.get(VerdictFilter.parameter_name, "")
+        alone = list(self.get_filters_params(self.params)) == [VerdictFilter.parameter_name]
+        if self.query or not alone or verdicts == Verdict.UNJUDGED:
+            return super()._count()
+        return capped(Judgment.objects.filter(verdict__in=verdicts.split(",")))
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         terms = super().get_ordering(request, queryset)
@@ -80,7 +98,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
     ) -> tuple[QuerySet[Subscription], bool]:
-        return (queryset.filter(pk__in=found(search_term)) if search_term else queryset), False
+        return (queryset.filter(named("pk", search_term)) if search_term else queryset), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JudgedChangeList]:
         return JudgedChangeList

@@ -17,12 +17,18 @@ from subscriptions.models import Subscription
         (Count(9_999), "9,999"),
         (Count(10_000), "10,000"),
         (Count(10_000, exact=False), "10,000+"),
+        (Count(0, exact=False), "?"),
         (Count(1_004_711, exact=False, about=True), "about 1,000,000"),
         (Count(15_499, exact=False, about=True), "about 15,000"),
     ],
 )
 def test_in_words(count, words):
     assert str(count) == words
+
+
+def test_where_nobody_counted_to_the_end_there_may_be_some():
+    assert Count(0, exact=False)
+    assert not Count(0)
 
 
 def test_it_stops(crowd, monkeypatch):

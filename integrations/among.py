@@ -1,0 +1,71 @@
+"""Rows by a long list of ids: one value for the database, whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Self
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import BooleanField, F, Func, QuerySet
+
+COLLECTED = {"postgresql": "array_to_string(array_agg(pk), ',')", "sqlite": "group_concat(pk)"}
+LOOKED_UP = "%(expressions)s = ANY(ARRAY(SELECT unnest(%%s::int[])))"
+WALKED = "%(expressions)s = ANY(%%s::int[])"
+SQLITE = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
+
+
+class Ids(NamedTuple):
+    """As the database lists them: thousands go there and back as one text."""
+
+    number: int
+    listed: str
+
+    @classmethod
+    def of(cls, ids: Iterable[int]) -> Self:
+        known = sorted(set(ids))
+        return cls(len(known), ",".join(map(str, known)))
+
+    @classmethod
+    def read(cls, rows: QuerySet[Any]) -> Self:
+        """The primary keys of these rows."""
+        try:
+            sql, values = rows.values("pk").query.sql_with_params()
+        except EmptyResultSet:
+            return cls(0, "")
+        collected = COLLECTED[connection.vendor]
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT COUNT(*), {collected} FROM ({sql}) AS found", values)  # noqa: S608 - our own
+            number, listed = cursor.fetchone()
+        return cls(number, listed or "")
+
+
+class Among(Func):
+    """`column` is one of the ids.
+
+    PostgreSQL looks each of them up in the column's index. Where the query has an order, its planner sees how many
+    they are, and may walk the index of that order instead, past the rows that are not among them.
+    """
+
+    output_field = BooleanField()
+
+    def __init__(self, column: str, ids: Ids) -> None:
+        super().__init__(F(column))
+        self.ids = ids
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        sql, values = self.as_sql(compiler, connection, template=WALKED if compiler.query.order_by else LOOKED_UP)
+        return sql, [*values, f"{{{self.ids.listed}}}"]
+
+    def as_sqlite(  # type: ignore[override]
+        self, compiler: Any, connection: Any
+    ) -> tuple[str, list[Any]]:
+        sql, values = self.as_sql(compiler, connection, template=SQLITE)
+        return sql, [*values, f"[{self.ids.listed}]"]
+
+
+def only_among(rows: QuerySet[Any]) -> int | None:
+    """How many ids the rows are picked by, where nothing else picks them."""
+    picking = rows.query.where.children
+    found = picking[0].lhs if len(picking) == 1 and hasattr(picking[0], "lhs") else None
+    return found.ids.number if isinstance(found, Among) else None
