@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, Exists, F, OuterRef, Q, When
+from django.db.models import Case, F, Func, Q, Subquery, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower, StrIndex, Substr
 from django.utils import timezone
@@ -47,6 +47,19 @@ def _in_force() -> Q:
     return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
 
 
+class RowIn(Func):
+    """`(a, b) IN (SELECT x, y ...)`."""
+
+    output_field = models.BooleanField()
+
+    def as_sql(  # type: ignore[override]
+        self, compiler: Any, connection: Any
+    ) -> tuple[str, list[Any]]:
+        *row, (rows, parameters) = [compiler.compile(part) for part in self.source_expressions]
+        values = [value for _, own in row for value in own]
+        return f"({', '.join(sql for sql, _ in row)}) IN {rows}", [*values, *parameters]
+
+
 class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def in_force(self) -> ExclusionQuerySet:
         return self.filter(_in_force())
@@ -70,13 +83,14 @@ class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def covers_row(self) -> Q:
         """A condition on rows with profile, email, license and role, e.g. subscriptions: one in force covers the row.
 
-        One EXISTS for each kind, each with equalities only: PostgreSQL then reads the exclusions once, into a hash,
-        and not once for each row, as it would with one EXISTS over an OR.
+        One IN for each kind, with nothing of the row inside: both databases then read the exclusions once, and not
+        once for each row.
         """
-        row = keys(OuterRef("email"), OuterRef("license"), OuterRef("role"))
+        row = keys(F("email"), F("license"), F("role"))
         covered = Q()
         for kind, key in row.items():
-            covered |= Q(Exists(self.in_force().filter(profile=OuterRef("profile"), kind=kind, value=key)))
+            of_kind = self.in_force().filter(kind=kind).order_by()
+            covered |= Q(RowIn("profile", key, Subquery(of_kind.values("profile", "value"))))
         return covered
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 
 import pytest
 from django.db import connection, connections, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from subscriptions.judging import apply_verdict
 from subscriptions.models import Judgment, Subscription, Verdict
+from subscriptions.verdict import verdict_case
 
 from .test_verdict import TERMS, days_ago, make
 
@@ -129,3 +132,16 @@ def wait_until_somebody_waits() -> None:
                 return
         threading.Event().wait(0.02)
     raise AssertionError("Nobody waited for the lock.")
+
+
+@pytest.mark.django_db
+def test_exclusions_are_read_once_and_not_for_each_row():
+    make()
+    judged = Subscription.objects.annotate(spoken=verdict_case(TERMS, timezone.now())).order_by()
+    counted = judged.values("spoken").annotate(n=Count("pk"))
+    if connection.vendor == "postgresql":
+        assert set(re.findall(r"\(?\w*\s?SubPlan \d+\)", counted.explain(verbose=True))) == {
+            f"(hashed SubPlan {number})" for number in range(1, 5)
+        }
+    else:
+        assert "CORRELATED" not in counted.explain()
