@@ -39,6 +39,7 @@ ROWS = {
     "verdict-sqlite": ("verdict", "run", "sqlite", "the same on SQLite"),
     "propose": ("decide", "propose", "postgresql", "150,000 of 1,000,000"),
     "approve": ("decide", "approve", "postgresql", "a request of 50,000"),
+    "growth": ("growth", "run", "postgresql", "steps and pages at 10,000, 100,000 and 1,000,000"),
     "lists": ("lists", "run", "postgresql", "pages, overview and audit at 1,000,000 rows"),
 }
 # As on a small server: the defaults of PostgreSQL are for one of 128 MB.

@@ -1,0 +1,94 @@
+"""What grows with the number of people, and what does not: the same steps and pages at 10,000, 100,000 and 1,000,000.
+
+Steps are told for each person they concern, pages as they are. All of them through the code that a download runs.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from django.urls import reverse
+
+from benchmarks import lists, office
+from benchmarks.rows import Row
+
+if TYPE_CHECKING:
+    from integrations.models import IntegrationProfile
+
+SIZES = (10_000, 100_000, 1_000_000)
+CHURN = 5.0
+
+
+def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
+    office.prepare()
+    office.prepare_pages()
+    office.without_rate_limit()
+    with office.valkey():
+        found = [_measured(size) for size in sizes]
+    return [_row(name, sizes, [one[name] for one in found]) for name in found[0]]
+
+
+def _row(name: str, sizes: Sequence[int], values: Sequence[float]) -> Row:
+    """The limit is the smallest organization, ours the largest."""
+    unit = name.rpartition(", ")[2]
+    told = "; ".join(f"{size:,}: {value:,.1f} {unit}" for size, value in zip(sizes, values, strict=True))
+    return Row(f"growth: {name}", values[0], values[-1], values[-1] / values[0], told, unit=unit)
+
+
+def _measured(size: int) -> dict[str, float]:
+    office.execute(
+        "TRUNCATE integrations_integrationprofile, subscriptions_subscription, subscriptions_judgment CASCADE"
+    )
+    with office.served(size, churn=CHURN) as url:
+        profile = office.connected(url)
+        found = {
+            "download, first, µs": _each(size, lambda: office.download(profile)),
+            "download, nothing changed, µs": _each(size, lambda: office.download(profile)),
+        }
+        office.turn(url, 2)
+        found["download, 5 % churn, µs"] = _each(size, lambda: office.download(profile))
+    return {**found, **_after(profile, size), **_pages()}
+
+
+def _each(people: int, act: Callable[[], object]) -> float:
+    """Microseconds by the clock, for each of them."""
+    return office.timed(act)[0] / people * 1e6
+
+
+def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
+    """The steps that follow a download."""
+    from subscriptions.candidates import propose_candidates
+    from subscriptions.crowds import count_crowds
+    from subscriptions.judging import refresh_verdicts
+    from subscriptions.models import Subscription
+    from subscriptions.search import refresh_search
+
+    found = {
+        "texts of the search, µs": _each(size, lambda: refresh_search(profile)),
+        "verdicts, first, µs": _each(size, lambda: refresh_verdicts(profile)),
+        "verdicts, nothing new, µs": _each(size, lambda: refresh_verdicts(profile)),
+        "crowds for the previews, µs": _each(size, lambda: count_crowds(profile)),
+    }
+    run = profile.download_runs.filter(state="complete").latest("pk")
+    idle = Subscription.objects.candidates().count()
+    found["propose, for each candidate, µs"] = _each(idle, lambda: propose_candidates(run))
+    office.execute("VACUUM ANALYZE")
+    return found
+
+
+def _pages() -> dict[str, float]:
+    """Milliseconds, the median."""
+    subscriptions = reverse("admin:subscriptions_subscription_changelist")
+    times = lists.measure(
+        {
+            "overview": reverse("admin:index"),
+            "subscriptions": subscriptions,
+            "subscriptions, last page": f"{subscriptions}?p=last",
+            "subscriptions of one verdict": f"{subscriptions}?verdict=candidate",
+            "search for an address": f"{subscriptions}?q=last4700@northwind.example",
+            "candidates": reverse("admin:subscriptions_removalcandidate_changelist"),
+        }
+    )
+    return {f"{name}, ms": statistics.median(of_page) * 1000 for name, of_page in times.items()}
