@@ -32,9 +32,9 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
 
 def _row(name: str, sizes: Sequence[int], values: Sequence[float]) -> Row:
     """The limit is the smallest organization, ours the largest."""
-    unit = name.rpartition(", ")[2]
+    what, _, unit = name.rpartition(", ")
     told = "; ".join(f"{size:,}: {value:,.1f} {unit}" for size, value in zip(sizes, values, strict=True))
-    return Row(f"growth: {name}", values[0], values[-1], values[-1] / values[0], told, unit=unit)
+    return Row(f"growth: {what}", values[0], values[-1], values[-1] / values[0], told, unit=unit)
 
 
 def _measured(size: int) -> dict[str, float]:

@@ -107,6 +107,9 @@ def test_ids_are_looked_up_or_walked_past_with_the_same_result(crowd):
     assert list(rows.order_by("-pk").values_list("pk", flat=True)) == sorted(
         (row.pk for row in crowd[:7]), reverse=True
     )
+    if connection.vendor == "postgresql":
+        assert "ANY(ARRAY(SELECT unnest(" in str(rows.order_by().query)
+        assert "ANY({" in str(rows.order_by("pk").query)
     assert Ids.read(rows.order_by("pk")) == ids
     assert Ids.read(rows.none()) == Ids.of([]) == (0, "")
     assert not Subscription.objects.filter(Among("pk", Ids.of([]))).exists()
