@@ -7,7 +7,10 @@ from typing import Any, NamedTuple, Self
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, F, Func, QuerySet
+from django.db.models import BooleanField, F, Func, Lookup, QuerySet
+from django.db.models.sql import Query
+
+from integrations.counting import STOP, Count
 
 COLLECTED = {"postgresql": "array_to_string(array_agg(pk), ',')", "sqlite": "group_concat(pk)"}
 LOOKED_UP = "%(expressions)s = ANY(ARRAY(SELECT unnest(%%s::int[])))"
@@ -64,8 +67,11 @@ class Among(Func):
         return sql, [*values, f"[{self.ids.listed}]"]
 
 
-def only_among(rows: QuerySet[Any]) -> int | None:
-    """How many ids the rows are picked by, where nothing else picks them."""
+def searched_alone(rows: QuerySet[Any]) -> Count | None:
+    """How many rows a search picks, where nothing else does. Nobody counted those that it could not list as ids."""
     picking = rows.query.where.children
-    found = picking[0].lhs if len(picking) == 1 and hasattr(picking[0], "lhs") else None
-    return found.ids.number if isinstance(found, Among) else None
+    if len(picking) != 1 or not isinstance(picking[0], Lookup):
+        return None
+    if isinstance(picking[0].lhs, Among):
+        return Count(picking[0].lhs.ids.number)
+    return Count(STOP, exact=False) if isinstance(picking[0].rhs, Query) else None

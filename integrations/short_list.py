@@ -15,7 +15,7 @@ from django.db import connection
 from integrations.keyset import Order, Page, Place, Rows
 
 # Of more than these, the page is read by walking the list, which soon meets enough of them.
-STOP = 2500
+STOP = 1000
 FIRST, LAST, AFTER, BEFORE = "first", "last", "after-", "before-"
 
 

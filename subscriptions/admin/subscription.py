@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations.among import only_among
+from integrations.among import searched_alone
 from integrations.counting import Count, capped
 from integrations.models import IntegrationProfile
 from integrations.paged_list import PagedChangeList
@@ -39,17 +39,17 @@ class JudgedChangeList(PagedChangeList):
 
     def _search(self) -> None:
         """A search alone is walked: of few people it knows the number, and many are soon met."""
+        self.alone = searched_alone(self.queryset) if self.query else None
         self.found = None
-        if only_among(self.queryset) is None:
+        if self.alone is None:
             super()._search()
 
     def _count(self) -> Count:
-        people = only_among(self.queryset)
-        if people is not None:
-            return Count(people)
+        if self.alone is not None:
+            return self.alone
         verdicts = self.params.get(VerdictFilter.parameter_name, "")
-        alone = list(self.get_filters_params(self.params)) == [VerdictFilter.parameter_name]
-        if self.query or not alone or verdicts == Verdict.UNJUDGED:
+        only = list(self.get_filters_params(self.params)) == [VerdictFilter.parameter_name]
+        if self.query or not only or verdicts == Verdict.UNJUDGED:
             return super()._count()
         return capped(Judgment.objects.filter(verdict__in=verdicts.split(",")))
 

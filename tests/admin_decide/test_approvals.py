@@ -255,3 +255,20 @@ def test_a_hostile_name_stays_text(empty_office, alice, bob, as_user):
 
     assert "<script>alert(1)" not in shown and "&lt;script&gt;alert(1)" in shown
     assert "<img src=x" not in shown
+
+
+def found(client, term: str) -> list[int]:
+    return [row.pk for row in client.get(page("reclaimrequest", "changelist"), {"q": term}).context["cl"].result_list]
+
+
+def test_a_search_finds_requests_by_their_people_and_by_who_asked(office, alice, as_user, monkeypatch):
+    requests = [office.ask(alice, count=2).pk for _ in range(3)]
+    client = as_user(alice)
+    one = RemovalCandidate.objects.filter(removals__request=requests[1]).first()
+
+    assert found(client, one.evidence["email"]) == [requests[1]]
+    assert found(client, "northwind") == found(client, alice.username) == requests[::-1]
+    assert found(client, "nobody") == []
+    # Of more people than lead to their requests, the newest do.
+    monkeypatch.setattr("subscriptions.admin.request.CONCERNED", 3)
+    assert found(client, "northwind") == requests[:0:-1]

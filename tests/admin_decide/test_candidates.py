@@ -70,6 +70,18 @@ def test_all_means_all_of_the_search(office, alice, as_user):
     assert [str(person) for person in ReclaimRequest.objects.get().removals.all()] == ["Person 11"]
 
 
+def test_all_means_all_of_a_search_that_finds_very_many(office, alice, as_user, monkeypatch):
+    """However few of them are counted and looked up for the page."""
+    monkeypatch.setattr("integrations.counting.STOP", 2)
+    monkeypatch.setattr("integrations.short_list.STOP", 2)
+    monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 3)
+    assert "2+" in text_of(as_user(alice).get(f"{LIST}?q=northwind"))
+
+    as_user(alice).post(f"{LIST}?q=northwind", bulk(ready(1), select_across="1", confirmed="8"))
+
+    assert ReclaimRequest.objects.get().removals.count() == 8
+
+
 def test_a_list_that_changed_is_shown_again(office, alice, as_user):
     response = as_user(alice).post(LIST, bulk(ready(1), select_across="1", confirmed="9"))
 

@@ -157,8 +157,11 @@ def test_a_search_that_finds_very_many_says_so(client, monkeypatch):
     monkeypatch.setattr("integrations.counting.STOP", 59)
     monkeypatch.setattr("integrations.short_list.STOP", 20)
     many = client.get(address, {"q": "northwind"})
-    assert "20+ subscriptions" in many.content.decode()
+    assert "10,000+ subscriptions" in many.content.decode()
     assert shown(many) == whole
+    filtered = client.get(address, {"q": "northwind", "license": "full"})
+    assert "20+ subscriptions" in filtered.content.decode()
+    assert shown(filtered) == whole
     assert "1 subscription<" in client.get(address, {"q": "person12"}).content.decode()
 
 

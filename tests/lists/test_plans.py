@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks.generate import organization
 from benchmarks.lists import addresses
+from integrations import counting, short_list
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL's planner"),
@@ -29,7 +30,7 @@ LARGE = (
 WHOLE = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
 # No list asks PostgreSQL for more rows than a page has, and one; of what is searched for, for all while they are few.
 PAGE = re.compile(r"ORDER BY .* LIMIT (26|51|101)$", re.DOTALL)
-FOUND = re.compile(r"LIMIT (2501\) AS found ORDER BY|10001\) AS found$)")
+FOUND = re.compile(rf"LIMIT ({short_list.STOP + 1}\) AS found ORDER BY|{counting.STOP + 1}\) AS found$)")
 # Of 20,000 it is faster to read all than to look up each of a thousand.
 READ_WHOLE = ("subscriptions, two verdicts",)
 # The indexes that lists cannot do without, and a page that shows it.

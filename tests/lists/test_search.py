@@ -10,7 +10,8 @@ from django.db.models import Value
 from django.db.models.functions import Concat, Upper
 from django.test.utils import CaptureQueriesContext
 
-from integrations.among import Among, Ids, only_among
+from integrations.among import Among, Ids, searched_alone
+from integrations.counting import Count
 from subscriptions.models import SearchText, Subscription
 from subscriptions.search import named, rare_letters, refresh_search
 
@@ -115,9 +116,14 @@ def test_ids_are_looked_up_or_walked_past_with_the_same_result(crowd):
     assert not Subscription.objects.filter(Among("pk", Ids.of([]))).exists()
 
 
-def test_only_a_search_alone_knows_its_number(crowd):
+def test_only_a_search_alone_knows_its_number(crowd, profile, monkeypatch):
+    refresh_search(profile)
     rows = Subscription.objects.filter(Among("pk", Ids.of([crowd[0].pk, crowd[1].pk])))
-    assert only_among(rows) == 2
-    assert only_among(rows.filter(license="full")) is None
-    assert only_among(Subscription.objects.all()) is None
-    assert only_among(Subscription.objects.filter(license="full")) is None
+    assert searched_alone(rows) == Count(2)
+    assert searched_alone(rows.filter(license="full")) is None
+    assert searched_alone(Subscription.objects.all()) is None
+    assert searched_alone(Subscription.objects.filter(license="full")) is None
+    monkeypatch.setattr("integrations.counting.STOP", 59)
+    many = Subscription.objects.filter(named("pk", "northwind"))
+    assert str(searched_alone(many)) == "10,000+"
+    assert searched_alone(many.filter(license="full")) is None
