@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from integrations.among import Among, Ids
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from subscriptions import caps
@@ -254,7 +255,7 @@ def move(
 def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -> None:
     """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a rejection."""
     now = timezone.now()
-    subscriptions = Subscription.objects.filter(pk__in=list(rows))
+    subscriptions = Subscription.objects.filter(Among("pk", Ids.of(rows)))
     for license in subscriptions.values_list("license", flat=True).distinct().order_by():
         until = now + timedelta(days=days(license))
         subscriptions.filter(license=license).update(cooldown_until=until, cooldown_reason=reason)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
+from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.fields.json import KT
 from django.utils import timezone
 
+from integrations.among import Among, Ids
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, record, record_many
+from licensehub.audit.log import Actor, Row, record, record_rows
 from subscriptions.candidates import NotActionable, cool_down, lock
 from subscriptions.models import (
     CandidateState,
@@ -84,24 +87,41 @@ def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: C
 
     Nobody moves for a restore: its candidates closed with the reclaims that it would take back.
     """
-    rows = list(RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST))
-    RemovalCandidate.objects.filter(pk__in=[row.pk for row in rows], state__in=IN_REQUEST).update(
-        state=to, close_reason=reason, state_changed_at=timezone.now()
-    )
+    leaving = _lock(people)
+    candidates = RemovalCandidate.objects.filter(Among("pk", Ids.of(one.pk for one in leaving)), state__in=IN_REQUEST)
+    candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())
     action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
-    targets = [(row, {"reason": str(reason)} if reason else {}) for row in rows]
-    record_many(action, actor=actor, targets=targets, correlation=uuid.uuid4())
+    label, data = RemovalCandidate._meta.label_lower, {"reason": str(reason)} if reason else {}
+    events = [Row(label, one.pk, one.name or one.email or str(one.pk), data) for one in leaving]
+    record_rows(action, actor=actor, rows=events, correlation=uuid.uuid4())
     if to == CandidateState.CLOSED_SKIPPED:
-        _cool_down(rows, CloseReason(reason))
-    return len(rows)
+        _cool_down(leaving, CloseReason(reason))
+    return len(leaving)
 
 
-def _cool_down(rows: list[RemovalCandidate], reason: CloseReason) -> None:
+class _Leaving(NamedTuple):
+    """One of many candidates, and no model object, which would cost more than its move. The terms are JSON."""
+
+    pk: int
+    subscription: int
+    name: str | None
+    email: str | None
+    terms: str
+
+
+def _lock(people: QuerySet[RequestedRemoval]) -> list[_Leaving]:
+    """Those who still wait in it. In the order in which everybody locks them."""
+    rows = RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST).order_by("pk")
+    evidence = (KT(f"evidence__{name}") for name in ("name", "email", "terms"))
+    locked = rows.select_for_update(of=("self",)).values_list("pk", "subscription", *evidence)
+    return [_Leaving(*row) for row in locked]
+
+
+def _cool_down(leaving: list[_Leaving], reason: CloseReason) -> None:
     """Each by the terms that were frozen with the candidate; most share theirs."""
-    alike: dict[str, list[RemovalCandidate]] = defaultdict(list)
-    for row in rows:
-        alike[json.dumps(row.evidence["terms"], sort_keys=True)].append(row)
-    for group in alike.values():
-        terms = Terms.thaw(group[0].evidence["terms"])
-        ids = [row.subscription_id for row in group]
+    alike: dict[str, list[int]] = defaultdict(list)
+    for one in leaving:
+        alike[one.terms].append(one.subscription)
+    for frozen, ids in alike.items():
+        terms = Terms.thaw(json.loads(frozen))
         cool_down(ids, days=terms.threshold_for, reason=str(reason.label).lower())
