@@ -14,6 +14,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 STOP = 10_000
+# Up to these, a count that nobody acts on is exact.
+SOON = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,24 @@ def _rounded(number: int) -> int:
 def capped(rows: QuerySet[Any]) -> Count:
     """Counted up to the stop."""
     return _count(rows.order_by().values("pk")[: STOP + 1].count())
+
+
+def estimated(rows: QuerySet[Any]) -> Count:
+    """Exact while they are few, else what PostgreSQL believes. Only where nobody acts on all of them.
+
+    https://www.postgresql.org/docs/current/using-explain.html
+    """
+    if connection.vendor != "postgresql":
+        return capped(rows)
+    wanted = rows.order_by().values("pk")
+    few = wanted[: SOON + 1].count()
+    if few <= SOON:
+        return Count(few)
+    sql, values = wanted.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", values)
+        ((plan,),) = cursor.fetchone()
+    return Count(max(few, plan["Plan"]["Plan Rows"]), exact=False, about=True)
 
 
 def capped_each(choices: Mapping[str, QuerySet[Any]]) -> dict[str, Count]:

@@ -103,7 +103,10 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
             return Count(len(self.found.rows), exact=self.found.are_all)
         if not self.page.has_previous and not self.page.has_next:
             return Count(len(self.page.keys))
-        return capped(self.queryset) if self.queryset.query.where else whole_table(self.queryset)
+        return self._count_filtered() if self.queryset.query.where else whole_table(self.queryset)
+
+    def _count_filtered(self) -> Count:
+        return capped(self.queryset)
 
     @property
     def steps(self) -> list[dict[str, str]]:

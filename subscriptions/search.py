@@ -46,22 +46,22 @@ def refresh_search(profile: IntegrationProfile) -> int:
 
 def named(column: str, term: str) -> Among | Q:
     """For `filter`: `column` is a subscription that the term finds."""
-    ids = found(term)
+    ids = found(term, most=counting.STOP)
     if ids.number <= counting.STOP:
         return Among(column, ids)
     # Of so many, whoever lists them walks past the few others.
     return Q(**{f"{column}__in": _with_words(term.split()).values("pk")})
 
 
-def found(term: str) -> Ids:
+def found(term: str, *, most: int) -> Ids:
     """The subscriptions that have each word of the term in their text, or it as their vendor's id.
 
-    As many as one counts, and one more.
+    At most so many, and one more.
     """
     if term.isdecimal() and len(term) >= ID_DIGITS:
         profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
         return Ids.read(Subscription.objects.filter(profile__in=profiles, external_id=term).order_by())
-    return Ids.read(_with_words(term.split())[: counting.STOP + 1])
+    return Ids.read(_with_words(term.split())[: most + 1])
 
 
 def _with_words(words: Sequence[str]) -> QuerySet[SearchText]:

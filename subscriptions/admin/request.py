@@ -17,7 +17,6 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from integrations import counting
 from integrations.among import Among, Ids
 from integrations.pages import RecordsOnly, signed_in
 from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
@@ -40,9 +39,9 @@ from subscriptions.search import found
 
 # How long the people of a request have been idle is read from each of them, so not in a list for very many.
 READ_AT_MOST = 1000
-# So many people lead to their requests, the newest first; of a word that more than 10,000 people have, any of them:
-# whoever searches for that looks for a requester.
-CONCERNED = 1000
+# So many people lead to their requests, the newest first; of a word that more people have than are searched for, any of
+# them: whoever searches for that looks for a requester.
+CONCERNED, SEARCHED = 1000, 2000
 
 
 class RequestChangeList(TabbedChangeList):
@@ -114,10 +113,10 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         asked = User.objects.all()
         for word in search_term.split():
             asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
-        named = found(search_term)
+        named = found(search_term, most=SEARCHED)
         concerned = RequestedRemoval.objects.filter(Among("candidate__subscription", named))
         requests = concerned.order_by().values_list("request", flat=True)[: CONCERNED + 1]
-        if len(requests) > CONCERNED and named.number <= counting.STOP:
+        if len(requests) > CONCERNED and named.number <= SEARCHED:
             requests = concerned.order_by("-pk").values_list("request", flat=True)[:CONCERNED]
         by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
         return queryset.filter(by | Q(Among("pk", Ids.of(requests)))), False

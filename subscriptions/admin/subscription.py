@@ -14,7 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.among import searched_alone
-from integrations.counting import Count, capped
+from integrations.counting import Count, estimated
 from integrations.models import IntegrationProfile
 from integrations.paged_list import PagedChangeList
 from integrations.pages import ReadOnlyAdmin, refuse_unless_post, signed_in
@@ -25,7 +25,7 @@ from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, S
 from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
 from subscriptions.approvals import request_reclaim
 from subscriptions.figures import terms_of
-from subscriptions.models import Judgment, Subscription, Verdict
+from subscriptions.models import Subscription
 from subscriptions.search import named
 from subscriptions.verdict import why
 
@@ -35,7 +35,7 @@ def sentence(row: Subscription) -> str:
 
 
 class JudgedChangeList(PagedChangeList):
-    """Of one verdict, the rows come in the order of its index; what verdicts alone pick is counted in theirs."""
+    """Of one verdict, the rows come in the order of its index."""
 
     def _search(self) -> None:
         """A search alone is walked: of few people it knows the number, and many are soon met."""
@@ -45,13 +45,11 @@ class JudgedChangeList(PagedChangeList):
             super()._search()
 
     def _count(self) -> Count:
-        if self.alone is not None:
-            return self.alone
-        verdicts = self.params.get(VerdictFilter.parameter_name, "")
-        only = list(self.get_filters_params(self.params)) == [VerdictFilter.parameter_name]
-        if self.query or not only or verdicts == Verdict.UNJUDGED:
-            return super()._count()
-        return capped(Judgment.objects.filter(verdict__in=verdicts.split(",")))
+        return super()._count() if self.alone is None else self.alone
+
+    def _count_filtered(self) -> Count:
+        """Nobody acts on all of them here."""
+        return estimated(self.queryset)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         terms = super().get_ordering(request, queryset)

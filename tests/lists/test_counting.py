@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from integrations import counting
-from integrations.counting import Count, capped, capped_each, whole_table
+from integrations.counting import Count, capped, capped_each, estimated, whole_table
 from subscriptions.models import Subscription
 
 
@@ -36,6 +36,17 @@ def test_it_stops(crowd, monkeypatch):
     assert capped(Subscription.objects.all()) == Count(59, exact=False)
     monkeypatch.setattr(counting, "STOP", 60)
     assert capped(Subscription.objects.all()) == Count(60)
+
+
+def test_many_are_what_postgresql_believes_and_few_are_counted(crowd, monkeypatch):
+    rows = Subscription.objects.filter(license="full")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    assert estimated(rows) == Count(60)
+    monkeypatch.setattr(counting, "SOON", 59)
+    believed = Count(60, exact=False, about=True)
+    assert estimated(rows) == (believed if connection.vendor == "postgresql" else Count(60))
+    assert estimated(rows.filter(last_activity_at=None)) == Count(12)
 
 
 def test_several_at_once(crowd, django_assert_num_queries):

@@ -198,10 +198,13 @@ def test_the_boxes_are_those_of_unfold(client):
 
 
 def test_an_honest_more(client, monkeypatch):
+    """Of a filter: as far as they were counted, or what PostgreSQL believes."""
     monkeypatch.setattr("integrations.counting.STOP", 59)
+    monkeypatch.setattr("integrations.counting.SOON", 20)
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
     page = client.get(reverse("admin:subscriptions_subscription_changelist"), {"license": "full"}).content.decode()
-    assert "59+ subscriptions" in page
+    more = r"about \d+" if connection.vendor == "postgresql" else r"59\+"
+    assert re.search(rf">{more} subscriptions", page)
 
 
 def test_all_of_very_many_candidates_are_counted_before_somebody_asks(client, monkeypatch):
@@ -242,7 +245,6 @@ def test_the_export_has_the_rows_of_the_list_in_its_order(client):
     ids=str,
 )
 def test_a_list_of_verdicts_says_how_many_they_are(client, monkeypatch, filters):
-    """Counted in the table of the verdicts where nothing else picks the rows."""
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 3)
     some = list(Subscription.objects.candidates().values_list("pk", flat=True)[:5])
     Subscription.objects.filter(pk__in=some).update(license="free")
