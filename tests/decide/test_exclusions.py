@@ -71,6 +71,18 @@ def test_each_kind_in_sql_and_in_words(row, alice, kind, given, stored):
     assert count_people(effect.made) == {effect.made[0].pk: 1}
 
 
+VALUES = {kind: stored for kind, _, stored in COVERING}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("other", VALUES)
+def test_a_value_covers_as_its_own_kind_and_no_other(row, alice, kind, other):
+    Exclusion.objects.create(
+        profile=row.profile, kind=kind, value=VALUES[other], reason="Leave", owner="Petra", created_by=alice
+    )
+    assert judge(row, TERMS) == (Verdict.EXCLUDED if kind == other else Verdict.CANDIDATE)
+
+
 @pytest.mark.parametrize(("kind", "value"), OTHERS)
 def test_others_are_not_covered(row, alice, kind, value):
     effect = create_exclusion(row.profile, kind, value, WISH, actor=alice)
