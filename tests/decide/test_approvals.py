@@ -104,6 +104,22 @@ def test_the_person_reclaimed_neither_asks_nor_approves(downloaded, alice, bob):
     assert (request.state, request.decided_by) == ("open", None)
 
 
+def test_who_leaves_a_request_is_named_in_the_history(downloaded, alice, bob):
+    request = ask(downloaded, alice)
+    nameless = request.removals.first().candidate
+    nameless.evidence["name"] = ""
+    nameless.save()
+    people = {str(person.candidate) for person in request.removals.all()}
+    assert nameless.evidence["email"] in people
+
+    approvals.reject(request, actor=bob, comment="Not now")
+
+    events = AuditEvent.objects.filter(action="candidate.closed")
+    assert {event.target_label for event in events} == people
+    assert [event.data for event in events] == [{"reason": "rejected"}] * 3
+    assert len({event.correlation for event in events}) == 1
+
+
 def test_rejecting_needs_a_word(downloaded, alice, bob):
     request = ask(downloaded, alice)
 
