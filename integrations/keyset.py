@@ -17,8 +17,10 @@ from functools import reduce
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
-from django.db.models import BooleanField, F, Field, Func, GeneratedField, Model, QuerySet, Value
+from django.db.models import F, Field, GeneratedField, Model, QuerySet, Value
 from django.db.models.expressions import OrderBy
+
+from integrations.row_values import compared, row
 
 Rows = QuerySet[Any]
 # The largest primary key of any of our tables.
@@ -27,24 +29,6 @@ LARGEST = 2**63 - 1
 
 class NoSuchPlace(Exception):
     """The address names a place that no page of ours links to."""
-
-
-class Beyond(Func):
-    """`(a, b) > (x, y)`, as one range of an index over (a, b)."""
-
-    output_field = BooleanField()
-
-    def as_sql(  # type: ignore[override]
-        self, compiler: Any, connection: Any, **extra: Any
-    ) -> tuple[str, Any]:
-        parts, parameters = [], []
-        for expression in self.source_expressions:
-            sql, values = compiler.compile(expression)
-            parts.append(sql)
-            parameters.extend(values)
-        half = len(parts) // 2
-        left, right = ", ".join(parts[:half]), ", ".join(parts[half:])
-        return f"({left}) {self.extra['operator']} ({right})", parameters
 
 
 def _field(model: type[Model], column: str) -> Field[Any, Any]:
@@ -222,4 +206,4 @@ def _beyond(rows: Rows, columns: tuple[str, ...], place: Place | None, upwards: 
     names = [F(column) for column in columns]
     fields = [_field(rows.model, column) for column in columns]
     values = [Value(value, output_field=field) for value, field in zip(place.values, fields, strict=True)]
-    return rows.filter(Beyond(*names, *values, operator=">" if upwards else "<"))
+    return rows.filter(compared(row(*names), ">" if upwards else "<", row(*values)))

@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, Func, Q, Subquery, When
+from django.db.models import Case, F, Q, Subquery, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Lower, StrIndex, Substr
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from integrations.models import IntegrationProfile
+from integrations.row_values import compared, row
 from subscriptions.models.subscription import Subscription
 
 
@@ -47,19 +48,6 @@ def _in_force() -> Q:
     return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
 
 
-class RowIn(Func):
-    """`(a, b) IN (SELECT x, y ...)`."""
-
-    output_field = models.BooleanField()
-
-    def as_sql(  # type: ignore[override]
-        self, compiler: Any, connection: Any
-    ) -> tuple[str, list[Any]]:
-        *row, (rows, parameters) = [compiler.compile(part) for part in self.source_expressions]
-        values = [value for _, own in row for value in own]
-        return f"({', '.join(sql for sql, _ in row)}) IN {rows}", [*values, *parameters]
-
-
 class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def in_force(self) -> ExclusionQuerySet:
         return self.filter(_in_force())
@@ -86,11 +74,10 @@ class ExclusionQuerySet(models.QuerySet["Exclusion"]):
         One IN for each kind, with nothing of the row inside: both databases then read the exclusions once, and not
         once for each row.
         """
-        row = keys(F("email"), F("license"), F("role"))
         covered = Q()
-        for kind, key in row.items():
-            of_kind = self.in_force().filter(kind=kind).order_by()
-            covered |= Q(RowIn("profile", key, Subquery(of_kind.values("profile", "value"))))
+        for kind, key in keys(F("email"), F("license"), F("role")).items():
+            of_kind = self.in_force().filter(kind=kind).order_by().values("profile", "value")
+            covered |= Q(compared(row("profile", key), "IN", Subquery(of_kind)))
         return covered
 
 
