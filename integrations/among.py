@@ -10,7 +10,8 @@ from django.db import connection
 from django.db.models import BooleanField, F, Func, Lookup, QuerySet
 from django.db.models.sql import Query
 
-from integrations.counting import STOP, Count
+from integrations import counting
+from integrations.counting import Count
 
 COLLECTED = {"postgresql": "array_to_string(array_agg(pk), ',')", "sqlite": "group_concat(pk)"}
 LOOKED_UP = "%(expressions)s = ANY(ARRAY(SELECT unnest(%%s::int[])))"
@@ -60,11 +61,9 @@ class Among(Func):
         sql, values = self.as_sql(compiler, connection, template=WALKED if compiler.query.order_by else LOOKED_UP)
         return sql, [*values, f"{{{self.ids.listed}}}"]
 
-    def as_sqlite(  # type: ignore[override]
-        self, compiler: Any, connection: Any
-    ) -> tuple[str, list[Any]]:
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, tuple[str | int, ...]]:
         sql, values = self.as_sql(compiler, connection, template=SQLITE)
-        return sql, [*values, f"[{self.ids.listed}]"]
+        return sql, (*values, f"[{self.ids.listed}]")
 
 
 def searched_alone(rows: QuerySet[Any]) -> Count | None:
@@ -74,4 +73,4 @@ def searched_alone(rows: QuerySet[Any]) -> Count | None:
         return None
     if isinstance(picking[0].lhs, Among):
         return Count(picking[0].lhs.ids.number)
-    return Count(STOP, exact=False) if isinstance(picking[0].rhs, Query) else None
+    return Count(counting.STOP, exact=False) if isinstance(picking[0].rhs, Query) else None

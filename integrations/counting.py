@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import QuerySet
 
 STOP = 10_000
-# Up to these, a count that nobody acts on is exact.
-SOON = 1000
+# Where nobody acts on all of them.
+EXACT_UP_TO = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def estimated(rows: QuerySet[Any]) -> Count:
     if connection.vendor != "postgresql":
         return capped(rows)
     wanted = rows.order_by().values("pk")
-    few = wanted[: SOON + 1].count()
-    if few <= SOON:
+    few = wanted[: EXACT_UP_TO + 1].count()
+    if few <= EXACT_UP_TO:
         return Count(few)
     sql, values = wanted.query.sql_with_params()
     with connection.cursor() as cursor:

@@ -145,7 +145,7 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
         Tile(
             "Awaiting approval",
             _number(numbers.requests),
-            f"{_plural(numbers.requests, 'request')}, {_seats_of(numbers.requested_people)}",
+            f"{_plural(numbers.requests, 'request')}, {_seats(numbers.requested_people)}",
             listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
         ),
     ]
@@ -159,11 +159,7 @@ def _plural(count: int, word: str) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def _seats(count: int) -> str:
-    return f"{count:,} {_plural(count, 'seat')}"
-
-
-def _seats_of(count: Count) -> str:
+def _seats(count: Count) -> str:
     return f"{count} {_plural(count.number, 'seat')}"
 
 
@@ -171,7 +167,7 @@ def _free(numbers: Figures) -> str:
     if numbers.purchased is None:
         return "Miro does not tell"
     left = numbers.purchased - numbers.assigned
-    return f"{_seats(left)} free" if left >= 0 else f"{-left:,} more assigned"
+    return f"{_seats(Count(left))} free" if left >= 0 else f"{-left:,} more assigned"
 
 
 def _share(numbers: Figures) -> str:
@@ -298,7 +294,7 @@ def _waiting(
             numbers.requests,
             "approval_delegation",
             f"{_plural(numbers.requests, 'request')} {'to decide' if decides else 'waiting for an approver'}",
-            f"{_seats_of(numbers.requested_people)} in all",
+            f"{_seats(numbers.requested_people)} in all",
             listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
         ),
         (

@@ -44,16 +44,16 @@ def refresh_search(profile: IntegrationProfile) -> int:
         return int(cursor.rowcount)
 
 
-def named(column: str, term: str) -> Among | Q:
+def matching(column: str, term: str) -> Among | Q:
     """For `filter`: `column` is a subscription that the term finds."""
-    ids = found(term, most=counting.STOP)
+    ids = matching_ids(term, most=counting.STOP)
     if ids.number <= counting.STOP:
         return Among(column, ids)
     # Of so many, whoever lists them walks past the few others.
     return Q(**{f"{column}__in": _with_words(term.split()).values("pk")})
 
 
-def found(term: str, *, most: int) -> Ids:
+def matching_ids(term: str, *, most: int) -> Ids:
     """The subscriptions that have each word of the term in their text, or it as their vendor's id.
 
     At most so many, and one more.

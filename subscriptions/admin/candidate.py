@@ -34,7 +34,7 @@ from subscriptions.dry_run import try_candidates
 from subscriptions.models import CandidateState, Judgment, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
-from subscriptions.search import named
+from subscriptions.search import matching
 
 ASK = "subscriptions.request_removalcandidate"
 READY = CandidateState.READY
@@ -166,7 +166,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RemovalCandidate], search_term: str
     ) -> tuple[QuerySet[RemovalCandidate], bool]:
-        return (queryset.filter(named("subscription", search_term)) if search_term else queryset), False
+        return (queryset.filter(matching("subscription", search_term)) if search_term else queryset), False
 
     # --- The page -----------------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from subscriptions.admin.story import name_of, requester_of, story
 from subscriptions.admin.vendor_log import vendor_log
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.restores import why_not
-from subscriptions.search import ID_DIGITS, named
+from subscriptions.search import ID_DIGITS, matching
 
 NOBODY = "nobody"
 
@@ -164,10 +164,10 @@ class ReclaimAdmin(LongList, RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
             return queryset, False
         number = search_term.strip().upper().removeprefix("R-")
         if number.isdecimal() and len(number) < ID_DIGITS:
-            people = Reclaim.objects.filter(named("subscription", search_term)).order_by().values("pk")
+            people = Reclaim.objects.filter(matching("subscription", search_term)).order_by().values("pk")
             asked = Reclaim.objects.filter(removal__request=int(number)).order_by().values("pk")
             return queryset.filter(pk__in=people.union(asked)), False
-        return queryset.filter(named("subscription", search_term)), False
+        return queryset.filter(matching("subscription", search_term)), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reclaim]:
         rows: QuerySet[Reclaim] = super().get_queryset(request)

@@ -35,7 +35,7 @@ from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.story import name_of, requester_of
 from subscriptions.dry_run import try_request
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
-from subscriptions.search import found
+from subscriptions.search import matching_ids
 
 # How long the people of a request have been idle is read from each of them, so not in a list for very many.
 READ_AT_MOST = 1000
@@ -113,10 +113,10 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         asked = User.objects.all()
         for word in search_term.split():
             asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
-        named = found(search_term, most=SEARCHED)
-        concerned = RequestedRemoval.objects.filter(Among("candidate__subscription", named))
+        people = matching_ids(search_term, most=SEARCHED)
+        concerned = RequestedRemoval.objects.filter(Among("candidate__subscription", people))
         requests = concerned.order_by().values_list("request", flat=True)[: CONCERNED + 1]
-        if len(requests) > CONCERNED and named.number <= SEARCHED:
+        if len(requests) > CONCERNED and people.number <= SEARCHED:
             requests = concerned.order_by("-pk").values_list("request", flat=True)[:CONCERNED]
         by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
         return queryset.filter(by | Q(Among("pk", Ids.of(requests)))), False

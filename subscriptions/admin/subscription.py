@@ -26,7 +26,7 @@ from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_c
 from subscriptions.approvals import request_reclaim
 from subscriptions.figures import terms_of
 from subscriptions.models import Subscription
-from subscriptions.search import named
+from subscriptions.search import matching
 from subscriptions.verdict import why
 
 
@@ -96,7 +96,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
     ) -> tuple[QuerySet[Subscription], bool]:
-        return (queryset.filter(named("pk", search_term)) if search_term else queryset), False
+        return (queryset.filter(matching("pk", search_term)) if search_term else queryset), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JudgedChangeList]:
         return JudgedChangeList

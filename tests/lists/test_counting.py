@@ -43,10 +43,18 @@ def test_many_are_what_postgresql_believes_and_few_are_counted(crowd, monkeypatc
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     assert estimated(rows) == Count(60)
-    monkeypatch.setattr(counting, "SOON", 59)
+    monkeypatch.setattr(counting, "EXACT_UP_TO", 59)
     believed = Count(60, exact=False, about=True)
     assert estimated(rows) == (believed if connection.vendor == "postgresql" else Count(60))
     assert estimated(rows.filter(last_activity_at=None)) == Count(12)
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="believes nothing")
+def test_there_are_no_fewer_than_were_counted(crowd, monkeypatch):
+    """PostgreSQL takes conditions that all hold for rare ones."""
+    monkeypatch.setattr(counting, "EXACT_UP_TO", 20)
+    rows = Subscription.objects.filter(license__endswith="l", role__endswith="r", email__endswith="e", active=True)
+    assert estimated(rows).number >= 21
 
 
 def test_several_at_once(crowd, django_assert_num_queries):
