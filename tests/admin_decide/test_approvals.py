@@ -262,7 +262,11 @@ def found(client, term: str) -> list[int]:
 
 
 def test_a_search_finds_requests_by_their_people_and_by_who_asked(office, alice, as_user, monkeypatch):
-    requests = [office.ask(alice, count=2).pk for _ in range(3)]
+    people = list(RemovalCandidate.objects.order_by("subscription"))
+    requests = [
+        approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=[one.pk, two.pk]), actor=alice, reason="").pk
+        for one, two in zip(people[:6:2], people[1:6:2], strict=True)
+    ]
     client = as_user(alice)
     one = RemovalCandidate.objects.filter(removals__request=requests[1]).first()
 

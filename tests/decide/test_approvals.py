@@ -28,6 +28,8 @@ from subscriptions.models import (
 from subscriptions.reclaim import claim, reclaim_due
 from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
 
+from .test_judging import wait_until_somebody_waits
+
 
 @pytest.fixture
 def downloaded(world):
@@ -367,3 +369,25 @@ def test_two_approvers_at_once(real_transactions, world, alice, bob):
     assert Reclaim.objects.count() == 3
     assert AuditEvent.objects.filter(action="request.approved").count() == 1
     assert not RemovalCandidate.objects.filter(state=CandidateState.AWAITING_APPROVAL).exists()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
+def test_who_closes_while_a_request_ends_is_not_said_to_have_returned(real_transactions, world, alice):
+    world.download()
+    request = ask(world, alice, 2)
+    closed, returned = (person.candidate_id for person in request.removals.all())
+
+    def withdraw() -> None:
+        request_endings.cancel(ReclaimRequest.objects.get(pk=request.pk), actor=alice)
+        connection.close()
+
+    with transaction.atomic():
+        RemovalCandidate.objects.filter(pk=closed).update(state="closed_canceled", close_reason="active_again")
+        ending = threading.Thread(target=withdraw)
+        ending.start()
+        wait_until_somebody_waits()
+    ending.join(20)
+
+    assert RemovalCandidate.objects.get(pk=closed).state == "closed_canceled"
+    assert RemovalCandidate.objects.get(pk=returned).state == "ready"
+    assert [event.target_id for event in AuditEvent.objects.filter(action="candidate.returned")] == [returned]
