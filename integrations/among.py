@@ -39,7 +39,7 @@ class Ids(NamedTuple):
             return cls(0, "")
         collected = COLLECTED[connection.vendor]
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT COUNT(*), {collected} FROM ({sql}) AS found", values)  # noqa: S608 - our own
+            cursor.execute(f"SELECT COUNT(*), {collected} FROM ({sql}) AS found", values)  # noqa: S608 - Django's SQL
             number, listed = cursor.fetchone()
         return cls(number, listed or "")
 

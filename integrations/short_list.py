@@ -39,7 +39,7 @@ def find(rows: Rows, order: Order, *also: str) -> Found:
         return Found([], are_all=True)
     shown = ", ".join(f'"{column}"' for column in ("pk", *also))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {shown} FROM ({sql}) AS found ORDER BY {_terms(order)}", values)  # noqa: S608 - our own
+        cursor.execute(f"SELECT {shown} FROM ({sql}) AS found ORDER BY {_terms(order)}", values)  # noqa: S608 - Django's SQL
         found: list[tuple[Any, ...]] = cursor.fetchall()
     return Found(found[:STOP], are_all=len(found) <= STOP)
 
