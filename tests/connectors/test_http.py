@@ -248,7 +248,7 @@ def test_the_guard_stops_a_call_before_it_is_sent(server: ScriptedServer, sessio
 
 def test_there_is_no_way_to_delete(session: ApiSession) -> None:
     public = {name for name in dir(session) if not name.startswith("_")}
-    assert public == {"begin", "get", "patch", "post", "reserve", "requests", "credits"}
+    assert public == {"attempt", "begin", "get", "patch", "post", "reserve", "requests", "credits", "token"}
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,8 @@ class _Page(Protocol):
 P = TypeVar("P", bound=_Page)
 
 
-def walk(
-    fetch: Callable[[str], P],
-    *,
-    cursor: str = "",
-    most: int,
-    what: str,
-    ahead: Callable[[str], None] | None = None,
-) -> Iterator[P]:
+def walk(fetch: Callable[[str], P], *, cursor: str = "", most: int, what: str) -> Iterator[P]:
     """All pages of `what`, from `cursor` on. Raises BadAnswer when a cursor comes back or there are over `most`.
-
-    `ahead` is told the next cursor before the caller gets to work on the page before it.
 
     A cursor is remembered by its hash alone: eight bytes, where ten thousand cursors would take a megabyte more. Two
     of 20,000 are taken for the same one in a hundred billion downloads, and then nothing is believed, not too much.
@@ -41,8 +32,6 @@ def walk(
         if cursor and hash(cursor) in seen:
             raise BadAnswer(f"Miro's pages of {what} go round in a circle. None of them is used.", code="loop")
         seen.add(hash(cursor))
-        if cursor and ahead:
-            ahead(cursor)
         yield page
         if not cursor:
             return

@@ -6,12 +6,12 @@ https://developers.miro.com/reference/api-reference. All calls only read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from integrations.connectors.ahead import ReadAhead
+from integrations.connectors.answer import Answer
 from integrations.connectors.call import Begun
 from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError
 from integrations.connectors.http import ApiSession, Rate
@@ -36,17 +36,8 @@ def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
     return Rate(bucket=f"miro:rest:{account}", cost=cost, limit=CREDITS_PER_MINUTE, window=60.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unread:
-    """A page of which only the cursor was looked at, so that the next one can be asked for."""
-
-    data: object
-    cursor: str
-    requests: int
-
-
-def _read(page: _Unread) -> Page:
-    return Page(members=parse.members(page.data), cursor=page.cursor, requests=page.requests)
+def _cursor_of(answer: Answer) -> str:
+    return parse.next_cursor(mapping(answer.data))
 
 
 class MiroRest:
@@ -105,32 +96,26 @@ class MiroRest:
         https://developers.miro.com/reference/enterprise-get-organization-members. Raises BadAnswer when a cursor comes
         back or the pages do not end.
         """
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            begun: Begun | None = None
-
-            def ahead(cursor: str) -> None:
-                nonlocal begun
-                begun = self._begin(cursor, pool)
-
-            unread = walk(
-                lambda cursor: self._fetch(cursor, begun=begun),
+        ahead = ReadAhead(
+            token=self._session.token, begin=self._begin, attempt=self._session.attempt, cursor_of=_cursor_of
+        )
+        with ahead:
+            yield from walk(
+                lambda cursor: self._fetch(cursor, begun=ahead.page(cursor)),
                 cursor=cursor,
                 most=self.most_pages,
                 what="members",
-                ahead=ahead,
             )
-            yield from map(_read, unread)
 
-    def _begin(self, cursor: str, pool: Executor) -> Begun:
+    def _begin(self, cursor: str, token: str) -> Begun:
         path = self._path("/members")
-        return self._session.begin(path, rate=rate(self._account), query=_page_query(cursor), pool=pool)
+        return self._session.begin(path, rate=rate(self._account), query=_page_query(cursor), token=token)
 
     def deactivated(self) -> frozenset[str]:
         """The ids of everybody who is deactivated: far fewer pages than all members take."""
-        unread = walk(
+        pages = walk(
             lambda cursor: self._fetch(cursor, active="false"), most=self.most_pages, what="deactivated members"
         )
-        pages = map(_read, unread)
         return frozenset(member.external_id for page in pages for member in page.members if not member.active)
 
     def sample(self, *, limit: int, role: str = "") -> list[Member]:
@@ -189,15 +174,14 @@ class MiroRest:
         data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 
-    def _fetch(self, cursor: str, *, begun: Begun | None = None, **filters: str) -> _Unread:
-        before = self._session.requests
+    def _fetch(self, cursor: str, *, begun: Begun | None = None, **filters: str) -> Page:
         try:
             data = mapping(self.get("/members", _page_query(cursor, **filters), begun=begun))
         except PermanentError as error:
             if cursor and error.status in (400, 410):
                 raise _stale_cursor(error) from error
             raise
-        return _Unread(data.get("data"), cursor=parse.next_cursor(data), requests=self._session.requests - before)
+        return Page(members=parse.members(data.get("data")), cursor=parse.next_cursor(data))
 
     def get(
         self,
