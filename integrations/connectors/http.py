@@ -1,7 +1,7 @@
 """One HTTP session for every connector: deadlines, retries, the rate budget, and no secrets in sight.
 
-Only this file talks to the network, through `sender` and `wire`. It knows HTTP; what a status means in a vendor's words,
-the vendor's folder says.
+Only this file talks to the network, through `sender` and `wire`. It knows HTTP; what a status means in a vendor's
+words, the vendor's folder says.
 """
 
 from __future__ import annotations
