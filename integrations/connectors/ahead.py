@@ -14,7 +14,6 @@ from typing import Self
 
 from integrations.connectors.answer import Answer
 from integrations.connectors.call import Begun
-from integrations.connectors.contract import ConnectorError
 
 # None ends the chain.
 Tokens = SimpleQueue[str | None]
@@ -25,8 +24,8 @@ class ReadAhead:
 
     `token` gives the token to send; it may ask a database, which belongs to the caller's thread, so it is called there.
     `begin` makes the call for the page at a cursor with a token, `attempt` makes its first try and calls what it was
-    given once it has nothing to do but wait. `cursor_of` finds the next cursor in an answer; "" or a ConnectorError
-    means that nothing is begun behind it.
+    given once it has nothing to do but wait. `cursor_of` finds the next cursor in an answer; "" or an error means that
+    nothing is begun behind it.
     """
 
     def __init__(
@@ -100,8 +99,8 @@ class ReadAhead:
             if token is None:
                 return None
             self._begun = cursor, self._begin(cursor, token)
-        except ConnectorError:
-            return None  # the caller comes upon the same, and raises it
+        except Exception:  # noqa: BLE001 - the caller comes upon the same, and raises it
+            return None
         return self._begun[1]
 
     def _hand_over(self) -> None:

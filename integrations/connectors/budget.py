@@ -2,7 +2,7 @@
 
 Both budgets count alike. A window is cut into 1,000 slots; what was taken counts until its whole slot, and some after
 it, have left the window. So no stretch of `window` seconds ever holds more than `limit`, however the vendor's own
-windows lie, also where one call is sent, or comes to the vendor, a little later than another. It costs at most 0.5 % of
+windows lie, also where one call is sent, or comes to the vendor, a little later than another. It costs at most 0.4 % of
 the limit.
 
 What was taken stands in a line, the oldest in front: a take looks at the two ends, however many there are in between.
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 SLOTS = 1000
 # Slots that a taken unit counts: those of the window, its own, since it may lie at its end, two since its call may be
-# sent that much later (`Rate.keeps`), and two to spare.
-COUNTED = SLOTS + 5
+# sent that much later (`Rate.keeps`), and one to spare.
+COUNTED = SLOTS + 4
 REDIS_TIMEOUT = 1.0  # seconds
 REDIS_PAUSE = 30.0  # seconds without asking a Redis that was away
 KEY_PREFIX = "licensehub:rate:"

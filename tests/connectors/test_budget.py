@@ -55,7 +55,7 @@ def either(request: pytest.FixtureRequest) -> RateBudget:
 def test_the_limit_is_the_limit(either: RateBudget) -> None:
     waits = [either.take("limit", cost=500, limit=2000, window=60) for _ in range(5)]
     assert waits[:4] == [0, 0, 0, 0]
-    assert 60.1 < waits[4] <= 60.3
+    assert 60.1 < waits[4] <= 60.24
     assert either.take("another", cost=500, limit=2000, window=60) == 0
 
 
@@ -139,12 +139,12 @@ def test_no_stretch_of_a_window_ever_holds_more_than_the_limit(
     for pause, cost in steps:
         budget.now += pause
         while wait := budget.take(bucket=bucket, cost=cost, limit=100, window=30):
-            assert 0 < wait <= 30.15 + 0.001
+            assert 0 < wait <= 30.12 + 0.001
             budget.now += math.ceil(wait * 1000)
         taken.append((budget.now, cost))
-    # A call may be sent that much later than it was taken. And two slots to spare: its way may be longer, too.
+    # A call may be sent that much later than it was taken. And one slot to spare: its way may be longer, too.
     kept = Rate(bucket, cost=1, limit=100, window=30).keeps * 1000
-    assert fullest(taken, math.ceil(30_000 + kept + 60)) <= 100
+    assert fullest(taken, math.ceil(30_000 + kept + 30)) <= 100
 
 
 @pytest.mark.parametrize(("cost", "limit", "window"), [(1, 100, 30), (500, 100_000, 60), (50, 100_000, 60)])
@@ -171,9 +171,9 @@ def test_the_control_of_ten_slots_loses_more_than_that(monkeypatch: pytest.Monke
         test_at_least_99_percent_of_the_limit_can_be_used(Clocked.local, 1, 100, 30)
 
 
-def test_two_slots_less_and_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_less_and_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what is sent late may then stand in a window with what was taken in its place."""
-    monkeypatch.setattr("integrations.connectors.budget.COUNTED", 1003)
+    monkeypatch.setattr("integrations.connectors.budget.COUNTED", 1002)
     with pytest.raises(AssertionError):
         test_no_stretch_of_a_window_ever_holds_more_than_the_limit(Clocked.local)
 
