@@ -24,8 +24,8 @@ class ReadAhead:
 
     `token` gives the token to send; it may ask a database, which belongs to the caller's thread, so it is called there.
     `begin` makes the call for the page at a cursor with a token, `attempt` makes its first try and calls what it was
-    given once it has nothing to do but wait. `cursor_of` finds the next cursor in an answer; "" or an error means that
-    nothing is begun behind it.
+    given once it has nothing to do but wait. `cursor_of` guesses the next cursor of an answer that nobody has read yet;
+    "" means that nothing is begun behind it, and a wrong guess costs a request.
     """
 
     def __init__(
@@ -48,22 +48,28 @@ class ReadAhead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tokens.put(None)
-        if self._thread:
-            self._thread.join()
+        self._end()
 
     def page(self, cursor: str) -> Begun:
         """The call for the page at `cursor`; allows the one behind it. Raises what `token` and `begin` raise.
 
-        It was begun already, unless it is the first, or the one before had to be tried again.
+        It was begun already, unless it is the first, the one before had to be tried again, or its cursor was not
+        guessed.
         """
         token = self._token()
         if self._begun is None or self._begun[0] != cursor:
+            self._end()
             self._begun = cursor, self._begin(cursor, token)
             self._start(self._begun[1])
         begun = self._begun[1]
         self._tokens.put(token)
         return begun
+
+    def _end(self) -> None:
+        """The thread makes no call more than the one it may be in."""
+        self._tokens.put(None)
+        if self._thread:
+            self._thread.join()
 
     def _start(self, begun: Begun) -> None:
         """A thread that ends with the first call that fails. No such thread keeps a process from ending."""

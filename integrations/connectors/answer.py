@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NoReturn
 
 import orjson
-import requests
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
-    """A complete answer. `data` is its JSON; None with `garbled` when there was something else."""
+    """A complete answer. What it says is read when it is asked for, so that what is next can be sent before that."""
 
     status: int
     headers: Mapping[str, str]
-    data: Any
-    garbled: bool = False
-    web_page: bool = False
+    body: bytes = field(repr=False)
 
+    @property
+    def data(self) -> Any:
+        """The JSON; None where there is none."""
+        return self._read[0]
 
-def read_answer(response: requests.Response, body: bytes) -> Answer:
-    """The answer with its body, which was read already."""
-    data, garbled = _parsed(body)
-    return Answer(
-        status=response.status_code,
-        headers=response.headers,
-        data=data,
-        garbled=garbled,
-        web_page=garbled and body.lstrip()[:1] == b"<",
-    )
+    @property
+    def garbled(self) -> bool:
+        """There was something, and it was no JSON."""
+        return self._read[1]
+
+    @property
+    def web_page(self) -> bool:
+        return self.garbled and self.body.lstrip()[:1] == b"<"
+
+    @cached_property
+    def _read(self) -> tuple[Any, bool]:
+        return _parsed(self.body)
 
 
 def _parsed(body: bytes) -> tuple[Any, bool]:

@@ -11,14 +11,16 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from threading import Lock
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode
 
 import requests
 from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
 
 from integrations.connectors.access import checked_base, checked_token, host_of
-from integrations.connectors.answer import Answer, read_answer
+from integrations.connectors.answer import Answer
 from integrations.connectors.call import DEFAULT_LIMITS as DEFAULT_LIMITS
 from integrations.connectors.call import UNAUTHORIZED, Begun, Call, Failure, Idle
 from integrations.connectors.call import Limits as Limits
@@ -33,9 +35,8 @@ from integrations.connectors.contract import (
 )
 from integrations.connectors.rate_headers import hold_seconds, retry_after
 from integrations.connectors.sender import Sender
-from integrations.connectors.wire import Watch, watch
+from integrations.connectors.wire import Watch
 
-CHUNK = 64 * 1024
 TOO_MANY_REQUESTS = 429
 TOO_EARLY = 425
 LATER = frozenset({408, TOO_EARLY, TOO_MANY_REQUESTS})
@@ -73,6 +74,7 @@ class ApiSession:
     ) -> None:
         self.requests = 0
         self.credits = 0
+        self._counting = Lock()  # the page behind one that is tried again may be on its way
         self._vendor = vendor
         self._slot = slot
         self._base = checked_base(base, slot=slot)
@@ -98,10 +100,10 @@ class ApiSession:
 
         `begun` is the first try of this very call, see `begin`.
         """
-        call = begun.call if begun else replace(self._call("GET", path, rate=rate, query=query), rejections=rejections)
+        call = begun.call if begun else self._call("GET", path, rate=rate, query=query, rejections=rejections)
         for number in range(1, self._limits.tries + 1):
             try:
-                return self._authorized(call, begun if number == 1 else None)
+                return self._read_through(call, begun if number == 1 else None)
             except Failure as failure:
                 last = failure
             if not last.again or not self._pause(call, number=number, at_least=last.wait):
@@ -114,8 +116,7 @@ class ApiSession:
 
     def begin(self, path: str, *, rate: Rate, query: Mapping[str, str | int] | None = None, token: str) -> Begun:
         """A `get` whose first try will be an `attempt`. Raises ConfigError for a token that cannot be sent."""
-        call = self._call("GET", path, rate=rate, query=query)
-        return Begun(self._with(call, token) if self._token else call)
+        return Begun(self._call("GET", path, rate=rate, query=query, token=self._checked(token) if self._token else ""))
 
     def attempt(self, begun: Begun, idle: Idle) -> Answer:
         """The first try of what was begun, by any thread; `idle` is called once it has nothing to do but wait.
@@ -158,7 +159,7 @@ class ApiSession:
         # A kept connection may have died unnoticed, which would leave the outcome in doubt for nothing.
         self._sender.close()
         try:
-            return self._authorized(call)
+            return self._read_through(call)
         except Failure as failure:
             if failure.sent:
                 self._raise_unknown(failure.error)
@@ -178,8 +179,7 @@ class ApiSession:
         *,
         rate: Rate,
         query: Mapping[str, str | int] | None = None,
-        body: Mapping[str, Any] | None = None,
-        form: Mapping[str, str] | None = None,
+        **parts: Any,
     ) -> Call:
         # A comma separates the values of one parameter and stays; "+" and "@" inside a value are escaped.
         tail = f"?{urlencode(query, safe=',', quote_via=quote)}" if query else ""
@@ -188,9 +188,15 @@ class ApiSession:
             url=f"{self._base}{path}{tail}",
             rate=rate,
             ends_at=time.monotonic() + self._limits.total,
-            body=body,
-            form=form,
+            **parts,
         )
+
+    def _read_through(self, call: Call, begun: Begun | None = None) -> Answer:
+        """The answer, if it holds what the call is made for. Raises as `_authorized`."""
+        answer = self._authorized(call, begun)
+        if answer.garbled or (call.method == "GET" and answer.data is None):
+            raise Failure(self._garbage(answer), sent=True)
+        return answer
 
     def _authorized(self, call: Call, begun: Begun | None = None) -> Answer:
         """With the token that is good now; when it is rejected and there is a newer, once more with that."""
@@ -208,15 +214,19 @@ class ApiSession:
             return self._try(self._with(call, newer))
 
     def _with(self, call: Call, token: str) -> Call:
-        return replace(call, token=checked_token(token, vendor=self._vendor, slot=self._slot))
+        return replace(call, token=self._checked(token))
+
+    def _checked(self, token: str) -> str:
+        return checked_token(token, vendor=self._vendor, slot=self._slot)
 
     def _try(self, call: Call, idle: Idle | None = None) -> Answer:
         if self._reserved.pop(call.rate.bucket, 0.0) < time.monotonic():
             self._take(call.rate, ends_at=call.ends_at, idle=idle)
         if _guard is not None:
             _guard()
-        self.requests += 1
-        self.credits += call.rate.cost
+        with self._counting:
+            self.requests += 1
+            self.credits += call.rate.cost
         answer = self._exchange(call, idle)
         held = hold_seconds(status=answer.status, headers=answer.headers, window=call.rate.window)
         if held > 0:
@@ -261,28 +271,24 @@ class ApiSession:
         return True
 
     def _exchange(self, call: Call, idle: Idle | None) -> Answer:
-        with watch(call.left(), idle) as watching:
+        with Watch(call.left(), idle) as watching:
             try:
                 with self._sender.send(call) as response:
-                    body = self._read(response, call)
+                    body = self._read(response)
             except (requests.RequestException, HTTPError, OSError) as error:
                 # `from None`: the library's exception carries the request, and with it the token.
                 raise self._broken(error, call, watching) from None
             if watching.expired:
                 # Our own cut may look like the regular end of a body without a length.
                 raise self._too_slow(sent=True)
-        return read_answer(response, body)
+        return Answer(response.status, response.headers, body)
 
-    def _read(self, response: requests.Response, call: Call) -> bytes:
-        """The body, decompressed, as it comes in: a small file that unpacks to a huge one is stopped, too."""
-        body = bytearray()
-        while chunk := response.raw.read1(CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > self._limits.body:
-                raise self._too_large(response.status_code)
-            if call.left() <= 0:
-                raise self._too_slow(sent=True)
-        return bytes(body)
+    def _read(self, response: HTTPResponse) -> bytes:
+        """The body, decompressed: of a small file that unpacks to a huge one, no more than is allowed."""
+        body = response.read(self._limits.body + 1, decode_content=True)
+        if len(body) > self._limits.body:
+            raise self._too_large(response.status)
+        return body
 
     def _too_large(self, status: int) -> Failure:
         text = f"{self._vendor}'s answer is larger than {self._limits.body:,} bytes and was not read to its end."
@@ -312,7 +318,7 @@ class ApiSession:
         return Failure(TransientError(text, code="timeout"), sent=sent)
 
     def _judge(self, call: Call, answer: Answer, *, held: float) -> Answer:
-        """The answer, if it is of use. Raises Failure or the vendor's error."""
+        """The answer, if its status is that of success. Raises Failure or the vendor's error."""
         status = answer.status
         if status in LATER or status >= 500:
             raise self._not_now(answer, held=held)
@@ -320,8 +326,6 @@ class ApiSession:
             raise self._redirect(call, status)
         if status >= 400:
             raise self._explain(answer)
-        if answer.garbled or (call.method == "GET" and answer.data is None):
-            raise Failure(self._garbage(answer), sent=True)
         return answer
 
     def _redirect(self, call: Call, status: int) -> ConfigError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import cast
 from urllib.parse import urlencode
 
 import requests
+from urllib3.response import HTTPResponse
 
 from integrations.connectors.call import Call, Limits
 from integrations.connectors.wire import WatchedAdapter
@@ -19,13 +21,13 @@ class Sender:
         self._media_type = media_type
         self._adapter = WatchedAdapter()
         self._headers = {"Accept": media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"}
-        self._plain = requests.Request("GET", "http://localhost", headers=self._headers).prepare()
 
-    def send(self, call: Call) -> requests.Response:
+    def send(self, call: Call) -> HTTPResponse:
         """The head of the answer; its body is still to be read. Raises as requests, urllib3 and sockets do."""
         left = max(call.left(), 0.001)
         timeout = (min(self._limits.connect, left), min(self._limits.read, left))
-        return self._adapter.send(self._prepared(call), stream=True, timeout=timeout, verify=True)
+        answer = self._adapter.send(self._prepared(call), stream=True, timeout=timeout, verify=True)
+        return cast(HTTPResponse, answer)  # see `WatchedAdapter.build_response`
 
     def close(self) -> None:
         """Drop the kept connections."""
@@ -34,8 +36,9 @@ class Sender:
     def _prepared(self, call: Call) -> requests.PreparedRequest:
         """The token is put where no repr and no exception shows it (RFC 6750)."""
         if call.method == "GET":
-            prepared = self._plain.copy()
-            prepared.url = call.url  # its values are escaped already
+            prepared = requests.PreparedRequest()
+            prepared.method, prepared.url = "GET", call.url  # its values are escaped already
+            prepared.headers = dict(self._headers)  # type: ignore[assignment] # a plain one is copied in no time
         else:
             prepared = self._with_body(call).prepare()
         if call.token:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Iterator
 from contextvars import ContextVar
 from threading import Lock
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import ConnectionPool
 from urllib3.response import HTTPResponse
 
 from integrations.connectors.call import Idle
@@ -23,14 +25,28 @@ from integrations.connectors.deadlines import deadlines
 
 
 class Watch:
-    """Watches one exchange. `connected` says whether anything can have been sent, `expired` whether we cut it off."""
+    """Cuts whatever its thread exchanges inside the `with` block when `seconds` are over.
 
-    def __init__(self, idle: Idle | None = None) -> None:
+    `connected` says whether anything can have been sent, `expired` whether it was cut off. `idle` is called once all is
+    sent.
+    """
+
+    def __init__(self, seconds: float, idle: Idle | None = None) -> None:
         self.connected = False
         self.expired = False
+        self._seconds = max(seconds, 0.0)
         self._idle = idle
         self._socket: socket.socket | None = None
         self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        self._alarm = deadlines.call_after(self._seconds, self.expire)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        _current.reset(self._token)
 
     def hold(self, sock: socket.socket | None) -> None:
         """This is the socket to shut in time."""
@@ -60,19 +76,6 @@ class Watch:
 
 
 _current: ContextVar[Watch | None] = ContextVar("_current", default=None)
-
-
-@contextlib.contextmanager
-def watch(seconds: float, idle: Idle | None = None) -> Iterator[Watch]:
-    """Cut whatever this thread exchanges inside the block when `seconds` are over. `idle`: once all is sent."""
-    watching = Watch(idle)
-    token = _current.set(watching)
-    alarm = deadlines.call_after(max(seconds, 0.0), watching.expire)
-    try:
-        yield watching
-    finally:
-        alarm.cancel()
-        _current.reset(token)
 
 
 def _hold(sock: socket.socket | None) -> None:
@@ -115,10 +118,32 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class WatchedAdapter(HTTPAdapter):
-    """requests' adapter over watched connections. It retries nothing: that is the session's decision."""
+    """requests' adapter over watched connections. It retries nothing: that is the session's decision.
+
+    What requests does anew for each request, and what would come out the same, is done once: it happens between the
+    answer of a vendor and the next request, where all else waits.
+    """
 
     def __init__(self) -> None:
+        self._pools: dict[tuple[str, str], ConnectionPool] = {}
         super().__init__(max_retries=0)
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> ConnectionPool:
+        """The connections to the request's host; how they are secured is the same for all requests."""
+        where = urlsplit(str(request.url))[:2]
+        if where not in self._pools:
+            self._pools[where] = super().get_connection_with_tls_context(request, *args, **kwargs)
+        return self._pools[where]
+
+    def build_response(self, req: requests.PreparedRequest, resp: HTTPResponse) -> HTTPResponse:  # type: ignore[override]
+        """What urllib3 gives: requests would add cookies, an encoding and a history, which nobody asks for."""
+        return resp
+
+    def close(self) -> None:
+        self._pools.clear()
+        super().close()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

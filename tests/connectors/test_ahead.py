@@ -50,7 +50,7 @@ class Vendor:
         assert self.may_send.acquire(timeout=LONG)
         idle()
         assert self.may_answer.acquire(timeout=LONG)
-        return Answer(200, {}, {"cursor": str(int(begun.call.url or "0") + 1)})
+        return Answer(200, {}, b'{"cursor": "%d"}' % (int(begun.call.url or "0") + 1))
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_a_page_is_handed_over_also_when_its_next_never_waits(vendor: Vendor, fa
     def attempt(begun: Begun, idle: Callable[[], None]) -> Answer:
         if fails and begun.call.url:
             raise ZeroDivisionError  # what is no error of ours comes to the caller, too
-        return Answer(200, {}, {"cursor": "" if begun.call.url else "1"})
+        return Answer(200, {}, b'{"cursor": ""}' if begun.call.url else b'{"cursor": "1"}')
 
     reading = ReadAhead(
         token=lambda: "token", begin=vendor.begin, attempt=attempt, cursor_of=lambda answer: str(answer.data["cursor"])
@@ -320,3 +320,53 @@ def test_a_429_takes_back_the_room_that_was_taken_ahead(server: ScriptedServer) 
     with pytest.raises(TransientError, match="rate limit"):
         session.get("/x", rate=KEEPING)
     assert len(server.seen) == 2
+
+
+def spelled(data: str) -> Reply:
+    return Reply(raw=data.encode())
+
+
+MEMBER = '{"id":"%s","active":true,"role":"organization_internal_user","license":"full"%s}'
+
+
+def test_the_next_page_is_asked_for_before_this_one_is_read(server: ScriptedServer) -> None:
+    """A page that turns out to be none is tried again, and the one behind it is asked for once."""
+    whole = by_cursor(first=page("A", "1"), A=page("B", "2"), B=page("", "3"))
+    spoiled = iter([spelled('{"data": [}, "cursor": "B"}')])
+
+    def respond(seen: Seen) -> Reply:
+        at_a = query_of(seen).get("cursor") == ["A"]
+        return next(spoiled, whole(seen)) if at_a else whole(seen)
+
+    server.respond = respond
+    session = _session(server)
+    found = [member.external_id for each in rest_of(session).members() for member in each.members]
+    assert found == ["1", "2", "3"]
+    assert cursors(server) == ["", "A", "B", "A"] and session.requests == 4
+    assert not threads()
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [
+        ('{"data":[%s],"curs\\u006fr":"A"}', ["", "A"]),
+        ('{"data":[%s],"cursor":"\\u0041"}', ["", "A"]),
+        ('{"cursor" : "A", "data":[%s]}', ["", "A"]),
+    ],
+    ids=["its name is escaped", "it is escaped", "it stands before"],
+)
+def test_a_cursor_may_be_spelled_in_any_way(server: ScriptedServer, first: str, asked: list[str]) -> None:
+    server.respond = by_cursor(first=spelled(first % MEMBER % ("1", "")), A=page("", "2"))
+    found = [member.external_id for each in rest_of(_session(server)).members() for member in each.members]
+    assert found == ["1", "2"] and cursors(server) == asked
+
+
+def test_a_wrong_guess_costs_one_request_and_nothing_else(server: ScriptedServer) -> None:
+    """A member with a cursor of its own, on a page whose cursor has a name that nobody would guess."""
+    misleading = '{"data":[%s],"curs\\u006fr":"A"}' % (MEMBER % ("1", ',"cursor":"X"'))
+    server.respond = by_cursor(first=spelled(misleading), X=page("Y", "9"), A=page("B", "2"), B=page("", "3"))
+    session = _session(server)
+    found = [member.external_id for each in rest_of(session).members() for member in each.members]
+    assert found == ["1", "2", "3"]
+    assert sorted(cursors(server)) == ["", "A", "B", "X"] and session.requests == 4
+    assert not threads()

@@ -9,6 +9,7 @@ import time
 import traceback
 
 import pytest
+import requests
 
 from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import (
@@ -20,6 +21,7 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.connectors.http import ApiSession, Limits, set_call_guard
+from integrations.connectors.wire import WatchedAdapter
 from tests.connectors.conftest import QUICK, RATE, TOKEN, new_session
 from tests.connectors.scripted import Reply, ScriptedServer
 from tests.network import AllowHttp
@@ -325,3 +327,13 @@ def test_the_deadline_holds_on_a_connection_that_is_used_again(server: ScriptedS
         session.get("/x", rate=RATE)
     assert time.monotonic() - started < QUICK.total + 0.4
     assert server.seen[0].port == server.seen[1].port
+
+
+def test_each_host_has_connections_of_its_own_until_they_are_closed() -> None:
+    adapter = WatchedAdapter()
+    one, other = (requests.Request("GET", f"http://127.0.0.1:{port}/x?y=1").prepare() for port in (8001, 8002))
+    kept = adapter.get_connection_with_tls_context(one, verify=True)
+    assert adapter.get_connection_with_tls_context(one, verify=True) is kept and kept.port == 8001
+    assert adapter.get_connection_with_tls_context(other, verify=True).port == 8002
+    adapter.close()
+    assert adapter.get_connection_with_tls_context(one, verify=True) is not kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,6 +24,8 @@ LONGEST_WORD = 40
 LONGEST_UNIT = 120
 LONGEST_EVENT = 80
 LONGEST_CURSOR = 200
+# Of letters that JSON writes as they are. Inside of a text, its own quotes would be escaped.
+_CURSOR = re.compile(rb'"cursor"\s*:\s*"([\w=+/.:~-]{1,%d})"' % LONGEST_CURSOR)
 
 
 def member(value: object, *, where: str) -> Member:
@@ -69,6 +72,12 @@ def next_cursor(data: Mapping[str, Any]) -> str:
     if isinstance(value, str) and len(value) <= LONGEST_CURSOR and clean(value) == value:
         return value
     raise BadAnswer("Miro's answer has a cursor that cannot be used.", code="bad_cursor")
+
+
+def likely_cursor(body: bytes) -> str:
+    """What `next_cursor` will say of a page that nobody has read yet, or "". A guess: whoever reads the page knows."""
+    found = _CURSOR.match(body, body.rfind(b'"cursor"')) if body.count(b'"cursor"') == 1 else None
+    return found[1].decode() if found else ""
 
 
 def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None:

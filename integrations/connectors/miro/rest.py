@@ -37,7 +37,7 @@ def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
 
 
 def _cursor_of(answer: Answer) -> str:
-    return parse.next_cursor(mapping(answer.data))
+    return parse.likely_cursor(answer.body)
 
 
 class MiroRest:
