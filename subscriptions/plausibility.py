@@ -6,7 +6,7 @@ from django.db.models import Exists, OuterRef
 
 from integrations.connectors.contract import Allocation, BadAnswer
 from subscriptions import staging
-from subscriptions.merge import join_large_tables
+from subscriptions.merge import expect_large_tables
 from subscriptions.models import DownloadRun, Subscription
 
 SHRINK_LIMIT = 0.20
@@ -57,7 +57,7 @@ def _check_repeats(repeated: int, missing: int) -> None:
 
 
 def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
-    join_large_tables()
+    expect_large_tables()
     known = Subscription.objects.filter(profile=run.profile, gone_at=None)
     there = run.members.filter(external_id=OuterRef("external_id"))
     return known.count(), known.exclude(Exists(there)).count()

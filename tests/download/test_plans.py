@@ -54,5 +54,5 @@ def test_new_members_are_found_by_one_pass(staged):
 
 def test_left_to_itself_postgresql_takes_a_loop(staged, monkeypatch):
     """The control."""
-    monkeypatch.setattr(merge, "join_large_tables", lambda: None)
+    monkeypatch.setattr(merge, "expect_large_tables", lambda: None)
     assert "Nested Loop" in plan(staged)
