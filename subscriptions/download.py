@@ -44,7 +44,7 @@ PATIENCE = 600.0
 OUTAGE_WAITS = (1.0, 5.0, 15.0)
 
 # How often what came in is stored with its cursor (seconds), and how many pages at most.
-STORE_EVERY = 1.0
+STORE_EVERY = 0.25
 PAGES_AT_ONCE = 20
 
 Progress = Callable[[DownloadRun, int], None]
@@ -115,9 +115,11 @@ def _work(work: _Download) -> None:
     try:
         allocation = _patiently(work, work.connector.allocation)
         _read_pages(work)
-        if not staging.is_whole(run):
+        rows, members = staging.counts(run)
+        if rows != run.read:
             _start_over(work)
-        _settle(work, allocation)
+            rows, members = staging.counts(run)
+        _settle(work, allocation, repeated=rows - members)
     except Shrunk as error:
         _guarded(run, **work.asked())
         _stop(run, RunState.QUARANTINED, error.message, acceptable=True)
@@ -227,7 +229,7 @@ def _start_over(work: _Download) -> None:
 
 
 def _is_enough(pages: list[Page], work: _Download) -> bool:
-    """Every second, or some pages at once where they come in fast: a killed run then reads little again."""
+    """Four times a second, or some pages at once where they come in fast: a killed run then reads little again."""
     return len(pages) >= PAGES_AT_ONCE or time.monotonic() - work.stored_at >= STORE_EVERY
 
 
@@ -288,12 +290,12 @@ def _store(work: _Download, pages: list[Page]) -> None:
         work.progress(run, max(work.expected, run.read))
 
 
-def _settle(work: _Download, allocation: Allocation) -> None:
+def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
     """All pages are in: check that they are plausible, then merge, all in one transaction."""
     run, now = work.run, timezone.now()
     # Kept with a quarantined run, too: somebody may accept it.
     with transaction.atomic():
-        repeated = drop_repeated(run)
+        drop_repeated(run, repeated=repeated)
         _guarded(run, purchased=dict(allocation.purchased), read=run.read)
     with transaction.atomic():
         check_plausible(run, allocation, repeated=repeated)

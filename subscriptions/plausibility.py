@@ -16,18 +16,17 @@ class Shrunk(BadAnswer):
     """All pages came in, of the right organization, and too many known members are not in them."""
 
 
-def drop_repeated(run: DownloadRun) -> int:
-    """Returns how many members came again on a later page. Raises BadAnswer where the pages contradict each other."""
-    repeated = staging.repeated(run)
-    if repeated:
-        if contradiction := staging.contradiction(run):
-            raise BadAnswer(
-                f"Miro's pages contradict each other about the member {contradiction}. Nothing was changed. Run the "
-                "download again."
-            )
-        staging.drop_repeated(run)
-        run.read -= repeated
-    return repeated
+def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
+    """So many members came again on a later page. Raises BadAnswer where the pages contradict each other."""
+    if not repeated:
+        return
+    if contradiction := staging.contradiction(run):
+        raise BadAnswer(
+            f"Miro's pages contradict each other about the member {contradiction}. Nothing was changed. Run the "
+            "download again."
+        )
+    staging.drop_repeated(run)
+    run.read -= repeated
 
 
 def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) -> None:

@@ -91,11 +91,12 @@ def contradiction(run: DownloadRun) -> str:
     return str(found[0]) if found else ""
 
 
-def repeated(run: DownloadRun) -> int:
-    """How many members came again on a later page."""
+def counts(run: DownloadRun) -> tuple[int, int]:
+    """How many rows were stored, and of how many members: some may have come again on a later page."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT COUNT(DISTINCT external_id) FROM {TABLE} WHERE run_id = %s", [run.pk])  # noqa: S608 - constants of this module, values as parameters
-        return run.read - int(cursor.fetchone()[0])
+        cursor.execute(f"SELECT COUNT(*), COUNT(DISTINCT external_id) FROM {TABLE} WHERE run_id = %s", [run.pk])  # noqa: S608 - constants of this module, values as parameters
+        rows, members = cursor.fetchone()
+    return int(rows), int(members)
 
 
 def drop_repeated(run: DownloadRun) -> None:
