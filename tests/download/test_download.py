@@ -118,6 +118,43 @@ def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
     assert "download.resumed" in actions()
 
 
+def test_where_pages_come_in_slowly_they_are_stored_by_the_clock(world, monkeypatch):
+    stored = []
+    store = download._store
+    monkeypatch.setattr(download, "_store", lambda work, pages: (stored.append(len(pages)), store(work, pages)))
+    monkeypatch.setattr(download, "STORE_EVERY", 0.0)
+    run(world)
+    assert [pages for pages in stored if pages] == [1] * DownloadRun.objects.get().pages
+
+
+def test_what_a_crash_of_the_database_took_is_read_again(world, monkeypatch):
+    store, crashes = download._store, iter([True])
+
+    def crashed(work, pages):
+        store(work, pages)
+        if next(crashes, False):
+            DownloadedMember.objects.all().delete()
+
+    monkeypatch.setattr(download, "_store", crashed)
+    monkeypatch.setattr(download, "PAGES_AT_ONCE", 1)
+    found = run(world)
+    assert (found.state, *counts(found)) == ("complete", MEMBERS, MEMBERS, 0, 0, 0)
+    assert len(member_pages(world)) == 2 * found.pages
+
+
+def test_what_is_lost_after_the_count_is_not_merged(world, monkeypatch):
+    check = download.check_plausible
+
+    def crashed(*args, **kwargs):
+        check(*args, **kwargs)
+        DownloadedMember.objects.all().delete()
+
+    monkeypatch.setattr(download, "check_plausible", crashed)
+    found = run(world)
+    assert found.state == "quarantined" and "no longer all there" in found.problem
+    assert not Subscription.objects.exists()
+
+
 def member_pages(world: World) -> list[dict]:
     """Of the download itself; who is the only admin of a team is asked afterwards."""
     asked = [request for request in world.miro.requests() if request["path"].endswith("/members")]

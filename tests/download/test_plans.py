@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from subscriptions import merge
 from subscriptions.models import DownloadRun
+from subscriptions.rollups import rollups
 
 pytestmark = [
     pytest.mark.django_db,
@@ -15,12 +16,16 @@ pytestmark = [
 ]
 
 
-def plan(run: DownloadRun) -> str:
-    """Of the INSERT of a download's new members, while the table of subscriptions is believed to be empty."""
+INSERT = "INSERT INTO subscriptions_subscription"
+COUNT = "GROUP BY"
+
+
+def plan(run: DownloadRun, *, of: str = INSERT) -> str:
+    """Of one statement of a first download's merge, while the table of subscriptions is believed to be empty."""
     statements: list[str] = []
 
     def explained(execute, sql, params, many, context):
-        if "INSERT INTO subscriptions_subscription" not in sql:
+        if of not in sql:
             return execute(sql, params, many, context)
         found = execute(f"EXPLAIN {sql}", params, many, context)
         statements.extend(row[0] for row in context["cursor"].fetchall())
@@ -28,6 +33,8 @@ def plan(run: DownloadRun) -> str:
 
     with transaction.atomic(), connection.execute_wrapper(explained):
         merge.merge(run, now=timezone.now())
+        if of == COUNT:
+            rollups(run.profile, now=timezone.now())
     return "\n".join(statements)
 
 
@@ -56,3 +63,15 @@ def test_left_to_itself_postgresql_takes_a_loop(staged, monkeypatch):
     """The control."""
     monkeypatch.setattr(merge, "expect_large_tables", lambda: None)
     assert "Nested Loop" in plan(staged)
+
+
+def test_what_came_in_is_counted_without_sorting_it(staged):
+    found = plan(staged, of=COUNT)
+    assert "HashAggregate" in found
+    assert "Sort" not in found
+
+
+def test_left_to_itself_postgresql_sorts_it(staged, monkeypatch):
+    """The control."""
+    monkeypatch.setattr(merge, "expect_large_tables", lambda: None)
+    assert "Sort" in plan(staged, of=COUNT)
