@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from integrations import sending
 from licensehub.audit.actions import Action
-from licensehub.audit.kept_head import Doubt, doubt
+from licensehub.audit.checkpoint import Doubt, doubt
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimRequest, RequestState
 

@@ -16,7 +16,7 @@ from integrations import connections
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
 from integrations.models import IntegrationProfile
-from licensehub.audit import kept_head
+from licensehub.audit import checkpoint
 from licensehub.audit.log import open_transactions, verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
@@ -65,11 +65,11 @@ def _kept_head_of_a_new_installation(request, settings):
     sends. So each begins as an installation does on its first day: with the head of an empty chain.
     """
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
-        settings.AUDIT_HEAD_FILE.write_text(kept_head.Head(0, kept_head.EMPTY, None).as_text())
-        kept_head._redis_key.cache_clear()
+        settings.AUDIT_HEAD_FILE.write_text(checkpoint.Head(0, checkpoint.EMPTY, None).as_text())
+        checkpoint._redis_key.cache_clear()
         if settings.EMBEDDED_BROKER_SOCKET.exists():
             with redis.Redis(unix_socket_path=str(settings.EMBEDDED_BROKER_SOCKET)) as client:
-                client.delete(kept_head.KEY)
+                client.delete(checkpoint.KEY)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,7 +16,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from licensehub.audit.actions import Action
-from licensehub.audit.kept_head import keep_after_commit
+from licensehub.audit.checkpoint import keep_after_commit
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.store import Common, store
 

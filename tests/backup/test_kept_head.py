@@ -14,9 +14,9 @@ import pytest
 from django.db import transaction
 
 from integrations import sending
-from licensehub.audit import kept_head
+from licensehub.audit import checkpoint
 from licensehub.audit.actions import Action
-from licensehub.audit.kept_head import EMPTY, Head, HeadFile, PlaceAway, RedisKey, doubt, head_of_database
+from licensehub.audit.checkpoint import EMPTY, Head, HeadFile, PlaceAway, RedisKey, doubt, head_of_database
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 
@@ -82,7 +82,7 @@ def test_damage_counts_as_nothing_and_is_replaced(tmp_path, caplog):
 
 def test_damage_in_redis(valkey, settings):
     for broken in ("{", "[]", "7", '{"sequence": "x"}'):
-        valkey.set(kept_head.KEY, broken)
+        valkey.set(checkpoint.KEY, broken)
         place = RedisKey(settings.REDIS_URL)
         assert place.read() is None
         place.keep(head(1), instead_of=None)
@@ -137,7 +137,7 @@ def test_a_broker_that_hangs_is_waited_for_once(tmp_path):
         for _ in range(20):
             with pytest.raises(PlaceAway):
                 place.read()
-        assert time.monotonic() - start < 2 * kept_head.TIMEOUT
+        assert time.monotonic() - start < 2 * checkpoint.TIMEOUT
 
 
 # --- After a commit ---------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_each_commit_is_kept_once(real_transactions, head_file, writes):
 
 def test_in_both_places(real_transactions, head_file, valkey):
     act()
-    text = valkey.get(kept_head.KEY).decode()
+    text = valkey.get(checkpoint.KEY).decode()
     assert Head.of_text(text) == head_of_database() == HeadFile(head_file).read()
     assert json.loads(text)["sequence"] == AuditEvent.objects.count()
 
@@ -196,8 +196,8 @@ def test_what_one_commit_costs(real_transactions, head_file, valkey):
     act()
     start = time.perf_counter()
     for _ in range(50):
-        kept_head._Last.kept = None
-        kept_head._keep_once()
+        checkpoint._Last.kept = None
+        checkpoint._keep_once()
     assert (time.perf_counter() - start) / 50 < 0.05, "seconds, on the slowest machine"
 
 
@@ -205,7 +205,7 @@ def test_what_one_commit_costs(real_transactions, head_file, valkey):
 
 
 def test_a_new_installation(db, head_file, broker_away):
-    assert doubt() == kept_head.Doubt(nothing_kept=True, unsure=True)
+    assert doubt() == checkpoint.Doubt(nothing_kept=True, unsure=True)
     HeadFile(head_file).keep(Head(0, EMPTY, None), instead_of=None)
     assert doubt() is None
 
