@@ -22,8 +22,8 @@ from django.utils import timezone
 from benchmarks import office
 from benchmarks.generate import organization
 from benchmarks.rows import Row
-from integrations.keyset import Order
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.lists.keyset import Order
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
 
 # Seconds, and times the limit. The overview and the preview do not list rows.

@@ -20,7 +20,8 @@ from integrations.connectors.contract import ConnectorError
 from integrations.credentials import CredentialError
 from integrations.forms import CredentialsForm
 from integrations.models import Connection, ConnectionState
-from integrations.pages import (
+from integrations.validation import validate_connections
+from licensehub.ui.admin import (
     PROFILE_PAGE,
     ReadOnlyAdmin,
     attempt,
@@ -29,8 +30,7 @@ from integrations.pages import (
     signed_in,
     summary_of,
 )
-from integrations.presentation import EMPTY, ago, chip, day_ago, day_and_time, two_lines
-from integrations.validation import validate_connections
+from licensehub.ui.formatting import EMPTY, ago, chip, day_ago, day_and_time, two_lines
 
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"

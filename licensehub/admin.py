@@ -18,11 +18,11 @@ from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from integrations.pages import QuietChangeList, signed_in
-from integrations.presentation import chip, day_ago, two_lines
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit_admin import AuditEventAdmin as AuditEventAdmin
+from licensehub.ui.admin import QuietChangeList, signed_in
+from licensehub.ui.formatting import chip, day_ago, two_lines
 
 admin.site.unregister([User, Group])
 # Whoever may edit a PeriodicTask may run any task with any argument, past every rule of ours.

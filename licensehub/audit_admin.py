@@ -18,12 +18,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from integrations.pages import ReadOnlyAdmin
-from integrations.presentation import ago, day_and_time, two_lines
 from licensehub.audit.actions import Action
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
-from subscriptions.admin.csv_export import CsvExport
+from licensehub.ui.admin import ReadOnlyAdmin
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import ago, day_and_time, two_lines
 
 LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3

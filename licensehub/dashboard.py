@@ -12,10 +12,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import sending
-from integrations.counting import Count
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from integrations.presentation import ago, day, day_and_time
 from licensehub.dashboard_links import listed, page
+from licensehub.ui.formatting import ago, day, day_and_time
+from licensehub.ui.lists.counts import Count
 from subscriptions.admin.charts import histogram, trend
 from subscriptions.admin.schedule import schedule_of
 from subscriptions.comparison import latest

@@ -10,8 +10,8 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
-from integrations.counting import Count, capped
 from integrations.models import Connection, ConnectionState, IntegrationProfile
+from licensehub.ui.lists.counts import Count, capped
 from subscriptions.comparison import open_differences
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
 

@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from integrations.among import Among, Ids
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
+from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions import caps
 from subscriptions.bulk import insert, new_ids, read
 from subscriptions.judging import apply_verdict

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import TextChoices
 
 from integrations.connectors.contract import Member
-from integrations.presentation import day_and_time
+from licensehub.ui.formatting import day_and_time
 from subscriptions.models import CloseReason, Direction, Reclaim, ReclaimState
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from integrations import counting
 from integrations.models import IntegrationProfile
+from licensehub.ui.lists import counts
 from subscriptions.crowds import foresee
 from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
 from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
@@ -39,7 +39,7 @@ class Figures:
     review: int
     protected: int
     requests: int
-    requested_people: counting.Count
+    requested_people: counts.Count
     by_license: dict[str, int]
     # Whether the numbers of people are counted now, or are those of the last download.
     live: bool
@@ -73,7 +73,7 @@ def terms_of(profile: IntegrationProfile) -> Terms:
 
 
 def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any]:
-    counts = Subscription.objects.filter(profile=profile).aggregate(
+    seats = Subscription.objects.filter(profile=profile).aggregate(
         members=Count("pk", filter=Q(gone_at=None)),
         held=Count("pk", filter=HELD),
         assigned=Count("pk", filter=HELD & Q(license__in=paid)),
@@ -84,7 +84,7 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         review=Count("pk", filter=Q(judgment__verdict__in=NEEDS_REVIEW)),
         protected=Count("pk", filter=Q(judgment__verdict__in=PROTECTED)),
     )
-    return {**counts, "by_license": by_license(profile)}
+    return {**seats, "by_license": by_license(profile)}
 
 
 def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, ...]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, 
 def _awaiting(profile: IntegrationProfile) -> dict[str, Any]:
     open_requests = profile.requests.filter(state=RequestState.OPEN)
     people = RequestedRemoval.objects.standing().filter(request__in=open_requests)
-    return {"requests": open_requests.count(), "requested_people": counting.capped(people)}
+    return {"requests": open_requests.count(), "requested_people": counts.capped(people)}
 
 
 def by_license(profile: IntegrationProfile) -> dict[str, int]:

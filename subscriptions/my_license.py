@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from integrations.presentation import ago
+from licensehub.ui.formatting import ago
 from subscriptions.answers import Phase, keep_is_final, phase_of
 from subscriptions.collecting import answer_by
 from subscriptions.models import Answer, Reclaim, RequestedRemoval

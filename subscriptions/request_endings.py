@@ -13,9 +13,9 @@ from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
 
-from integrations.among import Among, Ids
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_rows
+from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions.candidates import NotActionable, cool_down, lock
 from subscriptions.models import (
     CandidateState,

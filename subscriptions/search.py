@@ -13,9 +13,9 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import StrIndex, Upper
 from django.db.models.lookups import GreaterThan
 
-from integrations import counting
-from integrations.among import Among, Ids
 from integrations.models import IntegrationProfile
+from licensehub.ui.lists import counts
+from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions.models import SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
@@ -46,8 +46,8 @@ def refresh_search(profile: IntegrationProfile) -> int:
 
 def matching(column: str, term: str) -> Among | Q:
     """For `filter`: `column` is a subscription that the term finds."""
-    ids = matching_ids(term, most=counting.STOP)
-    if ids.number <= counting.STOP:
+    ids = matching_ids(term, most=counts.STOP)
+    if ids.number <= counts.STOP:
         return Among(column, ids)
     # Of so many, whoever lists them walks past the few others.
     return Q(**{f"{column}__in": _with_words(term.split()).values("pk")})

@@ -16,7 +16,7 @@ from integrations.connectors.contract import (
     VendorEvent,
 )
 from integrations.models import IntegrationProfile
-from integrations.presentation import day_and_time
+from licensehub.ui.formatting import day_and_time
 from subscriptions.differences import NOW_ACTIVE, Difference, Kind
 from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 

@@ -9,7 +9,7 @@ from django.template import RequestContext
 from django.urls import reverse
 
 from integrations import sending
-from integrations.presentation import ago, day_and_time
+from licensehub.ui.formatting import ago, day_and_time
 
 register = template.Library()
 

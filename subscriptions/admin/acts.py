@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
-from integrations.pages import attempt
+from licensehub.ui.admin import attempt
 from subscriptions.candidates import NotActionable
 from subscriptions.refusals import Refused
 from subscriptions.tasks import reclaim, ring

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from integrations.presentation import ago, day
+from licensehub.ui.formatting import ago, day
 from subscriptions.models import Answer, ReclaimRequest, RequestedRemoval, RequestState
 
 

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from integrations.models import IntegrationProfile, ProfileState
-from integrations.pages import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
 from subscriptions import archive
 from subscriptions.admin.acts import REFUSALS
 

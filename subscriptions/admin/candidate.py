@@ -17,19 +17,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from integrations.counting import Count, capped_each
 from integrations.models import IntegrationProfile
-from integrations.pages import RecordsOnly, sentence_of, signed_in
-from integrations.presentation import EMPTY, two_lines
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.admin import RecordsOnly, sentence_of, signed_in
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import EMPTY, two_lines
+from licensehub.ui.lists.counts import Count, capped_each
+from licensehub.ui.lists.tabs import StateTab, StateTabs
 from subscriptions import approvals, candidates, caps
 from subscriptions.admin import dry_run
 from subscriptions.admin.acts import REFUSALS, SaneSelection, act
 from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
-from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, last_activity, license_label, since
-from subscriptions.admin.state_tabs import StateTab, StateTabs
 from subscriptions.dry_run import try_candidates
 from subscriptions.models import CandidateState, Judgment, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.safestring import SafeString
 
-from integrations.presentation import chip
+from licensehub.ui.formatting import chip
 from subscriptions.models import (
     CandidateState,
     Direction,

@@ -15,10 +15,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
-from integrations.pages import ReadOnlyAdmin, signed_in
-from integrations.presentation import ago, chip, day_and_time, two_lines
+from licensehub.ui.admin import ReadOnlyAdmin, signed_in
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
 from subscriptions import comparison, tasks
-from subscriptions.admin.csv_export import CsvExport
 from subscriptions.differences import Kind
 from subscriptions.models import Comparison, Subscription
 

@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
-from integrations.pages import ReadOnlyAdmin
-from integrations.presentation import ago, chip, day_and_time, two_lines
-from subscriptions.admin.csv_export import CsvExport
+from licensehub.ui.admin import ReadOnlyAdmin
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
 from subscriptions.admin.download_acts import decide, progress, progress_of, quarantine_context
 from subscriptions.models import DownloadRun, RunState
 

@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from integrations.pages import OPERATE, refuse_unless_post, signed_in
-from integrations.presentation import ago, day_and_time
+from licensehub.ui.admin import OPERATE, refuse_unless_post, signed_in
+from licensehub.ui.formatting import ago, day_and_time
 from subscriptions import quarantine
 from subscriptions.admin.acts import act
 from subscriptions.models import DownloadRun, RunState, Subscription

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
-from integrations.pages import OPERATE, sentence_of
+from licensehub.ui.admin import OPERATE, sentence_of
 from subscriptions import dry_run
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.evidence import last_activity, person_of

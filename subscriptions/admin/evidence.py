@@ -12,7 +12,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
-from integrations.presentation import EMPTY, ago, day, day_ago, day_and_time
+from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
 from subscriptions.verdict import Terms
 

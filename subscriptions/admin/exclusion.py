@@ -16,14 +16,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
-from integrations.pages import ReadOnlyAdmin, attempt, signed_in
-from integrations.presentation import ago, chip, day, day_ago, day_and_time, two_lines
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.admin import ReadOnlyAdmin, attempt, signed_in
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import ago, chip, day, day_ago, day_and_time, two_lines
+from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.acts import REFUSALS, act
-from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.exclusion_form import ExclusionForm, profiles
 from subscriptions.admin.protect import ADD, consequences, people, protect_view
-from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.exclusions import create_exclusion, end_exclusion
 from subscriptions.models import Exclusion, ExclusionKind
 from subscriptions.models.exclusion import count_people

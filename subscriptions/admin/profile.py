@@ -15,8 +15,8 @@ from unfold.admin import ModelAdmin
 
 from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
-from integrations.pages import OPERATE, PROFILE_PAGE, QuietChangeList, refuse_unless_post, sentence_of, signed_in
-from integrations.presentation import day_ago, two_lines
+from licensehub.ui.admin import OPERATE, PROFILE_PAGE, QuietChangeList, refuse_unless_post, sentence_of, signed_in
+from licensehub.ui.formatting import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.archive import StateFilter, archive_view

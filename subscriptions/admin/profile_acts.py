@@ -10,9 +10,9 @@ from django.contrib.auth.models import User
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from integrations.pages import summary_of
-from integrations.presentation import day_and_time
 from integrations.validation import validate_connections
+from licensehub.ui.admin import summary_of
+from licensehub.ui.formatting import day_and_time
 from subscriptions import profiles, tasks
 from subscriptions.models import DownloadRun, Reclaim, RunState
 from subscriptions.refusals import Refused

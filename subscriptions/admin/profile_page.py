@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from integrations.admin import state_chip as connection_chip
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from integrations.pages import OPERATE
-from integrations.presentation import ago, chip, counts_of, day, day_and_time
+from licensehub.ui.admin import OPERATE
+from licensehub.ui.formatting import ago, chip, counts_of, day, day_and_time
 from subscriptions.admin import profile_acts as acts
 from subscriptions.admin.download import run_chip
 from subscriptions.admin.download_acts import progress_of

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from integrations.models import IntegrationProfile
-from integrations.pages import attempt, signed_in
+from licensehub.ui.admin import attempt, signed_in
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.exclusion_form import WishForm
 from subscriptions.exclusions import Effect, Wish, protect_people

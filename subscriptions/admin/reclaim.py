@@ -16,11 +16,11 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.sections import TemplateSection
 
-from integrations.pages import LongList, RecordsOnly
-from integrations.presentation import ago, day, two_lines
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.admin import LongList, RecordsOnly
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions.admin.chips import direction_chip, outcome_sentence, reclaim_chip
-from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.evidence import facts, license_label
 from subscriptions.admin.restore import NOTES, RESTORE, RestoreActs
 from subscriptions.admin.story import name_of, requester_of, story

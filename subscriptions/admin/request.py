@@ -17,21 +17,21 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from integrations.among import Among, Ids
-from integrations.pages import RecordsOnly, signed_in
-from integrations.presentation import EMPTY, ago, chip, day, day_and_time, two_lines
+from licensehub.ui.admin import RecordsOnly, signed_in
+from licensehub.ui.export import CsvExport, csv_response
+from licensehub.ui.formatting import EMPTY, ago, chip, day, day_and_time, two_lines
+from licensehub.ui.lists.id_filter import Among, Ids
+from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions import approvals, request_endings
 from subscriptions.admin import dry_run
 from subscriptions.admin.acts import act, ring_for_reclaim
 from subscriptions.admin.candidate import seats
 from subscriptions.admin.candidate_filters import ProfileFilter
 from subscriptions.admin.chips import request_chip
-from subscriptions.admin.csv_export import CsvExport, csv_response
 from subscriptions.admin.limits import RAISE
 from subscriptions.admin.request_page import ASK, DECIDE, PEOPLE_COLUMNS, limits_of, page, people_of
 from subscriptions.admin.request_words import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
 from subscriptions.admin.restore_page import restore_page
-from subscriptions.admin.state_tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.story import name_of, requester_of
 from subscriptions.dry_run import try_request
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState

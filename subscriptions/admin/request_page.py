@@ -14,11 +14,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations.presentation import ago, day
+from licensehub.ui.export import Column
+from licensehub.ui.formatting import ago, day
 from subscriptions.admin.answers import Reply, progress, reply_of
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
 from subscriptions.admin.consequences import consequences
-from subscriptions.admin.csv_export import Column
 from subscriptions.admin.evidence import (
     Since,
     fingerprint,

@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
-from integrations.pages import attempt, sentence_of, signed_in
+from licensehub.ui.admin import attempt, sentence_of, signed_in
 from subscriptions import restores
 from subscriptions.admin.acts import REFUSALS, SaneSelection, ring_for_reclaim
 from subscriptions.admin.candidate import NAMED, seats

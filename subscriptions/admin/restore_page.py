@@ -8,7 +8,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from integrations.presentation import ago, day
+from licensehub.ui.formatting import ago, day
 from subscriptions.admin.chips import outcome_sentence, reclaim_chip
 from subscriptions.admin.evidence import license_label, person_of
 from subscriptions.admin.restore import NOTES

@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
 from integrations.models import IntegrationProfile
-from integrations.pages import sentence_of, signed_in
-from integrations.presentation import ago, day, two_lines
+from licensehub.ui.admin import sentence_of, signed_in
+from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.protect import people
 from subscriptions.admin.rule_form import (

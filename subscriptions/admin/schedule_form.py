@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 
 from integrations.models import IntegrationProfile
-from integrations.pages import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
 from subscriptions import schedules
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan

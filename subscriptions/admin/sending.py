@@ -15,8 +15,8 @@ from django.urls import URLPattern, path, reverse
 
 from integrations import sending
 from integrations.models import IntegrationProfile, SendingControl
-from integrations.pages import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
-from integrations.presentation import ago, day_and_time
+from licensehub.ui.admin import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
+from licensehub.ui.formatting import ago, day_and_time
 from subscriptions import comparison, restored_backup
 from subscriptions.admin.comparison import last_words, may_compare
 from subscriptions.models import ReclaimRequest

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from integrations.presentation import EMPTY, ago, day, day_and_time
+from licensehub.ui.formatting import EMPTY, ago, day, day_and_time
 from subscriptions.admin.evidence import moment, run_number
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
 

@@ -13,14 +13,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations.among import searched_alone
-from integrations.counting import Count, estimated
 from integrations.models import IntegrationProfile
-from integrations.paged_list import PagedChangeList
-from integrations.pages import ReadOnlyAdmin, refuse_unless_post, signed_in
-from integrations.presentation import day_ago, two_lines
+from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
+from licensehub.ui.export import CsvExport
+from licensehub.ui.formatting import day_ago, two_lines
+from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.counts import Count, estimated
+from licensehub.ui.lists.id_filter import searched_alone
 from subscriptions.admin.acts import act
-from subscriptions.admin.csv_export import CsvExport
 from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter, VerdictFilter, is_one_verdict
 from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
 from subscriptions.approvals import request_reclaim

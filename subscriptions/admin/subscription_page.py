@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from integrations.models import ProfileState
-from integrations.presentation import ago, chip, day, day_and_time
+from licensehub.ui.formatting import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
 from subscriptions.figures import terms_of

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from integrations.presentation import day
+from licensehub.ui.formatting import day
 from subscriptions.history import activity_seen, changes_of
 from subscriptions.models import Subscription
 from subscriptions.retention import thinned_before

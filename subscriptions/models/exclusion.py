@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from integrations.models import IntegrationProfile
-from integrations.row_values import compared, row
+from licensehub.ui.lists.row_values import compared, row
 from subscriptions.models.subscription import Subscription
 
 

@@ -72,8 +72,8 @@ def test_all_means_all_of_the_search(office, alice, as_user):
 
 def test_all_means_all_of_a_search_that_finds_very_many(office, alice, as_user, monkeypatch):
     """However few of them are counted and looked up for the page."""
-    monkeypatch.setattr("integrations.counting.STOP", 2)
-    monkeypatch.setattr("integrations.short_list.STOP", 2)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 2)
+    monkeypatch.setattr("licensehub.ui.lists.search_results.STOP", 2)
     monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 3)
     assert "2+" in text_of(as_user(alice).get(f"{LIST}?q=northwind"))
 

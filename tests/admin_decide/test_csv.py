@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from subscriptions.admin.csv_export import harmless
+from licensehub.ui.export import harmless
 
 from .conftest import page
 

@@ -60,8 +60,8 @@ def as_written(event: AuditEvent) -> list[str]:
 @pytest.mark.parametrize("query", ["", "?at_from_0=2020-01-01&at_from_1=00:00:00"])
 def test_the_export_has_every_event_as_it_is(published, sign_in, query, monkeypatch):
     """By number, and by time: chunk by chunk, and some lines at once."""
-    monkeypatch.setattr("subscriptions.admin.csv_export.CHUNK", 3)
-    monkeypatch.setattr("subscriptions.admin.csv_export.LINES", 2)
+    monkeypatch.setattr("licensehub.ui.export.CHUNK", 3)
+    monkeypatch.setattr("licensehub.ui.export.LINES", 2)
     with transaction.atomic():
         asks = User.objects.create_user("=cmd")
         record(Action.PROFILE_CHANGED, actor=asks, target=published, data={"zoë": [1, None], "a": 'Two\n"lines"'})

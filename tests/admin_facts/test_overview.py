@@ -41,7 +41,7 @@ def test_open_requests_are_counted(run, sign_in):
 
 
 def test_of_very_many_in_open_requests_it_says_so(run, sign_in, monkeypatch):
-    monkeypatch.setattr("integrations.counting.STOP", 4)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 4)
     approvals.request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
     assert tiles(context)["Awaiting approval"].words == "request, 4+ seats"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from integrations import counting
-from integrations.counting import Count, capped, capped_each, estimated, whole_table
+from licensehub.ui.lists import counts
+from licensehub.ui.lists.counts import Count, capped, capped_each, estimated, whole_table
 from subscriptions.models import Subscription
 
 
@@ -32,9 +32,9 @@ def test_where_nobody_counted_to_the_end_there_may_be_some():
 
 
 def test_it_stops(crowd, monkeypatch):
-    monkeypatch.setattr(counting, "STOP", 59)
+    monkeypatch.setattr(counts, "STOP", 59)
     assert capped(Subscription.objects.all()) == Count(59, exact=False)
-    monkeypatch.setattr(counting, "STOP", 60)
+    monkeypatch.setattr(counts, "STOP", 60)
     assert capped(Subscription.objects.all()) == Count(60)
 
 
@@ -43,7 +43,7 @@ def test_many_are_what_postgresql_believes_and_few_are_counted(crowd, monkeypatc
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     assert estimated(rows) == Count(60)
-    monkeypatch.setattr(counting, "EXACT_UP_TO", 59)
+    monkeypatch.setattr(counts, "EXACT_UP_TO", 59)
     believed = Count(60, exact=False, about=True)
     assert estimated(rows) == (believed if connection.vendor == "postgresql" else Count(60))
     assert estimated(rows.filter(last_activity_at=None)) == Count(12)
@@ -52,7 +52,7 @@ def test_many_are_what_postgresql_believes_and_few_are_counted(crowd, monkeypatc
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="believes nothing")
 def test_there_are_no_fewer_than_were_counted(crowd, monkeypatch):
     """PostgreSQL takes conditions that all hold for rare ones."""
-    monkeypatch.setattr(counting, "EXACT_UP_TO", 20)
+    monkeypatch.setattr(counts, "EXACT_UP_TO", 20)
     rows = Subscription.objects.filter(license__endswith="l", role__endswith="r", email__endswith="e", active=True)
     assert estimated(rows).number >= 21
 
@@ -72,7 +72,7 @@ def test_a_sum_is_no_more_exact_than_its_parts():
 
 def test_a_whole_table_is_exact_while_it_is_small(crowd, monkeypatch):
     assert whole_table(Subscription.objects.all()) == Count(60)
-    monkeypatch.setattr(counting, "STOP", 20)
+    monkeypatch.setattr(counts, "STOP", 20)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     believed = whole_table(Subscription.objects.all())

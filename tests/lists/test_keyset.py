@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from integrations import keyset
-from integrations.keyset import NoSuchPlace, Order, Place
+from licensehub.ui.lists import keyset
+from licensehub.ui.lists.keyset import NoSuchPlace, Order, Place
 from subscriptions.models import Subscription
 
 COLUMNS = [("idle_since", "pk"), ("email", "pk"), ("pk", "pk"), ("judgment__idle_since", "judgment__subscription_id")]

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from unfold.admin import checkbox
 
-from integrations.counting import Count
+from licensehub.ui.lists.counts import Count
 from subscriptions.candidates import propose_candidates
 from subscriptions.judging import refresh_verdicts
 from subscriptions.models import RemovalCandidate, SearchText, Subscription
@@ -68,7 +68,7 @@ def test_few_queries(client, name, most, django_assert_max_num_queries):
 @pytest.mark.parametrize("stop", [10_000, 20])
 @pytest.mark.parametrize("query", ["", "q=northwind", "license=full&seat=held", "o=-3", "q=northwind&o=-3"])
 def test_through_all_pages_and_back(client, query, stop, monkeypatch):
-    monkeypatch.setattr("integrations.counting.STOP", stop)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", stop)
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     response = client.get(f"{address}?{query}")
@@ -141,7 +141,7 @@ def test_the_tabs_count_what_is_found(client, monkeypatch):
     assert len(shown(few)) == ready
     assert f"{ready} removal candidates" in few.content.decode()
     assert f"{ready} removal candidates" in client.get(address, {"q": "northwind", "p": "last"}).content.decode()
-    monkeypatch.setattr("integrations.short_list.STOP", 5)
+    monkeypatch.setattr("licensehub.ui.lists.search_results.STOP", 5)
     many = client.get(address, {"q": "northwind"})
     some = {label: int(count.rstrip("+").replace("?", "0")) for label, count in counts(many).items()}
     assert sum(some.values()) == 5
@@ -154,8 +154,8 @@ def test_the_tabs_count_what_is_found(client, monkeypatch):
 def test_a_search_that_finds_very_many_says_so(client, monkeypatch):
     address = reverse("admin:subscriptions_subscription_changelist")
     whole = shown(client.get(address))
-    monkeypatch.setattr("integrations.counting.STOP", 59)
-    monkeypatch.setattr("integrations.short_list.STOP", 20)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 59)
+    monkeypatch.setattr("licensehub.ui.lists.search_results.STOP", 20)
     many = client.get(address, {"q": "northwind"})
     assert "59+ subscriptions" in many.content.decode()
     assert shown(many) == whole
@@ -199,8 +199,8 @@ def test_the_boxes_are_those_of_unfold(client):
 
 def test_an_honest_more(client, monkeypatch):
     """Of a filter: as far as they were counted, or what PostgreSQL believes."""
-    monkeypatch.setattr("integrations.counting.STOP", 59)
-    monkeypatch.setattr("integrations.counting.EXACT_UP_TO", 20)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 59)
+    monkeypatch.setattr("licensehub.ui.lists.counts.EXACT_UP_TO", 20)
     monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
     page = client.get(reverse("admin:subscriptions_subscription_changelist"), {"license": "full"}).content.decode()
     more = r"about \d+" if connection.vendor == "postgresql" else r"59\+"
@@ -214,7 +214,7 @@ def test_all_of_very_many_candidates_are_counted_before_somebody_asks(client, mo
     refresh_verdicts(profile)
     propose_candidates(profile.download_runs.get())
     ready = RemovalCandidate.objects.filter(state="ready").count()
-    monkeypatch.setattr("integrations.counting.STOP", 20)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 20)
     monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_removalcandidate_changelist")
     page = client.get(address).content.decode()

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks.generate import organization
 from benchmarks.lists import addresses
-from integrations import counting, short_list
+from licensehub.ui.lists import counts, search_results
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="asks PostgreSQL's planner"),
@@ -30,7 +30,7 @@ LARGE = (
 WHOLE = re.compile(rf"Seq Scan on ({'|'.join(LARGE)})\b")
 # No list asks PostgreSQL for more rows than a page has, and one; of what is searched for, for all while they are few.
 PAGE = re.compile(r"ORDER BY .* LIMIT (26|51|101)$", re.DOTALL)
-FOUND = re.compile(rf"LIMIT ({short_list.STOP + 1}\) AS found ORDER BY|{counting.STOP + 1}\) AS found$)")
+FOUND = re.compile(rf"LIMIT ({search_results.STOP + 1}\) AS found ORDER BY|{counts.STOP + 1}\) AS found$)")
 # Of 20,000 it is faster to read all than to look up each of a thousand.
 READ_WHOLE = ("subscriptions, two verdicts",)
 # The indexes that lists cannot do without, and a page that shows it.
@@ -77,8 +77,8 @@ def uncapped(client: Client, address: str) -> list[str]:
     """The counts of large tables that stop nowhere."""
     with CaptureQueriesContext(connection) as asked:
         client.get(address)
-    counts = [query["sql"] for query in asked.captured_queries if query["sql"].startswith("SELECT COUNT(")]
-    return [sql for sql in counts if "LIMIT" not in sql and any(table in sql for table in LARGE)]
+    statements = [query["sql"] for query in asked.captured_queries if query["sql"].startswith("SELECT COUNT(")]
+    return [sql for sql in statements if "LIMIT" not in sql and any(table in sql for table in LARGE)]
 
 
 def plan_of(sql: str) -> str:
@@ -101,7 +101,7 @@ def test_each_index_is_used(client, pages):
 def test_no_list_counts_to_the_end(client, pages):
     """The overview does: it lists nothing."""
     endless = {name: uncapped(client, address) for name, address in pages.items() if name != "overview"}
-    assert {name: counts for name, counts in endless.items() if counts} == {}
+    assert {name: found for name, found in endless.items() if found} == {}
 
 
 def test_the_letters_have_an_index(client, pages):

@@ -10,8 +10,8 @@ from django.db.models import Value
 from django.db.models.functions import Concat, Upper
 from django.test.utils import CaptureQueriesContext
 
-from integrations.among import Among, Ids, searched_alone
-from integrations.counting import Count
+from licensehub.ui.lists.counts import Count
+from licensehub.ui.lists.id_filter import Among, Ids, searched_alone
 from subscriptions.models import SearchText, Subscription
 from subscriptions.search import matching, rare_letters, refresh_search
 
@@ -123,7 +123,7 @@ def test_only_a_search_alone_knows_its_number(crowd, profile, monkeypatch):
     assert searched_alone(rows.filter(license="full")) is None
     assert searched_alone(Subscription.objects.all()) is None
     assert searched_alone(Subscription.objects.filter(license="full")) is None
-    monkeypatch.setattr("integrations.counting.STOP", 59)
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 59)
     many = Subscription.objects.filter(matching("pk", "northwind"))
     assert searched_alone(many) == Count(59, exact=False)
     assert searched_alone(many.filter(license="full")) is None

@@ -17,8 +17,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 
-from integrations import keyset
-from integrations.paged_list import PagedChangeList
+from licensehub.ui.lists import keyset
+from licensehub.ui.lists.changelist import PagedChangeList
 
 Column = tuple[str, Callable[[Any], object]]
 

@@ -18,9 +18,9 @@ from unfold.admin import ModelAdmin, checkbox
 from unfold.views import ChangeList
 
 from integrations.connectors.contract import Finding
-from integrations.paged_list import PagedChangeList
-from integrations.presentation import counts_of
 from integrations.validation import is_fit
+from licensehub.ui.formatting import counts_of
+from licensehub.ui.lists.changelist import PagedChangeList
 
 # Who may publish, pause, run, schedule and archive a profile.
 OPERATE = "integrations.operate_integrationprofile"

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models import BooleanField, F, Func, Lookup, QuerySet
 from django.db.models.sql import Query
 
-from integrations import counting
-from integrations.counting import Count
+from licensehub.ui.lists import counts
+from licensehub.ui.lists.counts import Count
 
 COLLECTED = {"postgresql": "array_to_string(array_agg(pk), ',')", "sqlite": "group_concat(pk)"}
 LOOKED_UP = "%(expressions)s = ANY(ARRAY(SELECT unnest(%%s::int[])))"
@@ -73,4 +73,4 @@ def searched_alone(rows: QuerySet[Any]) -> Count | None:
         return None
     if isinstance(picking[0].lhs, Among):
         return Count(picking[0].lhs.ids.number)
-    return Count(counting.STOP, exact=False) if isinstance(picking[0].rhs, Query) else None
+    return Count(counts.STOP, exact=False) if isinstance(picking[0].rhs, Query) else None

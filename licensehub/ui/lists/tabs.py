@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from integrations.counting import Count, capped_each
-from integrations.paged_list import PagedChangeList
-from integrations.pages import LongList
-from integrations.short_list import Found, find
+from licensehub.ui.admin import LongList
+from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.counts import Count, capped_each
+from licensehub.ui.lists.search_results import Found, find
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
 from unfold.views import ChangeList
 
-from integrations import keyset
-from integrations.counting import Count, capped, whole_table
-from integrations.short_list import AFTER, BEFORE, FIRST, LAST, Found, find, page_of
+from licensehub.ui.lists import keyset
+from licensehub.ui.lists.counts import Count, capped, whole_table
+from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Found, find, page_of
 
 
 class Pages(Paginator):  # type: ignore[type-arg]

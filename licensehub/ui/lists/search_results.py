@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from integrations.keyset import Order, Page, Place, Rows
+from licensehub.ui.lists.keyset import Order, Page, Place, Rows
 
 # Of more than these, the page is read by walking the list, which soon meets enough of them.
 STOP = 1000
