@@ -12,7 +12,7 @@ import environ
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
 from licensehub.environment import Reader
-from licensehub.navigation import UNFOLD as UNFOLD
+from licensehub.site.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "integrations",
     "subscriptions",
     "licensehub",
+    "licensehub.site",
 ]
 
 MIDDLEWARE = [

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from licensehub.health import health
+from licensehub.site.health import health
 from subscriptions.views import my_license
 
 urlpatterns = [

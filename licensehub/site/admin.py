@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.audit_admin import AuditEventAdmin as AuditEventAdmin
+from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.ui.admin import QuietChangeList, signed_in
 from licensehub.ui.formatting import chip, day_ago, two_lines
 

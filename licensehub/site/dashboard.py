@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations import sending
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.dashboard_links import listed, page
+from licensehub.site.dashboard_links import listed, page
 from licensehub.ui.formatting import ago, day, day_and_time
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.charts import histogram, trend

@@ -1,4 +1,4 @@
-"""The admin's look: name, colors and style sheets. What stands in the sidebar is told by `licensehub/sidebar.py`."""
+"""The admin's look: name, colors and style sheets. What stands in the sidebar is told by `navigation.py`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
-    "DASHBOARD_CALLBACK": "licensehub.dashboard.overview",
+    "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
     "STYLES": [_static("licensehub.css"), _static("overview.css"), _static("decide.css"), _static("connect.css")],
     "SCRIPTS": [_static("copy.js")],
@@ -46,6 +46,6 @@ UNFOLD: dict[str, Any] = {
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,
-        "navigation": "licensehub.sidebar.navigation",
+        "navigation": "licensehub.site.navigation.navigation",
     },
 }
