@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from licensehub.no_links import HideLinks
+from licensehub.logging_filters import HideLinks
 from subscriptions import answers
 from subscriptions.answers import link_for
 from subscriptions.models import Notice, ReclaimRule, RequestedRemoval
