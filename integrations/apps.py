@@ -6,6 +6,6 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Miro"
 
     def ready(self) -> None:
-        from integrations import calls
+        from integrations import transaction_guard
 
-        calls.register_guard()
+        transaction_guard.register_guard()

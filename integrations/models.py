@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 
-from integrations import credentials
+from integrations import encryption
 from integrations.connectors.contract import Connector, Slot
 from integrations.connectors.registry import connector_class
 
@@ -176,7 +176,7 @@ class Connection(models.Model):
 
     def secrets(self) -> dict[str, str]:
         """The decrypted credentials. Raises credentials.CredentialError."""
-        return credentials.decrypt(self.ciphertext, place=self.place)
+        return encryption.decrypt(self.ciphertext, place=self.place)
 
 
 def place_of(*, profile_id: int, slot: str) -> str:

@@ -18,7 +18,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from integrations import credentials
+from integrations import encryption
+from integrations.connection_state import mark_failed
 from integrations.connectors.contract import (
     ConfigError,
     Connector,
@@ -29,7 +30,6 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.models import Connection, ConnectionState
-from integrations.states import mark_failed
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 
@@ -84,7 +84,7 @@ def secrets_of(connection: Connection) -> dict[str, str]:
         return {}
     try:
         return connection.secrets()
-    except credentials.CredentialError as error:
+    except encryption.CredentialError as error:
         raise ConfigError(str(error), slot=connection.slot, code="unreadable") from error
 
 
@@ -227,7 +227,7 @@ class _Refresh:
         secrets = {**with_grant(self.secrets, grant, token_name=name), **kept}
         with transaction.atomic():
             stored = self._mine().update(
-                ciphertext=credentials.encrypt(secrets, place=self.connection.place),
+                ciphertext=encryption.encrypt(secrets, place=self.connection.place),
                 refresh_lease=None,
                 refresh_lease_until=None,
                 **grant_values(grant),
@@ -242,7 +242,7 @@ class _Refresh:
         """The dead pair is forgotten, so nobody can send it again; the app's values stay."""
         kept = without_tokens(self.secrets, token_name=self.connection.slot_definition.token)
         stored = self._mine().update(
-            ciphertext=credentials.encrypt(kept, place=self.connection.place),
+            ciphertext=encryption.encrypt(kept, place=self.connection.place),
             refresh_lease=None,
             refresh_lease_until=None,
             expires_at=None,

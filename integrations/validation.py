@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from django.utils import timezone
 
-from integrations import connections, states
+from integrations import connection_state, credential_store
 from integrations.connectors.contract import LATER, ConfigError, Finding
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
@@ -16,9 +16,9 @@ from licensehub.audit.log import Actor
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
     """The connector's findings. Raises ConfigError when the stored credentials cannot even be read."""
     try:
-        findings = connections.connector_for(profile).validate()
+        findings = credential_store.connector_for(profile).validate()
     except ConfigError as error:
-        states.mark_failed(profile, error)
+        connection_state.mark_failed(profile, error)
         raise
     IntegrationProfile.objects.filter(pk=profile.pk).update(
         findings=[asdict(finding) for finding in findings],
@@ -39,6 +39,6 @@ def _note(profile: IntegrationProfile, slot: str, findings: list[Finding]) -> No
     failed = [finding for finding in findings if finding.level == "error"]
     if failed:
         words = " ".join(part for part in (failed[0].title + ".", failed[0].detail, failed[0].next_step) if part)
-        states.mark_failed(profile, ConfigError(words, slot=slot))
+        connection_state.mark_failed(profile, ConfigError(words, slot=slot))
     elif any(finding.level == "ok" for finding in findings) and is_fit(findings):
-        states.mark_working(profile, slot)
+        connection_state.mark_working(profile, slot)

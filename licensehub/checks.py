@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from integrations.mail_reach import why_nobody
+from integrations.mail_config import why_nobody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

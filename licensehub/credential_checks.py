@@ -9,8 +9,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 
+from integrations.key_rotation import under_former_keys, unreadable_connections
 from integrations.models import Connection
-from integrations.rotation import under_former_keys, unreadable_connections
 
 
 @register(Tags.database)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from integrations import states
+from integrations import connection_state
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
 from subscriptions import directory
 from subscriptions.approvals import file_automatically
@@ -30,7 +30,7 @@ def _write_names(run: DownloadRun, connector: Connector) -> None:
     except ConnectorError as error:
         _note(run, "Names were not read", error)
     else:
-        states.mark_working(run.profile, run.profile.connector.reclaim_slot)
+        connection_state.mark_working(run.profile, run.profile.connector.reclaim_slot)
 
 
 def _write_team_admins(run: DownloadRun, connector: Connector) -> None:
@@ -49,7 +49,7 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
     run.problem = f"{run.problem} {what}: {error.message}".strip()
     DownloadRun.objects.filter(pk=run.pk).update(problem=run.problem)
     if isinstance(error, ConfigError):
-        states.mark_failed(run.profile, error)
+        connection_state.mark_failed(run.profile, error)
 
 
 def judge_anew(run: DownloadRun) -> None:

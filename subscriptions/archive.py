@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from integrations import connect
-from integrations.connections import forget_credentials
+from integrations import oauth_flow
+from integrations.credential_store import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
@@ -72,7 +72,7 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
         raise Refused(f"Type the name of the profile, “{profile}”, exactly. Nothing was archived.")
     if why_not := why_not_archive(profile):
         raise Refused(f"“{profile}” cannot be archived now. {why_not}")
-    tokens = connect.tokens_to_revoke(profile)
+    tokens = oauth_flow.tokens_to_revoke(profile)
     with transaction.atomic():
         _close(profile)
         if why_not := _why_not_now(profile):
@@ -82,7 +82,7 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
         forget_credentials(profile, actor=actor)
         record(Action.PROFILE_ARCHIVED, actor=actor, target=profile, data=ended)
     profile.refresh_from_db()
-    return connect.revoke_all(tokens)
+    return oauth_flow.revoke_all(tokens)
 
 
 def _close(profile: IntegrationProfile) -> None:

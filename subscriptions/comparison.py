@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from integrations import connections, states
+from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, Member
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
@@ -51,14 +51,14 @@ def compare(profile: IntegrationProfile, *, actor: Actor) -> Comparison:
     except ConnectorError as error:
         row.problem = error.message
         if isinstance(error, ConfigError):
-            states.mark_failed(profile, error)
+            connection_state.mark_failed(profile, error)
     _finish(row, actor=actor)
     return row
 
 
 def _compare(profile: IntegrationProfile, row: Comparison) -> None:
     """Fills the row in as far as it comes. Raises ConnectorError."""
-    connector = connections.connector_for(profile)
+    connector = credential_store.connector_for(profile)
     found = _against_members(profile, row, connector)
     row.findings = [difference.as_json() for difference in found]
     log = read_log(connector, since=_log_since(profile, row), until=row.started_at)

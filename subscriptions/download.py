@@ -16,7 +16,7 @@ from typing import TypeVar
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from integrations import connections, states
+from integrations import connection_state, credential_store
 from integrations.connectors.contract import (
     Allocation,
     BadAnswer,
@@ -100,9 +100,9 @@ def download_subscriptions(
     run = _begin(profile, actor=actor, started_by=started_by, slot=slot)
     expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
     try:
-        connector = connections.connector_for(profile)
+        connector = credential_store.connector_for(profile)
     except ConfigError as error:
-        states.mark_failed(profile, error)
+        connection_state.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     else:
         _work(_Download(run, connector, progress, expected=expected))
@@ -126,12 +126,12 @@ def _work(work: _Download) -> None:
     except BadAnswer as error:
         _stop(run, RunState.QUARANTINED, error.message)
     except ConfigError as error:
-        states.mark_failed(profile, error)
+        connection_state.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     except ConnectorError as error:
         _stop(run, RunState.FAILED, f"{error.message} The facts of the last complete download are kept.")
     else:
-        states.mark_working(profile, profile.connector.download_slot)
+        connection_state.mark_working(profile, profile.connector.download_slot)
         _after(work)
 
 
@@ -147,7 +147,7 @@ def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
 
 def _refuse_broken(profile: IntegrationProfile) -> None:
     """A person may try a connection in Error, and heals it if it works; a schedule does not knock again and again."""
-    for connection in states.broken_connections(profile):
+    for connection in connection_state.broken_connections(profile):
         if connection.slot == profile.connector.download_slot:
             raise DownloadError(f"{connection} is in error: {connection.error} After that, run the download by hand.")
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Case, QuerySet, When
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions import caps
 from subscriptions.approvals import one_profile
@@ -187,7 +187,7 @@ def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> 
     standing = hold_on(profile, direction) or try_connections(profile, direction)
     if standing in BLIND:
         return [_held(item, standing) for item in items]
-    connector = connections.connector_for(profile)
+    connector = credential_store.connector_for(profile)
     rolling = caps.caps_of(profile).rolling
     ahead: caps.Ahead = Counter()
     rows: list[Preview] = []

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from integrations import sending, states
+from integrations import connection_state, sending
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
@@ -47,7 +47,7 @@ def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
 def _hold_on_both(profile: IntegrationProfile) -> HoldReason | None:
     if restored_backup.is_held():
         return HoldReason.BACKUP
-    if states.broken_connections(profile):
+    if connection_state.broken_connections(profile):
         return HoldReason.CONNECTION
     return None
 

@@ -21,9 +21,9 @@ from django.db import transaction
 from django.db.models import Exists, F, Q
 from django.utils import timezone
 
-from integrations.calls import refuse_inside_transaction
-from integrations.mail_reach import why_nobody
+from integrations.mail_config import why_nobody
 from integrations.models import IntegrationProfile, SendingControl
+from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions import candidates

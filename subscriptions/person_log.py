@@ -11,7 +11,7 @@ from itertools import islice
 
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
 from subscriptions.models import Reclaim
 
@@ -36,7 +36,7 @@ def log_around(item: Reclaim) -> Log:
     if Capability.AUDIT_LOG not in item.profile.connector.capabilities:
         return Log(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
     try:
-        connector = connections.connector_for(item.profile)
+        connector = credential_store.connector_for(item.profile)
         found = list(islice(connector.events(since=since, until=until), MOST))
     except NotGranted as error:
         return Log(since, until, not_checked=f"Not checked: {error.message}")

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, F, Q, QuerySet
 from django.utils import timezone
 
-from integrations import connections, states
+from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.log import record
@@ -96,12 +96,12 @@ def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = D
 
 def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) -> None:
     try:
-        connector = connections.connector_for(profile)
+        connector = credential_store.connector_for(profile)
         decisions = look_again(profile, items, connector)
     except ConnectorError as error:
         tally.held += sum(put_back(profile, item, error) for item in items)
         return
-    states.mark_working(profile, profile.connector.download_slot)
+    connection_state.mark_working(profile, profile.connector.download_slot)
     rolling = caps.caps_of(profile).rolling
     for item in items:
         try:
@@ -200,7 +200,7 @@ def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tall
         # The answer is lost, or cannot be understood: it may have been done.
         doubt(item, error.message, status=error.status)
     else:
-        states.mark_working(profile, profile.connector.reclaim_slot)
+        connection_state.mark_working(profile, profile.connector.reclaim_slot)
         note_receipt(item, receipt)
     item.refresh_from_db()
     state = read_back(item, connector)

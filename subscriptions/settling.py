@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import states
+from integrations import connection_state
 from integrations.connectors.contract import (
     ConfigError,
     Connector,
@@ -65,7 +65,7 @@ def read_back(item: Reclaim, connector: Connector) -> str:
     except ConnectorError as error:
         doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
         if isinstance(error, ConfigError):
-            states.mark_failed(item.profile, error)
+            connection_state.mark_failed(item.profile, error)
     else:
         if active == way_of(item.direction).leaves_active:
             _as_wanted(item, connector)
@@ -243,7 +243,7 @@ def put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) 
     hold = HoldReason.LATER
     wait = COME_BACK
     if isinstance(error, ConfigError):
-        states.mark_failed(profile, error)
+        connection_state.mark_failed(profile, error)
         hold = HoldReason.CONNECTION
     elif isinstance(error, TransientError) and error.retry_after:
         wait = timedelta(seconds=error.retry_after)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
@@ -80,7 +80,7 @@ def read_back_doubts(profile: IntegrationProfile) -> int:
     if not doubts:
         return 0
     try:
-        connector = connections.connector_for(profile)
+        connector = credential_store.connector_for(profile)
     except ConnectorError:
         return 0  # the connection is in Error and says so; the doubt stays until it works
     return sum(_read(item, connector) for item in doubts)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import TransactionTestCase
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
 from integrations.models import IntegrationProfile
@@ -30,7 +30,7 @@ MEMBERS = 120
 
 @pytest.fixture(autouse=True)
 def _count_outer_transactions(request, settings):
-    """A test's own transactions are not the application's: see integrations.calls."""
+    """A test's own transactions are not the application's: see integrations.transaction_guard."""
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("_django_db_helper")
         settings.TRANSACTIONS_OF_TESTS = open_transactions()
@@ -135,7 +135,7 @@ class World:
 @pytest.fixture(autouse=True)
 def fresh_rate_budget() -> None:
     """Each test has Miro's limits to itself, though its profile has the same number as the one before."""
-    connections._budget.cache_clear()
+    credential_store._budget.cache_clear()
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ def connect(urls: dict[str, str], *, name: str = "Northwind") -> IntegrationProf
     profile = profiles.create_profile(
         name=name, organization_id=urls["organization_id"], kind="miro_enterprise", actor=None
     )
-    connections.set_credentials(profile, "rest", {"access_token": urls["access_token"]}, actor=None)
-    connections.set_credentials(profile, "scim", {"token": urls["scim_token"]}, actor=None)
+    credential_store.set_credentials(profile, "rest", {"access_token": urls["access_token"]}, actor=None)
+    credential_store.set_credentials(profile, "scim", {"token": urls["scim_token"]}, actor=None)
     profiles.publish(profile, actor=None)
     without_caps(profile)
     return profile

@@ -21,9 +21,9 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from integrations import connect
-from integrations.connections import set_credentials
+from integrations import oauth_flow
 from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
@@ -98,10 +98,10 @@ class Driver:
 
     def _consent(self, rest: Connection, operator: User) -> None:
         """What the operator's browser would do."""
-        url = connect.start(rest, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
+        url = oauth_flow.start(rest, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
         [state] = parse_qs(urlsplit(url).query)["state"]
         code = self.control.install(DEMO_CALLBACK)
-        connect.finish(state=state, code=code, error="", browser="demo", actor=operator)
+        oauth_flow.finish(state=state, code=code, error="", browser="demo", actor=operator)
 
     def download(self) -> DownloadRun:
         """Download now; a run that the sweep has begun meanwhile is as good."""

@@ -17,14 +17,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, checkbox
 from unfold.views import ChangeList
 
-from integrations.connectors.contract import Finding
-from integrations.validation import is_fit
-from licensehub.ui.formatting import counts_of
 from licensehub.ui.lists.changelist import PagedChangeList
-
-# Who may publish, pause, run, schedule and archive a profile.
-OPERATE = "integrations.operate_integrationprofile"
-PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 
 
 class QuietChangeList(ChangeList):
@@ -118,12 +111,6 @@ def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[typ
 def sentence_of(error: Exception) -> str:
     """The sentence of a refusal."""
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-
-
-def summary_of(findings: list[Finding], *, before: str = "") -> str:
-    """What a person is told right after a validation; a `Caution` where something is wrong."""
-    words = f"{before} {len(findings)} checks were made with real calls: {counts_of(f.level for f in findings)}."
-    return (str if is_fit(findings) else Caution)(words.strip())
 
 
 def refuse_unless_post(request: HttpRequest, permission: str) -> HttpResponse | None:

@@ -10,8 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile, ProfileState
-from licensehub.ui.admin import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
 from subscriptions import archive
 from subscriptions.admin.acts import REFUSALS
 

@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
-from licensehub.ui.admin import OPERATE, refuse_unless_post, signed_in
+from integrations.admin.findings import OPERATE
+from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
 from subscriptions import quarantine
 from subscriptions.admin.acts import act

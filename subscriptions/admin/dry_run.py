@@ -16,9 +16,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
-from licensehub.ui.admin import OPERATE, sentence_of
+from licensehub.ui.admin import sentence_of
 from subscriptions import dry_run
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.evidence import last_activity, person_of

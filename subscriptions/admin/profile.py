@@ -13,9 +13,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
+from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
-from licensehub.ui.admin import OPERATE, PROFILE_PAGE, QuietChangeList, refuse_unless_post, sentence_of, signed_in
+from licensehub.ui.admin import QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from licensehub.ui.formatting import day_ago, two_lines
 from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
+from integrations.admin.findings import summary_of
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.validation import validate_connections
-from licensehub.ui.admin import summary_of
 from licensehub.ui.formatting import day_and_time
 from subscriptions import profiles, tasks
 from subscriptions.models import DownloadRun, Reclaim, RunState

@@ -11,9 +11,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from integrations.admin import state_chip as connection_chip
+from integrations.admin.connection_admin import state_chip as connection_chip
+from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.ui.admin import OPERATE
 from licensehub.ui.formatting import ago, chip, counts_of, day, day_and_time
 from subscriptions.admin import profile_acts as acts
 from subscriptions.admin.download import run_chip

@@ -15,8 +15,9 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 
+from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile
-from licensehub.ui.admin import OPERATE, PROFILE_PAGE, attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
 from subscriptions import schedules
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan

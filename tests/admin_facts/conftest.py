@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions import candidates, profiles
 from subscriptions.judging import refresh_verdicts
@@ -57,7 +57,7 @@ def draft(db) -> IntegrationProfile:
 def connect(profile: IntegrationProfile) -> None:
     for slot in profile.connector.slots:
         secrets = {name: f"{CANARY}-{name}" for name in (*(field.name for field in slot.fields), slot.token)}
-        connections.set_credentials(profile, slot.name, secrets, actor=None)
+        credential_store.set_credentials(profile, slot.name, secrets, actor=None)
 
 
 @pytest.fixture

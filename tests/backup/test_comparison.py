@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, comparison, tasks
@@ -64,7 +64,7 @@ def kinds(row: Comparison) -> Counter[str]:
 
 def by_scim(world, external_id: str) -> None:
     """Somebody else's program deactivates this person through SCIM."""
-    connections.connector_for(world.profile).deactivate(external_id)
+    credential_store.connector_for(world.profile).deactivate(external_id)
 
 
 def bystanders(world, count: int) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from playwright.sync_api import Page, expect
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import Connection, IntegrationProfile
 from subscriptions import profiles, tasks
@@ -74,8 +74,8 @@ def draft(admin_user, at_sandbox) -> Connection:
     """A Draft whose app and SCIM token are set, and which is to be connected."""
     profile = profiles.create_profile(name="Northwind Labs", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
-    connections.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
-    return connections.set_credentials(profile, "rest", app, actor=None)
+    credential_store.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
+    return credential_store.set_credentials(profile, "rest", app, actor=None)
 
 
 def open_connection(page: Page, base: str, connection: Connection) -> None:
@@ -175,7 +175,7 @@ def test_an_expired_and_a_used_code(page, live_server, draft, miro):
         if spoil == "expire":
             miro.clock(offset_seconds=700)
         else:
-            connections.connector_for(draft.profile).oauth().exchange(code, redirect_uri=back)
+            credential_store.connector_for(draft.profile).oauth().exchange(code, redirect_uri=back)
         callback_with(page, live_server.url, state=state, code=code)
         expect(page.get_by_text(words).first).to_be_visible()
         miro.clock(offset_seconds=0)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions import profiles
 from subscriptions.download import download_subscriptions
@@ -56,7 +56,7 @@ def make_place(alice: User, bob: User, *, people: int) -> Place:
         name="Northwind", organization_id=memory.ORGANIZATION, kind="miro_enterprise", actor=None
     )
     for slot in memory.MemoryConnector.slots:
-        connections.set_credentials(profile, slot.name, {"token": "made up"}, actor=None)
+        credential_store.set_credentials(profile, slot.name, {"token": "made up"}, actor=None)
     profiles.publish(profile, actor=None)
     without_caps(profile)
     place = Place(profile, alice, bob)

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.contract import ConnectorConfig
 from integrations.connectors.http import Limits
 from integrations.connectors.miro.connector import MiroConnector
@@ -59,7 +59,7 @@ def profile(db, server, settings, monkeypatch) -> IntegrationProfile:
     settings.CONNECTORS = {"miro_enterprise": "tests.chaos.test_hostile_downloads.HastyMiro"}
     addresses = {"api": server.url, "authorize": server.url, "scim": f"{server.url}/scim"}
     settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
-    monkeypatch.setattr(connections, "_budget", lambda url, share: NoBudget())
+    monkeypatch.setattr(credential_store, "_budget", lambda url, share: NoBudget())
     monkeypatch.setattr(downloading, "OUTAGE_WAITS", ())
     monkeypatch.setattr(downloading, "_Download", partial(downloading._Download, patience=0.0))
     made = connect({"organization_id": ORGANIZATION, "access_token": "made-up", "scim_token": "made-up"})

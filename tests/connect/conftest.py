@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
 
-from integrations import connect, connections
+from integrations import credential_store, oauth_flow
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import Connection, IntegrationProfile
 from subscriptions import profiles
@@ -26,8 +26,8 @@ def draft(db, miro, at_sandbox) -> IntegrationProfile:
     miro.switch(redirect_uris=[BACK])
     profile = profiles.create_profile(name="Labs", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
-    connections.set_credentials(profile, "rest", app, actor=None)
-    connections.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
+    credential_store.set_credentials(profile, "rest", app, actor=None)
+    credential_store.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
     return profile
 
 
@@ -57,10 +57,10 @@ def connected(rest, miro, operator) -> Connection:
 
 def install(connection: Connection, miro: SandboxControl, operator: User, *, kind: str = "organization") -> Connection:
     """Consent on a team of this kind. Raises ConnectRefused."""
-    url = connect.start(connection, redirect_uri=BACK, browser=BROWSER, actor=operator)
+    url = oauth_flow.start(connection, redirect_uri=BACK, browser=BROWSER, actor=operator)
     state = url.rpartition("state=")[2]
     code = miro.install(BACK, team_id=miro.team(kind))
-    return connect.finish(state=state, code=code, error="", browser=BROWSER, actor=operator)
+    return oauth_flow.finish(state=state, code=code, error="", browser=BROWSER, actor=operator)
 
 
 def connect_page(connection: Connection) -> str:

@@ -22,16 +22,16 @@ class NoLimit:
 
 
 def main(profile_id: int, rounds: int, folder: Path, index: int) -> None:
-    from integrations import connections
+    from integrations import credential_store
     from integrations.models import IntegrationProfile
 
-    connections._budget = lambda url, share: NoLimit()  # type: ignore[assignment]
+    credential_store._budget = lambda url, share: NoLimit()  # type: ignore[assignment]
     (folder / f"ready-{index}").touch()
     for number in range(rounds):
         while not (folder / f"go-{number}").exists():
             time.sleep(0.002)
         profile = IntegrationProfile.objects.get(pk=profile_id)
-        connections.connector_for(profile).allocation()
+        credential_store.connector_for(profile).allocation()
         (folder / f"done-{number}-{index}").touch()
 
 

@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import connect, connections, error_mail
+from integrations import credential_store, error_mail, oauth_flow
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
@@ -138,18 +138,18 @@ def live_through_a_lot(rest: Connection, miro, operator, signed_in) -> set[str]:
     validate_nightly()
     for kind in ("truncated", "html", "error_before", "cut"):
         miro.fault(kind, times=2)
-        with pytest.raises(connect.ConnectRefused):
+        with pytest.raises(oauth_flow.ConnectRefused):
             install(rest, miro, operator)
         miro.clear_faults()
     miro.revoke_tokens()
     with pytest.raises(ConfigError):
-        connections.connector_for(profile).allocation()
+        credential_store.connector_for(profile).allocation()
     miro.switch(scim_token_valid=False)
     validate_nightly()
     error_mail.send_due_mails()
     install(Connection.objects.get(pk=rest.pk), miro, operator)
     note()
-    connect.disconnect(Connection.objects.get(pk=rest.pk), actor=operator)
+    oauth_flow.disconnect(Connection.objects.get(pk=rest.pk), actor=operator)
     note()
     return secrets
 

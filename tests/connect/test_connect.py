@@ -11,9 +11,9 @@ from django.core import mail
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import connect, connections
-from integrations.connect import ConnectRefused
+from integrations import credential_store, oauth_flow
 from integrations.models import ConnectAttempt, Connection, IntegrationProfile
+from integrations.oauth_flow import ConnectRefused
 from integrations.validation import validate_connections
 from licensehub.audit.models import AuditEvent
 from subscriptions import profiles
@@ -68,12 +68,12 @@ def test_a_refused_reconnect_leaves_what_works(connected, signed_in, miro, opera
     assert "The former connection stays and works on." in text
     assert "pick a production team" in text
     assert IntegrationProfile.objects.get().findings == before
-    assert connections.connector_for(connected.profile).allocation().organization_id
+    assert credential_store.connector_for(connected.profile).allocation().organization_id
 
 
 def test_after_a_disconnect_the_page_tells_of_no_old_validation(connected, signed_in, operator):
     validate_connections(connected.profile, actor=operator)
-    connect.disconnect(connected, actor=operator)
+    oauth_flow.disconnect(connected, actor=operator)
     profile = IntegrationProfile.objects.get()
     assert (profile.findings, profile.validated_at) == ([], None)
     text = text_of(signed_in.get(reverse("admin:integrations_integrationprofile_change", args=[profile.pk])))
@@ -115,7 +115,7 @@ def test_a_foreign_state_is_refused(rest, signed_in, miro, state):
 
 
 def test_the_database_holds_no_state(rest, operator):
-    url = connect.start(rest, redirect_uri=BACK, browser=BROWSER, actor=operator)
+    url = oauth_flow.start(rest, redirect_uri=BACK, browser=BROWSER, actor=operator)
     assert url.rpartition("state=")[2] not in str(list(ConnectAttempt.objects.values()))
 
 
@@ -129,7 +129,7 @@ def test_cancel_is_told(rest, signed_in):
 
 def test_a_code_used_before_is_refused(rest, signed_in, miro, operator):
     code = miro.install(BACK)
-    connections.connector_for(rest.profile).oauth().exchange(code, redirect_uri=BACK)
+    credential_store.connector_for(rest.profile).oauth().exchange(code, redirect_uri=BACK)
     answer = signed_in.get(callback(), {"state": start_in(signed_in, rest), "code": code}, follow=True)
     assert "used already" in text_of(answer)
     rest.refresh_from_db()
@@ -145,7 +145,7 @@ def test_an_expired_code_is_refused(rest, signed_in, miro):
 
 def test_a_wrong_client_secret_is_told(rest, signed_in, miro, at_sandbox):
     app = {"client_id": at_sandbox["client_id"], "client_secret": "wrong"}
-    connections.set_credentials(rest.profile, "rest", app, actor=None)
+    credential_store.set_credentials(rest.profile, "rest", app, actor=None)
     answer = signed_in.get(callback(), {"state": start_in(signed_in, rest), "code": miro.install(BACK)}, follow=True)
     assert "client secret may be wrong" in text_of(answer)
 
@@ -171,7 +171,7 @@ def test_another_organization_is_refused_and_the_former_connection_stays(connect
         install(connected, miro, operator, kind="foreign")
     connected.refresh_from_db()
     assert connected.secrets() == before
-    assert connections.connector_for(connected.profile).allocation().organization_id
+    assert credential_store.connector_for(connected.profile).allocation().organization_id
     assert miro.oauth()["counters"]["revocations"] == 1
 
 
@@ -185,7 +185,7 @@ def test_a_missing_scope_is_refused_by_name(rest, miro, operator):
 def test_one_profile_for_an_organization(connected, miro, operator, at_sandbox):
     second = profiles.create_profile(name="Again", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
-    other = connections.set_credentials(second, "rest", app, actor=None)
+    other = credential_store.set_credentials(second, "rest", app, actor=None)
     with pytest.raises(ConnectRefused, match="has an integration profile already"):
         install(other, miro, operator)
     assert IntegrationProfile.objects.get(name="Again").organization_id == ""
@@ -207,17 +207,17 @@ def test_a_link_does_not_connect(rest, signed_in):
 
 def test_disconnect_revokes(connected, miro):
     token = connected.secrets()["access_token"]
-    assert "is revoked" in connect.disconnect(connected, actor=None)
+    assert "is revoked" in oauth_flow.disconnect(connected, actor=None)
     connected.refresh_from_db()
     assert set(connected.secrets()) == {"client_id", "client_secret"}
     assert (connected.state, connected.granted, connected.expires_at) == ("not_set", {}, None)
     assert miro.oauth()["counters"]["revocations"] == 1
-    assert not connections.connector_for(connected.profile).oauth().is_alive(token)
+    assert not credential_store.connector_for(connected.profile).oauth().is_alive(token)
 
 
 def test_disconnect_forgets_even_when_miro_is_away(connected, sandbox):
     sandbox.stop()
-    assert "did not confirm" in connect.disconnect(connected, actor=None)
+    assert "did not confirm" in oauth_flow.disconnect(connected, actor=None)
     connected.refresh_from_db()
     assert "access_token" not in connected.secrets()
 
@@ -226,35 +226,35 @@ def test_an_app_without_expiry(rest, miro, operator):
     miro.switch(app_expires=False)
     made = install(rest, miro, operator)
     assert (made.refresh_at, "refresh_token" in made.secrets()) == (None, False)
-    assert connections.connector_for(made.profile).allocation().organization_id
+    assert credential_store.connector_for(made.profile).allocation().organization_id
 
 
 def test_the_secret_of_the_same_app_can_be_replaced_without_downtime(connected, at_sandbox):
     token = connected.secrets()["access_token"]
     app = {"client_id": at_sandbox["client_id"], "client_secret": "a new one"}
-    made = connections.set_credentials(connected.profile, "rest", app, actor=None)
+    made = credential_store.set_credentials(connected.profile, "rest", app, actor=None)
     assert (made.secrets()["access_token"], made.state) == (token, "untested")
     assert made.refresh_at == connected.refresh_at
 
 
 def test_another_app_must_be_connected_again(connected):
     app = {"client_id": "another", "client_secret": "s"}
-    made = connections.set_credentials(connected.profile, "rest", app, actor=None)
+    made = credential_store.set_credentials(connected.profile, "rest", app, actor=None)
     assert (made.state, made.granted, "access_token" in made.secrets()) == ("not_set", {}, False)
 
 
 def test_a_scim_token_is_replaced_under_a_running_connector(connected, miro, at_sandbox):
     """The connector was made with the former token; Miro refuses that from now on."""
     profile = connected.profile
-    connections.set_credentials(profile, "scim", {"token": "the-former"}, actor=None)
-    connector = connections.connector_for(profile)
-    connections.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
+    credential_store.set_credentials(profile, "scim", {"token": "the-former"}, actor=None)
+    connector = credential_store.connector_for(profile)
+    credential_store.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
     assert list(connector.directory())
 
 
 def test_every_step_is_in_the_audit_without_a_secret(connected, miro, operator):
     secrets = [*connected.secrets().values()]
-    connect.disconnect(connected, actor=operator)
+    oauth_flow.disconnect(connected, actor=operator)
     actions = list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True))
     assert [word for word in actions if word.startswith("connection.connect") or "disconn" in word] == [
         "connection.connect_started",
@@ -268,10 +268,10 @@ def test_every_step_is_in_the_audit_without_a_secret(connected, miro, operator):
 def test_validation_names_the_developer_team_of_a_token_that_came_another_way(rest, miro, at_sandbox, operator):
     """Stored by the command line, so nobody looked at it when it was granted."""
     code = miro.install(BACK, team_id=miro.team("developer"))
-    grant = connections.connector_for(rest.profile).oauth().exchange(code, redirect_uri=BACK)
+    grant = credential_store.connector_for(rest.profile).oauth().exchange(code, redirect_uri=BACK)
     IntegrationProfile.objects.update(organization_id=at_sandbox["organization_id"])
     profile = IntegrationProfile.objects.get()
-    connections.set_credentials(profile, "rest", {"access_token": grant.access_token}, actor=None)
+    credential_store.set_credentials(profile, "rest", {"access_token": grant.access_token}, actor=None)
     found = validate_connections(profile, actor=operator)
     [wrong] = [finding for finding in found if finding.level == "error"]
     assert wrong.title == "The app is installed on a Developer team"

@@ -10,7 +10,7 @@ from django.core import mail
 from django.db import connection as database
 from django.utils import timezone
 
-from integrations import connections, error_mail, states, tokens
+from integrations import connection_state, credential_store, error_mail, tokens
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
@@ -24,7 +24,7 @@ def due(connection: Connection) -> None:
 
 def read(connection: Connection) -> str:
     """One call to Miro, as any worker makes it."""
-    return connections.connector_for(connection.profile).allocation().organization_id
+    return credential_store.connector_for(connection.profile).allocation().organization_id
 
 
 def counters(miro) -> dict[str, int]:
@@ -53,7 +53,7 @@ def test_at_eighty_percent_of_its_life_it_is_refreshed_once(connected, miro):
 
 def test_a_long_lived_connector_gets_the_new_token(connected, miro, monkeypatch):
     monkeypatch.setattr(tokens, "BELIEVED", 0.0)
-    connector = connections.connector_for(connected.profile)
+    connector = credential_store.connector_for(connected.profile)
     connector.allocation()
     due(connected)
     connector.allocation()
@@ -62,7 +62,7 @@ def test_a_long_lived_connector_gets_the_new_token(connected, miro, monkeypatch)
 
 def test_a_token_that_another_worker_has_rotated_is_read_again(connected, miro):
     """It believes its token for some seconds; Miro's 401 makes it look."""
-    connector = connections.connector_for(connected.profile)
+    connector = credential_store.connector_for(connected.profile)
     connector.allocation()
     due(connected)
     read(connected)
@@ -100,7 +100,7 @@ def test_a_token_that_is_new_and_refused_all_the_same_is_not_refreshed_again(con
     for _ in range(4):
         with pytest.raises(ConfigError) as refused:
             read(connected)
-        states.mark_failed(connected.profile, refused.value)
+        connection_state.mark_failed(connected.profile, refused.value)
     connected.refresh_from_db()
     assert connected.state == "error"
     assert counters(miro)["refreshes"] == 1
@@ -108,13 +108,13 @@ def test_a_token_that_is_new_and_refused_all_the_same_is_not_refreshed_again(con
 
 def test_another_cause_is_told_on_the_page_and_not_in_a_second_mail(connected, operator):
     for cause in ("The scope is missing.", "The app is uninstalled."):
-        states.mark_failed(connected.profile, ConfigError(cause, slot="rest"))
+        connection_state.mark_failed(connected.profile, ConfigError(cause, slot="rest"))
         error_mail.send_due_mails()
     connected.refresh_from_db()
     assert connected.error == "The app is uninstalled."
     assert len(mail.outbox) == 1
-    states.mark_working(connected.profile, "rest")
-    states.mark_failed(connected.profile, ConfigError("Again.", slot="rest"))
+    connection_state.mark_working(connected.profile, "rest")
+    connection_state.mark_failed(connected.profile, ConfigError("Again.", slot="rest"))
     error_mail.send_due_mails()
     assert len(mail.outbox) == 2
 
@@ -154,7 +154,7 @@ def test_a_killed_worker_before_it_sent_leaves_nothing_lost(connected, miro):
 
 
 def test_a_killed_worker_after_it_sent_is_an_error(connected, miro):
-    connector = connections.connector_for(connected.profile)
+    connector = credential_store.connector_for(connected.profile)
     connector.oauth().refresh(connected.secrets()["refresh_token"])  # its process ends here
     Connection.objects.update(
         refresh_lease="11111111-1111-1111-1111-111111111111", refresh_lease_until=timezone.now() - timedelta(seconds=1)
@@ -167,7 +167,7 @@ def test_a_killed_worker_after_it_sent_is_an_error(connected, miro):
 
 def test_the_control_without_the_look_reuses_the_token(connected, miro, monkeypatch):
     """Switch the defense off, and an old refresh token is sent: the counter that the others rely on does count."""
-    worker = connections.connector_for(connected.profile)
+    worker = credential_store.connector_for(connected.profile)
     worker.oauth().refresh(connected.secrets()["refresh_token"])
     Connection.objects.update(
         refresh_lease="11111111-1111-1111-1111-111111111111", refresh_lease_until=timezone.now() - timedelta(seconds=1)
@@ -193,7 +193,7 @@ def test_new_credentials_win_over_a_refresh_under_way(connected, miro, monkeypat
     real = tokens._Refresh._store
 
     def slow(self, grant):
-        connections.forget_credentials(connected.profile, actor=None)
+        credential_store.forget_credentials(connected.profile, actor=None)
         return real(self, grant)
 
     monkeypatch.setattr(tokens._Refresh, "_store", slow)

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.calls import CallInTransaction
+from integrations.transaction_guard import CallInTransaction
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, profiles, request_endings
 from subscriptions.candidates import NotActionable

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import approvals, candidates, sweep
@@ -201,7 +201,7 @@ def test_what_is_known_to_have_done_nothing_is_sent_again(world, alice, bob):
     assert reclaim_due(world.profile).held == 1
     assert Reclaim.objects.get().hold_reason == "later"
     Reclaim.objects.update(not_before=None)
-    connections._budget.cache_clear()
+    credential_store._budget.cache_clear()
 
     assert reclaim_due(world.profile).reclaimed == 1
     assert world.deactivated_by_us() == list(people(request))

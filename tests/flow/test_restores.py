@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from integrations import connections, sending
+from integrations import credential_store, sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, archive, profiles, request_endings, restores, settling, sweep
@@ -180,7 +180,9 @@ def test_a_connection_in_error_holds_it_and_loses_nothing(world, taken, alice):
     queued.refresh_from_db()
     assert (queued.state, queued.hold_reason) == ("queued", "connection")
     world.miro.switch(scim_token_valid=True)
-    connections.set_credentials(world.profile, "scim", {"token": world.miro.connection()["scim_token"]}, actor=None)
+    credential_store.set_credentials(
+        world.profile, "scim", {"token": world.miro.connection()["scim_token"]}, actor=None
+    )
     assert reclaim_due(world.profile).restored == 1
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
-from integrations.calls import CallInTransaction
-from integrations.connections import connector_for
+from integrations.credential_store import connector_for
+from integrations.transaction_guard import CallInTransaction
 
 
 def test_a_call_inside_a_transaction_is_refused_before_it_goes_out(world):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 
-from integrations import connections, credentials
-from integrations.credentials import CredentialError
+from integrations import credential_store, encryption
+from integrations.encryption import CredentialError
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 
@@ -20,48 +20,48 @@ def profile(db):
 
 
 def test_round_trip_and_no_plain_text():
-    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+    ciphertext = encryption.encrypt({"token": CANARY}, place=PLACE)
 
     assert CANARY not in ciphertext
-    assert credentials.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
+    assert encryption.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
 
 
 def test_a_ciphertext_moved_to_another_place_opens_nothing():
-    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+    ciphertext = encryption.encrypt({"token": CANARY}, place=PLACE)
 
     with pytest.raises(CredentialError, match="another connection"):
-        credentials.decrypt(ciphertext, place="profile 2, slot rest")
+        encryption.decrypt(ciphertext, place="profile 2, slot rest")
 
 
 def test_a_changed_ciphertext_is_never_a_value():
-    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+    ciphertext = encryption.encrypt({"token": CANARY}, place=PLACE)
 
     with pytest.raises(CredentialError, match="cannot be decrypted"):
-        credentials.decrypt(ciphertext[:-6] + "AAAAA=", place=PLACE)
+        encryption.decrypt(ciphertext[:-6] + "AAAAA=", place=PLACE)
 
 
 def test_the_former_key_still_opens(settings):
-    ciphertext = credentials.encrypt({"token": CANARY}, place=PLACE)
+    ciphertext = encryption.encrypt({"token": CANARY}, place=PLACE)
     former = settings.CREDENTIAL_KEYS
     settings.CREDENTIAL_KEYS = [Fernet.generate_key().decode(), *former]
-    assert credentials.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
+    assert encryption.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
 
     settings.CREDENTIAL_KEYS = settings.CREDENTIAL_KEYS[:1]
     with pytest.raises(CredentialError, match="CREDENTIAL_KEYS lacks the key"):
-        credentials.decrypt(ciphertext, place=PLACE)
+        encryption.decrypt(ciphertext, place=PLACE)
 
 
 def test_without_a_key_nothing_is_stored(settings, profile):
     settings.CREDENTIAL_KEYS = []
 
     with pytest.raises(CredentialError, match="make install"):
-        connections.set_credentials(profile, "rest", {"access_token": CANARY}, actor=None)
+        credential_store.set_credentials(profile, "rest", {"access_token": CANARY}, actor=None)
 
     assert not Connection.objects.exists()
 
 
 def test_the_database_and_the_audit_hold_no_secret(profile, alice):
-    made = connections.set_credentials(profile, "rest", {"access_token": CANARY}, actor=alice)
+    made = credential_store.set_credentials(profile, "rest", {"access_token": CANARY}, actor=alice)
 
     assert made.secrets() == {"access_token": CANARY}
     assert CANARY not in str(list(Connection.objects.values()))
@@ -70,8 +70,8 @@ def test_the_database_and_the_audit_hold_no_secret(profile, alice):
 
 
 def test_setting_again_replaces(profile):
-    first = connections.set_credentials(profile, "rest", {"access_token": "one"}, actor=None)
-    second = connections.set_credentials(profile, "rest", {"access_token": "two"}, actor=None)
+    first = credential_store.set_credentials(profile, "rest", {"access_token": "one"}, actor=None)
+    second = credential_store.set_credentials(profile, "rest", {"access_token": "two"}, actor=None)
 
     assert Connection.objects.count() == 1
     assert first.fingerprint != second.fingerprint

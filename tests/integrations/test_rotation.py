@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 
-from integrations import connections, credentials, rotation
+from integrations import credential_store, encryption, key_rotation
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.credential_checks import check_stored_credentials
@@ -23,8 +23,8 @@ def profile(db):
 
 @pytest.fixture
 def stored(profile):
-    connections.set_credentials(profile, "rest", {"access_token": f"{CANARY}-1"}, actor=None)
-    connections.set_credentials(profile, "scim", {"token": f"{CANARY}-2"}, actor=None)
+    credential_store.set_credentials(profile, "rest", {"access_token": f"{CANARY}-1"}, actor=None)
+    credential_store.set_credentials(profile, "scim", {"token": f"{CANARY}-2"}, actor=None)
     return profile
 
 
@@ -87,7 +87,7 @@ def test_a_tampered_ciphertext_is_never_a_value(stored, spoil):
     row = Connection.objects.get(slot="scim")
     Connection.objects.filter(pk=row.pk).update(ciphertext=spoil(row.ciphertext))
     row.refresh_from_db()
-    with pytest.raises(credentials.CredentialError):
+    with pytest.raises(encryption.CredentialError):
         row.secrets()
     assert found() == ["licensehub.E021"]
 
@@ -95,12 +95,12 @@ def test_a_tampered_ciphertext_is_never_a_value(stored, spoil):
 def test_swapped_rows_are_never_values(stored):
     first, second = Connection.objects.order_by("slot")
     Connection.objects.filter(pk=first.pk).update(ciphertext=second.ciphertext)
-    assert [connection.pk for connection in rotation.unreadable_connections()] == [first.pk]
+    assert [connection.pk for connection in key_rotation.unreadable_connections()] == [first.pk]
 
 
 def test_a_token_stored_meanwhile_is_not_overwritten(new_key, stored, monkeypatch):
     """A refresh stores a new pair between reading the row and writing it."""
-    real = credentials.encrypt
+    real = encryption.encrypt
     raced = []
 
     def racing(secrets, *, place):
@@ -109,7 +109,7 @@ def test_a_token_stored_meanwhile_is_not_overwritten(new_key, stored, monkeypatc
             Connection.objects.filter(slot="rest").update(ciphertext=real({"access_token": "newer"}, place=place))
         return real(secrets, place=place)
 
-    monkeypatch.setattr(credentials, "encrypt", racing)
+    monkeypatch.setattr(encryption, "encrypt", racing)
     run()
     assert Connection.objects.get(slot="rest").secrets() == {"access_token": "newer"}
 

@@ -318,7 +318,7 @@ def test_two_workers_at_once_hand_over_one_mail(asking: Asking, monkeypatch):
 def test_no_mail_stands_inside_a_transaction(asking: Asking):
     from django.db import transaction
 
-    from integrations.calls import CallInTransaction
+    from integrations.transaction_guard import CallInTransaction
 
     asking.request(1)
     with pytest.raises(CallInTransaction), transaction.atomic():

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django_celery_beat.models import PeriodicTask
 
-from integrations import connections
+from integrations import credential_store
 from integrations.connectors.miro.sandbox.server import start
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
@@ -79,8 +79,8 @@ def test_two_organizations_side_by_side(world, allow_http, settings):
     second = profiles.create_profile(
         name="South", organization_id=urls["organization_id"], kind="miro_enterprise", actor=None
     )
-    connections.set_credentials(second, "rest", {"access_token": urls["access_token"]}, actor=None)
-    connections.set_credentials(second, "scim", {"token": urls["scim_token"]}, actor=None)
+    credential_store.set_credentials(second, "rest", {"access_token": urls["access_token"]}, actor=None)
+    credential_store.set_credentials(second, "scim", {"token": urls["scim_token"]}, actor=None)
     profiles.publish(second, actor=None)
     world.download()
     here = settings.CONNECTOR_ADDRESSES

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from integrations.connections import set_credentials
-from integrations.credentials import CredentialError
+from integrations.credential_store import set_credentials
+from integrations.encryption import CredentialError
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.candidates import NotActionable
 from subscriptions.profiles import create_profile, publish

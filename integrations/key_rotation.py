@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from integrations import credentials
+from integrations import encryption
 from integrations.models import Connection
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
@@ -33,12 +33,12 @@ def rotate_credentials() -> Rotated:
 
 def _rotate(connection: Connection, done: Rotated) -> None:
     for _ in range(TRIES):
-        if not connection.ciphertext or credentials.is_newest(connection.ciphertext):
+        if not connection.ciphertext or encryption.is_newest(connection.ciphertext):
             done.already += 1
             return
         try:
             stored = _store(connection)
-        except credentials.CredentialError:
+        except encryption.CredentialError:
             break
         if stored:
             done.again += 1
@@ -49,7 +49,7 @@ def _rotate(connection: Connection, done: Rotated) -> None:
 
 def _store(connection: Connection) -> bool:
     """False when the credentials have changed since they were read, e.g. by a refresh of the token."""
-    fresh = credentials.encrypt(connection.secrets(), place=connection.place)
+    fresh = encryption.encrypt(connection.secrets(), place=connection.place)
     with transaction.atomic():
         rows = Connection.objects.filter(pk=connection.pk, ciphertext=connection.ciphertext)
         if rows.update(ciphertext=fresh) != 1:
@@ -67,12 +67,12 @@ def unreadable_connections() -> list[Connection]:
 def under_former_keys() -> int:
     """How many are not yet encrypted under the newest key."""
     ciphertexts = Connection.objects.exclude(ciphertext="").values_list("ciphertext", flat=True)
-    return sum(not credentials.is_newest(ciphertext) for ciphertext in ciphertexts)
+    return sum(not encryption.is_newest(ciphertext) for ciphertext in ciphertexts)
 
 
 def _is_readable(connection: Connection) -> bool:
     try:
         connection.secrets()
-    except credentials.CredentialError:
+    except encryption.CredentialError:
         return False
     return True

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from integrations import credentials
+from integrations import encryption
 from integrations.connectors.budget import SharedRateBudget
 from integrations.connectors.contract import Connector, ConnectorConfig
 from integrations.connectors.registry import connector_class
@@ -47,7 +47,7 @@ def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str
         values = {**NOTHING_SET, **_new_values(profile, slot, {**kept, **secrets})}
         if kept and former:
             values |= {name: getattr(former, name) for name in ("granted", "expires_at", "refresh_at")}
-        values["fingerprint"] = credentials.fingerprint(secrets)
+        values["fingerprint"] = encryption.fingerprint(secrets)
         connection, _ = Connection.objects.update_or_create(profile=profile, slot=slot, defaults=values)
         _forget_findings(profile.pk)
         record(Action.CREDENTIALS_SET, actor=actor, target=connection, data={"fingerprint": connection.fingerprint})
@@ -58,7 +58,7 @@ def _new_values(profile: IntegrationProfile, slot: str, secrets: Mapping[str, st
     now = timezone.now()
     complete = profile.slot(slot).token in secrets
     return {
-        "ciphertext": credentials.encrypt(secrets, place=place_of(profile_id=profile.pk, slot=slot)),
+        "ciphertext": encryption.encrypt(secrets, place=place_of(profile_id=profile.pk, slot=slot)),
         "credentials_set_at": now,
         "state": ConnectionState.UNTESTED if complete else ConnectionState.NOT_SET,
         "state_changed_at": now,
@@ -71,7 +71,7 @@ def _same_app(former: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
     if not slot.oauth or not former.ciphertext or slot.token in secrets:
         return {}
     if former.refresh_lease:
-        raise credentials.CredentialError("The access token is being refreshed now. Store again in a minute.")
+        raise encryption.CredentialError("The access token is being refreshed now. Store again in a minute.")
     known = former.secrets()
     same = known.get(slot.fields[0].name) == secrets.get(slot.fields[0].name)
     return {name: known[name] for name in (slot.token, "refresh_token") if name in known} if same else {}

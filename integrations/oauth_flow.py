@@ -14,9 +14,9 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from integrations import credentials
-from integrations.connections import connector_for, erase
+from integrations import encryption
 from integrations.connectors.contract import ConnectorError, Finding, Grant, Granted, OAuthApp
+from integrations.credential_store import connector_for, erase
 from integrations.models import ConnectAttempt, Connection, ConnectionState, IntegrationProfile
 from integrations.tokens import grant_values, secrets_of, with_grant, without_tokens
 from licensehub.audit.actions import Action
@@ -126,7 +126,7 @@ def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: Use
     with transaction.atomic():
         _pin(connection.profile, granted)
         Connection.objects.filter(pk=connection.pk).update(
-            ciphertext=credentials.encrypt(stored, place=connection.place),
+            ciphertext=encryption.encrypt(stored, place=connection.place),
             state=ConnectionState.UNTESTED,
             state_changed_at=timezone.now(),
             error="",
@@ -177,7 +177,7 @@ def disconnect(connection: Connection, *, actor: Actor) -> str:
         erase(connection, Action.DISCONNECTED, actor=actor)
         if kept:
             Connection.objects.filter(pk=connection.pk).update(
-                ciphertext=credentials.encrypt(kept, place=connection.place),
+                ciphertext=encryption.encrypt(kept, place=connection.place),
                 fingerprint=fingerprint,
                 credentials_set_at=set_at,
             )

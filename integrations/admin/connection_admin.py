@@ -14,28 +14,21 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from integrations import connect
-from integrations.connections import set_credentials
+from integrations import oauth_flow
+from integrations.admin.findings import PROFILE_PAGE, summary_of
+from integrations.admin.forms import CredentialsForm
 from integrations.connectors.contract import ConnectorError
-from integrations.credentials import CredentialError
-from integrations.forms import CredentialsForm
+from integrations.credential_store import set_credentials
+from integrations.encryption import CredentialError
 from integrations.models import Connection, ConnectionState
 from integrations.validation import validate_connections
-from licensehub.ui.admin import (
-    PROFILE_PAGE,
-    ReadOnlyAdmin,
-    attempt,
-    refuse_unless_post,
-    sentence_of,
-    signed_in,
-    summary_of,
-)
+from licensehub.ui.admin import ReadOnlyAdmin, attempt, refuse_unless_post, sentence_of, signed_in
 from licensehub.ui.formatting import EMPTY, ago, chip, day_ago, day_and_time, two_lines
 
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"
 LEAVE = "admin/integrations/connection/leave.html"
-REFUSALS = (ValidationError, CredentialError, ConnectorError, connect.ConnectRefused)
+REFUSALS = (ValidationError, CredentialError, ConnectorError, oauth_flow.ConnectRefused)
 CHIPS = {
     ConnectionState.NOT_SET: ("neutral", "key_off"),
     ConnectionState.UNTESTED: ("neutral", "help"),
@@ -111,7 +104,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         connection = self._connection(request, pk)
         browser = request.session.setdefault(BROWSER, secrets.token_urlsafe(32))
         try:
-            url = connect.start(
+            url = oauth_flow.start(
                 connection, redirect_uri=redirect_uri(request), browser=browser, actor=signed_in(request)
             )
         except REFUSALS as error:
@@ -128,14 +121,14 @@ class ConnectionAdmin(ReadOnlyAdmin):
             messages.error(request, "Your role may not connect. Nothing was connected.")
             return HttpResponseRedirect(reverse("admin:index"))
         try:
-            connection = connect.finish(
+            connection = oauth_flow.finish(
                 state=request.GET.get("state", ""),
                 code=request.GET.get("code", ""),
                 error=request.GET.get("error", ""),
                 browser=request.session.get(BROWSER, ""),
                 actor=signed_in(request),
             )
-        except connect.ConnectRefused as refused:
+        except oauth_flow.ConnectRefused as refused:
             messages.error(request, str(refused))
             return HttpResponseRedirect(_after_refusal(refused))
         self._welcome(request, connection)
@@ -156,7 +149,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             return refusal
         connection = self._connection(request, pk)
         actor = signed_in(request)
-        attempt(request, lambda: connect.disconnect(connection, actor=actor), refusals=REFUSALS)
+        attempt(request, lambda: oauth_flow.disconnect(connection, actor=actor), refusals=REFUSALS)
         return HttpResponseRedirect(reverse(PAGE, args=[pk]))
 
     def _connection(self, request: HttpRequest, pk: int) -> Connection:
@@ -206,7 +199,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         return format_html('<span class="lhf-sentence">{}</span>', row.error or "Nothing known.")
 
 
-def _after_refusal(refused: connect.ConnectRefused) -> str:
+def _after_refusal(refused: oauth_flow.ConnectRefused) -> str:
     if refused.profile_id is None:
         return reverse("admin:integrations_connection_changelist")
     return reverse(PROFILE_PAGE, args=[refused.profile_id])
