@@ -78,7 +78,7 @@ def _takes() -> list[Row]:
     """What one take costs the worker and, in it, the server."""
     from django.conf import settings
 
-    from integrations.connectors.budget import RedisRateBudget
+    from integrations.connectors.rate_limit import RedisRateBudget
 
     budget = RedisRateBudget(settings.REDIS_URL)
     budget._redis.config_resetstat()

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations import encryption
-from integrations.connectors.budget import SharedRateBudget
 from integrations.connectors.contract import Connector, ConnectorConfig
+from integrations.connectors.rate_limit import SharedRateBudget
 from integrations.connectors.registry import connector_class
 from integrations.models import Connection, ConnectionState, IntegrationProfile, place_of
 from integrations.tokens import StoredTokens, secrets_of

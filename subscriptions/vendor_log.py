@@ -7,14 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from integrations.connectors.contract import (
-    Capability,
-    ConfigError,
-    Connector,
-    ConnectorError,
-    NotGranted,
-    VendorEvent,
-)
+from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted, VendorEvent
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import day_and_time
 from subscriptions.differences import NOW_ACTIVE, Difference, Kind

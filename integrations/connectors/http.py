@@ -20,11 +20,6 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from integrations.connectors.access import checked_base, checked_token, host_of
-from integrations.connectors.answer import Answer
-from integrations.connectors.call import DEFAULT_LIMITS as DEFAULT_LIMITS
-from integrations.connectors.call import UNAUTHORIZED, Begun, Call, Failure, Idle
-from integrations.connectors.call import Limits as Limits
-from integrations.connectors.call import Rate as Rate
 from integrations.connectors.contract import (
     BadAnswer,
     ConfigError,
@@ -34,6 +29,11 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.connectors.rate_headers import hold_seconds, retry_after
+from integrations.connectors.request import DEFAULT_LIMITS as DEFAULT_LIMITS
+from integrations.connectors.request import UNAUTHORIZED, Begun, Call, Failure, Idle
+from integrations.connectors.request import Limits as Limits
+from integrations.connectors.request import Rate as Rate
+from integrations.connectors.response import Answer
 from integrations.connectors.sender import Sender
 from integrations.connectors.wire import Watch
 

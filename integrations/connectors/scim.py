@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.connectors.contract import BadAnswer
-from integrations.connectors.values import clean, mapping
+from integrations.connectors.parsing import clean, mapping
 
 MEDIA_TYPE = "application/scim+json"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"

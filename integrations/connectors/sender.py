@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import requests
 from urllib3.response import HTTPResponse
 
-from integrations.connectors.call import Call, Limits
+from integrations.connectors.request import Call, Limits
 from integrations.connectors.wire import WatchedAdapter
 
 

@@ -20,8 +20,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import ConnectionPool
 from urllib3.response import HTTPResponse
 
-from integrations.connectors.call import Idle
 from integrations.connectors.deadlines import deadlines
+from integrations.connectors.request import Idle
 
 
 class Watch:

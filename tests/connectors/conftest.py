@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integrations.connectors import http
-from integrations.connectors.answer import Answer
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import ConnectorConfig, ConnectorError, PermanentError, RateBudget
 from integrations.connectors.http import ApiSession, Limits, Rate
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox import server as sandbox_server
 from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.connectors.rate_limit import LocalRateBudget
+from integrations.connectors.response import Answer
 from tests.connectors.scripted import ScriptedServer
 from tests.network import AllowHttp
 

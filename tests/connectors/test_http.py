@@ -11,7 +11,6 @@ import traceback
 import pytest
 import requests
 
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import (
     BadAnswer,
     ConfigError,
@@ -21,6 +20,7 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.connectors.http import ApiSession, Limits, set_call_guard
+from integrations.connectors.rate_limit import LocalRateBudget
 from integrations.connectors.wire import WatchedAdapter
 from tests.connectors.conftest import QUICK, RATE, TOKEN, new_session
 from tests.connectors.scripted import Reply, ScriptedServer

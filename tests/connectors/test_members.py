@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import BadAnswer, ConfigError, PermanentError
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.rate_limit import LocalRateBudget
 from tests.connectors.conftest import ORGANIZATION, new_miro, new_session
 from tests.connectors.scripted import Reply, ScriptedServer, Seen
 from tests.connectors.test_parse import raw

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import (
     BadAnswer,
     ConfigError,
@@ -18,6 +17,7 @@ from integrations.connectors.contract import (
     TransientError,
 )
 from integrations.connectors.miro.connector import MiroConnector
+from integrations.connectors.rate_limit import LocalRateBudget
 from tests.connectors.conftest import TOKEN
 from tests.connectors.scripted import Reply, ScriptedServer
 

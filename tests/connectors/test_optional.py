@@ -11,7 +11,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import BadAnswer, Capability, ConfigError, NotGranted, VendorEvent
 from integrations.connectors.miro import audit_log, teams
 from integrations.connectors.miro.connector import MiroConnector
@@ -19,6 +18,7 @@ from integrations.connectors.miro.parse import INTERNAL
 from integrations.connectors.miro.rest import MiroRest
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox
+from integrations.connectors.rate_limit import LocalRateBudget
 from integrations.connectors.registry import connector_class
 from tests.connectors.conftest import ORGANIZATION, new_session
 from tests.connectors.scripted import Reply, ScriptedServer, Seen

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import ConnectorConfig, TransientError
 from integrations.connectors.http import Limits
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
+from integrations.connectors.rate_limit import LocalRateBudget
 
 # Of the sandbox's 100,000 credits a minute; one call for the organization costs 500.
 CALLS = 450  # more than two windows hold, wherever the minute ends

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from integrations.connectors.budget import LocalRateBudget
 from integrations.connectors.contract import ConfigError, OutcomeUnknown, TransientError
+from integrations.connectors.rate_limit import LocalRateBudget
 from tests.connectors.conftest import QUICK, RATE, new_session
 from tests.network import AllowHttp
 

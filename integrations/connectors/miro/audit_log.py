@@ -15,7 +15,7 @@ from integrations.connectors.miro.errors import optional
 from integrations.connectors.miro.pages import walk
 from integrations.connectors.miro.parse import event, next_cursor
 from integrations.connectors.miro.rest import LEVEL_2, PAGE_SIZE, MiroRest
-from integrations.connectors.values import mapping
+from integrations.connectors.parsing import mapping
 
 SCOPE = "auditlogs:read"
 # Miro publishes no list of its words. These follow the two that it shows (sign_in_succeeded, board_opened); an event

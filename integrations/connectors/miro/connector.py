@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import ClassVar
 
-from integrations.connectors.answer import Answer
 from integrations.connectors.contract import (
     Allocation,
     Capability,
@@ -33,6 +32,7 @@ from integrations.connectors.miro.rest import LEVEL_1, MiroRest, rate
 from integrations.connectors.miro.scim import MiroScim
 from integrations.connectors.miro.slots import REST_SLOT, SCIM_SLOT
 from integrations.connectors.miro.validate import findings
+from integrations.connectors.response import Answer
 from integrations.connectors.scim import MEDIA_TYPE
 
 JSON_TYPE = "application/json"

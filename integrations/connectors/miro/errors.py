@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from integrations.connectors.answer import Answer
 from integrations.connectors.contract import ConfigError, ConnectorError, NotGranted, PermanentError
+from integrations.connectors.parsing import clean, mapping
+from integrations.connectors.response import Answer
 from integrations.connectors.scim import error_words
-from integrations.connectors.values import clean, mapping
 
 REST = "rest"
 SCIM = "scim"

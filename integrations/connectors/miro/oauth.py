@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
-from integrations.connectors.answer import Answer
 from integrations.connectors.contract import (
     ConfigError,
     ConnectorError,
@@ -22,7 +21,8 @@ from integrations.connectors.contract import (
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro.context import TokenContext, token_refusals
 from integrations.connectors.miro.errors import REST
-from integrations.connectors.values import clean, mapping
+from integrations.connectors.parsing import clean, mapping
+from integrations.connectors.response import Answer
 
 TOKEN_PATH = "/v1/oauth/token"  # noqa: S105 - an address
 REVOKE_PATH = "/v2/oauth/revoke"

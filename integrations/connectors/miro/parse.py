@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from integrations.connectors.contract import Allocation, BadAnswer, Member, Person, VendorEvent
+from integrations.connectors.parsing import clean, mapping, safe_id
 from integrations.connectors.scim import ENTERPRISE_USER
-from integrations.connectors.values import clean, mapping, safe_id
 
 ADMIN = "organization_internal_admin"
 INTERNAL = "organization_internal_user"

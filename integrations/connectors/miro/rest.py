@@ -10,16 +10,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from integrations.connectors.ahead import ReadAhead
-from integrations.connectors.answer import Answer
-from integrations.connectors.call import Begun
 from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import dead_token, wrong_organization
 from integrations.connectors.miro.pages import MOST_PAGES, walk
-from integrations.connectors.values import clean, mapping, safe_id
+from integrations.connectors.parsing import clean, mapping, safe_id
+from integrations.connectors.prefetch import ReadAhead
+from integrations.connectors.request import Begun
+from integrations.connectors.response import Answer
 
 CREDITS_PER_MINUTE = 100_000
 LEVEL_1 = 50

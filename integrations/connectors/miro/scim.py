@@ -11,8 +11,8 @@ from typing import Any
 from integrations.connectors.contract import BadAnswer, OutcomeUnknown, PermanentError, Person, Receipt
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
+from integrations.connectors.parsing import clean, mapping, safe_id
 from integrations.connectors.scim import MOST_PAGES, active_of, replace, resources
-from integrations.connectors.values import clean, mapping, safe_id
 
 WINDOW = 30.0
 READS = 200

@@ -15,7 +15,7 @@ from integrations.connectors.miro.errors import optional
 from integrations.connectors.miro.pages import walk
 from integrations.connectors.miro.parse import next_cursor
 from integrations.connectors.miro.rest import LEVEL_1, LEVEL_2, PAGE_SIZE, MiroRest
-from integrations.connectors.values import clean, mapping, safe_id
+from integrations.connectors.parsing import clean, mapping, safe_id
 
 SCOPE = "organizations:teams:read"
 ADMIN = "admin"

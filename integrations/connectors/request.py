@@ -8,8 +8,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from integrations.connectors.answer import Answer
 from integrations.connectors.contract import ConnectorError
+from integrations.connectors.response import Answer
 
 UNAUTHORIZED = frozenset({401})
 # Of a window.

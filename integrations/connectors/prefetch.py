@@ -12,8 +12,8 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
-from integrations.connectors.answer import Answer
-from integrations.connectors.call import Begun
+from integrations.connectors.request import Begun
+from integrations.connectors.response import Answer
 
 # None ends the chain.
 Tokens = SimpleQueue[str | None]
