@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
+from integrations.connectors.miro.sandbox.behavior.limits import SCIM_CALLS
 from integrations.connectors.miro.sandbox.control import SandboxControl
-from integrations.connectors.miro.sandbox.limits import SCIM_CALLS
 from subscriptions import tasks
 from tests.chaos.rig import Workers, sandbox_process
 from tests.chaos.test_storm import Plan, approved_people

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import requests
 
 from integrations.connectors.miro.sandbox.control import SandboxControl
-from integrations.connectors.miro.sandbox.seed import iso
+from integrations.connectors.miro.sandbox.state.seed import iso
 from tests.network import allow
 
 if TYPE_CHECKING:
-    from integrations.connectors.miro.sandbox.seed import Member
     from integrations.connectors.miro.sandbox.server import Sandbox
+    from integrations.connectors.miro.sandbox.state.seed import Member
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 

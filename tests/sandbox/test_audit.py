@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from integrations.connectors.miro.sandbox.seed import iso
+from integrations.connectors.miro.sandbox.state.seed import iso
 from tests.sandbox.client import Client
 
 Make = Callable[..., Client]

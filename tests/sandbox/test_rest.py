@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from integrations.connectors.miro.sandbox.seed import LICENSES, ROLES
+from integrations.connectors.miro.sandbox.state.seed import LICENSES, ROLES
 from tests.sandbox.client import Client
 
 Make = Callable[..., Client]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrations.connectors.miro.sandbox.seed import ADMIN, INTERNAL
+from integrations.connectors.miro.sandbox.state.seed import ADMIN, INTERNAL
 from tests.sandbox.client import PATCH_OP, Client
 
 Make = Callable[..., Client]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from integrations.connectors.miro.sandbox.scim_discovery import ENTERPRISE
+from integrations.connectors.miro.sandbox.scim.discovery import ENTERPRISE
 from tests.sandbox.client import Client
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 
+from integrations.connectors.miro.sandbox.behavior.fault_storm import Weather
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.messages import Request
-from integrations.connectors.miro.sandbox.storm import Weather
 from tests.network import allow
 from tests.sandbox.client import PATCH_OP, Client, port_of
 from tests.sandbox.test_world import command, first_line

@@ -19,8 +19,8 @@ import pytest
 import requests
 
 from integrations.connectors.miro.sandbox.messages import SandboxError
-from integrations.connectors.miro.sandbox.seed import populate
 from integrations.connectors.miro.sandbox.server import start
+from integrations.connectors.miro.sandbox.state.seed import populate
 from tests.network import allow
 from tests.sandbox.client import Client, port_of
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from .faults import Faults
-from .humans import Humans
+from integrations.connectors.miro.sandbox.behavior.fault_storm import Storm
+from integrations.connectors.miro.sandbox.behavior.faults import Faults
+from integrations.connectors.miro.sandbox.behavior.manual_changes import Humans
+from integrations.connectors.miro.sandbox.oauth.endpoints import OAuth
+from integrations.connectors.miro.sandbox.state.summary import summary
+from integrations.connectors.miro.sandbox.state.world import World
+
 from .messages import CONTROL_ROOT, Answer, Json, Request, SandboxError
-from .oauth import OAuth
-from .storm import Storm
-from .summary import summary
-from .world import World
 
 LOCAL = ("127.0.0.1", "localhost")
 

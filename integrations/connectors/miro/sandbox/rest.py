@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .limits import Limits
+from integrations.connectors.miro.sandbox.behavior.limits import Limits
+from integrations.connectors.miro.sandbox.state.seed import LICENSES, ROLES, Member, Team
+from integrations.connectors.miro.sandbox.state.world import World
+
 from .messages import Answer, Json, Refusal, Request, invalid_parameter, rest_error, too_many
-from .seed import LICENSES, ROLES, Member, Team
-from .world import World
 
 TEAM_ROLES = ("member", "admin", "non_team", "team_guest")
 PREBUILT = {"User Admin", "Content Admin", "Security Admin"}

@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from integrations.connectors.miro.sandbox.behavior.fault_storm import Storm
+from integrations.connectors.miro.sandbox.behavior.faults import Fault, Faults, refuse, spoil
+from integrations.connectors.miro.sandbox.behavior.manual_changes import Humans
+from integrations.connectors.miro.sandbox.oauth.endpoints import PATHS, OAuth
+from integrations.connectors.miro.sandbox.scim.endpoints import MAX_BODY, Scim
+from integrations.connectors.miro.sandbox.state.store import Store
+from integrations.connectors.miro.sandbox.state.world import World
+
 from .control_plane import ControlPlane
-from .faults import Fault, Faults, refuse, spoil
-from .humans import Humans
 from .messages import CONTROL_ROOT, SCIM_ROOT, Answer, Json, Request, SandboxError, rest_error, scim_error
-from .oauth import PATHS, OAuth
 from .rest import Rest
-from .scim import MAX_BODY, Scim
-from .store import Store
-from .storm import Storm
-from .world import World
 
 HOST = "127.0.0.1"
 SECRET_IN_QUERY = re.compile(r"((?:^|&)[^=&]*(?:token|secret|code)[^=&]*=)[^&]*", re.IGNORECASE)

@@ -7,13 +7,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import scim_filter
-from .limits import Limits
-from .messages import SCIM_ROOT, SCIM_TYPE, Answer, Json, Refusal, Request, scim_error, too_many
-from .scim_discovery import CORE, ENTERPRISE, LIST, listing, resource_types, schemas, service_provider_config
-from .scim_patch import changes, replacement
-from .seed import ADMIN, Member
-from .world import World
+from integrations.connectors.miro.sandbox.behavior.limits import Limits
+from integrations.connectors.miro.sandbox.messages import (
+    SCIM_ROOT,
+    SCIM_TYPE,
+    Answer,
+    Json,
+    Refusal,
+    Request,
+    scim_error,
+    too_many,
+)
+from integrations.connectors.miro.sandbox.scim import filters
+from integrations.connectors.miro.sandbox.scim.discovery import (
+    CORE,
+    ENTERPRISE,
+    LIST,
+    listing,
+    resource_types,
+    schemas,
+    service_provider_config,
+)
+from integrations.connectors.miro.sandbox.scim.patch import changes, replacement
+from integrations.connectors.miro.sandbox.state.seed import ADMIN, Member
+from integrations.connectors.miro.sandbox.state.world import World
 
 DEFAULT_COUNT, MAX_COUNT = 100, 1000
 MAX_BODY = 800_000
@@ -109,12 +126,12 @@ class Scim:
         text, sort_by = request.query.get("filter", ""), request.query.get("sortBy", "")
         if text:
             try:
-                users = list(filter(scim_filter.parse(text), users))
-            except scim_filter.FilterError as error:
+                users = list(filter(filters.parse(text), users))
+            except filters.FilterError as error:
                 raise scim_error(400, f"The filter cannot be read: {error}", "invalidFilter") from error
         if sort_by:
             backwards = request.query.get("sortOrder", "ascending").lower() == "descending"
-            users.sort(key=lambda user: str(scim_filter.values(user, sort_by)).casefold(), reverse=backwards)
+            users.sort(key=lambda user: str(filters.values(user, sort_by)).casefold(), reverse=backwards)
         return users
 
     def user(self, member: Member) -> Json:

@@ -8,8 +8,8 @@ import time
 from queue import SimpleQueue
 from typing import Any
 
-from .messages import Json, SandboxError
-from .world import World
+from integrations.connectors.miro.sandbox.messages import Json, SandboxError
+from integrations.connectors.miro.sandbox.state.world import World
 
 
 class Humans:

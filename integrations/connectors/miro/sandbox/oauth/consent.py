@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from .messages import Answer, Json
-from .world import World
+from integrations.connectors.miro.sandbox.messages import Answer, Json
+from integrations.connectors.miro.sandbox.state.world import World
 
 CARRIED = ("response_type", "client_id", "redirect_uri", "state")
 PAGE = """<!doctype html>

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from .messages import Json
-from .names import CULTURES, DEPARTMENTS, LATIN, TEAMS
+from integrations.connectors.miro.sandbox.messages import Json
+from integrations.connectors.miro.sandbox.state.names import CULTURES, DEPARTMENTS, LATIN, TEAMS
 
 LICENSES = (
     "full", "free", "free_restricted", "occasional", "standard", "advanced", "basic", "full_trial", "unknown",

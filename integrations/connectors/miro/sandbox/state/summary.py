@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .messages import Json
-from .world import World
+from integrations.connectors.miro.sandbox.messages import Json
+from integrations.connectors.miro.sandbox.state.world import World
 
 
 def summary(world: World) -> Json:

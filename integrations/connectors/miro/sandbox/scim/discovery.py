@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .messages import Json
+from integrations.connectors.miro.sandbox.messages import Json
 
 LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 CONFIG = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"

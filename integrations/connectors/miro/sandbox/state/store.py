@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .messages import SandboxError
+from integrations.connectors.miro.sandbox.messages import SandboxError
 
 TABLES = ("meta", "members", "teams", "transitions", "requests", "events")
 

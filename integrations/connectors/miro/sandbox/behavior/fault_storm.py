@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from .faults import MATCHES, Fault
-from .messages import Answer, Json, Request, SandboxError
+from integrations.connectors.miro.sandbox.behavior.faults import MATCHES, Fault
+from integrations.connectors.miro.sandbox.messages import Answer, Json, Request, SandboxError
 
 # What may strike any request whatever it asks for.
 MIXABLE = ("rate_limited", "error_before", "error_after", "hang", "hang_after", "truncated", "cut", "html")

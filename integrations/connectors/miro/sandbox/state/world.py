@@ -9,10 +9,11 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .audit import AuditLog, Doer, openings, provisioner, user
-from .grants import Grants
-from .messages import Json, SandboxError
-from .seed import (
+from integrations.connectors.miro.sandbox.behavior.toggles import Switches
+from integrations.connectors.miro.sandbox.messages import Json, SandboxError
+from integrations.connectors.miro.sandbox.oauth.grants import Grants
+from integrations.connectors.miro.sandbox.state.audit import AuditLog, Doer, openings, provisioner, user
+from integrations.connectors.miro.sandbox.state.seed import (
     ADMIN,
     INTERNAL,
     LICENSES,
@@ -26,8 +27,7 @@ from .seed import (
     populate,
     stumbling_blocks,
 )
-from .store import Store
-from .switches import Switches
+from integrations.connectors.miro.sandbox.state.store import Store
 
 CHANGEABLE = {"last_activity_at", "license_assigned_at", "active", "license", "role", "email", "display_name"}
 

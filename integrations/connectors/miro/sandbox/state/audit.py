@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from .messages import Json, Request, invalid_parameter
-from .seed import Member
+from integrations.connectors.miro.sandbox.messages import Json, Request, invalid_parameter
+from integrations.connectors.miro.sandbox.state.seed import Member
 
 KEPT = timedelta(days=90)
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)

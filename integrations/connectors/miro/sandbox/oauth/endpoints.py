@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from .consent import consent_page, problem_page
-from .grants import Grants, oauth_error, token_answer
-from .messages import Answer, Json, Refusal, Request, SandboxError, rest_error
-from .world import World
+from integrations.connectors.miro.sandbox.messages import Answer, Json, Refusal, Request, SandboxError, rest_error
+from integrations.connectors.miro.sandbox.oauth.consent import consent_page, problem_page
+from integrations.connectors.miro.sandbox.oauth.grants import Grants, oauth_error, token_answer
+from integrations.connectors.miro.sandbox.state.world import World
 
 AUTHORIZE = "/oauth/authorize"
 TOKEN = "/v1/oauth/token"  # noqa: S105 - an address

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from .messages import SandboxError
+from integrations.connectors.miro.sandbox.messages import SandboxError
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "end_of_list": ("", None, "absent", "trailing_empty_page"),

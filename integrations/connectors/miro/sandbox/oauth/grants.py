@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from .messages import Json, rest_error
+from integrations.connectors.miro.sandbox.messages import Json, rest_error
 
 CODE_LIFE = 600  # seconds
 ACCESS_LIFE = 3599

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .messages import Json, Request, scim_error
-from .seed import ADMIN, USER, Member
+from integrations.connectors.miro.sandbox.messages import Json, Request, scim_error
+from integrations.connectors.miro.sandbox.state.seed import ADMIN, USER, Member
 
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user:"

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .messages import Answer, Json, Refusal, Request, SandboxError, server_error, too_many
+from integrations.connectors.miro.sandbox.messages import (
+    Answer,
+    Json,
+    Refusal,
+    Request,
+    SandboxError,
+    server_error,
+    too_many,
+)
 
 KINDS = (
     "rate_limited", "error_before", "error_after", "hang", "hang_after", "truncated", "cut", "html", "cursor_loop",
