@@ -23,7 +23,7 @@ from subscriptions import caps
 from subscriptions.candidates import NotActionable, withdraw
 from subscriptions.judging import apply_verdict
 from subscriptions.models import Exclusion, ExclusionKind
-from subscriptions.models.exclusion import people_of
+from subscriptions.models.protection import people_of
 from subscriptions.refusals import Refused
 from subscriptions.verdict import UNKNOWN_WORDS, current_terms
 

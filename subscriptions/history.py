@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from integrations.models import IntegrationProfile
 from subscriptions.models import ActivitySnapshot, ChangeBetweenRuns, Subscription
-from subscriptions.models.history import NEVER
+from subscriptions.models.snapshot import NEVER
 
 COLUMNS = ("last_activity_at", "license_assigned_at", "license", "role", "active", "gone")
 MOMENTS = ("last_activity_at", "license_assigned_at")

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection
 
 from subscriptions.models import DownloadRun, Subscription
-from subscriptions.models.history import NEVER
+from subscriptions.models.snapshot import NEVER
 
 # Facts that a download brings; the same columns in staging and in Subscription.
 FACTS = (

@@ -26,7 +26,7 @@ from subscriptions.admin.exclusion_form import ExclusionForm, profiles
 from subscriptions.admin.protect import ADD, consequences, people, protect_view
 from subscriptions.exclusions import create_exclusion, end_exclusion
 from subscriptions.models import Exclusion, ExclusionKind
-from subscriptions.models.exclusion import count_people
+from subscriptions.models.protection import count_people
 
 END = "subscriptions.change_exclusion"
 ICONS = {
