@@ -8,10 +8,10 @@ from subscriptions import directory
 from subscriptions.approvals import file_automatically
 from subscriptions.candidates import NotActionable, propose_candidates
 from subscriptions.crowds import count_crowds
+from subscriptions.errors import Refused
 from subscriptions.judging import refresh_verdicts
 from subscriptions.merge import tell_planner
 from subscriptions.models import DownloadRun
-from subscriptions.refusals import Refused
 from subscriptions.search import refresh_search
 from subscriptions.team_admins import write_sole_admins
 

@@ -19,8 +19,16 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions import caps
-from subscriptions.bulk import insert_selected
+from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import NotActionable, doubt_about, ready_again
+from subscriptions.errors import (
+    OverCap,
+    OwnRequest,
+    Refused,
+    refuse_self,
+    refuse_unless_deciding,
+    refuse_unless_restoring,
+)
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -36,14 +44,6 @@ from subscriptions.models import (
     RequestState,
 )
 from subscriptions.queueing import queue
-from subscriptions.refusals import (
-    OverCap,
-    OwnRequest,
-    Refused,
-    refuse_self,
-    refuse_unless_deciding,
-    refuse_unless_restoring,
-)
 from subscriptions.request_endings import release
 
 FILED = "Filed by LicenseHub after the download, as the rule says."

@@ -16,6 +16,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions import staging
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -27,7 +28,6 @@ from subscriptions.models import (
     RequestState,
     RunState,
 )
-from subscriptions.refusals import Refused
 from subscriptions.request_endings import WAITING
 from subscriptions.schedules import remove_schedules
 from subscriptions.ways import WAYS, Way

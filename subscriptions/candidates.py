@@ -17,7 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions import caps
-from subscriptions.bulk import insert, new_ids, read
+from subscriptions.bulk_sql import insert, new_ids, read
 from subscriptions.judging import apply_verdict
 from subscriptions.models import (
     CandidateState,

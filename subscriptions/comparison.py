@@ -19,10 +19,10 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.differences import Difference, Kind, in_ledger
+from subscriptions.errors import Refused
 from subscriptions.judging import apply_verdict
 from subscriptions.look_again import write_facts
 from subscriptions.models import Comparison, Reclaim, ReclaimState, Subscription
-from subscriptions.refusals import Refused
 from subscriptions.vendor_log import Log, in_log, read_log, with_doer
 from subscriptions.verdict import current_terms
 

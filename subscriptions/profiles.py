@@ -12,8 +12,8 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
-from subscriptions.refusals import Refused
 from subscriptions.schedules import ensure_schedules
 
 

@@ -18,9 +18,9 @@ from licensehub.audit.log import record
 from subscriptions.after_download import judge_anew
 from subscriptions.candidates import NotActionable
 from subscriptions.download import StagingLost, write_facts
+from subscriptions.errors import Refused
 from subscriptions.merge import Merged, foresee, leaving
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
-from subscriptions.refusals import Refused
 
 SHORTEST_REASON = 10
 

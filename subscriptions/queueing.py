@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, transaction
 
 from licensehub.audit.log import Actor, Row, record_rows
-from subscriptions.bulk import insert, new_ids, set_column
+from subscriptions.bulk_sql import insert, new_ids, set_column
 from subscriptions.candidates import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.seals import seal

@@ -17,6 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_rows
 from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions.candidates import NotActionable, cool_down, lock
+from subscriptions.errors import Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -25,7 +26,6 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.refusals import Refused
 from subscriptions.verdict import Terms
 
 # No decision yet.

@@ -18,6 +18,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions import caps
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import Refused, refuse_self, refuse_unless_restoring
 from subscriptions.models import (
     Direction,
     Reclaim,
@@ -28,7 +29,6 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.queueing import queue
-from subscriptions.refusals import Refused, refuse_self, refuse_unless_restoring
 from subscriptions.ways import RESTORE
 
 # Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894

@@ -30,10 +30,10 @@ from licensehub.embedded.processes import LOOPBACK, Child
 from subscriptions import approvals
 from subscriptions.candidates import NotActionable
 from subscriptions.caps import caps_of
+from subscriptions.errors import Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
 from subscriptions.profiles import create_profile, publish
 from subscriptions.reclaim import Tally
-from subscriptions.refusals import Refused
 from subscriptions.tasks import reclaim, ring
 
 PROFILE: Final = "Miro sandbox"

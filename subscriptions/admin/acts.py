@@ -13,7 +13,7 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import attempt
 from subscriptions.candidates import NotActionable
-from subscriptions.refusals import Refused
+from subscriptions.errors import Refused
 from subscriptions.tasks import reclaim, ring
 
 REFUSALS = (Refused, NotActionable, ValidationError)

@@ -14,8 +14,8 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from integrations.validation import validate_connections
 from licensehub.ui.formatting import day_and_time
 from subscriptions import profiles, tasks
+from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
-from subscriptions.refusals import Refused
 from subscriptions.schedules import window_open, window_opens_at
 
 Do = Callable[[IntegrationProfile, User], str]

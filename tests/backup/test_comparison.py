@@ -13,6 +13,7 @@ from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, comparison, tasks
 from subscriptions.comparison import compare
+from subscriptions.errors import Refused
 from subscriptions.models import (
     Comparison,
     Direction,
@@ -23,7 +24,6 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaim import reclaim_due
-from subscriptions.refusals import Refused
 from subscriptions.seals import seal
 from tests.fixtures import actions
 

@@ -25,6 +25,7 @@ from licensehub.audit.log import open_transactions
 from subscriptions import answers, approvals, caps, notices, profiles, request_endings, restores, rules, sweep
 from subscriptions.candidates import NotActionable, leave_alone, resume
 from subscriptions.download import DownloadError
+from subscriptions.errors import Refused
 from subscriptions.models import (
     Answer,
     CandidateState,
@@ -36,7 +37,6 @@ from subscriptions.models import (
     RequestedRemoval,
 )
 from subscriptions.reclaim import reclaim_due
-from subscriptions.refusals import Refused
 from tests.chaos import memory
 from tests.chaos.checker import audit_findings
 from tests.chaos.crashes import Crash, CrashPoint, crashing

@@ -18,6 +18,7 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, caps
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import Refused
 from subscriptions.models import (
     CandidateState,
     Reclaim,
@@ -27,7 +28,6 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaim import claim, reclaim_due
-from subscriptions.refusals import Refused
 from tests.chaos import memory
 from tests.chaos.place import Place, broken_promises, make_place
 from tests.fixtures import person

@@ -15,6 +15,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, profiles, reclaim, request_endings
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.judging import refresh_verdicts
 from subscriptions.models import (
     CandidateState,
@@ -26,7 +27,6 @@ from subscriptions.models import (
     RequestedRemoval,
 )
 from subscriptions.reclaim import claim, reclaim_due
-from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
 
 from .test_judging import wait_until_somebody_waits
 

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, queueing
-from subscriptions.bulk import read
+from subscriptions.bulk_sql import read
 from subscriptions.candidates import NotActionable, propose_candidates
 from subscriptions.models import (
     Notice,

@@ -15,10 +15,10 @@ from integrations.models import IntegrationProfile
 from subscriptions import plausibility, profiles, quarantine
 from subscriptions.candidates import NotActionable
 from subscriptions.download import download_subscriptions
+from subscriptions.errors import Refused
 from subscriptions.merge import Merged
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.refusals import Refused
 from tests.fixtures import MEMBERS, actions
 
 WHY = "The company sold a division on Friday."

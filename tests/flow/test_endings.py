@@ -12,9 +12,9 @@ from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import approvals, candidates, sweep
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
-from subscriptions.refusals import OwnRequest
 from tests.fixtures import World, actions
 
 

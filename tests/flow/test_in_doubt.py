@@ -9,9 +9,9 @@ from django.db import connection
 
 from subscriptions import approvals, candidates, restores, sweep
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
-from subscriptions.refusals import Refused
 from tests.fixtures import World, actions
 
 REASON = "Nobody let them in: checked in Miro"

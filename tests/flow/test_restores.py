@@ -12,9 +12,9 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, archive, profiles, request_endings, restores, settling, sweep
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
 from subscriptions.reclaim import reclaim_due
-from subscriptions.refusals import ConcernsYou, OwnRequest, Refused
 from tests.fixtures import actions
 from tests.flow.restoring import REASON, activated_by_us, activations, id_of, reclaimed
 

@@ -14,11 +14,11 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, archive, profiles
 from subscriptions.candidates import NotActionable
 from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.errors import Refused
 from subscriptions.figures import figures
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.reclaim import reclaim_due
-from subscriptions.refusals import Refused
 from tests.fixtures import MEMBERS, actions
 
 ADD = "admin:integrations_integrationprofile_add"

@@ -12,8 +12,8 @@ from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.candidates import NotActionable
+from subscriptions.errors import Refused
 from subscriptions.profiles import create_profile, publish
-from subscriptions.refusals import Refused
 
 KIND = "miro_enterprise"
 
