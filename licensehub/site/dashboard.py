@@ -19,7 +19,6 @@ from licensehub.ui.lists.counts import Count
 from subscriptions.admin.charts import histogram, trend
 from subscriptions.admin.schedule import schedule_of
 from subscriptions.comparison import latest
-from subscriptions.figures import Figures, figures, terms_of
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
@@ -32,6 +31,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.subscription import PROTECTED
+from subscriptions.stats import Figures, figures, terms_of
 
 # A daily download that is this old was missed.
 STALE = timedelta(hours=26)

@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from subscriptions import crowds
 from subscriptions.crowds import count_crowds, foresee
-from subscriptions.figures import figures
 from subscriptions.judging import refresh_verdicts
 from subscriptions.models import Crowd, Judgment, NeverActive, Subscription, Verdict
+from subscriptions.stats import figures
 from subscriptions.verdict import CLAUSES, Clause, Terms, verdict_case
 
 from .conftest import member
@@ -115,7 +115,7 @@ def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, 
     count_crowds(everybody)
     run.read, run.rollups = 400, crowds_rollups(everybody, now)
     live = figures(everybody, run)
-    monkeypatch.setattr("subscriptions.figures.COUNTED_LIVE", 100)
+    monkeypatch.setattr("subscriptions.stats.COUNTED_LIVE", 100)
     stored = figures(everybody, run)
     assert live.live
     assert not stored.live

@@ -15,10 +15,10 @@ from subscriptions import approvals, archive, profiles
 from subscriptions.candidates import NotActionable
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
-from subscriptions.figures import figures
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.reclaim import reclaim_due
+from subscriptions.stats import figures
 from tests.fixtures import MEMBERS, actions
 
 ADD = "admin:integrations_integrationprofile_add"

@@ -17,7 +17,7 @@ from licensehub.embedded import demo
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
 from licensehub.embedded.supervisor import Supervisor, wait_for_http
-from subscriptions.figures import Figures, figures
+from subscriptions.stats import Figures, figures
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
