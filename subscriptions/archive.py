@@ -29,7 +29,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.request_endings import WAITING
-from subscriptions.schedules import remove_schedules
+from subscriptions.schedules.schedules import remove_schedules
 from subscriptions.ways import WAYS, Way
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)

@@ -13,7 +13,7 @@ from integrations.validation import is_fit, validate_connections
 from subscriptions import caps, restored_backup
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
-from subscriptions.schedules import window_open, window_opens_at
+from subscriptions.schedules.schedules import window_open, window_opens_at
 
 COME_BACK = timedelta(seconds=60)
 # Restores are held by less: see the design's table of switches.

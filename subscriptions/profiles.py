@@ -14,7 +14,7 @@ from licensehub.audit.log import Actor, record
 from subscriptions.candidates import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
-from subscriptions.schedules import ensure_schedules
+from subscriptions.schedules.schedules import ensure_schedules
 
 
 def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) -> IntegrationProfile:

@@ -18,7 +18,7 @@ from subscriptions.models.download import StartedBy
 from subscriptions.notices import hand_over_due, profiles_to_ask
 from subscriptions.reclaim import reclaim_due
 from subscriptions.retention import thin_histories
-from subscriptions.schedules import due_slot, profiles_with_due_slot
+from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from licensehub.ui.formatting import day_and_time
 from subscriptions import profiles, tasks
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
-from subscriptions.schedules import window_open, window_opens_at
+from subscriptions.schedules.schedules import window_open, window_opens_at
 
 Do = Callable[[IntegrationProfile, User], str]
 WhyNot = Callable[[IntegrationProfile], str]

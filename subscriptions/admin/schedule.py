@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions import schedules
-from subscriptions.schedules import DOWNLOAD_TASK, RECLAIM_TASK
+from subscriptions.schedules import schedules
+from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
 
 @dataclass(frozen=True, slots=True)

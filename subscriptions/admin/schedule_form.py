@@ -18,9 +18,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
-from subscriptions import schedules
 from subscriptions.admin.acts import REFUSALS
-from subscriptions.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
+from subscriptions.schedules import schedules
+from subscriptions.schedules.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
 
 VIEW = "integrations.view_integrationprofile"
 TASKS = {"download": DOWNLOAD_TASK, "reclaim": RECLAIM_TASK}

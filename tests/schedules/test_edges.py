@@ -15,12 +15,13 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, profiles, schedules, slots, tasks
+from subscriptions import approvals, profiles, tasks
 from subscriptions.admin import profile_acts
 from subscriptions.candidates import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.reclaim import reclaim_due
-from subscriptions.schedules import DOWNLOAD_TASK, RECLAIM_TASK
+from subscriptions.schedules import occurrences, schedules
+from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
 NOON = datetime(2027, 1, 10, 12, tzinfo=UTC)
 
@@ -132,7 +133,7 @@ def test_a_weekly_hour_that_the_spring_leaves_out_opens_a_week_later():
     """Sunday, 02:00 to 03:00 in Berlin is not there on 28 March 2027."""
     sunday = schedules.window_plan(start=2, end=3, weekdays=frozenset({0}), zone="Europe/Berlin").crontab()
     monday_before = datetime(2027, 3, 22, 8, tzinfo=UTC)
-    assert slots.opens_at(sunday, monday_before) == datetime(2027, 4, 4, 0, tzinfo=UTC)
+    assert occurrences.opens_at(sunday, monday_before) == datetime(2027, 4, 4, 0, tzinfo=UTC)
 
 
 @pytest.mark.django_db
@@ -142,11 +143,11 @@ def test_a_window_opens_at_its_wall_time_on_each_day_of_two_years(zone):
     row = schedules.window_plan(start=8, end=18, zone=zone).crontab()
     now = datetime(2026, 9, 1, tzinfo=UTC)
     while now < datetime(2028, 9, 1, tzinfo=UTC):
-        opens = slots.opens_at(row, now)
+        opens = occurrences.opens_at(row, now)
         if opens:
-            local = opens.astimezone(slots.zone_of(row))
+            local = opens.astimezone(occurrences.zone_of(row))
             assert (local.hour, local.minute) == (8, 0)
-            assert not slots.is_open(row, opens - timedelta(seconds=1))
+            assert not occurrences.is_open(row, opens - timedelta(seconds=1))
         now += timedelta(hours=7)
 
 

@@ -17,10 +17,11 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
-from subscriptions import approvals, profiles, schedules, sweep, tasks
+from subscriptions import approvals, profiles, sweep, tasks
 from subscriptions.models import Reclaim
 from subscriptions.reclaim import reclaim_due
-from subscriptions.schedules import DOWNLOAD_TASK, RECLAIM_TASK
+from subscriptions.schedules import schedules
+from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 CHANGES = {

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from subscriptions import schedules, slots
+from subscriptions.schedules import occurrences, schedules
 
 # Zone, a time that the spring leaves out or that comes twice in autumn, the day of each change.
 CHANGES = [
@@ -33,7 +33,7 @@ def test_one_slot_for_each_day(zone, at, spring, autumn):
         seen = set()
         for step in range(14 * 24 * 12):
             now = start + timedelta(minutes=5 * step)
-            slot = slots.last_slot(row, now)
+            slot = occurrences.last_slot(row, now)
             assert slot <= now
             if slot >= start:
                 seen.add(slot)
@@ -44,7 +44,7 @@ def test_one_slot_for_each_day(zone, at, spring, autumn):
 @pytest.mark.django_db
 def test_a_time_that_is_left_out_comes_as_much_later():
     row = crontab("Europe/Berlin", time(2, 30))
-    [slot] = slots.next_slots(row, datetime(2027, 3, 28, 0, 0, tzinfo=UTC))
+    [slot] = occurrences.next_slots(row, datetime(2027, 3, 28, 0, 0, tzinfo=UTC))
     assert slot == datetime(2027, 3, 28, 1, 30, tzinfo=UTC)
     assert slot.astimezone(ZoneInfo("Europe/Berlin")).time() == time(3, 30)
 
@@ -52,7 +52,7 @@ def test_a_time_that_is_left_out_comes_as_much_later():
 @pytest.mark.django_db
 def test_a_time_that_comes_twice_counts_the_first_time():
     row = crontab("Europe/Berlin", time(2, 30))
-    first, second = slots.next_slots(row, datetime(2026, 10, 24, 12, 0, tzinfo=UTC), count=2)
+    first, second = occurrences.next_slots(row, datetime(2026, 10, 24, 12, 0, tzinfo=UTC), count=2)
     assert first == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     assert second == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ def test_a_time_that_comes_twice_counts_the_first_time():
 @pytest.mark.django_db
 def test_lord_howe_moves_by_half_an_hour():
     row = crontab("Australia/Lord_Howe", time(2, 15))
-    [slot] = slots.next_slots(row, datetime(2026, 10, 3, 12, 0, tzinfo=UTC))
+    [slot] = occurrences.next_slots(row, datetime(2026, 10, 3, 12, 0, tzinfo=UTC))
     assert slot.astimezone(ZoneInfo("Australia/Lord_Howe")).time() == time(2, 45)
 
 
@@ -68,7 +68,7 @@ def test_lord_howe_moves_by_half_an_hour():
 def test_weekdays_are_those_of_the_zone():
     """Monday 08:00 in Auckland is still Sunday in UTC."""
     row = crontab("Pacific/Auckland", time(8, 0), weekdays=frozenset({1}))
-    [slot] = slots.next_slots(row, datetime(2026, 11, 25, tzinfo=UTC))
+    [slot] = occurrences.next_slots(row, datetime(2026, 11, 25, tzinfo=UTC))
     assert (slot.strftime("%A"), slot.astimezone(ZoneInfo("Pacific/Auckland")).strftime("%A")) == ("Sunday", "Monday")
 
 
@@ -112,5 +112,5 @@ def test_a_window_in_plain_words(start, end, weekdays, words):
 def test_when_a_window_opens(moment, opens):
     plan = schedules.window_plan(start=8, end=18, weekdays=schedules.WORKDAYS, zone="Europe/Berlin")
     row = plan.crontab()
-    assert slots.is_open(row, moment) == (opens is None)
-    assert slots.opens_at(row, moment) == opens
+    assert occurrences.is_open(row, moment) == (opens is None)
+    assert occurrences.opens_at(row, moment) == opens

@@ -18,8 +18,8 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTas
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions import slots
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
+from subscriptions.schedules import occurrences
 
 DOWNLOAD_TASK = "subscriptions.tasks.download_daily"
 RECLAIM_TASK = "subscriptions.tasks.reclaim"
@@ -147,7 +147,7 @@ def due_slot(profile: IntegrationProfile, now: datetime | None = None) -> dateti
     task = task_of(profile, DOWNLOAD_TASK)
     if task is None or not task.enabled or task.crontab is None:
         return None
-    slot = slots.last_slot(task.crontab, now)
+    slot = occurrences.last_slot(task.crontab, now)
     if slot is None or (task.start_time and slot < task.start_time):
         return None
     served = Q(slot=slot) | Q(started_at__gte=slot)
@@ -170,7 +170,7 @@ def window_open(profile: IntegrationProfile) -> bool:
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None:
         return True
-    return task.enabled and slots.is_open(task.crontab, timezone.now())
+    return task.enabled and occurrences.is_open(task.crontab, timezone.now())
 
 
 def window_opens_at(profile: IntegrationProfile) -> datetime | None:
@@ -178,7 +178,7 @@ def window_opens_at(profile: IntegrationProfile) -> datetime | None:
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None or not task.enabled:
         return None
-    return slots.opens_at(task.crontab, timezone.now())
+    return occurrences.opens_at(task.crontab, timezone.now())
 
 
 # --- In words ---------------------------------------------------------------------------------------------------------
@@ -231,4 +231,4 @@ def _days(weekdays: frozenset[int]) -> str:
 def next_moments(task: PeriodicTask, *, count: int = 3) -> list[datetime]:
     if task.crontab is None or not task.enabled:
         return []
-    return slots.next_slots(task.crontab, timezone.now() + timedelta(seconds=1), count=count)
+    return occurrences.next_slots(task.crontab, timezone.now() + timedelta(seconds=1), count=count)
