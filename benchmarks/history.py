@@ -15,7 +15,7 @@ from benchmarks.rows import Row, at_most
 
 if TYPE_CHECKING:
     from integrations.models import IntegrationProfile
-    from subscriptions.history import Seat
+    from subscriptions.activity.snapshots import Seat
 
 Known = list[tuple[str, "datetime | None"]]
 MEMBERS = 100_000
@@ -93,7 +93,7 @@ def _known() -> Known:
 
 
 def _read_back(profile: IntegrationProfile, remembered: dict[datetime, Known]) -> str:
-    from subscriptions.history import as_of
+    from subscriptions.activity.snapshots import as_of
 
     for moment, known in remembered.items():
         seconds, _ = office.timed(partial(_same, as_of(profile, moment), known))

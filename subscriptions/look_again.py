@@ -16,8 +16,8 @@ from django.utils import timezone
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
 from subscriptions import restored_backup
+from subscriptions.activity.snapshots import keep_former
 from subscriptions.candidates import closing_for
-from subscriptions.history import keep_former
 from subscriptions.judging import apply_verdict
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (

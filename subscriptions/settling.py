@@ -25,9 +25,9 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.activity.snapshots import keep_former
 from subscriptions.after_restore import look_up, note_facts
 from subscriptions.candidates import NotActionable, cool_down, move
-from subscriptions.history import keep_former
 from subscriptions.holds import COME_BACK
 from subscriptions.judging import apply_verdict
 from subscriptions.look_again import Decision, lapsed

@@ -12,12 +12,12 @@ from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
 from subscriptions import comparison, restored_backup
 from subscriptions import sweep as sweeping
+from subscriptions.activity.retention import thin_histories
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
 from subscriptions.notices import hand_over_due, profiles_to_ask
 from subscriptions.reclaim import reclaim_due
-from subscriptions.retention import thin_histories
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)

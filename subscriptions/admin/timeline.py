@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from licensehub.ui.formatting import day
-from subscriptions.history import activity_seen, changes_of
+from subscriptions.activity.retention import thinned_before
+from subscriptions.activity.snapshots import activity_seen, changes_of
 from subscriptions.models import Subscription
-from subscriptions.retention import thinned_before
 
 LEFT, RIGHT = 10, 620
 USUAL = timedelta(days=365)

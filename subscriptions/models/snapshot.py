@@ -2,7 +2,7 @@
 
 A row holds what a run *replaced*: the facts as they were before it. What did not change is empty. So a first download
 writes no history at all, and any day can be read back from today's facts and what has replaced them since: see
-`subscriptions.history`.
+`subscriptions.activity.snapshots`.
 """
 
 from __future__ import annotations

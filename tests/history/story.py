@@ -14,8 +14,8 @@ from django.db import transaction
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
 from subscriptions import look_again, profiles, staging
+from subscriptions.activity.snapshots import Seat, as_of
 from subscriptions.download import write_facts
-from subscriptions.history import Seat, as_of
 from subscriptions.models import DownloadRun, RunState
 
 BEGIN = datetime(2025, 1, 30, 22, tzinfo=UTC)

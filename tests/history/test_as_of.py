@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from subscriptions import history
+from subscriptions.activity import snapshots
 from tests.history.story import Story
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +54,6 @@ def test_without_what_looks_have_replaced_it_does_not(monkeypatch):
 
 def test_read_in_pieces_it_is_the_same(monkeypatch):
     story = tell(5, [(True, 1.0), (False, 1.0), (True, 1.0)])
-    monkeypatch.setattr(history, "CHUNK", 2)
+    monkeypatch.setattr(snapshots, "CHUNK", 2)
     for moment, known in story.told.items():
         assert story.read_back(moment) == known

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from licensehub.audit.models import AuditEvent
-from subscriptions import retention
+from subscriptions.activity import retention
+from subscriptions.activity.retention import thin_histories, thinned_before
 from subscriptions.models import ActivitySnapshot, ChangeBetweenRuns, DownloadRun
-from subscriptions.retention import thin_histories, thinned_before
 from tests.fixtures import actions
 from tests.history.story import BEGIN, Story
 from tests.history.test_as_of import QUICK, STEPS, tell

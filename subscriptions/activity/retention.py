@@ -22,7 +22,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.history import COLUMNS
+from subscriptions.activity.snapshots import COLUMNS
 from subscriptions.models import ActivitySnapshot, ChangeBetweenRuns, DownloadRun
 
 
