@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.crowds import count_crowds
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.preview import count_crowds
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 from subscriptions.rollups import rollups
 from subscriptions.search import refresh_search

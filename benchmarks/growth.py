@@ -60,8 +60,8 @@ def _each(people: int, act: Callable[[], object]) -> float:
 def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
     """The steps that follow a download."""
     from subscriptions.candidates import propose_candidates
-    from subscriptions.crowds import count_crowds
-    from subscriptions.judging import refresh_verdicts
+    from subscriptions.eligibility.evaluate import refresh_verdicts
+    from subscriptions.eligibility.preview import count_crowds
     from subscriptions.models import Subscription
     from subscriptions.search import refresh_search
 

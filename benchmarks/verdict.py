@@ -96,15 +96,15 @@ def _exclude(profile: IntegrationProfile) -> None:
 
 
 def _judge(profile: IntegrationProfile) -> None:
-    from subscriptions.judging import refresh_verdicts
+    from subscriptions.eligibility.evaluate import refresh_verdicts
 
     refresh_verdicts(profile)
 
 
 def _count(profile: IntegrationProfile) -> None:
     """By a threshold that no rollup knows of."""
+    from subscriptions.eligibility.clauses import current_terms, verdict_case
     from subscriptions.models import Subscription
-    from subscriptions.verdict import current_terms, verdict_case
 
     terms = replace(current_terms(profile.pk), threshold=77)
     rows = Subscription.objects.filter(profile=profile).annotate(judged=verdict_case(terms, timezone.now()))

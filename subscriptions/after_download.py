@@ -7,9 +7,9 @@ from integrations.connectors.contract import Capability, ConfigError, Connector,
 from subscriptions import directory
 from subscriptions.approvals import file_automatically
 from subscriptions.candidates import NotActionable, propose_candidates
-from subscriptions.crowds import count_crowds
+from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.preview import count_crowds
 from subscriptions.errors import Refused
-from subscriptions.judging import refresh_verdicts
 from subscriptions.merge import tell_planner
 from subscriptions.models import DownloadRun
 from subscriptions.search import refresh_search

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from integrations.connectors.contract import Connector, ConnectorError, Member
-from subscriptions.judging import apply_verdict
+from subscriptions.eligibility.clauses import current_terms
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.look_again import write_facts
 from subscriptions.models import Reclaim, Subscription
-from subscriptions.verdict import current_terms
 
 
 @dataclass(frozen=True, slots=True)

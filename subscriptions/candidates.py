@@ -18,7 +18,8 @@ from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions import caps
 from subscriptions.bulk_sql import insert, new_ids, read
-from subscriptions.judging import apply_verdict
+from subscriptions.eligibility.clauses import Terms, current_terms, days_since, why_candidate
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -34,7 +35,6 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.verdict import Terms, current_terms, days_since, why_candidate
 
 BATCH = 5000
 

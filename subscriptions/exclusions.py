@@ -21,11 +21,11 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions import caps
 from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.eligibility.clauses import UNKNOWN_WORDS, current_terms
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.errors import Refused
-from subscriptions.judging import apply_verdict
 from subscriptions.models import Exclusion, ExclusionKind
 from subscriptions.models.protection import people_of
-from subscriptions.verdict import UNKNOWN_WORDS, current_terms
 
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*[a-z0-9]")
 WORDS = {ExclusionKind.LICENSE: "license type", ExclusionKind.ROLE: "role"}

@@ -18,7 +18,8 @@ from integrations.models import IntegrationProfile
 from subscriptions import restored_backup
 from subscriptions.activity.snapshots import keep_former
 from subscriptions.candidates import closing_for
-from subscriptions.judging import apply_verdict
+from subscriptions.eligibility.clauses import Terms, current_terms, judge, why
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (
     Answer,
@@ -32,7 +33,6 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.seals import is_sealed
-from subscriptions.verdict import Terms, current_terms, judge, why
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_rows
 from licensehub.ui.lists.id_filter import Among, Ids
 from subscriptions.candidates import NotActionable, cool_down, lock
+from subscriptions.eligibility.clauses import Terms
 from subscriptions.errors import Refused
 from subscriptions.models import (
     CandidateState,
@@ -26,7 +27,6 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.verdict import Terms
 
 # No decision yet.
 WAITING = (RequestState.COLLECTING, RequestState.OPEN)

@@ -13,8 +13,8 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates import NotActionable, withdraw
-from subscriptions.crowds import count_crowds
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.preview import count_crowds
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
 
 # By these the verdict is spoken; the others say what happens to whom it makes a candidate.

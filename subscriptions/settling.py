@@ -28,8 +28,9 @@ from licensehub.audit.log import record
 from subscriptions.activity.snapshots import keep_former
 from subscriptions.after_restore import look_up, note_facts
 from subscriptions.candidates import NotActionable, cool_down, move
+from subscriptions.eligibility.clauses import Terms, current_terms
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.holds import COME_BACK
-from subscriptions.judging import apply_verdict
 from subscriptions.look_again import Decision, lapsed
 from subscriptions.models import (
     CandidateState,
@@ -40,7 +41,6 @@ from subscriptions.models import (
     ReclaimState,
     Subscription,
 )
-from subscriptions.verdict import Terms, current_terms
 from subscriptions.ways import way_of
 
 READS_NEEDED = 2

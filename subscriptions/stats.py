@@ -13,10 +13,10 @@ from django.db.models import Count, Q
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
-from subscriptions.crowds import foresee
+from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.preview import foresee
 from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
 from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
-from subscriptions.verdict import Terms
 
 HELD = Q(active=True, gone_at=None)
 # Up to so many members are counted at every look.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from subscriptions.eligibility.clauses import team_admins_checked
 from subscriptions.models import ReclaimRequest, Subscription
-from subscriptions.verdict import team_admins_checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
+from subscriptions.eligibility.clauses import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
-from subscriptions.verdict import Terms
 
 
 def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:

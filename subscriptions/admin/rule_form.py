@@ -14,10 +14,10 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
+from subscriptions.eligibility.clauses import UNKNOWN_WORDS
 from subscriptions.models import LicenseThreshold, ReclaimRule
 from subscriptions.models.rule import THRESHOLD
 from subscriptions.rules import FIELDS
-from subscriptions.verdict import UNKNOWN_WORDS
 
 A_NUMBER = "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."
 CHANGED_MEANWHILE = (

@@ -1,6 +1,7 @@
 """What the terms that stand in the form would mean, before anything is saved.
 
-Numbers come from the crowds of the last download, so that they follow a dragged threshold: see `subscriptions.crowds`.
+Numbers come from the crowds of the last download, so that they follow a dragged threshold: see
+`subscriptions.eligibility.preview`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 from django.http import QueryDict
 
 from subscriptions.admin.charts import histogram
-from subscriptions.crowds import foresee
+from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.preview import foresee
 from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Verdict
-from subscriptions.verdict import Terms
 
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
 LONGEST = 3650

@@ -15,6 +15,7 @@ from integrations.models import ProfileState
 from licensehub.ui.formatting import ago, chip, day, day_and_time
 from subscriptions.admin.chips import candidate_chip, outcome_sentence
 from subscriptions.admin.timeline import timeline
+from subscriptions.eligibility.clauses import Check, checks, exclusions_of, team_admins_checked, why
 from subscriptions.models import (
     CandidateState,
     Direction,
@@ -30,7 +31,6 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.stats import terms_of
-from subscriptions.verdict import Check, checks, exclusions_of, team_admins_checked, why
 
 REQUEST = "subscriptions.request_removalcandidate"
 PROTECT = "subscriptions.add_exclusion"

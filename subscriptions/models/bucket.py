@@ -1,4 +1,4 @@
-"""How many people there are of each kind that a reclaim rule can tell apart: see `subscriptions.crowds`."""
+"""How many people there are of each kind that a reclaim rule can tell apart: see `eligibility.preview`."""
 
 from __future__ import annotations
 

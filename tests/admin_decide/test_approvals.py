@@ -9,7 +9,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from subscriptions import approvals, candidates
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 
 from .conftest import page, questions, said

@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions import candidates, profiles
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.rollups import rollups
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from subscriptions import approvals
 from subscriptions.admin.charts import histogram, trend
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate
 
 INDEX = "admin:index"

@@ -15,8 +15,8 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, profiles, reclaim, request_endings
 from subscriptions.candidates import NotActionable
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
-from subscriptions.judging import refresh_verdicts
 from subscriptions.models import (
     CandidateState,
     Judgment,

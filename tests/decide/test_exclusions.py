@@ -13,13 +13,13 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from subscriptions import exclusions
 from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.eligibility.clauses import checks, current_terms, judge, why
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.errors import Refused
 from subscriptions.exclusions import Wish, create_exclusion, end_exclusion, protect_people
-from subscriptions.judging import refresh_verdicts
 from subscriptions.models import Exclusion, ReclaimRule, Subscription, Verdict
 from subscriptions.models.protection import count_people
 from subscriptions.sweep import repair
-from subscriptions.verdict import checks, current_terms, judge, why
 
 from .test_verdict import TERMS, make
 

@@ -11,9 +11,9 @@ from django.db import connection, connections, transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from subscriptions.judging import apply_verdict
+from subscriptions.eligibility.clauses import verdict_case
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.models import Judgment, Subscription, Verdict
-from subscriptions.verdict import verdict_case
 
 from .test_verdict import TERMS, days_ago, make
 

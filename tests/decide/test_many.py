@@ -15,6 +15,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, candidates, queueing
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.eligibility.clauses import Terms, current_terms, why
 from subscriptions.models import (
     Notice,
     Reclaim,
@@ -25,7 +26,6 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.seals import is_sealed, seal
-from subscriptions.verdict import Terms, current_terms, why
 
 
 @pytest.fixture

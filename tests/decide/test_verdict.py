@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from integrations.models import IntegrationProfile
-from subscriptions.judging import apply_verdict
+from subscriptions.eligibility.clauses import Terms, checks, judge, why
+from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.models import DownloadRun, Subscription, Verdict
-from subscriptions.verdict import Terms, checks, judge, why
 
 TERMS = Terms(threshold=60, licenses=("full", "advanced"), grace=30, never_active="review", by_license={"advanced": 90})
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from subscriptions import approvals, restores, settling
 from subscriptions.candidates import NotActionable
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaim import reclaim_due
 from tests.fixtures import World, actions

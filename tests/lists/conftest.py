@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integrations.models import IntegrationProfile
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,12 +10,12 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from subscriptions import crowds
-from subscriptions.crowds import count_crowds, foresee
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility import preview
+from subscriptions.eligibility.clauses import CLAUSES, Clause, Terms, verdict_case
+from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.preview import count_crowds, foresee
 from subscriptions.models import Crowd, Judgment, NeverActive, Subscription, Verdict
 from subscriptions.stats import figures
-from subscriptions.verdict import CLAUSES, Clause, Terms, verdict_case
 
 from .conftest import member
 
@@ -101,7 +101,7 @@ def test_every_clause_is_either_of_the_rule_or_not():
     other = Terms(threshold=9, licenses=("free",), grace=9, never_active="candidate", by_license={"full": 3})
     with time_machine.travel(now, tick=False):
         moved = {clause.verdict for clause in CLAUSES if asked(clause, one, now) != asked(clause, other, now)}
-    assert moved == set(crowds.BY_RULE)
+    assert moved == set(preview.BY_RULE)
 
 
 def asked(clause: Clause, terms: Terms, now: datetime) -> str:

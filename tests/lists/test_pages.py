@@ -17,7 +17,7 @@ from unfold.admin import checkbox
 
 from licensehub.ui.lists.counts import Count
 from subscriptions.candidates import propose_candidates
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search
 

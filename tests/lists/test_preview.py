@@ -10,11 +10,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from subscriptions.crowds import count_crowds
-from subscriptions.judging import refresh_verdicts
+from subscriptions.eligibility.clauses import Terms, current_terms
+from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.preview import count_crowds
 from subscriptions.models import ReclaimRule, Subscription
 from subscriptions.rules import change_rule
-from subscriptions.verdict import Terms, current_terms
 
 from .conftest import member
 

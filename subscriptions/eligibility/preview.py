@@ -32,8 +32,8 @@ from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.eligibility.clauses import CLAUSES, Clause, Terms, verdict_case
 from subscriptions.models import Crowd, Subscription, Verdict
-from subscriptions.verdict import CLAUSES, Clause, Terms, verdict_case
 
 # What the terms of a rule decide; all other clauses hold, or do not, whatever the rule says.
 BY_RULE = (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE, Verdict.ACTIVE, Verdict.NEVER_ACTIVE)

@@ -10,8 +10,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.eligibility.clauses import Terms, current_terms, verdict_case
 from subscriptions.models import Judgment, Subscription
-from subscriptions.verdict import Terms, current_terms, verdict_case
 
 TABLE = Judgment._meta.db_table
 FIRST = """
