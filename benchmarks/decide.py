@@ -23,7 +23,7 @@ def propose(members: int = MEMBERS) -> list[Row]:
     office.prepare()
     organization(members=members)
     office.execute("TRUNCATE subscriptions_removalcandidate CASCADE", "DROP TABLE IF EXISTS benchmark_limit")
-    from subscriptions.candidates import propose_candidates
+    from subscriptions.candidates.propose import propose_candidates
     from subscriptions.models import DownloadRun
 
     limit, _ = office.timed(lambda: office.execute(LIMIT))

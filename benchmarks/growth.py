@@ -59,7 +59,7 @@ def _each(people: int, act: Callable[[], object]) -> float:
 
 def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
     """The steps that follow a download."""
-    from subscriptions.candidates import propose_candidates
+    from subscriptions.candidates.propose import propose_candidates
     from subscriptions.eligibility.evaluate import refresh_verdicts
     from subscriptions.eligibility.preview import count_crowds
     from subscriptions.models import Subscription

@@ -18,8 +18,8 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from subscriptions import candidates, caps
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates import caps, propose
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.look_again import kept
 from subscriptions.models import (
     Answer,
@@ -135,7 +135,7 @@ def answer(person: RequestedRemoval, said: Answer) -> None:
     """
     with transaction.atomic():
         caps.lock(person.request.profile_id)
-        candidates.lock(person.candidate_id)
+        propose.lock(person.candidate_id)
         now = RequestedRemoval.objects.select_related("request", "candidate__subscription").get(pk=person.pk)
         phase = phase_of(now)
         if phase not in (Phase.ASKED, Phase.APPROVED):

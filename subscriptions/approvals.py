@@ -18,9 +18,9 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions import caps
 from subscriptions.bulk_sql import insert_selected
-from subscriptions.candidates import NotActionable, doubt_about, ready_again
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable, doubt_about, ready_again
 from subscriptions.errors import (
     OverCap,
     OwnRequest,

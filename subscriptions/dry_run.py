@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
-from subscriptions import caps
 from subscriptions.approvals import one_profile
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.holds import hold_of, hold_on, try_connections
 from subscriptions.look_again import Decision, look_at
 from subscriptions.models import (

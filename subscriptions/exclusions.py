@@ -19,8 +19,8 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions import caps
-from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable, withdraw
 from subscriptions.eligibility.clauses import UNKNOWN_WORDS, current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.errors import Refused

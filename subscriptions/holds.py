@@ -10,7 +10,8 @@ from integrations import connection_state, sending
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
-from subscriptions import caps, restored_backup
+from subscriptions import restored_backup
+from subscriptions.candidates import caps
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.schedules.schedules import window_open, window_opens_at

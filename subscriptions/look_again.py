@@ -17,7 +17,7 @@ from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
 from subscriptions import restored_backup
 from subscriptions.activity.snapshots import keep_former
-from subscriptions.candidates import closing_for
+from subscriptions.candidates.propose import closing_for
 from subscriptions.eligibility.clauses import Terms, current_terms, judge, why
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON

@@ -26,8 +26,8 @@ from integrations.models import IntegrationProfile, SendingControl
 from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions import candidates
-from subscriptions.candidates import NotActionable, move
+from subscriptions.candidates import propose
+from subscriptions.candidates.propose import NotActionable, move
 from subscriptions.models import (
     CandidateState,
     Notice,
@@ -256,7 +256,7 @@ def _all_later(profile: IntegrationProfile, words: str) -> None:
 def _end(notice: Notice, *, to: NoticeState, words: str) -> bool:
     """No further try. Who was asked nothing leaves the request; a reminder that is lost changes nothing."""
     with transaction.atomic():
-        candidates.lock(notice.removal.candidate_id)
+        propose.lock(notice.removal.candidate_id)
         if _mine(notice).update(state=to, lease_until=None, problem=words) != 1:
             return False
         _record(Action.NOTICE_FAILED, notice, problem=words, doubt=to == NoticeState.IN_DOUBT)

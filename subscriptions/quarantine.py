@@ -16,7 +16,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.after_download import judge_anew
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.download import StagingLost, write_facts
 from subscriptions.errors import Refused
 from subscriptions.merge import Merged, foresee, leaving

@@ -19,8 +19,8 @@ from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.log import record
-from subscriptions import caps
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.holds import RESTORING_STATES, hold_due, hold_of, hold_on, unfit_connections, wait_of
 from subscriptions.look_again import Decision, look_again
 from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval

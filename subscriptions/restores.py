@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
-from subscriptions import caps
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused, refuse_self, refuse_unless_restoring
 from subscriptions.models import (
     Direction,

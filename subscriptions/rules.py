@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.candidates import NotActionable, withdraw
+from subscriptions.candidates.propose import NotActionable, withdraw
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.eligibility.preview import count_crowds
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription

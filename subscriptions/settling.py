@@ -27,7 +27,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import keep_former
 from subscriptions.after_restore import look_up, note_facts
-from subscriptions.candidates import NotActionable, cool_down, move
+from subscriptions.candidates.propose import NotActionable, cool_down, move
 from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.holds import COME_BACK

@@ -13,7 +13,7 @@ from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from subscriptions import notices
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.collecting import close_collections
 from subscriptions.exclusions import end_run_out
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState

@@ -15,7 +15,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from subscriptions.answers import BadLink, Link, answer, read_link
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer
 from subscriptions.my_license import contact, page_of
 

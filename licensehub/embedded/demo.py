@@ -28,8 +28,8 @@ from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
 from subscriptions import approvals
-from subscriptions.candidates import NotActionable
-from subscriptions.caps import caps_of
+from subscriptions.candidates.caps import caps_of
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
 from subscriptions.profiles import create_profile, publish

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import attempt
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.tasks import reclaim, ring
 

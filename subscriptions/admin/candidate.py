@@ -24,12 +24,13 @@ from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
-from subscriptions import approvals, candidates, caps
+from subscriptions import approvals
 from subscriptions.admin import dry_run
 from subscriptions.admin.acts import REFUSALS, SaneSelection, act
 from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
 from subscriptions.admin.evidence import facts, last_activity, license_label, since
+from subscriptions.candidates import caps, propose
 from subscriptions.dry_run import try_candidates
 from subscriptions.models import CandidateState, Judgment, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
@@ -187,7 +188,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
             "resume_to": _formaction("resume", row.pk),
             "leave_to": _formaction("leave", row.pk),
             "may_act": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
-            "doubt": candidates.doubt_about(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
+            "doubt": propose.doubt_about(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "again_to": _formaction("again", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -203,11 +204,11 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
 
     def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} is Ready again. A new request with its own approval is needed."
-        return self._act(request, pk, candidates.resume, done)
+        return self._act(request, pk, propose.resume, done)
 
     def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
-        return self._act(request, pk, candidates.leave_alone, done)
+        return self._act(request, pk, propose.leave_alone, done)
 
     def again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser, User
 
-from subscriptions import caps
+from subscriptions.candidates import caps
 from subscriptions.models import ReclaimRequest
 from subscriptions.request_endings import WAITING
 

@@ -27,7 +27,7 @@ from subscriptions.admin.rule_form import (
     license_choices,
 )
 from subscriptions.admin.rule_preview import preview
-from subscriptions.caps import caps_of, percent
+from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule
 

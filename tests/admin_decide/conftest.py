@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions import approvals
-from subscriptions.candidates import propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.search import refresh_search

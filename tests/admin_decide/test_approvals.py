@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from subscriptions import approvals, candidates
+from subscriptions import approvals
+from subscriptions.candidates import propose
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 
@@ -188,7 +189,7 @@ def test_who_came_back_is_dropped_and_the_others_can_be_approved(office, alice, 
     back = asked.removals.first().candidate.subscription
     Subscription.objects.filter(pk=back.pk).update(last_activity_at=timezone.now())
     refresh_verdicts(office.profile)
-    candidates.withdraw(office.profile.pk)
+    propose.withdraw(office.profile.pk)
 
     shown = text_of(as_user(bob).get(url("change", asked)))
     posted = as_user(bob).post(url("approve", asked))

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
-from subscriptions import candidates, profiles
+from subscriptions import profiles
+from subscriptions.candidates import propose
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.rollups import rollups
@@ -126,5 +127,5 @@ def run(published) -> DownloadRun:
     run.rollups = rollups(published, now=at)
     run.save()
     refresh_verdicts(published)
-    candidates.propose_candidates(run)
+    propose.propose_candidates(run)
     return run

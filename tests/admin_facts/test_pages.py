@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
-from subscriptions.candidates import propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import DownloadRun, Subscription
 from tests.admin_facts.conftest import CANARY, HOSTILE, ROLES, people
 

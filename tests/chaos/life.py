@@ -22,8 +22,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from integrations import sending
 from licensehub.audit.log import open_transactions
-from subscriptions import answers, approvals, caps, notices, profiles, request_endings, restores, rules, sweep
-from subscriptions.candidates import NotActionable, leave_alone, resume
+from subscriptions import answers, approvals, notices, profiles, request_endings, restores, rules, sweep
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable, leave_alone, resume
 from subscriptions.download import DownloadError
 from subscriptions.errors import Refused
 from subscriptions.models import (

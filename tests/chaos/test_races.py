@@ -16,8 +16,9 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, caps
-from subscriptions.candidates import NotActionable
+from subscriptions import approvals
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import (
     CandidateState,

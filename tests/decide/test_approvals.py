@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, candidates, profiles, reclaim, request_endings
-from subscriptions.candidates import NotActionable
+from subscriptions import approvals, profiles, reclaim, request_endings
+from subscriptions.candidates import propose
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import (
@@ -251,7 +252,7 @@ def test_a_newer_rule_withdraws_who_is_not_approved_yet(downloaded, alice):
     ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
     refresh_verdicts(downloaded.profile)
 
-    candidates.withdraw(downloaded.profile.pk)
+    propose.withdraw(downloaded.profile.pk)
 
     assert not RemovalCandidate.objects.open().exists()
     assert {removal.candidate.close_reason for removal in request.removals.all()} == {"rule_changed"}
@@ -317,7 +318,7 @@ def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob
 def test_a_candidate_that_is_gone_already(downloaded, alice):
     chosen = downloaded.candidates(1)
     Judgment.objects.filter(subscription__candidates__in=chosen).update(verdict="active")
-    candidates.withdraw(downloaded.profile.pk)
+    propose.withdraw(downloaded.profile.pk)
 
     with pytest.raises(NotActionable, match="nothing to request"):
         approvals.request_reclaim(chosen, actor=alice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.models import IntegrationProfile
-from subscriptions import caps
+from subscriptions.candidates import caps
 from subscriptions.models import ReclaimRule
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.transaction_guard import CallInTransaction
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, profiles, request_endings
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.dry_run import DryRun, Ending, summary, try_candidates, try_queue, try_request
 from subscriptions.models import (
     Reclaim,

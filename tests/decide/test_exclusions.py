@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from subscriptions import exclusions
-from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.candidates.propose import NotActionable, propose_candidates
 from subscriptions.eligibility.clauses import checks, current_terms, judge, why
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.errors import Refused

@@ -12,9 +12,10 @@ from django.db.models import QuerySet
 
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, candidates, queueing
+from subscriptions import approvals, queueing
 from subscriptions.bulk_sql import read
-from subscriptions.candidates import NotActionable, propose_candidates
+from subscriptions.candidates import propose
+from subscriptions.candidates.propose import NotActionable, propose_candidates
 from subscriptions.eligibility.clauses import Terms, current_terms, why
 from subscriptions.models import (
     Notice,
@@ -30,7 +31,7 @@ from subscriptions.seals import is_sealed, seal
 
 @pytest.fixture
 def downloaded(world, monkeypatch):
-    monkeypatch.setattr(candidates, "BATCH", 2)
+    monkeypatch.setattr(propose, "BATCH", 2)
     monkeypatch.setattr(queueing, "BATCH", 2)
     world.download()
     return world
@@ -44,7 +45,7 @@ def test_everybody_is_proposed_once(downloaded):
     judged = Subscription.objects.candidates().values_list("pk", flat=True)
     opened = RemovalCandidate.objects.open().values_list("subscription", flat=True)
 
-    assert len(judged) > candidates.BATCH
+    assert len(judged) > propose.BATCH
     assert sorted(opened) == sorted(judged)
     assert AuditEvent.objects.filter(action="candidate.proposed").count() == len(judged)
     assert verify_chain().broken_at is None

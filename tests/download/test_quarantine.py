@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
 from subscriptions import plausibility, profiles, quarantine
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.download import download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.merge import Merged

@@ -10,8 +10,9 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
-from subscriptions import approvals, candidates, sweep
-from subscriptions.candidates import NotActionable
+from subscriptions import approvals, sweep
+from subscriptions.candidates import propose
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
@@ -121,7 +122,7 @@ def test_refused_by_miro(world, alice, bob):
     assert Reclaim.objects.get().http_status == 409
     assert "reclaim.failed" in actions()
 
-    candidates.resume(candidate, actor=alice)
+    propose.resume(candidate, actor=alice)
     candidate.refresh_from_db()
     assert candidate.state == "ready"
     assert reclaim_due(world.profile).reclaimed == 0

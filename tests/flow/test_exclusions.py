@@ -7,7 +7,7 @@ import pytest
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals
 from subscriptions.approvals import file_automatically
-from subscriptions.candidates import propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.dry_run import Ending, try_queue
 from subscriptions.exclusions import Wish, create_exclusion, end_exclusion
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate

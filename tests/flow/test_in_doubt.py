@@ -7,8 +7,9 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import approvals, candidates, restores, sweep
-from subscriptions.candidates import NotActionable
+from subscriptions import approvals, restores, sweep
+from subscriptions.candidates import propose
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
@@ -54,7 +55,7 @@ def test_send_again_is_a_request_of_its_own(world, doubted, alice, bob):
 
 
 def test_left_alone_is_not_sent_again(world, doubted, alice, bob):
-    candidates.leave_alone(doubted, actor=alice)
+    propose.leave_alone(doubted, actor=alice)
 
     with pytest.raises(NotActionable):
         approvals.send_again(doubted, actor=alice, reason=REASON)
@@ -68,7 +69,7 @@ def test_left_alone_is_not_sent_again(world, doubted, alice, bob):
 def test_a_doubt_is_not_resumed_like_a_refusal(doubted, alice):
     """Else it could come into any request, and its page would not tell the approver about the doubt."""
     with pytest.raises(NotActionable, match="Leave this person alone, or send again"):
-        candidates.resume(doubted, actor=alice)
+        propose.resume(doubted, actor=alice)
 
 
 def test_not_without_words(doubted, alice):
@@ -132,7 +133,7 @@ def test_send_again_leave_and_resume_at_once(real_transactions, world, alice, bo
     outcomes: list[str] = []
     acts = [
         *[lambda: approvals.send_again(doubted, actor=alice, reason=REASON)] * 4,
-        *[lambda: candidates.leave_alone(doubted, actor=alice)] * 2,
+        *[lambda: propose.leave_alone(doubted, actor=alice)] * 2,
     ]
     barrier = threading.Barrier(len(acts))
 

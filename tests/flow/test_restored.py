@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from subscriptions import approvals, restores, settling
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaim import reclaim_due

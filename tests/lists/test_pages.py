@@ -16,7 +16,7 @@ from django.urls import reverse
 from unfold.admin import checkbox
 
 from licensehub.ui.lists.counts import Count
-from subscriptions.candidates import propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscriptions import approvals, candidates, notices, sweep
+from subscriptions import approvals, notices, sweep
+from subscriptions.candidates import propose
 from subscriptions.models import Notice, RemovalCandidate, RequestedRemoval
 from tests.fixtures import actions
 from tests.notices import mail_server as smtp
@@ -134,7 +135,7 @@ def test_whom_the_server_refuses_for_good_is_dropped_and_a_person_looks(asking: 
     due_again()
     assert asking.hand_over() == 0
 
-    candidates.resume(candidate_of(lost), actor=bob)
+    propose.resume(candidate_of(lost), actor=bob)
     assert candidate_of(lost).state == "ready"
 
 

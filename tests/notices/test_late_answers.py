@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from subscriptions import answers, approvals, reclaim, sweep
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
 from subscriptions.reclaim import reclaim_due
 from subscriptions.request_endings import drop, expire_requests

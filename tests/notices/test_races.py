@@ -7,8 +7,9 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import answers, approvals, caps, reclaim, sweep
-from subscriptions.candidates import NotActionable
+from subscriptions import answers, approvals, reclaim, sweep
+from subscriptions.candidates import caps
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from tests.notices.conftest import Asking, people
 

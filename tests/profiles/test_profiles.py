@@ -12,7 +12,7 @@ from integrations.connectors.miro.sandbox.server import start
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, archive, profiles
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription

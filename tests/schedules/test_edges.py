@@ -17,7 +17,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import approvals, profiles, tasks
 from subscriptions.admin import profile_acts
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.reclaim import reclaim_due
 from subscriptions.schedules import occurrences, schedules

@@ -12,7 +12,7 @@ from rich.table import Table
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from subscriptions import sweep
-from subscriptions.candidates import NotActionable
+from subscriptions.candidates.propose import NotActionable
 from subscriptions.dry_run import DryRun, Ending, summary, try_queue, try_request
 from subscriptions.holds import hold_on
 from subscriptions.management.profile_command import ProfileCommand

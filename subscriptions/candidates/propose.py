@@ -16,8 +16,8 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from licensehub.ui.lists.id_filter import Among, Ids
-from subscriptions import caps
 from subscriptions.bulk_sql import insert, new_ids, read
+from subscriptions.candidates import caps
 from subscriptions.eligibility.clauses import Terms, current_terms, days_since, why_candidate
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.models import (
