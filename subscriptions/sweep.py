@@ -15,9 +15,9 @@ from licensehub.audit.log import record_many
 from subscriptions import notices
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.collecting import close_collections
-from subscriptions.exclusions import end_run_out
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.request_endings import expire_requests
+from subscriptions.rules.protections import end_run_out
 from subscriptions.settling import read_back, settle_lapsed
 from subscriptions.ways import WAYS
 

@@ -24,9 +24,9 @@ from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.exclusion_form import ExclusionForm, profiles
 from subscriptions.admin.protect import ADD, consequences, people, protect_view
-from subscriptions.exclusions import create_exclusion, end_exclusion
 from subscriptions.models import Exclusion, ExclusionKind
 from subscriptions.models.protection import count_people
+from subscriptions.rules.protections import create_exclusion, end_exclusion
 
 END = "subscriptions.change_exclusion"
 ICONS = {

@@ -12,8 +12,8 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.exclusions import Wish, check_wish, clean_value, words_of
 from subscriptions.models import ExclusionKind
+from subscriptions.rules.protections import Wish, check_wish, clean_value, words_of
 
 INPUT = {"class": "lh-input"}
 

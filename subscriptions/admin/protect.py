@@ -14,8 +14,8 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import attempt, signed_in
 from subscriptions.admin.acts import REFUSALS
 from subscriptions.admin.exclusion_form import WishForm
-from subscriptions.exclusions import Effect, Wish, protect_people
 from subscriptions.models import Subscription
+from subscriptions.rules.protections import Effect, Wish, protect_people
 
 ADD = "subscriptions.add_exclusion"
 LIST = "admin:subscriptions_exclusion_changelist"

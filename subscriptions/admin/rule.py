@@ -29,7 +29,7 @@ from subscriptions.admin.rule_form import (
 from subscriptions.admin.rule_preview import preview
 from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
-from subscriptions.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule
+from subscriptions.rules.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule
 
 CHANGE = "subscriptions.change_reclaimrule"
 

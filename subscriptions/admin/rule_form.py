@@ -17,7 +17,7 @@ from unfold.widgets import (
 from subscriptions.eligibility.clauses import UNKNOWN_WORDS
 from subscriptions.models import LicenseThreshold, ReclaimRule
 from subscriptions.models.rule import THRESHOLD
-from subscriptions.rules import FIELDS
+from subscriptions.rules.rules import FIELDS
 
 A_NUMBER = "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."
 CHANGED_MEANWHILE = (

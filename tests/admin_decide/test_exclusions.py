@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions.exclusions import Wish, create_exclusion, end_exclusion
 from subscriptions.models import Exclusion, RemovalCandidate, Subscription
+from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion
 
 from .conftest import page, said
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from licensehub.audit.models import AuditEvent
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import RemovalCandidate
-from subscriptions.rules import change_rule
+from subscriptions.rules.rules import change_rule
 
 from .conftest import page, said
 

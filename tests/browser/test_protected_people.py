@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from subscriptions.exclusions import Wish, create_exclusion
 from subscriptions.models import Exclusion, ReclaimRule, RemovalCandidate
+from subscriptions.rules.protections import Wish, create_exclusion
 from tests.browser.test_job import sign_in
 
 pytestmark = [pytest.mark.browser]

@@ -11,14 +11,14 @@ from django.db import connection
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions import exclusions
 from subscriptions.candidates.propose import NotActionable, propose_candidates
 from subscriptions.eligibility.clauses import checks, current_terms, judge, why
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.errors import Refused
-from subscriptions.exclusions import Wish, create_exclusion, end_exclusion, protect_people
 from subscriptions.models import Exclusion, ReclaimRule, Subscription, Verdict
 from subscriptions.models.protection import count_people
+from subscriptions.rules import protections
+from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion, protect_people
 from subscriptions.sweep import repair
 
 from .test_verdict import TERMS, make
@@ -233,7 +233,7 @@ def test_without_the_audit_there_is_no_exclusion(row, alice, monkeypatch):
     def fail(*args, **kwargs):
         raise RuntimeError("The audit cannot be written.")
 
-    monkeypatch.setattr(exclusions, "record_many", fail)
+    monkeypatch.setattr(protections, "record_many", fail)
     with pytest.raises(RuntimeError):
         create_exclusion(row.profile, "person", row.email, WISH, actor=alice)
 

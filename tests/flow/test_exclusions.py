@@ -9,9 +9,9 @@ from subscriptions import approvals
 from subscriptions.approvals import file_automatically
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.dry_run import Ending, try_queue
-from subscriptions.exclusions import Wish, create_exclusion, end_exclusion
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaim import reclaim_due
+from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion
 
 WISH = Wish(reason="On parental leave", owner="Petra Meyer")
 

@@ -14,7 +14,7 @@ from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.eligibility.preview import count_crowds
 from subscriptions.models import ReclaimRule, Subscription
-from subscriptions.rules import change_rule
+from subscriptions.rules.rules import change_rule
 
 from .conftest import member
 
