@@ -20,9 +20,9 @@ def look_before_the_first_task(**_: Any) -> None:
     """A worker is what starts after a backup was restored; its connection is not for the processes it forks."""
     from django.db import connections
 
-    from subscriptions import restored_backup
+    from subscriptions.reclaims import backup_guard
 
     try:
-        restored_backup.is_held()
+        backup_guard.is_held()
     finally:
         connections.close_all()

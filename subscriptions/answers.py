@@ -20,7 +20,6 @@ from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from subscriptions.candidates import caps, propose
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.look_again import kept
 from subscriptions.models import (
     Answer,
     CloseReason,
@@ -31,8 +30,9 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
 )
+from subscriptions.reclaims.outcomes import settle_unsent
+from subscriptions.reclaims.recheck import kept
 from subscriptions.request_endings import WAITING, drop
-from subscriptions.settling import settle_unsent
 
 # The salt of the signature: a value signed for anything else does not fit, though the key is the same.
 PURPOSE = "subscriptions.answers: keep or release"

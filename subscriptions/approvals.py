@@ -43,7 +43,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.queueing import queue
+from subscriptions.reclaims.enqueue import queue
 from subscriptions.request_endings import release
 
 FILED = "Filed by LicenseHub after the download, as the rule says."

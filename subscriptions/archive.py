@@ -28,9 +28,9 @@ from subscriptions.models import (
     RequestState,
     RunState,
 )
+from subscriptions.reclaims.direction import WAYS, Way
 from subscriptions.request_endings import WAITING
 from subscriptions.schedules.schedules import remove_schedules
-from subscriptions.ways import WAYS, Way
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
 WORDS = "The integration profile was archived."

@@ -22,8 +22,8 @@ from subscriptions.differences import Difference, Kind, in_ledger
 from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.errors import Refused
-from subscriptions.look_again import write_facts
 from subscriptions.models import Comparison, Reclaim, ReclaimState, Subscription
+from subscriptions.reclaims.recheck import write_facts
 from subscriptions.vendor_log import Log, in_log, read_log, with_doer
 
 # Miro keeps its own log as long; what was done before is history.

@@ -20,8 +20,6 @@ from integrations.models import IntegrationProfile
 from subscriptions.approvals import one_profile
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.holds import hold_of, hold_on, try_connections
-from subscriptions.look_again import Decision, look_at
 from subscriptions.models import (
     CandidateState,
     HoldReason,
@@ -32,10 +30,12 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.reclaim import CLAIM
+from subscriptions.reclaims.direction import RECLAIM, RESTORE, way_of
+from subscriptions.reclaims.engine import CLAIM
+from subscriptions.reclaims.holds import hold_of, hold_on, try_connections
+from subscriptions.reclaims.recheck import Decision, look_at
+from subscriptions.reclaims.signatures import seal
 from subscriptions.request_endings import WAITING
-from subscriptions.seals import seal
-from subscriptions.ways import RECLAIM, RESTORE, way_of
 
 # While one of these holds, not even a look is possible, or wanted.
 BLIND = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)

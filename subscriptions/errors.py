@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.log import Actor
-from subscriptions.holds import RESTORING_STATES
+from subscriptions.reclaims.holds import RESTORING_STATES
 
 
 class Refused(Exception):

@@ -16,10 +16,10 @@ from subscriptions import notices
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.collecting import close_collections
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
+from subscriptions.reclaims.direction import WAYS
+from subscriptions.reclaims.outcomes import read_back, settle_lapsed
 from subscriptions.request_endings import expire_requests
 from subscriptions.rules.protections import end_run_out
-from subscriptions.settling import read_back, settle_lapsed
-from subscriptions.ways import WAYS
 
 WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
 

@@ -10,14 +10,15 @@ from kombu.exceptions import OperationalError
 
 from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
-from subscriptions import comparison, restored_backup
+from subscriptions import comparison
 from subscriptions import sweep as sweeping
 from subscriptions.activity.retention import thin_histories
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
 from subscriptions.notices import hand_over_due, profiles_to_ask
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import backup_guard
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ def thin_history() -> None:
 @shared_task
 def sweep() -> None:
     """Rung by beat every minute. Whether this is a restored backup is asked before anything is appended."""
-    restored_backup.is_held()
+    backup_guard.is_held()
     sweeping.repair()
     send_due_mails()
     for profile_id in sweeping.profiles_to_download():

@@ -33,7 +33,7 @@ from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
 from subscriptions.profiles import create_profile, publish
-from subscriptions.reclaim import Tally
+from subscriptions.reclaims.engine import Tally
 from subscriptions.tasks import reclaim, ring
 
 PROFILE: Final = "Miro sandbox"

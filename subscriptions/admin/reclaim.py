@@ -26,7 +26,7 @@ from subscriptions.admin.restore import NOTES, RESTORE, RestoreActs
 from subscriptions.admin.story import name_of, requester_of, story
 from subscriptions.admin.vendor_log import vendor_log
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
-from subscriptions.restores import why_not
+from subscriptions.reclaims.restores import why_not
 from subscriptions.search import ID_DIGITS, matching
 
 NOBODY = "nobody"

@@ -12,11 +12,11 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import attempt, sentence_of, signed_in
-from subscriptions import restores
 from subscriptions.admin.acts import REFUSALS, SaneSelection, ring_for_reclaim
 from subscriptions.admin.candidate import NAMED, seats
 from subscriptions.admin.evidence import license_label
 from subscriptions.models import Reclaim
+from subscriptions.reclaims import restores
 
 RESTORE = "subscriptions.restore_reclaimrequest"
 # What the confirming pages and the record say in the same words.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from integrations.connectors.contract import PermanentError, Receipt
-from subscriptions import approvals, settling
+from subscriptions import approvals
 from subscriptions.models import HoldReason, Reclaim
-from subscriptions.reclaim import claim, commit_intent
+from subscriptions.reclaims import outcomes
+from subscriptions.reclaims.engine import claim, commit_intent
 
 from .conftest import page
 
@@ -32,12 +33,12 @@ def settled(office, approved):
     for item in (done, refused, doubt):
         commit_intent(item, rolling=10)
         item.refresh_from_db()
-    settling.note_receipt(done, Receipt(200, False, "req-1"))
+    outcomes.note_receipt(done, Receipt(200, False, "req-1"))
     done.refresh_from_db()
-    settling.done(done)
-    settling.refused(refused, PermanentError("Last admin of “Ops”.", status=409))
-    settling.doubt(doubt, "The answer did not come within 45 seconds.", status=None)
-    settling.let_go(held, HoldReason.CONNECTION, words="The token is dead.")
+    outcomes.done(done)
+    outcomes.refused(refused, PermanentError("Last admin of “Ops”.", status=409))
+    outcomes.doubt(doubt, "The answer did not come within 45 seconds.", status=None)
+    outcomes.let_go(held, HoldReason.CONNECTION, words="The token is dead.")
     return approved
 
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from subscriptions import approvals, person_log, sweep
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 
 from .conftest import page, said
 
@@ -23,7 +23,7 @@ def text_of(response) -> str:
 @pytest.fixture
 def doubt(world, alice, bob, monkeypatch) -> Reclaim:
     """Sent, not done by Miro, and read twice as still active."""
-    monkeypatch.setattr("subscriptions.settling.READ_AGAIN", timedelta(0))
+    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_AGAIN", timedelta(0))
     world.download()
     approvals.approve(approvals.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})

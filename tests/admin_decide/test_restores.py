@@ -6,9 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from integrations.connectors.contract import Receipt
-from subscriptions import approvals, restores, settling
+from subscriptions import approvals
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
-from subscriptions.reclaim import claim, commit_intent
+from subscriptions.reclaims import outcomes, restores
+from subscriptions.reclaims.engine import claim, commit_intent
 
 from .conftest import page, said
 
@@ -25,9 +26,9 @@ def send(office, direction: str, **words) -> list[Reclaim]:
     for item in items:
         assert commit_intent(item, rolling=100)
         item.refresh_from_db()
-        settling.note_receipt(item, Receipt(200, direction == "reactivate", "req-1"))
+        outcomes.note_receipt(item, Receipt(200, direction == "reactivate", "req-1"))
         item.refresh_from_db()
-        settling.done(item, **words)
+        outcomes.done(item, **words)
     return items
 
 

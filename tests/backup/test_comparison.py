@@ -23,8 +23,8 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
-from subscriptions.reclaim import reclaim_due
-from subscriptions.seals import seal
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.signatures import seal
 from tests.fixtures import actions
 
 

@@ -9,10 +9,11 @@ import pytest
 from integrations import sending
 from integrations.sending import NotSwitched
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, holds, restored_backup, tasks
+from subscriptions import approvals, tasks
 from subscriptions.comparison import compare
 from subscriptions.models import Reclaim, RemovalCandidate
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import backup_guard, holds
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import actions
 
 CHECKED = "Compared with Miro; five people were reclaimed after the backup."
@@ -55,7 +56,7 @@ def test_after_it_nobody_is_deactivated_twice(drilled, carol):
     with pytest.raises(NotSwitched, match="what you checked"):
         sending.release(actor=carol, checked="ok")
     sending.release(actor=carol, checked=CHECKED, renew=True)
-    assert not restored_backup.is_held()
+    assert not backup_guard.is_held()
 
     reclaim_due(drilled.profile)
 
@@ -96,7 +97,7 @@ def test_found_though_the_restored_database_has_grown_past_it(drilled, alice):
 
 def test_found_by_a_loop_that_runs_already(drilled, monkeypatch):
     """The worker asks before each batch, not only when it starts."""
-    monkeypatch.setattr("subscriptions.reclaim.unfit_connections", lambda profile, direction: None)
+    monkeypatch.setattr("subscriptions.reclaims.engine.unfit_connections", lambda profile, direction: None)
     assert reclaim_due(drilled.profile).held == 5
     assert patches(drilled) == 5
 
@@ -105,7 +106,7 @@ def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, 
     world.download()
     approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
-    assert restored_backup.is_held()
+    assert backup_guard.is_held()
     assert not sending.control().held_at, "the broker, which may know, does not run: for now only"
     assert reclaim_due(world.profile).held == 2
     assert patches(world) == 0
@@ -128,7 +129,7 @@ def test_nothing_kept_by_a_broker_that_answers(real_transactions, world, alice, 
 
 def test_a_new_installation_is_not_held(real_transactions, settings, valkey):
     settings.AUDIT_HEAD_FILE.unlink()
-    assert not restored_backup.is_held()
+    assert not backup_guard.is_held()
     assert not sending.control().held_at
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from subscriptions import approvals, sweep
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import World
 
 from .test_job import sign_in
@@ -92,7 +92,7 @@ def test_restore(real_transactions, world: World, alice, bob, live_server, brows
 
 def test_in_doubt(real_transactions, world: World, alice, bob, live_server, browser_page: Page, shoot, monkeypatch):
     page, base = browser_page, live_server.url
-    monkeypatch.setattr("subscriptions.settling.READ_AGAIN", timedelta(0))
+    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_AGAIN", timedelta(0))
     world.download()
     approvals.approve(approvals.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})

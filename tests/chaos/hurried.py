@@ -17,8 +17,9 @@ django.setup()
 from integrations.connectors import rate_headers  # noqa: E402 - the applications come first
 from integrations.connectors.miro import connector, rest, scim  # noqa: E402
 from licensehub.celery import app as app  # noqa: E402
-from subscriptions import holds, reclaim, settling, sweep  # noqa: E402
+from subscriptions import sweep  # noqa: E402
 from subscriptions.models import HoldReason, Reclaim, ReclaimState  # noqa: E402
+from subscriptions.reclaims import engine, holds, outcomes  # noqa: E402
 
 SOON = timedelta(seconds=1)
 NO_LIMIT = 1_000_000
@@ -27,10 +28,10 @@ NO_LIMIT = 1_000_000
 def hurry() -> None:
     # Longer than any answer of the storm takes: a lease must outlive the call that it covers.
     Reclaim.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
-    reclaim.CLAIM = int(os.environ["CHAOS_CLAIM"])
-    reclaim.claim.__kwdefaults__ = {**(reclaim.claim.__kwdefaults__ or {}), "count": reclaim.CLAIM}
-    settling.READ_AGAIN = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
-    holds.COME_BACK = settling.COME_BACK = timedelta(seconds=3)
+    engine.CLAIM = int(os.environ["CHAOS_CLAIM"])
+    engine.claim.__kwdefaults__ = {**(engine.claim.__kwdefaults__ or {}), "count": engine.CLAIM}
+    outcomes.READ_AGAIN = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
+    holds.COME_BACK = outcomes.COME_BACK = timedelta(seconds=3)
     # An answer that hangs comes when nobody waits for it any more.
     read = float(os.environ["CHAOS_READ"])
     hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, longest_backoff=0.4)
@@ -46,18 +47,18 @@ def blindly_again() -> None:
     """What a queue with retries does: no answer, so once more."""
 
     def again(item: Reclaim, words: str, *, status: int | None) -> None:
-        settling.let_go(item, HoldReason.LATER, wait=SOON, words=words)
+        outcomes.let_go(item, HoldReason.LATER, wait=SOON, words=words)
 
     def recover_sends() -> int:
         lost = Reclaim.objects.abandoned().filter(state=ReclaimState.SENDING)
         return lost.update(state=ReclaimState.QUEUED, token=None, lease_until=None)
 
-    read_back = settling.read_back
+    read_back = outcomes.read_back
 
     def read_unless_queued(item: Reclaim, connector: object) -> str:
         return str(item.state) if item.state == ReclaimState.QUEUED else read_back(item, connector)  # type: ignore[arg-type]
 
-    reclaim.doubt, reclaim.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
+    engine.doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
 
 
 hurry()

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from integrations import sending
 from licensehub.audit.log import open_transactions
-from subscriptions import answers, approvals, notices, profiles, request_endings, restores, sweep
+from subscriptions import answers, approvals, notices, profiles, request_endings, sweep
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable, leave_alone, resume
 from subscriptions.download import DownloadError
@@ -37,7 +37,8 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestedRemoval,
 )
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import restores
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import rules
 from tests.chaos import memory
 from tests.chaos.checker import audit_findings

@@ -15,9 +15,10 @@ import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from subscriptions import approvals, notices, restores, sweep
+from subscriptions import approvals, notices, sweep
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestState
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import restores
+from subscriptions.reclaims.engine import reclaim_due
 from tests.chaos import memory
 from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
 from tests.chaos.memory import MemoryConnector, Outcome

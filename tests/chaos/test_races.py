@@ -28,7 +28,7 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
-from subscriptions.reclaim import claim, reclaim_due
+from subscriptions.reclaims.engine import claim, reclaim_due
 from tests.chaos import memory
 from tests.chaos.place import Place, broken_promises, make_place
 from tests.fixtures import person
@@ -171,7 +171,7 @@ def test_the_rolling_cap_is_overrun_without_the_lock(place, monkeypatch):
         return found
 
     monkeypatch.setattr(caps, "touched_by", count_together)
-    monkeypatch.setattr("subscriptions.reclaim.CLAIM", 1)
+    monkeypatch.setattr("subscriptions.reclaims.engine.CLAIM", 1)
 
     at_once([lambda: reclaim_due(place.profile, seconds=1)] * 4)
 

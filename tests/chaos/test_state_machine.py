@@ -9,9 +9,9 @@ import pytest
 import time_machine
 
 from subscriptions import download, sweep
-from subscriptions.look_again import Decision
 from subscriptions.models import Reclaim
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.recheck import Decision
 from tests.chaos import memory
 from tests.chaos.crashes import Crash, CrashPoint, crashing
 from tests.chaos.life import BEGIN, PEOPLE, SHORT_WAITS, Life, live
@@ -50,7 +50,7 @@ def test_a_recovery_that_sends_blindly_breaks_a_promise(place, carol, monkeypatc
         return lost.update(state="queued", token=None, lease_until=None)
 
     monkeypatch.setattr(sweep, "recover_sends", blindly)
-    monkeypatch.setattr("subscriptions.reclaim.look_again", everybody_goes)
+    monkeypatch.setattr("subscriptions.reclaims.engine.look_again", everybody_goes)
     Life.place, Life.others = place, [carol]
     life = Life()
     try:

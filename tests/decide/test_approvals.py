@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, profiles, reclaim, request_endings
+from subscriptions import approvals, profiles, request_endings
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
@@ -27,7 +27,8 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestedRemoval,
 )
-from subscriptions.reclaim import claim, reclaim_due
+from subscriptions.reclaims import engine
+from subscriptions.reclaims.engine import claim, reclaim_due
 
 from .test_judging import wait_until_somebody_waits
 
@@ -300,14 +301,14 @@ def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
 def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob, monkeypatch, model, change):
     """The UPDATE that commits the intent asks once more, in the last moment."""
     approvals.approve(ask(downloaded, alice, 1), actor=bob)
-    look_again = reclaim.look_again
+    look_again = engine.look_again
 
     def changed_meanwhile(*args):
         decisions = look_again(*args)
         model.objects.update(**change)
         return decisions
 
-    monkeypatch.setattr(reclaim, "look_again", changed_meanwhile)
+    monkeypatch.setattr(engine, "look_again", changed_meanwhile)
 
     reclaim_due(downloaded.profile)
 

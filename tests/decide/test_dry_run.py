@@ -22,7 +22,7 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_without_the_running_count_nobody_meets_the_cap(downloaded, monkeypatch)
     """The control: a dry run that does not count its own people promises too much."""
     ReclaimRule.objects.update(batch_cap_people=3)
     from subscriptions import dry_run
-    from subscriptions.holds import hold_of
+    from subscriptions.reclaims.holds import hold_of
 
     monkeypatch.setattr(dry_run, "hold_of", lambda *args, ahead, **more: hold_of(*args, **more))
 

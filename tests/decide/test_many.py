@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, queueing
+from subscriptions import approvals
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable, propose_candidates
@@ -26,13 +26,14 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
-from subscriptions.seals import is_sealed, seal
+from subscriptions.reclaims import enqueue
+from subscriptions.reclaims.signatures import is_sealed, seal
 
 
 @pytest.fixture
 def downloaded(world, monkeypatch):
     monkeypatch.setattr(propose, "BATCH", 2)
-    monkeypatch.setattr(queueing, "BATCH", 2)
+    monkeypatch.setattr(enqueue, "BATCH", 2)
     world.download()
     return world
 

@@ -9,7 +9,7 @@ from subscriptions import approvals, download
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.models import DownloadedMember, Reclaim, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 
 
 @pytest.fixture(autouse=True)

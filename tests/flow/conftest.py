@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from subscriptions import holds
 from subscriptions.models import Reclaim
+from subscriptions.reclaims import holds
 from tests.flow.restoring import reclaimed
 
 
 @pytest.fixture
 def read_again_at_once(monkeypatch):
     """The second look at a doubt usually comes some seconds after the first."""
-    monkeypatch.setattr("subscriptions.settling.READ_AGAIN", timedelta(0))
+    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_AGAIN", timedelta(0))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from subscriptions import approvals
 from subscriptions.models import Reclaim
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import World
 
 REASON = "Back from parental leave"

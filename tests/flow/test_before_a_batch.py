@@ -9,7 +9,7 @@ from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
 from subscriptions import approvals
 from subscriptions.models import Reclaim
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_nothing_is_sent_through_a_connection_that_does_not_fit(approved, switch
 
 def test_the_control_without_the_try_sends(approved, monkeypatch):
     approved.miro.switch(foreign_scim=True)
-    monkeypatch.setattr("subscriptions.reclaim.unfit_connections", lambda profile, direction: None)
+    monkeypatch.setattr("subscriptions.reclaims.engine.unfit_connections", lambda profile, direction: None)
     reclaim_due(approved.profile)
     assert patches(approved) > 0
 

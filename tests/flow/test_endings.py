@@ -15,7 +15,7 @@ from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import World, actions
 
 
@@ -88,14 +88,14 @@ def test_came_back(world, alice, bob):
 
 def test_came_back_is_sent_when_the_look_again_is_switched_off(world, alice, bob, monkeypatch):
     """The control: without the look again, the person who came back is locked out."""
-    from subscriptions import reclaim
-    from subscriptions.look_again import Decision
+    from subscriptions.reclaims import engine
+    from subscriptions.reclaims.recheck import Decision
 
     request = approved(world, alice, bob, 1)
     [external_id] = people(request)
     world.miro.change(external_id, last_activity_at="now")
     monkeypatch.setattr(
-        reclaim, "look_again", lambda profile, items, connector: {item.pk: Decision(True, "") for item in items}
+        engine, "look_again", lambda profile, items, connector: {item.pk: Decision(True, "") for item in items}
     )
 
     reclaim_due(world.profile)

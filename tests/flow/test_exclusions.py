@@ -10,7 +10,7 @@ from subscriptions.approvals import file_automatically
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.dry_run import Ending, try_queue
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion
 
 WISH = Wish(reason="On parental leave", owner="Petra Meyer")

@@ -7,12 +7,13 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import approvals, restores, sweep
+from subscriptions import approvals, sweep
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import restores
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import World, actions
 
 REASON = "Nobody let them in: checked in Miro"

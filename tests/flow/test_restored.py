@@ -9,11 +9,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from subscriptions import approvals, restores, settling
+from subscriptions import approvals
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import outcomes, restores
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import World, actions
 from tests.flow.restoring import REASON, activated_by_us, id_of, reclaimed
 
@@ -23,7 +24,7 @@ from tests.flow.restoring import REASON, activated_by_us, id_of, reclaimed
 @pytest.fixture
 def unprotected(monkeypatch):
     """The defense switched off."""
-    monkeypatch.setattr(settling, "RESTORED_COOLDOWN", timedelta(0))
+    monkeypatch.setattr(outcomes, "RESTORED_COOLDOWN", timedelta(0))
 
 
 def restored(world: World, taken: Reclaim, alice) -> Reclaim:

@@ -10,11 +10,12 @@ from django.utils import timezone
 from integrations import credential_store, sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, archive, profiles, request_endings, restores, settling, sweep
+from subscriptions import approvals, archive, profiles, request_endings, sweep
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import outcomes, restores
+from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import actions
 from tests.flow.restoring import REASON, activated_by_us, activations, id_of, reclaimed
 
@@ -61,8 +62,8 @@ def test_who_cannot_be_looked_up_afterwards_is_restored_all_the_same(world, take
         connector.people = lambda people: (_ for _ in ()).throw(TransientError("Miro is away."))
         return look_up(item, connector)
 
-    look_up = settling.look_up
-    monkeypatch.setattr(settling, "look_up", away)
+    look_up = outcomes.look_up
+    monkeypatch.setattr(outcomes, "look_up", away)
     queued = restores.restore(taken, actor=alice, reason=REASON)
 
     assert reclaim_due(world.profile).restored == 1

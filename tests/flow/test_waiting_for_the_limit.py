@@ -8,7 +8,7 @@ from integrations.connectors.contract import Receipt, TransientError
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import approvals, profiles
 from subscriptions.models import Reclaim
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 
 REALLY_WAIT = MiroConnector.await_turn
 REALLY_SEND = MiroConnector.deactivate

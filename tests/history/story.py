@@ -13,10 +13,11 @@ from django.db import transaction
 
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
-from subscriptions import look_again, profiles, staging
+from subscriptions import profiles, staging
 from subscriptions.activity.snapshots import Seat, as_of
 from subscriptions.download import write_facts
 from subscriptions.models import DownloadRun, RunState
+from subscriptions.reclaims import recheck
 
 BEGIN = datetime(2025, 1, 30, 22, tzinfo=UTC)
 LICENSES = ("full", "advanced", "free")
@@ -76,7 +77,7 @@ class Story:
         there = [member for member in self.members.values() if member.external_id in self.known]
         seen = self.chance.sample(there, min(2, len(there)))
         with time_machine.travel(self.now, tick=False):
-            look_again.write_facts(self.profile, seen)
+            recheck.write_facts(self.profile, seen)
         for member in seen:
             self.known[member.external_id] = _seat(member, gone=self.known[member.external_id].gone)
         self.told[self.now] = deepcopy(self.known)

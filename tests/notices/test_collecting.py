@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from subscriptions import approvals, collecting, sweep
 from subscriptions.models import Notice, NoticeState, ReclaimRequest, ReclaimRule, RequestedRemoval
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.request_endings import drop
 from tests.fixtures import actions
 from tests.notices import mail_server as smtp

@@ -9,10 +9,11 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from subscriptions import answers, approvals, reclaim, sweep
+from subscriptions import answers, approvals, sweep
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims import engine
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.request_endings import drop, expire_requests
 from tests.notices.conftest import Asking
 from tests.notices.test_my_license import facts, text_of
@@ -45,15 +46,15 @@ def test_a_late_keep_settles_what_waits(asking: Asking, approved, client):
 
 
 def test_a_keep_between_claim_and_send_stops_the_send(asking: Asking, approved, monkeypatch):
-    commit = reclaim.commit_intent
+    commit = engine.commit_intent
 
     def late(item, *, rolling):
         asking.says(approved, "keep")
         return commit(item, rolling=rolling)
 
-    monkeypatch.setattr(reclaim, "commit_intent", late)
+    monkeypatch.setattr(engine, "commit_intent", late)
     assert reclaim_due(asking.world.profile).held == 1
-    monkeypatch.setattr(reclaim, "commit_intent", commit)
+    monkeypatch.setattr(engine, "commit_intent", commit)
     Reclaim.objects.update(not_before=None)
 
     assert reclaim_due(asking.world.profile).skipped == 1
@@ -63,14 +64,14 @@ def test_a_keep_between_claim_and_send_stops_the_send(asking: Asking, approved, 
 
 
 def test_the_control_an_answer_that_the_intent_does_not_look_at_comes_too_late(asking: Asking, approved, monkeypatch):
-    commit = reclaim.commit_intent
+    commit = engine.commit_intent
 
     def late(item, *, rolling):
         asking.says(approved, "keep")
         return commit(item, rolling=rolling)
 
-    monkeypatch.setattr(reclaim, "commit_intent", late)
-    monkeypatch.setattr(reclaim, "_valid_removals", RequestedRemoval.objects.standing)
+    monkeypatch.setattr(engine, "commit_intent", late)
+    monkeypatch.setattr(engine, "_valid_removals", RequestedRemoval.objects.standing)
 
     assert reclaim_due(asking.world.profile).reclaimed == 1
 
@@ -80,7 +81,7 @@ def test_a_keep_while_another_process_claims_is_not_lost(asking: Asking, approve
     settle = answers.settle_unsent
 
     def late(item, decision):
-        reclaim.claim(asking.world.profile)
+        engine.claim(asking.world.profile)
         settle(item, decision)
 
     monkeypatch.setattr(answers, "settle_unsent", late)
@@ -89,7 +90,7 @@ def test_a_keep_while_another_process_claims_is_not_lost(asking: Asking, approve
     approved.refresh_from_db()
     assert approved.answer == "keep"
     assert Reclaim.objects.get().state == "claimed"
-    assert reclaim.commit_intent(Reclaim.objects.get(), rolling=1000) is False
+    assert engine.commit_intent(Reclaim.objects.get(), rolling=1000) is False
 
 
 def test_a_late_keep_counts_though_this_clock_is_behind(asking: Asking, approved):
@@ -115,8 +116,8 @@ def test_after_the_send_the_page_says_what_happened_and_whom_to_ask(asking: Aski
 
 
 def test_while_it_is_being_sent_it_is_too_late(asking: Asking, approved, client):
-    [item] = reclaim.claim(asking.world.profile)
-    assert reclaim.commit_intent(item, rolling=1000)
+    [item] = engine.claim(asking.world.profile)
+    assert engine.commit_intent(item, rolling=1000)
 
     assert "is being taken back" in text_of(client.get(asking.link(approved)))
     with pytest.raises(NotActionable):

@@ -7,10 +7,11 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import answers, approvals, reclaim, sweep
+from subscriptions import answers, approvals, sweep
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
+from subscriptions.reclaims import engine
 from tests.notices.conftest import Asking, people
 
 
@@ -34,7 +35,7 @@ def claimed(real_transactions, asking: Asking, bob) -> Reclaim:
     asking.says(person, "release")
     sweep.repair()
     approvals.approve(person.request, actor=bob)
-    [item] = reclaim.claim(asking.world.profile)
+    [item] = engine.claim(asking.world.profile)
     return item
 
 
@@ -51,7 +52,7 @@ def keep_while_it_is_sent(item: Reclaim, monkeypatch) -> tuple[str, str]:
     person = RequestedRemoval.objects.select_related("request").get(pk=item.removal_id)
     answering = in_thread(lambda: answers.answer(person, Answer.KEEP))
     assert looked.wait(10)
-    sending = in_thread(lambda: reclaim.commit_intent(item, rolling=1000))
+    sending = in_thread(lambda: engine.commit_intent(item, rolling=1000))
     sending.join(0.5)
     go_on.set()
     for thread in (answering, sending):
@@ -73,7 +74,7 @@ def test_the_control_without_the_lock_somebody_keeps_and_is_sent(claimed, monkey
 
 
 def test_a_keep_after_the_intent_comes_too_late(claimed):
-    assert reclaim.commit_intent(claimed, rolling=1000)
+    assert engine.commit_intent(claimed, rolling=1000)
     person = RequestedRemoval.objects.select_related("request").get()
 
     with pytest.raises(NotActionable):

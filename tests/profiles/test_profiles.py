@@ -17,7 +17,7 @@ from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.stats import figures
 from tests.fixtures import MEMBERS, actions
 

@@ -19,7 +19,7 @@ from subscriptions import approvals, profiles, tasks
 from subscriptions.admin import profile_acts
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import occurrences, schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
@@ -157,8 +157,8 @@ def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, mon
     approvals.approve(approvals.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
     answers = iter([True, True])  # before the batch, and in the loop
-    monkeypatch.setattr("subscriptions.holds.window_open", lambda profile: next(answers, False))
-    monkeypatch.setattr("subscriptions.holds.window_opens_at", lambda profile: opens)
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_opens_at", lambda profile: opens)
     reclaim_due(world.profile)
     [item] = Reclaim.objects.all()
     assert (item.state, item.hold_reason) == ("queued", "window")

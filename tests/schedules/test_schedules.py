@@ -19,7 +19,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
 from subscriptions import approvals, profiles, sweep, tasks
 from subscriptions.models import Reclaim
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
@@ -198,13 +198,13 @@ def test_outside_of_the_window_nothing_is_sent_and_nothing_is_lost(approved):
 
 def test_the_control_without_the_window_sends(approved, monkeypatch):
     schedules.change_schedule(approved.profile, RECLAIM_TASK, closed_now(), actor=None)
-    monkeypatch.setattr("subscriptions.holds.window_open", lambda profile: True)
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: True)
     assert reclaim_due(approved.profile).reclaimed == 2
 
 
 def test_a_window_that_closes_after_the_claim_still_holds(approved, monkeypatch):
     answers = iter([True, True, False])  # before the batch, in the loop, and just before the first send
-    monkeypatch.setattr("subscriptions.holds.window_open", lambda profile: next(answers, False))
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
     reclaim_due(approved.profile)
     assert approved.deactivated_by_us() == []
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}

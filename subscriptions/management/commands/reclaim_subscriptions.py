@@ -14,10 +14,10 @@ from integrations.models import IntegrationProfile
 from subscriptions import sweep
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.dry_run import DryRun, Ending, summary, try_queue, try_request
-from subscriptions.holds import hold_on
 from subscriptions.management.profile_command import ProfileCommand
 from subscriptions.models import ReclaimRequest
-from subscriptions.reclaim import reclaim_due
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.holds import hold_on
 
 A_DAY = 24 * 60 * 60.0
 

@@ -15,7 +15,6 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
-from subscriptions import restored_backup
 from subscriptions.activity.snapshots import keep_former
 from subscriptions.candidates.propose import closing_for
 from subscriptions.eligibility.clauses import Terms, current_terms, judge, why
@@ -32,7 +31,8 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.seals import is_sealed
+from subscriptions.reclaims import backup_guard
+from subscriptions.reclaims.signatures import is_sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def look_at(profile: IntegrationProfile, items: list[Reclaim], connector: Connec
     write_facts(profile, found.values())
     terms = current_terms(profile.pk)
     apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
-    void_before = restored_backup.approvals_void_before()
+    void_before = backup_guard.approvals_void_before()
     return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
 
 

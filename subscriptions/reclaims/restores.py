@@ -28,8 +28,8 @@ from subscriptions.models import (
     RequestState,
     Subscription,
 )
-from subscriptions.queueing import queue
-from subscriptions.ways import RESTORE
+from subscriptions.reclaims.direction import RESTORE
+from subscriptions.reclaims.enqueue import queue
 
 # Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
 COMES_BACK = (

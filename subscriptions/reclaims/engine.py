@@ -21,11 +21,11 @@ from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.log import record
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.holds import RESTORING_STATES, hold_due, hold_of, hold_on, unfit_connections, wait_of
-from subscriptions.look_again import Decision, look_again
 from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
-from subscriptions.settling import doubt, let_go, note_receipt, put_back, read_back, refused, settle_unsent
-from subscriptions.ways import RECLAIM, RESTORE, Way, way_of
+from subscriptions.reclaims.direction import RECLAIM, RESTORE, Way, way_of
+from subscriptions.reclaims.holds import RESTORING_STATES, hold_due, hold_of, hold_on, unfit_connections, wait_of
+from subscriptions.reclaims.outcomes import doubt, let_go, note_receipt, put_back, read_back, refused, settle_unsent
+from subscriptions.reclaims.recheck import Decision, look_again
 
 logger = logging.getLogger(__name__)
 

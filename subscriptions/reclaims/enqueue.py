@@ -12,8 +12,8 @@ from licensehub.audit.log import Actor, Row, record_rows
 from subscriptions.bulk_sql import insert, new_ids, set_column
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
-from subscriptions.seals import seal
-from subscriptions.ways import way_of
+from subscriptions.reclaims.direction import way_of
+from subscriptions.reclaims.signatures import seal
 
 BATCH = 5000
 

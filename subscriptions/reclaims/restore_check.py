@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from integrations.connectors.contract import Connector, ConnectorError, Member
 from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
-from subscriptions.look_again import write_facts
 from subscriptions.models import Reclaim, Subscription
+from subscriptions.reclaims.recheck import write_facts
 
 
 @dataclass(frozen=True, slots=True)

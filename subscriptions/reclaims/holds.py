@@ -10,10 +10,10 @@ from integrations import connection_state, sending
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
-from subscriptions import restored_backup
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
+from subscriptions.reclaims import backup_guard
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 COME_BACK = timedelta(seconds=60)
@@ -46,7 +46,7 @@ def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
 
 
 def _hold_on_both(profile: IntegrationProfile) -> HoldReason | None:
-    if restored_backup.is_held():
+    if backup_guard.is_held():
         return HoldReason.BACKUP
     if connection_state.broken_connections(profile):
         return HoldReason.CONNECTION

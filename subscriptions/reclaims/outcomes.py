@@ -26,12 +26,9 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import keep_former
-from subscriptions.after_restore import look_up, note_facts
 from subscriptions.candidates.propose import NotActionable, cool_down, move
 from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
-from subscriptions.holds import COME_BACK
-from subscriptions.look_again import Decision, lapsed
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -41,7 +38,10 @@ from subscriptions.models import (
     ReclaimState,
     Subscription,
 )
-from subscriptions.ways import way_of
+from subscriptions.reclaims.direction import way_of
+from subscriptions.reclaims.holds import COME_BACK
+from subscriptions.reclaims.recheck import Decision, lapsed
+from subscriptions.reclaims.restore_check import look_up, note_facts
 
 READS_NEEDED = 2
 READ_AGAIN = timedelta(seconds=5)
