@@ -46,22 +46,22 @@ def approve(people: int = PEOPLE) -> list[Row]:
     organization(members=people * 8)
     from django.contrib.auth.models import User
 
-    from subscriptions import approvals
+    from subscriptions.approvals import decide
     from subscriptions.models import RemovalCandidate
 
     asks, raises, decides = (User.objects.create_superuser(name) for name in ("asks", "raises", "decides"))
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:people]
     chosen = RemovalCandidate.objects.filter(pk__in=list(ready))
-    requested, _ = office.timed(lambda: approvals.request_reclaim(chosen, actor=asks, reason="Benchmark"))
+    requested, _ = office.timed(lambda: decide.request_reclaim(chosen, actor=asks, reason="Benchmark"))
     from subscriptions.models import ReclaimRequest
 
     request = ReclaimRequest.objects.get()
-    approvals.raise_cap(request, actor=raises, reason="Benchmark")
+    decide.raise_cap(request, actor=raises, reason="Benchmark")
     office.execute("DROP TABLE IF EXISTS benchmark_limit", "VACUUM", "ANALYZE")
     rows = f"CREATE UNLOGGED TABLE benchmark_limit AS SELECT * FROM subscriptions_requestedremoval LIMIT {people}"  # noqa: S608 - names of our own tables
     limit, _ = office.timed(lambda: office.execute(rows))
     request.refresh_from_db()
     done: list[int] = []
-    ours, _ = office.timed(lambda: done.append(approvals.approve(request, actor=decides, comment="Benchmark")))
+    ours, _ = office.timed(lambda: done.append(decide.approve(request, actor=decides, comment="Benchmark")))
     name = f"approve a request of {done[0]:,}"
     return [at_most(name, ours, most=APPROVED_IN, limit=limit, note=f"sealed and audited; asked in {requested:.1f} s")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from integrations import connection_state
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
 from subscriptions import directory
-from subscriptions.approvals import file_automatically
+from subscriptions.approvals.decide import file_automatically
 from subscriptions.candidates.propose import NotActionable, propose_candidates
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.eligibility.preview import count_crowds

@@ -18,6 +18,7 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
+from subscriptions.approvals.closing import WAITING, drop
 from subscriptions.candidates import caps, propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import (
@@ -32,7 +33,6 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims.outcomes import settle_unsent
 from subscriptions.reclaims.recheck import kept
-from subscriptions.request_endings import WAITING, drop
 
 # The salt of the signature: a value signed for anything else does not fit, though the key is the same.
 PURPOSE = "subscriptions.answers: keep or release"

@@ -15,6 +15,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions import staging
+from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import (
@@ -29,7 +30,6 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.reclaims.direction import WAYS, Way
-from subscriptions.request_endings import WAITING
 from subscriptions.schedules.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)

@@ -7,7 +7,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
 from subscriptions.answers import ends_at, link_for
-from subscriptions.collecting import answer_by
+from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Notice, NoticeKind
 from subscriptions.my_license import facts_of
 

@@ -13,12 +13,12 @@ from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from subscriptions import notices
+from subscriptions.approvals.closing import expire_requests
+from subscriptions.approvals.collecting import close_collections
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.collecting import close_collections
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.reclaims.direction import WAYS
 from subscriptions.reclaims.outcomes import read_back, settle_lapsed
-from subscriptions.request_endings import expire_requests
 from subscriptions.rules.protections import end_run_out
 
 WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")

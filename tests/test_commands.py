@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from integrations.models import Connection, IntegrationProfile
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.models import DownloadRun, Reclaim
 from tests.fixtures import MEMBERS
 
@@ -102,8 +102,8 @@ def test_unknown_profile(db, command):
 
 def test_reclaim_and_dry_run(world, alice, bob):
     world.download()
-    request = approvals.request_reclaim(world.candidates(4), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(4), actor=alice)
+    decide.approve(request, actor=bob)
     back = request.removals.first().evidence["external_id"]
     world.miro.change(back, last_activity_at="now")
 
@@ -132,7 +132,7 @@ def test_reclaim_and_dry_run(world, alice, bob):
 
 def test_dry_run_of_one_request(world, alice):
     world.download()
-    request = approvals.request_reclaim(world.candidates(2), actor=alice)
+    request = decide.request_reclaim(world.candidates(2), actor=alice)
 
     previewed = run("reclaim_subscriptions", "Northwind", "--dry-run", "--request", request.number, "--json")
 
@@ -158,7 +158,7 @@ def test_reclaim_while_the_kill_switch_is_on(world, alice, bob):
     from subscriptions import profiles
 
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     profiles.stop_sending(world.profile, actor=bob)
 
     said = run("reclaim_subscriptions", "Northwind")

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscriptions import approvals, sweep, tasks
+from subscriptions import sweep, tasks
+from subscriptions.approvals import decide
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest
 from tests.fixtures import World, actions
 
@@ -23,8 +24,8 @@ def start_worker(celery_worker_process, world):
 
 def approved(world: World, alice, bob, count: int) -> ReclaimRequest:
     world.download()
-    request = approvals.request_reclaim(world.candidates(count), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(count), actor=alice)
+    decide.approve(request, actor=bob)
     return request
 
 

@@ -27,7 +27,7 @@ from integrations.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.candidates.caps import caps_of
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
@@ -141,7 +141,7 @@ class Driver:
         before = len(self.control.truth()["transitions"])
         ready = ready_candidates().count()
         request = self._request()
-        approved = approvals.approve(request, actor=_account("approver"), comment="Demo") if request else 0
+        approved = decide.approve(request, actor=_account("approver"), comment="Demo") if request else 0
         if request:
             ring(reclaim, request.profile_id)
             self._wait_for_rest(request)
@@ -164,7 +164,7 @@ class Driver:
         if not chosen:
             return None
         try:
-            return approvals.request_reclaim(chosen, actor=_account("manager"), reason="Demo: the longest idle seats")
+            return decide.request_reclaim(chosen, actor=_account("manager"), reason="Demo: the longest idle seats")
         except (Refused, NotActionable) as error:
             raise CannotRunError(str(error)) from error
 

@@ -24,14 +24,14 @@ from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
-from subscriptions import approvals
 from subscriptions.admin import dry_run
 from subscriptions.admin.acts import REFUSALS, SaneSelection, act
 from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
 from subscriptions.admin.evidence import facts, last_activity, license_label, since
+from subscriptions.approvals import decide
+from subscriptions.approvals.dry_run import try_candidates
 from subscriptions.candidates import caps, propose
-from subscriptions.dry_run import try_candidates
 from subscriptions.models import CandidateState, Judgment, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
@@ -140,7 +140,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
         reason = request.POST.get("reason", "").strip()[:500]
         try:
-            made = approvals.request_reclaim(ready, actor=signed_in(request), reason=reason)
+            made = decide.request_reclaim(ready, actor=signed_in(request), reason=reason)
         except REFUSALS as error:
             messages.error(request, sentence_of(error))
             return None
@@ -213,7 +213,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
     def again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]
         done = "A new request asks for {} alone. Another person has to approve it before it is sent again."
-        return self._act(request, pk, partial(approvals.send_again, reason=reason), done)
+        return self._act(request, pk, partial(decide.send_again, reason=reason), done)
 
     def _act(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
         if not self.has_request_permission(request):
@@ -238,7 +238,7 @@ def seats(count: int) -> str:
 def before_asking(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
     """What whoever asks should know first: the cap of a request, and whether people are asked by mail."""
     try:
-        rule = ReclaimRule.objects.select_related("profile").get(profile=approvals.one_profile(ready))
+        rule = ReclaimRule.objects.select_related("profile").get(profile=decide.one_profile(ready))
     except REFUSALS:
         return {"over_cap": "", "days_to_answer": 0}  # the act itself says so
     cap = caps.batch_of(rule.profile)

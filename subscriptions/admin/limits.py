@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser, User
 
+from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates import caps
 from subscriptions.models import ReclaimRequest
-from subscriptions.request_endings import WAITING
 
 RAISE = "subscriptions.raise_cap_reclaimrequest"
 

@@ -22,7 +22,6 @@ from licensehub.ui.export import CsvExport, csv_response
 from licensehub.ui.formatting import EMPTY, ago, chip, day, day_and_time, two_lines
 from licensehub.ui.lists.id_filter import Among, Ids
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions import approvals, request_endings
 from subscriptions.admin import dry_run
 from subscriptions.admin.acts import act, ring_for_reclaim
 from subscriptions.admin.candidate import seats
@@ -33,7 +32,8 @@ from subscriptions.admin.request_page import ASK, DECIDE, PEOPLE_COLUMNS, limits
 from subscriptions.admin.request_words import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
 from subscriptions.admin.restore_page import restore_page
 from subscriptions.admin.story import name_of, requester_of
-from subscriptions.dry_run import try_request
+from subscriptions.approvals import closing, decide
+from subscriptions.approvals.dry_run import try_request
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.search import matching_ids
 
@@ -183,7 +183,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            count = approvals.approve(row, actor=signed_in(request), comment=_comment(request))
+            count = decide.approve(row, actor=signed_in(request), comment=_comment(request))
             ring_for_reclaim(request, row.profile_id)
             return said(APPROVED, row, seats=seats(count))
 
@@ -193,7 +193,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            count = approvals.reject(row, actor=signed_in(request), comment=_comment(request))
+            count = decide.reject(row, actor=signed_in(request), comment=_comment(request))
             return said(REJECTED, row, seats=seats(count))
 
         return act(request, _page_of(pk), doing)
@@ -205,7 +205,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             raise PermissionDenied
 
         def doing() -> str:
-            people = approvals.raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
+            people = decide.raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
             return f"The cap of {row} is raised to {people} people. A third person has to decide on it now."
 
         return act(request, _page_of(pk), doing)
@@ -236,7 +236,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         row = _of_involved(request, pk)
 
         def doing() -> str:
-            request_endings.cancel(row, actor=signed_in(request))
+            closing.cancel(row, actor=signed_in(request))
             return said(WITHDRAWN, row)
 
         return act(request, _page_of(pk), doing)
@@ -248,7 +248,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         )
 
         def doing() -> str:
-            request_endings.drop(person, actor=signed_in(request))
+            closing.drop(person, actor=signed_in(request))
             return said(DROPPED, person.request, person=person)
 
         return act(request, _page_of(pk), doing)

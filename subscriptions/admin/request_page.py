@@ -30,6 +30,7 @@ from subscriptions.admin.evidence import (
 )
 from subscriptions.admin.limits import Limits, limits, why_not_raise
 from subscriptions.admin.story import name_of, requester_of
+from subscriptions.approvals.closing import WAITING
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.errors import Refused, refuse_self, refuse_unless_deciding
 from subscriptions.models import (
@@ -41,7 +42,6 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.request_endings import WAITING
 
 DECIDE = "subscriptions.decide_reclaimrequest"
 ASK = "subscriptions.request_removalcandidate"

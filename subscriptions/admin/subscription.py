@@ -23,7 +23,7 @@ from licensehub.ui.lists.id_filter import searched_alone
 from subscriptions.admin.acts import act
 from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter, VerdictFilter, is_one_verdict
 from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
-from subscriptions.approvals import request_reclaim
+from subscriptions.approvals.decide import request_reclaim
 from subscriptions.eligibility.clauses import why
 from subscriptions.models import Subscription
 from subscriptions.search import matching

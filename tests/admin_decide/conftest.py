@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
@@ -66,9 +66,7 @@ class Office:
 
     def ask(self, alice: User, *, count: int = 3, reason: str = "True-up") -> ReclaimRequest:
         ready = RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count]
-        return approvals.request_reclaim(
-            RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason
-        )
+        return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason)
 
 
 @pytest.fixture

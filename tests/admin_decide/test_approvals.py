@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.candidates import propose
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
@@ -225,7 +225,7 @@ def test_without_a_broker_the_approval_stands(office, alice, bob, as_user, monke
 
 def test_the_list_opens_with_what_waits(office, alice, bob, as_user):
     asked = office.ask(alice)
-    approvals.approve(office.ask(alice, count=2), actor=bob)
+    decide.approve(office.ask(alice, count=2), actor=bob)
 
     shown = text_of(as_user(bob).get(page("reclaimrequest", "changelist")))
     approved = text_of(as_user(bob).get(page("reclaimrequest", "changelist") + "?state__exact=approved"))
@@ -265,7 +265,7 @@ def found(client, term: str) -> list[int]:
 def test_a_search_finds_requests_by_their_people_and_by_who_asked(office, alice, as_user, monkeypatch):
     people = list(RemovalCandidate.objects.order_by("subscription"))
     requests = [
-        approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=[one.pk, two.pk]), actor=alice, reason="").pk
+        decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=[one.pk, two.pk]), actor=alice, reason="").pk
         for one, two in zip(people[:6:2], people[1:6:2], strict=True)
     ]
     client = as_user(alice)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.connectors.contract import PermanentError, Receipt
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.models import HoldReason, Reclaim
 from subscriptions.reclaims import outcomes
 from subscriptions.reclaims.engine import claim, commit_intent
@@ -22,7 +22,7 @@ def text_of(response) -> str:
 @pytest.fixture
 def approved(office, alice, bob):
     asked = office.ask(alice, count=5)
-    approvals.approve(asked, actor=bob, comment="Fine")
+    decide.approve(asked, actor=bob, comment="Fine")
     return asked
 
 

@@ -7,8 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from subscriptions import approvals, request_endings
 from subscriptions.admin import request_page
+from subscriptions.approvals import closing, decide
 from subscriptions.models import RemovalCandidate, Subscription
 
 from .conftest import page, questions
@@ -74,7 +74,7 @@ def test_a_rejection_leaves_each_alone_for_the_threshold_of_their_own_evidence(o
     other.evidence["terms"]["threshold"] = 10
     other.save()
 
-    approvals.reject(request, actor=bob, comment="Not now")
+    decide.reject(request, actor=bob, comment="Not now")
 
     left = {
         row.pk: (row.cooldown_until - timezone.now()).days for row in Subscription.objects.exclude(cooldown_until=None)
@@ -87,6 +87,6 @@ def test_a_drop_takes_the_candidate_first_as_a_withdrawal_does(office, alice):
     """Else the two wait for each other."""
     person = office.ask(alice).removals.first()
     with CaptureQueriesContext(connection) as asked:
-        request_endings.drop(person, actor=alice)
+        closing.drop(person, actor=alice)
     tables = [query["sql"] for query in asked if "subscriptions_" in query["sql"]]
     assert tables[0].startswith("SELECT") and 'FROM "subscriptions_removalcandidate"' in tables[0]

@@ -8,8 +8,9 @@ import pytest
 from django.utils import timezone
 
 from integrations.connectors.contract import TransientError
-from subscriptions import approvals, profiles
-from subscriptions.dry_run import DryRun, Ending, Preview
+from subscriptions import profiles
+from subscriptions.approvals import decide
+from subscriptions.approvals.dry_run import DryRun, Ending, Preview
 from subscriptions.models import (
     DownloadRun,
     Reclaim,
@@ -147,7 +148,7 @@ def test_dropping_and_withdrawing_while_people_are_asked(collecting, alice, bob,
 def test_the_approver_sees_the_answers_and_who_wants_to_keep_first(collecting, bob, as_user):
     last = collecting.removals.last()
     RequestedRemoval.objects.filter(pk=last.pk).update(answer="keep", answered_at=timezone.now())
-    approvals.open_for_approval(collecting)
+    decide.open_for_approval(collecting)
 
     shown = text_of(as_user(bob).get(url("change", collecting)))
 
@@ -169,7 +170,7 @@ def test_the_list_has_them_in_a_tab_of_their_own(collecting, bob, as_user):
 
 def test_the_schedule_filed_it(office, bob, as_user):
     ReclaimRule.objects.update(file_requests="automatic")
-    asked = approvals.file_automatically(office.profile)
+    asked = decide.file_automatically(office.profile)
     client = as_user(bob)
 
     shown = text_of(client.get(url("change", asked)))
@@ -180,7 +181,7 @@ def test_the_schedule_filed_it(office, bob, as_user):
 
 
 def test_a_request_that_repeats_a_send_in_doubt_says_so(office, alice, bob, as_user):
-    approvals.approve(office.ask(alice, count=1), actor=bob)
+    decide.approve(office.ask(alice, count=1), actor=bob)
     doubt = Reclaim.objects.get()
     Reclaim.objects.update(state="in_doubt", read_back="active", sending_at=timezone.now())
     again = office.ask(alice, count=1)
@@ -256,7 +257,7 @@ def tried(monkeypatch) -> list[object]:
 
     monkeypatch.setattr("subscriptions.admin.request.try_request", record)
     monkeypatch.setattr("subscriptions.admin.candidate.try_candidates", record)
-    monkeypatch.setattr("subscriptions.dry_run.try_queue", record)
+    monkeypatch.setattr("subscriptions.approvals.dry_run.try_queue", record)
     return calls
 
 
@@ -333,7 +334,7 @@ def test_a_dry_run_of_candidates(office, alice, as_user, tried):
 
 
 def test_a_dry_run_of_the_queue(office, alice, bob, as_user, tried, admin_user):
-    approvals.approve(office.ask(alice), actor=bob)
+    decide.approve(office.ask(alice), actor=bob)
     address = f"/admin/integrations/integrationprofile/{office.profile.pk}/"
 
     assert f"{address}dry-run/" in text_of(as_user(admin_user).get(f"{address}change/"))

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from integrations.connectors.contract import Receipt
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import claim, commit_intent
@@ -34,7 +34,7 @@ def send(office, direction: str, **words) -> list[Reclaim]:
 
 @pytest.fixture
 def taken(office, alice, bob) -> list[Reclaim]:
-    approvals.approve(office.ask(alice, count=3), actor=bob)
+    decide.approve(office.ask(alice, count=3), actor=bob)
     send(office, "deactivate")
     return list(Reclaim.objects.order_by("pk"))
 

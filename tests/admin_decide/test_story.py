@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.models import DownloadRun, Judgment, Reclaim, ReclaimRule, RequestedRemoval, Subscription
 
 from .conftest import page
@@ -51,7 +51,7 @@ def test_what_is_not_checked_is_said_to_be_so(office, story):
 def test_the_way_to_history(office, alice, bob, story):
     assert "in History" not in story()
 
-    approvals.approve(office.ask(alice, count=8), actor=bob)
+    decide.approve(office.ask(alice, count=8), actor=bob)
     Reclaim.objects.update(state="done", finished_at=timezone.now(), read_back="inactive")
     Subscription.objects.update(active=False)
     Judgment.objects.update(verdict="deactivated")

@@ -7,7 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import sending
-from subscriptions import approvals, tasks
+from subscriptions import tasks
+from subscriptions.approvals import decide
 from subscriptions.models import Comparison, RemovalCandidate
 from tests.admin_facts.conftest import ROLES
 from tests.fixtures import actions
@@ -75,9 +76,9 @@ def test_without_a_reason_nothing_is_stopped(run, sign_in):
 def held(run, alice, bob):
     """One request approved, one waiting, and a hold."""
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk")
-    approved = approvals.request_reclaim(ready.filter(pk=ready[0].pk), actor=alice)
-    approvals.approve(approved, actor=bob)
-    waiting = approvals.request_reclaim(ready.filter(pk=ready[1].pk), actor=alice)
+    approved = decide.request_reclaim(ready.filter(pk=ready[0].pk), actor=alice)
+    decide.approve(approved, actor=bob)
+    waiting = decide.request_reclaim(ready.filter(pk=ready[1].pk), actor=alice)
     sending.hold("Event #9 is unknown here: it looks like a restored backup.")
     return approved, waiting
 

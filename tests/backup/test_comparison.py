@@ -11,7 +11,8 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, comparison, tasks
+from subscriptions import comparison, tasks
+from subscriptions.approvals import decide
 from subscriptions.comparison import compare
 from subscriptions.errors import Refused
 from subscriptions.models import (
@@ -30,8 +31,8 @@ from tests.fixtures import actions
 
 def reclaimed(world, alice, bob, count: int) -> list[Reclaim]:
     before = set(Reclaim.objects.values_list("pk", flat=True))
-    request = approvals.request_reclaim(world.candidates(count), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(count), actor=alice)
+    decide.approve(request, actor=bob)
     reclaim_due(world.profile)
     return list(Reclaim.objects.exclude(pk__in=before).select_related("subscription").order_by("pk"))
 

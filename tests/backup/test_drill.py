@@ -9,7 +9,8 @@ import pytest
 from integrations import sending
 from integrations.sending import NotSwitched
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, tasks
+from subscriptions import tasks
+from subscriptions.approvals import decide
 from subscriptions.comparison import compare
 from subscriptions.models import Reclaim, RemovalCandidate
 from subscriptions.reclaims import backup_guard, holds
@@ -24,8 +25,8 @@ def drilled(backup, world, alice, bob, monkeypatch):
     """5 approved, backed up, reclaimed; two of them let back in by hand; then the backup is restored."""
     monkeypatch.setattr(tasks, "ring", lambda *args: True)
     world.download()
-    request = approvals.request_reclaim(world.candidates(5), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(5), actor=alice)
+    decide.approve(request, actor=bob)
     backup.make()
     assert reclaim_due(world.profile).reclaimed == 5
     people = world.deactivated_by_us()
@@ -104,7 +105,7 @@ def test_found_by_a_loop_that_runs_already(drilled, monkeypatch):
 
 def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, bob, settings, broker_away):
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
     assert backup_guard.is_held()
     assert not sending.control().held_at, "the broker, which may know, does not run: for now only"
@@ -114,11 +115,11 @@ def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, 
 
 def test_nothing_kept_by_a_broker_that_answers(real_transactions, world, alice, bob, settings, valkey):
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
     assert reclaim_due(world.profile).reclaimed == 2, "the broker knows"
 
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
     valkey.flushall()
     assert reclaim_due(world.profile).held == 2

@@ -9,7 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from integrations import sending
-from subscriptions import approvals, profiles, tasks
+from subscriptions import profiles, tasks
+from subscriptions.approvals import decide
 from subscriptions.models import Reclaim
 from tests.fixtures import actions
 
@@ -35,7 +36,7 @@ def wait_for(condition, seconds: float = 60.0) -> None:
 def sending_worker(world, alice, bob, celery_worker_process):
     """A worker that is in the middle of its sends."""
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(PEOPLE), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(PEOPLE), actor=alice), actor=bob)
     world.miro.switch(latency_ms=150)
     urls = world.sandbox.urls()
     celery_worker_process(MIRO_API_URL=urls["api_url"], MIRO_SCIM_URL=urls["scim_url"])

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule
 from tests.browser.test_job import sign_in
 from tests.fixtures import World, person
@@ -56,7 +56,7 @@ def test_over_the_cap(real_transactions, world: World, alice, bob, live_server, 
 
     page.get_by_role("link", name="Back").click()
     expect(page.get_by_role("link", name="Ready").first).to_be_visible()
-    asked = approvals.request_reclaim(chosen, actor=alice, reason="True-up is on Dec 1, please decide before.")
+    asked = decide.request_reclaim(chosen, actor=alice, reason="True-up is on Dec 1, please decide before.")
     raise_and_approve(page, base, asked, bob, screenshot)
 
 

@@ -22,7 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from integrations import sending
 from licensehub.audit.log import open_transactions
-from subscriptions import answers, approvals, notices, profiles, request_endings, sweep
+from subscriptions import answers, notices, profiles, sweep
+from subscriptions.approvals import closing, decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable, leave_alone, resume
 from subscriptions.download import DownloadError
@@ -96,7 +97,7 @@ class Life(RuleBasedStateMachine):
         ids = list(ready.values_list("pk", flat=True))
         chosen = (ids + ids)[first % len(ids) :][:count] if ids else []
         with suppress(Refused, NotActionable):
-            approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=self.person(who))
+            decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=self.person(who))
 
     @rule(first=numbers, count=st.integers(min_value=1, max_value=3))
     def request_and_approve(self, first: int, count: int) -> None:
@@ -115,31 +116,31 @@ class Life(RuleBasedStateMachine):
     def approve(self, number: int, who: str) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state__in=("open", "collecting")), number):
             with suppress(Refused, NotActionable):
-                approvals.approve(request, actor=self.person(who))
+                decide.approve(request, actor=self.person(who))
 
     @rule(number=numbers, who=st.sampled_from(["alice", "bob"]))
     def reject(self, number: int, who: str) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state="open"), number):
             with suppress(Refused, NotActionable):
-                approvals.reject(request, actor=self.person(who), comment="Not now")
+                decide.reject(request, actor=self.person(who), comment="Not now")
 
     @rule(number=numbers)
     def drop(self, number: int) -> None:
         if person := self.one(RequestedRemoval.objects.standing(), number):
             with suppress(NotActionable):
-                request_endings.drop(person, actor=self.place.alice)
+                closing.drop(person, actor=self.place.alice)
 
     @rule(number=numbers)
     def cancel(self, number: int) -> None:
         if request := self.one(ReclaimRequest.objects.all(), number):
             with suppress(Refused, NotActionable):
-                request_endings.cancel(request, actor=self.place.alice)
+                closing.cancel(request, actor=self.place.alice)
 
     @rule(number=numbers, who=st.sampled_from(["bob", "carol"]))
     def raise_cap(self, number: int, who: str) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state__in=("open", "collecting")), number):
             with suppress(Refused, NotActionable):
-                approvals.raise_cap(request, actor=self.person(who), reason="End of the year")
+                decide.raise_cap(request, actor=self.person(who), reason="End of the year")
 
     @rule(number=numbers, keep=st.booleans())
     def answer(self, number: int, keep: bool) -> None:
@@ -156,7 +157,7 @@ class Life(RuleBasedStateMachine):
     def open_for_approval(self, number: int) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state="collecting"), number):
             with suppress(NotActionable):
-                approvals.open_for_approval(request)
+                decide.open_for_approval(request)
 
     @rule(number=numbers, resumes=st.booleans())
     def look_at_what_needs_attention(self, number: int, resumes: bool) -> None:
@@ -169,7 +170,7 @@ class Life(RuleBasedStateMachine):
     def send_again(self, number: int) -> None:
         if found := self.one(RemovalCandidate.objects.filter(state=CandidateState.ATTENTION_REQUIRED), number):
             with suppress(Refused, NotActionable):
-                approvals.send_again(found, actor=self.place.alice, reason="Still idle")
+                decide.send_again(found, actor=self.place.alice, reason="Still idle")
 
     @rule(number=numbers)
     def restore(self, number: int) -> None:

@@ -15,7 +15,8 @@ import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from subscriptions import approvals, notices, sweep
+from subscriptions import notices, sweep
+from subscriptions.approvals import decide
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestState
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
@@ -47,11 +48,11 @@ def go_on(place: Place) -> None:
     request = ReclaimRequest.objects.first()
     if request is None:
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
-        request = approvals.request_reclaim(
+        request = decide.request_reclaim(
             RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice, reason="True-up"
         )
     if request.state == RequestState.OPEN:
-        approvals.approve(request, actor=place.bob)
+        decide.approve(request, actor=place.bob)
     engine(place)
 
 
@@ -77,9 +78,9 @@ def go_on_asking(place: Place) -> None:
     if request is None:
         ReclaimRule.objects.update(notify_user=True)
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
-        approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice)
+        decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice)
     elif request.state == RequestState.OPEN:
-        approvals.approve(request, actor=place.bob)
+        decide.approve(request, actor=place.bob)
     sweep.repair()
     notices.hand_over_due(place.profile)
     engine(place)

@@ -16,7 +16,7 @@ from django.db import connection, connections
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
@@ -73,7 +73,7 @@ def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
 def requested(place: Place, count: int, *, by: User | None = None) -> ReclaimRequest:
     ready = RemovalCandidate.objects.filter(state=CandidateState.READY).order_by("pk")
     chosen = list(ready.values_list("pk", flat=True)[:count])
-    return approvals.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or place.alice)
+    return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or place.alice)
 
 
 def race_of_approvers(place: Place, rounds: int) -> Counter[str]:
@@ -87,7 +87,7 @@ def race_of_approvers(place: Place, rounds: int) -> Counter[str]:
             Reclaim.objects.update(state="skipped")
         request = requested(place, 1)
         clicks = [(who, n) for n in range(25) for who in (place.bob, other)] + [(place.alice, 0)] * 5
-        results = at_once([partial(approvals.approve, request, actor=who) for who, _ in clicks])
+        results = at_once([partial(decide.approve, request, actor=who) for who, _ in clicks])
         won = [who for (who, _), result in zip(clicks, results, strict=True) if result == 1]
         found["rounds"] += 1
         found["approvals"] += len(won)
@@ -129,15 +129,15 @@ def test_approvers_both_win_without_the_guard(place, monkeypatch):
 
     barrier = threading.Barrier(2, timeout=10)
     won: list[int] = []
-    monkeypatch.setattr(approvals, "_decide", check_then_save)
+    monkeypatch.setattr(decide, "_decide", check_then_save)
     monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
     # The candidates' own guard would find the second one, too.
-    monkeypatch.setattr(approvals, "_move_on", lambda request, people, now: None)
-    monkeypatch.setattr(approvals, "queue", lambda request, **given: won.append(1) or 1)
+    monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)
+    monkeypatch.setattr(decide, "queue", lambda request, **given: won.append(1) or 1)
     request = requested(place, 1)
     other = person("erin", "Approver")
 
-    results = at_once([partial(approvals.approve, request, actor=who) for who in (place.bob, other)])
+    results = at_once([partial(decide.approve, request, actor=who) for who in (place.bob, other)])
 
     assert results == won == [1, 1], results
 
@@ -145,7 +145,7 @@ def test_approvers_both_win_without_the_guard(place, monkeypatch):
 def test_twenty_requests_against_one_rolling_cap(place):
     """20 people of 60 are allowed in 24 hours; 20 workers would like to send 60."""
     for _ in range(20):
-        approvals.approve(requested(place, 3), actor=place.bob)
+        decide.approve(requested(place, 3), actor=place.bob)
     ReclaimRule.objects.update(rolling_cap_percent=33)
 
     at_once([lambda: reclaim_due(place.profile, seconds=10)] * 20)
@@ -158,7 +158,7 @@ def test_twenty_requests_against_one_rolling_cap(place):
 def test_the_rolling_cap_is_overrun_without_the_lock(place, monkeypatch):
     """The control: everybody counts before anybody has sent."""
     for _ in range(20):
-        approvals.approve(requested(place, 3), actor=place.bob)
+        decide.approve(requested(place, 3), actor=place.bob)
     ReclaimRule.objects.update(rolling_cap_percent=2)
     counted = threading.Barrier(4, timeout=1)
     monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
@@ -180,7 +180,7 @@ def test_the_rolling_cap_is_overrun_without_the_lock(place, monkeypatch):
 
 def test_a_seat_that_is_taken_while_the_caps_are_counted_counts_once_at_most(place, monkeypatch):
     """61 seats of 60 would let one person more through."""
-    approvals.approve(requested(place, 1), actor=place.bob)
+    decide.approve(requested(place, 1), actor=place.bob)
     ReclaimRule.objects.update(rolling_cap_percent=33)
     held = Subscription.objects.held
 
@@ -199,14 +199,14 @@ def test_twenty_approvals_against_one_batch_cap(place):
     request = requested(place, 10)
     ReclaimRule.objects.update(batch_cap_people=5)
 
-    results = at_once([lambda: approvals.approve(request, actor=place.bob)] * 20)
+    results = at_once([lambda: decide.approve(request, actor=place.bob)] * 20)
 
     assert all(isinstance(result, Refused) for result in results)
     assert not Reclaim.objects.exists()
 
 
 def test_two_workers_on_one_claim(place):
-    approvals.approve(requested(place, PEOPLE), actor=place.bob)
+    decide.approve(requested(place, PEOPLE), actor=place.bob)
 
     taken = at_once([lambda: [item.pk for item in claim(place.profile, count=7)]] * 20)
 
@@ -216,7 +216,7 @@ def test_two_workers_on_one_claim(place):
 
 def test_two_workers_send_each_item_once(place, monkeypatch):
     request = requested(place, 24)
-    approvals.approve(request, actor=place.bob)
+    decide.approve(request, actor=place.bob)
     monkeypatch.setattr(claim, "__kwdefaults__", {"count": 3, "direction": "deactivate"})
 
     at_once([lambda: reclaim_due(place.profile, seconds=20)] * 2)

@@ -16,7 +16,7 @@ import pytest
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.download import download_subscriptions
 from subscriptions.models import Reclaim, ReclaimRule, ReclaimState, RemovalCandidate
 from subscriptions.models.download import StartedBy
@@ -200,7 +200,7 @@ def approved_people(plan: Plan, urls: dict[str, str], people) -> IntegrationProf
     assert len(ids) == plan.approved
     for start in range(0, len(ids), IN_ONE_REQUEST):
         chosen = RemovalCandidate.objects.filter(pk__in=ids[start : start + IN_ONE_REQUEST])
-        approvals.approve(approvals.request_reclaim(chosen, actor=alice), actor=bob)
+        decide.approve(decide.request_reclaim(chosen, actor=alice), actor=bob)
     return profile
 
 

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, profiles, request_endings
+from subscriptions import profiles
+from subscriptions.approvals import closing, decide
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
@@ -40,7 +41,7 @@ def downloaded(world):
 
 
 def ask(world, alice, count: int = 3) -> ReclaimRequest:
-    return approvals.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
+    return decide.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
 
 
 def test_a_request_freezes_its_people(downloaded, alice):
@@ -59,17 +60,17 @@ def test_two_requests_never_share_a_person(downloaded, alice):
     ask(downloaded, alice)
 
     with pytest.raises(NotActionable, match="nothing to request"):
-        approvals.request_reclaim(chosen, actor=alice)
+        decide.request_reclaim(chosen, actor=alice)
 
     assert ReclaimRequest.objects.count() == 1
 
 
 def test_approving_twice(downloaded, alice, bob):
     request = ask(downloaded, alice)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
 
     with pytest.raises(NotActionable, match="approved already by bob"):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
 
     assert Reclaim.objects.count() == 3
 
@@ -79,9 +80,9 @@ def test_nobody_decides_on_their_own_request_superusers_included(downloaded):
     request = ask(downloaded, root)
 
     with pytest.raises(OwnRequest):
-        approvals.approve(request, actor=root)
+        decide.approve(request, actor=root)
     with pytest.raises(OwnRequest):
-        approvals.reject(request, actor=root, comment="no")
+        decide.reject(request, actor=root, comment="no")
 
 
 def test_the_database_holds_the_second_person_too(downloaded, alice):
@@ -103,7 +104,7 @@ def test_the_person_reclaimed_neither_asks_nor_approves(downloaded, alice, bob):
 
     request = ask(downloaded, bob)
     with pytest.raises(ConcernsYou):
-        approvals.approve(request, actor=alice)
+        decide.approve(request, actor=alice)
     request.refresh_from_db()
     assert (request.state, request.decided_by) == ("open", None)
 
@@ -116,7 +117,7 @@ def test_who_leaves_a_request_is_named_in_the_history(downloaded, alice, bob):
     people = {str(person.candidate) for person in request.removals.all()}
     assert nameless.evidence["email"] in people
 
-    approvals.reject(request, actor=bob, comment="Not now")
+    decide.reject(request, actor=bob, comment="Not now")
 
     events = AuditEvent.objects.filter(action="candidate.closed")
     assert {event.target_label for event in events} == people
@@ -128,30 +129,30 @@ def test_rejecting_needs_a_word(downloaded, alice, bob):
     request = ask(downloaded, alice)
 
     with pytest.raises(Refused, match="few words"):
-        approvals.reject(request, actor=bob, comment="  ")
+        decide.reject(request, actor=bob, comment="  ")
 
 
 def test_a_dropped_person_is_not_sent(downloaded, alice, bob):
     request = ask(downloaded, alice)
     dropped = request.removals.first()
-    request_endings.drop(dropped, actor=bob, reason="On leave")
+    closing.drop(dropped, actor=bob, reason="On leave")
 
-    assert approvals.approve(request, actor=bob) == 2
+    assert decide.approve(request, actor=bob) == 2
 
     reclaim_due(downloaded.profile)
     assert dropped.evidence["external_id"] not in downloaded.inactive()
     dropped.candidate.refresh_from_db()
     assert (dropped.candidate.state, dropped.candidate.close_reason) == ("closed_skipped", "dropped")
     with pytest.raises(NotActionable):
-        request_endings.drop(request.removals.last(), actor=bob)
+        closing.drop(request.removals.last(), actor=bob)
 
 
 def test_nobody_left(downloaded, alice, bob):
     request = ask(downloaded, alice, 1)
-    request_endings.drop(request.removals.get(), actor=bob)
+    closing.drop(request.removals.get(), actor=bob)
 
     with pytest.raises(NotActionable, match="Nobody is left"):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
 
     request.refresh_from_db()
     assert request.state == "open"
@@ -160,13 +161,13 @@ def test_nobody_left(downloaded, alice, bob):
 def test_only_the_requester_withdraws(downloaded, alice, bob):
     request = ask(downloaded, alice)
     with pytest.raises(Refused, match="Only the person"):
-        request_endings.cancel(request, actor=bob)
+        closing.cancel(request, actor=bob)
 
-    request_endings.cancel(request, actor=alice)
+    closing.cancel(request, actor=alice)
 
     assert downloaded.candidates(99).filter(removals__request=request).count() == 3
     with pytest.raises(NotActionable):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_only_the_requester_withdraws(downloaded, alice, bob):
 )
 def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
     request = ask(downloaded, alice, 1)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     removal = request.removals.get()
     if "evidence" in change:
         change = {"evidence": {**removal.evidence, **change["evidence"]}}
@@ -194,7 +195,7 @@ def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
 
 def test_a_prolonged_approval_is_never_sent(downloaded, alice, bob):
     request = ask(downloaded, alice, 1)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     ReclaimRequest.objects.update(valid_until=timezone.now() + timedelta(days=99))
 
     assert reclaim_due(downloaded.profile).refused == 1
@@ -203,7 +204,7 @@ def test_a_prolonged_approval_is_never_sent(downloaded, alice, bob):
 
 def test_a_stricter_rule_after_the_approval_keeps_people(downloaded, alice, bob):
     request = ask(downloaded, alice, 1)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
 
     assert reclaim_due(downloaded.profile).skipped == 1
@@ -216,7 +217,7 @@ def test_a_stricter_rule_after_the_approval_keeps_people(downloaded, alice, bob)
 def test_a_looser_rule_after_the_approval_takes_nobody_more(downloaded, alice, bob):
     """Back 45 days ago: inactive by the rule of today, active by the one that was approved."""
     request = ask(downloaded, alice, 1)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     back = (timezone.now() - timedelta(days=45)).isoformat()
     downloaded.miro.change(request.removals.get().evidence["external_id"], last_activity_at=back)
     ReclaimRule.objects.update(last_activity_threshold=30, version=2)
@@ -238,7 +239,7 @@ def test_a_looser_rule_after_the_approval_takes_nobody_more(downloaded, alice, b
 )
 def test_who_is_no_longer_what_was_approved_is_not_sent(downloaded, alice, bob, change, reason):
     request = ask(downloaded, alice, 1)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     downloaded.miro.change(request.removals.get().evidence["external_id"], **change)
 
     assert reclaim_due(downloaded.profile).skipped == 1
@@ -268,14 +269,14 @@ def test_switches_refuse_requests_and_approvals(downloaded, alice, bob, switch):
         type(downloaded.profile).objects.update(reclaim_enabled=False)
 
     with pytest.raises(Refused):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
     with pytest.raises(Refused):
         ask(downloaded, alice, 1)
 
 
 def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     profiles.stop_sending(downloaded.profile, actor=bob)
 
     assert reclaim_due(downloaded.profile).held == 2
@@ -300,7 +301,7 @@ def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
 )
 def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob, monkeypatch, model, change):
     """The UPDATE that commits the intent asks once more, in the last moment."""
-    approvals.approve(ask(downloaded, alice, 1), actor=bob)
+    decide.approve(ask(downloaded, alice, 1), actor=bob)
     look_again = engine.look_again
 
     def changed_meanwhile(*args):
@@ -322,12 +323,12 @@ def test_a_candidate_that_is_gone_already(downloaded, alice):
     propose.withdraw(downloaded.profile.pk)
 
     with pytest.raises(NotActionable, match="nothing to request"):
-        approvals.request_reclaim(chosen, actor=alice)
+        decide.request_reclaim(chosen, actor=alice)
 
 
 def test_workers_that_claim_at_once_share_the_work(real_transactions, world, alice, bob):
     world.download()
-    approvals.approve(ask(world, alice, 12), actor=bob)
+    decide.approve(ask(world, alice, 12), actor=bob)
     taken: list[int] = []
 
     def work() -> None:
@@ -354,7 +355,7 @@ def test_two_approvers_at_once(real_transactions, world, alice, bob):
 
     def decide(actor: User) -> None:
         try:
-            approvals.approve(ReclaimRequest.objects.get(pk=request.pk), actor=actor)
+            decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=actor)
             outcomes.append("approved")
         except NotActionable:
             outcomes.append("too late")
@@ -380,7 +381,7 @@ def test_who_closes_while_a_request_ends_is_not_said_to_have_returned(real_trans
     closed, returned = (person.candidate_id for person in request.removals.all())
 
     def withdraw() -> None:
-        request_endings.cancel(ReclaimRequest.objects.get(pk=request.pk), actor=alice)
+        closing.cancel(ReclaimRequest.objects.get(pk=request.pk), actor=alice)
         connection.close()
 
     with transaction.atomic():

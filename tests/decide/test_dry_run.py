@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from integrations.transaction_guard import CallInTransaction
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, profiles, request_endings
+from subscriptions import profiles
+from subscriptions.approvals import closing, decide
+from subscriptions.approvals.dry_run import DryRun, Ending, summary, try_candidates, try_queue, try_request
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.dry_run import DryRun, Ending, summary, try_candidates, try_queue, try_request
 from subscriptions.models import (
     Reclaim,
     ReclaimRequest,
@@ -32,7 +33,7 @@ def downloaded(world):
 
 
 def ask(world, alice, count: int) -> ReclaimRequest:
-    return approvals.request_reclaim(world.candidates(count), actor=alice)
+    return decide.request_reclaim(world.candidates(count), actor=alice)
 
 
 def endings(tried: DryRun) -> dict[str, int]:
@@ -59,7 +60,7 @@ def test_it_foretells_what_the_send_then_does(downloaded, alice, bob):
     """One came back, one left, one said Keep late, one is beyond the cap: each as the send treats them."""
     request = ask(downloaded, alice, 8)
     back, left, *_ = external_ids(request)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     downloaded.miro.change(back, last_activity_at="now")
     downloaded.miro.change(left, removed=True)
     later = timezone.now() + timedelta(seconds=1)
@@ -85,9 +86,9 @@ def test_it_foretells_what_the_send_then_does(downloaded, alice, bob):
 @pytest.mark.parametrize("way", ["candidates", "open", "approved"])
 def test_nothing_is_changed_but_the_facts(downloaded, alice, bob, way):
     chosen = downloaded.candidates(3)
-    request = approvals.request_reclaim(chosen, actor=alice) if way != "candidates" else None
+    request = decide.request_reclaim(chosen, actor=alice) if way != "candidates" else None
     if way == "approved":
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
     back = chosen[0].evidence["external_id"] if request is None else external_ids(request)[0]
     downloaded.miro.change(back, last_activity_at="now")
     before = records()
@@ -106,7 +107,7 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
     """Person 4 of a cap of 3 meets the refusal that the send would meet."""
     ReclaimRule.objects.update(batch_cap_people=3)
     chosen = downloaded.candidates(4)
-    tried = try_request(approvals.request_reclaim(chosen, actor=alice)) if asked else try_candidates(chosen)
+    tried = try_request(decide.request_reclaim(chosen, actor=alice)) if asked else try_candidates(chosen)
 
     assert [row.ending for row in tried.rows] == ["send", "send", "send", "hold"]
     assert tried.rows[3].kind == "More people than the rule now allows one request"
@@ -115,13 +116,13 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
 def test_a_raised_cap_counts(downloaded, alice, admin_user):
     ReclaimRule.objects.update(batch_cap_people=3)
     request = ask(downloaded, alice, 4)
-    approvals.raise_cap(request, actor=admin_user, reason="The contract ends")
+    decide.raise_cap(request, actor=admin_user, reason="The contract ends")
 
     assert endings(try_request(ReclaimRequest.objects.get())) == {"send": 4}
 
 
 def test_the_rolling_cap_counts_what_was_sent_and_what_would_be(downloaded, alice, bob):
-    approvals.approve(ask(downloaded, alice, 2), actor=bob)
+    decide.approve(ask(downloaded, alice, 2), actor=bob)
     reclaim_due(downloaded.profile)
     seats = Subscription.objects.held().filter(profile=downloaded.profile).count() + 2
     ReclaimRule.objects.update(rolling_cap_percent=100 * 5 // seats)
@@ -138,7 +139,7 @@ def test_the_rolling_cap_counts_what_was_sent_and_what_would_be(downloaded, alic
 def test_without_the_running_count_nobody_meets_the_cap(downloaded, monkeypatch):
     """The control: a dry run that does not count its own people promises too much."""
     ReclaimRule.objects.update(batch_cap_people=3)
-    from subscriptions import dry_run
+    from subscriptions.approvals import dry_run
     from subscriptions.reclaims.holds import hold_of
 
     monkeypatch.setattr(dry_run, "hold_of", lambda *args, ahead, **more: hold_of(*args, **more))
@@ -183,7 +184,7 @@ def test_who_answered_keep_before_the_approval_would_be_sent_if_approved(downloa
 
 def test_a_forged_approval_is_told(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     ReclaimRequest.objects.update(cap=999)
 
     tried = try_request(ReclaimRequest.objects.get())
@@ -194,7 +195,7 @@ def test_a_forged_approval_is_told(downloaded, alice, bob):
 
 def test_what_is_decided_otherwise_is_not_tried(downloaded, alice):
     request = ask(downloaded, alice, 1)
-    request_endings.cancel(request, actor=alice)
+    closing.cancel(request, actor=alice)
     request.refresh_from_db()
 
     with pytest.raises(NotActionable, match="was withdrawn, so there is nothing to try"):

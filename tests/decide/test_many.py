@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable, propose_candidates
@@ -39,7 +39,7 @@ def downloaded(world, monkeypatch):
 
 
 def ask(world, alice, count: int = 5) -> ReclaimRequest:
-    return approvals.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
+    return decide.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
 
 
 def test_everybody_is_proposed_once(downloaded):
@@ -111,7 +111,7 @@ def test_who_closes_while_a_request_waits_is_not_in_it(real_transactions, world,
 
 def _request(chosen: QuerySet[RemovalCandidate], actor: User) -> None:
     try:
-        approvals.request_reclaim(chosen, actor=actor)
+        decide.request_reclaim(chosen, actor=actor)
     finally:
         connection.close()
 
@@ -138,7 +138,7 @@ def test_who_is_asked_is_asked_at_the_address_of_the_evidence(downloaded, alice)
 def test_an_approval_seals_and_queues_each(downloaded, alice, bob):
     request = ask(downloaded, alice)
 
-    assert approvals.approve(request, actor=bob) == 5
+    assert decide.approve(request, actor=bob) == 5
 
     people = request.removals.select_related("reclaim", "candidate", "request")
     assert [is_sealed(person) for person in people] == [True] * 5
@@ -151,7 +151,7 @@ def test_an_approval_seals_and_queues_each(downloaded, alice, bob):
 
 
 def test_one_approval_is_one_act_in_the_audit(downloaded, alice, bob):
-    approvals.approve(ask(downloaded, alice), actor=bob)
+    decide.approve(ask(downloaded, alice), actor=bob)
 
     events = AuditEvent.objects.filter(action="reclaim.queued")
     named = {(one.pk, one.removal.evidence["name"] or one.removal.evidence["email"]) for one in Reclaim.objects.all()}
@@ -165,7 +165,7 @@ def test_who_was_dropped_is_neither_sealed_nor_queued(downloaded, alice, bob):
     dropped = request.removals.all()[2]
     RequestedRemoval.objects.filter(pk=dropped.pk).update(dropped_at=request.requested_at)
 
-    assert approvals.approve(request, actor=bob) == 4
+    assert decide.approve(request, actor=bob) == 4
 
     dropped.refresh_from_db()
     assert dropped.seal == ""
@@ -174,10 +174,10 @@ def test_who_was_dropped_is_neither_sealed_nor_queued(downloaded, alice, bob):
 
 def test_an_approval_that_misses_somebody_changes_nothing(downloaded, alice, bob, monkeypatch):
     request = ask(downloaded, alice)
-    monkeypatch.setattr(approvals, "queue", lambda *args, **kwargs: 4)
+    monkeypatch.setattr(decide, "queue", lambda *args, **kwargs: 4)
 
     with pytest.raises(NotActionable, match="changed in this moment"):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
 
     request.refresh_from_db()
     assert request.state == "open"

@@ -10,7 +10,8 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
-from subscriptions import approvals, sweep
+from subscriptions import sweep
+from subscriptions.approvals import decide
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import OwnRequest
@@ -21,12 +22,12 @@ from tests.fixtures import World, actions
 
 def requested(world: World, alice, count: int) -> ReclaimRequest:
     world.download()
-    return approvals.request_reclaim(world.candidates(count), actor=alice, reason="True-up on Dec 1")
+    return decide.request_reclaim(world.candidates(count), actor=alice, reason="True-up on Dec 1")
 
 
 def approved(world: World, alice, bob, count: int) -> ReclaimRequest:
     request = requested(world, alice, count)
-    approvals.approve(request, actor=bob, comment="Go ahead")
+    decide.approve(request, actor=bob, comment="Go ahead")
     return request
 
 
@@ -108,8 +109,8 @@ def test_refused_by_miro(world, alice, bob):
     world.download()
     external_id = last_team_admin(world)
     chosen = RemovalCandidate.objects.filter(subscription__external_id=external_id)
-    request = approvals.request_reclaim(chosen, actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(chosen, actor=alice)
+    decide.approve(request, actor=bob)
 
     tally = reclaim_due(world.profile)
 
@@ -229,7 +230,7 @@ def test_somebody_reactivated_while_in_doubt_is_not_deactivated_again(world, ali
 def test_rejected(world, alice, bob):
     request = requested(world, alice, 3)
 
-    approvals.reject(request, actor=bob, comment="They are on parental leave")
+    decide.reject(request, actor=bob, comment="They are on parental leave")
 
     assert reclaim_due(world.profile).reclaimed == 0
     assert world.deactivated_by_us() == []
@@ -262,7 +263,7 @@ def test_not_decided_in_time(world, alice, bob):
     ReclaimRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
 
     with pytest.raises(NotActionable, match="expired on"):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
     sweep.repair()
 
     request.refresh_from_db()
@@ -275,7 +276,7 @@ def test_her_own_request(world, alice):
     request = requested(world, alice, 1)
 
     with pytest.raises(OwnRequest, match="another person"):
-        approvals.approve(request, actor=alice)
+        decide.approve(request, actor=alice)
 
     request.refresh_from_db()
     assert request.state == "open"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals
-from subscriptions.approvals import file_automatically
+from subscriptions.approvals import decide
+from subscriptions.approvals.decide import file_automatically
+from subscriptions.approvals.dry_run import Ending, try_queue
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.dry_run import Ending, try_queue
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion
@@ -19,8 +19,8 @@ WISH = Wish(reason="On parental leave", owner="Petra Meyer")
 @pytest.mark.parametrize("kind", ["person", "domain", "license", "role"])
 def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice, bob, kind):
     world.download()
-    request = approvals.request_reclaim(world.candidates(1), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    decide.approve(request, actor=bob)
     item = Reclaim.objects.get()
     row = item.subscription
     value = {"person": row.email, "domain": row.email.partition("@")[2], "license": row.license, "role": row.role}
@@ -41,8 +41,8 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
 def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
     """The control of the test above."""
     world.download()
-    request = approvals.request_reclaim(world.candidates(1), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    decide.approve(request, actor=bob)
     row = Reclaim.objects.get().subscription
     [made] = create_exclusion(world.profile, "person", row.email, WISH, actor=alice).made
     end_exclusion(made, actor=alice)
@@ -54,27 +54,27 @@ def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
 
 def test_whoever_is_excluded_leaves_the_open_request(world, alice, bob):
     world.download()
-    request = approvals.request_reclaim(world.candidates(3), actor=alice)
+    request = decide.request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
     create_exclusion(world.profile, "person", person.evidence["email"], WISH, actor=alice)
 
     person.refresh_from_db()
     assert person.drop_reason == "Protected meanwhile"
-    assert approvals.approve(request, actor=bob) == 2
+    assert decide.approve(request, actor=bob) == 2
 
 
 def test_whoever_is_excluded_leaves_the_request_that_waits_for_answers(world, alice, bob):
     world.download()
     ReclaimRule.objects.update(notify_user=True)
-    request = approvals.request_reclaim(world.candidates(3), actor=alice)
+    request = decide.request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
     create_exclusion(world.profile, "person", person.evidence["email"], WISH, actor=alice)
-    approvals.open_for_approval(request)
+    decide.open_for_approval(request)
 
     request.refresh_from_db()
-    assert approvals.approve(request, actor=bob) == 2
+    assert decide.approve(request, actor=bob) == 2
 
 
 def test_an_excluded_person_is_never_proposed(world, alice):
@@ -106,7 +106,7 @@ def test_automatic_means_one_request_up_to_the_cap_and_a_person_decides(world, a
     opened = AuditEvent.objects.get(action="request.opened")
     assert (opened.actor_name, opened.data["people"]) == ("LicenseHub", 4)
     # Nobody made it, so everybody who may decide can: also who usually asks.
-    assert approvals.approve(request, actor=alice) == 4
+    assert decide.approve(request, actor=alice) == 4
     reclaim_due(world.profile)
     assert len(world.deactivated_by_us()) == 4
 
@@ -117,7 +117,7 @@ def test_no_second_one_while_one_waits(world, bob):
 
     world.download()
     assert ReclaimRequest.objects.count() == 1
-    approvals.reject(ReclaimRequest.objects.get(), actor=bob, comment="Not this quarter")
+    decide.reject(ReclaimRequest.objects.get(), actor=bob, comment="Not this quarter")
     world.download()
 
     assert list(ReclaimRequest.objects.order_by("pk").values_list("state", flat=True)) == ["rejected", "open"]

@@ -7,7 +7,8 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import approvals, sweep
+from subscriptions import sweep
+from subscriptions.approvals import decide
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
@@ -22,8 +23,8 @@ REASON = "Nobody let them in: checked in Miro"
 def in_doubt(world: World, alice, bob) -> RemovalCandidate:
     """Sent, not done by Miro, read twice as still active."""
     world.download()
-    request = approvals.request_reclaim(world.candidates(1), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    decide.approve(request, actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     assert reclaim_due(world.profile).in_doubt == 1
     assert sweep.read_back_doubts(world.profile) == 1
@@ -42,10 +43,10 @@ def patches(world: World) -> int:
 
 
 def test_send_again_is_a_request_of_its_own(world, doubted, alice, bob):
-    request = approvals.send_again(doubted, actor=alice, reason=REASON)
+    request = decide.send_again(doubted, actor=alice, reason=REASON)
     assert reclaim_due(world.profile).reclaimed == 0, "not before somebody approves"
 
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     assert reclaim_due(world.profile).reclaimed == 1
 
     first = Reclaim.objects.earliest("pk")
@@ -59,7 +60,7 @@ def test_left_alone_is_not_sent_again(world, doubted, alice, bob):
     propose.leave_alone(doubted, actor=alice)
 
     with pytest.raises(NotActionable):
-        approvals.send_again(doubted, actor=alice, reason=REASON)
+        decide.send_again(doubted, actor=alice, reason=REASON)
 
     world.download()
     reclaim_due(world.profile)
@@ -75,48 +76,48 @@ def test_a_doubt_is_not_resumed_like_a_refusal(doubted, alice):
 
 def test_not_without_words(doubted, alice):
     with pytest.raises(Refused, match="few words"):
-        approvals.send_again(doubted, actor=alice, reason=" ")
+        decide.send_again(doubted, actor=alice, reason=" ")
     doubted.refresh_from_db()
     assert doubted.state == "attention_required"
 
 
 def test_a_doubt_that_was_followed_by_a_refusal_is_no_doubt_any_more(world, doubted, alice, bob):
-    approvals.approve(approvals.send_again(doubted, actor=alice, reason=REASON), actor=bob)
+    decide.approve(decide.send_again(doubted, actor=alice, reason=REASON), actor=bob)
     world.miro.fault("error_before", status=409, match={"method": "PATCH"})
     assert reclaim_due(world.profile).refused == 1
     doubted.refresh_from_db()
     assert doubted.state == "attention_required"
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        approvals.send_again(doubted, actor=alice, reason=REASON)
+        decide.send_again(doubted, actor=alice, reason=REASON)
 
 
 def test_a_doubt_that_is_still_being_read_is_not_sent_again(world, alice, bob):
     world.download()
-    request = approvals.request_reclaim(world.candidates(1), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    decide.approve(request, actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     assert reclaim_due(world.profile).in_doubt == 1
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        approvals.send_again(request.removals.get().candidate, actor=alice, reason=REASON)
+        decide.send_again(request.removals.get().candidate, actor=alice, reason=REASON)
 
 
 def test_a_refused_person_is_resumed_and_not_sent_again(world, alice, bob):
     world.download()
-    request = approvals.request_reclaim(world.candidates(1), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    decide.approve(request, actor=bob)
     world.miro.fault("error_before", status=409, match={"method": "PATCH"})
     reclaim_due(world.profile)
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        approvals.send_again(request.removals.get().candidate, actor=alice, reason=REASON)
+        decide.send_again(request.removals.get().candidate, actor=alice, reason=REASON)
 
 
 def test_a_restore_in_doubt_is_no_reason_to_send_a_deactivation(world, alice, bob, read_again_at_once):
     world.download()
-    request = approvals.request_reclaim(world.candidates(1), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    decide.approve(request, actor=bob)
     reclaim_due(world.profile)
     taken = Reclaim.objects.get()
     restores.restore(taken, actor=alice, reason="Back")
@@ -125,7 +126,7 @@ def test_a_restore_in_doubt_is_no_reason_to_send_a_deactivation(world, alice, bo
     sweep.read_back_doubts(world.profile)
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        approvals.send_again(taken.removal.candidate, actor=alice, reason=REASON)
+        decide.send_again(taken.removal.candidate, actor=alice, reason=REASON)
 
 
 def test_send_again_leave_and_resume_at_once(real_transactions, world, alice, bob, read_again_at_once):
@@ -133,7 +134,7 @@ def test_send_again_leave_and_resume_at_once(real_transactions, world, alice, bo
     doubted = in_doubt(world, alice, bob)
     outcomes: list[str] = []
     acts = [
-        *[lambda: approvals.send_again(doubted, actor=alice, reason=REASON)] * 4,
+        *[lambda: decide.send_again(doubted, actor=alice, reason=REASON)] * 4,
         *[lambda: propose.leave_alone(doubted, actor=alice)] * 2,
     ]
     barrier = threading.Barrier(len(acts))

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from subscriptions import approvals
+from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
@@ -82,7 +82,7 @@ def again_in_the_queue(world: World, taken: Reclaim, alice, bob) -> Reclaim:
         evidence=taken.removal.evidence,
     )
     one = RemovalCandidate.objects.filter(pk=candidate.pk)
-    approvals.approve(approvals.request_reclaim(one, actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(one, actor=alice), actor=bob)
     row.update(active=False)
     return Reclaim.objects.get(removal__candidate=candidate)
 

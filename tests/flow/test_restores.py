@@ -10,7 +10,8 @@ from django.utils import timezone
 from integrations import credential_store, sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, archive, profiles, request_endings, sweep
+from subscriptions import archive, profiles, sweep
+from subscriptions.approvals import closing, decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
@@ -166,7 +167,7 @@ def test_what_stops_reclaims_stops_no_restore(world, taken, alice, bob, switch, 
     if people == "one":
         restores.restore(taken, actor=alice, reason=REASON)
     else:
-        approvals.approve(restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON), actor=bob)
+        decide.approve(restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON), actor=bob)
 
     assert reclaim_due(IntegrationProfile.objects.get()).restored == 1
     assert activated_by_us(world) == [id_of(taken)]
@@ -201,7 +202,7 @@ def test_no_restore_for_a_profile_that_sends_nothing(world, taken, alice, bob, s
     IntegrationProfile.objects.update(state=state)
 
     with pytest.raises(Refused, match=state):
-        approvals.approve(open_request, actor=bob)
+        decide.approve(open_request, actor=bob)
     ReclaimRequest.objects.filter(pk=open_request.pk).update(state="canceled")
     with pytest.raises(Refused, match=state):
         restores.restore(taken, actor=alice, reason=REASON)
@@ -215,7 +216,7 @@ def test_several_with_a_second_person(world, alice, bob):
     request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
     assert reclaim_due(world.profile).restored == 0, "not before somebody approves"
 
-    assert approvals.approve(request, actor=bob, comment="Fine") == 3
+    assert decide.approve(request, actor=bob, comment="Fine") == 3
     assert reclaim_due(world.profile).restored == 3
 
     assert sorted(activated_by_us(world)) == sorted(id_of(item) for item in items)
@@ -229,9 +230,9 @@ def test_nobody_decides_on_their_own_restore(world, alice, bob):
     request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
 
     with pytest.raises(OwnRequest):
-        approvals.approve(request, actor=alice)
+        decide.approve(request, actor=alice)
     with pytest.raises(OwnRequest):
-        approvals.reject(request, actor=alice, comment="no")
+        decide.reject(request, actor=alice, comment="no")
 
     assert not Reclaim.objects.filter(direction="reactivate").exists()
 
@@ -256,16 +257,16 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
     def ask() -> ReclaimRequest:
         return restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
 
-    assert approvals.reject(ask(), actor=bob, comment="They left") == 2
-    request_endings.cancel(ask(), actor=alice)
+    assert decide.reject(ask(), actor=bob, comment="They left") == 2
+    closing.cancel(ask(), actor=alice)
     expiring = ask()
     ReclaimRequest.objects.filter(pk=expiring.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert request_endings.expire_requests() == 1
+    assert closing.expire_requests() == 1
     dropped = ask()
     for removal in dropped.removals.all():
-        request_endings.drop(removal, actor=bob)
+        closing.drop(removal, actor=bob)
     with pytest.raises(NotActionable, match="Nobody is left"):
-        approvals.approve(dropped, actor=bob)
+        decide.approve(dropped, actor=bob)
 
     assert reclaim_due(world.profile).as_dict() == dict.fromkeys(reclaim_due(world.profile).as_dict(), 0)
     assert {id_of(item) for item in items} <= world.inactive()
@@ -276,8 +277,8 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
 
 def test_only_what_took_a_seat_is_given_back(world, alice, bob):
     world.download()
-    request = approvals.request_reclaim(world.candidates(2), actor=alice)
-    approvals.approve(request, actor=bob)
+    request = decide.request_reclaim(world.candidates(2), actor=alice)
+    decide.approve(request, actor=bob)
 
     for item in Reclaim.objects.all():
         with pytest.raises(NotActionable, match="Only a verified reclaim"):
@@ -290,7 +291,7 @@ def test_one_restore_at_a_time(world, taken, alice, bob):
     request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
     with pytest.raises(NotActionable, match="waits for its approval already"):
         restores.restore(taken, actor=bob, reason=REASON)
-    approvals.approve(request, actor=bob)
+    decide.approve(request, actor=bob)
     with pytest.raises(NotActionable, match="under way already"):
         restores.restore(taken, actor=bob, reason=REASON)
     with pytest.raises(NotActionable, match="None of these"):

@@ -6,7 +6,8 @@ import pytest
 
 from integrations.connectors.contract import Receipt, TransientError
 from integrations.connectors.miro.connector import MiroConnector
-from subscriptions import approvals, profiles
+from subscriptions import profiles
+from subscriptions.approvals import decide
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 
@@ -17,7 +18,7 @@ REALLY_SEND = MiroConnector.deactivate
 @pytest.fixture
 def approved(world, alice, bob):
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     return world
 
 

@@ -10,7 +10,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from subscriptions import approvals, notices, sweep
+from subscriptions import notices, sweep
+from subscriptions.approvals import decide
 from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedRemoval
 from tests.fixtures import World
 from tests.notices.mail_server import MailServer, start
@@ -42,7 +43,7 @@ class Asking:
 
     def request(self, count: int) -> ReclaimRequest:
         self.world.download()
-        return approvals.request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
+        return decide.request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
 
     def hand_over(self) -> int:
         return notices.hand_over_due(self.world.profile)

@@ -8,10 +8,11 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from subscriptions import approvals, collecting, sweep
+from subscriptions import sweep
+from subscriptions.approvals import collecting, decide
+from subscriptions.approvals.closing import drop
 from subscriptions.models import Notice, NoticeState, ReclaimRequest, ReclaimRule, RequestedRemoval
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.request_endings import drop
 from tests.fixtures import actions
 from tests.notices import mail_server as smtp
 from tests.notices.conftest import Asking, due_again, people, states
@@ -35,7 +36,7 @@ def test_keep_release_and_silence(asking: Asking, bob):
         sweep.repair()
         assert fresh(request).state == "open"
         assert fresh(request).expires_at > timezone.now() + timedelta(hours=71)
-        assert approvals.approve(fresh(request), actor=bob) == 2
+        assert decide.approve(fresh(request), actor=bob) == 2
         assert reclaim_due(asking.world.profile).reclaimed == 2
 
     gone = {releases.evidence["external_id"], silent.evidence["external_id"]}
@@ -198,7 +199,7 @@ def test_nobody_can_approve_while_people_are_asked(asking: Asking, bob):
 
     request = asking.asked(1)
     with pytest.raises(NotActionable, match="still waits for the answers"):
-        approvals.approve(request, actor=bob)
+        decide.approve(request, actor=bob)
 
 
 def test_two_sweeps_at_once_start_the_days_once(asking: Asking):

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscriptions import approvals, notices, sweep
+from subscriptions import notices, sweep
+from subscriptions.approvals import decide
 from subscriptions.candidates import propose
 from subscriptions.models import Notice, RemovalCandidate, RequestedRemoval
 from tests.fixtures import actions
@@ -72,7 +73,7 @@ def test_names_are_text_in_a_mail(asking: Asking, alice):
     RemovalCandidate.objects.filter(pk=candidate.pk).update(
         evidence={**candidate.evidence, "name": "<b>Bobby</b>\nBcc: all@northwind.example"}
     )
-    approvals.request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
+    decide.request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
 
     assert asking.hand_over() == 1
 

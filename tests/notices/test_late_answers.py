@@ -9,12 +9,13 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from subscriptions import answers, approvals, sweep
+from subscriptions import answers, sweep
+from subscriptions.approvals import decide
+from subscriptions.approvals.closing import drop, expire_requests
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.request_endings import drop, expire_requests
 from tests.notices.conftest import Asking
 from tests.notices.test_my_license import facts, text_of
 
@@ -26,7 +27,7 @@ def approved(asking: Asking, one, bob) -> RequestedRemoval:
     """Released, approved, and not yet sent."""
     asking.says(one, "release")
     sweep.repair()
-    approvals.approve(one.request, actor=bob)
+    decide.approve(one.request, actor=bob)
     return one
 
 
@@ -130,7 +131,7 @@ def test_a_wish_that_the_approver_knew_is_decided(asking: Asking, one, bob, clie
     ReclaimRule.objects.update(keep_means="ask")
     asking.says(one, "keep")
     sweep.repair()
-    approvals.approve(one.request, actor=bob, comment="The project ended")
+    decide.approve(one.request, actor=bob, comment="The project ended")
 
     page = client.get(asking.link(one))
     assert "it was decided otherwise" in text_of(page)
@@ -167,4 +168,4 @@ def test_a_late_keep_before_the_decision_counts(asking: Asking, one, bob):
         one.candidate.refresh_from_db()
         assert one.candidate.close_reason == "kept_by_user"
         with pytest.raises(NotActionable):
-            approvals.approve(one.request, actor=bob)
+            decide.approve(one.request, actor=bob)

@@ -13,8 +13,8 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.checks import check_mail
 from subscriptions import notices, sweep, tasks
+from subscriptions.approvals.closing import cancel
 from subscriptions.models import Notice
-from subscriptions.request_endings import cancel
 from tests.notices import mail_server as smtp
 from tests.notices.conftest import Asking, due_again, people, states
 from tests.notices.test_hand_over import candidate_of, not_reached

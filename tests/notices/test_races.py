@@ -7,7 +7,8 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import answers, approvals, sweep
+from subscriptions import answers, sweep
+from subscriptions.approvals import decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
@@ -34,7 +35,7 @@ def claimed(real_transactions, asking: Asking, bob) -> Reclaim:
     [person] = people(asking.asked(1))
     asking.says(person, "release")
     sweep.repair()
-    approvals.approve(person.request, actor=bob)
+    decide.approve(person.request, actor=bob)
     [item] = engine.claim(asking.world.profile)
     return item
 

@@ -11,7 +11,8 @@ from integrations import credential_store
 from integrations.connectors.miro.sandbox.server import start
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, archive, profiles
+from subscriptions import archive, profiles
+from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
@@ -143,21 +144,21 @@ def test_download_row(world, name):
 def test_request_row(world, alice, name):
     world.download()
     switch(world, name)
-    assert allowed(lambda: approvals.request_reclaim(world.candidates(2), actor=alice)) == TABLE[name][1]
+    assert allowed(lambda: decide.request_reclaim(world.candidates(2), actor=alice)) == TABLE[name][1]
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_approve_row(world, alice, bob, name):
     world.download()
-    request = approvals.request_reclaim(world.candidates(2), actor=alice)
+    request = decide.request_reclaim(world.candidates(2), actor=alice)
     switch(world, name)
-    assert allowed(lambda: approvals.approve(request, actor=bob)) == TABLE[name][2]
+    assert allowed(lambda: decide.approve(request, actor=bob)) == TABLE[name][2]
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_send_row(world, alice, bob, name):
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     switch(world, name)
     assert reclaim_due(world.profile).held == 2
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}
@@ -171,8 +172,8 @@ def test_send_row(world, alice, bob, name):
 def busy(world, alice, bob):
     """Open candidates, an open request, and approved seats that wait behind the kill switch."""
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
-    approvals.request_reclaim(world.candidates(3), actor=alice)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.request_reclaim(world.candidates(3), actor=alice)
     profiles.stop_sending(world.profile, actor=None)
     return world
 

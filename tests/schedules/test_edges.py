@@ -15,8 +15,9 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import approvals, profiles, tasks
+from subscriptions import profiles, tasks
 from subscriptions.admin import profile_acts
+from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.reclaims.engine import reclaim_due
@@ -154,7 +155,7 @@ def test_a_window_opens_at_its_wall_time_on_each_day_of_two_years(zone):
 def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, monkeypatch):
     """It closed between the claim and the send."""
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
     answers = iter([True, True])  # before the batch, and in the loop
     monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
@@ -168,7 +169,7 @@ def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, mon
 
 def test_run_now_says_when_the_window_opens(world, alice, bob):
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     later = (timezone.now().hour + 12) % 24
     plan = schedules.window_plan(start=later, end=later + 1, zone="UTC")
     schedules.change_schedule(world.profile, RECLAIM_TASK, plan, actor=None)

@@ -17,7 +17,8 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
-from subscriptions import approvals, profiles, sweep, tasks
+from subscriptions import profiles, sweep, tasks
+from subscriptions.approvals import decide
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import schedules
@@ -180,7 +181,7 @@ def closed_now() -> schedules.Plan:
 @pytest.fixture
 def approved(world, alice, bob):
     world.download()
-    approvals.approve(approvals.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     return world
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from subscriptions.approvals.closing import release
 from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable, doubt_about, ready_again
@@ -44,7 +45,6 @@ from subscriptions.models import (
     RequestState,
 )
 from subscriptions.reclaims.enqueue import queue
-from subscriptions.request_endings import release
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
 CHANGED = "Some of these people changed in this moment. Reload the page and look again."

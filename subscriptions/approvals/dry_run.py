@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
-from subscriptions.approvals import one_profile
+from subscriptions.approvals.closing import WAITING
+from subscriptions.approvals.decide import one_profile
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import (
@@ -35,7 +36,6 @@ from subscriptions.reclaims.engine import CLAIM
 from subscriptions.reclaims.holds import hold_of, hold_on, try_connections
 from subscriptions.reclaims.recheck import Decision, look_at
 from subscriptions.reclaims.signatures import seal
-from subscriptions.request_endings import WAITING
 
 # While one of these holds, not even a look is possible, or wanted.
 BLIND = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)
