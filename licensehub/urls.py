@@ -5,7 +5,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from licensehub.site.health import health
-from subscriptions.views import my_license
+from subscriptions.notices.views import my_license
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

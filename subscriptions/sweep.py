@@ -12,11 +12,11 @@ from integrations import credential_store
 from integrations.connectors.contract import Connector, ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
-from subscriptions import notices
 from subscriptions.approvals.closing import expire_requests
 from subscriptions.approvals.collecting import close_collections
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
+from subscriptions.notices import delivery
 from subscriptions.reclaims.direction import WAYS
 from subscriptions.reclaims.outcomes import read_back, settle_lapsed
 from subscriptions.rules.protections import end_run_out
@@ -28,7 +28,7 @@ def repair() -> None:
     """Abandoned claims go back, abandoned sends become doubts, what is over ends."""
     recover_claims()
     recover_sends()
-    notices.repair()
+    delivery.repair()
     close_collections()
     expire_requests()
     lapse_approvals()

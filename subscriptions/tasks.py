@@ -16,7 +16,7 @@ from subscriptions.activity.retention import thin_histories
 from subscriptions.download import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
-from subscriptions.notices import hand_over_due, profiles_to_ask
+from subscriptions.notices.delivery import hand_over_due, profiles_to_ask
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from integrations import sending
 from licensehub.audit.log import open_transactions
-from subscriptions import answers, notices, profiles, sweep
+from subscriptions import profiles, sweep
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable, leave_alone, resume
@@ -38,6 +38,7 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestedRemoval,
 )
+from subscriptions.notices import answers, delivery
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import rules
@@ -151,7 +152,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def ask(self) -> None:
-        notices.hand_over_due(self.place.profile)
+        delivery.hand_over_due(self.place.profile)
 
     @rule(number=numbers)
     def open_for_approval(self, number: int) -> None:

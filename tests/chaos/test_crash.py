@@ -15,9 +15,10 @@ import time_machine
 from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 
-from subscriptions import notices, sweep
+from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestState
+from subscriptions.notices import delivery
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from tests.chaos import memory
@@ -82,7 +83,7 @@ def go_on_asking(place: Place) -> None:
     elif request.state == RequestState.OPEN:
         decide.approve(request, actor=place.bob)
     sweep.repair()
-    notices.hand_over_due(place.profile)
+    delivery.hand_over_due(place.profile)
     engine(place)
 
 

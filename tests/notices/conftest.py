@@ -10,9 +10,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from subscriptions import notices, sweep
+from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedRemoval
+from subscriptions.notices import delivery
 from tests.fixtures import World
 from tests.notices.mail_server import MailServer, start
 
@@ -46,7 +47,7 @@ class Asking:
         return decide.request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
 
     def hand_over(self) -> int:
-        return notices.hand_over_due(self.world.profile)
+        return delivery.hand_over_due(self.world.profile)
 
     def asked(self, count: int) -> ReclaimRequest:
         """Requested, everybody mailed, and the days running."""

@@ -8,10 +8,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscriptions import notices, sweep
+from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.candidates import propose
 from subscriptions.models import Notice, RemovalCandidate, RequestedRemoval
+from subscriptions.notices import delivery
 from tests.fixtures import actions
 from tests.notices import mail_server as smtp
 from tests.notices.conftest import Asking, due_again, lease_over, people, states
@@ -88,7 +89,7 @@ def test_a_server_that_is_busy_is_asked_again_with_growing_waits(asking: Asking,
     request = asking.request(1)
     asking.server.mode = mode
     waits = []
-    for _ in range(notices.MOST_TRIES - 1):
+    for _ in range(delivery.MOST_TRIES - 1):
         assert asking.hand_over() == 0
         waits.append(Notice.objects.get().due_at - timezone.now())
         assert states(request) == ["due"]
@@ -107,7 +108,7 @@ def test_a_server_that_is_busy_is_asked_again_with_growing_waits(asking: Asking,
 def test_a_server_that_stays_busy_does_not_hold_the_request_for_ever(asking: Asking):
     request = asking.request(1)
     asking.server.mode = smtp.BUSY
-    for _ in range(notices.MOST_TRIES):
+    for _ in range(delivery.MOST_TRIES):
         asking.hand_over()
         due_again()
     sweep.repair()
@@ -199,7 +200,7 @@ def test_a_lost_answer_is_a_doubt_and_never_a_second_mail(asking: Asking, mode):
 
 def test_the_control_a_doubt_that_is_tried_again_mails_twice(asking: Asking, monkeypatch):
     request = asking.request(1)
-    monkeypatch.setattr(notices, "fate_of", lambda error: notices.Fate.LATER)
+    monkeypatch.setattr(delivery, "fate_of", lambda error: delivery.Fate.LATER)
     asking.server.mode = smtp.CLOSE_AFTER
     asking.hand_over()
     asking.server.mode = smtp.ACCEPT
@@ -219,11 +220,11 @@ def test_what_the_server_does_at_the_farewell_changes_nothing(asking: Asking):
 
 
 KILLS = {
-    "before the intent": ("subscriptions.notices._commit_intent", False, "due", 0),
-    "after the intent": ("subscriptions.notices.refuse_inside_transaction", False, "in_doubt", 0),
+    "before the intent": ("subscriptions.notices.delivery._commit_intent", False, "due", 0),
+    "after the intent": ("subscriptions.notices.delivery.refuse_inside_transaction", False, "in_doubt", 0),
     "in the hand-over": ("django.core.mail.backends.smtp.EmailBackend._send", True, "in_doubt", 1),
-    "before the outcome": ("subscriptions.notices._sent", False, "in_doubt", 1),
-    "after the outcome": ("subscriptions.notices._sent", True, "sent", 1),
+    "before the outcome": ("subscriptions.notices.delivery._sent", False, "in_doubt", 1),
+    "after the outcome": ("subscriptions.notices.delivery._sent", True, "sent", 1),
 }
 
 
@@ -271,7 +272,7 @@ def test_a_dead_hand_over_leaves_somebody_who_answered(asking: Asking, monkeypat
     """The mail has come, whatever the process saw of it."""
     request = asking.request(1)
     [person] = people(request)
-    kill_at(monkeypatch, "subscriptions.notices._sent", after=False)
+    kill_at(monkeypatch, "subscriptions.notices.delivery._sent", after=False)
     with pytest.raises(Killed):
         asking.hand_over()
     asking.says(person, "release")
@@ -286,14 +287,14 @@ def test_a_dead_hand_over_leaves_somebody_who_answered(asking: Asking, monkeypat
 
 def test_a_hand_over_that_outlives_its_lease_stays_a_doubt(asking: Asking, monkeypatch):
     request = asking.request(1)
-    sent = notices._sent
+    sent = delivery._sent
 
     def late(notice):
         lease_over()
         sweep.repair()
         sent(notice)
 
-    monkeypatch.setattr(notices, "_sent", late)
+    monkeypatch.setattr(delivery, "_sent", late)
     asking.hand_over()
 
     assert states(request) == ["in_doubt"]
@@ -304,14 +305,14 @@ def test_a_hand_over_that_outlives_its_lease_stays_a_doubt(asking: Asking, monke
 def test_two_workers_at_once_hand_over_one_mail(asking: Asking, monkeypatch):
     """Both found it due; the claim is of one."""
     asking.request(1)
-    commit = notices._commit_intent
+    commit = delivery._commit_intent
 
     def late(notice):
-        monkeypatch.setattr(notices, "_commit_intent", commit)
+        monkeypatch.setattr(delivery, "_commit_intent", commit)
         assert asking.hand_over() == 1
         return commit(notice)
 
-    monkeypatch.setattr(notices, "_commit_intent", late)
+    monkeypatch.setattr(delivery, "_commit_intent", late)
     asking.hand_over()
 
     assert len(asking.server.mails) == 1

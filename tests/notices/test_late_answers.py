@@ -9,11 +9,12 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from subscriptions import answers, sweep
+from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.approvals.closing import drop, expire_requests
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
+from subscriptions.notices import answers
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from tests.notices.conftest import Asking

@@ -15,9 +15,9 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from licensehub.logging_filters import HideLinks
-from subscriptions import answers
-from subscriptions.answers import link_for
 from subscriptions.models import Notice, ReclaimRule, RequestedRemoval
+from subscriptions.notices import answers
+from subscriptions.notices.answers import link_for
 from tests.fixtures import actions
 from tests.notices.conftest import Asking
 

@@ -12,9 +12,10 @@ from integrations import sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.checks import check_mail
-from subscriptions import notices, sweep, tasks
+from subscriptions import sweep, tasks
 from subscriptions.approvals.closing import cancel
 from subscriptions.models import Notice
+from subscriptions.notices import delivery
 from tests.notices import mail_server as smtp
 from tests.notices.conftest import Asking, due_again, people, states
 from tests.notices.test_hand_over import candidate_of, not_reached
@@ -24,7 +25,7 @@ def test_a_paused_profile_mails_nobody_and_its_request_ends_after_a_week(asking:
     request = asking.request(2)
     IntegrationProfile.objects.update(state="paused")
 
-    assert notices.profiles_to_ask() == []
+    assert delivery.profiles_to_ask() == []
     assert asking.hand_over() == 0
     sweep.repair()
     assert states(request) == ["due", "due"]
@@ -59,7 +60,7 @@ def test_a_mail_that_can_reach_nobody_is_no_question(asking: Asking, settings, s
     setattr(settings, setting, value)
     assert [finding.id for finding in check_mail()] == ["licensehub.W002"]
 
-    for _ in range(notices.MOST_TRIES):
+    for _ in range(delivery.MOST_TRIES):
         assert asking.hand_over() == 0
         due_again()
 

@@ -7,11 +7,12 @@ import threading
 import pytest
 from django.db import connection
 
-from subscriptions import answers, sweep
+from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
+from subscriptions.notices import answers
 from subscriptions.reclaims import engine
 from tests.notices.conftest import Asking, people
 

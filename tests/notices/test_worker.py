@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from subscriptions import notices, sweep, tasks
+from subscriptions import sweep, tasks
 from subscriptions.models import Notice
+from subscriptions.notices import delivery
 from tests.notices import mail_server as smtp
 from tests.notices.conftest import Asking, due_again, lease_over, people, states
 
@@ -52,7 +53,7 @@ def test_a_worker_that_is_killed_in_the_hand_over_leaves_a_doubt(asking: Asking,
     assert states(request) == ["sending"]
     asking.server.mode = smtp.ACCEPT
     sweep.repair()
-    assert notices.profiles_to_ask() == []
+    assert delivery.profiles_to_ask() == []
     lease_over()
     for _ in range(3):
         sweep.repair()

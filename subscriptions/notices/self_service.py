@@ -10,10 +10,10 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from licensehub.ui.formatting import ago
-from subscriptions.answers import Phase, keep_is_final, phase_of
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
+from subscriptions.notices.answers import Phase, keep_is_final, phase_of
 
 
 def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from subscriptions.answers import ends_at, link_for
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Notice, NoticeKind
-from subscriptions.my_license import facts_of
+from subscriptions.notices.answers import ends_at, link_for
+from subscriptions.notices.self_service import facts_of
 
 SUBJECTS = {
     NoticeKind.ASK: "Do you still need your Miro license?",

@@ -39,7 +39,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.notice import NoticeQuerySet
 from subscriptions.models.request import RequestedRemovalQuerySet
-from subscriptions.notice_mail import mail_for
+from subscriptions.notices.mail import mail_for
 
 logger = logging.getLogger(__name__)
 

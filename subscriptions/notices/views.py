@@ -14,10 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from subscriptions.answers import BadLink, Link, answer, read_link
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import Answer
-from subscriptions.my_license import contact, page_of
+from subscriptions.notices.answers import BadLink, Link, answer, read_link
+from subscriptions.notices.self_service import contact, page_of
 
 # Not to be found, not to be kept, and its address not to be told to the pages that it links to.
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
