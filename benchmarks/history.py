@@ -72,7 +72,7 @@ def _simulate(members: int, churn: int) -> tuple[int, str]:
 
 def _run(profile: IntegrationProfile, moment: datetime, statement: str, parameters: list[Any]) -> None:
     """A complete run at some moment, through the merge that every download takes."""
-    from subscriptions.download import write_facts
+    from subscriptions.downloads.run import write_facts
     from subscriptions.models import DownloadRun
 
     found = DownloadRun.objects.create(

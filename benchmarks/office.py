@@ -118,7 +118,7 @@ def at(url: str) -> None:
 
 def download(profile: IntegrationProfile) -> DownloadRun:
     """One whole download, without what follows it: names, verdicts and candidates are measured by themselves."""
-    from subscriptions import download as downloading
+    from subscriptions.downloads import run as downloading
     from subscriptions.models.download import StartedBy
 
     downloading._after = lambda work: None

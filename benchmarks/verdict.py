@@ -62,8 +62,9 @@ def run(members: int = MEMBERS) -> list[Row]:
 def _fill(members: int) -> IntegrationProfile:
     """Through staging and merge, as a download would; the same people on both databases."""
     from integrations.connectors.miro import parse
-    from subscriptions import profiles, staging
-    from subscriptions.download import write_facts
+    from subscriptions import profiles
+    from subscriptions.downloads import staging
+    from subscriptions.downloads.run import write_facts
     from subscriptions.models import DownloadRun, ReclaimRule
 
     now = timezone.now()

@@ -14,9 +14,9 @@ from integrations.credential_store import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions import staging
 from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates.propose import NotActionable
+from subscriptions.downloads import staging
 from subscriptions.errors import Refused
 from subscriptions.models import (
     CandidateState,

@@ -13,7 +13,7 @@ from integrations.models import IntegrationProfile
 from subscriptions import comparison
 from subscriptions import sweep as sweeping
 from subscriptions.activity.retention import thin_histories
-from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
 from subscriptions.notices.delivery import hand_over_due, profiles_to_ask

@@ -21,7 +21,7 @@ from licensehub.audit.log import open_transactions, verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
 from subscriptions import profiles
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions import quarantine
 from subscriptions.admin.acts import act
+from subscriptions.downloads import quarantine
 from subscriptions.models import DownloadRun, RunState, Subscription
 
 PAGE = "admin:subscriptions_downloadrun_change"

@@ -17,9 +17,9 @@ from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
 from subscriptions.activity.snapshots import keep_former
 from subscriptions.candidates.propose import closing_for
+from subscriptions.downloads.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.eligibility.clauses import Terms, current_terms, judge, why
 from subscriptions.eligibility.evaluate import apply_verdict
-from subscriptions.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.models import (
     Answer,
     CandidateState,

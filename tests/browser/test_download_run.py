@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.download import StartedBy
 from tests.browser.test_job import sign_in

@@ -26,7 +26,7 @@ from subscriptions import profiles, sweep
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable, leave_alone, resume
-from subscriptions.download import DownloadError
+from subscriptions.downloads.run import DownloadError
 from subscriptions.errors import Refused
 from subscriptions.models import (
     Answer,

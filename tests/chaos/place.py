@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions import profiles
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import (
     CandidateState,
     Direction,

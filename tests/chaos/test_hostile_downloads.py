@@ -17,8 +17,8 @@ from integrations.connectors.http import Limits
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import open_transactions
-from subscriptions import download as downloading
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads import run as downloading
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.download import StartedBy
 from tests.chaos import hostile

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from subscriptions import download, sweep
+from subscriptions import sweep
+from subscriptions.downloads import run as download_run
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.recheck import Decision
@@ -22,7 +23,7 @@ from tests.chaos.place import Place, broken_promises, make_place
 @pytest.fixture
 def place(db, settings, monkeypatch, alice, bob) -> Place:
     # The clock stands still: a vendor that is away does not come back while a download waits for it.
-    monkeypatch.setattr(download, "OUTAGE_WAITS", ())
+    monkeypatch.setattr(download_run, "OUTAGE_WAITS", ())
     settings.CONNECTORS = {"miro_enterprise": memory.PATH}
     with time_machine.travel(BEGIN, tick=False):
         return make_place(alice, bob, people=PEOPLE)

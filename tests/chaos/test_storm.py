@@ -17,7 +17,7 @@ from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import Reclaim, ReclaimRule, ReclaimState, RemovalCandidate
 from subscriptions.models.download import StartedBy
 from subscriptions.models.reclaim import UNFINISHED

@@ -24,7 +24,7 @@ from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
 from licensehub.audit.models import AuditEvent
 from subscriptions import profiles, tasks
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models.download import StartedBy
 from tests.connect.conftest import BACK, callback, connect_page, install
 

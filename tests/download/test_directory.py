@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.connectors.contract import ConfigError, Person
-from subscriptions import directory
+from subscriptions.downloads import directory
 from subscriptions.models import Subscription
 
 

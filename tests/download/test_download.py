@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import Connection
-from subscriptions import download, merge, plausibility
-from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.downloads import merge, validation
+from subscriptions.downloads import run as download_run
+from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.models import ActivitySnapshot, DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from tests.fixtures import MEMBERS, World, actions
@@ -91,15 +92,15 @@ def test_somebody_reactivated_by_a_human_is_left_alone(world):
 
 
 def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
-    store = download._store
+    store = download_run._store
 
     def killed(*args):
-        monkeypatch.setattr(download, "_store", store)
+        monkeypatch.setattr(download_run, "_store", store)
         store(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(download, "_store", killed)
-    monkeypatch.setattr(download, "PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(download_run, "_store", killed)
+    monkeypatch.setattr(download_run, "PAGES_AT_ONCE", 1)
     with pytest.raises(KeyboardInterrupt):
         run(world)
     first = DownloadRun.objects.get()
@@ -120,36 +121,36 @@ def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
 
 def test_where_pages_come_in_slowly_they_are_stored_by_the_clock(world, monkeypatch):
     stored = []
-    store = download._store
-    monkeypatch.setattr(download, "_store", lambda work, pages: (stored.append(len(pages)), store(work, pages)))
-    monkeypatch.setattr(download, "STORE_EVERY", 0.0)
+    store = download_run._store
+    monkeypatch.setattr(download_run, "_store", lambda work, pages: (stored.append(len(pages)), store(work, pages)))
+    monkeypatch.setattr(download_run, "STORE_EVERY", 0.0)
     run(world)
     assert [pages for pages in stored if pages] == [1] * DownloadRun.objects.get().pages
 
 
 def test_what_a_crash_of_the_database_took_is_read_again(world, monkeypatch):
-    store, crashes = download._store, iter([True])
+    store, crashes = download_run._store, iter([True])
 
     def crashed(work, pages):
         store(work, pages)
         if next(crashes, False):
             DownloadedMember.objects.all().delete()
 
-    monkeypatch.setattr(download, "_store", crashed)
-    monkeypatch.setattr(download, "PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(download_run, "_store", crashed)
+    monkeypatch.setattr(download_run, "PAGES_AT_ONCE", 1)
     found = run(world)
     assert (found.state, *counts(found)) == ("complete", MEMBERS, MEMBERS, 0, 0, 0)
     assert len(member_pages(world)) == 2 * found.pages
 
 
 def test_what_is_lost_after_the_count_is_not_merged(world, monkeypatch):
-    check = download.check_plausible
+    check = download_run.check_plausible
 
     def crashed(*args, **kwargs):
         check(*args, **kwargs)
         DownloadedMember.objects.all().delete()
 
-    monkeypatch.setattr(download, "check_plausible", crashed)
+    monkeypatch.setattr(download_run, "check_plausible", crashed)
     found = run(world)
     assert found.state == "quarantined" and "no longer all there" in found.problem
     assert not Subscription.objects.exists()
@@ -204,7 +205,7 @@ def test_without_the_check_the_shrunken_organization_is_believed(world, monkeypa
     world.download()
     for row in Subscription.objects.all()[: MEMBERS // 4]:
         world.miro.change(row.external_id, removed=True)
-    monkeypatch.setattr(plausibility, "_check_shrink", lambda known, missing: None)
+    monkeypatch.setattr(validation, "_check_shrink", lambda known, missing: None)
 
     assert run(world).gone == MEMBERS // 4
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from integrations.models import Connection
-from subscriptions import download
 from subscriptions.approvals import decide
-from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.downloads import run as download_run
+from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.models import DownloadedMember, Reclaim, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.reclaims.engine import reclaim_due
@@ -15,7 +15,7 @@ from subscriptions.reclaims.engine import reclaim_due
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    monkeypatch.setattr(download, "OUTAGE_WAITS", (0.01, 0.01))
+    monkeypatch.setattr(download_run, "OUTAGE_WAITS", (0.01, 0.01))
 
 
 def run(world):

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions import plausibility, profiles, quarantine
+from subscriptions import profiles
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.download import download_subscriptions
+from subscriptions.downloads import quarantine, validation
+from subscriptions.downloads.merge import Merged
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import Refused
-from subscriptions.merge import Merged
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from tests.fixtures import MEMBERS, actions
@@ -159,7 +160,7 @@ def test_discarded(shrunk, olivia, oscar):
 def test_a_newer_complete_download_takes_its_place(shrunk, world, olivia, oscar, monkeypatch):
     quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
     with monkeypatch.context() as patched:
-        patched.setattr(plausibility, "SHRINK_LIMIT", 1.0)
+        patched.setattr(validation, "SHRINK_LIMIT", 1.0)
         assert run(world).state == "complete"
     shrunk.refresh_from_db()
     with pytest.raises(Refused, match="newer download is complete"):

@@ -7,8 +7,8 @@ from django.urls import reverse
 
 from integrations.connectors.contract import BadAnswer, ConfigError
 from integrations.connectors.miro.connector import MiroConnector
+from subscriptions.downloads.team_admins import write_sole_admins
 from subscriptions.models import RemovalCandidate, Subscription, Verdict
-from subscriptions.team_admins import write_sole_admins
 from tests.fixtures import World
 
 WITHOUT = ["organizations:read"]

@@ -146,6 +146,6 @@ def test_a_profile_paused_in_this_moment_does_not_fail_the_download(world, monke
         propose_candidates(run)
         type(world.profile).objects.update(state="paused")
 
-    monkeypatch.setattr("subscriptions.after_download.propose_candidates", pause)
+    monkeypatch.setattr("subscriptions.downloads.follow_up.propose_candidates", pause)
     assert world.download().state == "complete"
     assert not ReclaimRequest.objects.exists()

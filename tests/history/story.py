@@ -13,9 +13,10 @@ from django.db import transaction
 
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
-from subscriptions import profiles, staging
+from subscriptions import profiles
 from subscriptions.activity.snapshots import Seat, as_of
-from subscriptions.download import write_facts
+from subscriptions.downloads import staging
+from subscriptions.downloads.run import write_facts
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.reclaims import recheck
 

@@ -14,7 +14,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import archive, profiles
 from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy

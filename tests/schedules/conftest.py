@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.models import Connection, IntegrationProfile
-from subscriptions import download, profiles, tasks
+from subscriptions import profiles, tasks
+from subscriptions.downloads import run as download_run
 from subscriptions.models import DownloadRun
 
 
@@ -17,7 +18,7 @@ def quick(monkeypatch):
     """A download that ends at once: these tests are about when, not what."""
 
     def instead(profile, *, actor, started_by, slot=None, progress=None):
-        run = download._begin(profile, actor=actor, started_by=started_by, slot=slot)
+        run = download_run._begin(profile, actor=actor, started_by=started_by, slot=slot)
         DownloadRun.objects.filter(pk=run.pk).update(state="complete", finished_at=timezone.now())
         return run
 

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from subscriptions.download import DownloadError, download_subscriptions
+from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.management.profile_command import ProfileCommand
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import StartedBy

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef
 
 from integrations.connectors.contract import Allocation, BadAnswer
-from subscriptions import staging
-from subscriptions.merge import expect_large_tables
+from subscriptions.downloads import staging
+from subscriptions.downloads.merge import expect_large_tables
 from subscriptions.models import DownloadRun, Subscription
 
 SHRINK_LIMIT = 0.20

@@ -15,11 +15,11 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.after_download import judge_anew
 from subscriptions.candidates.propose import NotActionable
-from subscriptions.download import StagingLost, write_facts
+from subscriptions.downloads.follow_up import judge_anew
+from subscriptions.downloads.merge import Merged, foresee, leaving
+from subscriptions.downloads.run import StagingLost, write_facts
 from subscriptions.errors import Refused
-from subscriptions.merge import Merged, foresee, leaving
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
 
 SHORTEST_REASON = 10

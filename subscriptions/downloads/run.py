@@ -30,12 +30,12 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions import staging
-from subscriptions.after_download import complete_facts, judge_anew
-from subscriptions.merge import merge
+from subscriptions.downloads import staging
+from subscriptions.downloads.follow_up import complete_facts, judge_anew
+from subscriptions.downloads.merge import merge
+from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.plausibility import Shrunk, check_plausible, drop_repeated
 from subscriptions.rollups import rollups
 
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
