@@ -10,7 +10,6 @@ from kombu.exceptions import OperationalError
 
 from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
-from subscriptions import comparison
 from subscriptions import sweep as sweeping
 from subscriptions.activity.retention import thin_histories
 from subscriptions.downloads.run import DownloadError, download_subscriptions
@@ -19,6 +18,7 @@ from subscriptions.models.download import StartedBy
 from subscriptions.notices.delivery import hand_over_due, profiles_to_ask
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reconciliation import reconcile
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def ask_people(profile_id: int) -> None:
 @shared_task
 def compare_ledgers() -> None:
     """Rung by beat every night."""
-    for profile_id in comparison.profiles_to_compare():
+    for profile_id in reconcile.profiles_to_compare():
         ring(compare_ledger, profile_id)
 
 
@@ -87,7 +87,7 @@ def compare_ledger(profile_id: int, user_id: int | None = None) -> None:
     """Rung by the night, and by a person's *Compare now*; of many at once, one compares."""
     actor = User.objects.filter(pk=user_id).first() if user_id else None
     try:
-        comparison.compare(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
+        reconcile.compare(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
     except Refused as error:
         logger.info("%s", error)
 

@@ -18,7 +18,6 @@ from licensehub.ui.formatting import ago, day, day_and_time
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.charts import histogram, trend
 from subscriptions.admin.schedule import schedule_of
-from subscriptions.comparison import latest
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
@@ -31,6 +30,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.subscription import PROTECTED
+from subscriptions.reconciliation.reconcile import latest
 from subscriptions.stats import Figures, figures, terms_of
 
 # A daily download that is this old was missed.

@@ -12,8 +12,8 @@ from django.urls import NoReverseMatch, reverse
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.ui.lists.counts import Count, capped
-from subscriptions.comparison import open_differences
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
+from subscriptions.reconciliation.reconcile import open_differences
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
-from subscriptions import comparison, tasks
-from subscriptions.differences import Kind
+from subscriptions import tasks
 from subscriptions.models import Comparison, Subscription
+from subscriptions.reconciliation import reconcile
+from subscriptions.reconciliation.differences import Kind
 
 LIST = "admin:subscriptions_comparison_changelist"
 SEES = "subscriptions.view_comparison"
@@ -100,7 +101,7 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
         return [path("compare/<int:pk>/", view, name="subscriptions_comparison_compare"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        profiles = IntegrationProfile.objects.filter(pk__in=comparison.profiles_to_compare())
+        profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_compare())
         more = {"comparable": list(profiles), "may_compare": may_compare(request)}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
@@ -119,7 +120,7 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
         return HttpResponseRedirect(back if safe else reverse(LIST))
 
     def _ring(self, request: HttpRequest, profile: IntegrationProfile) -> None:
-        if comparison.running(profile):
+        if reconcile.running(profile):
             messages.info(request, f"A comparison of “{profile}” is running already. Reload this page in a moment.")
         elif tasks.ring(tasks.compare_ledger, profile.pk, signed_in(request).pk):
             messages.success(request, f"“{profile}” is being compared with Miro. Reload this page in a moment.")
@@ -144,7 +145,7 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
             "ago": ago(row.started_at),
             "log": log_words(row),
             "findings": [_shown(finding, ids.get(finding["external_id"])) for finding in row.findings],
-            "comparable": [row.profile] if row.profile_id in comparison.profiles_to_compare() else [],
+            "comparable": [row.profile] if row.profile_id in reconcile.profiles_to_compare() else [],
             "may_compare": may_compare(request),
         }
 

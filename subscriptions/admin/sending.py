@@ -17,10 +17,10 @@ from integrations import sending
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.ui.admin import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions import comparison
 from subscriptions.admin.comparison import last_words, may_compare
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims import backup_guard
+from subscriptions.reconciliation import reconcile
 
 SWITCH = "integrations.stop_all_sending"
 SEES = "integrations.view_integrationprofile"
@@ -97,7 +97,7 @@ class SendingControlAdmin(ReadOnlyAdmin):
 def _what_to_check(request: HttpRequest, control: SendingControl) -> dict[str, Any]:
     queued = _with_dates(ReclaimRequest.objects.filter(removals__reclaim__in=backup_guard.queued()))
     waiting = _with_dates(backup_guard.waiting())
-    profiles = IntegrationProfile.objects.filter(pk__in=comparison.profiles_to_compare())
+    profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_compare())
     return {
         "held": f"{day_and_time(control.held_at)} ({ago(control.held_at)})",
         "approved_count": backup_guard.queued().count(),

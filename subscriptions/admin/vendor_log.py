@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.views.decorators.http import require_GET
 
 from subscriptions.models import Reclaim
-from subscriptions.person_log import log_around
+from subscriptions.reconciliation.person_events import log_around
 
 
 @require_GET

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
-from subscriptions import person_log, sweep
+from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reconciliation import person_events
 
 from .conftest import page, said
 
@@ -128,11 +129,11 @@ def test_a_miro_that_is_away_is_a_sentence(world, doubt, alice, as_user):
 
 
 def test_a_log_that_is_too_long_says_how_far_it_was_read(world, doubt, monkeypatch):
-    monkeypatch.setattr(person_log, "MOST", 1)
+    monkeypatch.setattr(person_events, "MOST", 1)
     world.miro.change(doubt.subscription.external_id, active=False)
     world.miro.change(doubt.subscription.external_id, active=True)
 
-    log = person_log.log_around(doubt)
+    log = person_events.log_around(doubt)
 
     assert [event.event for event in log.events] == ["user_deactivated"] and log.until == log.events[0].at
 

@@ -11,9 +11,8 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
-from subscriptions import comparison, tasks
+from subscriptions import tasks
 from subscriptions.approvals import decide
-from subscriptions.comparison import compare
 from subscriptions.errors import Refused
 from subscriptions.models import (
     Comparison,
@@ -26,6 +25,8 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.signatures import seal
+from subscriptions.reconciliation import reconcile
+from subscriptions.reconciliation.reconcile import compare
 from tests.fixtures import actions
 
 
@@ -181,7 +182,7 @@ def test_a_strange_deactivation_stays_until_the_person_is_active_again(world, al
     by_scim(world, other)
     assert kinds(compare(world.profile, actor=None)) == {"unexplained": 2}
     world.download()
-    Comparison.objects.update(started_at=timezone.now() + comparison.OVERLAP)
+    Comparison.objects.update(started_at=timezone.now() + reconcile.OVERLAP)
     row = compare(world.profile, actor=None)
     assert (row.events, kinds(row)) == (0, {"unexplained": 2}), "though this night's log tells of nothing"
     world.miro.change(person, active=True)
@@ -203,14 +204,14 @@ def test_whoever_is_under_way_or_gone_is_no_difference(world, alice, bob):
 def test_what_is_settled_while_miro_is_asked_is_no_difference(world, alice, bob, monkeypatch):
     world.download()
     items = reclaimed(world, alice, bob, 2)
-    look_up = comparison._look_up
+    look_up = reconcile._look_up
 
     def meanwhile(*args):
         found = look_up(*args)
         restore(world, items[0])
         return found
 
-    monkeypatch.setattr(comparison, "_look_up", meanwhile)
+    monkeypatch.setattr(reconcile, "_look_up", meanwhile)
     assert compare(world.profile, actor=None).findings == []
 
 
@@ -249,7 +250,7 @@ def test_one_at_a_time(world):
     Comparison.objects.create(profile=world.profile)
     with pytest.raises(Refused, match="running already"):
         compare(world.profile, actor=None)
-    Comparison.objects.update(started_at=timezone.now() - comparison.LONGEST)
+    Comparison.objects.update(started_at=timezone.now() - reconcile.LONGEST)
     compare(world.profile, actor=None)
 
 

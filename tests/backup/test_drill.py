@@ -11,10 +11,10 @@ from integrations.sending import NotSwitched
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.approvals import decide
-from subscriptions.comparison import compare
 from subscriptions.models import Reclaim, RemovalCandidate
 from subscriptions.reclaims import backup_guard, holds
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reconciliation.reconcile import compare
 from tests.fixtures import actions
 
 CHECKED = "Compared with Miro; five people were reclaimed after the backup."

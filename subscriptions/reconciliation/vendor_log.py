@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted, VendorEvent
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import day_and_time
-from subscriptions.differences import NOW_ACTIVE, Difference, Kind
 from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
+from subscriptions.reconciliation.differences import NOW_ACTIVE, Difference, Kind
 
 # Two clocks, and a vendor that may apply a write after its answer was lost.
 SKEW = timedelta(minutes=5)

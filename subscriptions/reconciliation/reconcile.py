@@ -18,13 +18,13 @@ from integrations.connectors.contract import ConfigError, Connector, ConnectorEr
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.differences import Difference, Kind, in_ledger
 from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.errors import Refused
 from subscriptions.models import Comparison, Reclaim, ReclaimState, Subscription
 from subscriptions.reclaims.recheck import write_facts
-from subscriptions.vendor_log import Log, in_log, read_log, with_doer
+from subscriptions.reconciliation.differences import Difference, Kind, in_ledger
+from subscriptions.reconciliation.vendor_log import Log, in_log, read_log, with_doer
 
 # Miro keeps its own log as long; what was done before is history.
 LEDGER = timedelta(days=90)
