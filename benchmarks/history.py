@@ -54,10 +54,10 @@ def run(members: int = MEMBERS) -> list[Row]:
 def _simulate(members: int, churn: int) -> tuple[int, str]:
     """Bytes of the history after 30 runs, indexes and all, and whether three of its days read back."""
     from benchmarks.pages import ORGANIZATION
-    from subscriptions import profiles
+    from subscriptions.profiles import lifecycle
 
     number = f"{ORGANIZATION}{churn}"
-    profile = profiles.create_profile(name=number, organization_id=number, kind="miro_enterprise", actor=None)
+    profile = lifecycle.create_profile(name=number, organization_id=number, kind="miro_enterprise", actor=None)
     begin = timezone.now() - timedelta(days=RUNS + 1)
     _run(profile, begin, FIRST, [begin, begin, members])
     remembered = {}

@@ -98,15 +98,15 @@ def connected(url: str) -> IntegrationProfile:
     """A published profile whose Miro is at `url`."""
     from benchmarks.pages import ORGANIZATION
     from integrations import credential_store
-    from subscriptions import profiles
+    from subscriptions.profiles import lifecycle
 
     at(url)
-    profile = profiles.create_profile(
+    profile = lifecycle.create_profile(
         name="Northwind", organization_id=ORGANIZATION, kind="miro_enterprise", actor=None
     )
     credential_store.set_credentials(profile, "rest", {"access_token": "token-of-the-benchmark"}, actor=None)
     credential_store.set_credentials(profile, "scim", {"token": "token-of-the-benchmark"}, actor=None)
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     return profile
 
 

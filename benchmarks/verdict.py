@@ -62,13 +62,13 @@ def run(members: int = MEMBERS) -> list[Row]:
 def _fill(members: int) -> IntegrationProfile:
     """Through staging and merge, as a download would; the same people on both databases."""
     from integrations.connectors.miro import parse
-    from subscriptions import profiles
     from subscriptions.downloads import staging
     from subscriptions.downloads.run import write_facts
     from subscriptions.models import DownloadRun, ReclaimRule
+    from subscriptions.profiles import lifecycle
 
     now = timezone.now()
-    profile = profiles.create_profile(name="B", organization_id="3074457345", kind="miro_enterprise", actor=None)
+    profile = lifecycle.create_profile(name="B", organization_id="3074457345", kind="miro_enterprise", actor=None)
     ReclaimRule.objects.create(profile=profile)
     found = DownloadRun.objects.create(
         profile=profile, started_by="command", started_at=now, finished_at=now, lease_until=now, read=members

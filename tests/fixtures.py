@@ -20,10 +20,10 @@ from licensehub.audit import checkpoint
 from licensehub.audit.log import open_transactions, verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
-from subscriptions import profiles
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
+from subscriptions.profiles import lifecycle
 
 MEMBERS = 120
 
@@ -169,12 +169,12 @@ def world(db, sandbox, at_sandbox) -> World:
 
 def connect(urls: dict[str, str], *, name: str = "Northwind") -> IntegrationProfile:
     """A published profile for a sandbox."""
-    profile = profiles.create_profile(
+    profile = lifecycle.create_profile(
         name=name, organization_id=urls["organization_id"], kind="miro_enterprise", actor=None
     )
     credential_store.set_credentials(profile, "rest", {"access_token": urls["access_token"]}, actor=None)
     credential_store.set_credentials(profile, "scim", {"token": urls["scim_token"]}, actor=None)
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     without_caps(profile)
     return profile
 

@@ -155,11 +155,11 @@ def test_a_dry_run_that_makes_no_sense(world, argv, sentence):
 
 
 def test_reclaim_while_the_kill_switch_is_on(world, alice, bob):
-    from subscriptions import profiles
+    from subscriptions.profiles import lifecycle
 
     world.download()
     decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
-    profiles.stop_sending(world.profile, actor=bob)
+    lifecycle.stop_sending(world.profile, actor=bob)
 
     said = run("reclaim_subscriptions", "Northwind")
 

@@ -32,7 +32,7 @@ from subscriptions.candidates.caps import caps_of
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
-from subscriptions.profiles import create_profile, publish
+from subscriptions.profiles.lifecycle import create_profile, publish
 from subscriptions.reclaims.engine import Tally
 from subscriptions.tasks import reclaim, ring
 

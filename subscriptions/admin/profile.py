@@ -18,7 +18,6 @@ from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.ui.admin import QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from licensehub.ui.formatting import day_ago, two_lines
-from subscriptions import profiles
 from subscriptions.admin.acts import REFUSALS, act
 from subscriptions.admin.archive import StateFilter, archive_view
 from subscriptions.admin.catalog import catalog_page
@@ -28,6 +27,7 @@ from subscriptions.admin.profile_form import ProfileForm
 from subscriptions.admin.profile_page import context_of, is_due, profile_chip
 from subscriptions.admin.schedule_form import schedule_view
 from subscriptions.models import RunState
+from subscriptions.profiles import lifecycle
 
 NEVER_CHANGES = ("organization_id",)
 SHOWN_INSTEAD = ("vendor", "organization_id")
@@ -106,9 +106,9 @@ class IntegrationProfileAdmin(ModelAdmin):
         """Through the plain functions, which keep the rules and the audit."""
         actor = signed_in(request)
         if change:
-            profiles.rename(obj, obj.name, actor=actor)
+            lifecycle.rename(obj, obj.name, actor=actor)
         else:
-            made = profiles.create_profile(
+            made = lifecycle.create_profile(
                 name=obj.name, organization_id=obj.organization_id, kind=request.GET["kind"], actor=actor
             )
             obj.pk, obj._state.adding = made.pk, False

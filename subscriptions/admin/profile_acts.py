@@ -13,9 +13,10 @@ from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.validation import validate_connections
 from licensehub.ui.formatting import day_and_time
-from subscriptions import profiles, tasks
+from subscriptions import tasks
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
+from subscriptions.profiles import lifecycle
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 Do = Callable[[IntegrationProfile, User], str]
@@ -112,37 +113,37 @@ def no_reclaim(profile: IntegrationProfile) -> str:
 def _publish(profile: IntegrationProfile, user: User) -> str:
     if reason := not_validated(profile):
         raise Refused(f"“{profile}” cannot be published yet. {reason}")
-    profiles.publish(profile, actor=user)
+    lifecycle.publish(profile, actor=user)
     return f"“{profile}” is published. The first download starts within a minute, then every day by its schedule."
 
 
 def _pause(profile: IntegrationProfile, user: User) -> str:
-    profiles.pause(profile, actor=user)
+    lifecycle.pause(profile, actor=user)
     return f"“{profile}” is paused: nothing is downloaded, requested, approved or sent. What is approved waits."
 
 
 def _unpause(profile: IntegrationProfile, user: User) -> str:
-    profiles.unpause(profile, actor=user)
+    lifecycle.unpause(profile, actor=user)
     return f"“{profile}” works again."
 
 
 def _stop(profile: IntegrationProfile, user: User) -> str:
-    profiles.stop_sending(profile, actor=user)
+    lifecycle.stop_sending(profile, actor=user)
     return "The kill switch is on: nothing more is sent to Miro. What is approved waits and is not lost."
 
 
 def _allow(profile: IntegrationProfile, user: User) -> str:
-    profiles.allow_sending(profile, actor=user)
+    lifecycle.allow_sending(profile, actor=user)
     return "The kill switch is off: what is approved is sent within a minute."
 
 
 def _reclaim_on(profile: IntegrationProfile, user: User) -> str:
-    profiles.switch_reclaim(profile, enabled=True, actor=user)
+    lifecycle.switch_reclaim(profile, enabled=True, actor=user)
     return "Reclaim subscriptions is on."
 
 
 def _reclaim_off(profile: IntegrationProfile, user: User) -> str:
-    profiles.switch_reclaim(profile, enabled=False, actor=user)
+    lifecycle.switch_reclaim(profile, enabled=False, actor=user)
     return "Reclaim subscriptions is off: candidates still appear, nothing is requested, approved or sent."
 
 
@@ -150,7 +151,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
     """Due first, then rung: whatever becomes of the bell, the sweep finds it."""
     if reason := no_download(profile):
         raise Refused(f"No download was started. {reason}")
-    profiles.make_download_due(profile, actor=user)
+    lifecycle.make_download_due(profile, actor=user)
     if tasks.ring(tasks.download_due, profile.pk, user.pk):
         return "The download starts now, and this page follows it."
     return (

@@ -8,7 +8,6 @@ import pytest
 from django.utils import timezone
 
 from integrations.connectors.contract import TransientError
-from subscriptions import profiles
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import DryRun, Ending, Preview
 from subscriptions.models import (
@@ -20,6 +19,7 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
+from subscriptions.profiles import lifecycle
 
 from .conftest import page, questions, said
 
@@ -219,7 +219,7 @@ def test_who_became_a_company_admin_is_counted(office, alice, bob, as_user):
 
 def test_a_profile_that_is_paused_lets_nobody_decide(office, alice, bob, as_user):
     asked = office.ask(alice)
-    profiles.pause(office.profile, actor=bob)
+    lifecycle.pause(office.profile, actor=bob)
 
     shown = text_of(as_user(bob).get(url("change", asked)))
 

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
-from subscriptions import profiles
 from subscriptions.candidates import propose
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, Subscription
+from subscriptions.profiles import lifecycle
 from subscriptions.rollups import rollups
 
 CANARY = "SECRET-CANARY-4711"
@@ -52,7 +52,7 @@ def sign_in(db) -> Callable[[str], Client]:
 
 @pytest.fixture
 def draft(db) -> IntegrationProfile:
-    return profiles.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
+    return lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
 
 
 def connect(profile: IntegrationProfile) -> None:
@@ -69,7 +69,7 @@ def connected(draft) -> IntegrationProfile:
 
 @pytest.fixture
 def published(connected) -> IntegrationProfile:
-    profiles.publish(connected, actor=None)
+    lifecycle.publish(connected, actor=None)
     IntegrationProfile.objects.update(download_due_at=None)
     connected.refresh_from_db()
     return connected

@@ -103,9 +103,9 @@ def test_an_operator_sees_the_health_and_no_numbers(run, sign_in):
 
 
 def test_profiles_can_be_switched(run, draft, sign_in):
-    from subscriptions import profiles
+    from subscriptions.profiles import lifecycle
 
-    other = profiles.create_profile(name="Second", organization_id="43", kind="miro_enterprise", actor=None)
+    other = lifecycle.create_profile(name="Second", organization_id="43", kind="miro_enterprise", actor=None)
     client = sign_in("Auditor")
     assert client.get(reverse(INDEX)).context["profile"] == run.profile
     assert client.get(reverse(INDEX), {"profile": other.pk}).context["profile"] == other

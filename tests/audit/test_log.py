@@ -134,12 +134,12 @@ def test_an_unknown_word_is_refused(profile):
 
 def test_no_audit_no_act(profile, alice, monkeypatch):
     """The act and its event stand or fall together."""
-    from subscriptions import profiles
+    from subscriptions.profiles import lifecycle
 
     monkeypatch.setattr("licensehub.audit.log.store", _disk_full)
 
     with pytest.raises(DatabaseError), transaction.atomic():
-        profiles.stop_sending(profile, actor=alice)
+        lifecycle.stop_sending(profile, actor=alice)
 
     profile.refresh_from_db()
     assert profile.sending_stopped is False

@@ -9,9 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from integrations import sending
-from subscriptions import profiles, tasks
+from subscriptions import tasks
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim
+from subscriptions.profiles import lifecycle
 from tests.fixtures import actions
 
 pytestmark = pytest.mark.worker
@@ -51,8 +52,8 @@ SWITCHES = {
         lambda world, user: sending.allow_all(actor=user),
     ),
     "one profile": (
-        lambda world, user: profiles.stop_sending(world.profile, actor=user),
-        lambda world, user: profiles.allow_sending(world.profile, actor=user),
+        lambda world, user: lifecycle.stop_sending(world.profile, actor=user),
+        lambda world, user: lifecycle.allow_sending(world.profile, actor=user),
     ),
 }
 

@@ -11,8 +11,9 @@ from playwright.sync_api import Page, expect
 from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import Connection, IntegrationProfile
-from subscriptions import profiles, tasks
+from subscriptions import tasks
 from subscriptions.models import DownloadRun, Subscription
+from subscriptions.profiles import lifecycle
 from tests.browser.test_job import sign_in
 from tests.fixtures import MEMBERS
 
@@ -72,7 +73,7 @@ def back_to_profile(page: Page) -> None:
 @pytest.fixture
 def draft(admin_user, at_sandbox) -> Connection:
     """A Draft whose app and SCIM token are set, and which is to be connected."""
-    profile = profiles.create_profile(name="Northwind Labs", organization_id="", kind="miro_enterprise", actor=None)
+    profile = lifecycle.create_profile(name="Northwind Labs", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
     credential_store.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)
     return credential_store.set_credentials(profile, "rest", app, actor=None)

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from integrations import sending
 from licensehub.audit.log import open_transactions
-from subscriptions import profiles, sweep
+from subscriptions import sweep
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import NotActionable, leave_alone, resume
@@ -39,6 +39,7 @@ from subscriptions.models import (
     RequestedRemoval,
 )
 from subscriptions.notices import answers, delivery
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import rules
@@ -204,12 +205,12 @@ class Life(RuleBasedStateMachine):
     def switch(self, what: str) -> None:
         profile, actor = self.place.profile, self.place.alice
         acts: dict[str, Any] = {
-            "stop": lambda: profiles.stop_sending(profile, actor=actor),
-            "allow": lambda: profiles.allow_sending(profile, actor=actor),
-            "pause": lambda: profiles.pause(profile, actor=actor),
-            "unpause": lambda: profiles.unpause(profile, actor=actor),
-            "off": lambda: profiles.switch_reclaim(profile, enabled=False, actor=actor),
-            "on": lambda: profiles.switch_reclaim(profile, enabled=True, actor=actor),
+            "stop": lambda: lifecycle.stop_sending(profile, actor=actor),
+            "allow": lambda: lifecycle.allow_sending(profile, actor=actor),
+            "pause": lambda: lifecycle.pause(profile, actor=actor),
+            "unpause": lambda: lifecycle.unpause(profile, actor=actor),
+            "off": lambda: lifecycle.switch_reclaim(profile, enabled=False, actor=actor),
+            "on": lambda: lifecycle.switch_reclaim(profile, enabled=True, actor=actor),
             "stop all": lambda: sending.stop_all(actor=actor, reason="Look first"),
             "allow all": lambda: sending.allow_all(actor=actor),
         }

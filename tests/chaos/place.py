@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
-from subscriptions import profiles
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import (
     CandidateState,
@@ -27,6 +26,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.download import StartedBy
 from subscriptions.models.reclaim import UNFINISHED
+from subscriptions.profiles import lifecycle
 from tests.chaos import memory
 from tests.chaos.checker import AT_REST, audit_findings
 from tests.fixtures import without_caps
@@ -52,12 +52,12 @@ def make_place(alice: User, bob: User, *, people: int) -> Place:
     """Nobody there was active lately. The settings must name the connector in memory already."""
     now = timezone.now()
     memory.MemoryConnector.vendor = memory.Vendor(members=memory.people(people, now=now, last_activity=now - IDLE))
-    profile = profiles.create_profile(
+    profile = lifecycle.create_profile(
         name="Northwind", organization_id=memory.ORGANIZATION, kind="miro_enterprise", actor=None
     )
     for slot in memory.MemoryConnector.slots:
         credential_store.set_credentials(profile, slot.name, {"token": "made up"}, actor=None)
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     without_caps(profile)
     place = Place(profile, alice, bob)
     run = place.download()

@@ -9,7 +9,7 @@ from django.urls import reverse
 from integrations import credential_store, oauth_flow
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import Connection, IntegrationProfile
-from subscriptions import profiles
+from subscriptions.profiles import lifecycle
 
 BACK = "http://testserver/admin/integrations/connection/callback/"
 BROWSER = "this browser"
@@ -24,7 +24,7 @@ def miro(sandbox) -> SandboxControl:
 def draft(db, miro, at_sandbox) -> IntegrationProfile:
     """With the app's client ID and secret, and no organization yet."""
     miro.switch(redirect_uris=[BACK])
-    profile = profiles.create_profile(name="Labs", organization_id="", kind="miro_enterprise", actor=None)
+    profile = lifecycle.create_profile(name="Labs", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
     credential_store.set_credentials(profile, "rest", app, actor=None)
     credential_store.set_credentials(profile, "scim", {"token": at_sandbox["scim_token"]}, actor=None)

@@ -23,9 +23,10 @@ from integrations.connectors.contract import ConfigError
 from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
 from licensehub.audit.models import AuditEvent
-from subscriptions import profiles, tasks
+from subscriptions import tasks
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models.download import StartedBy
+from subscriptions.profiles import lifecycle
 from tests.connect.conftest import BACK, callback, connect_page, install
 
 ROLES = ("Company admin", "License manager", "Approver", "Auditor", "Operator")
@@ -131,7 +132,7 @@ def live_through_a_lot(rest: Connection, miro, operator, signed_in) -> set[str]:
     note()
     profile = rest.profile
     profile.refresh_from_db()
-    profiles.publish(profile, actor=operator)
+    lifecycle.publish(profile, actor=operator)
     miro.expire_tokens()
     download_subscriptions(profile, actor=operator, started_by=StartedBy.PERSON)
     note()

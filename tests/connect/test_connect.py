@@ -16,7 +16,7 @@ from integrations.models import ConnectAttempt, Connection, IntegrationProfile
 from integrations.oauth_flow import ConnectRefused
 from integrations.validation import validate_connections
 from licensehub.audit.models import AuditEvent
-from subscriptions import profiles
+from subscriptions.profiles import lifecycle
 from tests.connect.conftest import BACK, BROWSER, callback, connect_page, install
 
 
@@ -183,7 +183,7 @@ def test_a_missing_scope_is_refused_by_name(rest, miro, operator):
 
 
 def test_one_profile_for_an_organization(connected, miro, operator, at_sandbox):
-    second = profiles.create_profile(name="Again", organization_id="", kind="miro_enterprise", actor=None)
+    second = lifecycle.create_profile(name="Again", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
     other = credential_store.set_credentials(second, "rest", app, actor=None)
     with pytest.raises(ConnectRefused, match="has an integration profile already"):

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import profiles
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import NotActionable
@@ -28,6 +27,7 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestedRemoval,
 )
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import claim, reclaim_due
 
@@ -264,7 +264,7 @@ def test_a_newer_rule_withdraws_who_is_not_approved_yet(downloaded, alice):
 def test_switches_refuse_requests_and_approvals(downloaded, alice, bob, switch):
     request = ask(downloaded, alice, 1)
     if switch == "pause":
-        profiles.pause(downloaded.profile, actor=bob)
+        lifecycle.pause(downloaded.profile, actor=bob)
     else:
         type(downloaded.profile).objects.update(reclaim_enabled=False)
 
@@ -277,13 +277,13 @@ def test_switches_refuse_requests_and_approvals(downloaded, alice, bob, switch):
 def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
     decide.approve(request, actor=bob)
-    profiles.stop_sending(downloaded.profile, actor=bob)
+    lifecycle.stop_sending(downloaded.profile, actor=bob)
 
     assert reclaim_due(downloaded.profile).held == 2
     assert {item.hold_reason for item in Reclaim.objects.all()} == {"kill_switch"}
     assert downloaded.deactivated_by_us() == []
 
-    profiles.allow_sending(downloaded.profile, actor=bob)
+    lifecycle.allow_sending(downloaded.profile, actor=bob)
     assert reclaim_due(downloaded.profile).reclaimed == 2
 
 

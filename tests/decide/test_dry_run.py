@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from integrations.transaction_guard import CallInTransaction
 from licensehub.audit.models import AuditEvent
-from subscriptions import profiles
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import DryRun, Ending, summary, try_candidates, try_queue, try_request
 from subscriptions.candidates.propose import NotActionable
@@ -23,6 +22,7 @@ from subscriptions.models import (
     RequestedRemoval,
     Subscription,
 )
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
 
 
@@ -150,7 +150,7 @@ def test_without_the_running_count_nobody_meets_the_cap(downloaded, monkeypatch)
 def test_the_kill_switch_holds_everybody_who_would_go(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
     downloaded.miro.change(external_ids(request)[0], last_activity_at="now")
-    profiles.stop_sending(downloaded.profile, actor=bob)
+    lifecycle.stop_sending(downloaded.profile, actor=bob)
 
     tried = try_request(request)
 
@@ -160,7 +160,7 @@ def test_the_kill_switch_holds_everybody_who_would_go(downloaded, alice, bob):
 
 def test_a_paused_profile_is_not_asked_for_anything(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
-    profiles.pause(downloaded.profile, actor=bob)
+    lifecycle.pause(downloaded.profile, actor=bob)
     asked = len(downloaded.miro.requests())
 
     assert {row.kind for row in try_request(request).rows} == {"The profile is paused"}

@@ -296,9 +296,9 @@ def test_one_run_for_each_slot(world):
 
 
 def test_a_paused_profile_downloads_nothing(world, alice):
-    from subscriptions import profiles
+    from subscriptions.profiles import lifecycle
 
-    profiles.pause(world.profile, actor=alice)
+    lifecycle.pause(world.profile, actor=alice)
 
     with pytest.raises(DownloadError, match="is paused"):
         run(world)

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions import profiles
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.downloads import quarantine, validation
 from subscriptions.downloads.merge import Merged
@@ -20,6 +19,7 @@ from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.profiles import lifecycle
 from tests.fixtures import MEMBERS, actions
 
 WHY = "The company sold a division on Friday."
@@ -174,7 +174,7 @@ def test_a_second_quarantined_run_does_not_block_the_next(shrunk, world):
 
 
 def test_a_paused_profile_accepts_nothing(shrunk, olivia):
-    profiles.pause(shrunk.profile, actor=None)
+    lifecycle.pause(shrunk.profile, actor=None)
     shrunk.refresh_from_db()
     with pytest.raises(Refused, match="paused"):
         quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
@@ -346,7 +346,7 @@ def test_the_profile_follows_a_run_from_the_click_to_its_end(world, client, oliv
     profile = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
     due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
     assert f'hx-get="{due}"' not in client.get(profile).content.decode()
-    profiles.make_download_due(world.profile, actor=olivia)
+    lifecycle.make_download_due(world.profile, actor=olivia)
     assert f'hx-get="{due}"' in client.get(profile).content.decode()
     waits = client.get(due)
     assert (waits.status_code, "HX-Refresh" in waits) == (204, False)

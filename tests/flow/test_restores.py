@@ -10,11 +10,12 @@ from django.utils import timezone
 from integrations import credential_store, sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import archive, profiles, sweep
+from subscriptions import sweep
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
+from subscriptions.profiles import archive, lifecycle
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import actions
@@ -152,9 +153,9 @@ def test_whom_a_human_deactivates_after_the_restore_stays_so(world, taken, alice
 
 
 SWITCHES = {
-    "profile's kill switch": lambda profile, actor: profiles.stop_sending(profile, actor=actor),
+    "profile's kill switch": lambda profile, actor: lifecycle.stop_sending(profile, actor=actor),
     "kill switch for everything": lambda profile, actor: sending.stop_all(actor=actor, reason="Something is wrong"),
-    "paused": lambda profile, actor: profiles.pause(profile, actor=actor),
+    "paused": lambda profile, actor: lifecycle.pause(profile, actor=actor),
     "reclaim off": lambda profile, actor: IntegrationProfile.objects.update(reclaim_enabled=False),
 }
 

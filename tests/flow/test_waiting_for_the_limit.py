@@ -6,9 +6,9 @@ import pytest
 
 from integrations.connectors.contract import Receipt, TransientError
 from integrations.connectors.miro.connector import MiroConnector
-from subscriptions import profiles
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
 
 REALLY_WAIT = MiroConnector.await_turn
@@ -28,7 +28,7 @@ def patches(world) -> int:
 
 def test_a_switch_that_is_flipped_while_it_waits_is_seen(approved, alice, monkeypatch):
     def wait(connector: MiroConnector) -> None:
-        profiles.stop_sending(approved.profile, actor=alice)
+        lifecycle.stop_sending(approved.profile, actor=alice)
         REALLY_WAIT(connector)
 
     monkeypatch.setattr(MiroConnector, "await_turn", wait)
@@ -40,7 +40,7 @@ def test_a_switch_that_is_flipped_while_it_waits_is_seen(approved, alice, monkey
 
 def test_the_control_that_waits_after_the_intent_sends(approved, alice, monkeypatch):
     def send(connector: MiroConnector, external_id: str) -> Receipt:
-        profiles.stop_sending(approved.profile, actor=alice)
+        lifecycle.stop_sending(approved.profile, actor=alice)
         REALLY_WAIT(connector)
         return REALLY_SEND(connector, external_id)
 

@@ -13,11 +13,11 @@ from django.db import transaction
 
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
-from subscriptions import profiles
 from subscriptions.activity.snapshots import Seat, as_of
 from subscriptions.downloads import staging
 from subscriptions.downloads.run import write_facts
 from subscriptions.models import DownloadRun, RunState
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import recheck
 
 BEGIN = datetime(2025, 1, 30, 22, tzinfo=UTC)
@@ -40,7 +40,7 @@ class Story:
     @classmethod
     def begin(cls, seed: int) -> Story:
         number = next(_numbers)
-        profile = profiles.create_profile(
+        profile = lifecycle.create_profile(
             name=f"Story {number}", organization_id=f"30744573458{number:08}", kind="miro_enterprise", actor=None
         )
         story = cls(random.Random(seed), profile)  # noqa: S311 - made-up people

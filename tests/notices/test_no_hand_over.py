@@ -95,7 +95,7 @@ def test_who_came_back_is_not_asked(asking: Asking):
 
 
 def test_an_archived_profile_asks_nobody_any_more(asking: Asking):
-    from subscriptions.archive import archive
+    from subscriptions.profiles.archive import archive
 
     request = asking.request(1)
     archive(asking.world.profile, typed_name=asking.world.profile.name, actor=None)

@@ -11,13 +11,13 @@ from integrations import credential_store
 from integrations.connectors.miro.sandbox.server import start
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import archive, profiles
 from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.profiles import archive, lifecycle
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.stats import figures
 from tests.fixtures import MEMBERS, actions
@@ -68,21 +68,21 @@ def test_an_unknown_kind_leads_to_the_catalog(client, operator):
 
 @pytest.mark.django_db
 def test_two_profiles_for_one_organization_are_refused():
-    profiles.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
+    lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
     with pytest.raises(Refused, match="is for this organization already"):
-        profiles.create_profile(name="Again", organization_id="42", kind="miro_enterprise", actor=None)
+        lifecycle.create_profile(name="Again", organization_id="42", kind="miro_enterprise", actor=None)
 
 
 def test_two_organizations_side_by_side(world, allow_http, settings):
     other = start(members=60, seed=11)
     allow_http(other.control_url)
     urls = other.urls()
-    second = profiles.create_profile(
+    second = lifecycle.create_profile(
         name="South", organization_id=urls["organization_id"], kind="miro_enterprise", actor=None
     )
     credential_store.set_credentials(second, "rest", {"access_token": urls["access_token"]}, actor=None)
     credential_store.set_credentials(second, "scim", {"token": urls["scim_token"]}, actor=None)
-    profiles.publish(second, actor=None)
+    lifecycle.publish(second, actor=None)
     world.download()
     here = settings.CONNECTOR_ADDRESSES
     settings.CONNECTOR_ADDRESSES = {
@@ -174,7 +174,7 @@ def busy(world, alice, bob):
     world.download()
     decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
     decide.request_reclaim(world.candidates(3), actor=alice)
-    profiles.stop_sending(world.profile, actor=None)
+    lifecycle.stop_sending(world.profile, actor=None)
     return world
 
 
@@ -233,7 +233,7 @@ def test_refused_while_a_download_runs(world, operator):
 
 def test_a_new_profile_for_the_same_organization(world, operator):
     archive.archive(world.profile, typed_name="Northwind", actor=operator)
-    made = profiles.create_profile(
+    made = lifecycle.create_profile(
         name="Northwind again", organization_id=world.profile.organization_id, kind="miro_enterprise", actor=None
     )
     assert made.state == "draft"

@@ -8,9 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations.models import Connection, IntegrationProfile
-from subscriptions import profiles, tasks
+from subscriptions import tasks
 from subscriptions.downloads import run as download_run
 from subscriptions.models import DownloadRun
+from subscriptions.profiles import lifecycle
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def bells(monkeypatch):
 
 @pytest.fixture
 def profile(db, quick, bells) -> IntegrationProfile:
-    made = profiles.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
+    made = lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
     Connection.objects.update(state="working", ciphertext="x")
     return made
 

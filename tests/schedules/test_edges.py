@@ -15,11 +15,12 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions import profiles, tasks
+from subscriptions import tasks
 from subscriptions.admin import profile_acts
 from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import occurrences, schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -33,7 +34,7 @@ def address(profile: IntegrationProfile, subflow: str) -> str:
 
 def nightly(profile: IntegrationProfile) -> None:
     """Published, its first download made, and due at 02:00 UTC from now on."""
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     schedules.change_schedule(profile, DOWNLOAD_TASK, schedules.daily_plan(at=time(2), zone="UTC"), actor=None)
     tasks.sweep()
 
@@ -49,11 +50,11 @@ def test_two_crontabs_of_the_same_values_do_no_harm(profile):
 
 def test_a_click_that_comes_after_the_start_asks_for_no_second_run(profile):
     with time_machine.travel(NOON, tick=False):
-        profiles.publish(profile, actor=None)
-        profiles.make_download_due(profile, actor=None)
+        lifecycle.publish(profile, actor=None)
+        lifecycle.make_download_due(profile, actor=None)
         DownloadRun.objects.create(profile=profile, started_by="person", lease_until=NOON + timedelta(seconds=90))
         with pytest.raises(NotActionable, match="is running"):
-            profiles.make_download_due(profile, actor=None)
+            lifecycle.make_download_due(profile, actor=None)
 
 
 def test_a_hundred_clicks_on_the_page_are_one_run(profile, operator, monkeypatch):
@@ -104,11 +105,11 @@ def test_two_beats_that_look_before_either_writes_make_one_run(real_transactions
 def test_a_profile_that_works_again_catches_up_once(profile):
     with time_machine.travel(NOON, tick=False) as clock:
         nightly(profile)
-        profiles.pause(profile, actor=None)
+        lifecycle.pause(profile, actor=None)
         clock.shift(timedelta(days=3))
         tasks.sweep()
         assert profile.download_runs.count() == 1
-        profiles.unpause(profile, actor=None)
+        lifecycle.unpause(profile, actor=None)
         for _ in range(3):
             tasks.sweep()
     assert profile.download_runs.count() == 2
@@ -183,7 +184,7 @@ def test_run_now_says_when_the_window_opens(world, alice, bob):
 
 def test_an_empty_window_is_refused(profile, operator):
     """08:00 to 08:00 might be read as no hour or as all of them; nobody should lose a seat to that."""
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     form = {"weekdays": ["1"], "start": "8", "end": "8", "zone": "UTC"}
     text = operator.post(address(profile, "reclaim"), form).content.decode()
     assert "From 00:00 to 24:00 is the whole day" in text
@@ -202,7 +203,7 @@ def test_a_draft_is_shown_the_zone_that_publishing_takes(profile, operator, sett
     """Also one that the list does not offer: opening and storing the form must not change it."""
     settings.TIME_ZONE = zone
     assert f'<option value="{zone}" selected>' in operator.get(address(profile, subflow)).content.decode()
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     assert {str(row.crontab.timezone) for row in PeriodicTask.objects.filter(name__contains="profile")} == {zone}
     assert f'<option value="{zone}" selected>' in operator.get(address(profile, subflow)).content.decode()
     form = {"weekdays": ["1"], "at": "06:30", "start": "1", "end": "2", "zone": zone}

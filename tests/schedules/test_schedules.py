@@ -17,9 +17,10 @@ from django_celery_beat.schedulers import DatabaseScheduler
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
-from subscriptions import profiles, sweep, tasks
+from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim
+from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -33,7 +34,7 @@ CHANGES = {
 
 
 def published(profile: IntegrationProfile, zone: str, at: time) -> None:
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     schedules.change_schedule(profile, DOWNLOAD_TASK, schedules.daily_plan(at=at, zone=zone), actor=None)
 
 
@@ -88,7 +89,7 @@ def test_a_run_by_hand_after_the_missed_slot_serves_it(profile):
         published(profile, "UTC", time(2, 0))
         tasks.sweep()
         clock.shift(timedelta(days=1))
-        profiles.make_download_due(profile, actor=None)
+        lifecycle.make_download_due(profile, actor=None)
         tasks.download_due(profile.pk)
         tasks.sweep()
     assert scheduled(profile) == []
@@ -97,11 +98,11 @@ def test_a_run_by_hand_after_the_missed_slot_serves_it(profile):
 
 def test_a_hundred_clicks_are_one_run(profile):
     with time_machine.travel(datetime(2027, 1, 10, 12, tzinfo=UTC), tick=False) as clock:
-        profiles.publish(profile, actor=None)
+        lifecycle.publish(profile, actor=None)
         tasks.sweep()
         clock.shift(timedelta(minutes=5))
         for _ in range(100):
-            profiles.make_download_due(profile, actor=None)
+            lifecycle.make_download_due(profile, actor=None)
         for _ in range(100):
             tasks.download_due(profile.pk)
     assert profile.download_runs.count() == 2
@@ -235,7 +236,7 @@ def address(profile: IntegrationProfile, subflow: str) -> str:
 
 
 def test_the_form_stores_and_tells_the_schedule(profile, operator):
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     form = {"weekdays": ["1", "2", "3", "4", "5"], "at": "06:30", "zone": "Europe/Berlin"}
     text = operator.post(address(profile, "download"), form, follow=True).content.decode()
     assert "Monday to Friday at 06:30 Europe/Berlin" in text
@@ -247,7 +248,7 @@ def test_the_form_stores_and_tells_the_schedule(profile, operator):
 
 
 def test_a_window_over_midnight_comes_back_into_the_form(profile, operator):
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     form = {"weekdays": ["1", "2"], "start": "22", "end": "6", "zone": "America/New_York"}
     text = operator.post(address(profile, "reclaim"), form, follow=True).content.decode()
     assert "Monday and Tuesday, 00:00 to 06:00 and 22:00 to 24:00 America/New_York" in text
@@ -261,14 +262,14 @@ def test_a_window_over_midnight_comes_back_into_the_form(profile, operator):
     [({"weekdays": []}, "Choose at least one day"), ({"at": "25:00"}, "valid time"), ({"zone": "Mars/X"}, "valid")],
 )
 def test_a_wrong_value_is_told_and_nothing_is_stored(profile, operator, wrong, words):
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     form = {"weekdays": ["1"], "at": "06:30", "zone": "UTC", **wrong}
     assert words in operator.post(address(profile, "download"), form).content.decode()
     assert not AuditEvent.objects.filter(action="profile.schedule_changed").exists()
 
 
 def test_pause_and_resume(profile, operator):
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     operator.post(address(profile, "download"), {"switch": "pause"})
     assert not schedules.task_of(profile, DOWNLOAD_TASK).enabled
     assert "Resume schedule" in operator.get(address(profile, "download")).content.decode()
@@ -277,7 +278,7 @@ def test_pause_and_resume(profile, operator):
 
 
 def test_only_operators_change_it(profile, client, carol):
-    profiles.publish(profile, actor=None)
+    lifecycle.publish(profile, actor=None)
     client.force_login(carol)
     assert client.post(address(profile, "download"), {"switch": "pause"}).status_code == 403
     assert "Ask an operator" in client.get(address(profile, "download")).content.decode()

@@ -13,7 +13,7 @@ from integrations.encryption import CredentialError
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.errors import Refused
-from subscriptions.profiles import create_profile, publish
+from subscriptions.profiles.lifecycle import create_profile, publish
 
 KIND = "miro_enterprise"
 
