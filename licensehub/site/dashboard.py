@@ -16,8 +16,8 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from licensehub.site.dashboard_links import listed, page
 from licensehub.ui.formatting import ago, day, day_and_time
 from licensehub.ui.lists.counts import Count
-from subscriptions.admin.charts import histogram, trend
-from subscriptions.admin.schedule import schedule_of
+from subscriptions.admin.schedules.descriptions import schedule_of
+from subscriptions.admin.widgets.charts import histogram, trend
 from subscriptions.models import (
     CandidateState,
     DownloadRun,

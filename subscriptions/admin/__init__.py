@@ -1,12 +1,12 @@
 """The admin pages of subscriptions. Importing a module registers its pages."""
 
-from subscriptions.admin import candidate as candidate
-from subscriptions.admin import comparison as comparison
-from subscriptions.admin import download as download
-from subscriptions.admin import exclusion as exclusion
-from subscriptions.admin import profile as profile
-from subscriptions.admin import reclaim as reclaim
-from subscriptions.admin import request as request
-from subscriptions.admin import rule as rule
-from subscriptions.admin import sending as sending
-from subscriptions.admin import subscription as subscription
+from subscriptions.admin.approvals import request_admin as request_admin
+from subscriptions.admin.candidates import candidate_admin as candidate_admin
+from subscriptions.admin.downloads import download_admin as download_admin
+from subscriptions.admin.profiles import profile_admin as profile_admin
+from subscriptions.admin.reclaims import reclaim_admin as reclaim_admin
+from subscriptions.admin.reclaims import sending as sending
+from subscriptions.admin.reconciliation import reconciliation_admin as reconciliation_admin
+from subscriptions.admin.rules import protection_admin as protection_admin
+from subscriptions.admin.rules import rule_admin as rule_admin
+from subscriptions.admin.subscriptions import subscription_admin as subscription_admin

@@ -57,7 +57,7 @@ def test_requesting_asks_first_and_then_does_it(office, alice, as_user):
 
 
 def test_all_across_the_pages(office, alice, as_user, monkeypatch):
-    monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 3)
+    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.RemovalCandidateAdmin.list_per_page", 3)
 
     as_user(alice).post(LIST, bulk(ready(1), select_across="1", confirmed="8"))
 
@@ -74,7 +74,7 @@ def test_all_means_all_of_a_search_that_finds_very_many(office, alice, as_user, 
     """However few of them are counted and looked up for the page."""
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 2)
     monkeypatch.setattr("licensehub.ui.lists.search_results.STOP", 2)
-    monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 3)
+    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.RemovalCandidateAdmin.list_per_page", 3)
     assert "2+" in text_of(as_user(alice).get(f"{LIST}?q=northwind"))
 
     as_user(alice).post(f"{LIST}?q=northwind", bulk(ready(1), select_across="1", confirmed="8"))

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from subscriptions.admin import request_page
+from subscriptions.admin.approvals import request_page
 from subscriptions.approvals import closing, decide
 from subscriptions.models import RemovalCandidate, Subscription
 

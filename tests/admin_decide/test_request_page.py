@@ -255,8 +255,8 @@ def tried(monkeypatch) -> list[object]:
         rows = [Preview(_item(person), Ending.HOLD, "The kill switch is on", "") for person in _people(what)]
         return DryRun(tuple(rows), left_out=7)
 
-    monkeypatch.setattr("subscriptions.admin.request.try_request", record)
-    monkeypatch.setattr("subscriptions.admin.candidate.try_candidates", record)
+    monkeypatch.setattr("subscriptions.admin.approvals.request_admin.try_request", record)
+    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.try_candidates", record)
     monkeypatch.setattr("subscriptions.approvals.dry_run.try_queue", record)
     return calls
 
@@ -310,7 +310,7 @@ def test_what_stands_in_the_way_is_told_where_one_came_from(office, alice, bob, 
     def away(*args, **kwargs):
         raise TransientError("Miro does not answer.")
 
-    monkeypatch.setattr("subscriptions.admin.request.try_request", away)
+    monkeypatch.setattr("subscriptions.admin.approvals.request_admin.try_request", away)
     asked = office.ask(alice)
 
     response = as_user(bob).post(url("dry_run", asked))

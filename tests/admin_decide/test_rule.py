@@ -123,7 +123,7 @@ def test_a_lost_race_is_a_sentence(office, alice, as_user, monkeypatch):
     def faster(*args, **kwargs):
         raise NotActionable("Somebody else changed this rule in the meantime.")
 
-    monkeypatch.setattr("subscriptions.admin.rule.change_rule", faster)
+    monkeypatch.setattr("subscriptions.admin.rules.rule_admin.change_rule", faster)
     address, values = form(office, last_activity_threshold="45")
 
     assert "Somebody else" in said(as_user(alice).post(address, values))

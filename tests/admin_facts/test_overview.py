@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from subscriptions.admin.charts import histogram, trend
+from subscriptions.admin.widgets.charts import histogram, trend
 from subscriptions.approvals import decide
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate

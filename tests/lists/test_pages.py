@@ -69,7 +69,7 @@ def test_few_queries(client, name, most, django_assert_max_num_queries):
 @pytest.mark.parametrize("query", ["", "q=northwind", "license=full&seat=held", "o=-3", "q=northwind&o=-3"])
 def test_through_all_pages_and_back(client, query, stop, monkeypatch):
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", stop)
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     response = client.get(f"{address}?{query}")
     assert "Previous" not in steps(response)
@@ -91,7 +91,7 @@ def test_through_all_pages_and_back(client, query, stop, monkeypatch):
 
 @pytest.mark.parametrize("query", ["", "?q=northwind"])
 def test_first_and_last(client, query, monkeypatch):
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     one = client.get(address + query)
     last = client.get(address + steps(one)["Last"])
@@ -102,7 +102,7 @@ def test_first_and_last(client, query, monkeypatch):
 
 
 def test_who_left_what_was_found_still_marks_the_place(client, monkeypatch):
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     one = client.get(f"{address}?q=northwind")
     second = shown(client.get(address + steps(one)["Next"]))
@@ -111,7 +111,7 @@ def test_who_left_what_was_found_still_marks_the_place(client, monkeypatch):
 
 
 def test_the_last_page_of_a_few(client, monkeypatch):
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 13)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 13)
     address = reverse("admin:subscriptions_subscription_changelist")
     every = shown(client.get(address, {"q": "person1"}))
     assert len(every) == 11
@@ -166,7 +166,7 @@ def test_a_search_that_finds_very_many_says_so(client, monkeypatch):
 
 
 def test_a_filter_and_the_order_stay(client, monkeypatch):
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     on = steps(client.get(f"{address}?license=full&o=-3"))["Next"]
     assert "license=full" in on
@@ -201,7 +201,7 @@ def test_an_honest_more(client, monkeypatch):
     """Of a filter: as far as they were counted, or what PostgreSQL believes."""
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 59)
     monkeypatch.setattr("licensehub.ui.lists.counts.EXACT_UP_TO", 20)
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     page = client.get(reverse("admin:subscriptions_subscription_changelist"), {"license": "full"}).content.decode()
     more = r"about \d+" if connection.vendor == "postgresql" else r"59\+"
     assert re.search(rf">{more} subscriptions", page)
@@ -215,7 +215,7 @@ def test_all_of_very_many_candidates_are_counted_before_somebody_asks(client, mo
     propose_candidates(profile.download_runs.get())
     ready = RemovalCandidate.objects.filter(state="ready").count()
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 20)
-    monkeypatch.setattr("subscriptions.admin.candidate.RemovalCandidateAdmin.list_per_page", 11)
+    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.RemovalCandidateAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_removalcandidate_changelist")
     page = client.get(address).content.decode()
     assert "Select all 20+ in this list" in page
@@ -245,7 +245,7 @@ def test_the_export_has_the_rows_of_the_list_in_its_order(client):
     ids=str,
 )
 def test_a_list_of_verdicts_says_how_many_they_are(client, monkeypatch, filters):
-    monkeypatch.setattr("subscriptions.admin.subscription.SubscriptionAdmin.list_per_page", 3)
+    monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 3)
     some = list(Subscription.objects.candidates().values_list("pk", flat=True)[:5])
     Subscription.objects.filter(pk__in=some).update(license="free")
     response = client.get(reverse("admin:subscriptions_subscription_changelist"), filters)

@@ -16,7 +16,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
-from subscriptions.admin import profile_acts
+from subscriptions.admin.profiles import actions
 from subscriptions.approvals import decide
 from subscriptions.candidates.propose import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
@@ -174,9 +174,9 @@ def test_run_now_says_when_the_window_opens(world, alice, bob):
     later = (timezone.now().hour + 12) % 24
     plan = schedules.window_plan(start=later, end=later + 1, zone="UTC")
     schedules.change_schedule(world.profile, RECLAIM_TASK, plan, actor=None)
-    assert profile_acts.no_reclaim(world.profile).startswith("The reclaim window opens ")
+    assert actions.no_reclaim(world.profile).startswith("The reclaim window opens ")
     schedules.switch_schedule(world.profile, RECLAIM_TASK, enabled=False, actor=None)
-    assert profile_acts.no_reclaim(world.profile) == "The reclaim schedule is paused."
+    assert actions.no_reclaim(world.profile) == "The reclaim schedule is paused."
 
 
 # --- The form ---------------------------------------------------------------------------------------------------------

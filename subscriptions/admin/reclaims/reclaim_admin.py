@@ -20,11 +20,11 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LongList, RecordsOnly
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, day, two_lines
-from subscriptions.admin.chips import direction_chip, outcome_sentence, reclaim_chip
-from subscriptions.admin.evidence import facts, license_label
-from subscriptions.admin.restore import NOTES, RESTORE, RestoreActs
-from subscriptions.admin.story import name_of, requester_of, story
-from subscriptions.admin.vendor_log import vendor_log
+from subscriptions.admin.reclaims.restore import NOTES, RESTORE, RestoreActs
+from subscriptions.admin.reclaims.steps import name_of, requester_of, story
+from subscriptions.admin.reconciliation.person_events import vendor_log
+from subscriptions.admin.widgets.badges import direction_chip, outcome_sentence, reclaim_chip
+from subscriptions.admin.widgets.evidence import facts, license_label
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.reclaims.restores import why_not
 from subscriptions.search import ID_DIGITS, matching

@@ -22,16 +22,16 @@ from licensehub.ui.export import CsvExport, csv_response
 from licensehub.ui.formatting import EMPTY, ago, chip, day, day_and_time, two_lines
 from licensehub.ui.lists.id_filter import Among, Ids
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin import dry_run
-from subscriptions.admin.acts import act, ring_for_reclaim
-from subscriptions.admin.candidate import seats
-from subscriptions.admin.candidate_filters import ProfileFilter
-from subscriptions.admin.chips import request_chip
-from subscriptions.admin.limits import RAISE
-from subscriptions.admin.request_page import ASK, DECIDE, PEOPLE_COLUMNS, limits_of, page, people_of
-from subscriptions.admin.request_words import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
-from subscriptions.admin.restore_page import restore_page
-from subscriptions.admin.story import name_of, requester_of
+from subscriptions.admin.approvals import dry_run
+from subscriptions.admin.approvals.caps import RAISE
+from subscriptions.admin.approvals.messages import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
+from subscriptions.admin.approvals.request_page import ASK, DECIDE, PEOPLE_COLUMNS, limits_of, page, people_of
+from subscriptions.admin.approvals.restore_page import restore_page
+from subscriptions.admin.candidates.candidate_admin import seats
+from subscriptions.admin.candidates.filters import ProfileFilter
+from subscriptions.admin.reclaims.steps import name_of, requester_of
+from subscriptions.admin.widgets.actions import act, ring_for_reclaim
+from subscriptions.admin.widgets.badges import request_chip
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import try_request
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState

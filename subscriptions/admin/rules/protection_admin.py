@@ -21,9 +21,9 @@ from licensehub.ui.admin import ReadOnlyAdmin, attempt, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, chip, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin.acts import REFUSALS, act
-from subscriptions.admin.exclusion_form import ExclusionForm, profiles
-from subscriptions.admin.protect import ADD, consequences, people, protect_view
+from subscriptions.admin.rules.protect import ADD, consequences, people, protect_view
+from subscriptions.admin.rules.protection_form import ExclusionForm, profiles
+from subscriptions.admin.widgets.actions import REFUSALS, act
 from subscriptions.models import Exclusion, ExclusionKind
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import create_exclusion, end_exclusion

@@ -15,10 +15,10 @@ from integrations.admin.connection_admin import state_chip as connection_chip
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.ui.formatting import ago, chip, counts_of, day, day_and_time
-from subscriptions.admin import profile_acts as acts
-from subscriptions.admin.download import run_chip
-from subscriptions.admin.download_acts import progress_of
-from subscriptions.admin.schedule import schedule_of, window_of
+from subscriptions.admin.downloads.actions import progress_of
+from subscriptions.admin.downloads.download_admin import run_chip
+from subscriptions.admin.profiles import actions as acts
+from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
 
 STATES = {

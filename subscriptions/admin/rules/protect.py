@@ -12,8 +12,8 @@ from django.urls import reverse
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import attempt, signed_in
-from subscriptions.admin.acts import REFUSALS
-from subscriptions.admin.exclusion_form import WishForm
+from subscriptions.admin.rules.protection_form import WishForm
+from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import Subscription
 from subscriptions.rules.protections import Effect, Wish, protect_people
 

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 
 from integrations.models import ProfileState
 from licensehub.ui.formatting import ago, chip, day, day_and_time
-from subscriptions.admin.chips import candidate_chip, outcome_sentence
-from subscriptions.admin.timeline import timeline
+from subscriptions.admin.subscriptions.timeline import timeline
+from subscriptions.admin.widgets.badges import candidate_chip, outcome_sentence
 from subscriptions.eligibility.clauses import Check, checks, exclusions_of, team_admins_checked, why
 from subscriptions.models import (
     CandidateState,

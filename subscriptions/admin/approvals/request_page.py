@@ -16,10 +16,12 @@ from django.utils.safestring import SafeString
 
 from licensehub.ui.export import Column
 from licensehub.ui.formatting import ago, day
-from subscriptions.admin.answers import Reply, progress, reply_of
-from subscriptions.admin.chips import outcome_sentence, reclaim_chip, request_chip
-from subscriptions.admin.consequences import consequences
-from subscriptions.admin.evidence import (
+from subscriptions.admin.approvals.answers import Reply, progress, reply_of
+from subscriptions.admin.approvals.caps import Limits, limits, why_not_raise
+from subscriptions.admin.approvals.impact import consequences
+from subscriptions.admin.reclaims.steps import name_of, requester_of
+from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_chip, request_chip
+from subscriptions.admin.widgets.evidence import (
     Since,
     fingerprint,
     last_activity,
@@ -28,8 +30,6 @@ from subscriptions.admin.evidence import (
     run_number,
     since,
 )
-from subscriptions.admin.limits import Limits, limits, why_not_raise
-from subscriptions.admin.story import name_of, requester_of
 from subscriptions.approvals.closing import WAITING
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.errors import Refused, refuse_self, refuse_unless_deciding

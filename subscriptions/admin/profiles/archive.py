@@ -13,7 +13,7 @@ from django.urls import reverse
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
-from subscriptions.admin.acts import REFUSALS
+from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.profiles import archive
 
 TEMPLATE = "admin/integrations/integrationprofile/archive.html"

@@ -24,11 +24,11 @@ from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
-from subscriptions.admin import dry_run
-from subscriptions.admin.acts import REFUSALS, SaneSelection, act
-from subscriptions.admin.candidate_filters import IdleFilter, LicenseFilter, ProfileFilter
-from subscriptions.admin.chips import WHAT_NEXT, candidate_chip
-from subscriptions.admin.evidence import facts, last_activity, license_label, since
+from subscriptions.admin.approvals import dry_run
+from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
+from subscriptions.admin.widgets.actions import REFUSALS, SaneSelection, act
+from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_chip
+from subscriptions.admin.widgets.evidence import facts, last_activity, license_label, since
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import try_candidates
 from subscriptions.candidates import caps, propose

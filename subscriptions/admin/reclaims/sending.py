@@ -17,7 +17,7 @@ from integrations import sending
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.ui.admin import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions.admin.comparison import last_words, may_compare
+from subscriptions.admin.reconciliation.reconciliation_admin import last_words, may_compare
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims import backup_guard
 from subscriptions.reconciliation import reconcile

@@ -18,15 +18,15 @@ from unfold.admin import ModelAdmin, TabularInline
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import sentence_of, signed_in
 from licensehub.ui.formatting import ago, day, two_lines
-from subscriptions.admin.acts import REFUSALS
-from subscriptions.admin.protect import people
-from subscriptions.admin.rule_form import (
+from subscriptions.admin.rules.protect import people
+from subscriptions.admin.rules.rule_form import (
     LicenseThresholdForm,
     LicenseThresholdFormSet,
     ReclaimRuleForm,
     license_choices,
 )
-from subscriptions.admin.rule_preview import preview
+from subscriptions.admin.rules.rule_preview import preview
+from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule

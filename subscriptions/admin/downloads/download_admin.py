@@ -15,7 +15,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
-from subscriptions.admin.download_acts import decide, progress, progress_of, quarantine_context
+from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.models import DownloadRun, RunState
 
 CHIPS = {

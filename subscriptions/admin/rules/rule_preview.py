@@ -13,7 +13,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from subscriptions.admin.charts import histogram
+from subscriptions.admin.widgets.charts import histogram
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.eligibility.preview import foresee
 from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Verdict

@@ -18,14 +18,14 @@ from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.ui.admin import QuietChangeList, refuse_unless_post, sentence_of, signed_in
 from licensehub.ui.formatting import day_ago, two_lines
-from subscriptions.admin.acts import REFUSALS, act
-from subscriptions.admin.archive import StateFilter, archive_view
-from subscriptions.admin.catalog import catalog_page
-from subscriptions.admin.dry_run import profile_view
-from subscriptions.admin.profile_acts import BUTTONS, validate
-from subscriptions.admin.profile_form import ProfileForm
-from subscriptions.admin.profile_page import context_of, is_due, profile_chip
-from subscriptions.admin.schedule_form import schedule_view
+from subscriptions.admin.approvals.dry_run import profile_view
+from subscriptions.admin.profiles.actions import BUTTONS, validate
+from subscriptions.admin.profiles.archive import StateFilter, archive_view
+from subscriptions.admin.profiles.catalog import catalog_page
+from subscriptions.admin.profiles.profile_form import ProfileForm
+from subscriptions.admin.profiles.profile_page import context_of, is_due, profile_chip
+from subscriptions.admin.schedules.schedule_form import schedule_view
+from subscriptions.admin.widgets.actions import REFUSALS, act
 from subscriptions.models import RunState
 from subscriptions.profiles import lifecycle
 

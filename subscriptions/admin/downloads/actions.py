@@ -13,7 +13,7 @@ from django.urls import reverse
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions.admin.acts import act
+from subscriptions.admin.widgets.actions import act
 from subscriptions.downloads import quarantine
 from subscriptions.models import DownloadRun, RunState, Subscription
 

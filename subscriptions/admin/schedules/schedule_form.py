@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
-from subscriptions.admin.acts import REFUSALS
+from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
 

@@ -20,8 +20,8 @@ from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import sentence_of
-from subscriptions.admin.acts import REFUSALS
-from subscriptions.admin.evidence import last_activity, person_of
+from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.admin.widgets.evidence import last_activity, person_of
 from subscriptions.approvals import dry_run
 from subscriptions.approvals.dry_run import DryRun, Ending, Preview
 from subscriptions.models import ReclaimRequest

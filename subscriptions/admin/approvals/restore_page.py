@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from licensehub.ui.formatting import ago, day
-from subscriptions.admin.chips import outcome_sentence, reclaim_chip
-from subscriptions.admin.evidence import license_label, person_of
-from subscriptions.admin.restore import NOTES
-from subscriptions.admin.story import name_of
+from subscriptions.admin.reclaims.restore import NOTES
+from subscriptions.admin.reclaims.steps import name_of
+from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_chip
+from subscriptions.admin.widgets.evidence import license_label, person_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
 TEMPLATE = "admin/subscriptions/reclaimrequest/restore.html"

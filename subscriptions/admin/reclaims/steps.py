@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from licensehub.ui.formatting import EMPTY, ago, day, day_and_time
-from subscriptions.admin.evidence import moment, run_number
+from subscriptions.admin.widgets.evidence import moment, run_number
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
 
 

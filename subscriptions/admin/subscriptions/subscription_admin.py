@@ -20,9 +20,16 @@ from licensehub.ui.formatting import day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import searched_alone
-from subscriptions.admin.acts import act
-from subscriptions.admin.filters import IdleFilter, LicenseFilter, RoleFilter, SeatFilter, VerdictFilter, is_one_verdict
-from subscriptions.admin.subscription_page import REQUEST, context_of, verdict_chip
+from subscriptions.admin.subscriptions.filters import (
+    IdleFilter,
+    LicenseFilter,
+    RoleFilter,
+    SeatFilter,
+    VerdictFilter,
+    is_one_verdict,
+)
+from subscriptions.admin.subscriptions.subscription_page import REQUEST, context_of, verdict_chip
+from subscriptions.admin.widgets.actions import act
 from subscriptions.approvals.decide import request_reclaim
 from subscriptions.eligibility.clauses import why
 from subscriptions.models import Subscription

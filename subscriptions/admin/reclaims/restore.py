@@ -12,9 +12,9 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import attempt, sentence_of, signed_in
-from subscriptions.admin.acts import REFUSALS, SaneSelection, ring_for_reclaim
-from subscriptions.admin.candidate import NAMED, seats
-from subscriptions.admin.evidence import license_label
+from subscriptions.admin.candidates.candidate_admin import NAMED, seats
+from subscriptions.admin.widgets.actions import REFUSALS, SaneSelection, ring_for_reclaim
+from subscriptions.admin.widgets.evidence import license_label
 from subscriptions.models import Reclaim
 from subscriptions.reclaims import restores
 
