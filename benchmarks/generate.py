@@ -16,8 +16,8 @@ from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.eligibility.preview import count_crowds
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
-from subscriptions.rollups import rollups
 from subscriptions.search import refresh_search
+from subscriptions.stats import rollups
 
 # A number that looks random and is the same each time.
 SOME = "(n::bigint * 7919 %% 1000)"

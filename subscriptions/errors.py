@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import RESTORING_STATES, IntegrationProfile, ProfileState
 from licensehub.audit.log import Actor
-from subscriptions.reclaims.holds import RESTORING_STATES
+
+
+class NotActionable(Exception):
+    """The action came too late, or does not fit this state. The text says what holds now."""
 
 
 class Refused(Exception):

@@ -14,7 +14,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from subscriptions.approvals.closing import expire_requests
 from subscriptions.approvals.collecting import close_collections
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.notices import delivery
 from subscriptions.reclaims.direction import WAYS

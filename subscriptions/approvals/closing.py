@@ -16,9 +16,9 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_rows
 from licensehub.ui.lists.id_filter import Among, Ids
-from subscriptions.candidates.propose import NotActionable, cool_down, lock
+from subscriptions.candidates.propose import cool_down, lock
 from subscriptions.eligibility.clauses import Terms
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,

@@ -21,8 +21,9 @@ from licensehub.audit.log import Actor, record
 from subscriptions.approvals.closing import release
 from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable, doubt_about, ready_again
+from subscriptions.candidates.propose import doubt_about, ready_again
 from subscriptions.errors import (
+    NotActionable,
     OverCap,
     OwnRequest,
     Refused,

@@ -20,7 +20,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.decide import one_profile
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     HoldReason,

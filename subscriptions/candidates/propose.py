@@ -20,6 +20,7 @@ from subscriptions.bulk_sql import insert, new_ids, read
 from subscriptions.candidates import caps
 from subscriptions.eligibility.clauses import Terms, current_terms, days_since, why_candidate
 from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -57,10 +58,6 @@ class Facts(NamedTuple):
     def idle_since(self) -> datetime | None:
         """As the column says. To parse the same moment once more is what costs most of reading a row."""
         return self.last_activity_at or self.license_assigned_at
-
-
-class NotActionable(Exception):
-    """The act came too late, or does not fit this state. The text says what holds now."""
 
 
 # What a verdict other than `candidate` means for somebody who is on the way already.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from integrations import connection_state
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
 from subscriptions.approvals.decide import file_automatically
-from subscriptions.candidates.propose import NotActionable, propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.downloads import directory
 from subscriptions.downloads.merge import tell_planner
 from subscriptions.downloads.team_admins import write_sole_admins
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.eligibility.preview import count_crowds
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun
 from subscriptions.search import refresh_search
 

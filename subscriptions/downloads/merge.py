@@ -7,33 +7,21 @@ PostgreSQL and on SQLite; the two differ in a few words.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
+from subscriptions.models.subscription import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 
-# Facts that a download brings; the same columns in staging and in Subscription.
-FACTS = (
-    "email",
-    "active",
-    "license",
-    "role",
-    "license_assigned_at",
-    "last_activity_at",
-    "reclaimable",
-    "why_not",
-)
 # Of these the history keeps what was replaced; the moments may be empty before.
 KEPT = ("license", "role", "active")
 KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
 HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
 MANY = 1000
 CHANGED = "changed_members"
-REACTIVATED_COOLDOWN = timedelta(days=30)
-REACTIVATED_REASON = "somebody reactivated this person at Miro"
 
 
 # Who would be marked as gone; parameters: profile, start of the run, run.

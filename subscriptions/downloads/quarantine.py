@@ -15,11 +15,10 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.candidates.propose import NotActionable
 from subscriptions.downloads.follow_up import judge_anew
 from subscriptions.downloads.merge import Merged, foresee, leaving
 from subscriptions.downloads.run import StagingLost, write_facts
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
 
 SHORTEST_REASON = 10

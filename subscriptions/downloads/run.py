@@ -36,7 +36,7 @@ from subscriptions.downloads.merge import merge
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.rollups import rollups
+from subscriptions.stats import rollups
 
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
 PATIENCE = 600.0

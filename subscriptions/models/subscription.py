@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -32,6 +33,21 @@ class Verdict(models.TextChoices):
 NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
 PROTECTED = (Verdict.PROTECTED, Verdict.EXCLUDED)
 
+
+# Facts that a download writes. Staging and Subscription have the same columns.
+FACTS = (
+    "email",
+    "active",
+    "license",
+    "role",
+    "license_assigned_at",
+    "last_activity_at",
+    "reclaimable",
+    "why_not",
+)
+# A person whom somebody reactivated at the vendor is left alone for so long.
+REACTIVATED_COOLDOWN = timedelta(days=30)
+REACTIVATED_REASON = "somebody reactivated this person at Miro"
 
 # Takes no seat: deactivated, or no longer in the organization.
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)

@@ -20,7 +20,7 @@ from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals.closing import WAITING, drop
 from subscriptions.candidates import caps, propose
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Answer,
     CloseReason,

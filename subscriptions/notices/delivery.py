@@ -27,7 +27,8 @@ from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import propose
-from subscriptions.candidates.propose import NotActionable, move
+from subscriptions.candidates.propose import move
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     Notice,

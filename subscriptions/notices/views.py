@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import Answer
 from subscriptions.notices.answers import BadLink, Link, answer, read_link
 from subscriptions.notices.self_service import contact, page_of

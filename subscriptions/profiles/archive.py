@@ -15,9 +15,8 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions.approvals.closing import WAITING
-from subscriptions.candidates.propose import NotActionable
 from subscriptions.downloads import staging
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,

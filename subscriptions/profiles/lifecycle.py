@@ -11,8 +11,7 @@ from django.utils import timezone
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
 from subscriptions.schedules.schedules import ensure_schedules
 

@@ -17,13 +17,13 @@ from django.utils import timezone
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
-from integrations.models import IntegrationProfile, SendingControl
+from integrations.models import RESTORING_STATES, IntegrationProfile, SendingControl
 from licensehub.audit.log import record
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
 from subscriptions.reclaims.direction import RECLAIM, RESTORE, Way, way_of
-from subscriptions.reclaims.holds import RESTORING_STATES, hold_due, hold_of, hold_on, unfit_connections, wait_of
+from subscriptions.reclaims.holds import hold_due, hold_of, hold_on, unfit_connections, wait_of
 from subscriptions.reclaims.outcomes import doubt, let_go, note_receipt, put_back, read_back, refused, settle_unsent
 from subscriptions.reclaims.recheck import Decision, look_again
 

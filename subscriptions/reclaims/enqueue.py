@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from licensehub.audit.log import Actor, Row, record_rows
 from subscriptions.bulk_sql import insert, new_ids, set_column
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.reclaims.direction import way_of
 from subscriptions.reclaims.signatures import seal

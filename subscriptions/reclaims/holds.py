@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from integrations import connection_state, sending
 from integrations.connectors.contract import ConnectorError
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import RESTORING_STATES, IntegrationProfile, ProfileState
 from integrations.validation import is_fit, validate_connections
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, HoldReason, Reclaim
@@ -17,8 +17,6 @@ from subscriptions.reclaims import backup_guard
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 COME_BACK = timedelta(seconds=60)
-# Restores are held by less: see the design's table of switches.
-RESTORING_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 
 
 def hold_on(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:

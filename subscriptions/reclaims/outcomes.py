@@ -26,9 +26,10 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import keep_former
-from subscriptions.candidates.propose import NotActionable, cool_down, move
+from subscriptions.candidates.propose import cool_down, move
 from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     CloseReason,

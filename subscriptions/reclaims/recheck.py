@@ -17,7 +17,6 @@ from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
 from subscriptions.activity.snapshots import keep_former
 from subscriptions.candidates.propose import closing_for
-from subscriptions.downloads.merge import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.eligibility.clauses import Terms, current_terms, judge, why
 from subscriptions.eligibility.evaluate import apply_verdict
 from subscriptions.models import (
@@ -31,6 +30,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
+from subscriptions.models.subscription import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.signatures import is_sealed
 

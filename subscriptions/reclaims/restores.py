@@ -17,8 +17,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import Refused, refuse_self, refuse_unless_restoring
+from subscriptions.errors import NotActionable, Refused, refuse_self, refuse_unless_restoring
 from subscriptions.models import (
     Direction,
     Reclaim,

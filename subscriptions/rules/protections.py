@@ -20,10 +20,10 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable, withdraw
+from subscriptions.candidates.propose import withdraw
 from subscriptions.eligibility.clauses import UNKNOWN_WORDS, current_terms
 from subscriptions.eligibility.evaluate import apply_verdict
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Exclusion, ExclusionKind
 from subscriptions.models.protection import people_of
 

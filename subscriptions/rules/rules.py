@@ -12,9 +12,10 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.candidates.propose import NotActionable, withdraw
+from subscriptions.candidates.propose import withdraw
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.eligibility.preview import count_crowds
+from subscriptions.errors import NotActionable
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
 
 # By these the verdict is spoken; the others say what happens to whom it makes a candidate.

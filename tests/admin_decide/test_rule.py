@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from licensehub.audit.models import AuditEvent
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import RemovalCandidate
 from subscriptions.rules.rules import change_rule
 

@@ -16,7 +16,7 @@ from subscriptions.candidates import propose
 from subscriptions.eligibility.evaluate import refresh_verdicts
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.profiles import lifecycle
-from subscriptions.rollups import rollups
+from subscriptions.stats import rollups
 
 CANARY = "SECRET-CANARY-4711"
 HOSTILE = '<script>alert("x")</script> & Söhne'

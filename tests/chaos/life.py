@@ -25,9 +25,9 @@ from licensehub.audit.log import open_transactions
 from subscriptions import sweep
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable, leave_alone, resume
+from subscriptions.candidates.propose import leave_alone, resume
 from subscriptions.downloads.run import DownloadError
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     Answer,
     CandidateState,

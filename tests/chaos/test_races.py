@@ -18,8 +18,7 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     Reclaim,

@@ -15,9 +15,8 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import propose
-from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.errors import ConcernsYou, OwnRequest, Refused
+from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import (
     CandidateState,
     Judgment,

@@ -13,7 +13,7 @@ from integrations.transaction_guard import CallInTransaction
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import DryRun, Ending, summary, try_candidates, try_queue, try_request
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Reclaim,
     ReclaimRequest,

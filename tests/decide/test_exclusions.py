@@ -11,10 +11,10 @@ from django.db import connection
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions.candidates.propose import NotActionable, propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.clauses import checks, current_terms, judge, why
 from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Exclusion, ReclaimRule, Subscription, Verdict
 from subscriptions.models.protection import count_people
 from subscriptions.rules import protections

@@ -15,8 +15,9 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
-from subscriptions.candidates.propose import NotActionable, propose_candidates
+from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.clauses import Terms, current_terms, why
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Notice,
     Reclaim,

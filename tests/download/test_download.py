@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import Connection
-from subscriptions.downloads import merge, validation
 from subscriptions.downloads import run as download_run
+from subscriptions.downloads import validation
 from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.models import ActivitySnapshot, DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.models.subscription import FACTS
 from tests.fixtures import MEMBERS, World, actions
 
 
@@ -27,7 +28,7 @@ def counts(found: DownloadRun) -> tuple[int, int, int, int, int]:
 
 
 def facts() -> list[tuple]:
-    return list(Subscription.objects.order_by("external_id").values_list("external_id", *merge.FACTS, "gone_at"))
+    return list(Subscription.objects.order_by("external_id").values_list("external_id", *FACTS, "gone_at"))
 
 
 def test_first_download(world):

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from subscriptions.downloads import merge
 from subscriptions.models import ActivitySnapshot, Subscription
-from subscriptions.rollups import rollups
+from subscriptions.stats import rollups
 
 
 def test_the_rollups_are_what_one_counts_one_by_one(world):

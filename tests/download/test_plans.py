@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from subscriptions.downloads import merge
 from subscriptions.models import DownloadRun
-from subscriptions.rollups import rollups
+from subscriptions.stats import rollups
 
 pytestmark = [
     pytest.mark.django_db,

@@ -12,11 +12,10 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions.candidates.propose import NotActionable
 from subscriptions.downloads import quarantine, validation
 from subscriptions.downloads.merge import Merged
 from subscriptions.downloads.run import download_subscriptions
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle

@@ -13,8 +13,7 @@ from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.candidates import propose
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import OwnRequest
+from subscriptions.errors import NotActionable, OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
 from tests.fixtures import World, actions

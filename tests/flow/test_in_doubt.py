@@ -10,8 +10,7 @@ from django.db import connection
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.candidates import propose
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due

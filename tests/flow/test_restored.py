@@ -10,8 +10,8 @@ from django.db import connection
 from django.utils import timezone
 
 from subscriptions.approvals import decide
-from subscriptions.candidates.propose import NotActionable
 from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import reclaim_due

@@ -12,8 +12,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep
 from subscriptions.approvals import closing, decide
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import ConcernsYou, OwnRequest, Refused
+from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
 from subscriptions.profiles import archive, lifecycle
 from subscriptions.reclaims import outcomes, restores

@@ -129,6 +129,6 @@ def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, 
 
 
 def crowds_rollups(profile, now):
-    from subscriptions.rollups import rollups
+    from subscriptions.stats import rollups
 
     return rollups(profile, now=now)

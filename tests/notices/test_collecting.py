@@ -195,7 +195,7 @@ def test_who_is_dropped_by_hand_does_not_hold_the_others_up(asking: Asking, alic
 
 
 def test_nobody_can_approve_while_people_are_asked(asking: Asking, bob):
-    from subscriptions.candidates.propose import NotActionable
+    from subscriptions.errors import NotActionable
 
     request = asking.asked(1)
     with pytest.raises(NotActionable, match="still waits for the answers"):

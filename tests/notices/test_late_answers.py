@@ -12,7 +12,7 @@ from django.utils import timezone
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.approvals.closing import drop, expire_requests
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
 from subscriptions.notices import answers
 from subscriptions.reclaims import engine

@@ -10,7 +10,7 @@ from django.db import connection
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from subscriptions.notices import answers
 from subscriptions.reclaims import engine

@@ -12,9 +12,8 @@ from integrations.connectors.miro.sandbox.server import start
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
-from subscriptions.candidates.propose import NotActionable
 from subscriptions.downloads.run import DownloadError, download_subscriptions
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import archive, lifecycle

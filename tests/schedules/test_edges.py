@@ -18,7 +18,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.admin.profiles import actions
 from subscriptions.approvals import decide
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due

@@ -17,7 +17,7 @@ from django.utils import timezone
 from integrations.connectors.registry import connector_class
 from subscriptions.models import DownloadRun, Subscription, Verdict
 from subscriptions.models.subscription import FREE
-from subscriptions.rollups import BAND_DAYS, BANDS
+from subscriptions.stats import BAND_DAYS, BANDS
 
 
 def _words(kind: str) -> dict[str, str]:

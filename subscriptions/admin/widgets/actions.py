@@ -12,8 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import attempt
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.tasks import reclaim, ring
 
 REFUSALS = (Refused, NotActionable, ValidationError)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from subscriptions.models import DownloadRun
-from subscriptions.rollups import BAND_DAYS, BANDS
+from subscriptions.stats import BAND_DAYS, BANDS
 
 PITCH, BAR, BASE, TALLEST = 46, 39, 210, 160
 NEVER_X = PITCH * (BANDS + 1) + 34

@@ -11,8 +11,7 @@ from django.db import transaction
 from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.candidates.propose import NotActionable
-from subscriptions.errors import Refused
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.profiles.lifecycle import create_profile, publish
 
 KIND = "miro_enterprise"

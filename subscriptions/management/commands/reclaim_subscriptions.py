@@ -13,7 +13,7 @@ from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from subscriptions import sweep
 from subscriptions.approvals.dry_run import DryRun, Ending, summary, try_queue, try_request
-from subscriptions.candidates.propose import NotActionable
+from subscriptions.errors import NotActionable
 from subscriptions.management.profile_command import ProfileCommand
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims.engine import reclaim_due
