@@ -35,7 +35,7 @@ ROWS = {
     "pace": ("pace", "run", "postgresql", "at Miro's limit, and at 50 ms; takes three minutes"),
     "memory": ("memory", "run", "postgresql", "10,000, 100,000 and 1,000,000 members, above an idle shell"),
     "history": ("history", "run", "postgresql", "bytes per member-day, and days read back"),
-    "verdict": ("verdict", "run", "postgresql", "1,000,000 with 2,000 exclusions"),
+    "verdict": ("verdict", "run", "postgresql", "1,000,000 with 2,000 protections"),
     "verdict-sqlite": ("verdict", "run", "sqlite", "the same on SQLite"),
     "propose": ("decide", "propose", "postgresql", "150,000 of 1,000,000"),
     "approve": ("decide", "approve", "postgresql", "a request of 50,000"),

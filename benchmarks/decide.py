@@ -12,7 +12,7 @@ MEMORY = 20.0
 LIMIT = """
 CREATE UNLOGGED TABLE benchmark_limit AS
 SELECT id, profile_id, to_jsonb(s) AS evidence FROM subscriptions_subscription AS s
- WHERE EXISTS (SELECT 1 FROM subscriptions_judgment AS j WHERE j.subscription_id = s.id AND j.verdict = 'candidate')
+ WHERE EXISTS (SELECT 1 FROM subscriptions_evaluation AS j WHERE j.subscription_id = s.id AND j.verdict = 'candidate')
 """
 
 
@@ -64,4 +64,4 @@ def approve(people: int = PEOPLE) -> list[Row]:
     done: list[int] = []
     ours, _ = office.timed(lambda: done.append(decide.approve(request, actor=decides, comment="Benchmark")))
     name = f"approve a request of {done[0]:,}"
-    return [at_most(name, ours, most=APPROVED_IN, limit=limit, note=f"sealed and audited; asked in {requested:.1f} s")]
+    return [at_most(name, ours, most=APPROVED_IN, limit=limit, note=f"signed and audited; asked in {requested:.1f} s")]

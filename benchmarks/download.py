@@ -11,7 +11,7 @@ MEMBERS = 100_000
 TIMES = 3
 MOST = 1.5
 EMPTY = (
-    "TRUNCATE subscriptions_subscription, subscriptions_judgment, subscriptions_activitysnapshot, "
+    "TRUNCATE subscriptions_subscription, subscriptions_evaluation, subscriptions_activitysnapshot, "
     "subscriptions_downloadrun, subscriptions_downloadedmember CASCADE"
 )
 Times = dict[str, list[tuple[float, float]]]

@@ -1,7 +1,8 @@
 """An organization of any size, made inside the database: members, candidates, reclaims and audit events.
 
 Set-based, and the same for the same size. About 15 % of the members are candidates, 4 % were never active, 3 % take no
-seat, 12 % are guests. The seals of the audit events are made up: `verify_chain` would find that out at the first one.
+seat, 12 % are guests. The signatures of the audit events are made up: `verify_chain`
+finds that out at the first one.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.eligibility.preview import count_crowds
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 from subscriptions.search import refresh_search
-from subscriptions.stats import rollups
+from subscriptions.stats import run_stats
 
 # A number that looks random and is the same each time.
 SOME = "(n::bigint * 7919 %% 1000)"
@@ -49,7 +50,7 @@ INSERT INTO subscriptions_removalcandidate
     (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
 SELECT s.profile_id, s.id, s.first_run_id, CASE WHEN s.id %% 2000 = 0 THEN 'attention_required' ELSE 'ready' END, '',
        CASE WHEN s.id %% 2000 = 0 THEN 'Miro refused.' ELSE '' END, {EVIDENCE}, %(now)s, %(now)s
-  FROM subscriptions_subscription AS s JOIN subscriptions_judgment AS j ON j.subscription_id = s.id
+  FROM subscriptions_subscription AS s JOIN subscriptions_evaluation AS j ON j.subscription_id = s.id
  WHERE j.verdict = 'candidate'
 """  # noqa: S608 - names of our own tables
 # Everybody was asked for, approved and reclaimed once: ten people to a request.
@@ -70,7 +71,7 @@ SELECT 'deactivate', %(profile)s, CASE WHEN n %% 2 = 0 THEN 'open' ELSE 'approve
   FROM generate_series(1, GREATEST(1, %(reclaims)s / 10)) AS n
 """
 REMOVALS = """
-INSERT INTO subscriptions_requestedremoval (request_id, candidate_id, evidence, seal, answer, drop_reason)
+INSERT INTO subscriptions_requestedremoval (request_id, candidate_id, evidence, signature, answer, drop_reason)
 SELECT (SELECT MIN(id) FROM subscriptions_reclaimrequest) + (c.place - 1) / 10, c.id, c.evidence, '', '', ''
   FROM (SELECT id, evidence, row_number() OVER (ORDER BY id) AS place FROM subscriptions_removalcandidate
          WHERE state = 'closed_complete') AS c
@@ -115,15 +116,15 @@ def organization(
     given = {"profile": profile.pk, "run": run.pk, "now": now, "members": members}
     _execute(MEMBERS, given)
     refresh_search(profile)
-    refresh_verdicts(profile)
+    evaluate_profile(profile)
     _execute(CANDIDATES, given)
     if reclaims:
         _reclaims(given, reclaims)
     if events:
         audit_events(events)
-    DownloadRun.objects.filter(pk=run.pk).update(rollups=rollups(profile, now=now))
+    DownloadRun.objects.filter(pk=run.pk).update(stats=run_stats(profile, now=now))
     _execute(statistics, {})
-    count_crowds(profile)
+    count_buckets(profile)
     return profile
 
 

@@ -39,7 +39,7 @@ def _row(name: str, sizes: Sequence[int], values: Sequence[float]) -> Row:
 
 def _measured(size: int) -> dict[str, float]:
     office.execute(
-        "TRUNCATE integrations_integrationprofile, subscriptions_subscription, subscriptions_judgment CASCADE"
+        "TRUNCATE integrations_integrationprofile, subscriptions_subscription, subscriptions_evaluation CASCADE"
     )
     with office.served(size, churn=CHURN) as url:
         profile = office.connected(url)
@@ -60,16 +60,16 @@ def _each(people: int, act: Callable[[], object]) -> float:
 def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
     """The steps that follow a download."""
     from subscriptions.candidates.propose import propose_candidates
-    from subscriptions.eligibility.evaluate import refresh_verdicts
-    from subscriptions.eligibility.preview import count_crowds
+    from subscriptions.eligibility.evaluate import evaluate_profile
+    from subscriptions.eligibility.preview import count_buckets
     from subscriptions.models import Subscription
     from subscriptions.search import refresh_search
 
     found = {
         "texts of the search, µs": _each(size, lambda: refresh_search(profile)),
-        "verdicts, first, µs": _each(size, lambda: refresh_verdicts(profile)),
-        "verdicts, nothing new, µs": _each(size, lambda: refresh_verdicts(profile)),
-        "crowds for the previews, µs": _each(size, lambda: count_crowds(profile)),
+        "verdicts, first, µs": _each(size, lambda: evaluate_profile(profile)),
+        "verdicts, nothing new, µs": _each(size, lambda: evaluate_profile(profile)),
+        "buckets for the previews, µs": _each(size, lambda: count_buckets(profile)),
     }
     run = profile.download_runs.filter(state="complete").latest("pk")
     idle = Subscription.objects.candidates().count()

@@ -32,9 +32,9 @@ MOST = {"overview": 0.1, "preview of a threshold": 0.2}
 SMALL = 1000
 TIMES = 15
 TABLES = (
-    "subscriptions_subscription, subscriptions_judgment, subscriptions_searchtext, subscriptions_downloadrun, "
+    "subscriptions_subscription, subscriptions_evaluation, subscriptions_searchtext, subscriptions_downloadrun, "
     "subscriptions_removalcandidate, subscriptions_reclaimrequest, subscriptions_requestedremoval, "
-    "subscriptions_reclaim, subscriptions_crowd, subscriptions_reclaimrule, subscriptions_activitysnapshot, "
+    "subscriptions_reclaim, subscriptions_bucket, subscriptions_reclaimrule, subscriptions_activitysnapshot, "
     "subscriptions_downloadedmember, integrations_integrationprofile, audit_auditevent"
 )
 

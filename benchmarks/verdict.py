@@ -1,4 +1,4 @@
-"""The exact verdict of a million with 2,000 exclusions: written, and counted for another threshold."""
+"""The exact verdict of a million with 2,000 protections: written, and counted for another threshold."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from integrations.models import IntegrationProfile
 
 MEMBERS = 1_000_000
-EXCLUSIONS = 2000
+PROTECTIONS = 2000
 # Seconds on PostgreSQL; SQLite has twice as long.
 WRITTEN, COUNTED = 10.0, 1.0
 BATCH = 20_000
 CONSTANT = """
-INSERT INTO subscriptions_judgment (subscription_id, verdict, idle_since, judged_at)
+INSERT INTO subscriptions_evaluation (subscription_id, verdict, idle_since, evaluated_at)
 SELECT id, 'unjudged', idle_since, facts_at FROM subscriptions_subscription
 """
-EMPTY = "DELETE FROM subscriptions_judgment"
-OTHER = "UPDATE subscriptions_judgment SET verdict = 'unjudged'"
+EMPTY = "DELETE FROM subscriptions_evaluation"
+OTHER = "UPDATE subscriptions_evaluation SET verdict = 'unjudged'"
 # By a column that no index has: all rows are read, as they are for a verdict.
 GROUPED = "SELECT reclaimable, COUNT(*) FROM subscriptions_subscription GROUP BY reclaimable"
 
@@ -50,7 +50,7 @@ def run(members: int = MEMBERS) -> list[Row]:
     floor, _ = office.timed(lambda: office.execute(GROUPED))
     counted, _ = office.timed(lambda: _count(profile))
     where = "PostgreSQL" if connection.vendor == "postgresql" else "SQLite"
-    words = f"verdict of {members:,}, {EXCLUSIONS:,} exclusions, {where}"
+    words = f"verdict of {members:,}, {PROTECTIONS:,} protections, {where}"
     note = f"after a first download; limit: one constant for each; again, nothing new: {again:.1f} s"
     return [
         at_most(f"{words}, written", written, most=WRITTEN * slack, limit=limit, note=note),
@@ -86,20 +86,20 @@ def _fill(members: int) -> IntegrationProfile:
 def _exclude(profile: IntegrationProfile) -> None:
     from django.contrib.auth.models import User
 
-    from subscriptions.models import Exclusion, Subscription
+    from subscriptions.models import Protection, Subscription
 
     somebody = User.objects.create_user("bench")
     emails = Subscription.objects.order_by("pk").values_list("email", flat=True)
-    Exclusion.objects.bulk_create(
-        Exclusion(profile=profile, value=email.lower(), reason="Benchmark", owner="Benchmark", created_by=somebody)
-        for email in emails[: EXCLUSIONS * 10 : 10]
+    Protection.objects.bulk_create(
+        Protection(profile=profile, value=email.lower(), reason="Benchmark", owner="Benchmark", created_by=somebody)
+        for email in emails[: PROTECTIONS * 10 : 10]
     )
 
 
 def _judge(profile: IntegrationProfile) -> None:
-    from subscriptions.eligibility.evaluate import refresh_verdicts
+    from subscriptions.eligibility.evaluate import evaluate_profile
 
-    refresh_verdicts(profile)
+    evaluate_profile(profile)
 
 
 def _count(profile: IntegrationProfile) -> None:
@@ -108,5 +108,5 @@ def _count(profile: IntegrationProfile) -> None:
     from subscriptions.models import Subscription
 
     terms = replace(current_terms(profile.pk), threshold=77)
-    rows = Subscription.objects.filter(profile=profile).annotate(judged=verdict_case(terms, timezone.now()))
-    dict(rows.order_by().values_list("judged").annotate(n=Count("pk")))
+    rows = Subscription.objects.filter(profile=profile).annotate(evaluated=verdict_case(terms, timezone.now()))
+    dict(rows.order_by().values_list("evaluated").annotate(n=Count("pk")))

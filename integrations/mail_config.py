@@ -10,7 +10,7 @@ NOWHERE = tuple(f"django.core.mail.backends.{name}.EmailBackend" for name in ("c
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
-def why_nobody() -> str:
+def mail_problem() -> str:
     """Why a mail would reach nobody, with the next step; empty when it can.
 
     Plain HTTP is for one person on one machine, who tries things out and reads the mails in the log.

@@ -9,7 +9,7 @@ from integrations.models import SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 
-SHORTEST_WORDS = 10
+MIN_REASON_LENGTH = 10
 
 
 class NotSwitched(Exception):
@@ -55,7 +55,7 @@ def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
 
     With `renew`, no approval given until now is enough for a send any more.
     """
-    if len(checked.strip()) < SHORTEST_WORDS:
+    if len(checked.strip()) < MIN_REASON_LENGTH:
         raise NotSwitched("Say in a sentence what you checked before sending goes on.")
     with transaction.atomic():
         held = SendingControl.objects.filter(pk=1, held_at__isnull=False)

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
-from integrations.mail_config import why_nobody
+from integrations.mail_config import mail_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +99,7 @@ def is_fernet_key(key: str) -> bool:
 
 @register
 def check_other_keys(**_: Any) -> list[CheckMessage]:
-    """Approvals and the audit chain are sealed with keys of their own."""
+    """Approvals and the audit chain are signed with keys of their own."""
     keys = {"APPROVAL_KEY": settings.APPROVAL_KEY, "AUDIT_KEY": settings.AUDIT_KEY}
     numbers = {"APPROVAL_KEY": "E005", "AUDIT_KEY": "E006"}
     found: list[CheckMessage] = [
@@ -181,7 +181,7 @@ def check_database_fits_broker(**_: Any) -> list[CheckMessage]:
 @register
 def check_mail(**_: Any) -> list[CheckMessage]:
     """People who are asked by mail must be able to answer."""
-    problem, _dot, hint = why_nobody().partition(". ")
+    problem, _dot, hint = mail_problem().partition(". ")
     return [Warning(f"{problem}.", hint=f"{hint} Until then nobody is asked.", id="licensehub.W002")] if problem else []
 
 

@@ -8,7 +8,7 @@ import re
 LINK = re.compile(r"(/license/)[^/\s?\"']+")
 
 
-class HideLinks(logging.Filter):
+class RedactLinks(logging.Filter):
     """Django logs the path of each request that it answers with 4xx or 5xx."""
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -242,7 +242,7 @@ STORAGES = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"no_links": {"()": "licensehub.logging_filters.HideLinks"}},
+    "filters": {"no_links": {"()": "licensehub.logging_filters.RedactLinks"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},

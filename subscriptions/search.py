@@ -15,7 +15,7 @@ from django.db.models.lookups import GreaterThan
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
-from licensehub.ui.lists.id_filter import Among, Ids
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.models import SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
@@ -44,24 +44,24 @@ def refresh_search(profile: IntegrationProfile) -> int:
         return int(cursor.rowcount)
 
 
-def matching(column: str, term: str) -> Among | Q:
+def matching(column: str, term: str) -> IdIn | Q:
     """For `filter`: `column` is a subscription that the term finds."""
     ids = matching_ids(term, most=counts.STOP)
     if ids.number <= counts.STOP:
-        return Among(column, ids)
+        return IdIn(column, ids)
     # Of so many, whoever lists them walks past the few others.
     return Q(**{f"{column}__in": _with_words(term.split()).values("pk")})
 
 
-def matching_ids(term: str, *, most: int) -> Ids:
+def matching_ids(term: str, *, most: int) -> IdList:
     """The subscriptions that have each word of the term in their text, or it as their vendor's id.
 
     At most so many, and one more.
     """
     if term.isdecimal() and len(term) >= ID_DIGITS:
         profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
-        return Ids.read(Subscription.objects.filter(profile__in=profiles, external_id=term).order_by())
-    return Ids.read(_with_words(term.split())[: most + 1])
+        return IdList.read(Subscription.objects.filter(profile__in=profiles, external_id=term).order_by())
+    return IdList.read(_with_words(term.split())[: most + 1])
 
 
 def _with_words(words: Sequence[str]) -> QuerySet[SearchText]:

@@ -16,9 +16,9 @@ from django.db.models import Case, CharField, Count, Q, Value, When
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
 from subscriptions.eligibility.clauses import Terms
-from subscriptions.eligibility.preview import foresee
+from subscriptions.eligibility.preview import preview_rule
 from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
-from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
+from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
 
 HELD = Q(active=True, gone_at=None)
 # Up to so many members are counted at every look.
@@ -26,7 +26,7 @@ COUNTED_LIVE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ProfileStats:
     """One profile's numbers, now. `paid` are the license types that `purchased` and `assigned` speak of."""
 
     paid: tuple[str, ...]
@@ -47,12 +47,12 @@ class Figures:
     live: bool
 
 
-def figures(profile: IntegrationProfile, run: DownloadRun | None) -> Figures:
+def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> ProfileStats:
     purchased = run.purchased if run else {}
     paid = tuple(sorted(purchased)) or terms_of(profile).licenses
-    live = run is None or run.read <= COUNTED_LIVE or not run.rollups
+    live = run is None or run.read <= COUNTED_LIVE or not run.stats
     people = _counts(profile, paid) if live or run is None else _of_the_run(profile, run, paid)
-    return Figures(
+    return ProfileStats(
         paid=paid,
         purchased=sum(purchased.values()) if purchased else None,
         live=live,
@@ -79,30 +79,30 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         members=Count("pk", filter=Q(gone_at=None)),
         held=Count("pk", filter=HELD),
         assigned=Count("pk", filter=HELD & Q(license__in=paid)),
-        active_lately=Count("pk", filter=Q(judgment__verdict=Verdict.ACTIVE)),
-        inactive=Count("pk", filter=Q(judgment__verdict=Verdict.CANDIDATE)),
+        active_lately=Count("pk", filter=Q(evaluation__verdict=Verdict.ACTIVE)),
+        inactive=Count("pk", filter=Q(evaluation__verdict=Verdict.CANDIDATE)),
         never=Count("pk", filter=HELD & Q(last_activity_at=None)),
-        never_in_review=Count("pk", filter=Q(judgment__verdict=Verdict.NEVER_ACTIVE)),
-        review=Count("pk", filter=Q(judgment__verdict__in=NEEDS_REVIEW)),
-        protected=Count("pk", filter=Q(judgment__verdict__in=PROTECTED)),
+        never_in_review=Count("pk", filter=Q(evaluation__verdict=Verdict.NEVER_ACTIVE)),
+        review=Count("pk", filter=Q(evaluation__verdict__in=NEEDS_REVIEW)),
+        protected=Count("pk", filter=Q(evaluation__verdict__in=LEFT_OUT)),
     )
     return {**seats, "by_license": by_license(profile)}
 
 
 def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, ...]) -> dict[str, Any]:
-    """The same from what was counted with the run, and from the crowds counted right after it."""
-    verdicts = foresee(profile, terms_of(profile)).verdicts
-    licenses = sorted(run.rollups["by_license"].items(), key=lambda item: (-item[1], item[0]))
+    """The same from what was counted with the run, and from the buckets counted right after it."""
+    verdicts = preview_rule(profile, terms_of(profile)).verdicts
+    licenses = sorted(run.stats["by_license"].items(), key=lambda item: (-item[1], item[0]))
     return {
-        "members": run.rollups["members"],
-        "held": run.rollups["active"],
+        "members": run.stats["members"],
+        "held": run.stats["active"],
         "assigned": sum(count for license, count in licenses if license in paid),
         "active_lately": verdicts.get(Verdict.ACTIVE, 0),
         "inactive": verdicts.get(Verdict.CANDIDATE, 0),
-        "never": run.rollups["never"],
+        "never": run.stats["never"],
         "never_in_review": verdicts.get(Verdict.NEVER_ACTIVE, 0),
         "review": sum(verdicts.get(verdict, 0) for verdict in NEEDS_REVIEW),
-        "protected": sum(verdicts.get(verdict, 0) for verdict in PROTECTED),
+        "protected": sum(verdicts.get(verdict, 0) for verdict in LEFT_OUT),
         "by_license": dict(licenses),
     }
 
@@ -125,7 +125,7 @@ BANDS = 12
 NEVER = "never"
 
 
-def rollups(profile: IntegrationProfile, *, now: datetime) -> dict[str, Any]:
+def run_stats(profile: IntegrationProfile, *, now: datetime) -> dict[str, Any]:
     """{"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, … "360": n}, "never": n}.
 
     `idle` counts the held seats by days since the last activity, in bands that begin with their key. All rows are read

@@ -17,8 +17,8 @@ from subscriptions.approvals.collecting import close_collections
 from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.notices import delivery
-from subscriptions.reclaims.direction import WAYS
-from subscriptions.reclaims.outcomes import read_back, settle_lapsed
+from subscriptions.reclaims.direction import SPECS
+from subscriptions.reclaims.outcomes import mark_lapsed, read_back
 from subscriptions.rules.protections import end_run_out
 
 WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
@@ -52,7 +52,7 @@ def recover_sends() -> int:
         Reclaim.objects.filter(pk__in=[item.pk for item in lost], state=ReclaimState.SENDING).update(
             state=ReclaimState.IN_DOUBT, lease_until=None, outcome=words
         )
-        for direction, way in WAYS.items():
+        for direction, way in SPECS.items():
             targets = [(item, {"outcome": words}) for item in lost if item.direction == direction]
             record_many(way.endings[ReclaimState.IN_DOUBT], actor=None, targets=targets)
     return len(lost)
@@ -68,7 +68,7 @@ def lapse_approvals() -> int:
 
 def _lapse(item: Reclaim) -> bool:
     try:
-        settle_lapsed(item)
+        mark_lapsed(item)
     except NotActionable:
         return False  # claimed in this moment: the look before the send finds the same
     return True

@@ -15,7 +15,7 @@ from subscriptions.activity.retention import thin_histories
 from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
-from subscriptions.notices.delivery import hand_over_due, profiles_to_ask
+from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import reconcile
@@ -24,7 +24,7 @@ from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 logger = logging.getLogger(__name__)
 
 
-def ring(task: Task[..., None], *ids: int) -> bool:
+def enqueue_task(task: Task[..., None], *ids: int) -> bool:
     """Wake a worker, outside of any transaction. False without a broker: then the sweep finds what is due later."""
     try:
         task.delay(*ids)
@@ -72,22 +72,22 @@ def reclaim(profile_id: int) -> None:
 @shared_task
 def ask_people(profile_id: int) -> None:
     """Hand over the mails that ask people, or remind them."""
-    hand_over_due(IntegrationProfile.objects.get(pk=profile_id))
+    deliver_due(IntegrationProfile.objects.get(pk=profile_id))
 
 
 @shared_task
-def compare_ledgers() -> None:
+def reconcile_all() -> None:
     """Rung by beat every night."""
-    for profile_id in reconcile.profiles_to_compare():
-        ring(compare_ledger, profile_id)
+    for profile_id in reconcile.profiles_to_reconcile():
+        enqueue_task(reconcile_ledger, profile_id)
 
 
 @shared_task
-def compare_ledger(profile_id: int, user_id: int | None = None) -> None:
-    """Rung by the night, and by a person's *Compare now*; of many at once, one compares."""
+def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
+    """Rung by the night, and by a person's *Reconcile now*; of many at once, one compares."""
     actor = User.objects.filter(pk=user_id).first() if user_id else None
     try:
-        reconcile.compare(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
+        reconcile.reconcile_profile(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
     except Refused as error:
         logger.info("%s", error)
 
@@ -105,10 +105,10 @@ def sweep() -> None:
     sweeping.repair()
     send_due_mails()
     for profile_id in sweeping.profiles_to_download():
-        ring(download_due, profile_id)
+        enqueue_task(download_due, profile_id)
     for profile_id in profiles_with_due_slot():
-        ring(download_daily, profile_id)
+        enqueue_task(download_daily, profile_id)
     for profile_id in profiles_to_ask():
-        ring(ask_people, profile_id)
+        enqueue_task(ask_people, profile_id)
     for profile_id in sweeping.profiles_to_reclaim():
-        ring(reclaim, profile_id)
+        enqueue_task(reclaim, profile_id)

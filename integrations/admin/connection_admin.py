@@ -22,7 +22,7 @@ from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError
 from integrations.models import Connection, ConnectionState
 from integrations.validation import validate_connections
-from licensehub.ui.admin import ReadOnlyAdmin, attempt, refuse_unless_post, sentence_of, signed_in
+from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
 from licensehub.ui.formatting import EMPTY, ago, chip, day_ago, day_and_time, two_lines
 
 CHANGE = "integrations.change_connection"
@@ -79,7 +79,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         if refusal := refuse_unless_post(request, CHANGE):
             return refusal
         connection = self._connection(request, pk)
-        attempt(request, lambda: self._store(request, connection), refusals=REFUSALS)
+        run_and_report(request, lambda: self._store(request, connection), refusals=REFUSALS)
         return HttpResponseRedirect(reverse(PAGE, args=[pk]))
 
     def _store(self, request: HttpRequest, connection: Connection) -> str:
@@ -142,14 +142,14 @@ class ConnectionAdmin(ReadOnlyAdmin):
         def do() -> str:
             return summary_of(validate_connections(connection.profile, actor=signed_in(request)), before=words)
 
-        attempt(request, do, refusals=REFUSALS)
+        run_and_report(request, do, refusals=REFUSALS)
 
     def disconnect(self, request: HttpRequest, pk: int) -> HttpResponse:
         if refusal := refuse_unless_post(request, CHANGE):
             return refusal
         connection = self._connection(request, pk)
         actor = signed_in(request)
-        attempt(request, lambda: oauth_flow.disconnect(connection, actor=actor), refusals=REFUSALS)
+        run_and_report(request, lambda: oauth_flow.disconnect(connection, actor=actor), refusals=REFUSALS)
         return HttpResponseRedirect(reverse(PAGE, args=[pk]))
 
     def _connection(self, request: HttpRequest, pk: int) -> Connection:

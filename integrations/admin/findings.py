@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.connectors.contract import Finding
 from integrations.validation import is_fit
-from licensehub.ui.admin import Caution
+from licensehub.ui.admin import WarningMessage
 from licensehub.ui.formatting import counts_of
 
 # Who may publish, pause, run, schedule and archive a profile.
@@ -15,4 +15,4 @@ PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 def summary_of(findings: list[Finding], *, before: str = "") -> str:
     """What a person is told right after a validation; a `Caution` where something is wrong."""
     words = f"{before} {len(findings)} checks were made with real calls: {counts_of(f.level for f in findings)}."
-    return (str if is_fit(findings) else Caution)(words.strip())
+    return (str if is_fit(findings) else WarningMessage)(words.strip())

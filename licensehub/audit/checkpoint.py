@@ -55,7 +55,7 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The last event of a chain: its number, its seal, and when it happened (None for an empty chain)."""
+    """The last event of a chain: its number, its signature, and when it happened (None for an empty chain)."""
 
     sequence: int
     hash: str
@@ -240,7 +240,7 @@ def head_of_database() -> Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class Mismatch:
     """Why this database may be a restored backup. `nothing_kept`: no place knows any head.
 
     `unsure` means that a place which may know one cannot be read now. Else `sentence` says what does not fit.
@@ -251,7 +251,7 @@ class Doubt:
     unsure: bool = False
 
 
-def doubt() -> Doubt | None:
+def find_mismatch() -> Mismatch | None:
     """Compare the database with what is kept of it; None when it fits.
 
     Each place is read before the database: what was kept was committed before.
@@ -267,8 +267,8 @@ def doubt() -> Doubt | None:
             continue
         known += kept is not None
         if kept and not _belongs(kept) and not _set_aside(kept):
-            return Doubt(sentence=_what_differs(kept, place.label))
-    return None if known else Doubt(nothing_kept=True, unsure=bool(away))
+            return Mismatch(sentence=_what_differs(kept, place.label))
+    return None if known else Mismatch(nothing_kept=True, unsure=bool(away))
 
 
 def _belongs(kept: Head) -> bool:

@@ -18,10 +18,10 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import keep_after_commit
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.store import Common, store
+from licensehub.audit.store import SharedColumns, store
 
 SYSTEM = "LicenseHub"
-# One form for what is sealed, whoever reads it back.
+# One form for what is signed and what is checked.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 # What JSON gives back as it was.
 PLAIN = frozenset({str, int, bool, type(None)})
@@ -86,7 +86,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     """As `record_many`, for many thousands of targets that were never made into objects."""
     if open_transactions() <= getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its act")
-    common = Common(
+    common = SharedColumns(
         at=timezone.now(),
         action=Action(action).value,
         actor_id=actor.pk if actor else None,
@@ -101,7 +101,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     keep_after_commit()
 
 
-def _chained(head: ChainHead, rows: Sequence[Row], common: Common) -> Iterator[tuple[Any, ...]]:
+def _chained(head: ChainHead, rows: Sequence[Row], common: SharedColumns) -> Iterator[tuple[Any, ...]]:
     """The events in the order of `store.OWN`, each fastened to the one before; `head` moves along."""
     key, at, correlation = settings.AUDIT_KEY.encode(), common.at.isoformat(), str(common.correlation)
     act = (common.action, common.actor_id, common.actor_name)
@@ -114,14 +114,14 @@ def _chained(head: ChainHead, rows: Sequence[Row], common: Common) -> Iterator[t
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
-    """The data as the database gives it back: only then does a seal computed later agree."""
+    """The data as the database gives it back: only then does a signature computed later agree."""
     if all(type(value) in PLAIN for value in data.values()):
         return dict(data)
     return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder))
 
 
-def seal(event: AuditEvent) -> str:
-    """HMAC-SHA-256 (RFC 2104) over the event and the seal before it, with a key that is not in the database."""
+def signature(event: AuditEvent) -> str:
+    """HMAC-SHA-256 (RFC 2104) over the event and the signature before it, with a key that is not in the database."""
     content = [
         event.sequence,
         event.at.isoformat(),
@@ -143,12 +143,12 @@ def _seal(content: list[Any], key: bytes) -> str:
 
 
 def verify_chain() -> ChainReport:
-    """Walk the whole chain: every event sealed, each fastened to the one before, none missing up to the head."""
+    """Walk the whole chain: every event signed, each fastened to the one before, none missing up to the head."""
     previous, expected = "0" * 64, 0
     for event in AuditEvent.objects.order_by("sequence").iterator(chunk_size=2000):
         expected += 1
         fits = event.sequence == expected and event.previous_hash == previous
-        if not fits or not hmac.compare_digest(event.hmac, seal(event)):
+        if not fits or not hmac.compare_digest(event.hmac, signature(event)):
             return ChainReport(events=expected, broken_at=expected)
         previous = event.hmac
     head = ChainHead.objects.get(pk=1)

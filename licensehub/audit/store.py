@@ -13,7 +13,7 @@ from django.db import connection
 from licensehub.audit.models import AuditEvent
 
 
-class Common(NamedTuple):
+class SharedColumns(NamedTuple):
     """What all events of one act share, by the names of its columns."""
 
     at: datetime
@@ -24,14 +24,14 @@ class Common(NamedTuple):
 
 
 # What differs from event to event.
-OWN = ("sequence", "target_type", "target_id", "target_label", "data", "previous_hash", "hmac")
-COLUMNS = (*OWN, *Common._fields)
+EVENT_COLUMNS = ("sequence", "target_type", "target_id", "target_label", "data", "previous_hash", "hmac")
+COLUMNS = (*EVENT_COLUMNS, *SharedColumns._fields)
 INTO = f"{AuditEvent._meta.db_table} ({', '.join(COLUMNS)})"
 
 
-def store(events: Iterable[tuple[Any, ...]], common: Common) -> None:
+def store(events: Iterable[tuple[Any, ...]], common: SharedColumns) -> None:
     """Each in the order of OWN, with its details as JSON values."""
-    data = OWN.index("data")
+    data = EVENT_COLUMNS.index("data")
     # What is the same for all is put into the words of the database once.
     same = [_adapted(value) for value in common]
     rows = ((*event[:data], orjson.dumps(event[data]).decode(), *event[data + 1 :], *same) for event in events)

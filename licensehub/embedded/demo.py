@@ -33,7 +33,7 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
 from subscriptions.profiles.lifecycle import create_profile, publish
 from subscriptions.reclaims.engine import Tally
-from subscriptions.tasks import reclaim, ring
+from subscriptions.tasks import enqueue_task, reclaim
 
 PROFILE: Final = "Miro sandbox"
 MEMBERS: Final = 400
@@ -142,7 +142,7 @@ class Driver:
         request = self._request()
         approved = decide.approve(request, actor=_account("approver"), comment="Demo") if request else 0
         if request:
-            ring(reclaim, request.profile_id)
+            enqueue_task(reclaim, request.profile_id)
             self._wait_for_rest(request)
         summary = {
             "members": self.control.truth()["members"],

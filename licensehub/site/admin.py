@@ -21,7 +21,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
-from licensehub.ui.admin import QuietChangeList, signed_in
+from licensehub.ui.admin import NoShowAllChangeList, signed_in
 from licensehub.ui.formatting import chip, day_ago, two_lines
 
 admin.site.unregister([User, Group])
@@ -68,8 +68,8 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     )
     readonly_fields = ("last_login", "date_joined")
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
-        return QuietChangeList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NoShowAllChangeList]:
+        return NoShowAllChangeList
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Roles are few: boxes to tick, instead of a list that wants the Control key."""

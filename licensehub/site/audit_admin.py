@@ -82,8 +82,9 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         else:
             messages.error(
                 request,
-                f"The history was altered: event #{report.broken_at} is missing or does not fit its seal. The events "
-                "before it are sound. Compare with the last backup, and ask who could write to the database.",
+                f"The history was altered: event #{report.broken_at} is missing or does not fit its signature. "
+                "The events before it are sound. Compare with the last backup, and ask who could write to the "
+                "database.",
             )
         return HttpResponseRedirect(reverse(LIST))
 

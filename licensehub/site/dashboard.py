@@ -29,9 +29,9 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
-from subscriptions.models.subscription import PROTECTED
+from subscriptions.models.subscription import LEFT_OUT
 from subscriptions.reconciliation.reconcile import latest
-from subscriptions.stats import Figures, figures, terms_of
+from subscriptions.stats import ProfileStats, profile_stats, terms_of
 
 # A daily download that is this old was missed.
 STALE = timedelta(hours=26)
@@ -91,14 +91,14 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         return {**found, "no_numbers": True}
     if last is None:
         return {**found, "waiting_for_download": True, "running": _running(profile)}
-    numbers, terms = figures(profile, last), terms_of(profile)
+    numbers, terms = profile_stats(profile, last), terms_of(profile)
     return {
         **found,
         "lead": _lead(profile, numbers),
         "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
         "live": numbers.live,
         "tiles": _tiles(numbers, terms.threshold, last, scope),
-        "histogram": histogram(last.rollups, terms.threshold),
+        "histogram": histogram(last.stats, terms.threshold),
         "bar_link": listed("subscription", **scope),
         "bar_joint": "&" if scope else "?",
         "trend": trend(runs[::-1], terms.threshold),
@@ -111,13 +111,13 @@ def _running(profile: IntegrationProfile) -> DownloadRun | None:
     return DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
 
 
-def _lead(profile: IntegrationProfile, numbers: Figures) -> str:
+def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     labels = profile.connector.licenses
     parts = [f"{count:,} {labels.get(license, license)}" for license, count in list(numbers.by_license.items())[:3]]
     return f"{numbers.members:,} members; seats: {', '.join(parts)}" if parts else f"{numbers.members:,} members"
 
 
-def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, Any]) -> list[Tile]:
+def _tiles(numbers: ProfileStats, threshold: int, run: DownloadRun, scope: dict[str, Any]) -> list[Tile]:
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
     return [
         Tile("Purchased", _number(numbers.purchased), _free(numbers), page("subscriptions_downloadrun", run.pk)),
@@ -137,10 +137,10 @@ def _tiles(numbers: Figures, threshold: int, run: DownloadRun, scope: dict[str, 
             "never",
         ),
         Tile(
-            "Protected",
+            "Protected or not removable",
             _number(numbers.protected),
             "never proposed",
-            listed("subscription", **scope, verdict=",".join(PROTECTED)),
+            listed("subscription", **scope, verdict=",".join(LEFT_OUT)),
         ),
         Tile(
             "Awaiting approval",
@@ -163,20 +163,20 @@ def _seats(count: Count) -> str:
     return f"{count} {_plural(count.number, 'seat')}"
 
 
-def _free(numbers: Figures) -> str:
+def _free(numbers: ProfileStats) -> str:
     if numbers.purchased is None:
         return "Miro does not tell"
     left = numbers.purchased - numbers.assigned
     return f"{_seats(Count(left))} free" if left >= 0 else f"{-left:,} more assigned"
 
 
-def _share(numbers: Figures) -> str:
+def _share(numbers: ProfileStats) -> str:
     if not numbers.purchased:
         return "paid seats that are taken"
     return f"{numbers.assigned / numbers.purchased:.1%} of purchased"
 
 
-def _licenses(profile: IntegrationProfile, numbers: Figures, scope: dict[str, Any]) -> list[dict[str, Any]]:
+def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any]) -> list[dict[str, Any]]:
     """Held seats by license type; `width` is a share of the largest, for the bar."""
     labels, largest = profile.connector.licenses, max(numbers.by_license.values(), default=1)
     return [
@@ -197,7 +197,7 @@ def _health(
     found = [_last_download(profile, last), _next_download(profile), *_connections(profile, user)]
     if user.has_perm("subscriptions.view_reclaimrequest"):
         found += [_oldest(profile, scope), _doubts(profile, scope)]
-    if user.has_perm("subscriptions.view_comparison"):
+    if user.has_perm("subscriptions.view_reconciliation"):
         found.append(_compared(profile))
     return [*found, _sending()]
 
@@ -205,12 +205,12 @@ def _health(
 def _compared(profile: IntegrationProfile) -> Health:
     last = latest().filter(profile=profile).first()
     if last is None:
-        return Health("difference", "Compared with Miro", "never yet", "neutral", listed("comparison"))
-    link = page("subscriptions_comparison", last.pk)
+        return Health("difference", "Reconciled with Miro", "never yet", "neutral", listed("reconciliation"))
+    link = page("subscriptions_reconciliation", last.pk)
     if last.findings:
         count = len(last.findings)
         return Health("difference", f"{count:,} {_plural(count, 'difference')}", ago(last.started_at), "warning", link)
-    return Health("difference", "Compared with Miro", f"no differences, {ago(last.started_at)}", "ok", link)
+    return Health("difference", "Reconciled with Miro", f"no differences, {ago(last.started_at)}", "ok", link)
 
 
 def _sending() -> Health:
@@ -283,7 +283,7 @@ def _doubts(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
 
 
 def _waiting(
-    profile: IntegrationProfile, numbers: Figures, scope: dict[str, Any], user: User | AnonymousUser
+    profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
 ) -> list[dict[str, str]]:
     """What needs a person, the most urgent first."""
     doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()

@@ -20,7 +20,7 @@ from unfold.views import ChangeList
 from licensehub.ui.lists.changelist import PagedChangeList
 
 
-class QuietChangeList(ChangeList):
+class NoShowAllChangeList(ChangeList):
     """Says nothing of “Show all” where all is shown already."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -29,7 +29,7 @@ class QuietChangeList(ChangeList):
             self.full_result_count = self.result_count
 
 
-class RecordsOnly:
+class ReadOnlyPermissionsMixin:
     """Put before ModelAdmin: records are made by the plain functions only, and by nobody in the admin."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -47,7 +47,7 @@ def _box() -> str:
     return str(checkbox.render(ACTION_CHECKBOX_NAME, "0"))
 
 
-class LongList:
+class LargeTableMixin:
     """Put before ModelAdmin: a list that may have a million rows. Sort it by columns of an index only."""
 
     show_full_result_count = False
@@ -65,7 +65,7 @@ class LongList:
         return PagedChangeList
 
 
-class ReadOnlyAdmin(LongList, RecordsOnly, ModelAdmin):
+class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
     """Records whose page is a template of its own."""
 
     actions = None
@@ -91,20 +91,20 @@ def signed_in(request: HttpRequest) -> User:
     return request.user
 
 
-class Caution(str):
+class WarningMessage(str):
     """The sentence of an act that was done, and left something to repair."""
 
     __slots__ = ()
 
 
-def attempt(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
+def run_and_report(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
     """Do it, and say what came of it in one message. `act` gives back the sentence for success."""
     try:
         done = act()
     except refusals as error:
         messages.error(request, sentence_of(error))
         return False
-    messages.add_message(request, messages.WARNING if isinstance(done, Caution) else messages.SUCCESS, done)
+    messages.add_message(request, messages.WARNING if isinstance(done, WarningMessage) else messages.SUCCESS, done)
     return True
 
 

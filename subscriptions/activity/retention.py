@@ -23,7 +23,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import COLUMNS
-from subscriptions.models import ActivitySnapshot, ChangeBetweenRuns, DownloadRun
+from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ def _of_runs(profile: IntegrationProfile, month: Month) -> QuerySet[ActivitySnap
     return ActivitySnapshot.objects.filter(run__in=runs.order_by().values("pk"))
 
 
-def _between(profile: IntegrationProfile, month: Month) -> QuerySet[ChangeBetweenRuns]:
-    return ChangeBetweenRuns.objects.filter(
+def _between(profile: IntegrationProfile, month: Month) -> QuerySet[RecheckSnapshot]:
+    return RecheckSnapshot.objects.filter(
         subscription__profile=profile, seen_at__gt=month.start, seen_at__lte=month.end
     )
 

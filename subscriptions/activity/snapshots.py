@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Q
 
 from integrations.models import IntegrationProfile
-from subscriptions.models import ActivitySnapshot, ChangeBetweenRuns, Subscription
+from subscriptions.models import ActivitySnapshot, RecheckSnapshot, Subscription
 from subscriptions.models.snapshot import NEVER
 
 COLUMNS = ("last_activity_at", "license_assigned_at", "license", "role", "active", "gone")
@@ -33,7 +33,7 @@ class Seat:
     gone: bool
 
 
-def keep_former(former: Subscription, changes: Mapping[str, Any], *, seen_at: datetime) -> None:
+def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: datetime) -> None:
     """Outside of a run: note what `changes` (fact -> new value) are about to replace. In the same transaction."""
     replaced = {
         name: _kept(name, getattr(former, name))
@@ -41,7 +41,7 @@ def keep_former(former: Subscription, changes: Mapping[str, Any], *, seen_at: da
         if name in COLUMNS and getattr(former, name) != value
     }
     if replaced:
-        ChangeBetweenRuns.objects.create(subscription=former, seen_at=seen_at, **replaced)
+        RecheckSnapshot.objects.create(subscription=former, seen_at=seen_at, **replaced)
 
 
 def _kept(name: str, value: Any) -> Any:
@@ -80,7 +80,7 @@ def _facts_of(row: Subscription) -> dict[str, Any]:
 def _replaced_since(ids: list[int], moment: datetime) -> list[tuple[int, dict[str, Any]]]:
     """What was replaced after `moment`, the newest change first, so that the oldest has the last word."""
     of_runs = ActivitySnapshot.objects.filter(subscription__in=ids, run__finished_at__gt=moment)
-    between = ChangeBetweenRuns.objects.filter(subscription__in=ids, seen_at__gt=moment)
+    between = RecheckSnapshot.objects.filter(subscription__in=ids, seen_at__gt=moment)
     found = [
         (when, pk, dict(zip(COLUMNS, values, strict=True)))
         for when, pk, *values in (
@@ -97,11 +97,11 @@ def activity_seen(row: Subscription) -> list[datetime]:
     told = Q(last_activity_at__isnull=False) & ~Q(last_activity_at=NEVER)
     former = [
         *row.snapshots.filter(told).values_list("last_activity_at", flat=True),
-        *row.changes_between_runs.filter(told).values_list("last_activity_at", flat=True),
+        *row.recheck_snapshots.filter(told).values_list("last_activity_at", flat=True),
     ]
     return sorted({moment for moment in (*former, row.last_activity_at) if moment})
 
 
 def changes_of(row: Subscription) -> int:
     """How often something about this person was found different."""
-    return row.snapshots.count() + row.changes_between_runs.count()
+    return row.snapshots.count() + row.recheck_snapshots.count()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_rows
-from licensehub.ui.lists.id_filter import Among, Ids
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.candidates.propose import cool_down, lock
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.errors import NotActionable, Refused
@@ -88,7 +88,7 @@ def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: C
     Nobody moves for a restore: its candidates closed with the reclaims that it would take back.
     """
     leaving = _lock(people)
-    candidates = RemovalCandidate.objects.filter(Among("pk", Ids.of(one.pk for one in leaving)), state__in=IN_REQUEST)
+    candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(one.pk for one in leaving)), state__in=IN_REQUEST)
     candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())
     action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
     label, data = RemovalCandidate._meta.label_lower, {"reason": str(reason)} if reason else {}
@@ -123,5 +123,5 @@ def _cool_down(leaving: list[_Leaving], reason: CloseReason) -> None:
     for one in leaving:
         alike[one.terms].append(one.subscription)
     for frozen, ids in alike.items():
-        terms = Terms.thaw(json.loads(frozen))
+        terms = Terms.from_json(json.loads(frozen))
         cool_down(ids, days=terms.threshold_for, reason=str(reason.label).lower())

@@ -1,7 +1,7 @@
 """Request, raise the cap, approve, reject: guarded updates, and always a second person.
 
-An approval is of a frozen thing. At approval each person's item gets a seal (see `seals`), and the send checks it.
-How a request ends without a decision stands in `request_endings`.
+An approval covers frozen evidence. The approval signs each person's item (see `reclaims.signatures`), and the send
+checks the signature. `closing` holds how a request ends without a decision.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from licensehub.audit.log import Actor, record
 from subscriptions.approvals.closing import release
 from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import doubt_about, ready_again
+from subscriptions.candidates.propose import ready_again, send_in_doubt
 from subscriptions.errors import (
     NotActionable,
     OverCap,
@@ -45,7 +45,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.reclaims.enqueue import queue
+from subscriptions.reclaims.enqueue import enqueue
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
 CHANGED = "Some of these people changed in this moment. Reload the page and look again."
@@ -110,7 +110,7 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
     # Said once more outside: who is requested by somebody else while this waits for the lock is not Ready after it.
     locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ready.values("pk"), state=CandidateState.READY)
     values = (Value(request.pk), "pk", "evidence", Value(""), Value(""), Value(""))
-    columns = ("request_id", "candidate_id", "evidence", "seal", "answer", "drop_reason")
+    columns = ("request_id", "candidate_id", "evidence", "signature", "answer", "drop_reason")
     people = insert_selected(RequestedRemoval, columns, locked.order_by("pk").values_list(*values))
     taken = RemovalCandidate.objects.filter(pk__in=request.removals.values("candidate"), state=CandidateState.READY)
     moved = taken.update(
@@ -157,7 +157,7 @@ def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> Recl
         raise Refused("Say in a few words why it should be sent again, for the person who decides.")
     with transaction.atomic():
         caps.lock(candidate.profile_id)
-        doubt = doubt_about(candidate)
+        doubt = send_in_doubt(candidate)
         if doubt is None:
             raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
         ready_again(candidate, actor=actor)
@@ -213,7 +213,7 @@ def open_for_approval(request: ReclaimRequest) -> bool:
 
 
 def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
-    """A second person approves: each standing person is sealed and queued. Returns how many.
+    """A second person approves: each standing person is signed and queued. Returns how many.
 
     A restore has neither caps nor candidates on their way.
     Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
@@ -229,7 +229,7 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
         if request.direction == Direction.DEACTIVATE:
             _refuse_over_cap(request, people)
             _move_on(request, people, now)
-        if queue(request, actor=actor, now=now) != people:
+        if enqueue(request, actor=actor, now=now) != people:
             raise NotActionable(CHANGED)
     return people
 

@@ -31,14 +31,14 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
-from subscriptions.reclaims.direction import RECLAIM, RESTORE, way_of
+from subscriptions.reclaims.direction import RECLAIM, RESTORE, spec_for
 from subscriptions.reclaims.engine import CLAIM
-from subscriptions.reclaims.holds import hold_of, hold_on, try_connections
-from subscriptions.reclaims.recheck import Decision, look_at
-from subscriptions.reclaims.signatures import seal
+from subscriptions.reclaims.holds import item_hold, profile_hold, try_connections
+from subscriptions.reclaims.recheck import Decision, recheck_in_order
+from subscriptions.reclaims.signatures import sign
 
 # While one of these holds, not even a look is possible, or wanted.
-BLIND = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)
+HOLDS_WITHOUT_RECHECK = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)
 
 
 class Ending(StrEnum):
@@ -50,7 +50,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class PersonOutcome:
     """What would happen to one person, and why. `kind` is by what the people of one ending are counted."""
 
     item: Reclaim
@@ -83,7 +83,7 @@ class Preview:
 class DryRun:
     """Everybody who was tried, in the order of a send; `left_out` are those beyond the limit."""
 
-    rows: tuple[Preview, ...]
+    rows: tuple[PersonOutcome, ...]
     left_out: int = 0
 
     def count(self, ending: Ending) -> int:
@@ -101,11 +101,11 @@ def summary(tried: DryRun) -> str:
     parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
     for ending, words in ((Ending.SETTLE, "Not sent"), (Ending.HOLD, "Would wait")):
         if kinds := tried.kinds(ending):
-            parts.append(f"{words}: {told(kinds)}.")
+            parts.append(f"{words}: {for_display(kinds)}.")
     return " ".join(parts)
 
 
-def told(kinds: list[tuple[str, int]]) -> str:
+def for_display(kinds: list[tuple[str, int]]) -> str:
     """`2 (active again), 1 (license changed)`."""
     return ", ".join(f"{count} ({kind[0].lower()}{kind[1:]})" for kind, count in kinds)
 
@@ -154,7 +154,7 @@ def _with_related(rows: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
 
 
 def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> list[Reclaim]:
-    """Items that are in memory only. Their seals name nobody who decided, so that no request in the database fits."""
+    """Items in memory only. Their signatures name no decider, so no request in the database fits them."""
     request.decided_at = timezone.now()
     request.valid_until = request.decided_at + settings.APPROVAL_VALIDITY
     return [_supposed(request, person) for person in people]
@@ -162,7 +162,7 @@ def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval])
 
 def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
     person.request = request
-    person.seal = seal(person, request)
+    person.signature = sign(person, request)
     return Reclaim(
         profile=request.profile,
         subscription=person.candidate.subscription,
@@ -175,41 +175,41 @@ def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
 
 
 def _try(profile: IntegrationProfile, items: list[Reclaim], *, of: int) -> DryRun:
-    rows: list[Preview] = []
+    rows: list[PersonOutcome] = []
     for way in (RESTORE, RECLAIM):
         rows += _walk(profile, [item for item in items if item.direction == way.direction], way.direction)
     return DryRun(tuple(rows), left_out=of - len(items))
 
 
-def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> list[Preview]:
+def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> list[PersonOutcome]:
     if not items:
         return []
-    standing = hold_on(profile, direction) or try_connections(profile, direction)
-    if standing in BLIND:
+    standing = profile_hold(profile, direction) or try_connections(profile, direction)
+    if standing in HOLDS_WITHOUT_RECHECK:
         return [_held(item, standing) for item in items]
     connector = credential_store.connector_for(profile)
     rolling = caps.caps_of(profile).rolling
     ahead: caps.Ahead = Counter()
-    rows: list[Preview] = []
+    rows: list[PersonOutcome] = []
     for start in range(0, len(items), CLAIM):
         batch = items[start : start + CLAIM]
-        for item, decision in zip(batch, look_at(profile, batch, connector), strict=True):
-            hold = standing or hold_of(profile, item, rolling=rolling, ahead=ahead)
+        for item, decision in zip(batch, recheck_in_order(profile, batch, connector), strict=True):
+            hold = standing or item_hold(profile, item, rolling=rolling, ahead=ahead)
             row = _foresee(item, decision, hold)
             ahead[item.removal.request_id] += row.ending == Ending.SEND
             rows.append(row)
     return rows
 
 
-def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> Preview:
+def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> PersonOutcome:
     """As `reclaim` goes on after its look: settle, wait, or send."""
     if not decision.send:
         kind = decision.close_reason.label if decision.close_reason else "Needs a person"
-        return Preview(item, Ending.SETTLE, kind, decision.sentence)
+        return PersonOutcome(item, Ending.SETTLE, kind, decision.sentence)
     if hold:
         return _held(item, hold, decision.sentence)
-    return Preview(item, Ending.SEND, f"Would {way_of(item.direction).verb}", decision.sentence)
+    return PersonOutcome(item, Ending.SEND, f"Would {spec_for(item.direction).verb}", decision.sentence)
 
 
-def _held(item: Reclaim, hold: HoldReason, why: str = "") -> Preview:
-    return Preview(item, Ending.HOLD, hold.label, why)
+def _held(item: Reclaim, hold: HoldReason, why: str = "") -> PersonOutcome:
+    return PersonOutcome(item, Ending.HOLD, hold.label, why)

@@ -27,7 +27,7 @@ from subscriptions.models import (
 
 WINDOW = timedelta(hours=24)
 # What has touched somebody, or may have.
-ACTS = (ReclaimState.SENDING, ReclaimState.DONE, ReclaimState.IN_DOUBT)
+COUNTED_STATES = (ReclaimState.SENDING, ReclaimState.DONE, ReclaimState.IN_DOUBT)
 # In a dry run: of each request (its id) the people who would have been touched already.
 Ahead = Counter[int | None]
 
@@ -90,7 +90,7 @@ def percent(share: int, whole: int) -> int:
 def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
     """Deactivations of the last 24 hours, done or perhaps done."""
     since = timezone.now() - WINDOW
-    rows = Reclaim.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=ACTS)
+    rows = Reclaim.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=COUNTED_STATES)
     return rows.filter(sending_at__gt=since)
 
 
@@ -113,7 +113,7 @@ def allowed(request: ReclaimRequest) -> int:
 
 def touched_by(request: ReclaimRequest) -> int:
     """How many people this request has touched, or may have."""
-    return _acts_for(request).filter(state__in=ACTS).count()
+    return _acts_for(request).filter(state__in=COUNTED_STATES).count()
 
 
 def _acts_for(request: ReclaimRequest) -> QuerySet[Reclaim]:

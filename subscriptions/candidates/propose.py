@@ -15,18 +15,18 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
-from licensehub.ui.lists.id_filter import Among, Ids
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import insert, new_ids, read
 from subscriptions.candidates import caps
-from subscriptions.eligibility.clauses import Terms, current_terms, days_since, why_candidate
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.clauses import Terms, current_terms, days_since, explain_candidate
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     CloseReason,
     Direction,
     DownloadRun,
-    Judgment,
+    Evaluation,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
@@ -40,7 +40,7 @@ from subscriptions.models import (
 BATCH = 5000
 
 
-class Facts(NamedTuple):
+class CandidateFacts(NamedTuple):
     """What the evidence is made of: a row of Subscription, and no model object, which would cost more than the rest."""
 
     pk: int
@@ -67,14 +67,14 @@ CLOSING = {
     Verdict.DEACTIVATED: (CandidateState.CLOSED_COMPLETE, CloseReason.ALREADY_INACTIVE),
     Verdict.NOT_IN_SCOPE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
     Verdict.IN_GRACE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
-    Verdict.PROTECTED: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
-    Verdict.EXCLUDED: (CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED),
-    Verdict.COOLING_DOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED),
+    Verdict.CANNOT_BE_REMOVED: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
+    Verdict.PROTECTED: (CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED),
+    Verdict.COOLING_DOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED),
 }
 
 
 def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -> tuple[CandidateState, CloseReason]:
-    """How a candidate closes whose subscription is now judged `verdict`.
+    """How a candidate closes whose subscription is now evaluated `verdict`.
 
     The facts decide: who shows a newer activity or another license than the evidence says so; else it was the rule.
     """
@@ -82,9 +82,9 @@ def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
     if verdict in (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE) and row.license == evidence["license"]:
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
-    if verdict == Verdict.PROTECTED and row.reclaimable:
+    if verdict == Verdict.CANNOT_BE_REMOVED and row.reclaimable:
         # The only admin of a team: the role in the organization is what it was.
-        return CandidateState.CLOSED_SKIPPED, CloseReason.EXCLUDED
+        return CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED
     return CLOSING.get(verdict, (CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED))
 
 
@@ -96,7 +96,7 @@ def _stamp(moment: Any) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def freeze(row: Facts, terms: Terms, now: datetime, shared: Mapping[str, Any]) -> dict[str, Any]:
+def freeze_evidence(row: CandidateFacts, terms: Terms, now: datetime, shared: Mapping[str, Any]) -> dict[str, Any]:
     """The evidence: facts as of the run, the sentence, and what all of the run share. JSON, dates in ISO 8601."""
     return {
         "external_id": row.external_id,
@@ -108,45 +108,45 @@ def freeze(row: Facts, terms: Terms, now: datetime, shared: Mapping[str, Any]) -
         "last_activity_at": _stamp(row.last_activity_at),
         "license_assigned_at": _stamp(row.license_assigned_at),
         "idle_days": days_since(row.idle_since, now),
-        "why": why_candidate(row, terms, now),
+        "why": explain_candidate(row, terms, now),
         "facts_at": _stamp(row.facts_at),
         **shared,
     }
 
 
 def propose_candidates(run: DownloadRun) -> int:
-    """Open a candidate for each subscription judged so that has none, and withdraw what no longer holds.
+    """Open a candidate for each subscription evaluated so that has none, and withdraw what no longer holds.
 
     In batches, each under the lock of the profile's row, so that two runs never open two for one subscription.
     """
     withdraw(run.profile_id)
     terms = current_terms(run.profile_id)
-    shared = {"run": run.pk, "terms": terms.freeze()}
+    shared = {"run": run.pk, "terms": terms.to_json()}
     proposed, last = 0, None
     while True:
         with transaction.atomic():
             caps.lock(run.profile_id)
             rows = _next_to_propose(run.profile_id, last)
             now = timezone.now()
-            _open(run, rows, (freeze(row, terms, now, shared) for row in rows), now)
+            _open(run, rows, (freeze_evidence(row, terms, now, shared) for row in rows), now)
         if not rows:
             return proposed
-        proposed, last = proposed + len(rows), Judgment.objects.get(pk=rows[-1].pk)
+        proposed, last = proposed + len(rows), Evaluation.objects.get(pk=rows[-1].pk)
 
 
-def _next_to_propose(profile_id: int, last: Judgment | None) -> list[Facts]:
+def _next_to_propose(profile_id: int, last: Evaluation | None) -> list[CandidateFacts]:
     """The longest idle ones behind `last`, in the order of the index."""
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
     rows = Subscription.objects.filter(profile=profile_id).candidates().exclude(Exists(has_open))
     if last:
         since = last.idle_since
-        same_moment = Q(judgment__idle_since=since, judgment__subscription_id__gt=last.pk)
-        rows = rows.filter(Q(judgment__idle_since__gt=since) | same_moment, judgment__idle_since__gte=since)
-    rows = rows.order_by("judgment__idle_since", "judgment__subscription_id")
-    return [Facts(*row) for row in read(rows.values_list(*Facts._fields)[:BATCH])]
+        same_moment = Q(evaluation__idle_since=since, evaluation__subscription_id__gt=last.pk)
+        rows = rows.filter(Q(evaluation__idle_since__gt=since) | same_moment, evaluation__idle_since__gte=since)
+    rows = rows.order_by("evaluation__idle_since", "evaluation__subscription_id")
+    return [CandidateFacts(*row) for row in read(rows.values_list(*CandidateFacts._fields)[:BATCH])]
 
 
-def _open(run: DownloadRun, rows: list[Facts], evidence: Iterable[dict[str, Any]], now: datetime) -> None:
+def _open(run: DownloadRun, rows: list[CandidateFacts], evidence: Iterable[dict[str, Any]], now: datetime) -> None:
     same = {
         "profile_id": run.profile_id,
         "run_id": run.pk,
@@ -163,7 +163,9 @@ def _open(run: DownloadRun, rows: list[Facts], evidence: Iterable[dict[str, Any]
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
 
 
-def _told(candidates: Iterable[tuple[int, Facts, dict[str, Any]]], events: list[Row]) -> Iterator[tuple[int, int, str]]:
+def _told(
+    candidates: Iterable[tuple[int, CandidateFacts, dict[str, Any]]], events: list[Row]
+) -> Iterator[tuple[int, int, str]]:
     """What is inserted, one by one: the database works while the next is frozen. `events` gets what the audit says."""
     label = RemovalCandidate._meta.label_lower
     for pk, row, facts in candidates:
@@ -172,13 +174,13 @@ def _told(candidates: Iterable[tuple[int, Facts, dict[str, Any]]], events: list[
 
 
 def withdraw(profile_id: int) -> int:
-    """Close the not yet approved candidates whose subscription is no longer judged a candidate. Returns how many."""
+    """Close the not yet approved candidates whose subscription is no longer evaluated a candidate. Returns how many."""
     withdrawn, last = 0, 0
     while True:
         stale = (
             RemovalCandidate.objects.withdrawable()
             .filter(profile=profile_id, pk__gt=last)
-            .exclude(subscription__judgment__verdict=Verdict.CANDIDATE)
+            .exclude(subscription__evaluation__verdict=Verdict.CANDIDATE)
             .order_by("pk")
         )
         ids = list(stale.values_list("pk", flat=True)[:BATCH])
@@ -192,7 +194,7 @@ def _withdraw(ids: list[int]) -> int:
     with transaction.atomic():
         locked = RemovalCandidate.objects.select_for_update(of=("self",)).withdrawable().filter(pk__in=ids)
         groups = defaultdict(list)
-        for candidate in locked.select_related("subscription__judgment").order_by("pk"):
+        for candidate in locked.select_related("subscription__evaluation").order_by("pk"):
             row = candidate.subscription
             if row.verdict != Verdict.CANDIDATE:
                 groups[closing_for(row, row.verdict, candidate.evidence)].append(candidate)
@@ -252,17 +254,17 @@ def move(
 def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -> None:
     """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a rejection."""
     now = timezone.now()
-    subscriptions = Subscription.objects.filter(Among("pk", Ids.of(rows)))
+    subscriptions = Subscription.objects.filter(IdIn("pk", IdList.of(rows)))
     for license in subscriptions.values_list("license", flat=True).distinct().order_by():
         until = now + timedelta(days=days(license))
         subscriptions.filter(license=license).update(cooldown_until=until, cooldown_reason=reason)
     for profile_id in subscriptions.values_list("profile", flat=True).distinct().order_by():
-        apply_verdict(subscriptions.filter(profile=profile_id), current_terms(profile_id))
+        evaluate_rows(subscriptions.filter(profile=profile_id), current_terms(profile_id))
 
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
     """The cause of a refusal is solved: Ready again. A new request with its own approval is needed."""
-    if doubt_about(candidate):
+    if send_in_doubt(candidate):
         raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
     ready_again(candidate, actor=actor)
 
@@ -277,7 +279,7 @@ def ready_again(candidate: RemovalCandidate, *, actor: Actor) -> None:
     )
 
 
-def doubt_about(candidate: RemovalCandidate) -> Reclaim | None:
+def send_in_doubt(candidate: RemovalCandidate) -> Reclaim | None:
     """The last send to this candidate, if its effect is unknown and a person has to look; None otherwise."""
     sends = Reclaim.objects.filter(removal__candidate=candidate, direction=Direction.DEACTIVATE)
     last = sends.order_by("-pk").first()
@@ -295,5 +297,5 @@ def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
             action=Action.CANDIDATE_CLOSED,
             actor=actor,
         )
-        terms = Terms.thaw(candidate.evidence["terms"])
+        terms = Terms.from_json(candidate.evidence["terms"])
         cool_down([candidate.subscription_id], days=terms.threshold_for, reason="left alone after a review")

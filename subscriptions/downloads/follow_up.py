@@ -7,10 +7,10 @@ from integrations.connectors.contract import Capability, ConfigError, Connector,
 from subscriptions.approvals.decide import file_automatically
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.downloads import directory
-from subscriptions.downloads.merge import tell_planner
+from subscriptions.downloads.merge import analyze_if_large
 from subscriptions.downloads.team_admins import write_sole_admins
-from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.eligibility.preview import count_crowds
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun
 from subscriptions.search import refresh_search
@@ -52,13 +52,13 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
         connection_state.mark_failed(run.profile, error)
 
 
-def judge_anew(run: DownloadRun) -> None:
+def evaluate_and_propose(run: DownloadRun) -> None:
     """From the facts of a run that is complete: verdicts, candidates, what lists and previews read, and the request."""
-    tell_planner(run)
+    analyze_if_large(run)
     refresh_search(run.profile)
-    refresh_verdicts(run.profile)
+    evaluate_profile(run.profile)
     propose_candidates(run)
-    count_crowds(run.profile)
+    count_buckets(run.profile)
     _file(run)
 
 

@@ -25,11 +25,11 @@ CHANGED = "changed_members"
 
 
 # Who would be marked as gone; parameters: profile, start of the run, run.
-LEFT = """s.profile_id = %s AND s.gone_at IS NULL AND s.facts_at < %s AND NOT EXISTS (
+GONE_FILTER = """s.profile_id = %s AND s.gone_at IS NULL AND s.facts_at < %s AND NOT EXISTS (
                SELECT 1 FROM subscriptions_downloadedmember AS m
                 WHERE m.run_id = %s AND m.external_id = s.external_id)"""
 # Who is not known yet; parameters: run, profile.
-UNKNOWN = """m.run_id = %s AND NOT EXISTS (
+NEW_FILTER = """m.run_id = %s AND NOT EXISTS (
                SELECT 1 FROM subscriptions_subscription AS s
                 WHERE s.profile_id = %s AND s.external_id = m.external_id)"""
 
@@ -65,7 +65,7 @@ def _merge_known(run: DownloadRun, now: datetime) -> tuple[int, int]:
     return changed, gone
 
 
-def tell_planner(run: DownloadRun) -> None:
+def analyze_if_large(run: DownloadRun) -> None:
     """After many new ones, PostgreSQL must not plan for the few rows of before; autovacuum may come too late."""
     if run.new >= MANY and connection.vendor == "postgresql":
         _execute("ANALYZE subscriptions_subscription", [])
@@ -82,19 +82,19 @@ def expect_large_tables() -> None:
         _execute("SET LOCAL enable_sort = off", [])
 
 
-def foresee(run: DownloadRun) -> Merged:
+def preview_merge(run: DownloadRun) -> Merged:
     """What `merge` would change now; nothing is written."""
     staging, rows = "subscriptions_downloadedmember AS m", "subscriptions_subscription AS s"
     return Merged(
-        new=_count(f"{staging} WHERE {UNKNOWN}", [run.pk, run.profile_id]),
+        new=_count(f"{staging} WHERE {NEW_FILTER}", [run.pk, run.profile_id]),
         changed=_count(f"{rows}, {staging} WHERE {_changes()}", [run.pk, run.profile_id, run.started_at]),
-        gone=_count(f"{rows} WHERE {LEFT}", [run.profile_id, run.started_at, run.pk]),
+        gone=_count(f"{rows} WHERE {GONE_FILTER}", [run.profile_id, run.started_at, run.pk]),
     )
 
 
 def leaving(run: DownloadRun, *, count: int) -> list[Subscription]:
     """The first `count` of those whom `merge` would mark as gone now, by name."""
-    statement = f"SELECT s.* FROM subscriptions_subscription AS s WHERE {LEFT} ORDER BY s.name, s.email LIMIT %s"  # noqa: S608 - constants of this module, values as parameters
+    statement = f"SELECT s.* FROM subscriptions_subscription AS s WHERE {GONE_FILTER} ORDER BY s.name, s.email LIMIT %s"  # noqa: S608 - constants of this module, values as parameters
     return list(Subscription.objects.raw(statement, _adapted([run.profile_id, run.started_at, run.pk, count])))
 
 
@@ -170,7 +170,7 @@ def _insert(run: DownloadRun, now: datetime) -> int:
                (profile_id, external_id, {columns}, first_run_id, changed_run_id, facts_at)
         SELECT %s, m.external_id, {", ".join(f"m.{column}" for column in FACTS)}, m.run_id, m.run_id, %s
           FROM subscriptions_downloadedmember AS m
-         WHERE {UNKNOWN}
+         WHERE {NEW_FILTER}
         """,  # noqa: S608 - constants of this module, values as parameters
         [run.profile_id, now, run.pk, run.profile_id],
     )
@@ -181,7 +181,7 @@ def _keep_left(run: DownloadRun) -> int:
     return _execute(
         f"""
         INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, gone)
-        SELECT s.id, %s, {false} FROM subscriptions_subscription AS s WHERE {LEFT}
+        SELECT s.id, %s, {false} FROM subscriptions_subscription AS s WHERE {GONE_FILTER}
         """,  # noqa: S608 - constants of this module, values as parameters
         [run.pk, run.profile_id, run.started_at, run.pk],
     )
@@ -192,7 +192,7 @@ def _mark_gone(run: DownloadRun, now: datetime) -> int:
         f"""
         UPDATE subscriptions_subscription AS s
            SET gone_at = %s, changed_run_id = %s, facts_at = %s
-         WHERE {LEFT}
+         WHERE {GONE_FILTER}
         """,  # noqa: S608 - constants of this module, values as parameters
         [now, run.pk, now, run.profile_id, run.started_at, run.pk],
     )

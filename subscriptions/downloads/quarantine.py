@@ -15,13 +15,13 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.downloads.follow_up import judge_anew
-from subscriptions.downloads.merge import Merged, foresee, leaving
+from subscriptions.downloads.follow_up import evaluate_and_propose
+from subscriptions.downloads.merge import Merged, leaving, preview_merge
 from subscriptions.downloads.run import StagingLost, write_facts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
 
-SHORTEST_REASON = 10
+MIN_REASON_LENGTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Effect:
 
 
 def effect_of(run: DownloadRun, *, names: int = 20) -> Effect:
-    return Effect(counts=foresee(run), names=[str(person) for person in leaving(run, count=names)])
+    return Effect(counts=preview_merge(run), names=[str(person) for person in leaving(run, count=names)])
 
 
 def why_not_acceptable(run: DownloadRun) -> str:
@@ -63,7 +63,7 @@ def propose_acceptance(run: DownloadRun, *, reason: str, actor: User) -> None:
     """The first of two. Raises Refused, and NotActionable when somebody was faster."""
     if why_not := why_not_acceptable(run):
         raise Refused(f"{run} cannot be accepted. {why_not}")
-    if len(reason.strip()) < SHORTEST_REASON:
+    if len(reason.strip()) < MIN_REASON_LENGTH:
         raise Refused("Say in a sentence why this download can be believed, for the person who confirms it.")
     with transaction.atomic():
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED, acceptable=True, proposed_by=None)
@@ -94,7 +94,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
         data = {"proposed_by": run.proposed_by.get_username() if run.proposed_by else "", **counts}
         record(Action.DOWNLOAD_ACCEPTED, actor=actor, target=run, data=data)
     run.refresh_from_db()
-    judge_anew(run)
+    evaluate_and_propose(run)
 
 
 def discard(run: DownloadRun, *, actor: User) -> None:

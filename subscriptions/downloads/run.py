@@ -31,17 +31,17 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.downloads import staging
-from subscriptions.downloads.follow_up import complete_facts, judge_anew
+from subscriptions.downloads.follow_up import complete_facts, evaluate_and_propose
 from subscriptions.downloads.merge import merge
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.stats import rollups
+from subscriptions.stats import run_stats
 
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
-PATIENCE = 600.0
+MAX_TOTAL_WAIT = 600.0
 # How long it waits before it tries again where the vendor says nothing: it is down, or the way to it is.
-OUTAGE_WAITS = (1.0, 5.0, 15.0)
+OUTAGE_BACKOFF = (1.0, 5.0, 15.0)
 
 # How often what came in is stored with its cursor (seconds), and how many pages at most.
 STORE_EVERY = 0.25
@@ -70,7 +70,7 @@ class _Download:
     run: DownloadRun
     connector: Connector
     progress: Progress | None
-    patience: float = PATIENCE
+    patience: float = MAX_TOTAL_WAIT
     outages: int = 0
     expected: int = field(default=0)
     stored_at: float = field(default_factory=time.monotonic)
@@ -249,7 +249,7 @@ def _patiently(work: _Download, call: Callable[[], T]) -> T:
 def _outage_wait(work: _Download) -> float:
     """Longer each time; 0.0 when it has lasted too long."""
     work.outages += 1
-    return OUTAGE_WAITS[work.outages - 1] if work.outages <= len(OUTAGE_WAITS) else 0.0
+    return OUTAGE_BACKOFF[work.outages - 1] if work.outages <= len(OUTAGE_BACKOFF) else 0.0
 
 
 def _sleep(run: DownloadRun, seconds: float) -> None:
@@ -308,7 +308,7 @@ def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
 
 
 def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
-    """In a transaction: merge what was staged, and note the counts and rollups on the run. Returns the counts.
+    """In a transaction: merge what was staged, and note the counts and statistics on the run. Returns the counts.
 
     What an earlier quarantined run holds in staging is older than this, and can be accepted no more. Raises
     StagingLost.
@@ -321,7 +321,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     merged = merge(run, now=now)
     unchanged = run.read - merged.new - merged.changed
     counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
-    DownloadRun.objects.filter(pk=run.pk).update(rollups=rollups(run.profile, now=now), **counts)
+    DownloadRun.objects.filter(pk=run.pk).update(stats=run_stats(run.profile, now=now), **counts)
     DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
     staging.empty_all(run.profile)
     return counts
@@ -340,4 +340,4 @@ def _after(work: _Download) -> None:
     work.run.refresh_from_db()
     complete_facts(work.run, work.connector)
     DownloadRun.objects.filter(pk=work.run.pk).update(**work.asked())
-    judge_anew(work.run)
+    evaluate_and_propose(work.run)

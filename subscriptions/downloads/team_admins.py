@@ -8,7 +8,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.models import Subscription
 
 BATCH = 500
-LONGEST = 500
+MAX_LENGTH = 500
 
 
 def write_sole_admins(profile: IntegrationProfile, teams: Mapping[str, tuple[str, ...]]) -> int:
@@ -49,6 +49,6 @@ def _words(names: tuple[str, ...]) -> str:
         left = len(names) - kept
         more = f" and {left} more team{'' if left == 1 else 's'}" if left else ""
         words = ", ".join(names[:kept]) + more
-        if len(words) <= LONGEST:
+        if len(words) <= MAX_LENGTH:
             return words
-    return names[0][:LONGEST] if names else ""
+    return names[0][:MAX_LENGTH] if names else ""

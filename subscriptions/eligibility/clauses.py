@@ -1,6 +1,6 @@
 """Why each subscription is, or is not, a candidate: one ordered list of clauses, one SQL CASE.
 
-The first clause that holds gives the verdict. The same clauses that judge all rows in SQL explain one row to the
+The first clause that holds gives the verdict. The same clauses that evaluate all rows in SQL explain one row to the
 admin, so that the explanation can never differ from the decision.
 """
 
@@ -17,7 +17,7 @@ from django.utils.formats import date_format
 
 from integrations.connectors.contract import Capability
 from integrations.models import IntegrationProfile
-from subscriptions.models import DownloadRun, Exclusion, NeverActive, ReclaimRule, Subscription, Verdict
+from subscriptions.models import DownloadRun, NeverActive, Protection, ReclaimRule, Subscription, Verdict
 
 UNKNOWN_WORDS = ("", "unknown")
 NOT_CHECKED = "not checked"
@@ -46,11 +46,11 @@ class Terms:
         )
 
     @classmethod
-    def thaw(cls, frozen: Mapping[str, Any]) -> Terms:
+    def from_json(cls, frozen: Mapping[str, Any]) -> Terms:
         """The inverse of `freeze`."""
         return cls(**{**frozen, "licenses": tuple(frozen["licenses"])})
 
-    def freeze(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         frozen = {one.name: getattr(self, one.name) for one in fields(self)}
         return {**frozen, "licenses": list(self.licenses), "by_license": dict(self.by_license)}
 
@@ -130,7 +130,7 @@ def _why_active(row: Subscription, terms: Terms, now: datetime) -> str:
     return f"Active lately: last activity {ago} ago, on {_day(row.idle_since)}; the threshold is {threshold}."
 
 
-def _why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
+def _why_cannot_be_removed(row: Subscription, terms: Terms, now: datetime) -> str:
     if not row.reclaimable:
         return f"Protected: {row.role_label}. {row.why_not}"
     return (
@@ -153,23 +153,23 @@ def _sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
     return "of no team" if team_admins_checked(row.profile) else NOT_CHECKED
 
 
-def exclusions_of(row: Subscription) -> list[Exclusion]:
+def protections_of(row: Subscription) -> list[Protection]:
     """Those in force that cover this person, the one made last first."""
-    found = Exclusion.objects.covering(profile=row.profile_id, email=row.email, license=row.license, role=row.role)
+    found = Protection.objects.covering(profile=row.profile_id, email=row.email, license=row.license, role=row.role)
     return list(found.select_related("created_by", "profile"))
 
 
-def _why_excluded(row: Subscription, terms: Terms, now: datetime) -> str:
-    found = exclusions_of(row)
+def _why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
+    found = protections_of(row)
     if not found:
-        return "Was excluded; that ended in this moment, and the next look judges anew."
+        return "Was protected; that ended in this moment, and the next look evaluates anew."
     first, others = found[0], len(found) - 1
     more = f" {others} more cover{'s' if others == 1 else ''} this person, too." if others else ""
-    return f"Excluded {first.sentence}{more}"
+    return f"Protected {first.sentence}{more}"
 
 
-def _excluded(row: Subscription, terms: Terms, now: datetime) -> str:
-    found = exclusions_of(row)
+def _protected(row: Subscription, terms: Terms, now: datetime) -> str:
+    found = protections_of(row)
     return f"{found[0].scope_label}, {found[0].until_label}" if found else "none covers this person"
 
 
@@ -180,7 +180,7 @@ def _why_grace(row: Subscription, terms: Terms, now: datetime) -> str:
     )
 
 
-def why_candidate(row: Idle, terms: Terms, now: datetime) -> str:
+def explain_candidate(row: Idle, terms: Terms, now: datetime) -> str:
     """The sentence for a candidate; no clause speaks against it."""
     idle = days_since(row.idle_since, now)
     over = _days(idle - terms.threshold_for(row.license))
@@ -219,25 +219,25 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: row.license_label,
     ),
     Clause(
-        Verdict.PROTECTED,
+        Verdict.CANNOT_BE_REMOVED,
         lambda terms, now: Q(reclaimable=False),
-        _why_protected,
+        _why_cannot_be_removed,
         "Miro lets us take the seat back",
         lambda row, terms, now: row.role_label,
     ),
     Clause(
-        Verdict.PROTECTED,
+        Verdict.CANNOT_BE_REMOVED,
         lambda terms, now: ~Q(sole_admin_of=""),
-        _why_protected,
+        _why_cannot_be_removed,
         "Not the only admin of a team",
         _sole_admin,
     ),
     Clause(
-        Verdict.EXCLUDED,
-        lambda terms, now: Exclusion.objects.covers_row(),
-        _why_excluded,
-        "Nobody excluded this person",
-        _excluded,
+        Verdict.PROTECTED,
+        lambda terms, now: Protection.objects.covers_row(),
+        _why_protected,
+        "Nobody protected this person",
+        _protected,
     ),
     Clause(
         Verdict.COOLING_DOWN,
@@ -289,7 +289,7 @@ class Check:
 
 
 def verdict_case(terms: Terms, now: datetime) -> Case:
-    """The CASE that judges rows of Subscription."""
+    """The CASE that evaluates rows of Subscription."""
     return Case(
         *(When(clause.when(terms, now), then=Value(clause.verdict.value)) for clause in CLAUSES),
         default=Value(Verdict.CANDIDATE.value),
@@ -301,27 +301,27 @@ def current_terms(profile_id: int) -> Terms:
     return Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile_id))
 
 
-def judge(row: Subscription, terms: Terms) -> Verdict:
+def verdict_of(row: Subscription, terms: Terms) -> Verdict:
     """The verdict on one row by the given terms, asked of the same CASE; nothing is written."""
     found = (
         Subscription.objects.filter(pk=row.pk)
-        .annotate(judged=verdict_case(terms, timezone.now()))
-        .values_list("judged", flat=True)
+        .annotate(evaluated=verdict_case(terms, timezone.now()))
+        .values_list("evaluated", flat=True)
         .get()
     )
     return Verdict(found)
 
 
-def why(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
+def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
     """One sentence for the row's verdict (the stored one, unless another is given)."""
     now = timezone.now()
-    spoken = verdict or row.verdict
+    verdict_now = verdict or row.verdict
     for clause in CLAUSES:
-        if clause.verdict == spoken:
+        if clause.verdict == verdict_now:
             return clause.why(row, terms, now)
-    if spoken == Verdict.CANDIDATE:
-        return why_candidate(row, terms, now)
-    return "Not judged yet: waits for the next complete download."
+    if verdict_now == Verdict.CANDIDATE:
+        return explain_candidate(row, terms, now)
+    return "Not evaluated yet: waits for the next complete download."
 
 
 def checks(row: Subscription, terms: Terms) -> list[Check]:

@@ -1,8 +1,8 @@
 """What any reclaim rule would make of the people of the last download, without asking each of them again.
 
-People are counted once per judging, by license and whole days, into a few thousand crowds: see `models.Crowd`. The
-clauses of the verdict that depend on a rule then judge the crowds, which gives the same numbers as judging everybody
-did at that moment.
+Each evaluation counts people once, by license and whole days, into a few thousand buckets: see `models.Bucket`. The
+clauses of the verdict that depend on a rule then evaluate the buckets. This gives the same numbers as an evaluation of
+everybody at that moment.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.eligibility.clauses import CLAUSES, Clause, Terms, verdict_case
-from subscriptions.models import Crowd, Subscription, Verdict
+from subscriptions.models import Bucket, Subscription, Verdict
 
 # What the terms of a rule decide; all other clauses hold, or do not, whatever the rule says.
 BY_RULE = (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE, Verdict.ACTIVE, Verdict.NEVER_ACTIVE)
-# Longer ones are rare, and would make a hundred times as many crowds: there, everybody is asked.
+# Longer ones are rare, and would make a hundred times as many buckets: there, everybody is asked.
 GRACES = 90
-LONGEST = 3650
+MAX_DAYS = 3650
 BATCH = 2000
 
 
@@ -65,7 +65,7 @@ class WholeDays(Func):
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Preview:
     """People by verdict, as they were at that moment. `at` is None while nobody was counted yet."""
 
     verdicts: dict[str, int]
@@ -76,46 +76,46 @@ class Foreseen:
         return sum(self.verdicts.values())
 
 
-def foresee(profile: IntegrationProfile, terms: Terms) -> Foreseen:
+def preview_rule(profile: IntegrationProfile, terms: Terms) -> Preview:
     """What these terms make of the profile's people; nothing is written."""
-    crowds = Crowd.objects.filter(profile=profile)
-    at = crowds.aggregate(at=Max("counted_at"))["at"]
+    buckets = Bucket.objects.filter(profile=profile)
+    at = buckets.aggregate(at=Max("counted_at"))["at"]
     if at is None or terms.grace > GRACES:
-        return Foreseen(_by_verdict(_judged(Subscription.objects.filter(profile=profile), terms), Count("pk")), at)
+        return Preview(_by_verdict(_evaluated(Subscription.objects.filter(profile=profile), terms), Count("pk")), at)
     case = Case(*_whens(terms, at), default=Value(Verdict.CANDIDATE.value))
-    return Foreseen(_by_verdict(crowds.annotate(judged=case), Sum("people")), at)
+    return Preview(_by_verdict(buckets.annotate(evaluated=case), Sum("people")), at)
 
 
 def _whens(terms: Terms, at: datetime) -> list[When]:
-    """The clauses in their order; those that look at no rule have been asked when the crowds were counted."""
+    """The clauses in their order; those that look at no rule have been asked when the buckets were counted."""
     return [
         When(clause.when(terms, at) if clause.verdict in BY_RULE else Q(standing=clause.verdict.value), _word(clause))
         for clause in CLAUSES
     ]
 
 
-def _judged(rows: QuerySet[Subscription], terms: Terms) -> QuerySet[Any]:
-    return rows.annotate(judged=verdict_case(terms, timezone.now()))
+def _evaluated(rows: QuerySet[Subscription], terms: Terms) -> QuerySet[Any]:
+    return rows.annotate(evaluated=verdict_case(terms, timezone.now()))
 
 
-def _by_verdict(judged: QuerySet[Any], people: Any) -> dict[str, int]:
-    return dict(judged.order_by().values_list("judged").annotate(people=people))
+def _by_verdict(evaluated: QuerySet[Any], people: Any) -> dict[str, int]:
+    return dict(evaluated.order_by().values_list("evaluated").annotate(people=people))
 
 
 def _word(clause: Clause) -> Value:
     return Value(clause.verdict.value)
 
 
-def count_crowds(profile: IntegrationProfile) -> int:
-    """Count the people of the profile anew, as they are now. Returns how many crowds they make."""
+def count_buckets(profile: IntegrationProfile) -> int:
+    """Count the people of the profile anew, as they are now. Returns how many buckets they make."""
     now = timezone.now()
     kinds: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_kind(now))
     counted = kinds.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
-    crowds = [_crowd(profile, now, *row) for row in counted]
+    buckets = [_bucket(profile, now, *row) for row in counted]
     with transaction.atomic():
-        Crowd.objects.filter(profile=profile).delete()
-        Crowd.objects.bulk_create(crowds, batch_size=BATCH)
-    return len(crowds)
+        Bucket.objects.filter(profile=profile).delete()
+        Bucket.objects.bulk_create(buckets, batch_size=BATCH)
+    return len(buckets)
 
 
 def _kind(now: datetime) -> dict[str, Case]:
@@ -129,7 +129,7 @@ def _kind(now: datetime) -> dict[str, Case]:
             default=Value(""),
             output_field=CharField(),
         ),
-        "idle": _days("idle_since", now, begun=True, most=LONGEST),
+        "idle": _days("idle_since", now, begun=True, most=MAX_DAYS),
         "assigned": _days("license_assigned_at", now, begun=False, most=GRACES),
         "never": Case(When(last_activity_at=None, then=Value(True)), default=Value(False), output_field=BooleanField()),
     }
@@ -141,7 +141,7 @@ def _days(column: str, now: datetime, *, begun: bool, most: int) -> Case:
     return Case(When(**{column: None}, then=Value(None)), default=bounded, output_field=IntegerField())
 
 
-def _crowd(
+def _bucket(
     profile: IntegrationProfile,
     now: datetime,
     standing: str,
@@ -150,10 +150,10 @@ def _crowd(
     assigned: int | None,
     never: bool,
     people: int,
-) -> Crowd:
+) -> Bucket:
     """Each moment is the middle of its day."""
     idle_since = None if idle is None else now - timedelta(days=idle + 0.5)
-    return Crowd(
+    return Bucket(
         profile=profile,
         counted_at=now,
         standing=standing,

@@ -1,42 +1,42 @@
-from subscriptions.models.bucket import Crowd
+from subscriptions.models.bucket import Bucket
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
-from subscriptions.models.evaluation import Judgment
+from subscriptions.models.evaluation import Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
-from subscriptions.models.protection import Exclusion, ExclusionKind
+from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
-from subscriptions.models.reconciliation import Comparison
+from subscriptions.models.reconciliation import Reconciliation
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
-from subscriptions.models.snapshot import ActivitySnapshot, ChangeBetweenRuns
+from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import SearchText, Subscription, Verdict
 
 __all__ = [
     "ActivitySnapshot",
     "Answer",
+    "Bucket",
     "CandidateState",
-    "ChangeBetweenRuns",
     "CloseReason",
-    "Comparison",
-    "Crowd",
     "Direction",
     "DownloadRun",
     "DownloadedMember",
-    "Exclusion",
-    "ExclusionKind",
+    "Evaluation",
     "FileRequests",
     "HoldReason",
-    "Judgment",
     "KeepMeans",
     "LicenseThreshold",
     "NeverActive",
     "Notice",
     "NoticeKind",
     "NoticeState",
+    "Protection",
+    "ProtectionKind",
+    "RecheckSnapshot",
     "Reclaim",
     "ReclaimRequest",
     "ReclaimRule",
     "ReclaimState",
+    "Reconciliation",
     "RemovalCandidate",
     "RequestState",
     "RequestedRemoval",

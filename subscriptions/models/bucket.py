@@ -9,17 +9,17 @@ from django.db import models
 from integrations.models import IntegrationProfile
 
 
-class Crowd(models.Model):
+class Bucket(models.Model):
     """So many people of one license, with the same days of idleness, and the same verdict where no rule is asked.
 
     The moments are made up so that they stand in for those of all these people: any threshold and any grace in whole
-    days judges them as it would judge each of the people at `counted_at`.
+    days evaluates them as it would evaluate each of the people at `counted_at`.
     """
 
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="crowds")
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="buckets")
     counted_at = models.DateTimeField()
     # The verdict of the first clause that holds whatever the rule says; empty where none does.
-    standing = models.CharField(max_length=16, blank=True)
+    standing = models.CharField(max_length=20, blank=True)
     license = models.CharField(max_length=40)
     idle_since = models.DateTimeField(null=True)
     # Empty for those never active.

@@ -36,7 +36,7 @@ class CloseReason(models.TextChoices):
     ALREADY_INACTIVE = "already_inactive", "Was inactive at Miro already"
     ACTIVE_AGAIN = "active_again", "Active again"
     GONE = "gone", "Left the organization"
-    EXCLUDED = "excluded", "Protected meanwhile"
+    PROTECTED = "protected", "Protected meanwhile"
     LICENSE_CHANGED = "license_changed", "License changed"
     ROLE_CHANGED = "role_changed", "Role changed"
     KEPT_BY_USER = "kept_by_user", "Kept by the user"
@@ -83,7 +83,7 @@ class RemovalCandidate(models.Model):
     close_reason = models.CharField(max_length=20, choices=CloseReason.choices, blank=True, default="")
     # Why a human must look, in the vendor's words where it said something.
     attention = models.TextField(blank=True, default="")
-    # Frozen facts, rule version and terms: see candidates.freeze().
+    # Frozen facts, rule version and terms: see candidates.propose.freeze_evidence().
     evidence = models.JSONField(editable=False)
     # Of the evidence, for the order and the filters of the list. ISO 8601 in UTC: its order as text is that of time.
     idle_since = models.GeneratedField(

@@ -87,7 +87,7 @@ class DownloadRun(models.Model):
     # {"full": 500}: licenses bought, as far as the vendor tells.
     purchased = models.JSONField(default=dict, editable=False)
     # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}
-    rollups = models.JSONField(default=dict, editable=False)
+    stats = models.JSONField(default=dict, editable=False)
 
     objects = DownloadRunQuerySet.as_manager()
 

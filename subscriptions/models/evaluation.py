@@ -9,25 +9,25 @@ from django.db import models
 from subscriptions.models.subscription import Subscription, Verdict
 
 
-class Judgment(models.Model):
-    """The verdict on one subscription as of `judged_at`; without one it waits for the next complete download.
+class Evaluation(models.Model):
+    """The verdict on one subscription as of `evaluated_at`; without one it waits for the next complete download.
 
-    In a table of its own: a verdict is spoken after the facts are written, and a row that changes is entered anew into
-    all indexes of its table. Of a million subscriptions that takes three times as long as this narrow one.
+    A separate narrow table: verdicts are written after the facts, and an UPDATE of a wide row rewrites every index
+    of its table. For a million subscriptions the wide table takes three times as long.
     """
 
     subscription = models.OneToOneField(
-        Subscription, on_delete=models.CASCADE, primary_key=True, related_name="judgment", db_constraint=False
+        Subscription, on_delete=models.CASCADE, primary_key=True, related_name="evaluation", db_constraint=False
     )
-    verdict = models.CharField(max_length=16, choices=Verdict.choices)
-    # As it was judged: the order in which the lists of one verdict are read.
+    verdict = models.CharField(max_length=20, choices=Verdict.choices)
+    # As it was evaluated: the order in which the lists of one verdict are read.
     idle_since = models.DateTimeField(null=True)
-    judged_at = models.DateTimeField()
+    evaluated_at = models.DateTimeField()
 
     class Meta:
         default_permissions: ClassVar = ()
         indexes: ClassVar = [
-            models.Index(fields=["verdict", "idle_since", "subscription"], name="judgment_verdict_idle"),
+            models.Index(fields=["verdict", "idle_since", "subscription"], name="evaluation_verdict_idle"),
         ]
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ from licensehub.ui.lists.row_values import compared, row
 from subscriptions.models.subscription import Subscription
 
 
-class ExclusionKind(models.TextChoices):
+class ProtectionKind(models.TextChoices):
     PERSON = "person", "Person (e-mail address)"
     DOMAIN = "domain", "Domain of the e-mail address"
     LICENSE = "license", "License type"
@@ -26,21 +26,21 @@ class ExclusionKind(models.TextChoices):
 
 
 SCOPES = {
-    ExclusionKind.DOMAIN: "at",
-    ExclusionKind.LICENSE: "with the license",
-    ExclusionKind.ROLE: "with the role",
+    ProtectionKind.DOMAIN: "at",
+    ProtectionKind.LICENSE: "with the license",
+    ProtectionKind.ROLE: "with the role",
 }
 Text = str | Combinable
 
 
 def keys(email: Text, license: Text, role: Text) -> dict[str, Combinable]:
-    """The one matching rule: for each kind, what of a person an exclusion's value must be equal to."""
+    """The one matching rule: for each kind, what of a person a protection's value must be equal to."""
     address = models.Value(email) if isinstance(email, str) else email
     return {
-        ExclusionKind.PERSON: Lower(address),
-        ExclusionKind.DOMAIN: Lower(Substr(address, StrIndex(address, models.Value("@")) + 1)),
-        ExclusionKind.LICENSE: models.Value(license) if isinstance(license, str) else license,
-        ExclusionKind.ROLE: models.Value(role) if isinstance(role, str) else role,
+        ProtectionKind.PERSON: Lower(address),
+        ProtectionKind.DOMAIN: Lower(Substr(address, StrIndex(address, models.Value("@")) + 1)),
+        ProtectionKind.LICENSE: models.Value(license) if isinstance(license, str) else license,
+        ProtectionKind.ROLE: models.Value(role) if isinstance(role, str) else role,
     }
 
 
@@ -48,20 +48,20 @@ def _in_force() -> Q:
     return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
 
 
-class ExclusionQuerySet(models.QuerySet["Exclusion"]):
-    def in_force(self) -> ExclusionQuerySet:
+class ProtectionQuerySet(models.QuerySet["Protection"]):
+    def in_force(self) -> ProtectionQuerySet:
         return self.filter(_in_force())
 
-    def with_state(self) -> ExclusionQuerySet:
+    def with_state(self) -> ProtectionQuerySet:
         """Each with `state`: in_force or ended."""
         state = Case(When(_in_force(), then=models.Value("in_force")), default=models.Value("ended"))
         return self.annotate(state=state)
 
-    def run_out(self) -> ExclusionQuerySet:
+    def run_out(self) -> ProtectionQuerySet:
         """Their end has come, and nobody has noted it yet."""
         return self.filter(ended_at=None, ends_at__lte=timezone.now())
 
-    def covering(self, *, profile: int | Combinable, email: Text, license: Text, role: Text) -> ExclusionQuerySet:
+    def covering(self, *, profile: int | Combinable, email: Text, license: Text, role: Text) -> ProtectionQuerySet:
         """Those in force that cover one person of these values."""
         matches = Q()
         for kind, key in keys(email, license, role).items():
@@ -71,7 +71,7 @@ class ExclusionQuerySet(models.QuerySet["Exclusion"]):
     def covers_row(self) -> Q:
         """A condition on rows with profile, email, license and role, e.g. subscriptions: one in force covers the row.
 
-        One IN for each kind, with nothing of the row inside: both databases then read the exclusions once, and not
+        One IN for each kind, with nothing of the row inside: both databases then read the protections once, and not
         once for each row.
         """
         covered = Q()
@@ -81,11 +81,11 @@ class ExclusionQuerySet(models.QuerySet["Exclusion"]):
         return covered
 
 
-class Exclusion(models.Model):
+class Protection(models.Model):
     """Never edited and never deleted: it ends, and another one begins. Values of people and domains are lower case."""
 
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="exclusions")
-    kind = models.CharField("what", max_length=10, choices=ExclusionKind.choices, default=ExclusionKind.PERSON)
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="protections")
+    kind = models.CharField("what", max_length=10, choices=ProtectionKind.choices, default=ProtectionKind.PERSON)
     value = models.CharField(max_length=254)
     reason = models.CharField(max_length=500)
     # Whom to ask whether it is still needed; any name, since owners leave and accounts are few.
@@ -96,13 +96,13 @@ class Exclusion(models.Model):
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
 
-    objects = ExclusionQuerySet.as_manager()
+    objects = ProtectionQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "exclusion"
+        verbose_name = "protection"
         ordering: ClassVar = ["-created_at", "-pk"]
         default_permissions = ("view", "add", "change")
-        indexes: ClassVar = [models.Index(fields=["profile", "kind", "value"], name="exclusion_value")]
+        indexes: ClassVar = [models.Index(fields=["profile", "kind", "value"], name="protection_value")]
 
     def __str__(self) -> str:
         return self.scope_label
@@ -115,15 +115,15 @@ class Exclusion(models.Model):
     def value_label(self) -> str:
         """As people say it: `Full` for `full`."""
         connector = self.profile.connector
-        words = {ExclusionKind.LICENSE: connector.licenses, ExclusionKind.ROLE: connector.roles}
-        return words.get(ExclusionKind(self.kind), {}).get(self.value, self.value)
+        words = {ProtectionKind.LICENSE: connector.licenses, ProtectionKind.ROLE: connector.roles}
+        return words.get(ProtectionKind(self.kind), {}).get(self.value, self.value)
 
     @property
     def scope_label(self) -> str:
         """`pat@northwind.example`, `everybody at contractor.example`, `everybody with the license Full`."""
-        if self.kind == ExclusionKind.PERSON:
+        if self.kind == ProtectionKind.PERSON:
             return self.value
-        return f"everybody {SCOPES[ExclusionKind(self.kind)]} {self.value_label}"
+        return f"everybody {SCOPES[ProtectionKind(self.kind)]} {self.value_label}"
 
     @property
     def until_label(self) -> str:
@@ -134,37 +134,37 @@ class Exclusion(models.Model):
 
     @property
     def sentence(self) -> str:
-        """Who, until when, why, and whom to ask; goes on after `Excluded`."""
-        scope = "" if self.kind == ExclusionKind.PERSON else f", as {self.scope_label}"
+        """Who, until when, why, and whom to ask; goes on after `Protected`."""
+        scope = "" if self.kind == ProtectionKind.PERSON else f", as {self.scope_label}"
         reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
         return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
 
 
-def people_of(exclusions: Iterable[Exclusion]) -> Iterator[models.QuerySet[Subscription]]:
-    """Whom these exclusions of one profile cover, in force or not: for each kind the subscriptions."""
+def people_of(protections: Iterable[Protection]) -> Iterator[models.QuerySet[Subscription]]:
+    """Whom these protections of one profile cover, in force or not: for each kind the subscriptions."""
     values: dict[str, set[str]] = {}
-    for exclusion in exclusions:
-        values.setdefault(exclusion.kind, set()).add(exclusion.value)
-        profile_id = exclusion.profile_id
+    for protection in protections:
+        values.setdefault(protection.kind, set()).add(protection.value)
+        profile_id = protection.profile_id
     for kind, wanted in values.items():
-        yield with_key(profile_id, kind).filter(exclusion_key__in=wanted)
+        yield with_key(profile_id, kind).filter(protection_key__in=wanted)
 
 
 def with_key(profile_id: int, kind: str) -> models.QuerySet[Any]:
-    """A profile's subscriptions, each with what an exclusion of this kind is compared with, as `exclusion_key`."""
+    """A profile's subscriptions, each with what a protection of this kind is compared with, as `protection_key`."""
     rows = Subscription.objects.filter(profile=profile_id)
-    return rows.annotate(exclusion_key=keys(F("email"), F("license"), F("role"))[kind])
+    return rows.annotate(protection_key=keys(F("email"), F("license"), F("role"))[kind])
 
 
-def count_people(exclusions: Iterable[Exclusion]) -> dict[int, int]:
-    """Exclusion id -> how many held seats it covers now; one query for each profile and kind."""
+def count_people(protections: Iterable[Protection]) -> dict[int, int]:
+    """Protection id -> how many held seats it covers now; one query for each profile and kind."""
     wanted: dict[tuple[int, str], dict[str, list[int]]] = {}
-    for exclusion in exclusions:
-        same = wanted.setdefault((exclusion.profile_id, exclusion.kind), {})
-        same.setdefault(exclusion.value, []).append(exclusion.pk)
+    for protection in protections:
+        same = wanted.setdefault((protection.profile_id, protection.kind), {})
+        same.setdefault(protection.value, []).append(protection.pk)
     found: dict[int, int] = {}
     for (profile_id, kind), ids in wanted.items():
-        rows = with_key(profile_id, kind).filter(active=True, gone_at=None, exclusion_key__in=list(ids)).order_by()
-        counted = dict(rows.values_list("exclusion_key").annotate(models.Count("pk")))
+        rows = with_key(profile_id, kind).filter(active=True, gone_at=None, protection_key__in=list(ids)).order_by()
+        counted = dict(rows.values_list("protection_key").annotate(models.Count("pk")))
         found |= {pk: counted.get(value, 0) for value, pks in ids.items() for pk in pks}
     return found

@@ -26,7 +26,7 @@ class ReclaimState(models.TextChoices):
 class HoldReason(models.TextChoices):
     """Why an approved item waits. A hold never loses it."""
 
-    KILL_SWITCH = "kill_switch", "The kill switch is on"
+    SENDING_STOPPED = "sending_stopped", "Sending is stopped"
     PAUSED = "paused", "The profile is paused"
     RECLAIM_OFF = "reclaim_off", "Reclaim subscriptions is switched off"
     CONNECTION = "connection", "A connection is in error"
@@ -76,7 +76,7 @@ class Reclaim(models.Model):
     token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     not_before = models.DateTimeField(null=True)
-    hold_reason = models.CharField(max_length=12, choices=HoldReason.choices, blank=True, default="")
+    hold_reason = models.CharField(max_length=16, choices=HoldReason.choices, blank=True, default="")
     # The intent, committed before the call; the answer, committed after it.
     sending_at = models.DateTimeField("sent", null=True)
     finished_at = models.DateTimeField(null=True)

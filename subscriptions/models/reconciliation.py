@@ -1,4 +1,4 @@
-"""The nightly comparison of our ledger with what the vendor shows."""
+"""The nightly reconciliation of our ledger with what the vendor shows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 
 
-class Comparison(models.Model):
+class Reconciliation(models.Model):
     """What was compared, and the differences, each with its next step."""
 
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="comparisons")
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="reconciliations")
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
     # People of the ledger who were looked up, and events of the vendor's audit log that were read.
@@ -27,9 +27,9 @@ class Comparison(models.Model):
     problem = models.TextField(blank=True, default="")
 
     class Meta:
-        verbose_name = "comparison"
+        verbose_name = "reconciliation"
         ordering: ClassVar = ["-started_at", "-pk"]
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"Comparison of {self.started_at:%Y-%m-%d %H:%M}"
+        return f"Reconciliation of {self.started_at:%Y-%m-%d %H:%M}"

@@ -129,10 +129,10 @@ class RequestedRemoval(models.Model):
 
     request = models.ForeignKey(ReclaimRequest, on_delete=models.PROTECT, related_name="removals")
     candidate = models.ForeignKey(RemovalCandidate, on_delete=models.PROTECT, related_name="removals")
-    # The candidate's evidence as the approver sees it: see candidates.freeze().
+    # The candidate's evidence as the approver sees it: see candidates.propose.freeze_evidence().
     evidence = models.JSONField(editable=False)
-    # HMAC made at approval, checked before the send: see seals.seal().
-    seal = models.CharField(max_length=64, blank=True, editable=False)
+    # HMAC made at approval, checked before the send: see signatures.sign().
+    signature = models.CharField(max_length=64, blank=True, editable=False)
     # What the person answered who was asked; the last answer before the send counts.
     answer = models.CharField(max_length=10, choices=Answer.choices, blank=True, default="")
     answered_at = models.DateTimeField(null=True)

@@ -40,7 +40,7 @@ class FileRequests(models.TextChoices):
 
 
 class ReclaimRule(models.Model):
-    """The terms by which the verdict is spoken. `version` counts its changes; candidates keep the one they met."""
+    """The terms by which the verdict is verdict_now. `version` counts its changes; candidates keep the one they met."""
 
     profile = models.OneToOneField(IntegrationProfile, on_delete=models.PROTECT, related_name="rule")
     last_activity_threshold = models.PositiveIntegerField(

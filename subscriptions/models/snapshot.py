@@ -19,7 +19,7 @@ from subscriptions.models.subscription import Subscription
 NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-class FormerFacts(models.Model):
+class ReplacedFacts(models.Model):
     """The facts that a change replaced; empty where it did not touch them. A moment of NEVER: there was none."""
 
     last_activity_at = models.DateTimeField(null=True)
@@ -33,7 +33,7 @@ class FormerFacts(models.Model):
         abstract = True
 
 
-class ActivitySnapshot(FormerFacts):
+class ActivitySnapshot(ReplacedFacts):
     """What one run replaced of one subscription. Two keys of four bytes, and one index: the primary key."""
 
     pk = models.CompositePrimaryKey("subscription_id", "run_id")
@@ -52,14 +52,14 @@ class ActivitySnapshot(FormerFacts):
         return f"{self.subscription_id} before run {self.run_id}"
 
 
-class ChangeBetweenRuns(FormerFacts):
+class RecheckSnapshot(ReplacedFacts):
     """What was replaced outside of a run: by looking again before a send, or by the send itself."""
 
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="changes_between_runs")
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="recheck_snapshots")
     seen_at = models.DateTimeField()
 
     class Meta:
-        verbose_name = "change between two runs"
+        verbose_name = "recheck snapshot"
         ordering: ClassVar = ["seen_at", "pk"]
         default_permissions = ("view",)
 

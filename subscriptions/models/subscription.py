@@ -15,13 +15,13 @@ from subscriptions.models.download import DownloadRun
 class Verdict(models.TextChoices):
     """Why a subscription is, or is not, a candidate. The clauses that pick these stand in `verdict.py`."""
 
-    UNJUDGED = "unjudged", "Not judged yet"
+    NOT_EVALUATED = "not_evaluated", "Not evaluated yet"
     GONE = "gone", "Left the organization"
     DEACTIVATED = "deactivated", "Deactivated"
     UNKNOWN = "unknown", "Facts missing"
     NOT_IN_SCOPE = "not_in_scope", "License not in scope"
+    CANNOT_BE_REMOVED = "cannot_be_removed", "Cannot be removed"
     PROTECTED = "protected", "Protected"
-    EXCLUDED = "excluded", "Excluded"
     COOLING_DOWN = "cooling_down", "Cooling down"
     IN_GRACE = "in_grace", "New joiner"
     ACTIVE = "active", "Active lately"
@@ -31,7 +31,7 @@ class Verdict(models.TextChoices):
 
 # The three lanes beside the candidates.
 NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
-PROTECTED = (Verdict.PROTECTED, Verdict.EXCLUDED)
+LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
 # Facts that a download writes. Staging and Subscription have the same columns.
@@ -61,17 +61,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         return self.filter(active=True, gone_at=None)
 
     def candidates(self) -> SubscriptionQuerySet:
-        return self.filter(judgment__verdict=Verdict.CANDIDATE)
-
-    def needing_review(self) -> SubscriptionQuerySet:
-        return self.filter(judgment__verdict__in=NEEDS_REVIEW)
-
-    def protected(self) -> SubscriptionQuerySet:
-        return self.filter(judgment__verdict__in=PROTECTED)
+        return self.filter(evaluation__verdict=Verdict.CANDIDATE)
 
 
 class Subscription(models.Model):
-    """One person's seat in one organization: facts from the vendor. What LicenseHub makes of it: see `Judgment`."""
+    """One person's seat in one organization: facts from the vendor. What LicenseHub makes of it: see `Evaluation`."""
 
     # Four bytes: its history refers to it a thousand times.
     id = models.AutoField(primary_key=True)
@@ -143,9 +137,9 @@ class Subscription(models.Model):
 
     @property
     def verdict(self) -> Verdict:
-        """As of its `judgment`; a list asks for that with `select_related`."""
-        judgment = getattr(self, "judgment", None)
-        return Verdict(judgment.verdict) if judgment else Verdict.UNJUDGED
+        """As of its `evaluation`; a list asks for that with `select_related`."""
+        evaluation = getattr(self, "evaluation", None)
+        return Verdict(evaluation.verdict) if evaluation else Verdict.NOT_EVALUATED
 
     @property
     def license_label(self) -> str:

@@ -31,16 +31,16 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
 )
-from subscriptions.reclaims.outcomes import settle_unsent
+from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
 
 # The salt of the signature: a value signed for anything else does not fit, though the key is the same.
 PURPOSE = "subscriptions.answers: keep or release"
-LONGEST = 200
+MAX_COMMENT = 200
 # The page still tells what became of the seat for so long after the last moment in which it can be taken back.
 AFTERWARDS = timedelta(days=14)
 # So often may somebody change their mind; after that only a Keep is taken.
-MOST_ANSWERS = 20
+MAX_ANSWERS = 20
 BY = "the person, by the link in the mail"
 
 
@@ -72,7 +72,7 @@ def link_for(person: RequestedRemoval, *, until: datetime) -> str:
 
 def read_link(token: str) -> Link:
     """Raises BadLink."""
-    if len(token) > LONGEST:
+    if len(token) > MAX_COMMENT:
         raise BadLink
     try:
         removal_id, until = signing.Signer(salt=PURPOSE).unsign_object(token)
@@ -151,7 +151,7 @@ def answer(person: RequestedRemoval, said: Answer) -> None:
 def _refuse_endless_changes(person: RequestedRemoval, said: Answer) -> None:
     """An answer is written into the audit for ever, and the link needs no login."""
     mine = AuditEvent.objects.filter(target_type="subscriptions.removalcandidate", target_id=person.candidate_id)
-    if said == Answer.RELEASE and mine.filter(action=Action.PERSON_ANSWERED).count() >= MOST_ANSWERS:
+    if said == Answer.RELEASE and mine.filter(action=Action.PERSON_ANSWERED).count() >= MAX_ANSWERS:
         raise NotActionable("You changed your answer many times. Write to us if you want to change it again.")
 
 
@@ -187,6 +187,6 @@ def _keep_after_approval(person: RequestedRemoval) -> None:
     if item.state != ReclaimState.QUEUED:
         return
     try:
-        settle_unsent(item, kept())
+        mark_unsent(item, kept())
     except NotActionable:
         return  # claimed in this moment, which comes to the same

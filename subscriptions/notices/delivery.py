@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import Exists, F, Q
 from django.utils import timezone
 
-from integrations.mail_config import why_nobody
+from integrations.mail_config import mail_problem
 from integrations.models import IntegrationProfile, SendingControl
 from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
@@ -48,10 +48,10 @@ TASK_SECONDS = 120.0
 # Much longer than one hand-over can take: each answer of the server is waited for EMAIL_TIMEOUT seconds at most.
 LEASE = timedelta(minutes=15)
 # After each try that the server did not take; a weekend without a mail server is survived.
-WAITS = (timedelta(minutes=15), timedelta(hours=2), timedelta(hours=12), timedelta(hours=48))
-MOST_TRIES = len(WAITS) + 1
+BACKOFF = (timedelta(minutes=15), timedelta(hours=2), timedelta(hours=12), timedelta(hours=48))
+MAX_TRIES = len(BACKOFF) + 1
 # A question that nobody could even try to hand over, e.g. in a paused profile, does not hold its request for ever.
-GIVE_UP = timedelta(days=7)
+MAX_TOTAL_WAIT = timedelta(days=7)
 
 
 class Fate(StrEnum):
@@ -72,10 +72,10 @@ def profiles_to_ask() -> list[int]:
     return list(found.order_by("removal__request__profile").distinct())
 
 
-def hand_over_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> int:
+def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> int:
     """Hand over the profile's due mails, for about `seconds`. Returns how many were. May run any number of times."""
     handed = 0
-    if why_not := why_nobody():
+    if why_not := mail_problem():
         # A mail in a log is no question, and silence after it is no answer.
         _all_later(profile, why_not)
         return 0
@@ -91,7 +91,7 @@ def hand_over_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS)
             _all_later(profile, words_of(error))
             break
         try:
-            fate = _hand_over(notice, connection)
+            fate = _deliver(notice, connection)
         finally:
             _close(connection)
         handed += fate is None
@@ -141,7 +141,7 @@ def _unusable(email: str) -> str:
 # --- One hand-over ----------------------------------------------------------------------------------------------------
 
 
-def _hand_over(notice: Notice, connection: BaseEmailBackend) -> Fate | None:
+def _deliver(notice: Notice, connection: BaseEmailBackend) -> Fate | None:
     """None when the server took it, or when another process does it."""
     message = mail_for(notice)
     if not _commit_intent(notice):
@@ -231,14 +231,14 @@ def words_of(error: Exception) -> str:
 def _failed(notice: Notice, fate: Fate, words: str) -> None:
     if fate == Fate.DOUBT:
         _end(notice, to=NoticeState.IN_DOUBT, words=words)
-    elif fate == Fate.REFUSED or notice.tries >= MOST_TRIES:
+    elif fate == Fate.REFUSED or notice.tries >= MAX_TRIES:
         _end(notice, to=NoticeState.FAILED, words=words)
     else:
         _later(notice, words)
 
 
 def _later(notice: Notice, words: str) -> None:
-    due_at = timezone.now() + WAITS[notice.tries - 1]
+    due_at = timezone.now() + BACKOFF[notice.tries - 1]
     with transaction.atomic():
         if _mine(notice).update(state=NoticeState.DUE, due_at=due_at, lease_until=None, problem=words) == 1:
             _record(Action.NOTICE_FAILED, notice, problem=words, again_at=due_at.isoformat())
@@ -248,9 +248,9 @@ def _all_later(profile: IntegrationProfile, words: str) -> None:
     """Nobody can be mailed now: that is one try of all who are due. Nothing was sent, so nothing is recorded."""
     now = timezone.now()
     due = Notice.objects.filter(_of(profile), state=NoticeState.DUE, due_at__lte=now)
-    for tries, wait in enumerate(WAITS):
+    for tries, wait in enumerate(BACKOFF):
         due.filter(tries=tries).update(tries=tries + 1, due_at=now + wait, problem=words)
-    for notice in due.filter(tries__gte=len(WAITS)).select_related("removal__request", "removal__candidate"):
+    for notice in due.filter(tries__gte=len(BACKOFF)).select_related("removal__request", "removal__candidate"):
         _end(notice, to=NoticeState.FAILED, words=words)
 
 
@@ -298,12 +298,12 @@ def _no_contact(person: RequestedRemoval, words: str) -> None:
 
 def repair() -> None:
     """Hand-overs whose process died become doubts, what nobody waits for is canceled, what never went out ends."""
-    recover_hand_overs()
+    recover_deliveries()
     cancel_needless()
     give_up()
 
 
-def recover_hand_overs() -> int:
+def recover_deliveries() -> int:
     """Whoever handed these over lives no more: they may have gone out, so they never go out again."""
     lost = Notice.objects.filter(state=NoticeState.SENDING, lease_until__lt=timezone.now())
     words = "The process was ended while it handed the mail over."
@@ -322,7 +322,7 @@ def give_up() -> int:
     old = Notice.objects.filter(
         state=NoticeState.DUE,
         kind=NoticeKind.ASK,
-        removal__request__requested_at__lte=timezone.now() - GIVE_UP,
+        removal__request__requested_at__lte=timezone.now() - MAX_TOTAL_WAIT,
     ).select_related("removal__request", "removal__candidate")
-    words = f"It waited for {GIVE_UP.days} days, and could not be handed over."
+    words = f"It waited for {MAX_TOTAL_WAIT.days} days, and could not be handed over."
     return sum(_end(notice, to=NoticeState.FAILED, words=words) for notice in old)

@@ -29,7 +29,7 @@ def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
         "deadline": deadline,
         "deadline_in": _in_days(deadline),
         "over": deadline <= timezone.now(),
-        "keep_days": Terms.thaw(evidence["terms"]).threshold_for(evidence["license"]),
+        "keep_days": Terms.from_json(evidence["terms"]).threshold_for(evidence["license"]),
         "keep_is_final": keep_is_final(person),
         **contact(),
     }

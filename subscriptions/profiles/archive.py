@@ -28,7 +28,7 @@ from subscriptions.models import (
     RequestState,
     RunState,
 )
-from subscriptions.reclaims.direction import WAYS, Way
+from subscriptions.reclaims.direction import SPECS, DirectionSpec
 from subscriptions.schedules.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
@@ -109,13 +109,13 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
     staging.empty_all(profile)
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
     return {
-        "approved": sum(_end_queued(profile, way, skipped, actor=actor) for way in WAYS.values()),
+        "approved": sum(_end_queued(profile, way, skipped, actor=actor) for way in SPECS.values()),
         "requests": _end(_requests(profile), Action.REQUEST_CANCELED, {"state": RequestState.CANCELED}, actor=actor),
         "candidates": _end(_candidates(profile), Action.CANDIDATE_CLOSED, closed, actor=actor),
     }
 
 
-def _end_queued(profile: IntegrationProfile, way: Way, values: dict[str, object], *, actor: Actor) -> int:
+def _end_queued(profile: IntegrationProfile, way: DirectionSpec, values: dict[str, object], *, actor: Actor) -> int:
     rows = _queued(profile).filter(direction=way.direction)
     return _end(rows, way.endings[ReclaimState.SKIPPED], values, actor=actor)
 

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from integrations import sending
 from licensehub.audit.actions import Action
-from licensehub.audit.checkpoint import Doubt, doubt
+from licensehub.audit.checkpoint import Mismatch, find_mismatch
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimRequest, RequestState
 
@@ -23,7 +23,7 @@ def is_held() -> bool:
     """Look, and hold what must be held. Whether nothing may be sent now, in either direction."""
     if sending.control().held_at:
         return True
-    found = doubt()
+    found = find_mismatch()
     if found is None:
         return False
     if found.nothing_kept and not something_open():
@@ -34,7 +34,7 @@ def is_held() -> bool:
     return True
 
 
-def _why(found: Doubt) -> str:
+def _why(found: Mismatch) -> str:
     if not found.nothing_kept:
         return found.sentence
     return (

@@ -11,7 +11,7 @@ from subscriptions.models import Direction, ReclaimState
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class DirectionSpec:
     """What differs: the call, what reading back must find, and the words of the audit."""
 
     direction: Direction
@@ -27,7 +27,7 @@ class Way:
     endings: dict[ReclaimState, Action]
 
 
-RECLAIM = Way(
+RECLAIM = DirectionSpec(
     direction=Direction.DEACTIVATE,
     send=lambda connector, person: connector.deactivate(person),
     leaves_active=False,
@@ -37,7 +37,7 @@ RECLAIM = Way(
     requested=Action.REQUEST_OPENED,
     queued=Action.RECLAIM_QUEUED,
     sending=Action.RECLAIM_SENDING,
-    put_back=Action.RECLAIM_PUT_BACK,
+    put_back=Action.RECLAIM_REQUEUED,
     endings={
         ReclaimState.DONE: Action.RECLAIM_DONE,
         ReclaimState.SKIPPED: Action.RECLAIM_SKIPPED,
@@ -45,7 +45,7 @@ RECLAIM = Way(
         ReclaimState.IN_DOUBT: Action.RECLAIM_IN_DOUBT,
     },
 )
-RESTORE = Way(
+RESTORE = DirectionSpec(
     direction=Direction.REACTIVATE,
     send=lambda connector, person: connector.reactivate(person),
     leaves_active=True,
@@ -55,7 +55,7 @@ RESTORE = Way(
     requested=Action.RESTORE_REQUESTED,
     queued=Action.RESTORE_QUEUED,
     sending=Action.RESTORE_SENDING,
-    put_back=Action.RESTORE_PUT_BACK,
+    put_back=Action.RESTORE_REQUEUED,
     endings={
         ReclaimState.DONE: Action.RESTORE_DONE,
         ReclaimState.SKIPPED: Action.RESTORE_SKIPPED,
@@ -63,8 +63,8 @@ RESTORE = Way(
         ReclaimState.IN_DOUBT: Action.RESTORE_IN_DOUBT,
     },
 )
-WAYS = {way.direction.value: way for way in (RECLAIM, RESTORE)}
+SPECS = {way.direction.value: way for way in (RECLAIM, RESTORE)}
 
 
-def way_of(direction: str) -> Way:
-    return WAYS[direction]
+def spec_for(direction: str) -> DirectionSpec:
+    return SPECS[direction]

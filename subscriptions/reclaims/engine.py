@@ -22,10 +22,18 @@ from licensehub.audit.log import record
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
-from subscriptions.reclaims.direction import RECLAIM, RESTORE, Way, way_of
-from subscriptions.reclaims.holds import hold_due, hold_of, hold_on, unfit_connections, wait_of
-from subscriptions.reclaims.outcomes import doubt, let_go, note_receipt, put_back, read_back, refused, settle_unsent
-from subscriptions.reclaims.recheck import Decision, look_again
+from subscriptions.reclaims.direction import RECLAIM, RESTORE, DirectionSpec, spec_for
+from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold, unfit_connections, wait_for
+from subscriptions.reclaims.outcomes import (
+    mark_in_doubt,
+    mark_refused,
+    mark_unsent,
+    note_receipt,
+    read_back,
+    requeue,
+    requeue_after_error,
+)
+from subscriptions.reclaims.recheck import Decision, recheck
 
 logger = logging.getLogger(__name__)
 
@@ -61,13 +69,13 @@ def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
     return tally
 
 
-def _send_due(profile: IntegrationProfile, way: Way, tally: Tally, until: float) -> None:
+def _send_due(profile: IntegrationProfile, way: DirectionSpec, tally: Tally, until: float) -> None:
     if hold := unfit_connections(profile, way.direction):
-        tally.held += hold_due(profile, hold, way.direction)
+        tally.held += hold_due_items(profile, hold, way.direction)
         return
     while time.monotonic() < until:
-        if hold := hold_on(profile, way.direction):
-            tally.held += hold_due(profile, hold, way.direction)
+        if hold := profile_hold(profile, way.direction):
+            tally.held += hold_due_items(profile, hold, way.direction)
             return
         items = claim(profile, direction=way.direction)
         if not items:
@@ -97,9 +105,9 @@ def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = D
 def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) -> None:
     try:
         connector = credential_store.connector_for(profile)
-        decisions = look_again(profile, items, connector)
+        decisions = recheck(profile, items, connector)
     except ConnectorError as error:
-        tally.held += sum(put_back(profile, item, error) for item in items)
+        tally.held += sum(requeue_after_error(profile, item, error) for item in items)
         return
     connection_state.mark_working(profile, profile.connector.download_slot)
     rolling = caps.caps_of(profile).rolling
@@ -120,7 +128,7 @@ def _execute(
     rolling: int,
 ) -> None:
     if not decision.send:
-        settle_unsent(item, decision)
+        mark_unsent(item, decision)
         tally.refused += decision.state == ReclaimState.FAILED
         tally.skipped += decision.state == ReclaimState.SKIPPED
         return
@@ -128,13 +136,13 @@ def _execute(
         # Before the intent: no switch is overlooked while it waits, and whoever dies waiting leaves no doubt behind.
         connector.await_turn()
     except ConnectorError as error:
-        tally.held += put_back(profile, item, error)
+        tally.held += requeue_after_error(profile, item, error)
         return
     if commit_intent(item, rolling=rolling):
         _send(profile, item, connector, tally)
     else:
-        hold = hold_on(profile, item.direction) or hold_of(profile, item, rolling=rolling) or HoldReason.LATER
-        tally.held += let_go(item, hold, wait=wait_of(profile, hold))
+        hold = profile_hold(profile, item.direction) or item_hold(profile, item, rolling=rolling) or HoldReason.LATER
+        tally.held += requeue(item, hold, wait=wait_for(profile, hold))
 
 
 # --- The point of no return -------------------------------------------------------------------------------------------
@@ -150,7 +158,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     with transaction.atomic():
         profile = caps.lock(item.profile_id)
         # Counted while the profile's row is ours: no other process counts at the same time.
-        if hold_of(profile, item, rolling=rolling):
+        if item_hold(profile, item, rolling=rolling):
             return False
         sent = Reclaim.objects.filter(
             Exists(_control(item.direction)),
@@ -164,7 +172,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         if sent == 1:
             item.state = ReclaimState.SENDING
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
-            record(way_of(item.direction).sending, actor=None, target=item, data=data)
+            record(spec_for(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1
 
 
@@ -188,17 +196,17 @@ def _valid_removals() -> QuerySet[RequestedRemoval]:
 
 def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tally: Tally) -> None:
     try:
-        receipt = way_of(item.direction).send(connector, item.subscription.external_id)
+        receipt = spec_for(item.direction).send(connector, item.subscription.external_id)
     except PermanentError as error:
-        refused(item, error)
+        mark_refused(item, error)
         tally.refused += 1
         return
     except (TransientError, ConfigError) as error:
-        tally.held += put_back(profile, item, error)
+        tally.held += requeue_after_error(profile, item, error)
         return
     except ConnectorError as error:
         # The answer is lost, or cannot be understood: it may have been done.
-        doubt(item, error.message, status=error.status)
+        mark_in_doubt(item, error.message, status=error.status)
     else:
         connection_state.mark_working(profile, profile.connector.reclaim_slot)
         note_receipt(item, receipt)

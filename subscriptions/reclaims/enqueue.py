@@ -1,4 +1,4 @@
-"""Put approved people into the queue of record: each one sealed, with a row of its own, in both directions."""
+"""Put approved people into the queue of record: each one signed, with a row of its own, in both directions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from licensehub.audit.log import Actor, Row, record_rows
 from subscriptions.bulk_sql import insert, new_ids, set_column
 from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
-from subscriptions.reclaims.direction import way_of
-from subscriptions.reclaims.signatures import seal
+from subscriptions.reclaims.direction import spec_for
+from subscriptions.reclaims.signatures import sign
 
 BATCH = 5000
 
 
 class Approved(NamedTuple):
-    """One of many people: a row of RequestedRemoval, and no model object, which would cost more than its seal."""
+    """One of many people: a row of RequestedRemoval, and no model object, which would cost more than its signature."""
 
     pk: int
     candidate_id: int
@@ -32,20 +32,20 @@ class Approved(NamedTuple):
         return str(self.evidence["name"] or self.evidence["email"] or f"Member {self.evidence['external_id']}")
 
 
-def queue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
+def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
     """Everybody who stands in it, in the caller's transaction. Returns how many.
 
     Raises NotActionable when something is under way for one of them already.
     """
     act, queued, last = uuid.uuid4(), 0, 0
-    while people := _next_to_queue(request, last):
-        set_column(RequestedRemoval, "seal", [(person.pk, seal(person, request)) for person in people])
+    while people := _next_to_enqueue(request, last):
+        set_column(RequestedRemoval, "signature", [(person.pk, sign(person, request)) for person in people])
         _record(request, people, _insert(request, people, now), actor, act)
         queued, last = queued + len(people), people[-1].pk
     return queued
 
 
-def _next_to_queue(request: ReclaimRequest, last: int) -> list[Approved]:
+def _next_to_enqueue(request: ReclaimRequest, last: int) -> list[Approved]:
     people = request.removals.standing().filter(pk__gt=last).order_by("pk")
     return [Approved(*person) for person in people.values_list(*Approved._fields)[:BATCH]]
 
@@ -79,4 +79,4 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
 def _record(request: ReclaimRequest, people: list[Approved], ids: list[int], actor: Actor, act: uuid.UUID) -> None:
     label, data = Reclaim._meta.label_lower, {"request": request.number}
     events = [Row(label, pk, person.name, data) for pk, person in zip(ids, people, strict=True)]
-    record_rows(way_of(request.direction).queued, actor=actor, rows=events, correlation=act)
+    record_rows(spec_for(request.direction).queued, actor=actor, rows=events, correlation=act)

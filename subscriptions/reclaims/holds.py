@@ -16,10 +16,10 @@ from subscriptions.models.reclaim import ReclaimQuerySet
 from subscriptions.reclaims import backup_guard
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
-COME_BACK = timedelta(seconds=60)
+RETRY_DELAY = timedelta(seconds=60)
 
 
-def hold_on(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
+def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Why nothing may be sent for this profile now; None when it may."""
     now = IntegrationProfile.objects.get(pk=profile.pk)
     if direction == Direction.REACTIVATE:
@@ -35,7 +35,7 @@ def _hold_on_restores(profile: IntegrationProfile) -> HoldReason | None:
 
 def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
     if profile.sending_stopped or sending.control().stopped:
-        return HoldReason.KILL_SWITCH
+        return HoldReason.SENDING_STOPPED
     if profile.state != ProfileState.PUBLISHED:
         return HoldReason.PAUSED
     if not profile.reclaim_enabled:
@@ -59,7 +59,7 @@ def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:
     return None
 
 
-def hold_of(
+def item_hold(
     profile: IntegrationProfile, item: Reclaim, *, rolling: int, ahead: caps.Ahead | None = None
 ) -> HoldReason | None:
     """Why this one person has to wait, whom nothing else speaks against. A restore waits for no window and no cap.
@@ -78,7 +78,7 @@ def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DE
 
     Nothing is tried while another hold stands, or nothing is due.
     """
-    if hold_on(profile, direction) or not _due(profile, direction).exists():
+    if profile_hold(profile, direction) or not _due(profile, direction).exists():
         return None
     return try_connections(profile, direction)
 
@@ -89,10 +89,10 @@ def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason |
         fit = is_fit(validate_connections(profile, actor=None))
     except ConnectorError:
         fit = False  # noted on the connection, which `hold_on` sees
-    return None if fit else hold_on(profile, direction) or HoldReason.LATER
+    return None if fit else profile_hold(profile, direction) or HoldReason.LATER
 
 
-def hold_due(profile: IntegrationProfile, hold: HoldReason, direction: str = Direction.DEACTIVATE) -> int:
+def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str = Direction.DEACTIVATE) -> int:
     """Note the reason on everything that is due. Returns on how many."""
     return _due(profile, direction).update(hold_reason=hold, **_until(profile, hold))
 
@@ -101,10 +101,10 @@ def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
     return Reclaim.objects.due().filter(profile=profile, direction=direction)
 
 
-def wait_of(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
+def wait_for(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
     """How long an item waits that was let go before its send: as long as is known, else it is asked again soon."""
     until = _known_end(profile, hold)
-    return until - timezone.now() if until else COME_BACK
+    return until - timezone.now() if until else RETRY_DELAY
 
 
 def _known_end(profile: IntegrationProfile, hold: HoldReason) -> datetime | None:
@@ -121,5 +121,5 @@ def _until(profile: IntegrationProfile, hold: HoldReason) -> dict[str, object]:
         return {"not_before": _known_end(profile, hold)}
     if hold == HoldReason.LATER:
         words = "Miro did not answer when its connections were tried before the send."
-        return {"not_before": timezone.now() + COME_BACK, "outcome": words}
+        return {"not_before": timezone.now() + RETRY_DELAY, "outcome": words}
     return {}

@@ -25,10 +25,10 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.activity.snapshots import keep_former
+from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.propose import cool_down, move
 from subscriptions.eligibility.clauses import Terms, current_terms
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
@@ -39,13 +39,13 @@ from subscriptions.models import (
     ReclaimState,
     Subscription,
 )
-from subscriptions.reclaims.direction import way_of
-from subscriptions.reclaims.holds import COME_BACK
+from subscriptions.reclaims.direction import spec_for
+from subscriptions.reclaims.holds import RETRY_DELAY
 from subscriptions.reclaims.recheck import Decision, lapsed
-from subscriptions.reclaims.restore_check import look_up, note_facts
+from subscriptions.reclaims.restore_check import note_facts, read_restored_seat
 
 READS_NEEDED = 2
-READ_AGAIN = timedelta(seconds=5)
+READ_BACK_DELAY = timedelta(seconds=5)
 # Whoever was given the seat back is left alone for so long, also by approvals that are still good.
 RESTORED_COOLDOWN = timedelta(days=30)
 
@@ -62,13 +62,13 @@ def read_back(item: Reclaim, connector: Connector) -> str:
     try:
         active = connector.is_active(item.subscription.external_id)
     except PermanentError as error:
-        _to_a_human(item, f"Miro does not know this person any more: {error.message}", found="unknown")
+        _escalate(item, f"Miro does not know this person any more: {error.message}", found="unknown")
     except ConnectorError as error:
-        doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
+        mark_in_doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
         if isinstance(error, ConfigError):
             connection_state.mark_failed(item.profile, error)
     else:
-        if active == way_of(item.direction).leaves_active:
+        if active == spec_for(item.direction).leaves_active:
             _as_wanted(item, connector)
         else:
             _without_effect(item)
@@ -79,21 +79,21 @@ def read_back(item: Reclaim, connector: Connector) -> str:
 def _as_wanted(item: Reclaim, connector: Connector) -> None:
     """A restore looks once more at what came back; what it finds is written when the restore is settled."""
     if item.direction == Direction.DEACTIVATE:
-        done(item)
+        mark_done(item)
         return
-    found = look_up(item, connector)
-    done(item, came_back=found.sentence)
+    found = read_restored_seat(item, connector)
+    mark_done(item, came_back=found.sentence)
     note_facts(item, found)
 
 
-def done(item: Reclaim, *, came_back: str = "") -> None:
+def mark_done(item: Reclaim, *, came_back: str = "") -> None:
     """Read back as wanted."""
-    way = way_of(item.direction)
+    way = spec_for(item.direction)
     late = item.state == ReclaimState.IN_DOUBT
     outcome = came_back or f"Read back as {way.found}."
     if late:
         outcome = f"The answer was lost; read back as {way.found}. {came_back or item.outcome}".strip()
-    _settle(
+    _finish(
         item,
         to=ReclaimState.DONE,
         candidate_state=CandidateState.CLOSED_COMPLETE,
@@ -104,14 +104,14 @@ def done(item: Reclaim, *, came_back: str = "") -> None:
 
 def _without_effect(item: Reclaim) -> None:
     """Once may be too early, since Miro may still be at it; twice needs a human."""
-    found = "inactive" if way_of(item.direction).leaves_active else "active"
+    found = "inactive" if spec_for(item.direction).leaves_active else "active"
     if item.reads + 1 < READS_NEEDED:
         words = item.outcome or f"Read back as still {found}."
-        doubt(item, words, status=item.http_status, reads=item.reads + 1)
+        mark_in_doubt(item, words, status=item.http_status, reads=item.reads + 1)
         return
-    noun = way_of(item.direction).noun
+    noun = spec_for(item.direction).noun
     next_step = "leave this person, or send again" if found == "active" else "restore again if it is still wanted"
-    _to_a_human(
+    _escalate(
         item,
         f"The {noun} was sent, its effect is unknown, and Miro shows this person as {found}. LicenseHub does not "
         f"send again by itself: somebody may have changed it in between. Look in Miro, then {next_step}.",
@@ -119,7 +119,7 @@ def _without_effect(item: Reclaim) -> None:
     )
 
 
-def doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = None) -> None:
+def mark_in_doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = None) -> None:
     """Commit the doubt; the item is read again, a little later. `reads` counts the looks that found no effect."""
     now = timezone.now()
     with transaction.atomic():
@@ -128,15 +128,15 @@ def doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = 
             outcome=words,
             http_status=status,
             reads=item.reads if reads is None else reads,
-            not_before=now + READ_AGAIN,
+            not_before=now + READ_BACK_DELAY,
         )
         if doubted and item.state == ReclaimState.SENDING:
-            action = way_of(item.direction).endings[ReclaimState.IN_DOUBT]
+            action = spec_for(item.direction).endings[ReclaimState.IN_DOUBT]
             record(action, actor=None, target=item, data={"outcome": words})
 
 
-def _to_a_human(item: Reclaim, words: str, *, found: str) -> None:
-    _settle(
+def _escalate(item: Reclaim, words: str, *, found: str) -> None:
+    _finish(
         item,
         to=ReclaimState.IN_DOUBT,
         candidate_state=CandidateState.ATTENTION_REQUIRED,
@@ -145,10 +145,10 @@ def _to_a_human(item: Reclaim, words: str, *, found: str) -> None:
     )
 
 
-def refused(item: Reclaim, error: PermanentError) -> None:
+def mark_refused(item: Reclaim, error: PermanentError) -> None:
     """The vendor said no, and would say it again."""
     words = f"Miro refused: {error.message}"
-    _settle(
+    _finish(
         item,
         to=ReclaimState.FAILED,
         candidate_state=CandidateState.ATTENTION_REQUIRED,
@@ -157,10 +157,10 @@ def refused(item: Reclaim, error: PermanentError) -> None:
     )
 
 
-def settle_unsent(item: Reclaim, decision: Decision) -> None:
+def mark_unsent(item: Reclaim, decision: Decision) -> None:
     """Final reasons end an item before anything was sent."""
     failed = decision.state == ReclaimState.FAILED
-    _settle(
+    _finish(
         item,
         to=decision.state,
         candidate_state=decision.candidate_state,
@@ -170,9 +170,9 @@ def settle_unsent(item: Reclaim, decision: Decision) -> None:
     )
 
 
-def settle_lapsed(item: Reclaim) -> None:
+def mark_lapsed(item: Reclaim) -> None:
     """The approval is over."""
-    settle_unsent(item, lapsed())
+    mark_unsent(item, lapsed())
 
 
 _CANDIDATE_ACTIONS = {
@@ -181,7 +181,7 @@ _CANDIDATE_ACTIONS = {
 }
 
 
-def _settle(
+def _finish(
     item: Reclaim,
     *,
     to: ReclaimState,
@@ -196,10 +196,10 @@ def _settle(
             **{"state": to, "finished_at": timezone.now(), "lease_until": None, "hold_reason": "", **values}
         )
         if settled != 1:
-            raise NotActionable(f"The {way_of(item.direction).noun} of {item} was settled by another process.")
+            raise NotActionable(f"The {spec_for(item.direction).noun} of {item} was settled by another process.")
         correlation = uuid.uuid4()
         data = {"outcome": values["outcome"], "request": item.removal.request.number}
-        action = way_of(item.direction).endings[to]
+        action = spec_for(item.direction).endings[to]
         record(action, actor=None, target=item, data=data, correlation=correlation)
         if item.removal.request.direction == Direction.DEACTIVATE:
             _move_candidate(item, candidate_state, reason, attention, correlation)
@@ -223,35 +223,35 @@ def _move_candidate(
         correlation=correlation,
     )
     if reason == CloseReason.KEPT_BY_USER:
-        terms = Terms.thaw(item.removal.evidence["terms"])
+        terms = Terms.from_json(item.removal.evidence["terms"])
         cool_down([item.subscription_id], days=terms.threshold_for, reason=CloseReason.KEPT_BY_USER.label.lower())
 
 
 def _write_fact(item: Reclaim) -> None:
     """What was read back is a fact like any other."""
     now = timezone.now()
-    values: dict[str, Any] = {"active": way_of(item.direction).leaves_active, "facts_at": now}
+    values: dict[str, Any] = {"active": spec_for(item.direction).leaves_active, "facts_at": now}
     if item.direction == Direction.REACTIVATE:
         values |= {"cooldown_until": now + RESTORED_COOLDOWN, "cooldown_reason": "restored"}
     row = Subscription.objects.filter(pk=item.subscription_id)
-    keep_former(row.select_for_update().get(), {"active": values["active"]}, seen_at=now)
+    keep_replaced(row.select_for_update().get(), {"active": values["active"]}, seen_at=now)
     row.update(**values)
-    apply_verdict(row, current_terms(item.profile_id))
+    evaluate_rows(row, current_terms(item.profile_id))
 
 
-def put_back(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:
+def requeue_after_error(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:
     """Nothing was done for this item: it waits, with the reason shown. Returns 1, or 0 when it was not ours."""
     hold = HoldReason.LATER
-    wait = COME_BACK
+    wait = RETRY_DELAY
     if isinstance(error, ConfigError):
         connection_state.mark_failed(profile, error)
         hold = HoldReason.CONNECTION
     elif isinstance(error, TransientError) and error.retry_after:
         wait = timedelta(seconds=error.retry_after)
-    return let_go(item, hold, wait=wait, words=error.message)
+    return requeue(item, hold, wait=wait, words=error.message)
 
 
-def let_go(item: Reclaim, hold: HoldReason, *, wait: timedelta = COME_BACK, words: str = "") -> int:
+def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, words: str = "") -> int:
     """Back into the queue, from before the call or from a call that is known to have done nothing."""
     with transaction.atomic():
         back = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
@@ -264,5 +264,5 @@ def let_go(item: Reclaim, hold: HoldReason, *, wait: timedelta = COME_BACK, word
             outcome=words,
         )
         if back and item.state == ReclaimState.SENDING:
-            record(way_of(item.direction).put_back, actor=None, target=item, data={"outcome": words})
+            record(spec_for(item.direction).put_back, actor=None, target=item, data={"outcome": words})
     return back

@@ -1,4 +1,4 @@
-"""Look again, seconds before the act: fresh facts, written, and judged by the same CASE as ever.
+"""Look again, seconds before the act: fresh facts, written, and evaluated by the same CASE as ever.
 
 The stricter of the frozen and the current rule decides. What speaks against the send is final; it settles the item.
 """
@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
-from subscriptions.activity.snapshots import keep_former
+from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.propose import closing_for
-from subscriptions.eligibility.clauses import Terms, current_terms, judge, why
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.clauses import Terms, current_terms, explain, verdict_of
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.models import (
     Answer,
     CandidateState,
@@ -32,7 +32,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.subscription import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
 from subscriptions.reclaims import backup_guard
-from subscriptions.reclaims.signatures import is_sealed
+from subscriptions.reclaims.signatures import is_signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,23 @@ class Decision:
     close_reason: CloseReason | None = None
 
 
-def look_again(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> dict[int, Decision]:
+def recheck(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> dict[int, Decision]:
     """Fetch and write fresh facts of these people, then decide on each. Reclaim id -> decision.
 
     Raises the connector's errors: then nothing was decided.
     """
-    return {item.pk: decision for item, decision in zip(items, look_at(profile, items, connector), strict=True)}
+    return {
+        item.pk: decision for item, decision in zip(items, recheck_in_order(profile, items, connector), strict=True)
+    }
 
 
-def look_at(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> list[Decision]:
+def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> list[Decision]:
     """As `look_again`, in the order of the items, which a dry run may only suppose."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
     terms = current_terms(profile.pk)
-    apply_verdict(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
+    evaluate_rows(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
     void_before = backup_guard.approvals_void_before()
     return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
 
@@ -87,7 +89,7 @@ def _write(row: Subscription, member: Member) -> None:
     values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
     if member.active and not row.active:
         values |= {"cooldown_until": now + REACTIVATED_COOLDOWN, "cooldown_reason": REACTIVATED_REASON}
-    keep_former(row, values, seen_at=now)
+    keep_replaced(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
 
 
@@ -135,7 +137,7 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     if not _is_what_was_approved(item):
         return Decision(
             send=False,
-            sentence="Not sent: the approval does not match its seal, so this is not what was approved. "
+            sentence="Not sent: the approval does not match its signature, so this is not what was approved. "
             "Ask who can write to the database, then request this person anew.",
             state=ReclaimState.FAILED,
             candidate_state=CandidateState.ATTENTION_REQUIRED,
@@ -149,7 +151,7 @@ def _is_what_was_approved(item: Reclaim) -> bool:
     """Sealed, and the row of the queue goes the same way, to the same person."""
     removal = item.removal
     same_way = item.direction == removal.request.direction
-    return same_way and item.subscription.external_id == removal.evidence["external_id"] and is_sealed(removal)
+    return same_way and item.subscription.external_id == removal.evidence["external_id"] and is_signed(removal)
 
 
 def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Request this person again.") -> Decision:
@@ -163,12 +165,12 @@ def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Reque
 
 def _refused_by_facts(item: Reclaim, row: Subscription, current: Terms) -> Decision | None:
     evidence = item.removal.evidence
-    frozen = Terms.thaw(evidence["terms"])
+    frozen = Terms.from_json(evidence["terms"])
     for terms in (current,) if frozen == current else (current, frozen):
-        verdict = judge(row, terms)
+        verdict = verdict_of(row, terms)
         if verdict != Verdict.CANDIDATE:
             state, reason = closing_for(row, verdict, evidence)
-            sentence = f"Not sent: {why(row, terms, verdict=verdict)}"
+            sentence = f"Not sent: {explain(row, terms, verdict=verdict)}"
             return Decision(send=False, sentence=sentence, candidate_state=state, close_reason=reason)
     if row.license != evidence["license"]:
         return _no(f"Not sent: the license is {row.license_label} now.", CloseReason.LICENSE_CHANGED)
@@ -182,4 +184,4 @@ def _no(sentence: str, reason: CloseReason) -> Decision:
 
 
 def _go(row: Subscription, terms: Terms) -> Decision:
-    return Decision(send=True, sentence=f"Still a candidate: {why(row, terms, verdict=Verdict.CANDIDATE)}")
+    return Decision(send=True, sentence=f"Still a candidate: {explain(row, terms, verdict=Verdict.CANDIDATE)}")

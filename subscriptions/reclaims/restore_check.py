@@ -6,33 +6,33 @@ from dataclasses import dataclass
 
 from integrations.connectors.contract import Connector, ConnectorError, Member
 from subscriptions.eligibility.clauses import current_terms
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.models import Reclaim, Subscription
 from subscriptions.reclaims.recheck import write_facts
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RestoredSeat:
     """`member` is None where the vendor did not tell; the sentence says so."""
 
     sentence: str
     member: Member | None = None
 
 
-def look_up(item: Reclaim, connector: Connector) -> Found:
+def read_restored_seat(item: Reclaim, connector: Connector) -> RestoredSeat:
     """Ask the vendor for this person's seat as it is now. Nothing is written; a failure is a sentence, too."""
     row = item.subscription
     try:
         found = {member.external_id: member for member in connector.people({row.external_id: row.email})}
     except ConnectorError as error:
-        return Found(f"Active again. License and role were not compared: {error.message}")
+        return RestoredSeat(f"Active again. License and role were not compared: {error.message}")
     member = found.get(row.external_id)
     if member is None or not member.active:
-        return Found(
+        return RestoredSeat(
             "Active again. License and role were not compared: Miro's list of members does not show the person as "
             "active yet. The next download reads them."
         )
-    return Found(f"Active again. {_compared(item, member)}", member)
+    return RestoredSeat(f"Active again. {_compared(item, member)}", member)
 
 
 def _compared(item: Reclaim, member: Member) -> str:
@@ -50,9 +50,9 @@ def _compared(item: Reclaim, member: Member) -> str:
     )
 
 
-def note_facts(item: Reclaim, found: Found) -> None:
+def note_facts(item: Reclaim, found: RestoredSeat) -> None:
     """After the restore is settled: else its own act would look like somebody else's at Miro."""
     if found.member is None:
         return
     write_facts(item.profile, [found.member])
-    apply_verdict(Subscription.objects.filter(pk=item.subscription_id), current_terms(item.profile_id))
+    evaluate_rows(Subscription.objects.filter(pk=item.subscription_id), current_terms(item.profile_id))

@@ -28,7 +28,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaims.direction import RESTORE
-from subscriptions.reclaims.enqueue import queue
+from subscriptions.reclaims.enqueue import enqueue
 
 # Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
 COMES_BACK = (
@@ -87,7 +87,7 @@ def restorable(reclaims: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
 
 
 def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
-    """Give this one person the seat back: approved as it is made, sealed and queued. Returns what is queued.
+    """Give this one person the seat back: approved as it is made, signed and queued. Returns what is queued.
 
     Raises Refused or NotActionable; then nothing was changed.
     """
@@ -103,7 +103,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
         }
         one = Reclaim.objects.filter(pk=reclaim.pk)
         request = _create(profile, one, actor=actor, reason=reason, now=now, **values)
-        queue(request, actor=actor, now=now)
+        enqueue(request, actor=actor, now=now)
     return Reclaim.objects.get(removal__request=request)
 
 

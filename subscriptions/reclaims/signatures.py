@@ -1,4 +1,4 @@
-"""The seal of an approval: an HMAC over exactly what was approved, with a key outside the database."""
+"""The signature of an approval: an HMAC over exactly what was approved, with a key outside the database."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.conf import settings
 
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
-# One form for what is sealed, whoever reads it back.
+# One form for what is signed and what is checked.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Person(Protocol):
-    """What a seal holds of one person: a row of RequestedRemoval, or the few facts of one of many."""
+    """What a signature covers of one person: a row of RequestedRemoval, or the few facts of one of many."""
 
     @property
     def pk(self) -> int: ...
@@ -27,7 +27,7 @@ class Person(Protocol):
     def evidence(self) -> dict[str, Any]: ...
 
 
-def seal(person: Person, request: ReclaimRequest) -> str:
+def sign(person: Person, request: ReclaimRequest) -> str:
     """HMAC-SHA-256 (RFC 2104) that binds an approval to this person, this evidence, this validity and this cap."""
     content = [
         request.pk,
@@ -45,6 +45,6 @@ def seal(person: Person, request: ReclaimRequest) -> str:
     return hmac.digest(settings.APPROVAL_KEY.encode(), CANONICAL(content).encode(), "sha256").hex()
 
 
-def is_sealed(person: RequestedRemoval) -> bool:
+def is_signed(person: RequestedRemoval) -> bool:
     """Whether this is what was approved, and was approved at all."""
-    return hmac.compare_digest(person.seal, seal(person, person.request))
+    return hmac.compare_digest(person.signature, sign(person, person.request))

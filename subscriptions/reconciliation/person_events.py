@@ -17,7 +17,7 @@ from subscriptions.models import Reclaim
 
 # From shortly before the send; so many events of the whole organization are looked through.
 BEFORE = timedelta(hours=1)
-MOST = 5000
+MAX_EVENTS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ def log_around(item: Reclaim) -> Log:
         return Log(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
     try:
         connector = credential_store.connector_for(item.profile)
-        found = list(islice(connector.events(since=since, until=until), MOST))
+        found = list(islice(connector.events(since=since, until=until), MAX_EVENTS))
     except NotGranted as error:
         return Log(since, until, not_checked=f"Not checked: {error.message}")
     except ConnectorError as error:
         return Log(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
-    if len(found) == MOST:
+    if len(found) == MAX_EVENTS:
         until = found[-1].at
     return Log(since, until, tuple(event for event in found if _concerns(event, item)))
 

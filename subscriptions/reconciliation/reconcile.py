@@ -19,9 +19,9 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.eligibility.clauses import current_terms
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import Refused
-from subscriptions.models import Comparison, Reclaim, ReclaimState, Subscription
+from subscriptions.models import Reclaim, ReclaimState, Reconciliation, Subscription
 from subscriptions.reclaims.recheck import write_facts
 from subscriptions.reconciliation.differences import Difference, Kind, in_ledger
 from subscriptions.reconciliation.vendor_log import Log, in_log, read_log, with_doer
@@ -29,19 +29,19 @@ from subscriptions.reconciliation.vendor_log import Log, in_log, read_log, with_
 # Miro keeps its own log as long; what was done before is history.
 LEDGER = timedelta(days=90)
 # One that was killed is not waited for any longer.
-LONGEST = timedelta(minutes=10)
+MAX_RUNTIME = timedelta(minutes=10)
 # The vendor answers for so many people in one request: ten by their e-mail addresses, a hundred of all members.
 PER_LOOK_UP, PER_PAGE = 10, 100
 
 ALIVE = (ProfileState.PUBLISHED, ProfileState.PAUSED)
 
 
-def profiles_to_compare() -> list[int]:
+def profiles_to_reconcile() -> list[int]:
     return sorted(IntegrationProfile.objects.filter(state__in=ALIVE).values_list("pk", flat=True))
 
 
-def compare(profile: IntegrationProfile, *, actor: Actor) -> Comparison:
-    """Compare now. Raises Refused while another comparison of the profile is running.
+def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconciliation:
+    """Reconcile now. Raises Refused while another reconciliation of the profile is running.
 
     What could not be asked is told in `problem`; findings of what was asked stand all the same.
     """
@@ -56,7 +56,7 @@ def compare(profile: IntegrationProfile, *, actor: Actor) -> Comparison:
     return row
 
 
-def _compare(profile: IntegrationProfile, row: Comparison) -> None:
+def _compare(profile: IntegrationProfile, row: Reconciliation) -> None:
     """Fills the row in as far as it comes. Raises ConnectorError."""
     connector = credential_store.connector_for(profile)
     found = _against_members(profile, row, connector)
@@ -70,18 +70,18 @@ def _compare(profile: IntegrationProfile, row: Comparison) -> None:
     row.findings = [difference.as_json() for difference in found]
 
 
-def _begin(profile: IntegrationProfile) -> Comparison:
+def _begin(profile: IntegrationProfile) -> Reconciliation:
     """The profile's row is locked, so that of many clicks one begins."""
     with transaction.atomic():
         IntegrationProfile.objects.select_for_update().get(pk=profile.pk)
         if running(profile):
-            raise Refused("A comparison is running already. Its result appears here when it is done.")
-        return Comparison.objects.create(profile=profile)
+            raise Refused("A reconciliation is running already. Its result appears here when it is done.")
+        return Reconciliation.objects.create(profile=profile)
 
 
-def latest() -> QuerySet[Comparison]:
+def latest() -> QuerySet[Reconciliation]:
     """The last one of each profile in use that told anything: one that failed at once hides nothing."""
-    told = Comparison.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
+    told = Reconciliation.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
     told = told.filter(Q(problem="") | ~Q(findings=[]))
     last = told.filter(profile=OuterRef("profile")).order_by("-started_at", "-pk").values("pk")[:1]
     return told.filter(pk=Subquery(last))
@@ -92,11 +92,11 @@ def open_differences() -> int:
 
 
 def running(profile: IntegrationProfile) -> bool:
-    lately = timezone.now() - LONGEST
-    return Comparison.objects.filter(profile=profile, finished_at=None, started_at__gt=lately).exists()
+    lately = timezone.now() - MAX_RUNTIME
+    return Reconciliation.objects.filter(profile=profile, finished_at=None, started_at__gt=lately).exists()
 
 
-def _finish(row: Comparison, *, actor: Actor) -> None:
+def _finish(row: Reconciliation, *, actor: Actor) -> None:
     row.finished_at = timezone.now()
     with transaction.atomic():
         row.save()
@@ -107,20 +107,20 @@ def _finish(row: Comparison, *, actor: Actor) -> None:
             "audit_log_checked": row.audit_log_checked,
             "problem": row.problem,
         }
-        record(Action.LEDGER_COMPARED, actor=actor, target=row, data=data)
+        record(Action.LEDGER_RECONCILED, actor=actor, target=row, data=data)
 
 
 # --- Against the vendor's members -------------------------------------------------------------------------------------
 
 
-def _against_members(profile: IntegrationProfile, row: Comparison, connector: Connector) -> list[Difference]:
+def _against_members(profile: IntegrationProfile, row: Reconciliation, connector: Connector) -> list[Difference]:
     """What the ledger said both before and after the vendor was asked, so that nothing under way looks like more."""
     before = last_sends(profile, row.started_at)
     members = _look_up(profile, before.values(), connector)
     row.people = len(before)
     write_facts(profile, members.values())
     looked_up = Subscription.objects.filter(pk__in=before)
-    apply_verdict(looked_up, current_terms(profile.pk))
+    evaluate_rows(looked_up, current_terms(profile.pk))
     after = last_sends(profile, row.started_at)
     settled = [item for key, item in after.items() if key in before and _same(before[key], item)]
     return in_ledger(settled, members)
@@ -158,15 +158,15 @@ def _look_up(profile: IntegrationProfile, items: Iterable[Reclaim], connector: C
 # --- Against the vendor's own log -------------------------------------------------------------------------------------
 
 
-def _log_since(profile: IntegrationProfile, row: Comparison) -> datetime:
-    """From the last comparison that read it, a little before; on the first time, of the last day."""
-    read = Comparison.objects.filter(profile=profile, audit_log_checked=True, problem="").exclude(pk=row.pk)
+def _log_since(profile: IntegrationProfile, row: Reconciliation) -> datetime:
+    """From the last reconciliation that read it, a little before; on the first time, of the last day."""
+    read = Reconciliation.objects.filter(profile=profile, audit_log_checked=True, problem="").exclude(pk=row.pk)
     last = read.order_by("-started_at").first()
     since = last.started_at - OVERLAP if last else row.started_at - FIRST
     return max(since, row.started_at - LEDGER)
 
 
-# Logs come late; what was done just before the last comparison is looked for again.
+# Logs come late; what was done just before the last reconciliation is looked for again.
 OVERLAP = timedelta(hours=1)
 FIRST = timedelta(days=1)
 STRANGE = timedelta(days=30)
@@ -179,9 +179,9 @@ def _against_log(profile: IntegrationProfile, log: Log) -> list[Difference]:
     return in_log(profile, list(rows.select_related("subscription").order_by("sending_at", "pk")), log)
 
 
-def _still_open(profile: IntegrationProfile, row: Comparison, found: list[Difference]) -> list[Difference]:
+def _still_open(profile: IntegrationProfile, row: Reconciliation, found: list[Difference]) -> list[Difference]:
     """A strange deactivation is in one night's log only, and stays a difference while the person is inactive."""
-    last = Comparison.objects.filter(profile=profile, finished_at__isnull=False).exclude(pk=row.pk).first()
+    last = Reconciliation.objects.filter(profile=profile, finished_at__isnull=False).exclude(pk=row.pk).first()
     told = {difference.external_id for difference in found}
     former = [Difference.of_json(finding) for finding in last.findings] if last else []
     strange = [one for one in former if one.kind == Kind.UNEXPLAINED and one.external_id not in told]

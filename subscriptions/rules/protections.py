@@ -1,4 +1,4 @@
-"""Protect people: make an exclusion, end it, and let both reach the verdicts and the not yet approved candidates.
+"""Protect people: make a protection, end it, and let both reach the verdicts and the not yet approved candidates.
 
 What is approved already is stopped by the look before the send, which asks the same clause.
 """
@@ -22,17 +22,17 @@ from licensehub.audit.log import Actor, record, record_many
 from subscriptions.candidates import caps
 from subscriptions.candidates.propose import withdraw
 from subscriptions.eligibility.clauses import UNKNOWN_WORDS, current_terms
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import Exclusion, ExclusionKind
+from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import people_of
 
 DOMAIN = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*[a-z0-9]")
-WORDS = {ExclusionKind.LICENSE: "license type", ExclusionKind.ROLE: "role"}
+WORDS = {ProtectionKind.LICENSE: "license type", ProtectionKind.ROLE: "role"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ProtectionInput:
     """Why somebody is to be left alone, whom to ask about it, and until when; None is without an end."""
 
     reason: str
@@ -42,9 +42,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`made` exclusions, or those that were ended; of the people they cover `changed` have another verdict now."""
+    """`made` protections, or those that were ended; of the people they cover `changed` have another verdict now."""
 
-    made: list[Exclusion]
+    made: list[Protection]
     changed: int
     withdrawn: int
 
@@ -53,11 +53,11 @@ class Effect:
 
 
 def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
-    """The value as it is compared: see `models.exclusion.keys`. Raises ValidationError with a sentence for `value`."""
+    """The value as it is compared: see `models.protection.keys`. Raises ValidationError with a sentence for `value`."""
     given = value.strip()
-    if kind in (ExclusionKind.LICENSE, ExclusionKind.ROLE):
-        return _known_word(profile, ExclusionKind(kind), given)
-    return _domain(given) if kind == ExclusionKind.DOMAIN else _email(given)
+    if kind in (ProtectionKind.LICENSE, ProtectionKind.ROLE):
+        return _known_word(profile, ProtectionKind(kind), given)
+    return _domain(given) if kind == ProtectionKind.DOMAIN else _email(given)
 
 
 def _email(given: str) -> str:
@@ -78,7 +78,7 @@ def _domain(given: str) -> str:
     return domain
 
 
-def _known_word(profile: IntegrationProfile, kind: ExclusionKind, given: str) -> str:
+def _known_word(profile: IntegrationProfile, kind: ProtectionKind, given: str) -> str:
     labels = words_of(profile, kind)
     for word, label in labels.items():
         if given.lower() in (word.lower(), label.lower()):
@@ -87,14 +87,14 @@ def _known_word(profile: IntegrationProfile, kind: ExclusionKind, given: str) ->
     raise ValidationError({"value": f"“{given}” is no {WORDS[kind]} that {profile} knows. Known are: {known}."})
 
 
-def words_of(profile: IntegrationProfile, kind: ExclusionKind) -> Mapping[str, str]:
+def words_of(profile: IntegrationProfile, kind: ProtectionKind) -> Mapping[str, str]:
     """The vendor's words for licenses or roles, and how they are shown."""
     connector = profile.connector
-    words = connector.licenses if kind == ExclusionKind.LICENSE else connector.roles
+    words = connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
     return {word: label for word, label in words.items() if word not in UNKNOWN_WORDS}
 
 
-def check_wish(wish: Wish) -> None:
+def check_input(wish: ProtectionInput) -> None:
     """Raises ValidationError with a sentence for each field that is wrong."""
     wrong: dict[str, str] = {}
     if not wish.reason.strip():
@@ -113,13 +113,15 @@ def check_wish(wish: Wish) -> None:
 # --- Make -------------------------------------------------------------------------------------------------------------
 
 
-def create_exclusion(profile: IntegrationProfile, kind: str, value: str, wish: Wish, *, actor: User) -> Effect:
+def create_protection(
+    profile: IntegrationProfile, kind: str, value: str, wish: ProtectionInput, *, actor: User
+) -> Effect:
     """Leave them alone from now on. Raises ValidationError, and Refused when the same is in force already."""
     wanted = clean_value(profile, kind, value)
-    check_wish(wish)
+    check_input(wish)
     with transaction.atomic():
         caps.lock(profile.pk)  # two at once would both find that there is none
-        former = Exclusion.objects.in_force().filter(profile=profile, kind=kind, value=wanted).first()
+        former = Protection.objects.in_force().filter(profile=profile, kind=kind, value=wanted).first()
         if former:
             raise Refused(
                 f"Protected already: {former}, by {former.created_by.get_username()}, {former.until_label}. Nothing "
@@ -129,73 +131,75 @@ def create_exclusion(profile: IntegrationProfile, kind: str, value: str, wish: W
     return _judge([made])
 
 
-def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: Wish, *, actor: User) -> Effect:
-    """One exclusion for each of these people of a profile who has none of their own yet.
+def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: ProtectionInput, *, actor: User) -> Effect:
+    """One protection for each of these people of a profile who has none of their own yet.
 
     Raises ValidationError, and Refused when all of them are protected already.
     """
-    wanted = {clean_value(profile, ExclusionKind.PERSON, email) for email in emails}
-    check_wish(wish)
+    wanted = {clean_value(profile, ProtectionKind.PERSON, email) for email in emails}
+    check_input(wish)
     with transaction.atomic():
         caps.lock(profile.pk)
-        same = Exclusion.objects.in_force().filter(profile=profile, kind=ExclusionKind.PERSON)
+        same = Protection.objects.in_force().filter(profile=profile, kind=ProtectionKind.PERSON)
         new = sorted(wanted - set(same.values_list("value", flat=True)))
         if not new:
             raise Refused("All of these people are protected already. Nothing was changed.")
-        made = _make(profile, ExclusionKind.PERSON, new, wish, actor=actor)
+        made = _make(profile, ProtectionKind.PERSON, new, wish, actor=actor)
     return _judge(made)
 
 
-def _make(profile: IntegrationProfile, kind: str, values: list[str], wish: Wish, *, actor: User) -> list[Exclusion]:
+def _make(
+    profile: IntegrationProfile, kind: str, values: list[str], wish: ProtectionInput, *, actor: User
+) -> list[Protection]:
     terms = {"reason": wish.reason.strip(), "owner": wish.owner.strip(), "ends_at": wish.ends_at}
-    made = Exclusion.objects.bulk_create(
-        Exclusion(profile=profile, kind=kind, value=value, created_by=actor, **terms) for value in values
+    made = Protection.objects.bulk_create(
+        Protection(profile=profile, kind=kind, value=value, created_by=actor, **terms) for value in values
     )
     targets = [(row, {"kind": row.kind, "value": row.value, **terms}) for row in made]
-    record_many(Action.EXCLUSION_CREATED, actor=actor, targets=targets)
+    record_many(Action.PROTECTION_CREATED, actor=actor, targets=targets)
     return made
 
 
 # --- End --------------------------------------------------------------------------------------------------------------
 
 
-def end_exclusion(exclusion: Exclusion, *, actor: User) -> Effect:
+def end_protection(protection: Protection, *, actor: User) -> Effect:
     """From now on it covers nobody; the record stays. Raises NotActionable when it has ended already."""
-    _end(exclusion, actor=actor)
-    return _judge([exclusion])
+    _end(protection, actor=actor)
+    return _judge([protection])
 
 
 def end_run_out() -> int:
-    """Note those whose end has come, and judge their people anew. Returns how many.
+    """Note those whose end has come, and evaluate their people anew. Returns how many.
 
     They cover nobody from their end on, noted or not; a second process finds nothing left to note.
     """
     ended = 0
-    for exclusion in Exclusion.objects.run_out().select_related("profile"):
-        _judge([exclusion])
+    for protection in Protection.objects.run_out().select_related("profile"):
+        _judge([protection])
         try:
-            _end(exclusion, actor=None)
+            _end(protection, actor=None)
         except NotActionable:
             continue  # another process, or a person, noted it in this moment
         ended += 1
     return ended
 
 
-def _end(exclusion: Exclusion, *, actor: Actor) -> None:
+def _end(protection: Protection, *, actor: Actor) -> None:
     with transaction.atomic():
         values = {"ended_at": timezone.now(), "ended_by": actor}
-        if Exclusion.objects.filter(pk=exclusion.pk, ended_at=None).update(**values) != 1:
-            raise NotActionable(f"The protection of {exclusion} has ended already. Nothing was changed.")
-        data = {"kind": exclusion.kind, "value": exclusion.value, "reason": exclusion.reason}
-        record(Action.EXCLUSION_ENDED, actor=actor, target=exclusion, data=data)
+        if Protection.objects.filter(pk=protection.pk, ended_at=None).update(**values) != 1:
+            raise NotActionable(f"The protection of {protection} has ended already. Nothing was changed.")
+        data = {"kind": protection.kind, "value": protection.value, "reason": protection.reason}
+        record(Action.PROTECTION_ENDED, actor=actor, target=protection, data=data)
 
 
 # --- Consequences -----------------------------------------------------------------------------------------------------
 
 
-def _judge(exclusions: list[Exclusion]) -> Effect:
-    """Judge the covered people anew, after the commit, and take back their candidates that no longer hold."""
-    profile_id = exclusions[0].profile_id
+def _judge(protections: list[Protection]) -> Effect:
+    """Evaluate the covered people anew, after the commit, and take back their candidates that no longer hold."""
+    profile_id = protections[0].profile_id
     terms = current_terms(profile_id)
-    changed = sum(apply_verdict(rows, terms) for rows in people_of(exclusions))
-    return Effect(exclusions, changed, withdraw(profile_id))
+    changed = sum(evaluate_rows(rows, terms) for rows in people_of(protections))
+    return Effect(protections, changed, withdraw(profile_id))

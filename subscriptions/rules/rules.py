@@ -13,12 +13,12 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates.propose import withdraw
-from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.eligibility.preview import count_crowds
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
 from subscriptions.errors import NotActionable
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
 
-# By these the verdict is spoken; the others say what happens to whom it makes a candidate.
+# By these the verdict is verdict_now; the others say what happens to whom it makes a candidate.
 TERMS = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")
 ASKING = ("notify_user", "days_to_answer", "keep_means", "file_requests")
 CAPS = ("batch_cap_people", "batch_cap_percent", "rolling_cap_percent")
@@ -90,9 +90,9 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
 
 
 def apply_rule(profile: IntegrationProfile) -> Effect:
-    """Judge everybody of the profile anew, and take back the not yet approved candidates that no longer hold."""
-    changed = refresh_verdicts(profile)
+    """Evaluate everybody of the profile anew, and take back the not yet approved candidates that no longer hold."""
+    changed = evaluate_profile(profile)
     withdrawn = withdraw(profile.pk)
-    count_crowds(profile)
+    count_buckets(profile)
     rows = Subscription.objects.filter(profile=profile)
     return Effect(rows.count(), changed, rows.candidates().count(), withdrawn)

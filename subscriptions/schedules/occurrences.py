@@ -14,9 +14,9 @@ from django_celery_beat.models import CrontabSchedule
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
 # A crontab that is due on one day of a leap year comes again within this time.
-LONGEST = 366 * 8
+MAX_QUARTERS = 366 * 8
 # A window of one hour in a week is left out when it falls into the hour that a spring leaves out.
-LONGEST_CLOSED = timedelta(days=15)
+MAX_CLOSED = timedelta(days=15)
 QUARTER = timedelta(minutes=15)
 MONDAY_TO_SUNDAY = (1, 2, 3, 4, 5, 6, 0)
 
@@ -28,7 +28,7 @@ def zone_of(crontab: CrontabSchedule) -> ZoneInfo:
 def last_slot(crontab: CrontabSchedule, now: datetime) -> datetime | None:
     """The latest slot that is not after `now`, in UTC."""
     today = now.astimezone(zone_of(crontab)).date()
-    for back in range(-1, LONGEST):
+    for back in range(-1, MAX_QUARTERS):
         for slot in reversed(list(slots_of_day(crontab, today - timedelta(days=back)))):
             if slot <= now:
                 return slot
@@ -39,7 +39,7 @@ def next_slots(crontab: CrontabSchedule, now: datetime, *, count: int = 1) -> li
     """The first slots after `now`, in UTC."""
     found: list[datetime] = []
     today = now.astimezone(zone_of(crontab)).date()
-    for ahead in range(-1, LONGEST):
+    for ahead in range(-1, MAX_QUARTERS):
         found += [slot for slot in slots_of_day(crontab, today + timedelta(days=ahead)) if slot > now]
         if len(found) >= count:
             break
@@ -76,7 +76,7 @@ def opens_at(crontab: CrontabSchedule, now: datetime) -> datetime | None:
         return None
     # Quarters of an hour, since some zones are half an hour or three quarters off.
     moment = now.astimezone(UTC).replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
-    for step in range(1, LONGEST_CLOSED // QUARTER + 1):
+    for step in range(1, MAX_CLOSED // QUARTER + 1):
         if _is_in(fields, (moment + step * QUARTER).astimezone(zone)):
             return moment + step * QUARTER
     return None

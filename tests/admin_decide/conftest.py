@@ -19,7 +19,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.approvals import decide
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.search import refresh_search
 from tests.fixtures import without_caps
@@ -61,7 +61,7 @@ class Office:
         return row
 
     def propose(self) -> None:
-        refresh_verdicts(self.profile)
+        evaluate_profile(self.profile)
         propose_candidates(self.run)
 
     def ask(self, alice: User, *, count: int = 3, reason: str = "True-up") -> ReclaimRequest:

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from subscriptions.approvals import decide
 from subscriptions.candidates import propose
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 
 from .conftest import page, questions, said
@@ -188,7 +188,7 @@ def test_who_came_back_is_dropped_and_the_others_can_be_approved(office, alice, 
     asked = office.ask(alice)
     back = asked.removals.first().candidate.subscription
     Subscription.objects.filter(pk=back.pk).update(last_activity_at=timezone.now())
-    refresh_verdicts(office.profile)
+    evaluate_profile(office.profile)
     propose.withdraw(office.profile.pk)
 
     shown = text_of(as_user(bob).get(url("change", asked)))

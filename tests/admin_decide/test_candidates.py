@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from subscriptions.models import CandidateState, Judgment, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.models import CandidateState, Evaluation, ReclaimRequest, ReclaimRule, RemovalCandidate
 
 from .conftest import page, questions, said
 
@@ -37,7 +37,7 @@ def test_the_lanes_lead_to_the_subscriptions(office, alice, as_user):
 
     shown = text_of(client.get(LIST))
 
-    for query in ("verdict=unknown,never_active", "verdict=protected,excluded"):
+    for query in ("verdict=unknown,never_active", "verdict=cannot_be_removed,protected"):
         assert query in shown
         assert client.get(page("subscription", "changelist") + "?" + query).status_code == 200
 
@@ -199,12 +199,12 @@ def test_filters_never_break(office, alice, as_user, query):
 
 
 def test_the_protected_lane_counts_whom_its_list_shows(office, alice, as_user):
-    Judgment.objects.filter(subscription__name__in=["Person 1", "Person 2"]).update(verdict="protected")
-    Judgment.objects.filter(subscription__name="Person 3").update(verdict="excluded")
+    Evaluation.objects.filter(subscription__name__in=["Person 1", "Person 2"]).update(verdict="cannot_be_removed")
+    Evaluation.objects.filter(subscription__name="Person 3").update(verdict="protected")
     client = as_user(alice)
 
     assert "<strong>Protected</strong><b>3</b>" in text_of(client.get(LIST))
-    listed = text_of(client.get(page("subscription", "changelist") + "?verdict=protected,excluded"))
+    listed = text_of(client.get(page("subscription", "changelist") + "?verdict=cannot_be_removed,protected"))
     assert all(f"Person {number}<" in listed for number in (1, 2, 3)) and "Person 4<" not in listed
 
 

@@ -9,15 +9,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions.models import Exclusion, RemovalCandidate, Subscription
-from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion
+from subscriptions.models import Protection, RemovalCandidate, Subscription
+from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 
 from .conftest import page, said
 
-WISH = Wish("On parental leave", "Petra Meyer")
-LIST = page("exclusion", "changelist")
-ADD = page("exclusion", "add")
-PROTECT = page("exclusion", "protect")
+WISH = ProtectionInput("On parental leave", "Petra Meyer")
+LIST = page("protection", "changelist")
+ADD = page("protection", "add")
+PROTECT = page("protection", "protect")
 
 
 def text_of(response) -> str:
@@ -49,9 +49,9 @@ def test_made_in_the_form(office, alice, as_user):
     assert answer.url == LIST
     assert "Protected: person5@northwind.example, which covers 1 person now." in said(answer)
     assert "1 left the list of removal candidates." in said(answer)
-    made = Exclusion.objects.get()
+    made = Protection.objects.get()
     assert (made.value, made.created_by, timezone.localdate(made.ends_at)) == ("person5@northwind.example", alice, day)
-    assert row_of(5).verdict == "excluded"
+    assert row_of(5).verdict == "protected"
 
 
 WRONG = [
@@ -73,22 +73,22 @@ def test_wrong_values_get_a_sentence_and_stay(office, alice, as_user, changed, s
 
     assert sentence in shown
     assert "Person5@northwind.example" in shown or "value" in changed
-    assert not Exclusion.objects.exists()
+    assert not Protection.objects.exists()
 
 
 def test_the_same_twice_is_a_sentence(office, alice, as_user):
-    create_exclusion(office.profile, "person", "person5@northwind.example", WISH, actor=alice)
+    create_protection(office.profile, "person", "person5@northwind.example", WISH, actor=alice)
 
     shown = text_of(as_user(alice).post(ADD, entries(office)))
 
     assert "Protected already: person5@northwind.example, by alice, without an end." in shown
-    assert Exclusion.objects.count() == 1
+    assert Protection.objects.count() == 1
 
 
 def test_the_list_counts_whom_each_covers(office, alice, carol, as_user, django_assert_max_num_queries):
-    create_exclusion(office.profile, "person", "person5@northwind.example", WISH, actor=alice)
-    create_exclusion(office.profile, "domain", "northwind.example", WISH, actor=alice)
-    create_exclusion(office.profile, "license", "Full", WISH, actor=alice)
+    create_protection(office.profile, "person", "person5@northwind.example", WISH, actor=alice)
+    create_protection(office.profile, "domain", "northwind.example", WISH, actor=alice)
+    create_protection(office.profile, "license", "Full", WISH, actor=alice)
 
     client = as_user(carol)
     with django_assert_max_num_queries(24):
@@ -97,27 +97,27 @@ def test_the_list_counts_whom_each_covers(office, alice, carol, as_user, django_
     assert ">1 person</a>" in shown and shown.count(">12 people</a>") == 2
     assert "?q=person5%40northwind.example&amp;seat=held" in shown and "?license=full&amp;seat=held" in shown
     assert "On parental leave" in shown and "Petra Meyer" in shown and "In force" in shown
-    assert "Add exclusion" not in shown
+    assert "Add protection" not in shown
 
 
 def test_tabs_filters_and_csv_show_the_same(office, alice, bob, as_user):
-    [first] = create_exclusion(office.profile, "person", "person5@northwind.example", WISH, actor=alice).made
-    create_exclusion(office.profile, "domain", "northwind.example", WISH, actor=alice)
-    end_exclusion(first, actor=alice)
+    [first] = create_protection(office.profile, "person", "person5@northwind.example", WISH, actor=alice).made
+    create_protection(office.profile, "domain", "northwind.example", WISH, actor=alice)
+    end_protection(first, actor=alice)
     client = as_user(bob)
 
     ended = text_of(client.get(f"{LIST}?state__exact=ended"))
     assert "person5@northwind.example" in ended and "ended by alice on" in ended
     assert "person5@northwind.example" not in text_of(client.get(LIST))
     assert "No protection fits" in text_of(client.get(f"{LIST}?kind__exact=person"))
-    csv = b"".join(client.get(page("exclusion", "export") + "?state__exact=ended")).decode()
+    csv = b"".join(client.get(page("protection", "export") + "?state__exact=ended")).decode()
     assert csv.count("\n") == 2 and "On parental leave,Petra Meyer" in csv and ",Ended," in csv
 
 
 def test_ended_by_its_date(office, alice, as_user):
-    soon = Wish("Leave", "Petra", timezone.now() + timedelta(days=1))
-    create_exclusion(office.profile, "person", "person5@northwind.example", soon, actor=alice)
-    Exclusion.objects.update(ends_at=timezone.now() - timedelta(minutes=5))
+    soon = ProtectionInput("Leave", "Petra", timezone.now() + timedelta(days=1))
+    create_protection(office.profile, "person", "person5@northwind.example", soon, actor=alice)
+    Protection.objects.update(ends_at=timezone.now() - timedelta(minutes=5))
 
     assert "ended by its end date on" in text_of(as_user(alice).get(f"{LIST}?state__exact=ended"))
 
@@ -130,35 +130,35 @@ def test_empty(office, alice, as_user, query, words):
 
 
 def test_end_it_after_being_asked(office, alice, as_user):
-    [made] = create_exclusion(office.profile, "person", "person5@northwind.example", WISH, actor=alice).made
+    [made] = create_protection(office.profile, "person", "person5@northwind.example", WISH, actor=alice).made
     client = as_user(alice)
-    address = page("exclusion", "change", made.pk)
+    address = page("protection", "change", made.pk)
     shown = text_of(client.get(address))
-    assert "End this protection…" in shown and "Yes, end it for 1 person" in shown and "Exclusion created" in shown
+    assert "End this protection…" in shown and "Yes, end it for 1 person" in shown and "Protection created" in shown
 
-    end = page("exclusion", "end", made.pk)
-    assert client.get(end).url == address and Exclusion.objects.in_force().exists()
+    end = page("protection", "end", made.pk)
+    assert client.get(end).url == address and Protection.objects.in_force().exists()
     told = said(client.post(end))
 
     assert "has ended. 1 person changed verdict." in told and "next download" in told
     assert "has ended already" in said(client.post(end))
     shown = text_of(client.get(address))
-    assert "End this protection" not in shown and "Exclusion ended" in shown
+    assert "End this protection" not in shown and "Protection ended" in shown
     assert row_of(5).verdict == "candidate"
 
 
 @pytest.mark.parametrize(("who", "sees"), [("bob", 200), ("carol", 200), ("dave", 403)])
 def test_who_only_reads(office, alice, as_user, request, who, sees):
-    [made] = create_exclusion(office.profile, "person", "person5@northwind.example", WISH, actor=alice).made
+    [made] = create_protection(office.profile, "person", "person5@northwind.example", WISH, actor=alice).made
     client = as_user(request.getfixturevalue(who))
 
     assert client.get(LIST).status_code == sees
     assert client.get(ADD).status_code == 403
     assert client.post(ADD, entries(office, value="b@b.example")).status_code == 403
-    assert client.post(page("exclusion", "end", made.pk)).status_code == 403
+    assert client.post(page("protection", "end", made.pk)).status_code == 403
     assert client.post(PROTECT, {"subscription": row_of(6).pk}).status_code == 403
-    assert client.post(page("exclusion", "delete", made.pk), {"post": "yes"}).status_code == 403
-    assert Exclusion.objects.in_force().count() == 1
+    assert client.post(page("protection", "delete", made.pk), {"post": "yes"}).status_code == 403
+    assert Protection.objects.in_force().count() == 1
 
 
 # --- Protect chosen people --------------------------------------------------------------------------------------------
@@ -172,18 +172,18 @@ def test_one_person_from_the_subscription(office, alice, carol, as_user):
 
     form = text_of(client.post(PROTECT, {"subscription": row.pk}))
     assert "Protect 1 person" in form and "Person 5" in form
-    assert not Exclusion.objects.exists()
+    assert not Protection.objects.exists()
     answer = client.post(PROTECT, {"subscription": row.pk, "confirmed": "1", "reason": "Leave", "owner": "Petra"})
 
     assert answer.url == own and "Protected 1 person." in said(answer)
     shown = text_of(client.get(own))
-    assert "Excluded by alice, without an end: “Leave”. Ask Petra." in shown and PROTECT not in shown
+    assert "Protected by alice, without an end: “Leave”. Ask Petra." in shown and PROTECT not in shown
 
 
 def test_several_candidates_with_one_form(office, alice, as_user):
     client = as_user(alice)
     ids = list(RemovalCandidate.objects.order_by("pk").values_list("pk", flat=True)[:3])
-    create_exclusion(
+    create_protection(
         office.profile, "person", RemovalCandidate.objects.get(pk=ids[0]).evidence["email"], WISH, actor=alice
     )
 
@@ -196,8 +196,8 @@ def test_several_candidates_with_one_form(office, alice, as_user):
     assert answer.url == page("removalcandidate", "changelist")
     assert "Protected 2 people. 1 had a protection of their own already." in said(answer)
     assert "2 left the list" in said(answer)
-    assert set(rows.values_list("judgment__verdict", flat=True)) == {"excluded"}
-    assert AuditEvent.objects.filter(action="exclusion.created").count() == 3
+    assert set(rows.values_list("evaluation__verdict", flat=True)) == {"protected"}
+    assert AuditEvent.objects.filter(action="protection.created").count() == 3
     assert "All of these people are protected already" in text_of(client.post(PROTECT, chosen))
 
 
@@ -205,7 +205,7 @@ def test_the_form_says_what_is_missing(office, alice, as_user):
     shown = text_of(as_user(alice).post(PROTECT, {"subscription": row_of(5).pk, "confirmed": "1", "owner": "Omar"}))
 
     assert "Say why, for the colleague" in shown and 'value="Omar"' in shown
-    assert not Exclusion.objects.exists()
+    assert not Protection.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_nobody_chosen_is_a_sentence(office, alice, as_user, sent):
     answer = as_user(alice).post(PROTECT, sent)
 
     assert "Select the people to protect" in said(answer)
-    assert not Exclusion.objects.exists()
+    assert not Protection.objects.exists()
 
 
 def test_a_get_does_nothing_and_the_sidebar_leads_there(office, alice, as_user):

@@ -35,10 +35,10 @@ def settled(office, approved):
         item.refresh_from_db()
     outcomes.note_receipt(done, Receipt(200, False, "req-1"))
     done.refresh_from_db()
-    outcomes.done(done)
-    outcomes.refused(refused, PermanentError("Last admin of “Ops”.", status=409))
-    outcomes.doubt(doubt, "The answer did not come within 45 seconds.", status=None)
-    outcomes.let_go(held, HoldReason.CONNECTION, words="The token is dead.")
+    outcomes.mark_done(done)
+    outcomes.mark_refused(refused, PermanentError("Last admin of “Ops”.", status=409))
+    outcomes.mark_in_doubt(doubt, "The answer did not come within 45 seconds.", status=None)
+    outcomes.requeue(held, HoldReason.CONNECTION, words="The token is dead.")
     return approved
 
 

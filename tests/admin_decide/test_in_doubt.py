@@ -25,7 +25,7 @@ def text_of(response) -> str:
 @pytest.fixture
 def doubt(world, alice, bob, monkeypatch) -> Reclaim:
     """Sent, not done by Miro, and read twice as still active."""
-    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_AGAIN", timedelta(0))
+    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
     world.download()
     decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
@@ -129,7 +129,7 @@ def test_a_miro_that_is_away_is_a_sentence(world, doubt, alice, as_user):
 
 
 def test_a_log_that_is_too_long_says_how_far_it_was_read(world, doubt, monkeypatch):
-    monkeypatch.setattr(person_events, "MOST", 1)
+    monkeypatch.setattr(person_events, "MAX_EVENTS", 1)
     world.miro.change(doubt.subscription.external_id, active=False)
     world.miro.change(doubt.subscription.external_id, active=True)
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from integrations.connectors.contract import TransientError
 from subscriptions.approvals import decide
-from subscriptions.approvals.dry_run import DryRun, Ending, Preview
+from subscriptions.approvals.dry_run import DryRun, Ending, PersonOutcome
 from subscriptions.models import (
     DownloadRun,
     Reclaim,
@@ -252,7 +252,7 @@ def tried(monkeypatch) -> list[object]:
 
     def record(what, *, limit: int) -> DryRun:
         calls.append(what)
-        rows = [Preview(_item(person), Ending.HOLD, "The kill switch is on", "") for person in _people(what)]
+        rows = [PersonOutcome(_item(person), Ending.HOLD, "The kill switch is on", "") for person in _people(what)]
         return DryRun(tuple(rows), left_out=7)
 
     monkeypatch.setattr("subscriptions.admin.approvals.request_admin.try_request", record)

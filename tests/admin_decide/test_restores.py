@@ -28,7 +28,7 @@ def send(office, direction: str, **words) -> list[Reclaim]:
         item.refresh_from_db()
         outcomes.note_receipt(item, Receipt(200, direction == "reactivate", "req-1"))
         item.refresh_from_db()
-        outcomes.done(item, **words)
+        outcomes.mark_done(item, **words)
     return items
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from subscriptions.approvals import decide
-from subscriptions.models import DownloadRun, Judgment, Reclaim, ReclaimRule, RequestedRemoval, Subscription
+from subscriptions.models import DownloadRun, Evaluation, Reclaim, ReclaimRule, RequestedRemoval, Subscription
 
 from .conftest import page
 
@@ -54,7 +54,7 @@ def test_the_way_to_history(office, alice, bob, story):
     decide.approve(office.ask(alice, count=8), actor=bob)
     Reclaim.objects.update(state="done", finished_at=timezone.now(), read_back="inactive")
     Subscription.objects.update(active=False)
-    Judgment.objects.update(verdict="deactivated")
+    Evaluation.objects.update(verdict="deactivated")
 
     told = story()
     assert "1 entry in History" in told and "?q=person11%40northwind.example" in told

@@ -13,10 +13,10 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions.candidates import propose
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.profiles import lifecycle
-from subscriptions.stats import rollups
+from subscriptions.stats import run_stats
 
 CANARY = "SECRET-CANARY-4711"
 HOSTILE = '<script>alert("x")</script> & Söhne'
@@ -124,8 +124,8 @@ def run(published) -> DownloadRun:
     people(published, run, 2, idle=95, role="organization_internal_admin", reclaimable=False, why_not="Admins stay.")
     people(published, run, 7, idle=3)
     people(published, run, 1, idle=95, active=False)
-    run.rollups = rollups(published, now=at)
+    run.stats = run_stats(published, now=at)
     run.save()
-    refresh_verdicts(published)
+    evaluate_profile(published)
     propose.propose_candidates(run)
     return run

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from subscriptions.admin.widgets.charts import histogram, trend
 from subscriptions.approvals import decide
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate
 
 INDEX = "admin:index"
@@ -69,7 +69,7 @@ def test_license_lines_agree_with_their_list(run, sign_in):
 
 def test_the_threshold_follows_the_rule(run, sign_in):
     ReclaimRule.objects.update(last_activity_threshold=100)
-    refresh_verdicts(run.profile)
+    evaluate_profile(run.profile)
     context = sign_in("Auditor").get(reverse(INDEX)).context
     assert tiles(context)["Inactive over 100 days"].number == "1"
     assert context["histogram"].threshold == 100

@@ -1,4 +1,4 @@
-"""The switch for everything, the hold after a restored backup, and the comparisons, as people see and use them."""
+"""The switch for everything, the hold after a restored backup, and the reconciliations, as people see and use them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.utils import timezone
 from integrations import sending
 from subscriptions import tasks
 from subscriptions.approvals import decide
-from subscriptions.models import Comparison, RemovalCandidate
+from subscriptions.models import Reconciliation, RemovalCandidate
 from tests.admin_facts.conftest import ROLES
 from tests.fixtures import actions
 
 PAGE = reverse("admin:integrations_sendingcontrol_changelist")
-LIST = reverse("admin:subscriptions_comparison_changelist")
+LIST = reverse("admin:subscriptions_reconciliation_changelist")
 INDEX = reverse("admin:index")
 SWITCHING = ("Company admin", "Operator")
 HOSTILE = "<script>alert(1)</script>"
@@ -90,7 +90,7 @@ def test_a_hold_says_why_and_what_to_check(held, sign_in):
         assert all(request.number in page for request in held)
         assert ('action="' + act("release") in page) == (role in SWITCHING)
         assert "this database may be a restored backup" in text(sign_in(role), INDEX)
-    assert "Compare now" in text(sign_in("Operator"), PAGE)
+    assert "Reconcile now" in text(sign_in("Operator"), PAGE)
 
 
 def test_a_hold_is_released_with_words_only(held, sign_in):
@@ -110,11 +110,11 @@ def test_nobody_else_releases(held, sign_in, role):
     assert sending.control().held_at
 
 
-# --- Comparisons ------------------------------------------------------------------------------------------------------
+# --- Reconciliations --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def compared(run) -> Comparison:
+def compared(run) -> Reconciliation:
     finding = {
         "kind": "unexplained",
         "external_id": "9000",
@@ -124,7 +124,7 @@ def compared(run) -> Comparison:
         "reclaim": None,
         "at": timezone.now().isoformat(),
     }
-    return Comparison.objects.create(
+    return Reconciliation.objects.create(
         profile=run.profile, finished_at=timezone.now(), people=3, audit_log_checked=True, findings=[finding] * 2
     )
 
@@ -134,7 +134,7 @@ def test_who_sees_comparisons(compared, sign_in, role):
     client = sign_in(role)
     expected = 403 if role == "Operator" else 200
     assert client.get(LIST).status_code == expected
-    answer = client.get(reverse("admin:subscriptions_comparison_change", args=[compared.pk]))
+    answer = client.get(reverse("admin:subscriptions_reconciliation_change", args=[compared.pk]))
     assert answer.status_code == expected
     if expected == 200:
         page = answer.content.decode()
@@ -144,15 +144,15 @@ def test_who_sees_comparisons(compared, sign_in, role):
 
 
 def test_an_empty_list_says_when_it_runs(run, sign_in):
-    assert "No comparison yet" in text(sign_in("Auditor"), LIST)
+    assert "No reconciliation yet" in text(sign_in("Auditor"), LIST)
     assert "never yet" in text(sign_in("Auditor"), INDEX)
 
 
 @pytest.mark.parametrize("role", [*ROLES, ""])
-def test_compare_now(run, sign_in, role, monkeypatch):
+def test_reconcile_now(run, sign_in, role, monkeypatch):
     rung = []
-    monkeypatch.setattr(tasks, "ring", lambda *args: rung.append(args) is None)
-    address = reverse("admin:subscriptions_comparison_compare", args=[run.profile.pk])
+    monkeypatch.setattr(tasks, "enqueue_task", lambda *args: rung.append(args) is None)
+    address = reverse("admin:subscriptions_reconciliation_reconcile", args=[run.profile.pk])
     may = role in ("Company admin", "License manager", "Operator")
     client = sign_in(role)
     assert client.get(address).status_code == (405 if may else 403)
@@ -163,17 +163,17 @@ def test_compare_now(run, sign_in, role, monkeypatch):
         assert client.post(address, {"next": "https://elsewhere.example/"})["Location"] == LIST
 
 
-def test_compare_now_without_a_broker_says_so(run, sign_in, monkeypatch):
-    monkeypatch.setattr(tasks, "ring", lambda *args: False)
+def test_reconcile_now_without_a_broker_says_so(run, sign_in, monkeypatch):
+    monkeypatch.setattr(tasks, "enqueue_task", lambda *args: False)
     client = sign_in("Company admin")
-    address = reverse("admin:subscriptions_comparison_compare", args=[run.profile.pk])
+    address = reverse("admin:subscriptions_reconciliation_reconcile", args=[run.profile.pk])
     assert "The message broker cannot be reached" in client.post(address, follow=True).content.decode()
-    Comparison.objects.create(profile=run.profile)
+    Reconciliation.objects.create(profile=run.profile)
     assert "is running already" in client.post(address, follow=True).content.decode()
 
 
 def test_one_that_failed_hides_no_difference(compared, sign_in):
-    Comparison.objects.create(profile=compared.profile, finished_at=timezone.now(), problem="Miro is away.")
+    Reconciliation.objects.create(profile=compared.profile, finished_at=timezone.now(), problem="Miro is away.")
     assert "2 differences" in text(sign_in("Auditor"), INDEX)
     assert "Not finished" in text(sign_in("Auditor"), LIST)
 
@@ -182,6 +182,6 @@ def test_the_list_costs_no_query_for_each_row(compared, sign_in, django_assert_m
     client = sign_in("Auditor")
     client.get(LIST)
     for _ in range(20):
-        Comparison.objects.create(profile=compared.profile, finished_at=timezone.now())
+        Reconciliation.objects.create(profile=compared.profile, finished_at=timezone.now())
     with django_assert_max_num_queries(20):
         client.get(LIST)

@@ -6,7 +6,8 @@ import pytest
 from django.db.models import F
 from django.urls import reverse
 
-from subscriptions.models import Judgment, ReclaimRequest, RemovalCandidate, Subscription
+from subscriptions.models import Evaluation, ReclaimRequest, RemovalCandidate, Subscription
+from subscriptions.models.subscription import LEFT_OUT
 from subscriptions.search import refresh_search
 
 
@@ -33,7 +34,7 @@ def test_the_page_tells_why_and_shows_every_clause(candidate, sign_in):
 
 
 def test_the_clause_that_decides_is_marked_and_later_ones_were_not_asked(run, sign_in):
-    row = Subscription.objects.protected().first()
+    row = Subscription.objects.filter(evaluation__verdict__in=LEFT_OUT).first()
     checks = sign_in("Auditor").get(page_of(row)).context["checks"]
     assert [check["icon"] for check in checks] == ["check"] * 4 + ["close"] + ["remove"] * 6
 
@@ -99,7 +100,7 @@ def listed(client, query: str) -> list[int]:
 
 @pytest.mark.parametrize("wanted", [["candidate"], ["unknown", "never_active"], ["never_active"]])
 def test_verdicts_are_listed_by_the_longest_idle(run, sign_in, wanted):
-    rows = Subscription.objects.filter(judgment__verdict__in=wanted)
+    rows = Subscription.objects.filter(evaluation__verdict__in=wanted)
     expected = list(rows.order_by(F("idle_since").asc(nulls_last=True), "pk").values_list("pk", flat=True)[:50])
     refresh_search(run.profile)
     client = sign_in("Auditor")
@@ -113,7 +114,7 @@ def test_who_was_never_judged_is_listed_as_such(run, sign_in):
     assert listed(client, "verdict=unjudged") == []
 
     row = Subscription.objects.order_by("pk").first()
-    Judgment.objects.filter(pk=row.pk).delete()
+    Evaluation.objects.filter(pk=row.pk).delete()
 
     assert listed(client, "verdict=unjudged") == [row.pk]
     assert row.pk in listed(client, "")

@@ -1,4 +1,4 @@
-"""The audit is append-only, sealed, complete, and fails closed."""
+"""The audit is append-only, signed, complete, and fails closed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows, seal, verify_chain
+from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows, signature, verify_chain
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.triggers import create, drop
 
@@ -91,7 +91,7 @@ def test_nothing_is_recorded_outside_a_transaction(profile):
 
 
 def test_what_was_sealed_years_ago_still_fits(settings):
-    """Computed once and written down: a seal that is made in another way would break every chain there is."""
+    """Computed once and written down: a signature that is made in another way would break every chain there is."""
     settings.AUDIT_KEY = "key-of-the-year-before"
     event = AuditEvent(
         sequence=7,
@@ -107,7 +107,7 @@ def test_what_was_sealed_years_ago_still_fits(settings):
         previous_hash="0" * 64,
     )
 
-    assert seal(event) == "20ad3aee8424aca06a794a2749931de240175c67a23af157ea478cd888365298"
+    assert signature(event) == "20ad3aee8424aca06a794a2749931de240175c67a23af157ea478cd888365298"
 
 
 def test_what_is_written_is_what_was_sealed(profile, alice):

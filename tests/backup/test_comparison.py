@@ -15,18 +15,18 @@ from subscriptions import tasks
 from subscriptions.approvals import decide
 from subscriptions.errors import Refused
 from subscriptions.models import (
-    Comparison,
     Direction,
     Reclaim,
     ReclaimRequest,
+    Reconciliation,
     RemovalCandidate,
     RequestedRemoval,
     Subscription,
 )
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.signatures import seal
+from subscriptions.reclaims.signatures import sign
 from subscriptions.reconciliation import reconcile
-from subscriptions.reconciliation.reconcile import compare
+from subscriptions.reconciliation.reconcile import reconcile_profile
 from tests.fixtures import actions
 
 
@@ -52,7 +52,7 @@ def restore(world, item: Reclaim) -> Reclaim:
         request=request, candidate=item.removal.candidate, evidence=item.removal.evidence, restores=item
     )
     removal.save()
-    RequestedRemoval.objects.filter(pk=removal.pk).update(seal=seal(removal, request))
+    RequestedRemoval.objects.filter(pk=removal.pk).update(signature=sign(removal, request))
     queued = Reclaim.objects.create(
         profile=world.profile, subscription=item.subscription, removal=removal, direction=Direction.REACTIVATE
     )
@@ -60,7 +60,7 @@ def restore(world, item: Reclaim) -> Reclaim:
     return queued
 
 
-def kinds(row: Comparison) -> Counter[str]:
+def kinds(row: Reconciliation) -> Counter[str]:
     return Counter(finding["kind"] for finding in row.findings)
 
 
@@ -81,17 +81,17 @@ def test_nothing_after_a_reclaim_and_a_restore(world, alice, bob):
     items = reclaimed(world, alice, bob, 6)
     restore(world, items[0])
     restore(world, items[1])
-    row = compare(world.profile, actor=alice)
+    row = reconcile_profile(world.profile, actor=alice)
     assert (row.findings, row.problem, row.people, row.audit_log_checked) == ([], "", 6, True)
     assert row.events >= 8
-    told = AuditEvent.objects.get(action="ledger.compared")
+    told = AuditEvent.objects.get(action="ledger.reconciled")
     assert told.actor_name == "alice"
     assert told.data["differences"] == 0
 
 
 def test_a_ledger_that_never_sent_anything(world):
     world.download()
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     assert (row.findings, row.people, row.problem) == ([], 0, "")
 
 
@@ -136,7 +136,7 @@ def planted(world, alice, bob):
 
 
 def test_20_planted_differences(planted, world):
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     by_kind = {kind: {f["external_id"] for f in row.findings if f["kind"] == kind} for kind in kinds(row)}
     assert by_kind == {kind: set(ids) for kind, ids in planted.items()}
     assert len(row.findings) == sum(len(ids) for ids in planted.values()) == 20
@@ -146,7 +146,7 @@ def test_20_planted_differences(planted, world):
 
 
 def test_it_tells_who_did_it_where_the_log_tells(planted, world):
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     installer = world.sandbox.world.installer().display_name
     for finding in row.findings:
         if finding["kind"] in ("reactivated", "restored_inactive"):
@@ -156,20 +156,20 @@ def test_it_tells_who_did_it_where_the_log_tells(planted, world):
 def test_it_changes_nothing_at_miro_and_nobody_twice(planted, world):
     truth, sends = world.miro.truth()["transitions"], Reclaim.objects.order_by("pk").values_list("pk", "state")
     before = list(sends)
-    compare(world.profile, actor=None)
+    reconcile_profile(world.profile, actor=None)
     assert world.miro.truth()["transitions"] == truth
     assert list(sends) == before
 
 
 def test_the_facts_of_whom_it_looked_up_are_written(planted, world):
-    compare(world.profile, actor=None)
+    reconcile_profile(world.profile, actor=None)
     back = Subscription.objects.filter(external_id__in=planted["reactivated"])
     assert {(row.active, row.verdict) for row in back} == {(True, "cooling_down")}
 
 
 def test_without_the_scope_the_log_is_not_checked_and_the_rest_is(planted, world):
     world.miro.switch(scopes=["organizations:read"])
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     assert (row.audit_log_checked, row.problem) == (False, "")
     assert set(kinds(row)) == {"reactivated", "restored_inactive", "unsent_inactive"}
     assert {row.state for row in Connection.objects.all()} == {"working"}
@@ -180,14 +180,14 @@ def test_a_strange_deactivation_stays_until_the_person_is_active_again(world, al
     person, other = bystanders(world, 2)
     by_scim(world, person)
     by_scim(world, other)
-    assert kinds(compare(world.profile, actor=None)) == {"unexplained": 2}
+    assert kinds(reconcile_profile(world.profile, actor=None)) == {"unexplained": 2}
     world.download()
-    Comparison.objects.update(started_at=timezone.now() + reconcile.OVERLAP)
-    row = compare(world.profile, actor=None)
+    Reconciliation.objects.update(started_at=timezone.now() + reconcile.OVERLAP)
+    row = reconcile_profile(world.profile, actor=None)
     assert (row.events, kinds(row)) == (0, {"unexplained": 2}), "though this night's log tells of nothing"
     world.miro.change(person, active=True)
     world.download()
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     assert [finding["external_id"] for finding in row.findings] == [other]
 
 
@@ -198,7 +198,7 @@ def test_whoever_is_under_way_or_gone_is_no_difference(world, alice, bob):
     world.miro.change(ids[0], removed=True)
     world.miro.change(ids[1], active=True)
     Reclaim.objects.filter(pk=items[1].pk).update(state="queued", finished_at=None)
-    assert compare(world.profile, actor=None).findings == []
+    assert reconcile_profile(world.profile, actor=None).findings == []
 
 
 def test_what_is_settled_while_miro_is_asked_is_no_difference(world, alice, bob, monkeypatch):
@@ -212,7 +212,7 @@ def test_what_is_settled_while_miro_is_asked_is_no_difference(world, alice, bob,
         return found
 
     monkeypatch.setattr(reconcile, "_look_up", meanwhile)
-    assert compare(world.profile, actor=None).findings == []
+    assert reconcile_profile(world.profile, actor=None).findings == []
 
 
 def test_few_are_looked_up_and_many_are_paged(world, alice, bob):
@@ -221,7 +221,7 @@ def test_few_are_looked_up_and_many_are_paged(world, alice, bob):
     def asked(count: int) -> list[str]:
         reclaimed(world, alice, bob, count)
         since = world.miro.requests()[-1]["n"]
-        compare(world.profile, actor=None)
+        reconcile_profile(world.profile, actor=None)
         found = world.miro.requests(since)
         return [request["query"] for request in found if request["path"].endswith("/members")]
 
@@ -232,7 +232,7 @@ def test_few_are_looked_up_and_many_are_paged(world, alice, bob):
 @pytest.mark.parametrize("path", ["/members", "/v2/audit/logs"])
 def test_miro_is_away(planted, world, path):
     world.miro.fault("error_before", times=-1, match={"path": path})
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     assert row.problem and row.finished_at
     assert not row.audit_log_checked
     assert bool(row.findings) == (path == "/v2/audit/logs"), "what was asked stands"
@@ -241,24 +241,24 @@ def test_miro_is_away(planted, world, path):
 def test_a_dead_token(world):
     world.download()
     world.miro.switch(token_valid=False)
-    row = compare(world.profile, actor=None)
+    row = reconcile_profile(world.profile, actor=None)
     assert "401" in row.problem or "token" in row.problem
     assert Connection.objects.get(slot="rest").state == "error"
 
 
 def test_one_at_a_time(world):
-    Comparison.objects.create(profile=world.profile)
+    Reconciliation.objects.create(profile=world.profile)
     with pytest.raises(Refused, match="running already"):
-        compare(world.profile, actor=None)
-    Comparison.objects.update(started_at=timezone.now() - reconcile.LONGEST)
-    compare(world.profile, actor=None)
+        reconcile_profile(world.profile, actor=None)
+    Reconciliation.objects.update(started_at=timezone.now() - reconcile.MAX_RUNTIME)
+    reconcile_profile(world.profile, actor=None)
 
 
 def test_every_night(world, alice, monkeypatch):
     rung = []
-    monkeypatch.setattr(tasks, "ring", lambda task, *ids: rung.append((task.name, ids)))
-    tasks.compare_ledgers()
-    assert rung == [("subscriptions.tasks.compare_ledger", (world.profile.pk,))]
-    tasks.compare_ledger(world.profile.pk, alice.pk)
-    assert Comparison.objects.get().finished_at
-    assert actions()[-1] == "ledger.compared"
+    monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: rung.append((task.name, ids)))
+    tasks.reconcile_all()
+    assert rung == [("subscriptions.tasks.reconcile_ledger", (world.profile.pk,))]
+    tasks.reconcile_ledger(world.profile.pk, alice.pk)
+    assert Reconciliation.objects.get().finished_at
+    assert actions()[-1] == "ledger.reconciled"

@@ -14,7 +14,7 @@ from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, RemovalCandidate
 from subscriptions.reclaims import backup_guard, holds
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reconciliation.reconcile import compare
+from subscriptions.reconciliation.reconcile import reconcile_profile
 from tests.fixtures import actions
 
 CHECKED = "Compared with Miro; five people were reclaimed after the backup."
@@ -23,7 +23,7 @@ CHECKED = "Compared with Miro; five people were reclaimed after the backup."
 @pytest.fixture
 def drilled(backup, world, alice, bob, monkeypatch):
     """5 approved, backed up, reclaimed; two of them let back in by hand; then the backup is restored."""
-    monkeypatch.setattr(tasks, "ring", lambda *args: True)
+    monkeypatch.setattr(tasks, "enqueue_task", lambda *args: True)
     world.download()
     request = decide.request_reclaim(world.candidates(5), actor=alice)
     decide.approve(request, actor=bob)
@@ -72,7 +72,7 @@ def test_after_it_nobody_is_deactivated_twice(drilled, carol):
 
 def test_the_comparison_names_those_who_were_reclaimed_after_the_backup(drilled):
     tasks.sweep()
-    row = compare(drilled.profile, actor=None)
+    row = reconcile_profile(drilled.profile, actor=None)
     assert {finding["kind"] for finding in row.findings} == {"unexplained"}
     assert sorted(finding["external_id"] for finding in row.findings) == sorted(drilled.deactivated_by_us())
     assert all("After a restored backup" in finding["next_step"] for finding in row.findings)

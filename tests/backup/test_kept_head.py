@@ -16,7 +16,7 @@ from django.db import transaction
 from integrations import sending
 from licensehub.audit import checkpoint
 from licensehub.audit.actions import Action
-from licensehub.audit.checkpoint import EMPTY, Head, HeadFile, PlaceAway, RedisKey, doubt, head_of_database
+from licensehub.audit.checkpoint import EMPTY, Head, HeadFile, PlaceAway, RedisKey, find_mismatch, head_of_database
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 
@@ -181,7 +181,7 @@ def test_what_was_rolled_back_is_never_kept(real_transactions, head_file, writes
             record(Action.PROFILE_CHANGED, actor=None, target=sending.control())
             raise RuntimeError
     assert len(writes) == 1
-    assert doubt() is None
+    assert find_mismatch() is None
 
 
 def test_a_place_that_cannot_be_written_breaks_no_act(real_transactions, settings, tmp_path, caplog):
@@ -205,9 +205,9 @@ def test_what_one_commit_costs(real_transactions, head_file, valkey):
 
 
 def test_a_new_installation(db, head_file, broker_away):
-    assert doubt() == checkpoint.Doubt(nothing_kept=True, unsure=True)
+    assert find_mismatch() == checkpoint.Mismatch(nothing_kept=True, unsure=True)
     HeadFile(head_file).keep(Head(0, EMPTY, None), instead_of=None)
-    assert doubt() is None
+    assert find_mismatch() is None
 
 
 def test_a_place_that_is_behind_is_normal(real_transactions, head_file):
@@ -216,12 +216,12 @@ def test_a_place_that_is_behind_is_normal(real_transactions, head_file):
     act()
     head_file.unlink()
     HeadFile(head_file).keep(early, instead_of=None)
-    assert doubt() is None
+    assert find_mismatch() is None
 
 
 def test_a_database_that_is_behind(db, head_file):
     HeadFile(head_file).keep(head(9000), instead_of=None)
-    found = doubt()
+    found = find_mismatch()
     assert "the file audit-head.json knows is #9000 of 2026-11-24 23:30:00 UTC; this database ends with #0" in (
         found.sentence
     )
@@ -234,7 +234,7 @@ def test_another_history_is_not_covered_up(real_transactions, head_file):
     HeadFile(head_file).keep(other, instead_of=None)
     act(times=5)
     assert HeadFile(head_file).read() == other, "kept, though the database has grown past it"
-    assert "is another one in this database" in doubt().sentence
+    assert "is another one in this database" in find_mismatch().sentence
 
 
 def test_a_release_sets_aside_what_was_kept_before_it_on_every_host(real_transactions, head_file, tmp_path, settings):
@@ -246,7 +246,7 @@ def test_a_release_sets_aside_what_was_kept_before_it_on_every_host(real_transac
     sending.release(actor=None, checked="Looked at everything.")
     assert HeadFile(head_file).read() == head_of_database()
     settings.AUDIT_HEAD_FILE = elsewhere
-    assert doubt() is None
+    assert find_mismatch() is None
     act()
     assert HeadFile(elsewhere).read() == head_of_database()
 
@@ -256,4 +256,4 @@ def test_a_release_counts_for_nothing_that_is_kept_later(real_transactions, head
     sending.release(actor=None, checked="Looked at everything.")
     later = Head(9000, "f" * 64, datetime.now(UTC) + timedelta(seconds=1))
     HeadFile(head_file).keep(later, instead_of=None)
-    assert doubt() is not None
+    assert find_mismatch() is not None

@@ -74,7 +74,7 @@ def test_nothing_more_is_sent_two_seconds_after_the_flip_and_nothing_is_lost(sen
     done = Reclaim.objects.filter(state="done").count()
     assert 3 <= done == len(times) < PEOPLE
     waiting = Reclaim.objects.exclude(state="done")
-    assert {(item.state, item.hold_reason) for item in waiting} == {("queued", "kill_switch")}
+    assert {(item.state, item.hold_reason) for item in waiting} == {("queued", "sending_stopped")}
 
     allow(sending_worker, alice)
     Reclaim.objects.update(not_before=None)

@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from subscriptions.models import Exclusion, ReclaimRule, RemovalCandidate
-from subscriptions.rules.protections import Wish, create_exclusion
+from subscriptions.models import Protection, ReclaimRule, RemovalCandidate
+from subscriptions.rules.protections import ProtectionInput, create_protection
 from tests.browser.test_job import sign_in
 
 pytestmark = [pytest.mark.browser]
@@ -44,30 +44,30 @@ def test_protect_and_end(manager, world, live_server, browser_page, screenshot):
     page.get_by_role("button", name="Protect 1 person").click()
     expect(page.get_by_text("Protected 1 person.")).to_be_visible()
     expect(page.get_by_text("Ask Petra Meyer, HR.")).to_be_visible()
-    screenshot(page, "subscription-excluded")
+    screenshot(page, "subscription-protected")
 
     page.get_by_role("link", name="Protected people").click()
     page.get_by_role("link", name=row.email).click()
     page.get_by_text("End this protection…").click()
-    screenshot(page, "exclusion-end")
+    screenshot(page, "protection-end")
     page.get_by_role("button", name="Yes, end it for 1 person").click()
     expect(page.get_by_text("1 person changed verdict.")).to_be_visible()
-    assert not Exclusion.objects.in_force().exists()
+    assert not Protection.objects.in_force().exists()
 
 
 def test_how_the_pages_look(manager, world, live_server, browser_page, screenshot):
     page = browser_page
     world.download()
     for kind, value, wish in EXAMPLES:
-        create_exclusion(world.profile, kind, value, wish, actor=manager)
+        create_protection(world.profile, kind, value, wish, actor=manager)
     ReclaimRule.objects.update(batch_cap_people=50, batch_cap_percent=5, rolling_cap_percent=10)
     sign_in(page, live_server.url, manager)
-    rule, one = ReclaimRule.objects.get().pk, Exclusion.objects.first().pk
+    rule, one = ReclaimRule.objects.get().pk, Protection.objects.first().pk
     for name, address in (
-        ("exclusions", "exclusion/"),
-        ("exclusions-ended", "exclusion/?state__exact=ended"),
-        ("exclusion-add", "exclusion/add/"),
-        ("exclusion", f"exclusion/{one}/change/"),
+        ("protections", "protection/"),
+        ("protections-ended", "protection/?state__exact=ended"),
+        ("protection-add", "protection/add/"),
+        ("protection", f"protection/{one}/change/"),
         ("rule", f"reclaimrule/{rule}/change/"),
     ):
         for size in (WIDE, NARROW):
@@ -81,13 +81,15 @@ EXAMPLES = [
     (
         "person",
         "pat.lee@northwind.example",
-        Wish("On parental leave", "Petra Meyer, HR", timezone.now() + timedelta(days=120)),
+        ProtectionInput("On parental leave", "Petra Meyer, HR", timezone.now() + timedelta(days=120)),
     ),
-    ("domain", "contractor.example", Wish("Consultants of the audit, who work in waves", "Omar Haddad")),
+    ("domain", "contractor.example", ProtectionInput("Consultants of the audit, who work in waves", "Omar Haddad")),
     (
         "license",
         "Standard",
-        Wish("Standard is free of charge until the renewal", "Ines Aubert", timezone.now() + timedelta(days=40)),
+        ProtectionInput(
+            "Standard is free of charge until the renewal", "Ines Aubert", timezone.now() + timedelta(days=40)
+        ),
     ),
-    ("role", "organization_internal_user", Wish("Shown to everybody during the pilot", "Ines Aubert")),
+    ("role", "organization_internal_user", ProtectionInput("Shown to everybody during the pilot", "Ines Aubert")),
 ]

@@ -93,7 +93,7 @@ def test_restore(real_transactions, world: World, alice, bob, live_server, brows
 
 def test_in_doubt(real_transactions, world: World, alice, bob, live_server, browser_page: Page, shoot, monkeypatch):
     page, base = browser_page, live_server.url
-    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_AGAIN", timedelta(0))
+    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
     world.download()
     decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})

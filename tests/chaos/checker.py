@@ -46,8 +46,8 @@ class Histories:
 
     @classmethod
     def read(cls, miro: SandboxControl) -> Histories:
-        sealed = RequestedRemoval.objects.exclude(seal="").filter(request__direction=Direction.DEACTIVATE)
-        ids = sealed.values_list("candidate__subscription__external_id", flat=True)
+        signed = RequestedRemoval.objects.exclude(signature="").filter(request__direction=Direction.DEACTIVATE)
+        ids = signed.values_list("candidate__subscription__external_id", flat=True)
         return cls(truth=miro.summary(), approved=frozenset(ids))
 
     def findings(self, *, doubts: float = 0.03) -> list[str]:

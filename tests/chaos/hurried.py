@@ -30,8 +30,8 @@ def hurry() -> None:
     Reclaim.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
     engine.CLAIM = int(os.environ["CHAOS_CLAIM"])
     engine.claim.__kwdefaults__ = {**(engine.claim.__kwdefaults__ or {}), "count": engine.CLAIM}
-    outcomes.READ_AGAIN = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
-    holds.COME_BACK = outcomes.COME_BACK = timedelta(seconds=3)
+    outcomes.READ_BACK_DELAY = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
+    holds.RETRY_DELAY = outcomes.COME_BACK = timedelta(seconds=3)
     # An answer that hangs comes when nobody waits for it any more.
     read = float(os.environ["CHAOS_READ"])
     hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, longest_backoff=0.4)
@@ -47,7 +47,7 @@ def blindly_again() -> None:
     """What a queue with retries does: no answer, so once more."""
 
     def again(item: Reclaim, words: str, *, status: int | None) -> None:
-        outcomes.let_go(item, HoldReason.LATER, wait=SOON, words=words)
+        outcomes.requeue(item, HoldReason.LATER, wait=SOON, words=words)
 
     def recover_sends() -> int:
         lost = Reclaim.objects.abandoned().filter(state=ReclaimState.SENDING)

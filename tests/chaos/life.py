@@ -153,7 +153,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def ask(self) -> None:
-        delivery.hand_over_due(self.place.profile)
+        delivery.deliver_due(self.place.profile)
 
     @rule(number=numbers)
     def open_for_approval(self, number: int) -> None:

@@ -84,7 +84,7 @@ def _promises_to_people(place: Place) -> Iterator[str]:
 def _approved():
     return RequestedRemoval.objects.filter(
         request__direction=Direction.DEACTIVATE, request__state=RequestState.APPROVED, dropped_at=None
-    ).exclude(seal="")
+    ).exclude(signature="")
 
 
 def _restored() -> list[str]:

@@ -102,7 +102,7 @@ class Beat:
             # A broker that is being killed: the next bell is soon.
             with suppress(redis.RedisError):
                 if self._broker.waiting() < BELLS:
-                    tasks.ring(tasks.sweep)
+                    tasks.enqueue_task(tasks.sweep)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def go_on_asking(place: Place) -> None:
     elif request.state == RequestState.OPEN:
         decide.approve(request, actor=place.bob)
     sweep.repair()
-    delivery.hand_over_due(place.profile)
+    delivery.deliver_due(place.profile)
     engine(place)
 
 

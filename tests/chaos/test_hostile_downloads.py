@@ -60,7 +60,7 @@ def profile(db, server, settings, monkeypatch) -> IntegrationProfile:
     addresses = {"api": server.url, "authorize": server.url, "scim": f"{server.url}/scim"}
     settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
     monkeypatch.setattr(credential_store, "_budget", lambda url, share: NoBudget())
-    monkeypatch.setattr(downloading, "OUTAGE_WAITS", ())
+    monkeypatch.setattr(downloading, "OUTAGE_BACKOFF", ())
     monkeypatch.setattr(downloading, "_Download", partial(downloading._Download, patience=0.0))
     made = connect({"organization_id": ORGANIZATION, "access_token": "made-up", "scim_token": "made-up"})
     run = download(server, made, Script())

@@ -42,7 +42,7 @@ def test_two_workers_reach_the_documented_limit(
         try:
             workers.start()
             for _ in range(PLAN.workers):
-                tasks.ring(tasks.reclaim, profile.pk)
+                tasks.enqueue_task(tasks.reclaim, profile.pk)
             time.sleep((WINDOWS + 1) * WINDOW + 5)
         finally:
             workers.end()

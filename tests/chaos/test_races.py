@@ -96,21 +96,21 @@ def race_of_approvers(place: Place, rounds: int) -> Counter[str]:
     return found
 
 
-def judged(place: Place, found: Counter[str], rounds: int) -> None:
+def evaluated(place: Place, found: Counter[str], rounds: int) -> None:
     assert found["approvals"] == rounds and found["most"] == 1 and found["own"] == 0
     assert AuditEvent.objects.filter(action="request.approved").count() == rounds
     assert found["refused"] == rounds * 54
 
 
 def test_two_approvers_at_once(place):
-    judged(place, race_of_approvers(place, 3), 3)
+    evaluated(place, race_of_approvers(place, 3), 3)
 
 
 @pytest.mark.chaos
 def test_two_approvers_at_once_a_hundred_times(place, figures):
     found = race_of_approvers(place, 100)
     figures.note(clicks=100 * 55, **found)
-    judged(place, found, 100)
+    evaluated(place, found, 100)
 
 
 def test_approvers_both_win_without_the_guard(place, monkeypatch):

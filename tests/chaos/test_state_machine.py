@@ -23,7 +23,7 @@ from tests.chaos.place import Place, broken_promises, make_place
 @pytest.fixture
 def place(db, settings, monkeypatch, alice, bob) -> Place:
     # The clock stands still: a vendor that is away does not come back while a download waits for it.
-    monkeypatch.setattr(download_run, "OUTAGE_WAITS", ())
+    monkeypatch.setattr(download_run, "OUTAGE_BACKOFF", ())
     settings.CONNECTORS = {"miro_enterprise": memory.PATH}
     with time_machine.travel(BEGIN, tick=False):
         return make_place(alice, bob, people=PEOPLE)

@@ -15,11 +15,11 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.candidates import propose
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import (
     CandidateState,
-    Judgment,
+    Evaluation,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
@@ -173,7 +173,7 @@ def test_only_the_requester_withdraws(downloaded, alice, bob):
     "change",
     [
         {"evidence": {"why": "because"}},
-        {"seal": "0" * 64},
+        {"signature": "0" * 64},
     ],
 )
 def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
@@ -189,7 +189,7 @@ def test_a_forged_approval_is_never_sent(downloaded, alice, bob, change):
     assert downloaded.deactivated_by_us() == []
     removal.candidate.refresh_from_db()
     assert removal.candidate.state == "attention_required"
-    assert "seal" in Reclaim.objects.get().outcome
+    assert "signature" in Reclaim.objects.get().outcome
 
 
 def test_a_prolonged_approval_is_never_sent(downloaded, alice, bob):
@@ -251,7 +251,7 @@ def test_who_is_no_longer_what_was_approved_is_not_sent(downloaded, alice, bob, 
 def test_a_newer_rule_withdraws_who_is_not_approved_yet(downloaded, alice):
     request = ask(downloaded, alice, 2)
     ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
-    refresh_verdicts(downloaded.profile)
+    evaluate_profile(downloaded.profile)
 
     propose.withdraw(downloaded.profile.pk)
 
@@ -279,7 +279,7 @@ def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
     lifecycle.stop_sending(downloaded.profile, actor=bob)
 
     assert reclaim_due(downloaded.profile).held == 2
-    assert {item.hold_reason for item in Reclaim.objects.all()} == {"kill_switch"}
+    assert {item.hold_reason for item in Reclaim.objects.all()} == {"sending_stopped"}
     assert downloaded.deactivated_by_us() == []
 
     lifecycle.allow_sending(downloaded.profile, actor=bob)
@@ -318,7 +318,7 @@ def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob
 
 def test_a_candidate_that_is_gone_already(downloaded, alice):
     chosen = downloaded.candidates(1)
-    Judgment.objects.filter(subscription__candidates__in=chosen).update(verdict="active")
+    Evaluation.objects.filter(subscription__candidates__in=chosen).update(verdict="active")
     propose.withdraw(downloaded.profile.pk)
 
     with pytest.raises(NotActionable, match="nothing to request"):

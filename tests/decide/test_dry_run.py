@@ -140,9 +140,9 @@ def test_without_the_running_count_nobody_meets_the_cap(downloaded, monkeypatch)
     """The control: a dry run that does not count its own people promises too much."""
     ReclaimRule.objects.update(batch_cap_people=3)
     from subscriptions.approvals import dry_run
-    from subscriptions.reclaims.holds import hold_of
+    from subscriptions.reclaims.holds import item_hold
 
-    monkeypatch.setattr(dry_run, "hold_of", lambda *args, ahead, **more: hold_of(*args, **more))
+    monkeypatch.setattr(dry_run, "hold_of", lambda *args, ahead, **more: item_hold(*args, **more))
 
     assert endings(try_candidates(downloaded.candidates(4))) == {"send": 4}
 
@@ -190,7 +190,7 @@ def test_a_forged_approval_is_told(downloaded, alice, bob):
     tried = try_request(ReclaimRequest.objects.get())
 
     assert {row.kind for row in tried.rows} == {"Needs a person"}
-    assert "does not match its seal" in tried.rows[0].sentence
+    assert "does not match its signature" in tried.rows[0].sentence
 
 
 def test_what_is_decided_otherwise_is_not_tried(downloaded, alice):

@@ -12,8 +12,8 @@ from django.db.models import Count
 from django.utils import timezone
 
 from subscriptions.eligibility.clauses import verdict_case
-from subscriptions.eligibility.evaluate import apply_verdict
-from subscriptions.models import Judgment, Subscription, Verdict
+from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.models import Evaluation, Subscription, Verdict
 
 from .test_verdict import TERMS, days_ago, make
 
@@ -26,32 +26,32 @@ def verdict_of(row: Subscription) -> Verdict:
 def test_nobody_has_a_verdict_before_being_judged():
     row = make()
 
-    assert row.verdict == Verdict.UNJUDGED
+    assert row.verdict == Verdict.NOT_EVALUATED
     assert not Subscription.objects.candidates().exists()
 
 
 @pytest.mark.django_db
 def test_only_what_differs_is_written():
     row, other = make(), make()
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 2
-    before = set(Judgment.objects.values_list("pk", "judged_at"))
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 2
+    before = set(Evaluation.objects.values_list("pk", "evaluated_at"))
 
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 0
     Subscription.objects.filter(pk=row.pk).update(active=False)
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 1
 
     assert verdict_of(row) == Verdict.DEACTIVATED
-    assert {pk for pk, _ in before & set(Judgment.objects.values_list("pk", "judged_at"))} == {other.pk}
+    assert {pk for pk, _ in before & set(Evaluation.objects.values_list("pk", "evaluated_at"))} == {other.pk}
 
 
 @pytest.mark.django_db
 def test_only_the_given_rows_are_judged():
     row, other = make(), make()
 
-    apply_verdict(Subscription.objects.filter(pk=row.pk), TERMS)
+    evaluate_rows(Subscription.objects.filter(pk=row.pk), TERMS)
 
-    assert (verdict_of(row), verdict_of(other)) == (Verdict.CANDIDATE, Verdict.UNJUDGED)
-    assert apply_verdict(Subscription.objects.filter(pk__in=[]), TERMS) == 0
+    assert (verdict_of(row), verdict_of(other)) == (Verdict.CANDIDATE, Verdict.NOT_EVALUATED)
+    assert evaluate_rows(Subscription.objects.filter(pk__in=[]), TERMS) == 0
 
 
 @pytest.mark.django_db
@@ -59,66 +59,66 @@ def test_only_the_given_rows_are_judged():
 def test_the_order_of_the_lists_follows_the_facts(moment):
     """Even where the verdict stays: the lists of one verdict are read in this order."""
     row = make(license="free", last_activity_at=days_ago(200))
-    apply_verdict(Subscription.objects.all(), TERMS)
+    evaluate_rows(Subscription.objects.all(), TERMS)
     Subscription.objects.filter(pk=row.pk).update(last_activity_at=moment)
 
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 1
 
-    judged = Judgment.objects.select_related("subscription").get()
-    assert judged.idle_since == judged.subscription.idle_since
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+    evaluated = Evaluation.objects.select_related("subscription").get()
+    assert evaluated.idle_since == evaluated.subscription.idle_since
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 0
 
 
 @pytest.mark.django_db
 def test_who_shows_no_moment_at_all_is_not_written_again_and_again():
     make(last_activity_at=None, license_assigned_at=None)
 
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 1
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 0
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 def test_facts_that_are_being_written_are_waited_for(real_transactions):
-    """Else the verdict of a moment ago would overwrite the one that the other has just spoken."""
+    """Else the verdict of a moment ago would overwrite the one that the other has just verdict_now."""
     row = make()
-    apply_verdict(Subscription.objects.all(), TERMS)
-    Judgment.objects.update(verdict=Verdict.ACTIVE)
+    evaluate_rows(Subscription.objects.all(), TERMS)
+    Evaluation.objects.update(verdict=Verdict.ACTIVE)
 
     def judge_all() -> None:
-        apply_verdict(Subscription.objects.all(), TERMS)
+        evaluate_rows(Subscription.objects.all(), TERMS)
         connections.close_all()
 
     with transaction.atomic():
         Subscription.objects.filter(pk=row.pk).update(cooldown_until=timezone.now() + timedelta(days=9))
-        apply_verdict(Subscription.objects.filter(pk=row.pk), TERMS)
-        judging = threading.Thread(target=judge_all)
-        judging.start()
+        evaluate_rows(Subscription.objects.filter(pk=row.pk), TERMS)
+        evaluating = threading.Thread(target=judge_all)
+        evaluating.start()
         wait_until_somebody_waits()
-    judging.join(20)
+    evaluating.join(20)
 
     assert verdict_of(row) == Verdict.COOLING_DOWN
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 def test_two_who_judge_the_same_person_first(real_transactions):
-    """The one who comes second judges by the facts of then."""
+    """The one who comes second evaluates by the facts of then."""
     row = make()
     failed: list[Exception] = []
 
     def judge_all() -> None:
         try:
-            apply_verdict(Subscription.objects.all(), TERMS)
+            evaluate_rows(Subscription.objects.all(), TERMS)
         except Exception as error:  # noqa: BLE001 - the test looks at it
             failed.append(error)
         connections.close_all()
 
     with transaction.atomic():
-        apply_verdict(Subscription.objects.all(), TERMS)
+        evaluate_rows(Subscription.objects.all(), TERMS)
         Subscription.objects.filter(pk=row.pk).update(cooldown_until=timezone.now() + timedelta(days=9))
-        judging = threading.Thread(target=judge_all)
-        judging.start()
+        evaluating = threading.Thread(target=judge_all)
+        evaluating.start()
         wait_until_somebody_waits()
-    judging.join(20)
+    evaluating.join(20)
 
     assert failed == []
     assert verdict_of(row) == Verdict.COOLING_DOWN
@@ -135,10 +135,10 @@ def wait_until_somebody_waits() -> None:
 
 
 @pytest.mark.django_db
-def test_exclusions_are_read_once_and_not_for_each_row():
+def test_protections_are_read_once_and_not_for_each_row():
     make()
-    judged = Subscription.objects.annotate(spoken=verdict_case(TERMS, timezone.now())).order_by()
-    counted = judged.values("spoken").annotate(n=Count("pk"))
+    evaluated = Subscription.objects.annotate(verdict_now=verdict_case(TERMS, timezone.now())).order_by()
+    counted = evaluated.values("verdict_now").annotate(n=Count("pk"))
     if connection.vendor == "postgresql":
         assert set(re.findall(r"\(?\w*\s?SubPlan \d+\)", counted.explain(verbose=True))) == {
             f"(hashed SubPlan {number})" for number in range(1, 5)

@@ -16,7 +16,7 @@ from subscriptions.approvals import decide
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.eligibility.clauses import Terms, current_terms, why
+from subscriptions.eligibility.clauses import Terms, current_terms, explain
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Notice,
@@ -28,7 +28,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaims import enqueue
-from subscriptions.reclaims.signatures import is_sealed, seal
+from subscriptions.reclaims.signatures import is_signed, sign
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def ask(world, alice, count: int = 5) -> ReclaimRequest:
 
 
 def test_everybody_is_proposed_once(downloaded):
-    judged = Subscription.objects.candidates().values_list("pk", flat=True)
+    evaluated = Subscription.objects.candidates().values_list("pk", flat=True)
     opened = RemovalCandidate.objects.open().values_list("subscription", flat=True)
 
-    assert len(judged) > propose.BATCH
-    assert sorted(opened) == sorted(judged)
-    assert AuditEvent.objects.filter(action="candidate.proposed").count() == len(judged)
+    assert len(evaluated) > propose.BATCH
+    assert sorted(opened) == sorted(evaluated)
+    assert AuditEvent.objects.filter(action="candidate.proposed").count() == len(evaluated)
     assert verify_chain().broken_at is None
 
 
@@ -66,10 +66,10 @@ def test_the_evidence_is_what_the_row_and_the_rule_say(downloaded):
         for name in ("last_activity_at", "license_assigned_at", "facts_at"):
             moment = getattr(row, name)
             assert evidence[name] == (moment.isoformat() if moment else None)
-        assert evidence["why"] == why(row, terms)
+        assert evidence["why"] == explain(row, terms)
         assert f"Inactive {evidence['idle_days']} days" in evidence["why"]
         assert evidence["run"] == candidate.run_id == run.pk
-        assert Terms.thaw(evidence["terms"]) == terms
+        assert Terms.from_json(evidence["terms"]) == terms
 
 
 def test_the_audit_names_each_candidate(downloaded):
@@ -87,7 +87,7 @@ def test_a_request_takes_exactly_who_was_chosen(downloaded, alice):
     assert set(RemovalCandidate.objects.filter(state="awaiting_approval").values_list("pk", flat=True)) == chosen
     for person in request.removals.select_related("candidate"):
         assert person.evidence == person.candidate.evidence
-        assert (person.seal, person.answer, person.drop_reason) == ("", "", "")
+        assert (person.signature, person.answer, person.drop_reason) == ("", "", "")
     assert AuditEvent.objects.get(action="request.opened").data["people"] == 5
 
 
@@ -142,7 +142,7 @@ def test_an_approval_seals_and_queues_each(downloaded, alice, bob):
     assert decide.approve(request, actor=bob) == 5
 
     people = request.removals.select_related("reclaim", "candidate", "request")
-    assert [is_sealed(person) for person in people] == [True] * 5
+    assert [is_signed(person) for person in people] == [True] * 5
     assert [person.reclaim.subscription_id for person in people] == [
         person.candidate.subscription_id for person in people
     ]
@@ -169,7 +169,7 @@ def test_who_was_dropped_is_neither_sealed_nor_queued(downloaded, alice, bob):
     assert decide.approve(request, actor=bob) == 4
 
     dropped.refresh_from_db()
-    assert dropped.seal == ""
+    assert dropped.signature == ""
     assert not Reclaim.objects.filter(removal=dropped).exists()
 
 
@@ -186,7 +186,7 @@ def test_an_approval_that_misses_somebody_changes_nothing(downloaded, alice, bob
 
 
 def test_what_was_approved_years_ago_still_fits(settings):
-    """Computed once and written down: a seal that is made in another way would void every approval there is."""
+    """Computed once and written down: a signature that is made in another way would void every approval there is."""
     settings.APPROVAL_KEY = "key-of-the-year-before"
     request = ReclaimRequest(
         pk=41,
@@ -205,7 +205,7 @@ def test_what_was_approved_years_ago_still_fits(settings):
     }
     person = RequestedRemoval(pk=51, request=request, candidate_id=61, evidence=evidence)
 
-    assert seal(person, request) == "59d35e2acf6f34c17ec1bfd3d14d893577f47e87271d434d68fb4e3f55b1444b"
+    assert sign(person, request) == "59d35e2acf6f34c17ec1bfd3d14d893577f47e87271d434d68fb4e3f55b1444b"
 
 
 def test_rows_are_read_as_django_reads_them(downloaded):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from integrations.models import IntegrationProfile
-from subscriptions.eligibility.clauses import Terms, checks, judge, why
-from subscriptions.eligibility.evaluate import apply_verdict
+from subscriptions.eligibility.clauses import Terms, checks, explain, verdict_of
+from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.models import DownloadRun, Subscription, Verdict
 
 TERMS = Terms(threshold=60, licenses=("full", "advanced"), grace=30, never_active="review", by_license={"advanced": 90})
@@ -56,7 +56,7 @@ CASES = [
     ({"role": ""}, Verdict.UNKNOWN, "which role"),
     ({"active": False}, Verdict.DEACTIVATED, "takes no seat"),
     ({"active": False, "gone_at": days_ago(1)}, Verdict.GONE, "Left the organization"),
-    ({"reclaimable": False, "why_not": "Demote first."}, Verdict.PROTECTED, "Demote first."),
+    ({"reclaimable": False, "why_not": "Demote first."}, Verdict.CANNOT_BE_REMOVED, "Demote first."),
     ({"license_assigned_at": days_ago(5)}, Verdict.IN_GRACE, "within the grace of 30 days"),
     ({"last_activity_at": None}, Verdict.NEVER_ACTIVE, "never active"),
     ({"last_activity_at": None, "license_assigned_at": days_ago(45)}, Verdict.ACTIVE, "Never active, but licensed"),
@@ -72,11 +72,11 @@ CASES = [
 def test_clause(facts, verdict, sentence):
     row = make(**facts)
 
-    assert judge(row, TERMS) == verdict
-    apply_verdict(Subscription.objects.all(), TERMS)
+    assert verdict_of(row, TERMS) == verdict
+    evaluate_rows(Subscription.objects.all(), TERMS)
     row.refresh_from_db()
     assert row.verdict == verdict
-    assert sentence in why(row, TERMS)
+    assert sentence in explain(row, TERMS)
 
 
 @pytest.mark.django_db
@@ -85,8 +85,8 @@ def test_never_active_people_can_be_made_candidates():
 
     terms = Terms(threshold=60, licenses=("full",), grace=30, never_active="candidate")
 
-    assert judge(row, terms) == Verdict.CANDIDATE
-    assert "Never active since assigned" in why(row, terms, verdict=Verdict.CANDIDATE)
+    assert verdict_of(row, terms) == Verdict.CANDIDATE
+    assert "Never active since assigned" in explain(row, terms, verdict=Verdict.CANDIDATE)
 
 
 @pytest.mark.django_db
@@ -101,13 +101,13 @@ def test_checks_tell_which_clause_decided():
 @pytest.mark.django_db
 def test_only_changed_verdicts_are_written():
     make()
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 1
-    assert apply_verdict(Subscription.objects.all(), TERMS) == 0
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 1
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 0
 
 
 @pytest.mark.django_db
 def test_terms_survive_freezing():
-    assert Terms.thaw(TERMS.freeze()) == TERMS
+    assert Terms.from_json(TERMS.to_json()) == TERMS
 
 
 moments = st.none() | st.floats(0, 500).map(days_ago)
@@ -133,8 +133,8 @@ class ExplanationAgrees(TestCase):
             gone_at=gone,
         )
 
-        verdict = judge(row, TERMS)
+        verdict = verdict_of(row, TERMS)
         found = checks(row, TERMS)
 
         assert [check.passed for check in found].count(False) == (0 if verdict == Verdict.CANDIDATE else 1)
-        assert why(row, TERMS, verdict=verdict)
+        assert explain(row, TERMS, verdict=verdict)

@@ -39,9 +39,9 @@ def test_first_download(world):
     assert {row.external_id for row in Subscription.objects.filter(active=False)} == world.inactive()
     assert not DownloadedMember.objects.exists()
     assert found.purchased["full"] > 0
-    assert found.rollups["members"] == MEMBERS
-    assert sum(found.rollups["idle"].values()) + found.rollups["never"] == found.rollups["active"]
-    assert not Subscription.objects.filter(judgment=None).exists()
+    assert found.stats["members"] == MEMBERS
+    assert sum(found.stats["idle"].values()) + found.stats["never"] == found.stats["active"]
+    assert not Subscription.objects.filter(evaluation=None).exists()
     assert RemovalCandidate.objects.count() == Subscription.objects.candidates().count() > 0
     assert actions()[-1] == "candidate.proposed"
 
@@ -57,7 +57,7 @@ def test_names_come_from_the_directory_and_guests_keep_their_address(world):
 
 def test_second_download_writes_only_what_changed(world):
     world.download()
-    [row] = Subscription.objects.filter(judgment__verdict="active")[:1]
+    [row] = Subscription.objects.filter(evaluation__verdict="active")[:1]
     world.miro.change(row.external_id, last_activity_at="now")
 
     found = world.download()
@@ -263,7 +263,7 @@ def test_a_dead_scim_token_leaves_the_run_complete(world):
 
 @pytest.mark.parametrize(
     ("fault", "field", "verdict"),
-    [("unknown_license", "license", "not_in_scope"), ("unknown_role", "role", "protected")],
+    [("unknown_license", "license", "not_in_scope"), ("unknown_role", "role", "cannot_be_removed")],
 )
 def test_an_unknown_word_of_miro_is_kept(world, fault, field, verdict):
     world.miro.fault(fault)

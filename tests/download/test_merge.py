@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from subscriptions.downloads import merge
 from subscriptions.models import ActivitySnapshot, Subscription
-from subscriptions.stats import rollups
+from subscriptions.stats import run_stats
 
 
 def test_the_rollups_are_what_one_counts_one_by_one(world):
@@ -21,7 +21,7 @@ def test_the_rollups_are_what_one_counts_one_by_one(world):
     Subscription.objects.filter(pk=chosen[1]).update(gone_at=timezone.now())
     Subscription.objects.filter(pk=chosen[2]).update(last_activity_at=None)
     now = timezone.now()
-    found = rollups(run.profile, now=now)
+    found = run_stats(run.profile, now=now)
 
     there = [row for row in Subscription.objects.all() if row.gone_at is None]
     held = [row for row in there if row.active]
@@ -34,7 +34,7 @@ def test_the_rollups_are_what_one_counts_one_by_one(world):
 
 
 def test_facts_that_become_newer_while_it_works_are_left_alone(world, monkeypatch):
-    """Somebody is looked at again between the comparison of all rows and the UPDATE."""
+    """Somebody is looked at again between the reconciliation of all rows and the UPDATE."""
     world.download()
     row = Subscription.objects.candidates().first()
     world.miro.change(row.external_id, license="free")
@@ -51,7 +51,7 @@ def test_facts_that_become_newer_while_it_works_are_left_alone(world, monkeypatc
     assert row.license != "free"
 
 
-def test_nothing_is_left_of_the_comparison(world):
+def test_nothing_is_left_of_the_reconciliation(world):
     world.download()
     before = ActivitySnapshot.objects.count()
     world.download()

@@ -15,7 +15,7 @@ from subscriptions.reclaims.engine import reclaim_due
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    monkeypatch.setattr(download_run, "OUTAGE_WAITS", (0.01, 0.01))
+    monkeypatch.setattr(download_run, "OUTAGE_BACKOFF", (0.01, 0.01))
 
 
 def run(world):

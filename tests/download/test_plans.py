@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from subscriptions.downloads import merge
 from subscriptions.models import DownloadRun
-from subscriptions.stats import rollups
+from subscriptions.stats import run_stats
 
 pytestmark = [
     pytest.mark.django_db,
@@ -34,7 +34,7 @@ def plan(run: DownloadRun, *, of: str = INSERT) -> str:
     with transaction.atomic(), connection.execute_wrapper(explained):
         merge.merge(run, now=timezone.now())
         if of == COUNT:
-            rollups(run.profile, now=timezone.now())
+            run_stats(run.profile, now=timezone.now())
     return "\n".join(statements)
 
 

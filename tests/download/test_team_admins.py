@@ -33,7 +33,7 @@ def test_they_are_protected_beforehand(world):
     assert run.team_admins_checked and run.problem == ""
     assert set(marked()) == truth(world) != set()
     protected = Subscription.objects.exclude(sole_admin_of="").filter(reclaimable=True)
-    assert protected.filter(judgment__verdict=Verdict.PROTECTED).exists()
+    assert protected.filter(evaluation__verdict=Verdict.CANNOT_BE_REMOVED).exists()
     assert not RemovalCandidate.objects.filter(subscription__in=protected).exists()
 
 
@@ -47,7 +47,7 @@ def test_without_the_scope_they_are_candidates_and_not_checked(world, carol, cli
     ready = set(RemovalCandidate.objects.values_list("subscription__external_id", flat=True))
     assert ready & truth(world)
     client.force_login(carol)
-    row = Subscription.objects.filter(judgment__verdict="candidate").first()
+    row = Subscription.objects.filter(evaluation__verdict="candidate").first()
     page = client.get(reverse("admin:subscriptions_subscription_change", args=[row.pk])).content.decode()
     assert "not checked" in page and "is not checked; Miro refuses if so" in page
     page = client.get(reverse("admin:subscriptions_downloadrun_change", args=[run.pk])).content.decode()
@@ -63,7 +63,7 @@ def test_what_is_no_longer_granted_is_no_longer_known(world):
 
     run.refresh_from_db()
     assert not marked() and not run.team_admins_checked
-    assert not Subscription.objects.filter(judgment=None).exists()
+    assert not Subscription.objects.filter(evaluation=None).exists()
 
 
 @pytest.mark.parametrize("error", [BadAnswer("Miro's answer holds no list of teams."), ConfigError("Connect again.")])

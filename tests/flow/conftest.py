@@ -12,7 +12,7 @@ from tests.flow.restoring import reclaimed
 @pytest.fixture
 def read_again_at_once(monkeypatch):
     """The second look at a doubt usually comes some seconds after the first."""
-    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_AGAIN", timedelta(0))
+    monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
 
 
 @pytest.fixture

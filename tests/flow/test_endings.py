@@ -206,7 +206,7 @@ def test_what_is_known_to_have_done_nothing_is_sent_again(world, alice, bob):
 
     assert reclaim_due(world.profile).reclaimed == 1
     assert world.deactivated_by_us() == list(people(request))
-    assert actions().index("reclaim.put_back") < actions().index("reclaim.done")
+    assert actions().index("reclaim.requeued") < actions().index("reclaim.done")
 
 
 def test_somebody_reactivated_while_in_doubt_is_not_deactivated_again(world, alice, bob, read_again_at_once, untried):

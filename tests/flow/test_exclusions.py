@@ -1,4 +1,4 @@
-"""Against the sandbox: an exclusion made late still stops the send, and a request filed by the rule itself."""
+"""Against the sandbox: a protection made late still stops the send, and a request filed by the rule itself."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from subscriptions.approvals.dry_run import Ending, try_queue
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.rules.protections import Wish, create_exclusion, end_exclusion
+from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 
-WISH = Wish(reason="On parental leave", owner="Petra Meyer")
+WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
 
 
 @pytest.mark.parametrize("kind", ["person", "domain", "license", "role"])
@@ -24,17 +24,17 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
     item = Reclaim.objects.get()
     row = item.subscription
     value = {"person": row.email, "domain": row.email.partition("@")[2], "license": row.license, "role": row.role}
-    create_exclusion(world.profile, kind, value[kind], WISH, actor=alice)
+    create_protection(world.profile, kind, value[kind], WISH, actor=alice)
 
     [preview] = try_queue(world.profile).rows
     reclaim_due(world.profile)
 
     item.refresh_from_db()
     assert item.state == "skipped"
-    assert "Not sent: Excluded by alice" in item.outcome and "“On parental leave”. Ask Petra Meyer." in item.outcome
+    assert "Not sent: Protected by alice" in item.outcome and "“On parental leave”. Ask Petra Meyer." in item.outcome
     assert preview.ending == Ending.SETTLE and preview.why in item.outcome
     candidate = item.removal.candidate
-    assert (candidate.state, candidate.close_reason) == ("closed_skipped", "excluded")
+    assert (candidate.state, candidate.close_reason) == ("closed_skipped", "protected")
     assert world.deactivated_by_us() == []
 
 
@@ -44,47 +44,47 @@ def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
     request = decide.request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     row = Reclaim.objects.get().subscription
-    [made] = create_exclusion(world.profile, "person", row.email, WISH, actor=alice).made
-    end_exclusion(made, actor=alice)
+    [made] = create_protection(world.profile, "person", row.email, WISH, actor=alice).made
+    end_protection(made, actor=alice)
 
     reclaim_due(world.profile)
 
     assert world.deactivated_by_us() == [row.external_id]
 
 
-def test_whoever_is_excluded_leaves_the_open_request(world, alice, bob):
+def test_whoever_is_protected_leaves_the_open_request(world, alice, bob):
     world.download()
     request = decide.request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
-    create_exclusion(world.profile, "person", person.evidence["email"], WISH, actor=alice)
+    create_protection(world.profile, "person", person.evidence["email"], WISH, actor=alice)
 
     person.refresh_from_db()
     assert person.drop_reason == "Protected meanwhile"
     assert decide.approve(request, actor=bob) == 2
 
 
-def test_whoever_is_excluded_leaves_the_request_that_waits_for_answers(world, alice, bob):
+def test_whoever_is_protected_leaves_the_request_that_waits_for_answers(world, alice, bob):
     world.download()
     ReclaimRule.objects.update(notify_user=True)
     request = decide.request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
-    create_exclusion(world.profile, "person", person.evidence["email"], WISH, actor=alice)
+    create_protection(world.profile, "person", person.evidence["email"], WISH, actor=alice)
     decide.open_for_approval(request)
 
     request.refresh_from_db()
     assert decide.approve(request, actor=bob) == 2
 
 
-def test_an_excluded_person_is_never_proposed(world, alice):
+def test_a_protected_person_is_never_proposed(world, alice):
     world.download()
     row = RemovalCandidate.objects.filter(state="ready").first().subscription
-    [made] = create_exclusion(world.profile, "person", row.email, WISH, actor=alice).made
+    [made] = create_protection(world.profile, "person", row.email, WISH, actor=alice).made
 
     world.download()
     assert not RemovalCandidate.objects.open().filter(subscription=row).exists()
-    end_exclusion(made, actor=alice)
+    end_protection(made, actor=alice)
     world.download()
     assert RemovalCandidate.objects.filter(subscription=row, state="ready").exists()
 

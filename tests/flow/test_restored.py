@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from subscriptions.approvals import decide
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
 from subscriptions.reclaims import outcomes, restores
@@ -74,7 +74,7 @@ def again_in_the_queue(world: World, taken: Reclaim, alice, bob) -> Reclaim:
     """
     row = Subscription.objects.filter(pk=taken.subscription_id)
     row.update(active=True)
-    refresh_verdicts(world.profile)
+    evaluate_profile(world.profile)
     candidate = RemovalCandidate.objects.create(
         profile=world.profile,
         subscription=row.get(),

@@ -252,7 +252,7 @@ def test_nobody_restores_their_own_seat(world, taken, alice, bob):
 
 def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world, alice, bob):
     items = reclaimed(world, alice, bob, 2)
-    before = set(Subscription.objects.values_list("pk", "cooldown_until", "judgment__verdict"))
+    before = set(Subscription.objects.values_list("pk", "cooldown_until", "evaluation__verdict"))
 
     def ask() -> ReclaimRequest:
         return restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
@@ -271,7 +271,7 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
     assert reclaim_due(world.profile).as_dict() == dict.fromkeys(reclaim_due(world.profile).as_dict(), 0)
     assert {id_of(item) for item in items} <= world.inactive()
     assert {item.removal.candidate.state for item in items} == {"closed_complete"}
-    assert set(Subscription.objects.values_list("pk", "cooldown_until", "judgment__verdict")) == before
+    assert set(Subscription.objects.values_list("pk", "cooldown_until", "evaluation__verdict")) == before
     assert activated_by_us(world) == []
 
 
@@ -322,7 +322,7 @@ FORGED = {
     "how long it is good": lambda item, other: ReclaimRequest.objects.filter(pk=item.removal.request_id).update(
         valid_until=timezone.now() + timedelta(days=99)
     ),
-    "seal": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(seal="0" * 64),
+    "signature": lambda item, other: RequestedRemoval.objects.filter(pk=item.removal_id).update(signature="0" * 64),
     "direction": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(direction="deactivate"),
     "person": lambda item, other: Reclaim.objects.filter(pk=item.pk).update(subscription=other.subscription),
 }
@@ -337,7 +337,7 @@ def test_a_forged_restore_is_never_sent(world, alice, bob, what):
     assert reclaim_due(world.profile).refused == 1
 
     queued.refresh_from_db()
-    assert queued.state == "failed" and "seal" in queued.outcome
+    assert queued.state == "failed" and "signature" in queued.outcome
     assert activated_by_us(world) == []
 
 

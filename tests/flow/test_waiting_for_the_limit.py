@@ -35,7 +35,7 @@ def test_a_switch_that_is_flipped_while_it_waits_is_seen(approved, alice, monkey
     assert reclaim_due(approved.profile).held == 1
     assert patches(approved) == 0
     item = Reclaim.objects.get()
-    assert (item.state, item.hold_reason) == ("queued", "kill_switch")
+    assert (item.state, item.hold_reason) == ("queued", "sending_stopped")
 
 
 def test_the_control_that_waits_after_the_intent_sends(approved, alice, monkeypatch):

@@ -47,7 +47,7 @@ def test_every_moment_reads_back_exactly(seed, steps):
 
 def test_without_what_looks_have_replaced_it_does_not(monkeypatch):
     """The control."""
-    monkeypatch.setattr("subscriptions.reclaims.recheck.keep_former", lambda *args, **kwargs: None)
+    monkeypatch.setattr("subscriptions.reclaims.recheck.keep_replaced", lambda *args, **kwargs: None)
     with pytest.raises(AssertionError):
         test_every_moment_reads_back_exactly()
 

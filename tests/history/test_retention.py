@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from licensehub.audit.models import AuditEvent
 from subscriptions.activity import retention
 from subscriptions.activity.retention import thin_histories, thinned_before
-from subscriptions.models import ActivitySnapshot, ChangeBetweenRuns, DownloadRun
+from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
 from tests.fixtures import actions
 from tests.history.story import BEGIN, Story
 from tests.history.test_as_of import QUICK, STEPS, tell
@@ -59,7 +59,7 @@ def values(known: dict) -> list:
 def one_point_a_month(story: Story, until: datetime) -> bool:
     rows = ActivitySnapshot.objects.filter(subscription__profile=story.profile, run__finished_at__lte=until)
     points = {(row.subscription_id, month(row.run.finished_at)) for row in rows.select_related("run")}
-    looks = ChangeBetweenRuns.objects.filter(subscription__profile=story.profile, seen_at__lte=until)
+    looks = RecheckSnapshot.objects.filter(subscription__profile=story.profile, seen_at__lte=until)
     months_of_runs = {month(run.finished_at) for run in DownloadRun.objects.filter(profile=story.profile)}
     return len(points) == len(rows) and not any(month(look.seen_at) in months_of_runs for look in looks)
 
@@ -79,7 +79,7 @@ def test_the_newest_value_in_place_of_the_oldest_is_found_out(monkeypatch):
 
 def test_looks_left_where_they_are_would_be_found_out(monkeypatch):
     """The control: they would have the last word over what was replaced before them."""
-    monkeypatch.setattr(retention, "_between", lambda profile, month: ChangeBetweenRuns.objects.none())
+    monkeypatch.setattr(retention, "_between", lambda profile, month: RecheckSnapshot.objects.none())
     with pytest.raises(AssertionError):
         test_the_ends_of_months_read_back_as_before()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from integrations.models import IntegrationProfile
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,10 +40,10 @@ def member(profile: IntegrationProfile, number: int, **facts: object) -> Subscri
 
 
 @pytest.fixture
-def crowd(profile) -> list[Subscription]:
-    """60 people, judged: ties of four, and every fifth without any moment."""
+def bucket(profile) -> list[Subscription]:
+    """60 people, evaluated: ties of four, and every fifth without any moment."""
     for number in range(60):
         moment = None if number % 5 == 0 else START - timedelta(days=number * 7 % 11)
         member(profile, number, last_activity_at=moment)
-    refresh_verdicts(profile)
+    evaluate_profile(profile)
     return list(Subscription.objects.all())

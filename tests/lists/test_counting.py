@@ -31,14 +31,14 @@ def test_where_nobody_counted_to_the_end_there_may_be_some():
     assert not Count(0)
 
 
-def test_it_stops(crowd, monkeypatch):
+def test_it_stops(bucket, monkeypatch):
     monkeypatch.setattr(counts, "STOP", 59)
     assert capped(Subscription.objects.all()) == Count(59, exact=False)
     monkeypatch.setattr(counts, "STOP", 60)
     assert capped(Subscription.objects.all()) == Count(60)
 
 
-def test_many_are_what_postgresql_believes_and_few_are_counted(crowd, monkeypatch):
+def test_many_are_what_postgresql_believes_and_few_are_counted(bucket, monkeypatch):
     rows = Subscription.objects.filter(license="full")
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
@@ -50,14 +50,14 @@ def test_many_are_what_postgresql_believes_and_few_are_counted(crowd, monkeypatc
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="believes nothing")
-def test_there_are_no_fewer_than_were_counted(crowd, monkeypatch):
+def test_there_are_no_fewer_than_were_counted(bucket, monkeypatch):
     """PostgreSQL takes conditions that all hold for rare ones."""
     monkeypatch.setattr(counts, "EXACT_UP_TO", 20)
     rows = Subscription.objects.filter(license__endswith="l", role__endswith="r", email__endswith="e", active=True)
     assert estimated(rows).number >= 21
 
 
-def test_several_at_once(crowd, django_assert_num_queries):
+def test_several_at_once(bucket, django_assert_num_queries):
     rows = Subscription.objects.all()
     with django_assert_num_queries(1):
         found = capped_each({"all": rows, "never": rows.filter(last_activity_at=None), "nobody": rows.none()})
@@ -70,7 +70,7 @@ def test_a_sum_is_no_more_exact_than_its_parts():
     assert Count(9_999) + Count(9_999) == Count(10_000, exact=False)
 
 
-def test_a_whole_table_is_exact_while_it_is_small(crowd, monkeypatch):
+def test_a_whole_table_is_exact_while_it_is_small(bucket, monkeypatch):
     assert whole_table(Subscription.objects.all()) == Count(60)
     monkeypatch.setattr(counts, "STOP", 20)
     with connection.cursor() as cursor:

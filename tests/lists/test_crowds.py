@@ -1,4 +1,4 @@
-"""What crowds foresee is what judging everybody gives, for any rule."""
+"""What buckets foresee is what evaluating everybody gives, for any rule."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from subscriptions.eligibility import preview
 from subscriptions.eligibility.clauses import CLAUSES, Clause, Terms, verdict_case
-from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.eligibility.preview import count_crowds, foresee
-from subscriptions.models import Crowd, Judgment, NeverActive, Subscription, Verdict
-from subscriptions.stats import figures
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets, preview_rule
+from subscriptions.models import Bucket, Evaluation, NeverActive, Subscription, Verdict
+from subscriptions.stats import profile_stats
 
 from .conftest import member
 
@@ -52,9 +52,9 @@ def everybody(profile, now):
     return profile
 
 
-def judged(terms: Terms, now) -> dict[str, int]:
-    rows = Subscription.objects.annotate(judged=verdict_case(terms, now))
-    return dict(Counter(rows.values_list("judged", flat=True)))
+def evaluated(terms: Terms, now) -> dict[str, int]:
+    rows = Subscription.objects.annotate(evaluated=verdict_case(terms, now))
+    return dict(Counter(rows.values_list("evaluated", flat=True)))
 
 
 def some_terms(dice: random.Random) -> Terms:
@@ -68,30 +68,30 @@ def some_terms(dice: random.Random) -> Terms:
 
 
 def test_any_rule_judges_crowds_as_it_judges_people(everybody, now):
-    count_crowds(everybody)
+    count_buckets(everybody)
     dice = random.Random(11)  # noqa: S311 - made up, the same in each run
     for _ in range(60):
         terms = some_terms(dice)
-        assert foresee(everybody, terms).verdicts == judged(terms, now), terms
+        assert preview_rule(everybody, terms).verdicts == evaluated(terms, now), terms
 
 
 def test_every_threshold(everybody, now):
-    count_crowds(everybody)
+    count_buckets(everybody)
     for threshold in range(1, 145):
         terms = Terms(threshold=threshold, licenses=("full", "free"), grace=30, never_active="review")
-        assert foresee(everybody, terms).verdicts == judged(terms, now), threshold
+        assert preview_rule(everybody, terms).verdicts == evaluated(terms, now), threshold
 
 
 def test_it_asks_no_person(everybody, django_assert_num_queries):
-    count_crowds(everybody)
+    count_buckets(everybody)
     with django_assert_num_queries(2) as asked:
-        foresee(everybody, Terms(threshold=45, licenses=("full",), grace=30, never_active="review"))
+        preview_rule(everybody, Terms(threshold=45, licenses=("full",), grace=30, never_active="review"))
     assert not any("subscriptions_subscription" in query["sql"] for query in asked.captured_queries)
 
 
 def test_counting_again_replaces_the_crowds(everybody):
-    assert count_crowds(everybody) == count_crowds(everybody) == Crowd.objects.count()
-    assert sum(Crowd.objects.values_list("people", flat=True)) == 400
+    assert count_buckets(everybody) == count_buckets(everybody) == Bucket.objects.count()
+    assert sum(Bucket.objects.values_list("people", flat=True)) == 400
 
 
 def test_every_clause_is_either_of_the_rule_or_not():
@@ -111,12 +111,12 @@ def asked(clause: Clause, terms: Terms, now: datetime) -> str:
 
 def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, now, monkeypatch):
     run = everybody.download_runs.get()
-    refresh_verdicts(everybody)
-    count_crowds(everybody)
-    run.read, run.rollups = 400, crowds_rollups(everybody, now)
-    live = figures(everybody, run)
+    evaluate_profile(everybody)
+    count_buckets(everybody)
+    run.read, run.stats = 400, crowds_rollups(everybody, now)
+    live = profile_stats(everybody, run)
     monkeypatch.setattr("subscriptions.stats.COUNTED_LIVE", 100)
-    stored = figures(everybody, run)
+    stored = profile_stats(everybody, run)
     assert live.live
     assert not stored.live
     for name in ("members", "held", "assigned", "active_lately", "inactive", "never", "review", "protected"):
@@ -124,11 +124,11 @@ def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, 
     assert stored.by_license == live.by_license
     candidates = list(Subscription.objects.candidates().values_list("pk", flat=True))
     Subscription.objects.filter(pk__in=candidates).update(active=False)
-    Judgment.objects.filter(pk__in=candidates).update(verdict=Verdict.DEACTIVATED)
-    assert figures(everybody, run) == stored
+    Evaluation.objects.filter(pk__in=candidates).update(verdict=Verdict.DEACTIVATED)
+    assert profile_stats(everybody, run) == stored
 
 
 def crowds_rollups(profile, now):
-    from subscriptions.stats import rollups
+    from subscriptions.stats import run_stats
 
-    return rollups(profile, now=now)
+    return run_stats(profile, now=now)

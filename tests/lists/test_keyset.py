@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 
 from licensehub.ui.lists import keyset
-from licensehub.ui.lists.keyset import NoSuchPlace, Order, Place
+from licensehub.ui.lists.keyset import Cursor, InvalidCursor, Order
 from subscriptions.models import Subscription
 
-COLUMNS = [("idle_since", "pk"), ("email", "pk"), ("pk", "pk"), ("judgment__idle_since", "judgment__subscription_id")]
+COLUMNS = [
+    ("idle_since", "pk"),
+    ("email", "pk"),
+    ("pk", "pk"),
+    ("evaluation__idle_since", "evaluation__subscription_id"),
+]
 ORDERS = [Order(Subscription, column, descending, key) for column, key in COLUMNS for descending in (False, True)]
 SIZES = [1, 7, 12, 59, 60, 61]
 
@@ -16,17 +21,17 @@ SIZES = [1, 7, 12, 59, 60, 61]
 def expected(order: Order) -> list[int]:
     """Empty ones last, whichever way the others go."""
     rows = list(Subscription.objects.all())
-    column = order.columns[0].removeprefix("judgment__")
+    column = order.columns[0].removeprefix("evaluation__")
     empty = sorted((row.pk for row in rows if getattr(row, column) is None), reverse=order.descending)
     valued = [(getattr(row, column), row.pk) for row in rows if getattr(row, column) is not None]
     return [pk for _, pk in sorted(valued, reverse=order.descending)] + empty
 
 
-def through_the_address(order: Order, key: int) -> Place:
-    return Place.read(place(order, key).token(), order)
+def through_the_address(order: Order, key: int) -> Cursor:
+    return Cursor.read(place(order, key).token(), order)
 
 
-def place(order: Order, key: int) -> Place:
+def place(order: Order, key: int) -> Cursor:
     return order.place_of(Subscription.objects.get(pk=key))
 
 
@@ -36,7 +41,7 @@ def ids(page: keyset.Page) -> list[int]:
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 @pytest.mark.parametrize("size", SIZES)
-def test_forwards_from_the_first(crowd, order, size):
+def test_forwards_from_the_first(bucket, order, size):
     rows, page = Subscription.objects.all(), keyset.first(Subscription.objects.all(), order, size)
     found = ids(page)
     assert not page.has_previous
@@ -49,7 +54,7 @@ def test_forwards_from_the_first(crowd, order, size):
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
 @pytest.mark.parametrize("size", SIZES)
-def test_backwards_from_the_last(crowd, order, size):
+def test_backwards_from_the_last(bucket, order, size):
     rows, page = Subscription.objects.all(), keyset.last(Subscription.objects.all(), order, size)
     found = ids(page)
     assert not page.has_next
@@ -61,7 +66,7 @@ def test_backwards_from_the_last(crowd, order, size):
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_to_and_fro_shows_the_same_page(crowd, order):
+def test_to_and_fro_shows_the_same_page(bucket, order):
     rows = Subscription.objects.all()
     one = keyset.first(rows, order, 13)
     two = keyset.after(rows, order, place(order, one.keys[-1]), 13)
@@ -69,21 +74,21 @@ def test_to_and_fro_shows_the_same_page(crowd, order):
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=str)
-def test_the_order_of_the_whole_is_that_of_its_pages(crowd, order):
+def test_the_order_of_the_whole_is_that_of_its_pages(bucket, order):
     assert [row.pk for row in Subscription.objects.order_by(*order.terms())] == expected(order)
     assert [row.pk for row in keyset.walk(Subscription.objects.all(), order, 9)] == expected(order)
 
 
-def test_through_a_row_of_another_table_its_index_has_the_order(crowd):
-    order = Order(Subscription, "judgment__idle_since", key="judgment__subscription_id")
-    valued = next(row for row in Subscription.objects.select_related("judgment") if row.idle_since)
+def test_through_a_row_of_another_table_its_index_has_the_order(bucket):
+    order = Order(Subscription, "evaluation__idle_since", key="evaluation__subscription_id")
+    valued = next(row for row in Subscription.objects.select_related("evaluation") if row.idle_since)
     found = list(keyset._stretches(Subscription.objects.candidates(), order, order.place_of(valued), True))
-    judgment = "subscriptions_judgment"
-    assert f'("{judgment}"."idle_since", "{judgment}"."subscription_id") > (' in str(found[0].query)
-    assert f'ORDER BY "{judgment}"."idle_since" ASC, "{judgment}"."subscription_id" ASC' in str(found[0].query)
+    evaluation = "subscriptions_evaluation"
+    assert f'("{evaluation}"."idle_since", "{evaluation}"."subscription_id") > (' in str(found[0].query)
+    assert f'ORDER BY "{evaluation}"."idle_since" ASC, "{evaluation}"."subscription_id" ASC' in str(found[0].query)
 
 
-def test_a_row_that_comes_in_between_moves_no_page(crowd, profile):
+def test_a_row_that_comes_in_between_moves_no_page(bucket, profile):
     from .conftest import START, member
 
     order, rows = Order(Subscription, "idle_since"), Subscription.objects.all()
@@ -95,12 +100,12 @@ def test_a_row_that_comes_in_between_moves_no_page(crowd, profile):
 
 @pytest.mark.parametrize("token", ["", "x", "W10", "WzEsMl0", "eyJhIjoxfQ", "WyJub25zZW5zZSIsMV0", "WzFlOTldCg", "é"])
 def test_an_address_of_nobodys_making_is_refused(token):
-    with pytest.raises(NoSuchPlace):
-        Place.read(token, Order(Subscription, "idle_since"))
+    with pytest.raises(InvalidCursor):
+        Cursor.read(token, Order(Subscription, "idle_since"))
 
 
-def test_the_place_stands_in_the_query_as_one_range(crowd):
+def test_the_place_stands_in_the_query_as_one_range(bucket):
     order = Order(Subscription, "idle_since")
-    valued = next(row for row in crowd if row.idle_since)
+    valued = next(row for row in bucket if row.idle_since)
     found = list(keyset._stretches(Subscription.objects.all(), order, order.place_of(valued), True))
     assert '("subscriptions_subscription"."idle_since", "subscriptions_subscription"."id") > (' in str(found[0].query)

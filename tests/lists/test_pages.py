@@ -17,7 +17,7 @@ from unfold.admin import checkbox
 
 from licensehub.ui.lists.counts import Count
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.eligibility.evaluate import refresh_verdicts
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search
 
@@ -37,9 +37,9 @@ STEP = re.compile(r'href="(\?[^"]*)"><span class="material-symbols-outlined" ari
 
 
 @pytest.fixture
-def client(crowd, profile) -> Client:
+def client(bucket, profile) -> Client:
     refresh_search(profile)
-    refresh_verdicts(profile)
+    evaluate_profile(profile)
     propose_candidates(profile.download_runs.get())
     signed_in = Client()
     signed_in.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
@@ -211,7 +211,7 @@ def test_all_of_very_many_candidates_are_counted_before_somebody_asks(client, mo
     Subscription.objects.filter(idle_since=None).update(license_assigned_at="2025-01-01T00:00:00Z")
     RemovalCandidate.objects.all().delete()
     profile = Subscription.objects.first().profile
-    refresh_verdicts(profile)
+    evaluate_profile(profile)
     propose_candidates(profile.download_runs.get())
     ready = RemovalCandidate.objects.filter(state="ready").count()
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 20)
@@ -237,7 +237,7 @@ def test_the_export_has_the_rows_of_the_list_in_its_order(client):
     [
         {"verdict": "candidate"},
         {"verdict": "candidate,unknown"},
-        {"verdict": "unjudged"},
+        {"verdict": "not_evaluated"},
         {"verdict": "candidate,unknown", "license": "free"},
         {"verdict": "candidate,unknown", "q": "person1"},
         {"verdict": "candidate", "o": "-3"},

@@ -22,7 +22,7 @@ pytestmark = [
 
 LARGE = (
     "subscriptions_subscription",
-    "subscriptions_judgment",
+    "subscriptions_evaluation",
     "subscriptions_removalcandidate",
     "subscriptions_reclaim",
     "audit_auditevent",
@@ -36,7 +36,7 @@ READ_WHOLE = ("subscriptions, two verdicts",)
 # The indexes that lists cannot do without, and a page that shows it.
 NEEDED = {
     "subscription_idle": "subscriptions, middle",
-    "judgment_verdict_idle": "subscriptions, verdict",
+    "evaluation_verdict_idle": "subscriptions, verdict",
     "subscription_role": "subscriptions, a rare role",
     "subscription_license": "subscriptions, a rare license",
     "subscription_never": "subscriptions, never active",

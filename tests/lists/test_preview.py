@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from subscriptions.eligibility.clauses import Terms, current_terms
-from subscriptions.eligibility.evaluate import refresh_verdicts
-from subscriptions.eligibility.preview import count_crowds
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
 from subscriptions.models import ReclaimRule, Subscription
 from subscriptions.rules.rules import change_rule
 
@@ -25,8 +25,8 @@ def rule(profile) -> ReclaimRule:
     for number, idle in enumerate((1, 40, 50, 70, 80, 90)):
         moment = now - timedelta(days=idle, hours=1)
         member(profile, number, last_activity_at=moment, license_assigned_at=now - timedelta(days=400))
-    refresh_verdicts(profile)
-    count_crowds(profile)
+    evaluate_profile(profile)
+    count_buckets(profile)
     return profile.rule
 
 
@@ -61,7 +61,7 @@ def test_a_threshold_that_is_not_saved(rule, alice, django_assert_max_num_querie
 def test_it_foresees_what_saving_does(rule, alice):
     foreseen = asked(alice, rule, last_activity_threshold="45").context["verdicts"]
     change_rule(rule, actor=alice, changed={"last_activity_threshold": 45})
-    refresh_verdicts(rule.profile)
+    evaluate_profile(rule.profile)
     assert Subscription.objects.candidates().count() == foreseen["candidate"] == 4
 
 

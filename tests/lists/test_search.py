@@ -11,7 +11,7 @@ from django.db.models.functions import Concat, Upper
 from django.test.utils import CaptureQueriesContext
 
 from licensehub.ui.lists.counts import Count
-from licensehub.ui.lists.id_filter import Among, Ids, searched_alone
+from licensehub.ui.lists.id_filter import IdIn, IdList, searched_alone
 from subscriptions.models import SearchText, Subscription
 from subscriptions.search import matching, rare_letters, refresh_search
 
@@ -101,24 +101,24 @@ def test_an_address_is_not_looked_up_by_its_domain(profile):
     assert re.findall(r"UPPER\('(\w+)'\)", looked) == ["n77"]
 
 
-def test_ids_are_looked_up_or_walked_past_with_the_same_result(crowd):
-    ids = Ids.of(row.pk for row in crowd[:7])
-    rows = Subscription.objects.filter(Among("pk", ids))
-    assert set(rows.order_by().values_list("pk", flat=True)) == {row.pk for row in crowd[:7]}
+def test_ids_are_looked_up_or_walked_past_with_the_same_result(bucket):
+    ids = IdList.of(row.pk for row in bucket[:7])
+    rows = Subscription.objects.filter(IdIn("pk", ids))
+    assert set(rows.order_by().values_list("pk", flat=True)) == {row.pk for row in bucket[:7]}
     assert list(rows.order_by("-pk").values_list("pk", flat=True)) == sorted(
-        (row.pk for row in crowd[:7]), reverse=True
+        (row.pk for row in bucket[:7]), reverse=True
     )
     if connection.vendor == "postgresql":
         assert "ANY(ARRAY(SELECT unnest(" in str(rows.order_by().query)
         assert "ANY({" in str(rows.order_by("pk").query)
-    assert Ids.read(rows.order_by("pk")) == ids
-    assert Ids.read(rows.none()) == Ids.of([]) == (0, "")
-    assert not Subscription.objects.filter(Among("pk", Ids.of([]))).exists()
+    assert IdList.read(rows.order_by("pk")) == ids
+    assert IdList.read(rows.none()) == IdList.of([]) == (0, "")
+    assert not Subscription.objects.filter(IdIn("pk", IdList.of([]))).exists()
 
 
-def test_only_a_search_alone_knows_its_number(crowd, profile, monkeypatch):
+def test_only_a_search_alone_knows_its_number(bucket, profile, monkeypatch):
     refresh_search(profile)
-    rows = Subscription.objects.filter(Among("pk", Ids.of([crowd[0].pk, crowd[1].pk])))
+    rows = Subscription.objects.filter(IdIn("pk", IdList.of([bucket[0].pk, bucket[1].pk])))
     assert searched_alone(rows) == Count(2)
     assert searched_alone(rows.filter(license="full")) is None
     assert searched_alone(Subscription.objects.all()) is None

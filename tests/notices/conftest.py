@@ -47,7 +47,7 @@ class Asking:
         return decide.request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
 
     def hand_over(self) -> int:
-        return delivery.hand_over_due(self.world.profile)
+        return delivery.deliver_due(self.world.profile)
 
     def asked(self, count: int) -> ReclaimRequest:
         """Requested, everybody mailed, and the days running."""

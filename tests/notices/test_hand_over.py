@@ -89,7 +89,7 @@ def test_a_server_that_is_busy_is_asked_again_with_growing_waits(asking: Asking,
     request = asking.request(1)
     asking.server.mode = mode
     waits = []
-    for _ in range(delivery.MOST_TRIES - 1):
+    for _ in range(delivery.MAX_TRIES - 1):
         assert asking.hand_over() == 0
         waits.append(Notice.objects.get().due_at - timezone.now())
         assert states(request) == ["due"]
@@ -108,7 +108,7 @@ def test_a_server_that_is_busy_is_asked_again_with_growing_waits(asking: Asking,
 def test_a_server_that_stays_busy_does_not_hold_the_request_for_ever(asking: Asking):
     request = asking.request(1)
     asking.server.mode = smtp.BUSY
-    for _ in range(delivery.MOST_TRIES):
+    for _ in range(delivery.MAX_TRIES):
         asking.hand_over()
         due_again()
     sweep.repair()

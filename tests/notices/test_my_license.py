@@ -14,7 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from licensehub.logging_filters import HideLinks
+from licensehub.logging_filters import RedactLinks
 from subscriptions.models import Notice, ReclaimRule, RequestedRemoval
 from subscriptions.notices import answers
 from subscriptions.notices.answers import link_for
@@ -124,12 +124,12 @@ def test_the_same_answer_twice_is_one(asking: Asking, one):
 def test_nobody_fills_the_audit_by_changing_their_mind(asking: Asking, one, client):
     ReclaimRule.objects.update(keep_means="ask")
     path = asking.link(one)
-    for number in range(3 * answers.MOST_ANSWERS):
+    for number in range(3 * answers.MAX_ANSWERS):
         response = client.post(path, {"answer": ("release", "keep")[number % 2]})
 
     one.refresh_from_db()
     assert one.answer == "keep"
-    assert actions().count("request.person_answered") == answers.MOST_ANSWERS
+    assert actions().count("request.person_answered") == answers.MAX_ANSWERS
     assert response.status_code == 303
     assert client.post(path, {"answer": "release"}).status_code == 409
 
@@ -247,7 +247,7 @@ def test_the_link_is_in_no_log(asking: Asking, one, settings):
     asking.says(one, "keep")
     path = asking.link(one)
     handler = logging.StreamHandler(stream := io.StringIO())
-    handler.addFilter(HideLinks())
+    handler.addFilter(RedactLinks())
     logger = logging.getLogger("django")
     logger.addHandler(handler)
     try:

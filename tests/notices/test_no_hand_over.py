@@ -60,7 +60,7 @@ def test_a_mail_that_can_reach_nobody_is_no_question(asking: Asking, settings, s
     setattr(settings, setting, value)
     assert [finding.id for finding in check_mail()] == ["licensehub.W002"]
 
-    for _ in range(delivery.MOST_TRIES):
+    for _ in range(delivery.MAX_TRIES):
         assert asking.hand_over() == 0
         due_again()
 
@@ -109,7 +109,7 @@ def test_an_archived_profile_asks_nobody_any_more(asking: Asking):
 def test_the_sweep_rings_for_due_mails(asking: Asking, monkeypatch):
     asking.request(1)
     rung = []
-    monkeypatch.setattr(tasks, "ring", lambda task, *ids: rung.append((task, ids)))
+    monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: rung.append((task, ids)))
 
     tasks.sweep()
     assert (tasks.ask_people, (asking.world.profile.pk,)) in rung

@@ -18,7 +18,7 @@ from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCa
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import archive, lifecycle
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.stats import figures
+from subscriptions.stats import profile_stats
 from tests.fixtures import MEMBERS, actions
 
 ADD = "admin:integrations_integrationprofile_add"
@@ -93,7 +93,7 @@ def test_two_organizations_side_by_side(world, allow_http, settings):
     assert run.state == "complete"
     assert Subscription.objects.filter(profile=second).count() == 60
     assert Subscription.objects.filter(profile=world.profile).count() == MEMBERS
-    assert figures(second, run).assigned < figures(world.profile, DownloadRun.objects.first()).assigned
+    assert profile_stats(second, run).assigned < profile_stats(world.profile, DownloadRun.objects.first()).assigned
     assert not RemovalCandidate.objects.exclude(profile_id=world.profile.pk).exclude(profile_id=second.pk).exists()
 
 

@@ -17,7 +17,7 @@ from licensehub.embedded import demo
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
 from licensehub.embedded.supervisor import Supervisor, wait_for_http
-from subscriptions.stats import Figures, figures
+from subscriptions.stats import ProfileStats, profile_stats
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -57,14 +57,14 @@ class Command(BaseCommand):
         self.stdout.write(f"“{demo.PROFILE}” is connected. Downloading its subscriptions …")
         run = driver.download()
         wait_for_http(f"{url}health", stopping=driver.stopping)
-        self._show(figures(run.profile, run), demo.ready_candidates().count(), f"{demo.PROFILE}, {run.number}")
+        self._show(profile_stats(run.profile, run), demo.ready_candidates().count(), f"{demo.PROFILE}, {run.number}")
         if once:
             self.stdout.write(json.dumps(driver.once()))
             return 0
         self._invite(url, passwords)
         return None
 
-    def _show(self, numbers: Figures, candidates: int, title: str) -> None:
+    def _show(self, numbers: ProfileStats, candidates: int, title: str) -> None:
         table = Table(title=title)
         table.add_column("Seats")
         table.add_column("Count", justify="right")

@@ -16,10 +16,10 @@ from unfold.views import ChangeList
 
 from licensehub.ui.lists import keyset
 from licensehub.ui.lists.counts import Count, capped, whole_table
-from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Found, find, page_of
+from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Matches, fetch_matches, page_of
 
 
-class Pages(Paginator):  # type: ignore[type-arg]
+class Pages(Paginator):
     """For unfold's templates: it draws ours instead of numbers, which nobody can count to."""
 
     template_name = "admin/pages.html"
@@ -28,11 +28,11 @@ class Pages(Paginator):  # type: ignore[type-arg]
         return ()
 
 
-class PagedChangeList(ChangeList):  # type: ignore[misc]
+class PagedChangeList(ChangeList):
     """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
 
     order: keyset.Order
-    found: Found | None
+    found: Matches | None
     page: keyset.Page
     counted: Count
     preserved_filters: str
@@ -47,7 +47,7 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
         self._search()
         try:
             self.page = self._page(str(request.GET.get(PAGE_VAR, "")))
-        except keyset.NoSuchPlace as error:
+        except keyset.InvalidCursor as error:
             raise IncorrectLookupParameters from error
         # Those whose keys are known need not be filtered and searched for again.
         self.result_list = keyset.rows_of(self._whole(), self.page.keys)
@@ -67,7 +67,7 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
 
     def _search(self) -> None:
         """What a search finds is looked for once, for the page and for its number."""
-        self.found = find(self.queryset, self.order) if self.query else None
+        self.found = fetch_matches(self.queryset, self.order) if self.query else None
 
     def _page(self, wanted: str) -> keyset.Page:
         turn, place = self._turn(wanted)
@@ -81,16 +81,16 @@ class PagedChangeList(ChangeList):  # type: ignore[misc]
             return (keyset.after if turn == AFTER else keyset.before)(rows, order, place, size)
         return (keyset.last if turn == LAST else keyset.first)(rows, order, size)
 
-    def _keys(self, found: Found) -> list[Any]:
+    def _keys(self, found: Matches) -> list[Any]:
         return [pk for pk, *_ in found.rows]
 
-    def _turn(self, wanted: str) -> tuple[str, keyset.Place | None]:
+    def _turn(self, wanted: str) -> tuple[str, keyset.Cursor | None]:
         for turn in (AFTER, BEFORE):
             if wanted.startswith(turn):
-                return turn, keyset.Place.read(wanted.removeprefix(turn), self.order)
+                return turn, keyset.Cursor.read(wanted.removeprefix(turn), self.order)
         if wanted in ("", "1", LAST):
             return LAST if wanted == LAST else FIRST, None
-        raise keyset.NoSuchPlace(wanted)
+        raise keyset.InvalidCursor(wanted)
 
     def _whole(self) -> QuerySet[Any]:
         """All rows, with what belongs to them."""
@@ -131,7 +131,7 @@ def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
     if isinstance(term, str):
         column, descending = term.removeprefix("-"), term.startswith("-")
     elif isinstance(term, OrderBy) and isinstance(term.expression, F):
-        column, descending = str(term.expression.name), term.descending  # type: ignore[attr-defined]
+        column, descending = str(term.expression.name), term.descending
     else:
         raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column, not by {term!r}.")
     if "__" in column:

@@ -19,7 +19,7 @@ WALKED = "%(expressions)s = ANY(%%s::int[])"
 SQLITE = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
 
 
-class Ids(NamedTuple):
+class IdList(NamedTuple):
     """As the database lists them: thousands go there and back as one text."""
 
     number: int
@@ -44,7 +44,7 @@ class Ids(NamedTuple):
         return cls(number, listed or "")
 
 
-class Among(Func):
+class IdIn(Func):
     """`column` is one of the ids.
 
     PostgreSQL looks each of them up in the column's index. Where the query has an order, its planner sees how many
@@ -53,7 +53,7 @@ class Among(Func):
 
     output_field = BooleanField()
 
-    def __init__(self, column: str, ids: Ids) -> None:
+    def __init__(self, column: str, ids: IdList) -> None:
         super().__init__(F(column))
         self.ids = ids
 
@@ -71,6 +71,6 @@ def searched_alone(rows: QuerySet[Any]) -> Count | None:
     picking = rows.query.where.children
     if len(picking) != 1 or not isinstance(picking[0], Lookup):
         return None
-    if isinstance(picking[0].lhs, Among):
+    if isinstance(picking[0].lhs, IdIn):
         return Count(picking[0].lhs.ids.number)
     return Count(counts.STOP, exact=False) if isinstance(picking[0].rhs, Query) else None

@@ -27,7 +27,7 @@ Rows = QuerySet[Any]
 LARGEST = 2**63 - 1
 
 
-class NoSuchPlace(Exception):
+class InvalidCursor(Exception):
     """The address names a place that no page of ours links to."""
 
 
@@ -48,7 +48,7 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
 class Order:
     """By which column of the model, and whether the largest comes first. The primary key goes the same way.
 
-    Both may be those of a row that each row has one of, e.g. `judgment__idle_since`: then its table has the index.
+    Both may be those of a row that each row has one of, e.g. `evaluation__idle_since`: then its table has the index.
     """
 
     model: type[Model]
@@ -76,12 +76,12 @@ class Order:
         key = F(self.key)
         return terms if len(self.columns) == 1 else [*terms, key.desc() if self.descending else key.asc()]
 
-    def place_of(self, row: Any) -> Place:
-        return Place(tuple(reduce(getattr, column.split("__"), row) for column in self.columns))
+    def place_of(self, row: Any) -> Cursor:
+        return Cursor(tuple(reduce(getattr, column.split("__"), row) for column in self.columns))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Cursor:
     """The values of a row in the columns of the order."""
 
     values: tuple[Any, ...]
@@ -96,16 +96,16 @@ class Place:
         return base64.urlsafe_b64encode(json.dumps(words).encode()).decode().rstrip("=")
 
     @classmethod
-    def read(cls, token: str, order: Order) -> Place:
+    def read(cls, token: str, order: Order) -> Cursor:
         """Raises NoSuchPlace."""
         try:
             values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             *first, pk = values
             if len(values) != len(order.columns) or type(pk) is not int or abs(pk) > LARGEST:
-                raise NoSuchPlace(token)
+                raise InvalidCursor(token)
             return cls((*(order.field.to_python(value) for value in first), pk))
         except (binascii.Error, ValueError, TypeError, ValidationError) as error:
-            raise NoSuchPlace(token) from error
+            raise InvalidCursor(token) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +130,12 @@ def last(rows: Rows, order: Order, size: int) -> Page:
     return Page(found[:size][::-1], len(found) > size, False)
 
 
-def after(rows: Rows, order: Order, place: Place, size: int) -> Page:
+def after(rows: Rows, order: Order, place: Cursor, size: int) -> Page:
     found = _walk(rows, order, place, size + 1, forward=True)
     return Page(found[:size], True, len(found) > size)
 
 
-def before(rows: Rows, order: Order, place: Place, size: int) -> Page:
+def before(rows: Rows, order: Order, place: Cursor, size: int) -> Page:
     found = _walk(rows, order, place, size + 1, forward=False)
     return Page(found[:size][::-1], len(found) > size, True)
 
@@ -157,7 +157,7 @@ def walk_columns(rows: Rows, order: Order, size: int, columns: Sequence[str]) ->
         place = order.place_of(found[-1])
 
 
-def _walk(rows: Rows, order: Order, place: Place | None, count: int, *, forward: bool) -> list[Any]:
+def _walk(rows: Rows, order: Order, place: Cursor | None, count: int, *, forward: bool) -> list[Any]:
     """The next `count` keys from the place, or from the end that one walks away from."""
     return [row.pk for row in _take(_stretches(rows, order, place, forward), count, "pk")]
 
@@ -178,7 +178,7 @@ def _take(stretches: Iterable[Rows], count: int, *columns: str) -> list[Any]:
     return found
 
 
-def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> Iterator[Rows]:
+def _stretches(rows: Rows, order: Order, place: Cursor | None, forward: bool) -> Iterator[Rows]:
     """The rows with a value, then the empty ones; the other way round when one walks backwards."""
     upwards = forward != order.descending
     in_empty = place is not None and len(order.columns) == 2 and place.values[0] is None
@@ -189,7 +189,7 @@ def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> 
     valued = valued.filter(**{f"{order.column}__isnull": False})
     empty = rows.filter(**{f"{order.column}__isnull": True}).order_by(order.key if upwards else f"-{order.key}")
     if in_empty and place:
-        yield _beyond(empty, (order.key,), Place(place.values[1:]), upwards)
+        yield _beyond(empty, (order.key,), Cursor(place.values[1:]), upwards)
         if not forward:
             yield valued
         return
@@ -200,7 +200,7 @@ def _stretches(rows: Rows, order: Order, place: Place | None, forward: bool) -> 
         yield from (from_here,) if place else (empty, valued)
 
 
-def _beyond(rows: Rows, columns: tuple[str, ...], place: Place | None, upwards: bool) -> Rows:
+def _beyond(rows: Rows, columns: tuple[str, ...], place: Cursor | None, upwards: bool) -> Rows:
     if place is None:
         return rows
     names = [F(column) for column in columns]

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
-from licensehub.ui.lists.keyset import Order, Page, Place, Rows
+from licensehub.ui.lists.keyset import Cursor, Order, Page, Rows
 
 # Of more than these, the page is read by walking the list, which soon meets enough of them.
 STOP = 1000
@@ -20,14 +20,14 @@ FIRST, LAST, AFTER, BEFORE = "first", "last", "after-", "before-"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Matches:
     """Of each row the primary key and some columns; in the order of the list, where these are all."""
 
     rows: list[tuple[Any, ...]]
     are_all: bool
 
 
-def find(rows: Rows, order: Order, *also: str) -> Found:
+def fetch_matches(rows: Rows, order: Order, *also: str) -> Matches:
     """As many as one looks at, and these columns of them.
 
     What they are ordered by stays in the database: to read thousands of moments takes longer than to sort them there.
@@ -36,12 +36,12 @@ def find(rows: Rows, order: Order, *also: str) -> Found:
     try:
         sql, values = rows.order_by().values(*wanted)[: STOP + 1].query.sql_with_params()
     except EmptyResultSet:
-        return Found([], are_all=True)
+        return Matches([], are_all=True)
     shown = ", ".join(f'"{column}"' for column in ("pk", *also))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {shown} FROM ({sql}) AS found ORDER BY {_terms(order)}", values)  # noqa: S608 - Django's SQL
         found: list[tuple[Any, ...]] = cursor.fetchall()
-    return Found(found[:STOP], are_all=len(found) <= STOP)
+    return Matches(found[:STOP], are_all=len(found) <= STOP)
 
 
 def _terms(order: Order) -> str:
@@ -49,7 +49,7 @@ def _terms(order: Order) -> str:
     return ", ".join(f'"{column}" {direction} NULLS LAST' for column in order.columns)
 
 
-def page_of(keys: Sequence[Any], turn: str, place: Place | None, size: int) -> Page:
+def page_of(keys: Sequence[Any], turn: str, place: Cursor | None, size: int) -> Page:
     """The primary keys that this page shows. The place is that of a row in the list."""
     if turn == LAST:
         start = len(keys) - size

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from licensehub.ui.admin import LongList
+from licensehub.ui.admin import LargeTableMixin
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, capped_each
-from licensehub.ui.lists.search_results import Found, find
+from licensehub.ui.lists.search_results import Matches, fetch_matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class TabbedChangeList(PagedChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """What a search finds is looked for once, for all tabs."""
         every_state = super().get_queryset(request, exclude_parameters)
-        self.found = find(every_state, self.order, "state") if self.query else None
+        self.found = fetch_matches(every_state, self.order, "state") if self.query else None
         self.counts = self._each(every_state)
         return every_state.filter(state__in=self.states)
 
@@ -55,7 +55,7 @@ class TabbedChangeList(PagedChangeList):
         found = Counter(state for _, state in self.found.rows)
         return {state: Count(found[state], exact=self.found.are_all) for state in states}
 
-    def _keys(self, found: Found) -> list[Any]:
+    def _keys(self, found: Matches) -> list[Any]:
         return [pk for pk, state in found.rows if state in self.states]
 
     def _count(self) -> Count:
@@ -90,7 +90,7 @@ def _states_in(params: dict[str, Any]) -> tuple[str, ...]:
     return tuple(state for value in found for state in str(value).split(",") if state)
 
 
-class StateTabs(LongList):
+class StateTabs(LargeTableMixin):
     """Put before ModelAdmin."""
 
     state_tabs: ClassVar[Sequence[StateTab]] = ()

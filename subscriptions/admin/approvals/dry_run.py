@@ -23,7 +23,7 @@ from licensehub.ui.admin import sentence_of
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.evidence import last_activity, person_of
 from subscriptions.approvals import dry_run
-from subscriptions.approvals.dry_run import DryRun, Ending, Preview
+from subscriptions.approvals.dry_run import DryRun, Ending, PersonOutcome
 from subscriptions.models import ReclaimRequest
 
 TEMPLATE = "admin/subscriptions/dry_run.html"
@@ -42,7 +42,7 @@ class Line:
     """One person of the table, by number in the order of a send."""
 
     number: int
-    row: Preview
+    row: PersonOutcome
     name: str
     second: str
     last_activity: str
@@ -97,11 +97,11 @@ def _context(tried: DryRun) -> dict[str, Any]:
 
 
 def _tile(tried: DryRun, ending: Ending) -> dict[str, Any]:
-    words = dry_run.told(tried.kinds(ending)) if ending != Ending.SEND else "as soon as it is approved and due"
+    words = dry_run.for_display(tried.kinds(ending)) if ending != Ending.SEND else "as soon as it is approved and due"
     return {"label": TILES[ending], "count": tried.count(ending), "words": words}
 
 
-def _line(number: int, row: Preview) -> Line:
+def _line(number: int, row: PersonOutcome) -> Line:
     evidence = row.item.removal.evidence
     name = person_of(evidence)
     icon, tone = MARKS[row.ending]

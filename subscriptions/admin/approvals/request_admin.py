@@ -17,10 +17,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import RecordsOnly, signed_in
+from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
 from licensehub.ui.export import CsvExport, csv_response
 from licensehub.ui.formatting import EMPTY, ago, chip, day, day_and_time, two_lines
-from licensehub.ui.lists.id_filter import Among, Ids
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.approvals import dry_run
 from subscriptions.admin.approvals.caps import RAISE
@@ -30,7 +30,7 @@ from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.candidate_admin import seats
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.reclaims.steps import name_of, requester_of
-from subscriptions.admin.widgets.actions import act, ring_for_reclaim
+from subscriptions.admin.widgets.actions import enqueue_reclaim, run_action
 from subscriptions.admin.widgets.badges import request_chip
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import try_request
@@ -59,7 +59,7 @@ class RequestChangeList(TabbedChangeList):
 
 
 @admin.register(ReclaimRequest)
-class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
+class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelAdmin):
     list_display = ("request_number", "requested", "people", "longest", "standing", "until")
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)
@@ -114,12 +114,12 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
         for word in search_term.split():
             asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
         people = matching_ids(search_term, most=SEARCHED)
-        concerned = RequestedRemoval.objects.filter(Among("candidate__subscription", people))
+        concerned = RequestedRemoval.objects.filter(IdIn("candidate__subscription", people))
         requests = concerned.order_by().values_list("request", flat=True)[: CONCERNED + 1]
         if len(requests) > CONCERNED and people.number <= SEARCHED:
             requests = concerned.order_by("-pk").values_list("request", flat=True)[:CONCERNED]
         by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
-        return queryset.filter(by | Q(Among("pk", Ids.of(requests)))), False
+        return queryset.filter(by | Q(IdIn("pk", IdList.of(requests)))), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {**(extra_context or {}), "title": "Approvals"})
@@ -184,10 +184,10 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
 
         def doing() -> str:
             count = decide.approve(row, actor=signed_in(request), comment=_comment(request))
-            ring_for_reclaim(request, row.profile_id)
+            enqueue_reclaim(request, row.profile_id)
             return said(APPROVED, row, seats=seats(count))
 
-        return act(request, _page_of(pk), doing)
+        return run_action(request, _page_of(pk), doing)
 
     def reject(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = _of_involved(request, pk)
@@ -196,7 +196,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             count = decide.reject(row, actor=signed_in(request), comment=_comment(request))
             return said(REJECTED, row, seats=seats(count))
 
-        return act(request, _page_of(pk), doing)
+        return run_action(request, _page_of(pk), doing)
 
     def raise_cap(self, request: HttpRequest, pk: int) -> HttpResponse:
         """For a further person; the requester is told by `approvals` why it is not for her."""
@@ -208,7 +208,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             people = decide.raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
             return f"The cap of {row} is raised to {people} people. A third person has to decide on it now."
 
-        return act(request, _page_of(pk), doing)
+        return run_action(request, _page_of(pk), doing)
 
     def dry_run(self, request: HttpRequest, pk: int) -> HttpResponse:
         row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
@@ -239,7 +239,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             closing.cancel(row, actor=signed_in(request))
             return said(WITHDRAWN, row)
 
-        return act(request, _page_of(pk), doing)
+        return run_action(request, _page_of(pk), doing)
 
     def drop(self, request: HttpRequest, pk: int, removal: int) -> HttpResponse:
         _of_involved(request, pk)
@@ -251,7 +251,7 @@ class ReclaimRequestAdmin(RecordsOnly, StateTabs, CsvExport, ModelAdmin):
             closing.drop(person, actor=signed_in(request))
             return said(DROPPED, person.request, person=person)
 
-        return act(request, _page_of(pk), doing)
+        return run_action(request, _page_of(pk), doing)
 
 
 def _of_involved(request: HttpRequest, pk: int) -> ReclaimRequest:

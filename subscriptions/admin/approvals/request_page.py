@@ -165,7 +165,7 @@ def may_try(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
 def people_of(request: ReclaimRequest) -> list[Person]:
     """Changed ones, and who wants to keep the seat, first; who was dropped stands among them."""
     removals = (
-        request.removals.select_related("candidate__subscription__judgment", "dropped_by", "reclaim")
+        request.removals.select_related("candidate__subscription__evaluation", "dropped_by", "reclaim")
         .defer("candidate__evidence")
         .order_by("candidate__subscription__idle_since", "pk")
     )
@@ -235,7 +235,9 @@ def basis(people: Iterable[Person]) -> dict[str, Any]:
     thresholds = {(json.dumps(frozen, sort_keys=True), removal.evidence["license"]) for frozen, removal in pairs}
     return {
         "versions": sorted({frozen["version"] for frozen in terms}),
-        "thresholds": sorted({Terms.thaw(json.loads(frozen)).threshold_for(license) for frozen, license in thresholds}),
+        "thresholds": sorted(
+            {Terms.from_json(json.loads(frozen)).threshold_for(license) for frozen, license in thresholds}
+        ),
         "runs": sorted({(removal.evidence["run"], run_number(removal.evidence)) for removal in removals}),
         "fingerprint": fingerprint(sorted(removals, key=lambda removal: removal.pk)),
     }

@@ -19,22 +19,22 @@ from unfold.admin import ModelAdmin
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.admin import RecordsOnly, sentence_of, signed_in
+from licensehub.ui.admin import ReadOnlyPermissionsMixin, sentence_of, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
 from subscriptions.admin.approvals import dry_run
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
-from subscriptions.admin.widgets.actions import REFUSALS, SaneSelection, act
+from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_chip
 from subscriptions.admin.widgets.evidence import facts, last_activity, license_label, since
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import try_candidates
 from subscriptions.candidates import caps, propose
-from subscriptions.models import CandidateState, Judgment, ReclaimRule, RemovalCandidate
+from subscriptions.models import CandidateState, Evaluation, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
-from subscriptions.models.subscription import NEEDS_REVIEW, PROTECTED
+from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
 from subscriptions.search import matching
 
 ASK = "subscriptions.request_removalcandidate"
@@ -44,7 +44,7 @@ NAMED = 12
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, ModelAdmin):
+class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ValidateSelectionMixin, ModelAdmin):
     list_display = ("person", "department", "last_active", "why", "license_shown", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
@@ -173,7 +173,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
         rows: QuerySet[RemovalCandidate] = super().get_queryset(request)
-        return rows.select_related("subscription__profile", "subscription__judgment", "profile", "run")
+        return rows.select_related("subscription__profile", "subscription__evaluation", "profile", "run")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: RemovalCandidate = kwargs["obj"]
@@ -188,7 +188,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
             "resume_to": _formaction("resume", row.pk),
             "leave_to": _formaction("leave", row.pk),
             "may_act": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
-            "doubt": propose.doubt_about(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
+            "doubt": propose.send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "again_to": _formaction("again", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -224,7 +224,7 @@ class RemovalCandidateAdmin(RecordsOnly, StateTabs, CsvExport, SaneSelection, Mo
             do(row, actor=signed_in(request))
             return done.format(row)
 
-        return act(request, reverse("admin:subscriptions_removalcandidate_change", args=[pk]), doing)
+        return run_action(request, reverse("admin:subscriptions_removalcandidate_change", args=[pk]), doing)
 
 
 def _formaction(act: str, pk: int) -> SafeString:
@@ -261,11 +261,11 @@ def lanes() -> dict[str, Count | str]:
     counts = capped_each(
         {
             "ready": RemovalCandidate.objects.filter(state=READY),
-            "review": Judgment.objects.filter(verdict__in=NEEDS_REVIEW),
-            "protected": Judgment.objects.filter(verdict__in=PROTECTED),
+            "review": Evaluation.objects.filter(verdict__in=NEEDS_REVIEW),
+            "protected": Evaluation.objects.filter(verdict__in=LEFT_OUT),
         }
     )
-    verdicts = {"review_verdicts": ",".join(NEEDS_REVIEW), "protected_verdicts": ",".join(PROTECTED)}
+    verdicts = {"review_verdicts": ",".join(NEEDS_REVIEW), "protected_verdicts": ",".join(LEFT_OUT)}
     return {**counts, **verdicts}
 
 

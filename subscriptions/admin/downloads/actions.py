@@ -13,7 +13,7 @@ from django.urls import reverse
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions.admin.widgets.actions import act
+from subscriptions.admin.widgets.actions import run_action
 from subscriptions.downloads import quarantine
 from subscriptions.models import DownloadRun, RunState, Subscription
 
@@ -70,7 +70,7 @@ def decide(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if run is None or name not in ACTS:
         raise Http404
     user = signed_in(request)
-    return act(request, reverse(PAGE, args=[pk]), lambda: ACTS[name](run, user, request))
+    return run_action(request, reverse(PAGE, args=[pk]), lambda: ACTS[name](run, user, request))
 
 
 def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ MEANING = {
     ),
     RunState.COMPLETE: (
         "All pages came in, the whole was plausible, and the subscriptions were updated in one step.",
-        "Verdicts and removal candidates were judged anew right after it.",
+        "Verdicts and removal candidates were evaluated anew right after it.",
     ),
     RunState.QUARANTINED: (
         "Miro answered, but the answer cannot be believed as a whole, so nothing of it was used.",

@@ -152,7 +152,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
     if reason := no_download(profile):
         raise Refused(f"No download was started. {reason}")
     lifecycle.make_download_due(profile, actor=user)
-    if tasks.ring(tasks.download_due, profile.pk, user.pk):
+    if tasks.enqueue_task(tasks.download_due, profile.pk, user.pk):
         return "The download starts now, and this page follows it."
     return (
         "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "
@@ -163,7 +163,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
 def _reclaim(profile: IntegrationProfile, user: User) -> str:
     if reason := no_reclaim(profile):
         raise Refused(f"Nothing was sent. {reason}")
-    if tasks.ring(tasks.reclaim, profile.pk):
+    if tasks.enqueue_task(tasks.reclaim, profile.pk):
         return "A worker takes up now what is approved and due."
     return (
         "The message broker cannot be reached, so nothing could start at once. Nothing is lost: what is approved "

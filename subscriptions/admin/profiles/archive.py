@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile, ProfileState
-from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import refuse_unless_post, run_and_report, signed_in
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.profiles import archive
 
@@ -49,7 +49,7 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
         told = archive.archive(profile, typed_name=typed, actor=actor)
         return f"“{profile}” is archived. Its history stays. {told}".strip()
 
-    done = attempt(request, do, refusals=REFUSALS)
+    done = run_and_report(request, do, refusals=REFUSALS)
     address = reverse(PROFILE_PAGE, args=[pk])
     return HttpResponseRedirect(address if done else request.path)
 

@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
-from licensehub.ui.admin import QuietChangeList, refuse_unless_post, sentence_of, signed_in
+from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, sentence_of, signed_in
 from licensehub.ui.formatting import day_ago, two_lines
 from subscriptions.admin.approvals.dry_run import profile_view
 from subscriptions.admin.profiles.actions import BUTTONS, validate
@@ -25,7 +25,7 @@ from subscriptions.admin.profiles.catalog import catalog_page
 from subscriptions.admin.profiles.profile_form import ProfileForm
 from subscriptions.admin.profiles.profile_page import context_of, is_due, profile_chip
 from subscriptions.admin.schedules.schedule_form import schedule_view
-from subscriptions.admin.widgets.actions import REFUSALS, act
+from subscriptions.admin.widgets.actions import REFUSALS, run_action
 from subscriptions.models import RunState
 from subscriptions.profiles import lifecycle
 
@@ -50,8 +50,8 @@ class IntegrationProfileAdmin(ModelAdmin):
             last_complete=Max("download_runs__finished_at", filter=complete),
         )
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QuietChangeList]:
-        return QuietChangeList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NoShowAllChangeList]:
+        return NoShowAllChangeList
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """An archived one is history."""
@@ -128,14 +128,14 @@ class IntegrationProfileAdmin(ModelAdmin):
         profile, user = self._profile(pk), signed_in(request)
         if name not in BUTTONS:
             raise Http404
-        return act(request, reverse(PROFILE_PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
+        return run_action(request, reverse(PROFILE_PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
 
     def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
         """See `profile_acts.validate`."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
         profile, user = self._profile(pk), signed_in(request)
-        return act(request, reverse(PROFILE_PAGE, args=[pk]), lambda: validate(profile, user))
+        return run_action(request, reverse(PROFILE_PAGE, args=[pk]), lambda: validate(profile, user))
 
     def due(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Asked for every two seconds while a download is due; once it has begun, the whole page is loaded again."""

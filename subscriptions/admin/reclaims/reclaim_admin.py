@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, 
 from unfold.sections import TemplateSection
 
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.admin import LongList, RecordsOnly
+from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions.admin.reclaims.restore import NOTES, RESTORE, RestoreActs
@@ -70,7 +70,7 @@ class StorySection(TemplateSection):
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(LongList, RecordsOnly, CsvExport, RestoreActs, ModelAdmin):
+class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, RestoreActs, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (

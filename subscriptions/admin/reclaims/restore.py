@@ -11,9 +11,9 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import attempt, sentence_of, signed_in
+from licensehub.ui.admin import run_and_report, sentence_of, signed_in
 from subscriptions.admin.candidates.candidate_admin import NAMED, seats
-from subscriptions.admin.widgets.actions import REFUSALS, SaneSelection, ring_for_reclaim
+from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
 from subscriptions.admin.widgets.evidence import license_label
 from subscriptions.models import Reclaim
 from subscriptions.reclaims import restores
@@ -23,7 +23,7 @@ RESTORE = "subscriptions.restore_reclaimrequest"
 NOTES = {"comes_back": restores.COMES_BACK, "cannot_come_back": restores.CANNOT_COME_BACK}
 
 
-class RestoreActs(SaneSelection, ModelAdmin):
+class RestoreActs(ValidateSelectionMixin, ModelAdmin):
     """Put before ModelAdmin of Reclaim."""
 
     actions = ("request_restore",)
@@ -58,9 +58,9 @@ class RestoreActs(SaneSelection, ModelAdmin):
             went.append(restores.restore(row, actor=signed_in(request), reason=reason))
             return f"{row} will be restored: it is queued, and read back when Miro has answered."
 
-        if not attempt(request, doing, refusals=REFUSALS):
+        if not run_and_report(request, doing, refusals=REFUSALS):
             return HttpResponseRedirect(_page_of(row))
-        ring_for_reclaim(request, row.profile_id)
+        enqueue_reclaim(request, row.profile_id)
         return HttpResponseRedirect(_page_of(went[0]))
 
     def _confirm_one(self, request: HttpRequest, row: Reclaim) -> HttpResponse:

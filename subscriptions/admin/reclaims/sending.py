@@ -15,9 +15,9 @@ from django.urls import URLPattern, path, reverse
 
 from integrations import sending
 from integrations.models import IntegrationProfile, SendingControl
-from licensehub.ui.admin import ReadOnlyAdmin, attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions.admin.reconciliation.reconciliation_admin import last_words, may_compare
+from subscriptions.admin.reconciliation.reconciliation_admin import last_words, may_reconcile
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims import backup_guard
 from subscriptions.reconciliation import reconcile
@@ -90,14 +90,14 @@ class SendingControlAdmin(ReadOnlyAdmin):
         if act not in ACTS:
             raise Http404
         user = signed_in(request)
-        attempt(request, lambda: ACTS[act](request, user), refusals=(sending.NotSwitched,))
+        run_and_report(request, lambda: ACTS[act](request, user), refusals=(sending.NotSwitched,))
         return HttpResponseRedirect(reverse(PAGE))
 
 
 def _what_to_check(request: HttpRequest, control: SendingControl) -> dict[str, Any]:
     queued = _with_dates(ReclaimRequest.objects.filter(removals__reclaim__in=backup_guard.queued()))
     waiting = _with_dates(backup_guard.waiting())
-    profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_compare())
+    profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_reconcile())
     return {
         "held": f"{day_and_time(control.held_at)} ({ago(control.held_at)})",
         "approved_count": backup_guard.queued().count(),
@@ -106,8 +106,8 @@ def _what_to_check(request: HttpRequest, control: SendingControl) -> dict[str, A
         "waiting": waiting[:SHOWN],
         "waiting_more": max(0, len(waiting) - SHOWN),
         "profiles": [{"profile": profile, **last_words(profile, since=control.held_at)} for profile in profiles],
-        "may_compare": may_compare(request),
-        "shortest": sending.SHORTEST_WORDS,
+        "may_reconcile": may_reconcile(request),
+        "shortest": sending.MIN_REASON_LENGTH,
     }
 
 

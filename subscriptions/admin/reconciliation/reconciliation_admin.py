@@ -1,4 +1,4 @@
-"""Comparisons: what differed between the ledger and Miro, with the next step for each person."""
+"""Reconciliations: what differed between the ledger and Miro, with the next step for each person."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
 from subscriptions import tasks
-from subscriptions.models import Comparison, Subscription
+from subscriptions.models import Reconciliation, Subscription
 from subscriptions.reconciliation import reconcile
 from subscriptions.reconciliation.differences import Kind
 
-LIST = "admin:subscriptions_comparison_changelist"
-SEES = "subscriptions.view_comparison"
+LIST = "admin:subscriptions_reconciliation_changelist"
+SEES = "subscriptions.view_reconciliation"
 # Comparing asks much of Miro and writes facts: it is for those who act, not for those who only read.
 COMPARES = (
     "subscriptions.request_removalcandidate",
@@ -41,7 +41,7 @@ ICONS = {
 }
 
 
-def may_compare(request: HttpRequest) -> bool:
+def may_reconcile(request: HttpRequest) -> bool:
     return any(request.user.has_perm(permission) for permission in COMPARES)
 
 
@@ -49,7 +49,7 @@ def differences(count: int) -> str:
     return f"{count:,} difference{'' if count == 1 else 's'}" if count else "No differences"
 
 
-def result_chip(row: Comparison) -> SafeString:
+def result_chip(row: Reconciliation) -> SafeString:
     if row.finished_at is None:
         return chip("Running", tone="info", icon="progress_activity")
     if row.findings:
@@ -59,23 +59,23 @@ def result_chip(row: Comparison) -> SafeString:
     return chip("No differences", tone="ok", icon="check_circle")
 
 
-def log_words(row: Comparison) -> str:
+def log_words(row: Reconciliation) -> str:
     return f"{row.events:,} events read" if row.audit_log_checked else "not checked"
 
 
 def last_words(profile: IntegrationProfile, *, since: datetime | None = None) -> dict[str, Any]:
-    """The last comparison of a profile, for a line on another page; `stale` when it began before `since`."""
-    row = Comparison.objects.filter(profile=profile).first()
+    """The last reconciliation of a profile, for a line on another page; `stale` when it began before `since`."""
+    row = Reconciliation.objects.filter(profile=profile).first()
     if row is None:
-        return {"row": None, "chip": chip("Never compared", tone="neutral", icon="help"), "when": "", "stale": True}
+        return {"row": None, "chip": chip("Never reconciled", tone="neutral", icon="help"), "when": "", "stale": True}
     when = f"{day_and_time(row.started_at)} ({ago(row.started_at)})"
     return {"row": row, "chip": result_chip(row), "when": when, "stale": bool(since and row.started_at < since)}
 
 
-@admin.register(Comparison)
-class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
+@admin.register(Reconciliation)
+class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
     list_display = ("started", "result", "people_shown", "log", "problem_shown")
-    list_before_template = "admin/subscriptions/comparison/list_before.html"
+    list_before_template = "admin/subscriptions/reconciliation/list_before.html"
     list_per_page = 50
     csv_columns = (
         ("Started", lambda row: row.started_at),
@@ -88,8 +88,8 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
         ("Problem", lambda row: row.problem),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Comparison]:
-        rows: QuerySet[Comparison] = super().get_queryset(request)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Reconciliation]:
+        rows: QuerySet[Reconciliation] = super().get_queryset(request)
         return rows.select_related("profile")
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
@@ -97,17 +97,17 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
         return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.compare)
-        return [path("compare/<int:pk>/", view, name="subscriptions_comparison_compare"), *super().get_urls()]
+        view = self.admin_site.admin_view(self.reconcile)
+        return [path("reconcile/<int:pk>/", view, name="subscriptions_reconciliation_reconcile"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_compare())
-        more = {"comparable": list(profiles), "may_compare": may_compare(request)}
+        profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_reconcile())
+        more = {"profiles_to_reconcile": list(profiles), "may_reconcile": may_reconcile(request)}
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
-    def compare(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """*Compare now*: a worker does it, since Miro may take its time."""
-        if not may_compare(request):
+    def reconcile(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """*Reconcile now*: a worker does it, since Miro may take its time."""
+        if not may_reconcile(request):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -121,17 +121,17 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
 
     def _ring(self, request: HttpRequest, profile: IntegrationProfile) -> None:
         if reconcile.running(profile):
-            messages.info(request, f"A comparison of “{profile}” is running already. Reload this page in a moment.")
-        elif tasks.ring(tasks.compare_ledger, profile.pk, signed_in(request).pk):
-            messages.success(request, f"“{profile}” is being compared with Miro. Reload this page in a moment.")
+            messages.info(request, f"A reconciliation of “{profile}” is running already. Reload this page in a moment.")
+        elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
+            messages.success(request, f"“{profile}” is being reconciled with Miro. Reload this page in a moment.")
         else:
             messages.error(
                 request,
-                "The message broker cannot be reached, so no comparison was started. Start broker and worker, then "
-                "compare again.",
+                "The message broker cannot be reached, so no reconciliation was started. Start broker and worker, then "
+                "reconcile again.",
             )
 
-    def page_context(self, request: HttpRequest, row: Comparison) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Reconciliation) -> dict[str, Any]:
         known = Subscription.objects.filter(profile=row.profile)
         ids = dict(
             known.filter(external_id__in=[finding["external_id"] for finding in row.findings]).values_list(
@@ -145,28 +145,28 @@ class ComparisonAdmin(CsvExport, ReadOnlyAdmin):
             "ago": ago(row.started_at),
             "log": log_words(row),
             "findings": [_shown(finding, ids.get(finding["external_id"])) for finding in row.findings],
-            "comparable": [row.profile] if row.profile_id in reconcile.profiles_to_compare() else [],
-            "may_compare": may_compare(request),
+            "profiles_to_reconcile": [row.profile] if row.profile_id in reconcile.profiles_to_reconcile() else [],
+            "may_reconcile": may_reconcile(request),
         }
 
     @admin.display(description="Compared", ordering="started_at")
-    def started(self, row: Comparison) -> SafeString:
+    def started(self, row: Reconciliation) -> SafeString:
         return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, {row.profile}")
 
     @admin.display(description="Result")
-    def result(self, row: Comparison) -> SafeString:
+    def result(self, row: Reconciliation) -> SafeString:
         return result_chip(row)
 
     @admin.display(description="People", ordering="people")
-    def people_shown(self, row: Comparison) -> SafeString:
+    def people_shown(self, row: Reconciliation) -> SafeString:
         return two_lines(f"{row.people:,}", "of the ledger, looked up")
 
     @admin.display(description="Miro's own log")
-    def log(self, row: Comparison) -> str:
+    def log(self, row: Reconciliation) -> str:
         return log_words(row).capitalize()
 
     @admin.display(description="What went wrong")
-    def problem_shown(self, row: Comparison) -> SafeString:
+    def problem_shown(self, row: Reconciliation) -> SafeString:
         return format_html('<span class="lhf-sentence">{}</span>', row.problem or "Nothing.")
 
 

@@ -11,15 +11,15 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from integrations.models import IntegrationProfile
-from licensehub.ui.admin import attempt, signed_in
+from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.rules.protection_form import WishForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import Subscription
-from subscriptions.rules.protections import Effect, Wish, protect_people
+from subscriptions.rules.protections import Effect, ProtectionInput, protect_people
 
-ADD = "subscriptions.add_exclusion"
-LIST = "admin:subscriptions_exclusion_changelist"
-TEMPLATE = "admin/subscriptions/exclusion/protect.html"
+ADD = "subscriptions.add_protection"
+LIST = "admin:subscriptions_protection_changelist"
+TEMPLATE = "admin/subscriptions/protection/protect.html"
 # People named on the page; the others are counted.
 NAMED = 12
 
@@ -77,14 +77,14 @@ def _by_profile(rows: QuerySet[Subscription]) -> list[tuple[IntegrationProfile, 
     return [(profile, [row.email for row in rows if row.profile_id == pk]) for pk, profile in profiles.items()]
 
 
-def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], wish: Wish) -> bool:
+def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], wish: ProtectionInput) -> bool:
     def do() -> str:
         effect = protect_people(profile, emails, wish, actor=signed_in(request))
         already = len(set(emails)) - len(effect.made)
         spared = f" {already} had a protection of their own already." if already else ""
         return f"Protected {people(len(effect.made))}.{spared} {consequences(effect)}"
 
-    return attempt(request, do, refusals=REFUSALS)
+    return run_and_report(request, do, refusals=REFUSALS)
 
 
 def _back(rows: QuerySet[Subscription]) -> str:

@@ -17,27 +17,27 @@ from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.admin import ReadOnlyAdmin, attempt, signed_in
+from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, chip, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.protect import ADD, consequences, people, protect_view
-from subscriptions.admin.rules.protection_form import ExclusionForm, profiles
-from subscriptions.admin.widgets.actions import REFUSALS, act
-from subscriptions.models import Exclusion, ExclusionKind
+from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
+from subscriptions.admin.widgets.actions import REFUSALS, run_action
+from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import count_people
-from subscriptions.rules.protections import create_exclusion, end_exclusion
+from subscriptions.rules.protections import create_protection, end_protection
 
-END = "subscriptions.change_exclusion"
+END = "subscriptions.change_protection"
 ICONS = {
-    ExclusionKind.PERSON: "person",
-    ExclusionKind.DOMAIN: "alternate_email",
-    ExclusionKind.LICENSE: "badge",
-    ExclusionKind.ROLE: "shield_person",
+    ProtectionKind.PERSON: "person",
+    ProtectionKind.DOMAIN: "alternate_email",
+    ProtectionKind.LICENSE: "badge",
+    ProtectionKind.ROLE: "shield_person",
 }
 
 
-class ExclusionList(TabbedChangeList):
+class ProtectionList(TabbedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Whom each covers is counted for the whole page at once."""
         super().get_results(request)
@@ -46,13 +46,13 @@ class ExclusionList(TabbedChangeList):
             row.people_now = counts.get(row.pk, 0)
 
 
-def state_chip(row: Exclusion) -> SafeString:
+def state_chip(row: Protection) -> SafeString:
     if row.is_in_force:
         return chip("In force", tone="ok", icon="verified_user")
     return chip("Ended", tone="neutral", icon="event_busy")
 
 
-def how_it_ended(row: Exclusion) -> str:
+def how_it_ended(row: Protection) -> str:
     """Empty while it is in force."""
     if row.is_in_force:
         return ""
@@ -61,22 +61,22 @@ def how_it_ended(row: Exclusion) -> str:
     return f"ended {by} on {day(moment)}, {ago(moment)}"
 
 
-def address_of_people(row: Exclusion) -> str:
+def address_of_people(row: Protection) -> str:
     """The list of subscriptions, filtered to those whom it covers."""
     scope = {
-        ExclusionKind.PERSON: {"q": row.value},
-        ExclusionKind.DOMAIN: {"q": f"@{row.value}"},
-        ExclusionKind.LICENSE: {"license": row.value},
-        ExclusionKind.ROLE: {"role": row.value},
-    }[ExclusionKind(row.kind)]
+        ProtectionKind.PERSON: {"q": row.value},
+        ProtectionKind.DOMAIN: {"q": f"@{row.value}"},
+        ProtectionKind.LICENSE: {"license": row.value},
+        ProtectionKind.ROLE: {"role": row.value},
+    }[ProtectionKind(row.kind)]
     query = {**scope, "seat": "held"}
     if IntegrationProfile.objects.count() > 1:
         query["profile__id__exact"] = str(row.profile_id)
     return f"{reverse('admin:subscriptions_subscription_changelist')}?{urlencode(query)}"
 
 
-@admin.register(Exclusion)
-class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
+@admin.register(Protection)
+class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
@@ -99,9 +99,9 @@ class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
-        return ExclusionList
+        return ProtectionList
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Exclusion]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Protection]:
         return super().get_queryset(request).with_state().select_related("profile", "created_by", "ended_by")
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
@@ -114,19 +114,19 @@ class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
         return super().changelist_view(request, {**(extra_context or {}), "title": "Protected people"})
 
     @admin.display(description="Who", ordering="value")
-    def what(self, row: Exclusion) -> SafeString:
+    def what(self, row: Protection) -> SafeString:
         return two_lines(row.value_label, row.get_kind_display())
 
     @admin.display(description="Reason")
-    def reason_shown(self, row: Exclusion) -> SafeString:
+    def reason_shown(self, row: Protection) -> SafeString:
         return format_html('<span class="lhf-sentence">{}</span>', row.reason)
 
     @admin.display(description="Until", ordering="ends_at")
-    def until(self, row: Exclusion) -> SafeString:
+    def until(self, row: Protection) -> SafeString:
         return day_ago(row.ends_at, never="No end")
 
     @admin.display(description="Made by", ordering="created_at")
-    def by(self, row: Exclusion) -> SafeString:
+    def by(self, row: Protection) -> SafeString:
         return two_lines(row.created_by.get_username(), f"{day(row.created_at)}, {ago(row.created_at)}")
 
     @admin.display(description="Covers now")
@@ -136,7 +136,7 @@ class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
         return format_html('<a class="lh-text-link" href="{}">{}</a>', address_of_people(row), people(row.people_now))
 
     @admin.display(description="State")
-    def standing(self, row: Exclusion) -> SafeString:
+    def standing(self, row: Protection) -> SafeString:
         return state_chip(row)
 
     # --- The pages ----------------------------------------------------------------------------------------------------
@@ -144,18 +144,18 @@ class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("protect/", view(protect_view), name="subscriptions_exclusion_protect"),
-            path("<int:pk>/end/", view(self.end), name="subscriptions_exclusion_end"),
+            path("protect/", view(protect_view), name="subscriptions_protection_protect"),
+            path("<int:pk>/end/", view(self.end), name="subscriptions_protection_end"),
             *super().get_urls(),
         ]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A form of its own: the act has its own transaction, and judges after its commit."""
+        """A form of its own: the act has its own transaction, and evaluates after its commit."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = ExclusionForm(request.POST or None)
+        form = ProtectionForm(request.POST or None)
         if form.is_bound and form.is_valid() and self._make(request, form):
-            return HttpResponseRedirect(reverse("admin:subscriptions_exclusion_changelist"))
+            return HttpResponseRedirect(reverse("admin:subscriptions_protection_changelist"))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
@@ -163,38 +163,40 @@ class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
             "form": form,
             "possible": profiles().exists(),
         }
-        return TemplateResponse(request, "admin/subscriptions/exclusion/add.html", context)
+        return TemplateResponse(request, "admin/subscriptions/protection/add.html", context)
 
-    def _make(self, request: HttpRequest, form: ExclusionForm) -> bool:
+    def _make(self, request: HttpRequest, form: ProtectionForm) -> bool:
         data = form.cleaned_data
 
         def do() -> str:
-            effect = create_exclusion(data["profile"], data["kind"], data["value"], form.wish, actor=signed_in(request))
+            effect = create_protection(
+                data["profile"], data["kind"], data["value"], form.wish, actor=signed_in(request)
+            )
             [made] = effect.made
             count = people(count_people([made])[made.pk])
             return f"Protected: {made}, which covers {count} now. {consequences(effect)}"
 
-        return attempt(request, do, refusals=REFUSALS)
+        return run_and_report(request, do, refusals=REFUSALS)
 
     def end(self, request: HttpRequest, pk: int) -> HttpResponse:
         if not request.user.has_perm(END):
             raise PermissionDenied
-        row = get_object_or_404(Exclusion.objects.select_related("profile"), pk=pk)
+        row = get_object_or_404(Protection.objects.select_related("profile"), pk=pk)
 
         def do() -> str:
-            effect = end_exclusion(row, actor=signed_in(request))
+            effect = end_protection(row, actor=signed_in(request))
             done = f"The protection of {row} has ended. {consequences(effect)}"
             return f"{done} Whoever is a candidate now joins the list with the next download."
 
-        return act(request, reverse("admin:subscriptions_exclusion_change", args=[pk]), do)
+        return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
 
-    def page_context(self, request: HttpRequest, row: Exclusion) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, row: Protection) -> dict[str, Any]:
         count = count_people([row])[row.pk]
-        mine = AuditEvent.objects.filter(target_type="subscriptions.exclusion", target_id=row.pk)
+        mine = AuditEvent.objects.filter(target_type="subscriptions.protection", target_id=row.pk)
         return {
             "row": row,
             "chip": state_chip(row),
-            "icon": ICONS[ExclusionKind(row.kind)],
+            "icon": ICONS[ProtectionKind(row.kind)],
             "ended": how_it_ended(row),
             "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else "No end",
             "made": f"{day_and_time(row.created_at)} ({ago(row.created_at)})",
@@ -202,5 +204,5 @@ class ExclusionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
             "people_url": address_of_people(row),
             "events": mine.order_by("sequence"),
             "may_end": row.is_in_force and request.user.has_perm(END),
-            "end_to": format_html('formaction="{}"', reverse("admin:subscriptions_exclusion_end", args=[row.pk])),
+            "end_to": format_html('formaction="{}"', reverse("admin:subscriptions_protection_end", args=[row.pk])),
         }

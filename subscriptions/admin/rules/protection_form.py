@@ -12,8 +12,8 @@ from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.models import ExclusionKind
-from subscriptions.rules.protections import Wish, check_wish, clean_value, words_of
+from subscriptions.models import ProtectionKind
+from subscriptions.rules.protections import ProtectionInput, check_input, clean_value, words_of
 
 INPUT = {"class": "lh-input"}
 
@@ -47,8 +47,10 @@ class WishForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "ends_at" in cleaned:
-            self.wish = Wish(cleaned.get("reason", ""), cleaned.get("owner", ""), _end_of(cleaned["ends_at"]))
-            check_wish(self.wish)
+            self.wish = ProtectionInput(
+                cleaned.get("reason", ""), cleaned.get("owner", ""), _end_of(cleaned["ends_at"])
+            )
+            check_input(self.wish)
         return cleaned
 
 
@@ -56,7 +58,7 @@ def _end_of(day: Any) -> datetime | None:
     return timezone.make_aware(datetime.combine(day, time(23, 59, 59))) if day else None
 
 
-class ExclusionForm(WishForm):
+class ProtectionForm(WishForm):
     profile = forms.ModelChoiceField(
         label="Profile",
         queryset=IntegrationProfile.objects.none(),
@@ -64,7 +66,7 @@ class ExclusionForm(WishForm):
         empty_label=None,
         error_messages={"required": "Choose a profile that was published.", "invalid_choice": "Choose the profile."},
     )
-    kind = forms.ChoiceField(label="What", choices=ExclusionKind.choices, widget=UnfoldAdminSelectWidget)
+    kind = forms.ChoiceField(label="What", choices=ProtectionKind.choices, widget=UnfoldAdminSelectWidget)
     value = forms.CharField(
         label="Which",
         required=False,
@@ -83,7 +85,7 @@ class ExclusionForm(WishForm):
 
     def known_words(self) -> list[str]:
         """What a browser may suggest: license types and roles."""
-        kinds = (ExclusionKind.LICENSE, ExclusionKind.ROLE)
+        kinds = (ProtectionKind.LICENSE, ProtectionKind.ROLE)
         return sorted({label for kind in kinds for found in profiles() for label in words_of(found, kind).values()})
 
     def clean(self) -> dict[str, Any]:

@@ -49,9 +49,9 @@ class Bar:
 # What leaves on the way from everybody to the candidates, in the order of the clauses.
 LOSSES = (
     ("Left or deactivated", (Verdict.GONE, Verdict.DEACTIVATED)),
-    ("Facts missing", (Verdict.UNKNOWN, Verdict.UNJUDGED)),
+    ("Facts missing", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
     ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
-    ("Protected", (Verdict.PROTECTED, Verdict.EXCLUDED)),
+    ("Protected or not removable", (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)),
     ("Left alone for a while", (Verdict.COOLING_DOWN,)),
     ("In new-joiner grace", (Verdict.IN_GRACE,)),
     ("Active lately", (Verdict.ACTIVE,)),

@@ -1,6 +1,6 @@
 """What the terms that stand in the form would mean, before anything is saved.
 
-Numbers come from the crowds of the last download, so that they follow a dragged threshold: see
+Numbers come from the buckets of the last download, so that they follow a dragged threshold: see
 `subscriptions.eligibility.preview`.
 """
 
@@ -15,7 +15,7 @@ from django.http import QueryDict
 
 from subscriptions.admin.widgets.charts import histogram
 from subscriptions.eligibility.clauses import Terms
-from subscriptions.eligibility.preview import foresee
+from subscriptions.eligibility.preview import preview_rule
 from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Verdict
 
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
@@ -26,14 +26,14 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
     """For the template: `verdicts` are numbers of people; without entries, by the saved rule."""
     saved = Terms.of(rule)
     wanted = entered(saved, entries)
-    before, after = foresee(rule.profile, saved), foresee(rule.profile, wanted)
+    before, after = preview_rule(rule.profile, saved), preview_rule(rule.profile, wanted)
     run = DownloadRun.objects.complete().filter(profile=rule.profile_id).first()
     return {
         "verdicts": after.verdicts,
         "counted_at": after.at,
         "unsaved": wanted != saved,
         "difference": difference(before.verdicts, after.verdicts, saved, wanted),
-        "histogram": histogram(run.rollups, wanted.threshold) if run and run.rollups else None,
+        "histogram": histogram(run.stats, wanted.threshold) if run and run.stats else None,
         "threshold": wanted.threshold,
     }
 

@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile
-from licensehub.ui.admin import attempt, refuse_unless_post, signed_in
+from licensehub.ui.admin import refuse_unless_post, run_and_report, signed_in
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
@@ -122,7 +122,7 @@ def _store(request: HttpRequest, profile: IntegrationProfile, subflow: str, plan
         schedules.change_schedule(profile, TASKS[subflow], plan, actor=actor)
         return f"The schedule is stored: {_words(profile, subflow)}."
 
-    attempt(request, do, refusals=REFUSALS)
+    run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
 
 
@@ -133,7 +133,7 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
         schedules.switch_schedule(profile, TASKS[subflow], enabled=enabled, actor=actor)
         return "The schedule goes on." if enabled else "The schedule is paused."
 
-    attempt(request, do, refusals=REFUSALS)
+    run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
 
 

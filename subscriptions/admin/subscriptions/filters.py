@@ -30,8 +30,8 @@ def _words(kind: str) -> dict[str, str]:
 
 
 def is_one_verdict(value: str) -> bool:
-    """Of a single one, the index of the judgments gives the rows in their order."""
-    return value in Verdict.values and value != Verdict.UNJUDGED
+    """Of a single one, the index of the evaluations gives the rows in their order."""
+    return value in Verdict.values and value != Verdict.NOT_EVALUATED
 
 
 class VerdictFilter(SimpleListFilter):
@@ -47,11 +47,11 @@ class VerdictFilter(SimpleListFilter):
         wanted = self.value()
         if not wanted:
             return queryset
-        if wanted == Verdict.UNJUDGED:
-            return queryset.filter(judgment=None)
+        if wanted == Verdict.NOT_EVALUATED:
+            return queryset.filter(evaluation=None)
         if is_one_verdict(wanted):
-            return queryset.filter(judgment__verdict=wanted)
-        return queryset.filter(judgment__verdict__in=wanted.split(","))
+            return queryset.filter(evaluation__verdict=wanted)
+        return queryset.filter(evaluation__verdict__in=wanted.split(","))
 
 
 class LicenseFilter(SimpleListFilter):

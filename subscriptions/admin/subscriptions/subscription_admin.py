@@ -29,16 +29,16 @@ from subscriptions.admin.subscriptions.filters import (
     is_one_verdict,
 )
 from subscriptions.admin.subscriptions.subscription_page import REQUEST, context_of, verdict_chip
-from subscriptions.admin.widgets.actions import act
+from subscriptions.admin.widgets.actions import run_action
 from subscriptions.approvals.decide import request_reclaim
-from subscriptions.eligibility.clauses import why
+from subscriptions.eligibility.clauses import explain
 from subscriptions.models import Subscription
 from subscriptions.search import matching
 from subscriptions.stats import terms_of
 
 
 def sentence(row: Subscription) -> str:
-    return why(row, terms_of(row.profile))
+    return explain(row, terms_of(row.profile))
 
 
 class JudgedChangeList(PagedChangeList):
@@ -61,7 +61,7 @@ class JudgedChangeList(PagedChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         terms = super().get_ordering(request, queryset)
         if self.order.column == "idle_since" and is_one_verdict(request.GET.get(VerdictFilter.parameter_name, "")):
-            self.order = replace(self.order, column="judgment__idle_since", key="judgment__subscription_id")
+            self.order = replace(self.order, column="evaluation__idle_since", key="evaluation__subscription_id")
             return self.order.terms()
         return terms
 
@@ -98,7 +98,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the rules, once per page: the sentence of each row needs its profile's terms."""
         rows: QuerySet[Subscription] = super().get_queryset(request)
-        return rows.select_related("profile__rule", "judgment").prefetch_related("profile__rule__license_thresholds")
+        return rows.select_related("profile__rule", "evaluation").prefetch_related("profile__rule__license_thresholds")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str
@@ -128,7 +128,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
             made = request_reclaim(row.candidates.all(), actor=signed_in(request), reason="")
             return f"{made} asks for 1 seat. Another person has to approve it now."
 
-        return act(request, reverse("admin:subscriptions_subscription_change", args=[pk]), ask)
+        return run_action(request, reverse("admin:subscriptions_subscription_change", args=[pk]), ask)
 
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return context_of(row, request)

@@ -15,14 +15,14 @@ from integrations.models import ProfileState
 from licensehub.ui.formatting import ago, chip, day, day_and_time
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_chip, outcome_sentence
-from subscriptions.eligibility.clauses import Check, checks, exclusions_of, team_admins_checked, why
+from subscriptions.eligibility.clauses import Check, checks, explain, protections_of, team_admins_checked
 from subscriptions.models import (
     CandidateState,
     Direction,
-    ExclusionKind,
     Notice,
     NoticeKind,
     NoticeState,
+    ProtectionKind,
     Reclaim,
     ReclaimRule,
     RemovalCandidate,
@@ -33,15 +33,15 @@ from subscriptions.models import (
 from subscriptions.stats import terms_of
 
 REQUEST = "subscriptions.request_removalcandidate"
-PROTECT = "subscriptions.add_exclusion"
+PROTECT = "subscriptions.add_protection"
 VERDICTS = {
-    Verdict.UNJUDGED: ("neutral", "hourglass_empty"),
+    Verdict.NOT_EVALUATED: ("neutral", "hourglass_empty"),
     Verdict.GONE: ("neutral", "logout"),
     Verdict.DEACTIVATED: ("neutral", "block"),
     Verdict.UNKNOWN: ("warning", "help"),
     Verdict.NOT_IN_SCOPE: ("neutral", "remove_circle"),
-    Verdict.PROTECTED: ("neutral", "shield_person"),
-    Verdict.EXCLUDED: ("neutral", "verified_user"),
+    Verdict.CANNOT_BE_REMOVED: ("neutral", "shield_person"),
+    Verdict.PROTECTED: ("neutral", "verified_user"),
     Verdict.COOLING_DOWN: ("neutral", "pause_circle"),
     Verdict.IN_GRACE: ("info", "person_add"),
     Verdict.ACTIVE: ("ok", "check_circle"),
@@ -80,7 +80,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
     return {
         "row": row,
         "initials": _initials(row.display_name),
-        "why": why(row, terms),
+        "why": explain(row, terms),
         "icon": VERDICTS[row.verdict][1],
         "verdict_tone": VERDICTS[row.verdict][0],
         "chip": candidate_chip(candidate) if candidate else verdict_chip(row.verdict),
@@ -135,7 +135,7 @@ def _may_protect(row: Subscription, request: HttpRequest) -> bool:
     """Whoever has a protection of their own needs no other."""
     if row.gone_at or not request.user.has_perm(PROTECT):
         return False
-    return all(found.kind != ExclusionKind.PERSON for found in exclusions_of(row))
+    return all(found.kind != ProtectionKind.PERSON for found in protections_of(row))
 
 
 def _why_not_ask(row: Subscription, candidate: RemovalCandidate) -> str:

@@ -11,14 +11,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import attempt
+from licensehub.ui.admin import run_and_report
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.tasks import reclaim, ring
+from subscriptions.tasks import enqueue_task, reclaim
 
 REFUSALS = (Refused, NotActionable, ValidationError)
 
 
-class SaneSelection(ModelAdmin):
+class ValidateSelectionMixin(ModelAdmin):
     """Ids that no page of ours sends are refused with a sentence; Django would fail on them."""
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -28,19 +28,19 @@ class SaneSelection(ModelAdmin):
         return HttpResponseRedirect(request.get_full_path())
 
 
-def act(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseRedirect:
+def run_action(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseRedirect:
     """Do it, tell the sentence that `do` returns (or why it was refused), and go back to the page.
 
     A GET, e.g. of somebody who was sent through the sign-in page, does nothing but go there.
     """
     if request.method == "POST":
-        attempt(request, do, refusals=REFUSALS)
+        run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(back)
 
 
-def ring_for_reclaim(request: HttpRequest, profile_id: int) -> None:
+def enqueue_reclaim(request: HttpRequest, profile_id: int) -> None:
     """Wake a worker. The database is the queue: without a broker the sweep finds what is due a little later."""
-    if not ring(reclaim, profile_id):
+    if not enqueue_task(reclaim, profile_id):
         messages.warning(
             request,
             "The approval stands, but the message broker cannot be reached. The sweep sends what is due as soon "

@@ -76,11 +76,11 @@ def _last() -> str:
     return str(BAND_DAYS * BANDS)
 
 
-def histogram(rollups: Mapping[str, Any], threshold: int) -> Histogram:
+def histogram(stats: Mapping[str, Any], threshold: int) -> Histogram:
     """Held seats by days since the last activity, in bands of 30 days, and those never active."""
-    idle = rollups.get("idle", {})
+    idle = stats.get("idle", {})
     keys = [str(BAND_DAYS * band) for band in range(BANDS + 1)]
-    counts = {**{key: int(idle.get(key, 0)) for key in keys}, "never": int(rollups.get("never", 0))}
+    counts = {**{key: int(idle.get(key, 0)) for key in keys}, "never": int(stats.get("never", 0))}
     ceiling = _ceiling(list(counts.values()))
     bars = tuple(_bar(key, counts[key], ceiling, threshold) for key in counts)
     line_x = min(threshold / BAND_DAYS, BANDS + 1) * PITCH - (PITCH - BAR) / 2
@@ -178,7 +178,7 @@ def trend(runs: Sequence[DownloadRun], threshold: int) -> Trend | None:
 
 
 def _seats(run: DownloadRun, *, below: int | None = None, above: int | None = None) -> int:
-    idle = {int(key): int(count) for key, count in run.rollups.get("idle", {}).items()}
+    idle = {int(key): int(count) for key, count in run.stats.get("idle", {}).items()}
     if below is not None:
         return sum(count for start, count in idle.items() if start < below)
     return sum(count for start, count in idle.items() if above is not None and start >= above)

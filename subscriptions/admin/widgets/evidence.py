@@ -38,7 +38,7 @@ def license_label(profile: IntegrationProfile, license: str) -> str:
 
 def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The evidence, fact by fact, with the names that Miro's people know."""
-    terms = Terms.thaw(evidence["terms"])
+    terms = Terms.from_json(evidence["terms"])
     return [
         ("Last activity", _day_and_ago(moment(evidence, "last_activity_at"), never="Never")),
         ("License", license_label(profile, evidence["license"])),
@@ -110,7 +110,7 @@ def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Since | None
 
 
 def _other_verdict(row: Subscription) -> Since | None:
-    if row.verdict in (Verdict.CANDIDATE, Verdict.UNJUDGED):
+    if row.verdict in (Verdict.CANDIDATE, Verdict.NOT_EVALUATED):
         return None
     detail = row.cooldown_reason or row.why_not or "by the rule of now"
     return Since(row.verdict.label, detail, "warning", "rule")

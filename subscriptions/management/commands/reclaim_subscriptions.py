@@ -17,7 +17,7 @@ from subscriptions.errors import NotActionable
 from subscriptions.management.profile_command import ProfileCommand
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.reclaims.holds import hold_on
+from subscriptions.reclaims.holds import profile_hold
 
 A_DAY = 24 * 60 * 60.0
 
@@ -43,7 +43,7 @@ class Command(ProfileCommand):
         sweep.read_back_doubts(profile)
         tally = reclaim_due(profile, seconds=A_DAY).as_dict()
         self.stdout.write(", ".join(f"{n} {name.replace('_', ' ')}" for name, n in tally.items()) + ".")
-        if hold := hold_on(profile):
+        if hold := profile_hold(profile):
             self.stdout.write(f"Nothing is sent now: {hold.label.lower()}. What is approved waits and is not lost.")
         return tally
 
