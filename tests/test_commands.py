@@ -164,4 +164,4 @@ def test_reclaim_while_the_kill_switch_is_on(world, alice, bob):
     said = run("reclaim_subscriptions", "Northwind")
 
     assert "2 held" in said
-    assert "the kill switch is on" in said
+    assert "sending is stopped" in said

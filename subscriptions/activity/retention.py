@@ -116,7 +116,7 @@ def _merge(profile: IntegrationProfile, month: Month) -> None:
              WHERE r.profile_id = %s AND r.state = 'complete' AND r.finished_at > %s AND r.finished_at <= %s
              UNION ALL
             SELECT b.subscription_id, b.seen_at, {", ".join(f"b.{column}" for column in COLUMNS)}
-              FROM subscriptions_changebetweenruns AS b
+              FROM subscriptions_rechecksnapshot AS b
               JOIN subscriptions_subscription AS s ON s.id = b.subscription_id
              WHERE s.profile_id = %s AND b.seen_at > %s AND b.seen_at <= %s)
         SELECT DISTINCT subscription_id, CAST(%s AS integer), {", ".join(_oldest(column) for column in COLUMNS)}

@@ -102,7 +102,7 @@ def rung(monkeypatch) -> list[int]:
         calls.append(pk)
         return True
 
-    monkeypatch.setattr("subscriptions.admin.widgets.actions.ring", ring)
+    monkeypatch.setattr("subscriptions.admin.widgets.actions.enqueue_task", ring)
     return calls
 
 

@@ -203,7 +203,7 @@ def test_the_protected_lane_counts_whom_its_list_shows(office, alice, as_user):
     Evaluation.objects.filter(subscription__name="Person 3").update(verdict="protected")
     client = as_user(alice)
 
-    assert "<strong>Protected</strong><b>3</b>" in text_of(client.get(LIST))
+    assert "<strong>Protected or not removable</strong><b>3</b>" in text_of(client.get(LIST))
     listed = text_of(client.get(page("subscription", "changelist") + "?verdict=cannot_be_removed,protected"))
     assert all(f"Person {number}<" in listed for number in (1, 2, 3)) and "Person 4<" not in listed
 

@@ -23,7 +23,7 @@ def tiles(context) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("label", "expected"),
-    [("Assigned", 17), ("Inactive over 60 days", 5), ("Never active", 3), ("Protected", 2)],
+    [("Assigned", 17), ("Inactive over 60 days", 5), ("Never active", 3), ("Protected or not removable", 2)],
 )
 def test_each_tile_counts_what_its_list_shows(run, sign_in, label, expected):
     client = sign_in("Auditor")

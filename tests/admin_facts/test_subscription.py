@@ -70,7 +70,7 @@ def test_a_link_does_not_request(candidate, sign_in):
         "verdict=candidate",
         "verdict=candidate&q=p1",
         "verdict=unknown,never_active",
-        "verdict=unjudged",
+        "verdict=not_evaluated",
         "verdict=x",
         "license=full",
         "role=unknown",
@@ -111,10 +111,10 @@ def test_verdicts_are_listed_by_the_longest_idle(run, sign_in, wanted):
 
 def test_who_was_never_judged_is_listed_as_such(run, sign_in):
     client = sign_in("Auditor")
-    assert listed(client, "verdict=unjudged") == []
+    assert listed(client, "verdict=not_evaluated") == []
 
     row = Subscription.objects.order_by("pk").first()
     Evaluation.objects.filter(pk=row.pk).delete()
 
-    assert listed(client, "verdict=unjudged") == [row.pk]
+    assert listed(client, "verdict=not_evaluated") == [row.pk]
     assert row.pk in listed(client, "")

@@ -79,7 +79,7 @@ def test_the_comparison_names_those_who_were_reclaimed_after_the_backup(drilled)
 
 
 def test_the_control_without_the_guard_deactivates_people_a_second_time(drilled, monkeypatch):
-    monkeypatch.setattr(holds.restored_backup, "is_held", lambda: False)
+    monkeypatch.setattr(holds.backup_guard, "is_held", lambda: False)
     reclaim_due(drilled.profile)
     assert patches(drilled) == 7
 

@@ -31,7 +31,7 @@ def hurry() -> None:
     engine.CLAIM = int(os.environ["CHAOS_CLAIM"])
     engine.claim.__kwdefaults__ = {**(engine.claim.__kwdefaults__ or {}), "count": engine.CLAIM}
     outcomes.READ_BACK_DELAY = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
-    holds.RETRY_DELAY = outcomes.COME_BACK = timedelta(seconds=3)
+    holds.RETRY_DELAY = outcomes.RETRY_DELAY = timedelta(seconds=3)
     # An answer that hangs comes when nobody waits for it any more.
     read = float(os.environ["CHAOS_READ"])
     hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, longest_backoff=0.4)
@@ -58,7 +58,7 @@ def blindly_again() -> None:
     def read_unless_queued(item: Reclaim, connector: object) -> str:
         return str(item.state) if item.state == ReclaimState.QUEUED else read_back(item, connector)  # type: ignore[arg-type]
 
-    engine.doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
+    engine.mark_in_doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
 
 
 hurry()

@@ -132,7 +132,7 @@ def test_approvers_both_win_without_the_guard(place, monkeypatch):
     monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
     # The candidates' own guard would find the second one, too.
     monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)
-    monkeypatch.setattr(decide, "queue", lambda request, **given: won.append(1) or 1)
+    monkeypatch.setattr(decide, "enqueue", lambda request, **given: won.append(1) or 1)
     request = requested(place, 1)
     other = person("erin", "Approver")
 

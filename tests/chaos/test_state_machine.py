@@ -51,7 +51,7 @@ def test_a_recovery_that_sends_blindly_breaks_a_promise(place, carol, monkeypatc
         return lost.update(state="queued", token=None, lease_until=None)
 
     monkeypatch.setattr(sweep, "recover_sends", blindly)
-    monkeypatch.setattr("subscriptions.reclaims.engine.look_again", everybody_goes)
+    monkeypatch.setattr("subscriptions.reclaims.engine.recheck", everybody_goes)
     Life.place, Life.others = place, [carol]
     life = Life()
     try:

@@ -301,14 +301,14 @@ def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
 def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob, monkeypatch, model, change):
     """The UPDATE that commits the intent asks once more, in the last moment."""
     decide.approve(ask(downloaded, alice, 1), actor=bob)
-    look_again = engine.look_again
+    recheck = engine.recheck
 
     def changed_meanwhile(*args):
-        decisions = look_again(*args)
+        decisions = recheck(*args)
         model.objects.update(**change)
         return decisions
 
-    monkeypatch.setattr(engine, "look_again", changed_meanwhile)
+    monkeypatch.setattr(engine, "recheck", changed_meanwhile)
 
     reclaim_due(downloaded.profile)
 
@@ -352,7 +352,7 @@ def test_two_approvers_at_once(real_transactions, world, alice, bob):
     request = ask(world, alice, 3)
     outcomes = []
 
-    def decide(actor: User) -> None:
+    def try_to_approve(actor: User) -> None:
         try:
             decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=actor)
             outcomes.append("approved")
@@ -361,7 +361,7 @@ def test_two_approvers_at_once(real_transactions, world, alice, bob):
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=decide, args=(actor,)) for actor in (bob, eve) * 4]
+    threads = [threading.Thread(target=try_to_approve, args=(actor,)) for actor in (bob, eve) * 4]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -142,7 +142,7 @@ def test_without_the_running_count_nobody_meets_the_cap(downloaded, monkeypatch)
     from subscriptions.approvals import dry_run
     from subscriptions.reclaims.holds import item_hold
 
-    monkeypatch.setattr(dry_run, "hold_of", lambda *args, ahead, **more: item_hold(*args, **more))
+    monkeypatch.setattr(dry_run, "item_hold", lambda *args, ahead, **more: item_hold(*args, **more))
 
     assert endings(try_candidates(downloaded.candidates(4))) == {"send": 4}
 
@@ -155,7 +155,7 @@ def test_the_kill_switch_holds_everybody_who_would_go(downloaded, alice, bob):
     tried = try_request(request)
 
     assert endings(tried) == {"settle": 1, "hold": 1}
-    assert "Would wait: the kill switch is on. Still a candidate" in tried.rows[1].sentence
+    assert "Would wait: sending is stopped. Still a candidate" in tried.rows[1].sentence
 
 
 def test_a_paused_profile_is_not_asked_for_anything(downloaded, alice, bob):

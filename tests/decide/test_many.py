@@ -175,7 +175,7 @@ def test_who_was_dropped_is_neither_sealed_nor_queued(downloaded, alice, bob):
 
 def test_an_approval_that_misses_somebody_changes_nothing(downloaded, alice, bob, monkeypatch):
     request = ask(downloaded, alice)
-    monkeypatch.setattr(decide, "queue", lambda *args, **kwargs: 4)
+    monkeypatch.setattr(decide, "enqueue", lambda *args, **kwargs: 4)
 
     with pytest.raises(NotActionable, match="changed in this moment"):
         decide.approve(request, actor=bob)

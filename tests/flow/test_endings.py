@@ -95,7 +95,7 @@ def test_came_back_is_sent_when_the_look_again_is_switched_off(world, alice, bob
     [external_id] = people(request)
     world.miro.change(external_id, last_activity_at="now")
     monkeypatch.setattr(
-        engine, "look_again", lambda profile, items, connector: {item.pk: Decision(True, "") for item in items}
+        engine, "recheck", lambda profile, items, connector: {item.pk: Decision(True, "") for item in items}
     )
 
     reclaim_due(world.profile)

@@ -61,10 +61,10 @@ def test_who_cannot_be_looked_up_afterwards_is_restored_all_the_same(world, take
 
     def away(item, connector):
         connector.people = lambda people: (_ for _ in ()).throw(TransientError("Miro is away."))
-        return look_up(item, connector)
+        return read_restored_seat(item, connector)
 
-    look_up = outcomes.look_up
-    monkeypatch.setattr(outcomes, "look_up", away)
+    read_restored_seat = outcomes.read_restored_seat
+    monkeypatch.setattr(outcomes, "read_restored_seat", away)
     queued = restores.restore(taken, actor=alice, reason=REASON)
 
     assert reclaim_due(world.profile).restored == 1

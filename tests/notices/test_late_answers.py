@@ -80,13 +80,13 @@ def test_the_control_an_answer_that_the_intent_does_not_look_at_comes_too_late(a
 
 def test_a_keep_while_another_process_claims_is_not_lost(asking: Asking, approved, monkeypatch):
     """The item was read as queued, and is claimed when it should be settled."""
-    settle = answers.settle_unsent
+    settle = answers.mark_unsent
 
     def late(item, decision):
         engine.claim(asking.world.profile)
         settle(item, decision)
 
-    monkeypatch.setattr(answers, "settle_unsent", late)
+    monkeypatch.setattr(answers, "mark_unsent", late)
     asking.says(approved, "keep")
 
     approved.refresh_from_db()
