@@ -36,8 +36,8 @@ CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.databases
 # The longest first, one at a time: work that is stolen would come after tests that empty the tables.
 ON_SQLITE := pace.py state_machine.py hostile_downloads.py crash.py
 chaos: dev  ## Kill, crash, race and lie to it for up to 20 minutes; prints the figures (ARGS="-k words")
-	@$(CHAOS) run -- $(BIN)/pytest -m chaos tests/chaos/test_storm.py tests/chaos/test_races.py $(ARGS)
-	@$(CHAOS) sqlite -- $(BIN)/pytest -m chaos -n 3 --maxschedchunk 1 $(addprefix tests/chaos/test_,$(ON_SQLITE)) $(ARGS)
+	@$(CHAOS) run -- $(BIN)/pytest --timeout 1500 -m chaos tests/chaos/test_storm.py tests/chaos/test_races.py $(ARGS)
+	@$(CHAOS) sqlite -- $(BIN)/pytest --timeout 1500 -m chaos -n 3 --maxschedchunk 1 $(addprefix tests/chaos/test_,$(ON_SQLITE)) $(ARGS)
 
 lint: dev  ## Lint, format and the arrows between the packages
 	$(BIN)/ruff check .

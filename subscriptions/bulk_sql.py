@@ -1,13 +1,51 @@
-"""Many new rows in one statement, with ids that are known before: for what is too much for one object each."""
+"""Statements that write or read very many rows at once: what would be too slow with one object for each row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max, Model, QuerySet
+
+# What PostgreSQL must not choose for a statement about all rows of a large table, whatever its statistics say.
+UNSAFE_PLANS = ("enable_nestloop", "enable_sort")
+
+
+def expect_large_tables() -> None:
+    """Until the transaction ends, PostgreSQL plans neither nested loops nor sorts.
+
+    It chooses a nested loop where it believes a table to be small. It can believe so of a table that was empty a moment
+    ago, or that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours.
+    For the same reason it would sort all rows, where it can count them in a hash table.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            for setting in UNSAFE_PLANS:
+                cursor.execute(f"SET LOCAL {setting} = off")
+
+
+@contextmanager
+def large_tables() -> Iterator[None]:
+    """`expect_large_tables` for some statements only: what follows in the same transaction is planned as usual."""
+    with transaction.atomic():
+        before = _plan_settings()
+        expect_large_tables()
+        yield
+        # After an error there is nothing to do: the rollback also takes the settings back.
+        with connection.cursor() as cursor:
+            for setting, value in before.items():
+                cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])
+
+
+def _plan_settings() -> dict[str, str]:
+    if connection.vendor != "postgresql":
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in UNSAFE_PLANS)}")
+        return dict(zip(UNSAFE_PLANS, cursor.fetchone(), strict=True))
 
 
 def new_ids(model: type[Model], count: int) -> list[int]:

@@ -16,6 +16,7 @@ from django.db.models.lookups import GreaterThan
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.bulk_sql import large_tables
 from subscriptions.models import SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
@@ -39,7 +40,7 @@ SELECT id, capitals
 
 def refresh_search(profile: IntegrationProfile) -> int:
     """Write what differs. Returns how many texts were written."""
-    with connection.cursor() as cursor:
+    with large_tables(), connection.cursor() as cursor:
         cursor.execute(WRITE, [SearchText._meta.get_field("text").max_length, profile.pk])
         return int(cursor.rowcount)
 

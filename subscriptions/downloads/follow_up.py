@@ -7,7 +7,6 @@ from integrations.connectors.contract import Capability, ConfigError, Connector,
 from subscriptions.approvals.decide import file_automatically
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.downloads import directory
-from subscriptions.downloads.merge import analyze_if_large
 from subscriptions.downloads.team_admins import write_sole_admins
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.preview import count_buckets
@@ -54,7 +53,6 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
 
 def evaluate_and_propose(run: DownloadRun) -> None:
     """From the facts of a run that is complete: verdicts, candidates, what lists and previews read, and the request."""
-    analyze_if_large(run)
     refresh_search(run.profile)
     evaluate_profile(run.profile)
     propose_candidates(run)

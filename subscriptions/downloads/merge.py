@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import connection
 
+from subscriptions.bulk_sql import expect_large_tables, large_tables
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
 from subscriptions.models.subscription import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
@@ -71,31 +72,22 @@ def analyze_if_large(run: DownloadRun) -> None:
         _execute("ANALYZE subscriptions_subscription", [])
 
 
-def expect_large_tables() -> None:
-    """Until the transaction ends: no nested loops, which PostgreSQL takes where it believes a table to be small.
-
-    It believes so of one that was empty a moment ago, and then a first download of a million takes hours. For the same
-    reason it would sort all of them, where it counts them by license and band.
-    """
-    if connection.vendor == "postgresql":
-        _execute("SET LOCAL enable_nestloop = off", [])
-        _execute("SET LOCAL enable_sort = off", [])
-
-
 def preview_merge(run: DownloadRun) -> Merged:
     """What `merge` would change now; nothing is written."""
     staging, rows = "subscriptions_downloadedmember AS m", "subscriptions_subscription AS s"
-    return Merged(
-        new=_count(f"{staging} WHERE {NEW_FILTER}", [run.pk, run.profile_id]),
-        changed=_count(f"{rows}, {staging} WHERE {_changes()}", [run.pk, run.profile_id, run.started_at]),
-        gone=_count(f"{rows} WHERE {GONE_FILTER}", [run.profile_id, run.started_at, run.pk]),
-    )
+    with large_tables():
+        return Merged(
+            new=_count(f"{staging} WHERE {NEW_FILTER}", [run.pk, run.profile_id]),
+            changed=_count(f"{rows}, {staging} WHERE {_changes()}", [run.pk, run.profile_id, run.started_at]),
+            gone=_count(f"{rows} WHERE {GONE_FILTER}", [run.profile_id, run.started_at, run.pk]),
+        )
 
 
 def leaving(run: DownloadRun, *, count: int) -> list[Subscription]:
     """The first `count` of those whom `merge` would mark as gone now, by name."""
     statement = f"SELECT s.* FROM subscriptions_subscription AS s WHERE {GONE_FILTER} ORDER BY s.name, s.email LIMIT %s"  # noqa: S608 - constants of this module, values as parameters
-    return list(Subscription.objects.raw(statement, _adapted([run.profile_id, run.started_at, run.pk, count])))
+    with large_tables():
+        return list(Subscription.objects.raw(statement, _adapted([run.profile_id, run.started_at, run.pk, count])))
 
 
 def _changes() -> str:

@@ -16,7 +16,7 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.downloads.follow_up import evaluate_and_propose
-from subscriptions.downloads.merge import Merged, leaving, preview_merge
+from subscriptions.downloads.merge import Merged, analyze_if_large, leaving, preview_merge
 from subscriptions.downloads.run import StagingLost, write_facts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
@@ -94,6 +94,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
         data = {"proposed_by": run.proposed_by.get_username() if run.proposed_by else "", **counts}
         record(Action.DOWNLOAD_ACCEPTED, actor=actor, target=run, data=data)
     run.refresh_from_db()
+    analyze_if_large(run)
     evaluate_and_propose(run)
 
 

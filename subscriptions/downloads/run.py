@@ -32,7 +32,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.downloads import staging
 from subscriptions.downloads.follow_up import complete_facts, evaluate_and_propose
-from subscriptions.downloads.merge import merge
+from subscriptions.downloads.merge import analyze_if_large, merge
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
@@ -338,6 +338,7 @@ def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool =
 
 def _after(work: _Download) -> None:
     work.run.refresh_from_db()
+    analyze_if_large(work.run)
     complete_facts(work.run, work.connector)
     DownloadRun.objects.filter(pk=work.run.pk).update(**work.asked())
     evaluate_and_propose(work.run)

@@ -14,6 +14,7 @@ from django.db import connection
 
 from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
+from subscriptions.bulk_sql import large_tables
 from subscriptions.models import DownloadedMember, DownloadRun
 
 # Each column with PostgreSQL's name of its type, since a binary COPY converts nothing.
@@ -32,6 +33,19 @@ TYPES = {
 COLUMNS = tuple(TYPES)
 TABLE = DownloadedMember._meta.db_table
 INTO = f"{TABLE} ({', '.join(COLUMNS)})"
+# PostgreSQL reads the list of a NOT IN again for each row, where it expects that the list does not fit into its memory.
+DROP_REPEATED = {
+    "postgresql": f"""
+DELETE FROM {TABLE} AS m
+ USING (SELECT external_id, MIN(ctid) AS kept FROM {TABLE} WHERE run_id = %s
+         GROUP BY external_id HAVING COUNT(*) > 1) AS repeated
+ WHERE m.run_id = %s AND m.external_id = repeated.external_id AND m.ctid <> repeated.kept
+""",  # noqa: S608 - constants of this module, values as parameters
+    "sqlite": f"""
+DELETE FROM {TABLE}
+ WHERE rowid NOT IN (SELECT MIN(rowid) FROM {TABLE} WHERE run_id = %s GROUP BY external_id) AND run_id = %s
+""",  # noqa: S608 - constants of this module, values as parameters
+}
 
 
 def store(run: DownloadRun, members: Iterable[Member]) -> None:
@@ -101,13 +115,8 @@ def counts(run: DownloadRun) -> tuple[int, int]:
 
 def drop_repeated(run: DownloadRun) -> None:
     """Keep one row of each member whom several pages showed."""
-    row = "ctid" if connection.vendor == "postgresql" else "rowid"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM {TABLE} WHERE run_id = %s AND {row} NOT IN "  # noqa: S608 - constants of this module, values as parameters
-            f"(SELECT MIN({row}) FROM {TABLE} WHERE run_id = %s GROUP BY external_id)",
-            [run.pk, run.pk],
-        )
+    with large_tables(), connection.cursor() as cursor:
+        cursor.execute(DROP_REPEATED[connection.vendor], [run.pk, run.pk])
 
 
 def empty_all(profile: IntegrationProfile) -> None:

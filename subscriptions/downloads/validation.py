@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef
 
 from integrations.connectors.contract import Allocation, BadAnswer
+from subscriptions.bulk_sql import large_tables
 from subscriptions.downloads import staging
-from subscriptions.downloads.merge import expect_large_tables
 from subscriptions.models import DownloadRun, Subscription
 
 SHRINK_LIMIT = 0.20
@@ -56,10 +56,10 @@ def _check_repeats(repeated: int, missing: int) -> None:
 
 
 def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
-    expect_large_tables()
     known = Subscription.objects.filter(profile=run.profile, gone_at=None)
     there = run.members.filter(external_id=OuterRef("external_id"))
-    return known.count(), known.exclude(Exists(there)).count()
+    with large_tables():
+        return known.count(), known.exclude(Exists(there)).count()
 
 
 def _check_shrink(before: int, missing: int) -> None:

@@ -10,6 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.clauses import Terms, current_terms, verdict_case
 from subscriptions.models import Evaluation, Subscription
 
@@ -19,9 +20,12 @@ INSERT INTO {table} (subscription_id, verdict, idle_since, evaluated_at)
 SELECT evaluated.id, evaluated.verdict_now, evaluated.idle_since, %s FROM ({rows}) AS evaluated WHERE TRUE
     ON CONFLICT (subscription_id) DO NOTHING
 """
+# Materialized, so that the rows are evaluated once. PostgreSQL would evaluate all of them again for each row of the
+# table where it believes both to be few.
 UPDATE_CHANGED = """
 UPDATE {table} SET verdict = evaluated.verdict_now, idle_since = evaluated.idle_since, evaluated_at = %s
-  FROM ({rows}) AS evaluated WHERE evaluated.id = {table}.subscription_id
+  FROM (WITH once AS MATERIALIZED ({rows}) SELECT * FROM once) AS evaluated
+ WHERE evaluated.id = {table}.subscription_id
 """
 # Whoever has changed the facts of a row, and not yet committed, is waited for: then these rows are evaluated anew.
 LOCKED = ' FOR NO KEY UPDATE OF "subscriptions_subscription"'
@@ -36,14 +40,17 @@ def evaluate_profile(profile: IntegrationProfile) -> int:
     return evaluate_rows(Subscription.objects.filter(profile=profile), current_terms(profile.pk))
 
 
-def evaluate_rows(rows: QuerySet[Subscription], terms: Terms) -> int:
+def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = False) -> int:
     """Evaluate these rows and write what differs from their evaluations. Returns how many that were.
+
+    `few` says that `rows` picks some rows by their primary key, so that each is looked up in an index. All others are
+    planned as if they were all rows of a large table.
 
     Those never evaluated come first: a row that another process evaluates in this moment is then evaluated anew below.
     """
     now = timezone.now()
     evaluated: QuerySet[Any] = rows.annotate(verdict_now=verdict_case(terms, now))
-    with transaction.atomic():
+    with transaction.atomic() if few else large_tables():
         first = _write(INSERT_MISSING, evaluated.filter(evaluation=None), now)
         return first + _write(
             UPDATE_CHANGED, evaluated.filter(evaluation__isnull=False).exclude(UNCHANGED), now, locked=True

@@ -236,7 +236,7 @@ def _write_fact(item: Reclaim) -> None:
     row = Subscription.objects.filter(pk=item.subscription_id)
     keep_replaced(row.select_for_update().get(), {"active": values["active"]}, seen_at=now)
     row.update(**values)
-    evaluate_rows(row, current_terms(item.profile_id))
+    evaluate_rows(row, current_terms(item.profile_id), few=True)
 
 
 def requeue_after_error(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:

@@ -62,7 +62,7 @@ def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connecto
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
     terms = current_terms(profile.pk)
-    evaluate_rows(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms)
+    evaluate_rows(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms, few=True)
     void_before = backup_guard.approvals_void_before()
     return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
 

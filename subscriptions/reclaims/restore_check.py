@@ -55,4 +55,4 @@ def note_facts(item: Reclaim, found: RestoredSeat) -> None:
     if found.member is None:
         return
     write_facts(item.profile, [found.member])
-    evaluate_rows(Subscription.objects.filter(pk=item.subscription_id), current_terms(item.profile_id))
+    evaluate_rows(Subscription.objects.filter(pk=item.subscription_id), current_terms(item.profile_id), few=True)
