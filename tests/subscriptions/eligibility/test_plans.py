@@ -84,7 +84,7 @@ def plan_of_ten(profile: IntegrationProfile) -> str:
 
 
 def evaluated_for_each_row(plan: str) -> bool:
-    """Whether the people to evaluate stand in a loop, so that they would be read and evaluated once for each row of the table."""
+    """Whether all people would be read and evaluated once for each row of the table."""
     return bool(re.search(r"Nested Loop.*Subquery Scan on evaluated[^\n]*\n *-> +LockRows", plan, re.DOTALL))
 
 
