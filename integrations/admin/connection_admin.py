@@ -23,13 +23,13 @@ from integrations.encryption import CredentialError
 from integrations.models import Connection, ConnectionState
 from integrations.validation import validate_connections
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
-from licensehub.ui.formatting import EMPTY, ago, chip, day_ago, day_and_time, two_lines
+from licensehub.ui.formatting import EMPTY, ago, badge, day_ago, day_and_time, two_lines
 
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"
 LEAVE = "admin/integrations/connection/leave.html"
 REFUSALS = (ValidationError, CredentialError, ConnectorError, oauth_flow.ConnectRefused)
-CHIPS = {
+BADGES = {
     ConnectionState.NOT_SET: ("neutral", "key_off"),
     ConnectionState.UNTESTED: ("neutral", "help"),
     ConnectionState.WORKING: ("ok", "check_circle"),
@@ -45,9 +45,9 @@ def state_words(connection: Connection) -> str:
     return "Not connected" if waits else connection.get_state_display()
 
 
-def state_chip(connection: Connection) -> SafeString:
-    tone, icon = CHIPS[ConnectionState(connection.state)]
-    return chip(state_words(connection), tone=tone, icon=icon)
+def state_badge(connection: Connection) -> SafeString:
+    tone, icon = BADGES[ConnectionState(connection.state)]
+    return badge(state_words(connection), tone=tone, icon=icon)
 
 
 def redirect_uri(request: HttpRequest) -> str:
@@ -165,7 +165,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             "connection": row,
             "slot": slot,
             "vendor": row.profile.connector.label,
-            "state_chip": state_chip(row),
+            "state_badge": state_badge(row),
             "state_words": state_words(row),
             "set_on": day_and_time(row.credentials_set_at),
             "set_ago": ago(row.credentials_set_at),
@@ -183,7 +183,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, row: Connection) -> SafeString:
-        return state_chip(row)
+        return state_badge(row)
 
     @admin.display(description="Fingerprint")
     def fingerprint_shown(self, row: Connection) -> SafeString | str:

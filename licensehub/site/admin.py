@@ -22,7 +22,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.ui.admin import NoShowAllChangeList, signed_in
-from licensehub.ui.formatting import chip, day_ago, two_lines
+from licensehub.ui.formatting import badge, day_ago, two_lines
 
 admin.site.unregister([User, Group])
 # Whoever may edit a PeriodicTask may run any task with any argument, past every rule of ours.
@@ -133,10 +133,10 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     @admin.display(description="State", ordering="is_active")
     def state(self, user: User) -> SafeString:
         if not user.is_active:
-            return chip("Deactivated", tone="neutral", icon="block")
+            return badge("Deactivated", tone="neutral", icon="block")
         if not user.is_staff:
-            return chip("Cannot sign in here", tone="warning", icon="lock")
-        return chip("Active", tone="ok", icon="check_circle")
+            return badge("Cannot sign in here", tone="warning", icon="lock")
+        return badge("Active", tone="ok", icon="check_circle")
 
     @admin.display(description="Last sign-in", ordering="last_login")
     def signed_in(self, user: User) -> SafeString:

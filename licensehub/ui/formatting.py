@@ -1,4 +1,4 @@
-"""The small pieces that all screens are made of: dates, two-line cells, and chips with an icon and a word."""
+"""The small pieces that all screens are made of: dates, two-line cells, and badges with an icon and a word."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def day_ago(moment: datetime | None, *, never: str = "Never", hint: str = "") ->
     return two_lines(day(moment), ago(moment))
 
 
-def chip(label: str, *, tone: str, icon: str) -> SafeString:
+def badge(label: str, *, tone: str, icon: str) -> SafeString:
     """A state: an icon (a Material Symbols name) and a word, never color alone."""
     if tone not in TONES:
-        raise ValueError(f"A chip's tone is one of {', '.join(sorted(TONES))}, not {tone}")
+        raise ValueError(f"A badge's tone is one of {', '.join(sorted(TONES))}, not {tone}")
     return format_html(
-        '<span class="lh-chip lh-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        '<span class="lh-badge lh-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
         tone,
         icon,
         label,

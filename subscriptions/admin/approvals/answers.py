@@ -11,7 +11,7 @@ from subscriptions.models import Answer, ReclaimRequest, RequestedRemoval, Reque
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One person's answer for the table; `tone` as for a chip."""
+    """One person's answer for the table; `tone` as for a badge."""
 
     text: str
     detail: str

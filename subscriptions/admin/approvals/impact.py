@@ -11,7 +11,7 @@ from subscriptions.models import ReclaimRequest, Subscription
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`lead` is the part that carries the weight; `icon` and `tone` as for a chip; `act` is what History offers."""
+    """`lead` is the part that carries the weight; `icon` and `tone` as for a badge; `act` is what History offers."""
 
     icon: str
     tone: str

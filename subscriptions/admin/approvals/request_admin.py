@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
 from licensehub.ui.export import CsvExport, csv_response
-from licensehub.ui.formatting import EMPTY, ago, chip, day, day_and_time, two_lines
+from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, two_lines
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.approvals import dry_run
@@ -31,7 +31,7 @@ from subscriptions.admin.candidates.candidate_admin import seats
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.reclaims.steps import name_of, requester_of
 from subscriptions.admin.widgets.actions import enqueue_reclaim, run_action
-from subscriptions.admin.widgets.badges import request_chip
+from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import try_request
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
@@ -145,8 +145,8 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
     @admin.display(description="State")
     def standing(self, row: ReclaimRequest) -> SafeString:
         if row.state == RequestState.OPEN and ago(row.expires_at).endswith("ago"):
-            return chip("Expired", tone="neutral", icon="timer_off")
-        return request_chip(row)
+            return badge("Expired", tone="neutral", icon="timer_off")
+        return request_badge(row)
 
     @admin.display(description="Expires, or decided")
     def until(self, row: ReclaimRequest) -> SafeString:

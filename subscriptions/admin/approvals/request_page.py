@@ -20,7 +20,7 @@ from subscriptions.admin.approvals.answers import Reply, progress, reply_of
 from subscriptions.admin.approvals.caps import Limits, limits, why_not_raise
 from subscriptions.admin.approvals.impact import consequences
 from subscriptions.admin.reclaims.steps import name_of, requester_of
-from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_chip, request_chip
+from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge, request_badge
 from subscriptions.admin.widgets.evidence import (
     Since,
     fingerprint,
@@ -103,7 +103,7 @@ class PersonRow:
     reply: Reply | None
     dropped: str
     reclaim: Reclaim | None
-    chip: SafeString | str
+    badge: SafeString | str
     outcome: str
 
 
@@ -192,7 +192,7 @@ def _row(person: Person, request: ReclaimRequest) -> PersonRow:
         reply=reply_of(removal, request),
         dropped=_dropped(removal),
         reclaim=item,
-        chip=reclaim_chip(item) if item else "",
+        badge=reclaim_badge(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
     )
 
@@ -268,7 +268,7 @@ def _head(request: ReclaimRequest) -> dict[str, Any]:
         "asked_ago": ago(request.requested_at),
         "expires_ago": ago(request.expires_at),
         "answers_ago": ago(request.answers_until),
-        "chip": request_chip(request),
+        "badge": request_badge(request),
         "is_open": request.state == RequestState.OPEN,
         "is_collecting": request.state == RequestState.COLLECTING,
         "overdue": _overdue(request),

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from licensehub.ui.formatting import ago, day
 from subscriptions.admin.reclaims.restore import NOTES
 from subscriptions.admin.reclaims.steps import name_of
-from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_chip
+from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import license_label, person_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
@@ -31,7 +31,7 @@ class Row:
     license: str
     dropped: str
     restore_url: str
-    chip: SafeString | str
+    badge: SafeString | str
     outcome: str
 
 
@@ -62,7 +62,7 @@ def _row(removal: RequestedRemoval) -> Row:
         license=license_label(removal.candidate.profile, removal.evidence["license"]),
         dropped=f"dropped by {name_of(removal.dropped_by)}" if removal.dropped_at else "",
         restore_url=_page_of(item.pk) if item else "",
-        chip=reclaim_chip(item) if item else "",
+        badge=reclaim_badge(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
     )
 

@@ -27,7 +27,7 @@ from licensehub.ui.lists.tabs import StateTab, StateTabs
 from subscriptions.admin.approvals import dry_run
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
-from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_chip
+from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
 from subscriptions.admin.widgets.evidence import facts, last_activity, license_label, since
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import try_candidates
@@ -98,7 +98,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
 
     @admin.display(description="State")
     def standing(self, row: RemovalCandidate) -> SafeString:
-        return candidate_chip(row)
+        return candidate_badge(row)
 
     # --- The list -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
         row: RemovalCandidate = kwargs["obj"]
         context |= {
             "title": str(row),
-            "chip": candidate_chip(row),
+            "badge": candidate_badge(row),
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),
             "since": since(row, row.evidence),

@@ -14,11 +14,11 @@ from django.utils.safestring import SafeString
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import CsvExport
-from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
+from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.models import DownloadRun, RunState
 
-CHIPS = {
+BADGES = {
     RunState.RUNNING: ("info", "progress_activity"),
     RunState.COMPLETE: ("ok", "check_circle"),
     RunState.QUARANTINED: ("warning", "gpp_maybe"),
@@ -66,9 +66,9 @@ def meaning_of(run: DownloadRun) -> tuple[str, str]:
     return (ACCEPTED if accepted else meaning), next_step
 
 
-def run_chip(run: DownloadRun) -> SafeString:
-    tone, icon = CHIPS[RunState(run.state)]
-    return chip(run.get_state_display(), tone=tone, icon=icon)
+def run_badge(run: DownloadRun) -> SafeString:
+    tone, icon = BADGES[RunState(run.state)]
+    return badge(run.get_state_display(), tone=tone, icon=icon)
 
 
 def starter(run: DownloadRun) -> str:
@@ -126,8 +126,8 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
         meaning, next_step = meaning_of(row)
         return {
             "run": row,
-            "chip": run_chip(row),
-            "tone": CHIPS[RunState(row.state)][0],
+            "badge": run_badge(row),
+            "tone": BADGES[RunState(row.state)][0],
             "meaning": meaning,
             "next_step": next_step,
             "started": day_and_time(row.started_at),
@@ -146,7 +146,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="State")
     def state_shown(self, row: DownloadRun) -> SafeString:
-        return run_chip(row)
+        return run_badge(row)
 
     @admin.display(description="Started", ordering="started_at")
     def started(self, row: DownloadRun) -> SafeString:

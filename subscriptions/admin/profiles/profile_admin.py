@@ -23,7 +23,7 @@ from subscriptions.admin.profiles.actions import BUTTONS, validate
 from subscriptions.admin.profiles.archive import StateFilter, archive_view
 from subscriptions.admin.profiles.catalog import catalog_page
 from subscriptions.admin.profiles.profile_form import ProfileForm
-from subscriptions.admin.profiles.profile_page import context_of, is_due, profile_chip
+from subscriptions.admin.profiles.profile_page import context_of, is_due, profile_badge
 from subscriptions.admin.schedules.schedule_form import schedule_view
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
 from subscriptions.models import RunState
@@ -170,7 +170,7 @@ class IntegrationProfileAdmin(ModelAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, row: Any) -> SafeString:
-        return profile_chip(row, broken=bool(row.broken))
+        return profile_badge(row, broken=bool(row.broken))
 
     @admin.display(description="Reclaim")
     def seats(self, row: IntegrationProfile) -> str:

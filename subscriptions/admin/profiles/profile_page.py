@@ -11,12 +11,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from integrations.admin.connection_admin import state_chip as connection_chip
+from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.ui.formatting import ago, chip, counts_of, day, day_and_time
+from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time
 from subscriptions.admin.downloads.actions import progress_of
-from subscriptions.admin.downloads.download_admin import run_chip
+from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions as acts
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
@@ -37,15 +37,15 @@ class SlotLine:
 
     label: str
     connection: Connection | None
-    chip: SafeString
+    badge: SafeString
     words: str
 
 
-def profile_chip(profile: IntegrationProfile, *, broken: bool) -> SafeString:
+def profile_badge(profile: IntegrationProfile, *, broken: bool) -> SafeString:
     if broken:
-        return chip("Error", tone="error", icon="error")
+        return badge("Error", tone="error", icon="error")
     tone, icon = STATES[ProfileState(profile.state)]
-    return chip(profile.get_state_display(), tone=tone, icon=icon)
+    return badge(profile.get_state_display(), tone=tone, icon=icon)
 
 
 def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
     broken = [line.connection for line in slots if line.connection and line.connection.state == ConnectionState.ERROR]
     return {
         "profile": profile,
-        "chip": profile_chip(profile, broken=bool(broken)),
+        "badge": profile_badge(profile, broken=bool(broken)),
         "broken": [connection for connection in broken if connection.slot not in _told(profile)],
         "lead": _lead(profile),
         "may_operate": request.user.has_perm(OPERATE),
@@ -86,10 +86,10 @@ def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if connection is None or not connection.fingerprint:
         erased = connection is not None and connection.profile.is_archived
         words = "Its credentials were erased" if erased else "A guide stands beside its form"
-        return SlotLine(label, connection, chip("Not set", tone="neutral", icon="key_off"), words)
+        return SlotLine(label, connection, badge("Not set", tone="neutral", icon="key_off"), words)
     set_at = connection.credentials_set_at
     words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
-    return SlotLine(label, connection, connection_chip(connection), words)
+    return SlotLine(label, connection, connection_badge(connection), words)
 
 
 def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
@@ -128,7 +128,7 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
         "last": last,
         "running": progress_of(last) if last and last.state == RunState.RUNNING else None,
         "due": is_due(profile),
-        "chip": run_chip(last) if last else chip("No run yet", tone="neutral", icon="hourglass_empty"),
+        "badge": run_badge(last) if last else badge("No run yet", tone="neutral", icon="hourglass_empty"),
         "last_words": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
         "strip": [{"run": run, "tone": run.state, "title": _strip_title(run)} for run in reversed(runs)],
         "summary": _strip_summary(runs),
@@ -165,7 +165,7 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
     last = mine.filter(state=ReclaimState.DONE).order_by("-finished_at").first()
     return {
         "slot": slots[-1] if len(slots) > 1 else None,
-        "chip": _reclaim_chip(profile, waiting),
+        "badge": _reclaim_badge(profile, waiting),
         "waiting": waiting,
         "window": window.words,
         "opens": f"Opens {day_and_time(window.next_at)} ({ago(window.next_at)})" if window.next_at else "",
@@ -183,11 +183,11 @@ def _holds(profile: IntegrationProfile) -> list[str]:
     return [f"{count} held: {HoldReason(reason).label}." for reason, count in counted]
 
 
-def _reclaim_chip(profile: IntegrationProfile, waiting: int) -> SafeString:
+def _reclaim_badge(profile: IntegrationProfile, waiting: int) -> SafeString:
     if profile.sending_stopped:
-        return chip("Kill switch on", tone="error", icon="front_hand")
+        return badge("Kill switch on", tone="error", icon="front_hand")
     if not profile.reclaim_enabled:
-        return chip("Switched off", tone="warning", icon="toggle_off")
+        return badge("Switched off", tone="warning", icon="toggle_off")
     if waiting:
-        return chip(f"{waiting} waiting", tone="info", icon="schedule")
-    return chip("Nothing waits", tone="neutral", icon="check")
+        return badge(f"{waiting} waiting", tone="info", icon="schedule")
+    return badge("Nothing waits", tone="neutral", icon="check")

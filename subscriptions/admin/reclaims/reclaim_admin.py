@@ -23,7 +23,7 @@ from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions.admin.reclaims.restore import NOTES, RESTORE, RestoreActs
 from subscriptions.admin.reclaims.steps import name_of, requester_of, story
 from subscriptions.admin.reconciliation.person_events import vendor_log
-from subscriptions.admin.widgets.badges import direction_chip, outcome_sentence, reclaim_chip
+from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import facts, license_label
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.reclaims.restores import why_not
@@ -121,7 +121,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
     def what(self, row: Reclaim) -> SafeString:
-        return direction_chip(row)
+        return direction_badge(row)
 
     @admin.display(ordering="queued_at")
     def when(self, row: Reclaim) -> SafeString:
@@ -149,7 +149,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     @admin.display(description="Outcome")
     def outcome_of(self, row: Reclaim) -> SafeString:
         return format_html(
-            '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_chip(row), outcome_sentence(row)
+            '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_badge(row), outcome_sentence(row)
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -180,7 +180,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
         context |= {
             "title": str(row),
             "item": row,
-            "chip": reclaim_chip(row),
+            "badge": reclaim_badge(row),
             "sentence": outcome_sentence(row),
             "steps": story(row),
             "is_restore": row.direction == Direction.REACTIVATE,

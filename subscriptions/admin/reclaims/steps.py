@@ -15,7 +15,7 @@ from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimStat
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`tone` as for a chip; a step that has not come yet has no date and is drawn faintly. `url` tells more of it."""
+    """`tone` as for a badge; a step that has not come yet has no date and is drawn faintly. `url` tells more of it."""
 
     title: str
     icon: str

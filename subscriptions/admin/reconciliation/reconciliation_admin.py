@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import CsvExport
-from licensehub.ui.formatting import ago, chip, day_and_time, two_lines
+from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions import tasks
 from subscriptions.models import Reconciliation, Subscription
 from subscriptions.reconciliation import reconcile
@@ -49,14 +49,14 @@ def differences(count: int) -> str:
     return f"{count:,} difference{'' if count == 1 else 's'}" if count else "No differences"
 
 
-def result_chip(row: Reconciliation) -> SafeString:
+def result_badge(row: Reconciliation) -> SafeString:
     if row.finished_at is None:
-        return chip("Running", tone="info", icon="progress_activity")
+        return badge("Running", tone="info", icon="progress_activity")
     if row.findings:
-        return chip(differences(len(row.findings)), tone="warning", icon="difference")
+        return badge(differences(len(row.findings)), tone="warning", icon="difference")
     if row.problem:
-        return chip("Not finished", tone="error", icon="error")
-    return chip("No differences", tone="ok", icon="check_circle")
+        return badge("Not finished", tone="error", icon="error")
+    return badge("No differences", tone="ok", icon="check_circle")
 
 
 def log_words(row: Reconciliation) -> str:
@@ -67,9 +67,9 @@ def last_words(profile: IntegrationProfile, *, since: datetime | None = None) ->
     """The last reconciliation of a profile, for a line on another page; `stale` when it began before `since`."""
     row = Reconciliation.objects.filter(profile=profile).first()
     if row is None:
-        return {"row": None, "chip": chip("Never reconciled", tone="neutral", icon="help"), "when": "", "stale": True}
+        return {"row": None, "badge": badge("Never reconciled", tone="neutral", icon="help"), "when": "", "stale": True}
     when = f"{day_and_time(row.started_at)} ({ago(row.started_at)})"
-    return {"row": row, "chip": result_chip(row), "when": when, "stale": bool(since and row.started_at < since)}
+    return {"row": row, "badge": result_badge(row), "when": when, "stale": bool(since and row.started_at < since)}
 
 
 @admin.register(Reconciliation)
@@ -140,7 +140,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
         )
         return {
             "row": row,
-            "chip": result_chip(row),
+            "badge": result_badge(row),
             "started": day_and_time(row.started_at),
             "ago": ago(row.started_at),
             "log": log_words(row),
@@ -155,7 +155,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Result")
     def result(self, row: Reconciliation) -> SafeString:
-        return result_chip(row)
+        return result_badge(row)
 
     @admin.display(description="People", ordering="people")
     def people_shown(self, row: Reconciliation) -> SafeString:

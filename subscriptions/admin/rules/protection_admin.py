@@ -19,7 +19,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import CsvExport
-from licensehub.ui.formatting import ago, chip, day, day_ago, day_and_time, two_lines
+from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.protect import ADD, consequences, people, protect_view
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
@@ -46,10 +46,10 @@ class ProtectionList(TabbedChangeList):
             row.people_now = counts.get(row.pk, 0)
 
 
-def state_chip(row: Protection) -> SafeString:
+def state_badge(row: Protection) -> SafeString:
     if row.is_in_force:
-        return chip("In force", tone="ok", icon="verified_user")
-    return chip("Ended", tone="neutral", icon="event_busy")
+        return badge("In force", tone="ok", icon="verified_user")
+    return badge("Ended", tone="neutral", icon="event_busy")
 
 
 def how_it_ended(row: Protection) -> str:
@@ -137,7 +137,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="State")
     def standing(self, row: Protection) -> SafeString:
-        return state_chip(row)
+        return state_badge(row)
 
     # --- The pages ----------------------------------------------------------------------------------------------------
 
@@ -195,7 +195,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
         mine = AuditEvent.objects.filter(target_type="subscriptions.protection", target_id=row.pk)
         return {
             "row": row,
-            "chip": state_chip(row),
+            "badge": state_badge(row),
             "icon": ICONS[ProtectionKind(row.kind)],
             "ended": how_it_ended(row),
             "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else "No end",

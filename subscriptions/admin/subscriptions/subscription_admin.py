@@ -28,7 +28,7 @@ from subscriptions.admin.subscriptions.filters import (
     VerdictFilter,
     is_one_verdict,
 )
-from subscriptions.admin.subscriptions.subscription_page import REQUEST, context_of, verdict_chip
+from subscriptions.admin.subscriptions.subscription_page import REQUEST, context_of, verdict_badge
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.approvals.decide import request_reclaim
 from subscriptions.eligibility.clauses import explain
@@ -155,4 +155,4 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Verdict")
     def verdict_shown(self, row: Subscription) -> SafeString:
-        return format_html('{}<small class="lhf-why">{}</small>', verdict_chip(row.verdict), sentence(row))
+        return format_html('{}<small class="lhf-why">{}</small>', verdict_badge(row.verdict), sentence(row))

@@ -12,9 +12,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
 from integrations.models import ProfileState
-from licensehub.ui.formatting import ago, chip, day, day_and_time
+from licensehub.ui.formatting import ago, badge, day, day_and_time
 from subscriptions.admin.subscriptions.timeline import timeline
-from subscriptions.admin.widgets.badges import candidate_chip, outcome_sentence
+from subscriptions.admin.widgets.badges import candidate_badge, outcome_sentence
 from subscriptions.eligibility.clauses import Check, checks, explain, protections_of, team_admins_checked
 from subscriptions.models import (
     CandidateState,
@@ -67,9 +67,9 @@ class Event:
     link_label: str = ""
 
 
-def verdict_chip(verdict: Verdict) -> SafeString:
+def verdict_badge(verdict: Verdict) -> SafeString:
     tone, icon = VERDICTS[verdict]
-    return chip(verdict.label, tone=tone, icon=icon)
+    return badge(verdict.label, tone=tone, icon=icon)
 
 
 def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "why": explain(row, terms),
         "icon": VERDICTS[row.verdict][1],
         "verdict_tone": VERDICTS[row.verdict][0],
-        "chip": candidate_chip(candidate) if candidate else verdict_chip(row.verdict),
+        "badge": candidate_badge(candidate) if candidate else verdict_badge(row.verdict),
         "checks": [_clause(check) for check in checks(row, terms)],
         "terms": terms,
         "facts_at": day_and_time(row.facts_at),

@@ -1,10 +1,10 @@
-"""Each state as a chip, and in one sentence what it means and what comes next."""
+"""Each state as a badge, and in one sentence what it means and what comes next."""
 
 from __future__ import annotations
 
 from django.utils.safestring import SafeString
 
-from licensehub.ui.formatting import chip
+from licensehub.ui.formatting import badge
 from subscriptions.models import (
     CandidateState,
     Direction,
@@ -58,24 +58,24 @@ WHAT_NEXT = {
 }
 
 
-def candidate_chip(candidate: RemovalCandidate) -> SafeString:
+def candidate_badge(candidate: RemovalCandidate) -> SafeString:
     tone, icon = CANDIDATE[CandidateState(candidate.state)]
-    return chip(candidate.get_state_display(), tone=tone, icon=icon)
+    return badge(candidate.get_state_display(), tone=tone, icon=icon)
 
 
-def request_chip(request: ReclaimRequest) -> SafeString:
+def request_badge(request: ReclaimRequest) -> SafeString:
     tone, icon = REQUEST[RequestState(request.state)]
-    return chip(request.get_state_display(), tone=tone, icon=icon)
+    return badge(request.get_state_display(), tone=tone, icon=icon)
 
 
-def reclaim_chip(item: Reclaim) -> SafeString:
+def reclaim_badge(item: Reclaim) -> SafeString:
     tone, icon = RECLAIM[ReclaimState(item.state)]
-    return chip(item.get_state_display(), tone=tone, icon=icon)
+    return badge(item.get_state_display(), tone=tone, icon=icon)
 
 
-def direction_chip(item: Reclaim) -> SafeString:
+def direction_badge(item: Reclaim) -> SafeString:
     tone, icon = DIRECTION[Direction(item.direction)]
-    return chip(item.get_direction_display(), tone=tone, icon=icon)
+    return badge(item.get_direction_display(), tone=tone, icon=icon)
 
 
 def outcome_sentence(item: Reclaim) -> str:

@@ -69,7 +69,7 @@ def fingerprint(people: Iterable[RequestedRemoval]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What changed since the evidence was frozen. `tone` as for a chip; ok speaks for keeping the seat."""
+    """What changed since the evidence was frozen. `tone` as for a badge; ok speaks for keeping the seat."""
 
     text: str
     detail: str = ""
