@@ -1,0 +1,175 @@
+"""The values that a connector takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Capability(StrEnum):
+    """What a connector can do; screens and rules ask for these, never for its name."""
+
+    DEACTIVATE = "deactivate"
+    REACTIVATE = "reactivate"
+    DIRECTORY = "directory"
+    LAST_TEAM_ADMIN = "last_team_admin"
+    AUDIT_LOG = "audit_log"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value that a slot needs. A secret one is never shown again."""
+
+    name: str
+    label: str
+    secret: bool = True
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What stands beside a slot's form: where its values are found, the least that must be allowed, and what for."""
+
+    steps: tuple[str, ...]
+    least: str
+    will: tuple[str, ...]
+    will_not: tuple[str, ...]
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One connection that a connector needs, e.g. Miro's REST token, kept as `token`.
+
+    With `oauth`, the fields are an app's, and a person at the vendor grants the token (RFC 6749, section 4.1).
+    """
+
+    name: str
+    label: str
+    fields: tuple[Field, ...]
+    guide: Guide
+    token: str = "token"  # noqa: S105 - the name under which it is kept
+    oauth: bool = False
+
+
+# The code of a finding that says nothing about the connection: the vendor could not be asked now.
+LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check of a connection. `level` is ok, warning, error or not_checked.
+
+    `steps` are the next step, one by one; `code` is a word for programs.
+    """
+
+    level: str
+    title: str
+    detail: str = ""
+    next_step: str = ""
+    slot: str = ""
+    steps: tuple[str, ...] = ()
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The tokens that a vendor issued (RFC 6749, section 5.1). Without `expires_in` (seconds), until revoked."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(default="", repr=False)
+    expires_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What a token is for, in the vendor's words; empty where it does not tell."""
+
+    organization_id: str
+    organization_name: str
+    team: str
+    user: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """How many licenses were bought, per license type, as far as the vendor tells."""
+
+    organization_id: str
+    organization_name: str
+    plan: str
+    purchased: Mapping[str, int]
+
+
+class Member(NamedTuple):
+    """One person's seat, now. `license` and `role` are the vendor's words; dates are UTC; None means never.
+
+    A tuple, since a download makes a hundred thousand of them and hands them on to the database as they are.
+    """
+
+    external_id: str
+    email: str
+    active: bool
+    license: str
+    role: str
+    license_assigned_at: datetime | None = None
+    last_activity_at: datetime | None = None
+    reclaimable: bool = True
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person's names from the vendor's directory."""
+
+    external_id: str
+    name: str = ""
+    department: str = ""
+    cost_center: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VendorEvent:
+    """One entry of the vendor's own log, in its words; what it does not tell is "".
+
+    `at` is UTC. `by` is the name or the e-mail address of who did it, `by_kind` what kind of doer that is (Miro's
+    createdBy.type). `person_id` and `person` are the object that the event is about: mostly a person, for some events
+    something else, e.g. a board.
+    """
+
+    at: datetime
+    event: str
+    by: str
+    by_kind: str
+    person_id: str
+    person: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Members of one answer, and the cursor to go on with; an empty cursor is the end."""
+
+    members: Sequence[Member]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the vendor answered to a write."""
+
+    status: int
+    active: bool | None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was asked of the vendor: requests sent, tries included, and what they cost in the vendor's own units."""
+
+    requests: int = 0
+    credits: int = 0
