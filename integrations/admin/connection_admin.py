@@ -196,7 +196,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="What is wrong")
     def error_shown(self, row: Connection) -> SafeString:
-        return format_html('<span class="lhf-sentence">{}</span>', row.error or "Nothing known.")
+        return format_html('<span class="lh-sentence">{}</span>', row.error or "Nothing known.")
 
 
 def _after_refusal(refused: oauth_flow.ConnectRefused) -> str:

@@ -128,7 +128,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     @admin.display(description="Details")
     def details(self, event: AuditEvent) -> SafeString:
         shown = list(event.data.items())[:DETAILS_IN_LIST]
-        return format_html('<span class="lhf-sentence">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown))
+        return format_html('<span class="lh-sentence">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown))
 
 
 def kind_of(event: AuditEvent) -> str:

@@ -26,7 +26,7 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
-    "STYLES": [_static("licensehub.css"), _static("overview.css"), _static("decide.css"), _static("connect.css")],
+    "STYLES": [_static(f"{name}.css") for name in ("base", "components", "lists", "charts", "pages")],
     "SCRIPTS": [_static("copy.js")],
     "COLORS": {
         "primary": {

@@ -48,7 +48,7 @@ def day_and_time(moment: datetime | None) -> str:
 
 
 def two_lines(first: str, second: str = "") -> SafeString:
-    return format_html('<span class="lh-two">{}<small>{}</small></span>', first, second)
+    return format_html('<span class="lh-two-lines">{}<small>{}</small></span>', first, second)
 
 
 def day_ago(moment: datetime | None, *, never: str = "Never", hint: str = "") -> SafeString:

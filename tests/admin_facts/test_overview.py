@@ -54,7 +54,7 @@ def user_of(client) -> User:
 def test_each_bar_links_to_as_many_subscriptions(run, sign_in):
     client = sign_in("Auditor")
     page = client.get(reverse(INDEX))
-    links = re.findall(r'class="lhf-bar-link" href="([^"]+)" aria-label="[^:]+: (\d+) seats"', page.content.decode())
+    links = re.findall(r'class="lh-bar-link" href="([^"]+)" aria-label="[^:]+: (\d+) seats"', page.content.decode())
     assert len(links) == 14
     assert sum(int(count) for _, count in links) == 17
     for link, count in links:
@@ -93,13 +93,13 @@ def test_before_the_first_download_it_says_what_is_missing(draft, sign_in):
 def test_who_may_see_nothing_gets_a_sentence(run, sign_in):
     page = sign_in("").get(reverse(INDEX)).content.decode()
     assert "Your account has no role here yet" in page
-    assert "lhf-tile-number" not in page
+    assert "lh-tile-number" not in page
 
 
 def test_an_operator_sees_the_health_and_no_numbers(run, sign_in):
     page = sign_in("Operator").get(reverse(INDEX)).content.decode()
-    assert "lhf-health" in page
-    assert "lhf-tile-number" not in page
+    assert "lh-health" in page
+    assert "lh-tile-number" not in page
 
 
 def test_profiles_can_be_switched(run, draft, sign_in):

@@ -169,7 +169,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="What went wrong")
     def problem_shown(self, row: DownloadRun) -> SafeString:
-        return format_html('<span class="lhf-sentence">{}</span>', row.problem or "Nothing.")
+        return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
 
 
 def _purchased(run: DownloadRun) -> list[tuple[str, int]]:

@@ -132,7 +132,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
         return format_html(
-            '<span class="lh-two"><a class="lh-text-link" href="{}">{}</a>'
+            '<span class="lh-two-lines"><a class="lh-text-link" href="{}">{}</a>'
             "<small>asked by {}</small><small>{}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,

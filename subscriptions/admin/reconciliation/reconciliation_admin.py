@@ -167,7 +167,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="What went wrong")
     def problem_shown(self, row: Reconciliation) -> SafeString:
-        return format_html('<span class="lhf-sentence">{}</span>', row.problem or "Nothing.")
+        return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
 
 
 def _shown(finding: dict[str, Any], subscription: int | None) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Reason")
     def reason_shown(self, row: Protection) -> SafeString:
-        return format_html('<span class="lhf-sentence">{}</span>', row.reason)
+        return format_html('<span class="lh-sentence">{}</span>', row.reason)
 
     @admin.display(description="Until", ordering="ends_at")
     def until(self, row: Protection) -> SafeString:

@@ -155,4 +155,4 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Verdict")
     def verdict_shown(self, row: Subscription) -> SafeString:
-        return format_html('{}<small class="lhf-why">{}</small>', verdict_badge(row.verdict), sentence(row))
+        return format_html('{}<small class="lh-reason-below">{}</small>', verdict_badge(row.verdict), sentence(row))
