@@ -40,7 +40,7 @@ def candidate_page(doubt) -> str:
 
 
 def again(doubt: Reclaim) -> str:
-    return page("removalcandidate", "again", doubt.removal.candidate_id)
+    return page("removalcandidate", "send_again", doubt.removal.candidate_id)
 
 
 def log_of(doubt: Reclaim) -> str:

@@ -39,7 +39,7 @@ def test_whoever_changed_is_on_the_page_however_many_there_are(office, alice, bo
 
     shown = as_user(bob).get(page("reclaimrequest", "change", request.pk)).context["shown"]
 
-    assert [row.since.text for row in shown] == ["License changed"] * 3
+    assert [row.change.text for row in shown] == ["License changed"] * 3
 
 
 def test_the_export_has_everybody_of_the_request(office, alice, bob, as_user, short_page):

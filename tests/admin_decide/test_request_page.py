@@ -106,7 +106,7 @@ def test_a_rule_that_became_stricter_since_can_be_raised_too(office, alice, bob,
 def test_within_the_cap_nothing_is_raised(office, alice, bob, as_user):
     asked = office.ask(alice)
 
-    assert "All kept" in text_of(as_user(bob).get(url("change", asked)))
+    assert "Within the caps" in text_of(as_user(bob).get(url("change", asked)))
     assert "is within its cap" in said(as_user(bob).post(url("raise_cap", asked), {"cap_reason": "To be sure"}))
 
 

@@ -17,7 +17,7 @@ ADD = "admin:integrations_integrationprofile_add"
 
 
 def act(profile: IntegrationProfile, name: str) -> str:
-    return reverse("admin:integrations_integrationprofile_act", args=[profile.pk, name])
+    return reverse("admin:integrations_integrationprofile_action", args=[profile.pk, name])
 
 
 def page(profile: IntegrationProfile) -> str:

@@ -21,7 +21,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def act(name: str) -> str:
-    return reverse("admin:integrations_sendingcontrol_act", args=[name])
+    return reverse("admin:integrations_sendingcontrol_action", args=[name])
 
 
 def text(client, address: str) -> str:

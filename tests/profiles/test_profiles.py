@@ -257,7 +257,7 @@ def test_the_page_of_archiving(busy, client, operator):
 def test_nothing_can_be_done_with_an_archived_profile(world, client, operator):
     archive.archive(world.profile, typed_name="Northwind", actor=operator)
     for name in ("publish", "pause", "unpause", "download", "reclaim"):
-        client.post(reverse("admin:integrations_integrationprofile_act", args=[world.profile.pk, name]))
+        client.post(reverse("admin:integrations_integrationprofile_action", args=[world.profile.pk, name]))
     world.profile.refresh_from_db()
     assert world.profile.is_archived
     row = Connection.objects.first()

@@ -65,7 +65,7 @@ def test_a_hundred_clicks_on_the_page_are_one_run(profile, operator, monkeypatch
         clock.shift(timedelta(minutes=5))
         monkeypatch.setattr(tasks.download_due, "delay", lambda *args: rung.append(args))
         operator.force_login(User.objects.get(username="olivia"))  # the session before ended long ago
-        button = reverse("admin:integrations_integrationprofile_act", args=[profile.pk, "download"])
+        button = reverse("admin:integrations_integrationprofile_action", args=[profile.pk, "download"])
         for _ in range(100):
             assert operator.post(button).status_code == 302
         for args in rung:

@@ -22,7 +22,7 @@ from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Match
 class Pages(Paginator):
     """For unfold's templates: it draws ours instead of numbers, which nobody can count to."""
 
-    template_name = "admin/pages.html"
+    template_name = "admin/pagination.html"
 
     def get_elided_page_range(self, *args: Any, **kwargs: Any) -> Any:
         return ()

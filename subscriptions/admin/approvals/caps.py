@@ -35,7 +35,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CapStatus:
     """`refusal` is why it cannot be approved as it is, `waits` how many would be held by the rolling cap."""
 
     request: Meter
@@ -45,16 +45,16 @@ class Limits:
     free_at: datetime | None
 
     @property
-    def kept(self) -> bool:
+    def within(self) -> bool:
         return not (self.request.over or self.waits)
 
 
-def limits(request: ReclaimRequest, people: int) -> Limits:
+def cap_status(request: ReclaimRequest, people: int) -> CapStatus:
     """As they are now, for `people` who stand in a request that is not decided."""
     now = caps.caps_of(request.profile)
     most = caps.allowed(request)
     waits = max(0, min(people, now.used + people - now.rolling))
-    return Limits(
+    return CapStatus(
         request=_meter("This request", people, most, "people", before=0),
         day=_meter("Last 24 hours, with this one", now.used + people, now.rolling, "", before=now.used),
         refusal=caps.over(request, people),

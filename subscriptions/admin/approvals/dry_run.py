@@ -38,7 +38,7 @@ TILES = {Ending.SEND: "Would be sent", Ending.SETTLE: "Would not be sent", Endin
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PersonLine:
     """One person of the table, by number in the order of a send."""
 
     number: int
@@ -67,7 +67,7 @@ def show(
     if request.method != "POST":
         return HttpResponseRedirect(back)
     try:
-        tried = trying()
+        result = trying()
     except ConnectorError as error:
         messages.error(request, f"{error.message} Nothing was decided, and nothing was sent.")
         return HttpResponseRedirect(back)
@@ -76,7 +76,7 @@ def show(
         return HttpResponseRedirect(back)
     context = {
         **site.each_context(request),
-        **_context(tried),
+        **_context(result),
         "title": f"Dry run of {what}",
         "back": back,
         "again": again,
@@ -86,26 +86,26 @@ def show(
     return TemplateResponse(request, TEMPLATE, context)
 
 
-def _context(tried: DryRun) -> dict[str, Any]:
+def _context(result: DryRun) -> dict[str, Any]:
     return {
-        "lines": [_line(number, row) for number, row in enumerate(tried.rows, start=1)],
-        "summary": dry_run.summary(tried),
-        "tiles": [_tile(tried, ending) for ending in Ending],
-        "left_out": tried.left_out,
+        "lines": [_line(number, row) for number, row in enumerate(result.rows, start=1)],
+        "summary": dry_run.summary(result),
+        "tiles": [_tile(result, ending) for ending in Ending],
+        "left_out": result.left_out,
         "tried_at": timezone.now(),
     }
 
 
-def _tile(tried: DryRun, ending: Ending) -> dict[str, Any]:
-    words = dry_run.for_display(tried.kinds(ending)) if ending != Ending.SEND else "as soon as it is approved and due"
-    return {"label": TILES[ending], "count": tried.count(ending), "words": words}
+def _tile(result: DryRun, ending: Ending) -> dict[str, Any]:
+    detail = dry_run.for_display(result.kinds(ending)) if ending != Ending.SEND else "as soon as it is approved and due"
+    return {"label": TILES[ending], "count": result.count(ending), "detail": detail}
 
 
-def _line(number: int, row: PersonOutcome) -> Line:
+def _line(number: int, row: PersonOutcome) -> PersonLine:
     evidence = row.item.removal.evidence
     name = person_of(evidence)
     icon, tone = MARKS[row.ending]
-    return Line(
+    return PersonLine(
         number=number,
         row=row,
         name=name,
@@ -131,7 +131,7 @@ def profile_view(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-def command(profile: IntegrationProfile, asked: ReclaimRequest | None = None) -> str:
+def command(profile: IntegrationProfile, request: ReclaimRequest | None = None) -> str:
     """What tries everybody, also of a long list."""
-    more = ["--request", asked.number] if asked else []
+    more = ["--request", request.number] if request else []
     return f"manage.py {shlex.join(['reclaim_subscriptions', profile.name, '--dry-run', *more])}"

@@ -10,30 +10,34 @@ from subscriptions.models import ReclaimRequest, Subscription
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """`lead` is the part that carries the weight; `icon` and `tone` as for a badge; `act` is what History offers."""
+class ImpactLine:
+    """`lead` is the part that carries the weight; `icon` and `tone` as for a badge; `action` is what History offers."""
 
     icon: str
     tone: str
     lead: str
     text: str
-    act: str = ""
+    action: str = ""
 
 
-def consequences(request: ReclaimRequest, people: list[Subscription]) -> list[Line]:
+def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[ImpactLine]:
     """Of a request that may still be approved, or was. `people` are those who stand."""
     boards = "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are."
     lines = [
-        Line("lock", "neutral", "They can no longer sign in to Miro.", "undoes it, one by one or together.", "Restore"),
-        Line("dashboard", "neutral", "Their boards stay where they are,", boards),
+        ImpactLine(
+            "lock", "neutral", "They can no longer sign in to Miro.", "undoes it, one by one or together.", "Restore"
+        ),
+        ImpactLine("dashboard", "neutral", "Their boards stay where they are,", boards),
         _refused_by_miro(people),
         _last_admins(request, people),
-        Line("visibility", "neutral", "Each is looked up once more,", "seconds before. Who came back keeps the seat."),
+        ImpactLine(
+            "visibility", "neutral", "Each is looked up once more,", "seconds before. Who came back keeps the seat."
+        ),
     ]
     return sorted(lines, key=lambda line: line.tone != "warning")
 
 
-def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Line:
+def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> ImpactLine:
     """Named from what the last complete download found, where the connection may ask for it at all."""
     teams = [row.sole_admin_of for row in people if row.sole_admin_of]
     if teams:
@@ -41,22 +45,22 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Lin
         names = ", ".join(f"“{names}”" for names in teams[:3])
         more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
         words = f"Miro refuses until {names}{more} has another. Drop, or add an admin first."
-        return Line("shield_person", "warning", who, words)
+        return ImpactLine("shield_person", "warning", who, words)
     if team_admins_checked(request.profile):
-        return Line("check", "ok", "Nobody is the last admin of a team,", "as far as the last download saw.")
-    return Line(
+        return ImpactLine("check", "ok", "Nobody is the last admin of a team,", "as far as the last download saw.")
+    return ImpactLine(
         "help", "neutral", "Last admin of a team: not checked.", "Miro refuses such a person; the others go on."
     )
 
 
-def _refused_by_miro(people: Iterable[Subscription]) -> Line:
+def _refused_by_miro(people: Iterable[Subscription]) -> ImpactLine:
     refused = sum(not row.reclaimable for row in people)
     if refused:
         who = "1 is" if refused == 1 else f"{refused} are"
-        return Line(
+        return ImpactLine(
             "block",
             "warning",
             f"{who} a company admin or guest now.",
             "The look before the send leaves them out.",
         )
-    return Line("check", "ok", "No company admins,", "and no guests that Miro would refuse.")
+    return ImpactLine("check", "ok", "No company admins,", "and no guests that Miro would refuse.")

@@ -22,5 +22,5 @@ DROPPED = {
 }
 
 
-def said(sentences: dict[Direction, str], request: ReclaimRequest, **values: object) -> str:
+def message_for(sentences: dict[Direction, str], request: ReclaimRequest, **values: object) -> str:
     return sentences[Direction(request.direction)].format(request=request, **values)

@@ -24,8 +24,15 @@ from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.approvals import dry_run
 from subscriptions.admin.approvals.caps import RAISE
-from subscriptions.admin.approvals.messages import APPROVED, DROPPED, REJECTED, WITHDRAWN, said
-from subscriptions.admin.approvals.request_page import ASK, DECIDE, PEOPLE_COLUMNS, limits_of, page, people_of
+from subscriptions.admin.approvals.messages import APPROVED, DROPPED, REJECTED, WITHDRAWN, message_for
+from subscriptions.admin.approvals.request_page import (
+    ASK,
+    DECIDE,
+    PEOPLE_COLUMNS,
+    cap_status_of,
+    page_context,
+    people_of,
+)
 from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.candidate_admin import seats
 from subscriptions.admin.candidates.filters import ProfileFilter
@@ -160,7 +167,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
-        context |= {**page(row, request.user), "title": row.number}
+        context |= {**page_context(row, request.user), "title": row.number}
         if row.direction == Direction.REACTIVATE:
             return restore_page(row, super().render_change_form(request, context, *args, **kwargs))
         return super().render_change_form(request, context, *args, **kwargs)
@@ -185,7 +192,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         def doing() -> str:
             count = decide.approve(row, actor=signed_in(request), comment=_comment(request))
             enqueue_reclaim(request, row.profile_id)
-            return said(APPROVED, row, seats=seats(count))
+            return message_for(APPROVED, row, seats=seats(count))
 
         return run_action(request, _page_of(pk), doing)
 
@@ -194,7 +201,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
         def doing() -> str:
             count = decide.reject(row, actor=signed_in(request), comment=_comment(request))
-            return said(REJECTED, row, seats=seats(count))
+            return message_for(REJECTED, row, seats=seats(count))
 
         return run_action(request, _page_of(pk), doing)
 
@@ -214,7 +221,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
         if not (request.user.has_perm(DECIDE) or request.user.has_perm(ASK)):
             raise PermissionDenied
-        waits = limits_of(row, row.removals.standing().count())
+        waits = cap_status_of(row, row.removals.standing().count())
         return dry_run.show(
             request,
             lambda: try_request(row, limit=dry_run.LIMIT),
@@ -237,7 +244,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
         def doing() -> str:
             closing.cancel(row, actor=signed_in(request))
-            return said(WITHDRAWN, row)
+            return message_for(WITHDRAWN, row)
 
         return run_action(request, _page_of(pk), doing)
 
@@ -249,7 +256,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
         def doing() -> str:
             closing.drop(person, actor=signed_in(request))
-            return said(DROPPED, person.request, person=person)
+            return message_for(DROPPED, person.request, person=person)
 
         return run_action(request, _page_of(pk), doing)
 

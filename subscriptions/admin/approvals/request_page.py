@@ -17,18 +17,18 @@ from django.utils.safestring import SafeString
 from licensehub.ui.export import Column
 from licensehub.ui.formatting import ago, day
 from subscriptions.admin.approvals.answers import Reply, progress, reply_of
-from subscriptions.admin.approvals.caps import Limits, limits, why_not_raise
-from subscriptions.admin.approvals.impact import consequences
+from subscriptions.admin.approvals.caps import CapStatus, cap_status, why_not_raise
+from subscriptions.admin.approvals.impact import impact_of
 from subscriptions.admin.reclaims.steps import name_of, requester_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge, request_badge
 from subscriptions.admin.widgets.evidence import (
-    Since,
+    Change,
+    change_since,
     fingerprint,
     last_activity,
     license_label,
     person_of,
     run_number,
-    since,
 )
 from subscriptions.approvals.closing import WAITING
 from subscriptions.eligibility.clauses import Terms
@@ -55,7 +55,7 @@ class Person:
     """Somebody in the request, and what changed about them since."""
 
     removal: RequestedRemoval
-    since: Since
+    change: Change
 
     @property
     def is_dropped(self) -> bool:
@@ -63,7 +63,7 @@ class Person:
 
     @property
     def is_changed(self) -> bool:
-        return self.is_dropped or self.since.changed
+        return self.is_dropped or self.change.changed
 
     @property
     def is_news(self) -> bool:
@@ -82,7 +82,7 @@ PEOPLE_COLUMNS: tuple[Column, ...] = (
     ("License", lambda person: person.removal.evidence["license"]),
     ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
     ("Idle days", lambda person: person.removal.evidence["idle_days"]),
-    ("Since the request", lambda person: person.since.text),
+    ("Since the request", lambda person: person.change.text),
     ("Answer", lambda person: person.removal.get_answer_display()),
     ("Dropped", lambda person: person.removal.dropped_at),
     ("Outcome", lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
@@ -98,7 +98,7 @@ class PersonRow:
     second: str
     last_activity: SafeString
     license: str
-    since: Since
+    change: Change
     is_changed: bool
     reply: Reply | None
     dropped: str
@@ -108,7 +108,7 @@ class PersonRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MayI:
+class Permissions:
     """What the reader may do with a request, and the sentence that says why not."""
 
     decide: bool = False
@@ -117,15 +117,15 @@ class MayI:
     why_not: str = ""
 
 
-def may_i(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> MayI:
+def permissions_for(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> Permissions:
     """The screen's answer; the functions in `approvals` decide again for themselves."""
     waits = request.state in WAITING and not _overdue(request)
     why_not = _why_not_decide(request, user, people)
     if request.requested_by_id == user.pk:
-        return MayI(drop=waits, withdraw=waits, why_not=why_not)
+        return Permissions(drop=waits, withdraw=waits, why_not=why_not)
     if not user.has_perm(DECIDE):
-        return MayI(why_not=why_not)
-    return MayI(decide=waits and not why_not, drop=waits, why_not=why_not)
+        return Permissions(why_not=why_not)
+    return Permissions(decide=waits and not why_not, drop=waits, why_not=why_not)
 
 
 def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> str:
@@ -156,7 +156,7 @@ def _overdue(request: ReclaimRequest) -> bool:
     return request.state == RequestState.OPEN and request.expires_at <= timezone.now()
 
 
-def may_try(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
+def may_dry_run(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
     """A dry run asks Miro and keeps fresh facts: for those who ask or decide, while something may still be sent."""
     involved = user.has_perm(DECIDE) or user.has_perm(ASK)
     return involved and request.state in (*WAITING, RequestState.APPROVED)
@@ -175,7 +175,7 @@ def people_of(request: ReclaimRequest) -> list[Person]:
 
 def _person(removal: RequestedRemoval, request: ReclaimRequest) -> Person:
     removal.candidate.subscription.profile = request.profile
-    return Person(removal, _dropped_by_hand(removal) or since(removal.candidate, removal.evidence))
+    return Person(removal, _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence))
 
 
 def _row(person: Person, request: ReclaimRequest) -> PersonRow:
@@ -187,7 +187,7 @@ def _row(person: Person, request: ReclaimRequest) -> PersonRow:
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         last_activity=last_activity(evidence),
         license=license_label(request.profile, evidence["license"]),
-        since=person.since,
+        change=person.change,
         is_changed=person.is_changed,
         reply=reply_of(removal, request),
         dropped=_dropped(removal),
@@ -203,11 +203,11 @@ def _dropped(removal: RequestedRemoval) -> str:
     return f"dropped by {name_of(removal.dropped_by) if removal.dropped_by else 'LicenseHub'}"
 
 
-def _dropped_by_hand(removal: RequestedRemoval) -> Since | None:
+def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
     """A person's drop is the news; what the cool-down made of the verdict since is only its echo."""
     if removal.dropped_at is None or removal.dropped_by is None:
         return None
-    return Since(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
+    return Change(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
 
 
 def tiles(rows: list[Person]) -> dict[str, Any]:
@@ -221,7 +221,7 @@ def tiles(rows: list[Person]) -> dict[str, Any]:
         "median": int(median(idle)) if idle else None,
         "shortest": min(idle, default=None),
         "longest": max(idle, default=None),
-        "changed": sum(row.since.changed for row in standing),
+        "changed": sum(row.change.changed for row in standing),
         "reclaimed": sum(bool(row.reclaim and row.reclaim.state == ReclaimState.DONE) for row in standing),
         "under_way": sum(bool(row.reclaim and row.reclaim.finished_at is None) for row in standing),
     }
@@ -243,29 +243,29 @@ def basis(people: Iterable[Person]) -> dict[str, Any]:
     }
 
 
-def page(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
+def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
     """The whole context of the page."""
     people = people_of(request)
     standing = [person.removal for person in people if not person.is_dropped]
     waits = request.state in WAITING
     return {
-        **_head(request),
+        **_header(request),
         **_table(people, request),
         **_decision(request, user, standing),
         "waits": waits,
         "tiles": tiles(people),
         "basis": basis(people),
         "answers": progress(request, [person.removal for person in people]),
-        "consequences": consequences(request, [removal.candidate.subscription for removal in standing])
+        "impact": impact_of(request, [removal.candidate.subscription for removal in standing])
         if waits or request.state == RequestState.APPROVED
         else [],
     }
 
 
-def _head(request: ReclaimRequest) -> dict[str, Any]:
+def _header(request: ReclaimRequest) -> dict[str, Any]:
     return {
-        "asked": request,
-        "asked_ago": ago(request.requested_at),
+        "reclaim_request": request,
+        "requested_ago": ago(request.requested_at),
         "expires_ago": ago(request.expires_at),
         "answers_ago": ago(request.answers_until),
         "badge": request_badge(request),
@@ -290,21 +290,21 @@ def _table(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:
 
 
 def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:
-    found = limits_of(request, len(standing))
+    status = cap_status_of(request, len(standing))
     return {
-        "limits": found,
-        "why_not_raise": why_not_raise(request, user) if found and found.refusal else "",
-        "may": may_i(request, user, standing),
-        "may_try": may_try(request, user),
+        "caps": status,
+        "why_not_raise": why_not_raise(request, user) if status and status.refusal else "",
+        "may": permissions_for(request, user, standing),
+        "may_dry_run": may_dry_run(request, user),
         "reader": name_of(user),  # type: ignore[arg-type]
-        "reject_to": format_html(
+        "reject_attrs": format_html(
             'formaction="{}"', reverse("admin:subscriptions_reclaimrequest_reject", args=[request.pk])
         ),
     }
 
 
-def limits_of(request: ReclaimRequest, people: int) -> Limits | None:
+def cap_status_of(request: ReclaimRequest, people: int) -> CapStatus | None:
     """None where no cap speaks: decided already, or a restore."""
     if request.state not in WAITING or request.direction == Direction.REACTIVATE:
         return None
-    return limits(request, people)
+    return cap_status(request, people)

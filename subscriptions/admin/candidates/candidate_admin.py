@@ -28,7 +28,7 @@ from subscriptions.admin.approvals import dry_run
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
-from subscriptions.admin.widgets.evidence import facts, last_activity, license_label, since
+from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import try_candidates
 from subscriptions.candidates import caps, propose
@@ -54,7 +54,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
     search_help_text = "Name or e-mail"
     ordering = ("idle_since", "pk")
     actions = ("request_reclaim", "dry_run")
-    list_before_template = "admin/subscriptions/removalcandidate/lanes.html"
+    list_before_template = "admin/subscriptions/removalcandidate/verdict_tabs.html"
     state_tabs = (
         StateTab("Attention Required", (CandidateState.ATTENTION_REQUIRED,)),
         StateTab("Ready", (READY,)),
@@ -103,7 +103,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
     # --- The list -----------------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        shown = {"lanes": lanes(), "title": "Candidates", "cap": cap_of_list(request)}
+        shown = {"verdict_tabs": verdict_tabs(), "title": "Candidates", "cap": cap_of_list(request)}
         return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def has_request_permission(self, request: HttpRequest) -> bool:
@@ -116,7 +116,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
 
     @admin.action(description="Request reclaim", permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
-        """First the page that says for whom; with `confirmed` the act itself."""
+        """First the page that says for whom; with `confirmed` the action itself."""
         ready = chosen.filter(state=READY)
         count = ready.count()
         if count and request.POST.get("confirmed") == str(count):
@@ -134,7 +134,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
             lambda: try_candidates(chosen, limit=dry_run.LIMIT),
             what=seats(count),
             back=request.get_full_path(),
-            warning=before_asking(chosen, count)["over_cap"],
+            warning=warnings_before_request(chosen, count)["over_cap"],
         )
 
     def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
@@ -160,9 +160,9 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
             "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
             "across": across,
             "reason": request.POST.get("reason", ""),
-            **before_asking(ready, count),
+            **warnings_before_request(ready, count),
         }
-        return TemplateResponse(request, "admin/subscriptions/removalcandidate/request.html", context)
+        return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[RemovalCandidate], search_term: str
@@ -182,14 +182,14 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
             "badge": candidate_badge(row),
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),
-            "since": since(row, row.evidence),
+            "change": change_since(row, row.evidence),
             "removals": row.removals.select_related("request", "reclaim"),
-            "events": events(row),
-            "resume_to": _formaction("resume", row.pk),
-            "leave_to": _formaction("leave", row.pk),
-            "may_act": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
-            "doubt": propose.send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
-            "again_to": _formaction("again", row.pk),
+            "events": audit_events_of(row),
+            "resume_attrs": _formaction("resume", row.pk),
+            "leave_attrs": _formaction("leave", row.pk),
+            "may_decide": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
+            "reclaim_in_doubt": propose.send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
+            "send_again_attrs": _formaction("send_again", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -198,24 +198,24 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
         return [
             path("<int:pk>/resume/", view(self.resume), name="subscriptions_removalcandidate_resume"),
             path("<int:pk>/leave/", view(self.leave), name="subscriptions_removalcandidate_leave"),
-            path("<int:pk>/again/", view(self.again), name="subscriptions_removalcandidate_again"),
+            path("<int:pk>/again/", view(self.send_again), name="subscriptions_removalcandidate_send_again"),
             *super().get_urls(),
         ]
 
     def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} is Ready again. A new request with its own approval is needed."
-        return self._act(request, pk, propose.resume, done)
+        return self._run(request, pk, propose.resume, done)
 
     def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
-        return self._act(request, pk, propose.leave_alone, done)
+        return self._run(request, pk, propose.leave_alone, done)
 
-    def again(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]
         done = "A new request asks for {} alone. Another person has to approve it before it is sent again."
-        return self._act(request, pk, partial(decide.send_again, reason=reason), done)
+        return self._run(request, pk, partial(decide.send_again, reason=reason), done)
 
-    def _act(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
+    def _run(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
         if not self.has_request_permission(request):
             raise PermissionDenied
         row = get_object_or_404(RemovalCandidate, pk=pk)
@@ -227,20 +227,20 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
         return run_action(request, reverse("admin:subscriptions_removalcandidate_change", args=[pk]), doing)
 
 
-def _formaction(act: str, pk: int) -> SafeString:
-    return format_html('formaction="{}"', reverse(f"admin:subscriptions_removalcandidate_{act}", args=[pk]))
+def _formaction(action: str, pk: int) -> SafeString:
+    return format_html('formaction="{}"', reverse(f"admin:subscriptions_removalcandidate_{action}", args=[pk]))
 
 
 def seats(count: int) -> str:
     return "1 seat" if count == 1 else f"{count:,} seats"
 
 
-def before_asking(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
+def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
     """What whoever asks should know first: the cap of a request, and whether people are asked by mail."""
     try:
         rule = ReclaimRule.objects.select_related("profile").get(profile=decide.one_profile(ready))
     except REFUSALS:
-        return {"over_cap": "", "days_to_answer": 0}  # the act itself says so
+        return {"over_cap": "", "days_to_answer": 0}  # the action itself says so
     cap = caps.batch_of(rule.profile)
     over = f"{count:,} people are over the cap of {cap:,}: a third person has to raise it before anybody can approve."
     return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}
@@ -256,7 +256,7 @@ def cap_of_list(request: HttpRequest) -> int | None:
     return caps.batch_of(found[0].profile) if len(found) == 1 else None
 
 
-def lanes() -> dict[str, Count | str]:
+def verdict_tabs() -> dict[str, Count | str]:
     """May I act on them? Ready candidates, and two views on the subscriptions' verdicts."""
     counts = capped_each(
         {
@@ -269,7 +269,7 @@ def lanes() -> dict[str, Count | str]:
     return {**counts, **verdicts}
 
 
-def events(row: RemovalCandidate) -> QuerySet[AuditEvent]:
+def audit_events_of(row: RemovalCandidate) -> QuerySet[AuditEvent]:
     """What happened to the candidate, to the requests it was in, and to its reclaims."""
     removals = row.removals.values_list("request_id", "reclaim__pk")
     requests = {request for request, _ in removals}

@@ -56,7 +56,7 @@ def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:
     return f"{run} is discarded. The facts of the last complete download stay."
 
 
-ACTS: dict[str, Callable[[DownloadRun, User, HttpRequest], str]] = {
+ACTIONS: dict[str, Callable[[DownloadRun, User, HttpRequest], str]] = {
     "propose": _propose,
     "accept": _accept,
     "discard": _discard,
@@ -67,10 +67,10 @@ def decide(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     if refusal := refuse_unless_post(request, OPERATE):
         return refusal
     run = DownloadRun.objects.select_related("profile", "proposed_by").filter(pk=pk).first()
-    if run is None or name not in ACTS:
+    if run is None or name not in ACTIONS:
         raise Http404
     user = signed_in(request)
-    return run_action(request, reverse(PAGE, args=[pk]), lambda: ACTS[name](run, user, request))
+    return run_action(request, reverse(PAGE, args=[pk]), lambda: ACTIONS[name](run, user, request))
 
 
 def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any] | None:

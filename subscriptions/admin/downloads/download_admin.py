@@ -75,7 +75,7 @@ def starter(run: DownloadRun) -> str:
     return run.started_by_name or run.get_started_by_display()
 
 
-def duration_words(run: DownloadRun) -> str:
+def duration_text(run: DownloadRun) -> str:
     """`42 s`, `3 min 10 s`."""
     seconds = int(run.duration.total_seconds())
     minutes, rest = divmod(seconds, 60)
@@ -132,7 +132,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
             "next_step": next_step,
             "started": day_and_time(row.started_at),
             "started_ago": ago(row.started_at),
-            "duration": duration_words(row),
+            "duration": duration_text(row),
             "starter": starter(row),
             "purchased": _purchased(row),
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
@@ -150,7 +150,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Started", ordering="started_at")
     def started(self, row: DownloadRun) -> SafeString:
-        return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, took {duration_words(row)}")
+        return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, took {duration_text(row)}")
 
     @admin.display(description="Read")
     def size(self, row: DownloadRun) -> SafeString:

@@ -15,9 +15,9 @@ from integrations.connectors.registry import connector_class
 TEMPLATE = "admin/integrations/integrationprofile/catalog.html"
 
 
-def found_connectors(words: str) -> list[type[Connector]]:
-    """Those whose name or description has every one of the words, in any case of letters."""
-    wanted = words.casefold().split()
+def found_connectors(query: str) -> list[type[Connector]]:
+    """Those whose name or description contains every word of the query, in upper or lower case."""
+    wanted = query.casefold().split()
     known = [connector_class(kind) for kind in settings.CONNECTORS]
     return [
         connector
@@ -27,15 +27,15 @@ def found_connectors(words: str) -> list[type[Connector]]:
 
 
 def catalog_page(request: HttpRequest) -> HttpResponse:
-    words = request.GET.get("q", "").strip()
+    query = request.GET.get("q", "").strip()
     context: dict[str, Any] = {
         **site.each_context(request),
         "title": "New integration profile",
-        "words": words,
+        "query": query,
         # A template would call a class.
         "connectors": [
             {"kind": found.kind, "label": found.label, "description": found.description, "slots": found.slots}
-            for found in found_connectors(words)
+            for found in found_connectors(query)
         ],
     }
     return TemplateResponse(request, TEMPLATE, context)

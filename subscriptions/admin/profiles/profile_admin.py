@@ -70,7 +70,7 @@ class IntegrationProfileAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/act/<slug:name>/", view(self.press), name="integrations_integrationprofile_act"),
+            path("<int:pk>/act/<slug:name>/", view(self.run_button), name="integrations_integrationprofile_action"),
             path("<int:pk>/validate/", view(self.validate), name="integrations_integrationprofile_validate"),
             path("<int:pk>/dry-run/", view(profile_view), name="integrations_integrationprofile_dry_run"),
             path("<int:pk>/due/", view(self.due), name="integrations_integrationprofile_due"),
@@ -121,7 +121,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         messages.success(request, f"“{obj}” is saved.")
         return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
-    def press(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    def run_button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         """One of the buttons."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
@@ -131,7 +131,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return run_action(request, reverse(PROFILE_PAGE, args=[pk]), lambda: BUTTONS[name].do(profile, user))
 
     def validate(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """See `profile_acts.validate`."""
+        """See `actions.validate`."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
         profile, user = self._profile(pk), signed_in(request)

@@ -17,7 +17,7 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
-from subscriptions.admin.profiles import actions as acts
+from subscriptions.admin.profiles import actions
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
 
@@ -38,7 +38,7 @@ class SlotLine:
     label: str
     connection: Connection | None
     badge: SafeString
-    words: str
+    detail: str
 
 
 def profile_badge(profile: IntegrationProfile, *, broken: bool) -> SafeString:
@@ -54,18 +54,18 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
     return {
         "profile": profile,
         "badge": profile_badge(profile, broken=bool(broken)),
-        "broken": [connection for connection in broken if connection.slot not in _told(profile)],
+        "broken": [connection for connection in broken if connection.slot not in _slots_in_findings(profile)],
         "lead": _lead(profile),
         "may_operate": request.user.has_perm(OPERATE),
-        "head_buttons": [button.on(profile) for button in acts.head_buttons(profile)],
-        "why_not_validate": acts.nothing_to_validate(profile),
+        "head_buttons": [button.on(profile) for button in actions.head_buttons(profile)],
+        "why_not_validate": actions.nothing_to_validate(profile),
         "findings": _findings(profile),
         "download": _download(profile, slots),
         "reclaim": _reclaim(profile, slots),
     }
 
 
-def _told(profile: IntegrationProfile) -> set[str]:
+def _slots_in_findings(profile: IntegrationProfile) -> set[str]:
     """Slots whose error the validation on the page tells already, with its next steps."""
     return {finding["slot"] for finding in profile.findings if finding["level"] == "error"}
 
@@ -122,17 +122,17 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
     last = runs[0] if runs else None
     return {
         "slot": slots[0] if slots else None,
-        "schedule": schedule.words,
+        "schedule": schedule.text,
         "paused": schedule.paused,
         "next": _next(profile, schedule.next_at),
         "last": last,
         "running": progress_of(last) if last and last.state == RunState.RUNNING else None,
         "due": is_due(profile),
         "badge": run_badge(last) if last else badge("No run yet", tone="neutral", icon="hourglass_empty"),
-        "last_words": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
+        "last_started": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
         "strip": [{"run": run, "tone": run.state, "title": _strip_title(run)} for run in reversed(runs)],
         "summary": _strip_summary(runs),
-        "button": acts.DOWNLOAD.on(profile),
+        "button": actions.DOWNLOAD.on(profile),
     }
 
 
@@ -167,13 +167,13 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
         "slot": slots[-1] if len(slots) > 1 else None,
         "badge": _reclaim_badge(profile, waiting),
         "waiting": waiting,
-        "window": window.words,
+        "window": window.text,
         "opens": f"Opens {day_and_time(window.next_at)} ({ago(window.next_at)})" if window.next_at else "",
         "holds": _holds(profile),
         "in_doubt": mine.filter(state=ReclaimState.IN_DOUBT).count(),
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",
         "month": mine.filter(state=ReclaimState.DONE, finished_at__gte=timezone.now() - timedelta(days=30)).count(),
-        "buttons": [button.on(profile) for button in acts.reclaim_buttons(profile)],
+        "buttons": [button.on(profile) for button in actions.reclaim_buttons(profile)],
     }
 
 

@@ -20,8 +20,8 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, day, two_lines
-from subscriptions.admin.reclaims.restore import NOTES, RESTORE, RestoreActs
-from subscriptions.admin.reclaims.steps import name_of, requester_of, story
+from subscriptions.admin.reclaims.restore import NOTES, RESTORE, RestoreMixin
+from subscriptions.admin.reclaims.steps import name_of, requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
 from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import facts, license_label
@@ -59,18 +59,18 @@ class OutcomeFilter(ChoicesDropdownFilter):
         self.title = "outcome"
 
 
-class StorySection(TemplateSection):
+class StepsSection(TemplateSection):
     """What a row of the list opens into."""
 
-    template_name = "admin/subscriptions/reclaim/section.html"
+    template_name = "admin/subscriptions/reclaim/list_row.html"
 
     def get_context_data(self, request: HttpRequest, instance: Reclaim) -> dict[str, Any]:
         may_restore = request.user.has_perm(RESTORE) and not instance.why_not  # type: ignore[attr-defined]
-        return {"steps": story(instance), "item": instance, "may_restore": may_restore}
+        return {"steps": steps_of(instance), "item": instance, "may_restore": may_restore}
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, RestoreActs, ModelAdmin):
+class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, RestoreMixin, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (
@@ -80,7 +80,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
         ("queued_at", RangeDateFilter),
     )
     list_filter_submit = True
-    list_sections = (StorySection,)
+    list_sections = (StepsSection,)
     # Each row opens into its story, which is drawn with it.
     list_per_page = 25
     list_select_related = (
@@ -182,7 +182,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
             "item": row,
             "badge": reclaim_badge(row),
             "sentence": outcome_sentence(row),
-            "steps": story(row),
+            "steps": steps_of(row),
             "is_restore": row.direction == Direction.REACTIVATE,
             **_restore_card(row, request),
             "facts": facts(row.profile, row.removal.evidence),

@@ -23,7 +23,7 @@ RESTORE = "subscriptions.restore_reclaimrequest"
 NOTES = {"comes_back": restores.COMES_BACK, "cannot_come_back": restores.CANNOT_COME_BACK}
 
 
-class RestoreActs(ValidateSelectionMixin, ModelAdmin):
+class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
     """Put before ModelAdmin of Reclaim."""
 
     actions = ("request_restore",)
@@ -75,13 +75,13 @@ class RestoreActs(ValidateSelectionMixin, ModelAdmin):
             "role": row.profile.connector.roles.get(evidence["role"], evidence["role"]),
             "back": _page_of(row),
         }
-        return TemplateResponse(request, "admin/subscriptions/reclaim/restore.html", context)
+        return TemplateResponse(request, "admin/subscriptions/reclaim/confirm_restore.html", context)
 
     # --- Several ------------------------------------------------------------------------------------------------------
 
     @admin.action(description="Request restore", permissions=["restore"])
     def request_restore(self, request: HttpRequest, chosen: QuerySet[Reclaim]) -> HttpResponse | None:
-        """First the page that says for whom; with `confirmed` the act itself. One seat needs no second person."""
+        """First the page that says for whom; with `confirmed` the action itself. One seat needs no second person."""
         able = restores.restorable(chosen)
         count = able.count()
         if count and request.POST.get("confirmed") == str(count):
@@ -123,7 +123,7 @@ class RestoreActs(ValidateSelectionMixin, ModelAdmin):
             "across": across,
             "reason": request.POST.get("reason", ""),
         }
-        return TemplateResponse(request, "admin/subscriptions/reclaim/request_restore.html", context)
+        return TemplateResponse(request, "admin/subscriptions/reclaim/confirm_restore_request.html", context)
 
 
 def _reasons(chosen: QuerySet[Reclaim]) -> str:

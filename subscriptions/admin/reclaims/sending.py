@@ -17,13 +17,13 @@ from integrations import sending
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.formatting import ago, day_and_time
-from subscriptions.admin.reconciliation.reconciliation_admin import last_words, may_reconcile
+from subscriptions.admin.reconciliation.reconciliation_admin import last_reconciliation, may_reconcile
 from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims import backup_guard
 from subscriptions.reconciliation import reconcile
 
 SWITCH = "integrations.stop_all_sending"
-SEES = "integrations.view_integrationprofile"
+VIEW = "integrations.view_integrationprofile"
 PAGE = "admin:integrations_sendingcontrol_changelist"
 SHOWN = 50
 
@@ -49,7 +49,7 @@ def _release(request: HttpRequest, user: User) -> str:
     )
 
 
-ACTS: dict[str, Callable[[HttpRequest, User], str]] = {"stop": _stop, "allow": _allow, "release": _release}
+ACTIONS: dict[str, Callable[[HttpRequest, User], str]] = {"stop": _stop, "allow": _allow, "release": _release}
 
 
 @admin.register(SendingControl)
@@ -57,7 +57,7 @@ class SendingControlAdmin(ReadOnlyAdmin):
     """One row, one page."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm(SWITCH) or request.user.has_perm(SEES)
+        return request.user.has_perm(SWITCH) or request.user.has_perm(VIEW)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
@@ -67,7 +67,7 @@ class SendingControlAdmin(ReadOnlyAdmin):
         name = "integrations_sendingcontrol_{}".format
         return [
             path("", view(self.page), name=name("changelist")),
-            path("act/<slug:act>/", view(self.act), name=name("act")),
+            path("act/<slug:action>/", view(self.run_action), name=name("action")),
         ]
 
     def page(self, request: HttpRequest) -> HttpResponse:
@@ -84,13 +84,13 @@ class SendingControlAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "admin/integrations/sendingcontrol/page.html", context)
 
-    def act(self, request: HttpRequest, act: str) -> HttpResponse:
+    def run_action(self, request: HttpRequest, action: str) -> HttpResponse:
         if answer := refuse_unless_post(request, SWITCH):
             return answer
-        if act not in ACTS:
+        if action not in ACTIONS:
             raise Http404
         user = signed_in(request)
-        run_and_report(request, lambda: ACTS[act](request, user), refusals=(sending.NotSwitched,))
+        run_and_report(request, lambda: ACTIONS[action](request, user), refusals=(sending.NotSwitched,))
         return HttpResponseRedirect(reverse(PAGE))
 
 
@@ -105,7 +105,9 @@ def _what_to_check(request: HttpRequest, control: SendingControl) -> dict[str, A
         "approved_more": max(0, len(queued) - SHOWN),
         "waiting": waiting[:SHOWN],
         "waiting_more": max(0, len(waiting) - SHOWN),
-        "profiles": [{"profile": profile, **last_words(profile, since=control.held_at)} for profile in profiles],
+        "profiles": [
+            {"profile": profile, **last_reconciliation(profile, since=control.held_at)} for profile in profiles
+        ],
         "may_reconcile": may_reconcile(request),
         "shortest": sending.MIN_REASON_LENGTH,
     }

@@ -30,18 +30,18 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class StepTexts:
     """What differs between the two directions."""
 
-    act: str
-    still: str
+    sent: str
+    rechecked: str
     found: str
     failed: str
 
 
-WORDS = {
-    Direction.DEACTIVATE: Words("Deactivated", "still inactive", "read back inactive", "Not reclaimed"),
-    Direction.REACTIVATE: Words("Activated again", "still deactivated", "read back active", "Not restored"),
+TEXTS = {
+    Direction.DEACTIVATE: StepTexts("Deactivated", "still inactive", "read back inactive", "Not reclaimed"),
+    Direction.REACTIVATE: StepTexts("Activated again", "still deactivated", "read back active", "Not restored"),
 }
 TONES = {ReclaimState.DONE: "ok", ReclaimState.FAILED: "error", ReclaimState.IN_DOUBT: "warning"}
 
@@ -55,7 +55,7 @@ def requester_of(request: ReclaimRequest) -> str:
     return name_of(request.requested_by) if request.requested_by_id else "LicenseHub, by schedule"
 
 
-def story(item: Reclaim) -> list[Step]:
+def steps_of(item: Reclaim) -> list[Step]:
     """Every step in its order; those that were not reached are pending."""
     if item.direction == Direction.REACTIVATE:
         return [*_taken_back(item), *_execution(item)]
@@ -108,15 +108,15 @@ def _restore(removal: RequestedRemoval) -> Step | None:
 
 
 def _execution(item: Reclaim) -> list[Step]:
-    words = WORDS[Direction(item.direction)]
+    texts = TEXTS[Direction(item.direction)]
     sent = item.sending_at
     looked = sent or (item.finished_at if item.state in (ReclaimState.SKIPPED, ReclaimState.FAILED) else None)
     if looked is None:
-        return [_waiting(item), _pending(words.act, "send"), _pending("Verified", "verified")]
+        return [_waiting(item), _pending(texts.sent, "send"), _pending("Verified", "verified")]
     if sent is None:
         return [Step("Looked again", "visibility", _at(looked), item.outcome, _tone(item))]
-    seen = Step("Looked again", "visibility", _at(looked), words.still, "ok")
-    return [seen, _sent(item, words), _verified(item, words)]
+    seen = Step("Looked again", "visibility", _at(looked), texts.rechecked, "ok")
+    return [seen, _sent(item, texts), _verified(item, texts)]
 
 
 def _waiting(item: Reclaim) -> Step:
@@ -125,20 +125,20 @@ def _waiting(item: Reclaim) -> Step:
     return Step("Looked again", "hourglass_top", until, held, "warning" if item.hold_reason else "pending")
 
 
-def _sent(item: Reclaim, words: Words) -> Step:
+def _sent(item: Reclaim, texts: StepTexts) -> Step:
     answer = f"PATCH {item.http_status}" if item.http_status else "no answer yet"
     if item.state == ReclaimState.FAILED:
         return Step("Refused", "block", _at(item.finished_at), answer, "error")
     if item.state == ReclaimState.IN_DOUBT or (item.read_back and not item.http_status):
         return Step("Sent", "send", _at(item.sending_at), "the answer is lost", "warning")
-    return Step(words.act, "send", _at(item.sending_at), answer, "ok")
+    return Step(texts.sent, "send", _at(item.sending_at), answer, "ok")
 
 
-def _verified(item: Reclaim, words: Words) -> Step:
+def _verified(item: Reclaim, texts: StepTexts) -> Step:
     if item.state == ReclaimState.DONE:
-        return Step("Verified", "verified", _at(item.read_back_at), words.found, "ok")
+        return Step("Verified", "verified", _at(item.read_back_at), texts.found, "ok")
     if item.state == ReclaimState.FAILED:
-        return Step(words.failed, "error", "", item.outcome, "error")
+        return Step(texts.failed, "error", "", item.outcome, "error")
     if item.state == ReclaimState.IN_DOUBT and item.read_back:
         return Step("Read back", "help", _at(item.read_back_at), f"{item.read_back}, a person has to look", "warning")
     return _pending("Verified", "verified")

@@ -24,9 +24,9 @@ from subscriptions.reconciliation import reconcile
 from subscriptions.reconciliation.differences import Kind
 
 LIST = "admin:subscriptions_reconciliation_changelist"
-SEES = "subscriptions.view_reconciliation"
+VIEW = "subscriptions.view_reconciliation"
 # Comparing asks much of Miro and writes facts: it is for those who act, not for those who only read.
-COMPARES = (
+RECONCILE = (
     "subscriptions.request_removalcandidate",
     "integrations.operate_integrationprofile",
     "integrations.stop_all_sending",
@@ -42,7 +42,7 @@ ICONS = {
 
 
 def may_reconcile(request: HttpRequest) -> bool:
-    return any(request.user.has_perm(permission) for permission in COMPARES)
+    return any(request.user.has_perm(permission) for permission in RECONCILE)
 
 
 def differences(count: int) -> str:
@@ -59,11 +59,11 @@ def result_badge(row: Reconciliation) -> SafeString:
     return badge("No differences", tone="ok", icon="check_circle")
 
 
-def log_words(row: Reconciliation) -> str:
+def log_text(row: Reconciliation) -> str:
     return f"{row.events:,} events read" if row.audit_log_checked else "not checked"
 
 
-def last_words(profile: IntegrationProfile, *, since: datetime | None = None) -> dict[str, Any]:
+def last_reconciliation(profile: IntegrationProfile, *, since: datetime | None = None) -> dict[str, Any]:
     """The last reconciliation of a profile, for a line on another page; `stale` when it began before `since`."""
     row = Reconciliation.objects.filter(profile=profile).first()
     if row is None:
@@ -83,7 +83,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
         ("Profile", lambda row: row.profile.name),
         ("People", lambda row: row.people),
         ("Events", lambda row: row.events),
-        ("Audit log", log_words),
+        ("Audit log", log_text),
         ("Differences", lambda row: len(row.findings)),
         ("Problem", lambda row: row.problem),
     )
@@ -114,12 +114,12 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
         profile = IntegrationProfile.objects.filter(pk=pk).first()
         if profile is None:
             raise Http404
-        self._ring(request, profile)
+        self._enqueue(request, profile)
         back = request.POST.get("next", "")
         safe = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
         return HttpResponseRedirect(back if safe else reverse(LIST))
 
-    def _ring(self, request: HttpRequest, profile: IntegrationProfile) -> None:
+    def _enqueue(self, request: HttpRequest, profile: IntegrationProfile) -> None:
         if reconcile.running(profile):
             messages.info(request, f"A reconciliation of “{profile}” is running already. Reload this page in a moment.")
         elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
@@ -143,7 +143,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
             "badge": result_badge(row),
             "started": day_and_time(row.started_at),
             "ago": ago(row.started_at),
-            "log": log_words(row),
+            "log": log_text(row),
             "findings": [_shown(finding, ids.get(finding["external_id"])) for finding in row.findings],
             "profiles_to_reconcile": [row.profile] if row.profile_id in reconcile.profiles_to_reconcile() else [],
             "may_reconcile": may_reconcile(request),
@@ -163,7 +163,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Miro's own log")
     def log(self, row: Reconciliation) -> str:
-        return log_words(row).capitalize()
+        return log_text(row).capitalize()
 
     @admin.display(description="What went wrong")
     def problem_shown(self, row: Reconciliation) -> SafeString:

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
-from subscriptions.admin.rules.protection_form import WishForm
+from subscriptions.admin.rules.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import Subscription
 from subscriptions.rules.protections import Effect, ProtectionInput, protect_people
@@ -27,7 +27,7 @@ NAMED = 12
 def protect_view(request: HttpRequest) -> HttpResponse:
     """POST ids as `subscription` or `candidate` (or `_selected_action`, as a list of candidates sends them).
 
-    With `confirmed` the act itself, else the form for it. A GET goes to the list of the protected.
+    With `confirmed` the action itself, else the form for it. A GET goes to the list of the protected.
     """
     if not request.user.has_perm(ADD):
         raise PermissionDenied
@@ -53,10 +53,10 @@ def _ids(sent: list[str]) -> list[int]:
 
 
 def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
-    """The form for these people, or with `confirmed` the act."""
-    form = WishForm(request.POST if "confirmed" in request.POST else None)
+    """The form for these people, or with `confirmed` the action."""
+    form = DetailsForm(request.POST if "confirmed" in request.POST else None)
     if form.is_bound and form.is_valid():
-        done = [_protect(request, profile, emails, form.wish) for profile, emails in _by_profile(rows)]
+        done = [_protect(request, profile, emails, form.details) for profile, emails in _by_profile(rows)]
         if all(done):
             return HttpResponseRedirect(_back(rows))
     context = {
@@ -77,12 +77,12 @@ def _by_profile(rows: QuerySet[Subscription]) -> list[tuple[IntegrationProfile, 
     return [(profile, [row.email for row in rows if row.profile_id == pk]) for pk, profile in profiles.items()]
 
 
-def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], wish: ProtectionInput) -> bool:
+def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], details: ProtectionInput) -> bool:
     def do() -> str:
-        effect = protect_people(profile, emails, wish, actor=signed_in(request))
+        effect = protect_people(profile, emails, details, actor=signed_in(request))
         already = len(set(emails)) - len(effect.made)
         spared = f" {already} had a protection of their own already." if already else ""
-        return f"Protected {people(len(effect.made))}.{spared} {consequences(effect)}"
+        return f"Protected {people(len(effect.made))}.{spared} {effect_message(effect)}"
 
     return run_and_report(request, do, refusals=REFUSALS)
 
@@ -97,7 +97,7 @@ def people(count: int) -> str:
     return "1 person" if count == 1 else f"{count:,} people"
 
 
-def consequences(effect: Effect) -> str:
+def effect_message(effect: Effect) -> str:
     """What it did to verdicts and candidates."""
     taken = f" {effect.withdrawn:,} left the list of removal candidates." if effect.withdrawn else ""
     return f"{people(effect.changed)} changed verdict.{taken}"

@@ -21,7 +21,7 @@ from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin.rules.protect import ADD, consequences, people, protect_view
+from subscriptions.admin.rules.protect import ADD, effect_message, people, protect_view
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
 from subscriptions.models import Protection, ProtectionKind
@@ -150,7 +150,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
         ]
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A form of its own: the act has its own transaction, and evaluates after its commit."""
+        """A form of its own: the action has its own transaction, and evaluates after its commit."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = ProtectionForm(request.POST or None)
@@ -170,11 +170,11 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
 
         def do() -> str:
             effect = create_protection(
-                data["profile"], data["kind"], data["value"], form.wish, actor=signed_in(request)
+                data["profile"], data["kind"], data["value"], form.details, actor=signed_in(request)
             )
             [made] = effect.made
             count = people(count_people([made])[made.pk])
-            return f"Protected: {made}, which covers {count} now. {consequences(effect)}"
+            return f"Protected: {made}, which covers {count} now. {effect_message(effect)}"
 
         return run_and_report(request, do, refusals=REFUSALS)
 
@@ -185,7 +185,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
 
         def do() -> str:
             effect = end_protection(row, actor=signed_in(request))
-            done = f"The protection of {row} has ended. {consequences(effect)}"
+            done = f"The protection of {row} has ended. {effect_message(effect)}"
             return f"{done} Whoever is a candidate now joins the list with the next download."
 
         return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
@@ -204,5 +204,5 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
             "people_url": address_of_people(row),
             "events": mine.order_by("sequence"),
             "may_end": row.is_in_force and request.user.has_perm(END),
-            "end_to": format_html('formaction="{}"', reverse("admin:subscriptions_protection_end", args=[row.pk])),
+            "end_attrs": format_html('formaction="{}"', reverse("admin:subscriptions_protection_end", args=[row.pk])),
         }

@@ -23,7 +23,7 @@ def profiles() -> QuerySet[IntegrationProfile]:
     return IntegrationProfile.objects.exclude(state=ProfileState.ARCHIVED).exclude(rule=None)
 
 
-class WishForm(forms.Form):
+class DetailsForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
         required=False,
@@ -47,10 +47,10 @@ class WishForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "ends_at" in cleaned:
-            self.wish = ProtectionInput(
+            self.details = ProtectionInput(
                 cleaned.get("reason", ""), cleaned.get("owner", ""), _end_of(cleaned["ends_at"])
             )
-            check_input(self.wish)
+            check_input(self.details)
         return cleaned
 
 
@@ -58,7 +58,7 @@ def _end_of(day: Any) -> datetime | None:
     return timezone.make_aware(datetime.combine(day, time(23, 59, 59))) if day else None
 
 
-class ProtectionForm(WishForm):
+class ProtectionForm(DetailsForm):
     profile = forms.ModelChoiceField(
         label="Profile",
         queryset=IntegrationProfile.objects.none(),
@@ -83,7 +83,7 @@ class ProtectionForm(WishForm):
         if choice.queryset.count() == 1:  # type: ignore[attr-defined]
             choice.widget, choice.initial = forms.HiddenInput(), choice.queryset.get()  # type: ignore[attr-defined]
 
-    def known_words(self) -> list[str]:
+    def known_values(self) -> list[str]:
         """What a browser may suggest: license types and roles."""
         kinds = (ProtectionKind.LICENSE, ProtectionKind.ROLE)
         return sorted({label for kind in kinds for found in profiles() for label in words_of(found, kind).values()})

@@ -35,7 +35,7 @@ CHANGE = "subscriptions.change_reclaimrule"
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class FunnelBar:
     """One line of the funnel. `kind` is whole, loss or rest; `verdicts` leads to the people behind the number."""
 
     label: str
@@ -59,12 +59,12 @@ LOSSES = (
 )
 
 
-def funnel(counts: Mapping[str, int]) -> list[Bar]:
+def funnel(counts: Mapping[str, int]) -> list[FunnelBar]:
     """From everybody to the candidates, each line with its people; widths and offsets are percent."""
     everybody = sum(counts.values())
     if not everybody:
         return []
-    bars = [Bar("All members", everybody, "whole", "", 0, 100)]
+    bars = [FunnelBar("All members", everybody, "whole", "", 0, 100)]
     left = everybody
     for label, verdicts in LOSSES:
         lost = sum(counts.get(verdict, 0) for verdict in verdicts)
@@ -75,9 +75,9 @@ def funnel(counts: Mapping[str, int]) -> list[Bar]:
     return [*bars, _bar("Inactive, candidates", candidates, "rest", (Verdict.CANDIDATE,), 0, everybody)]
 
 
-def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> Bar:
+def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> FunnelBar:
     width = max(1, round(100 * count / everybody)) if count else 0
-    return Bar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
+    return FunnelBar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
 
 
 def caps_now(profile: IntegrationProfile) -> str:
@@ -140,7 +140,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         return [
             ("Who is a candidate", {"fields": [*shown, "seen_version"] if edits else shown}),
             ("Asking and approving", {"fields": ASKING}),
-            ("Limits", {"fields": CAPS, "description": caps_now(obj.profile)}),
+            ("Caps", {"fields": CAPS, "description": caps_now(obj.profile)}),
         ]
 
     def get_inlines(self, request: HttpRequest, obj: ReclaimRule) -> tuple[type[LicenseThresholdInline], ...]:
@@ -181,7 +181,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.get_full_path())
         if changed := getattr(request, "changed_rule", None):
-            messages.success(request, _sentence(apply_rule(changed.profile)))
+            messages.success(request, effect_message(apply_rule(changed.profile)))
         return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -240,7 +240,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         return HttpResponseRedirect(request.path)
 
 
-def _sentence(effect: Effect) -> str:
+def effect_message(effect: Effect) -> str:
     parts = [
         f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict; "
         f"candidates now: {effect.candidates:,}."

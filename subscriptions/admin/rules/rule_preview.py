@@ -19,7 +19,7 @@ from subscriptions.eligibility.preview import preview_rule
 from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Verdict
 
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
-LONGEST = 3650
+MAX_DAYS = 3650
 
 
 def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def entered(saved: Terms, entries: QueryDict) -> Terms:
 
 
 def _days(entry: str, least: int, saved: int) -> int:
-    return int(entry) if entry.isdecimal() and len(entry) < 5 and least <= int(entry) <= LONGEST else saved
+    return int(entry) if entry.isdecimal() and len(entry) < 5 and least <= int(entry) <= MAX_DAYS else saved
 
 
 def _by_license(entries: QueryDict) -> dict[str, int]:

@@ -14,7 +14,7 @@ from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 class Schedule:
     """`next_at` is empty where nothing will start by itself."""
 
-    words: str
+    text: str
     next_at: datetime | None
     paused: bool = False
 

@@ -120,7 +120,7 @@ def _store(request: HttpRequest, profile: IntegrationProfile, subflow: str, plan
 
     def do() -> str:
         schedules.change_schedule(profile, TASKS[subflow], plan, actor=actor)
-        return f"The schedule is stored: {_words(profile, subflow)}."
+        return f"The schedule is stored: {_schedule_text(profile, subflow)}."
 
     run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
@@ -137,7 +137,7 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
 
 
-def _words(profile: IntegrationProfile, subflow: str) -> str:
+def _schedule_text(profile: IntegrationProfile, subflow: str) -> str:
     task = schedules.task_of(profile, TASKS[subflow])
     return schedules.words_of(task) if task else "none yet"
 
@@ -171,7 +171,7 @@ def _page(request: HttpRequest, profile: IntegrationProfile, subflow: str, form:
         "profile": profile,
         "subflow": subflow,
         "form": form,
-        "words": _words(profile, subflow),
+        "schedule_text": _schedule_text(profile, subflow),
         "paused": bool(task and not task.enabled),
         "coming": [_moment(moment, zone) for moment in coming],
         "may_operate": request.user.has_perm(OPERATE),

@@ -20,7 +20,7 @@ from subscriptions.models.subscription import FREE
 from subscriptions.stats import BAND_DAYS, BANDS
 
 
-def _words(kind: str) -> dict[str, str]:
+def _labels(kind: str) -> dict[str, str]:
     """The vendors' words for licenses or roles, and how they are shown."""
     found: dict[str, str] = {}
     for connector in settings.CONNECTORS:
@@ -59,7 +59,7 @@ class LicenseFilter(SimpleListFilter):
     parameter_name = "license"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return _words("licenses").items()
+        return _labels("licenses").items()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         return queryset.filter(license=self.value()) if self.value() else queryset
@@ -70,7 +70,7 @@ class RoleFilter(SimpleListFilter):
     parameter_name = "role"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return _words("roles").items()
+        return _labels("roles").items()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         return queryset.filter(role=self.value()) if self.value() else queryset

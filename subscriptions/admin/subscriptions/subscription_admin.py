@@ -41,7 +41,7 @@ def sentence(row: Subscription) -> str:
     return explain(row, terms_of(row.profile))
 
 
-class JudgedChangeList(PagedChangeList):
+class SubscriptionChangeList(PagedChangeList):
     """Of one verdict, the rows come in the order of its index."""
 
     def _search(self) -> None:
@@ -105,8 +105,8 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     ) -> tuple[QuerySet[Subscription], bool]:
         return (queryset.filter(matching("pk", search_term)) if search_term else queryset), False
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[JudgedChangeList]:
-        return JudgedChangeList
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SubscriptionChangeList]:
+        return SubscriptionChangeList
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters: list[Any] = [VerdictFilter, LicenseFilter, RoleFilter, IdleFilter, SeatFilter]

@@ -62,7 +62,7 @@ class Event:
     icon: str
     tone: str
     title: str
-    words: str
+    text: str
     link: str = ""
     link_label: str = ""
 
@@ -92,12 +92,12 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "timeline": timeline(row, terms.threshold_for(row.license)),
         "events": _history(candidates, reclaims),
         "in_history": _in_history(row, len(reclaims)),
-        "asked": _asked_so_far(row, candidate),
+        "user_answer": _answer_so_far(row, candidate),
         "candidate": candidate,
         "has_seat": row.active and row.gone_at is None,
-        "consequences": _consequences(row),
+        "impact": _impact(row),
         "may_protect": _may_protect(row, request),
-        **_ask(row, candidate, request),
+        **_request_button(row, candidate, request),
     }
 
 
@@ -107,8 +107,8 @@ def _initials(name: str) -> str:
 
 
 def _clause(check: Check) -> dict[str, str]:
-    icon, tone, said = MARKS[check.passed]
-    return {"label": check.label, "fact": check.fact, "icon": icon, "tone": tone, "said": said}
+    icon, tone, result = MARKS[check.passed]
+    return {"label": check.label, "fact": check.fact, "icon": icon, "tone": tone, "result": result}
 
 
 def _facts(row: Subscription) -> list[tuple[str, str, str]]:
@@ -124,11 +124,11 @@ def _facts(row: Subscription) -> list[tuple[str, str, str]]:
     ]
 
 
-def _ask(row: Subscription, candidate: RemovalCandidate | None, request: HttpRequest) -> dict[str, Any]:
+def _request_button(row: Subscription, candidate: RemovalCandidate | None, request: HttpRequest) -> dict[str, Any]:
     """Whether the button is shown, and why it is not to be pressed."""
     if candidate is None or not request.user.has_perm(REQUEST):
-        return {"may_ask": False}
-    return {"may_ask": True, "why_not_ask": _why_not_ask(row, candidate)}
+        return {"may_request": False}
+    return {"may_request": True, "why_not_request": _why_not_request(row, candidate)}
 
 
 def _may_protect(row: Subscription, request: HttpRequest) -> bool:
@@ -138,7 +138,7 @@ def _may_protect(row: Subscription, request: HttpRequest) -> bool:
     return all(found.kind != ProtectionKind.PERSON for found in protections_of(row))
 
 
-def _why_not_ask(row: Subscription, candidate: RemovalCandidate) -> str:
+def _why_not_request(row: Subscription, candidate: RemovalCandidate) -> str:
     if candidate.state != CandidateState.READY:
         return f"This candidate is “{candidate.get_state_display()}”."
     if row.profile.state != ProfileState.PUBLISHED:
@@ -230,7 +230,7 @@ def _in_history(row: Subscription, count: int) -> dict[str, str]:
     return {"link": address, "label": f"{count} {'entry' if count == 1 else 'entries'} in History"}
 
 
-def _asked_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
+def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
     """Whether this person was asked, and what came of it; empty where nobody is asked."""
     removal = candidate.removals.standing().select_related("request").last() if candidate else None
     if removal and removal.request.answers_until:
@@ -245,7 +245,7 @@ def _asked_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
     return f"Not asked yet. A request asks first, and waits {rule.days_to_answer} days for Keep or Release."
 
 
-def _consequences(row: Subscription) -> list[tuple[str, str]]:
+def _impact(row: Subscription) -> list[tuple[str, str]]:
     """Only what is known; what cannot be checked is said to be unchecked."""
     if row.gone_at:
         return [("logout", "Left the organization, so there is nothing to give back.")]

@@ -13,8 +13,8 @@ from subscriptions.activity.snapshots import activity_seen, changes_of
 from subscriptions.models import Subscription
 
 LEFT, RIGHT = 10, 620
-USUAL = timedelta(days=365)
-LONGEST = timedelta(days=3 * 365)
+USUAL_SPAN = timedelta(days=365)
+MAX_SPAN = timedelta(days=3 * 365)
 MARGIN = timedelta(days=14)
 # Two labels need this much room between them.
 ROOM = 150
@@ -86,10 +86,10 @@ def _anchor(x: float) -> str:
 
 
 def _begin(since: datetime | None, now: datetime) -> datetime:
-    usual = now - USUAL
+    usual = now - USUAL_SPAN
     if since is None or since - MARGIN >= usual:
         return usual
-    return max(since - MARGIN, now - LONGEST)
+    return max(since - MARGIN, now - MAX_SPAN)
 
 
 def _summary(row: Subscription, threshold: int, crossed: datetime | None) -> str:
@@ -110,7 +110,7 @@ class _Scale:
 
     def months(self) -> tuple[tuple[float, str], ...]:
         """The first days of months, every third of a long time."""
-        step = 1 if self.end - self.begin <= USUAL + MARGIN else 3
+        step = 1 if self.end - self.begin <= USUAL_SPAN + MARGIN else 3
         marks = []
         moment = self.begin.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         while moment <= self.end:

@@ -68,7 +68,7 @@ def fingerprint(people: Iterable[RequestedRemoval]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class Change:
     """What changed since the evidence was frozen. `tone` as for a badge; ok speaks for keeping the seat."""
 
     text: str
@@ -81,42 +81,42 @@ class Since:
         return self.icon != "check"
 
 
-NO_CHANGE = Since("No change")
+NO_CHANGE = Change("No change")
 
 
-def since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Since:
+def change_since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Change:
     """Compare the facts of now with the frozen ones; asks nothing of the database when all is at hand."""
     row = candidate.subscription
     return _away(row) or _other_facts(row, evidence) or _other_verdict(row) or _closed(candidate) or NO_CHANGE
 
 
-def _away(row: Subscription) -> Since | None:
+def _away(row: Subscription) -> Change | None:
     if row.gone_at:
-        return Since("Left the organization", f"since {day(row.gone_at)}", "ok", "person_off")
+        return Change("Left the organization", f"since {day(row.gone_at)}", "ok", "person_off")
     if not row.active:
-        return Since("Deactivated at Miro", f"seen {day(row.facts_at)}", "ok", "person_off")
+        return Change("Deactivated at Miro", f"seen {day(row.facts_at)}", "ok", "person_off")
     return None
 
 
-def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Since | None:
+def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Change | None:
     if row.last_activity_at and row.last_activity_at != moment(evidence, "last_activity_at"):
-        return Since(f"Active again {day(row.last_activity_at)}", ago(row.last_activity_at), "ok", "login")
+        return Change(f"Active again {day(row.last_activity_at)}", ago(row.last_activity_at), "ok", "login")
     if row.license != evidence["license"]:
         was = license_label(row.profile, evidence["license"])
-        return Since("License changed", f"{was}, now {row.license_label}", "warning", "swap_horiz")
+        return Change("License changed", f"{was}, now {row.license_label}", "warning", "swap_horiz")
     if row.role != evidence["role"]:
-        return Since("Role changed", f"now {row.role_label}", "warning", "badge")
+        return Change("Role changed", f"now {row.role_label}", "warning", "badge")
     return None
 
 
-def _other_verdict(row: Subscription) -> Since | None:
+def _other_verdict(row: Subscription) -> Change | None:
     if row.verdict in (Verdict.CANDIDATE, Verdict.NOT_EVALUATED):
         return None
     detail = row.cooldown_reason or row.why_not or "by the rule of now"
-    return Since(row.verdict.label, detail, "warning", "rule")
+    return Change(row.verdict.label, detail, "warning", "rule")
 
 
-def _closed(candidate: RemovalCandidate) -> Since | None:
+def _closed(candidate: RemovalCandidate) -> Change | None:
     if candidate.is_open or candidate.state == CandidateState.CLOSED_COMPLETE:
         return None
-    return Since(candidate.get_close_reason_display(), day(candidate.state_changed_at), "warning", "do_not_disturb_on")
+    return Change(candidate.get_close_reason_display(), day(candidate.state_changed_at), "warning", "do_not_disturb_on")
