@@ -22,10 +22,6 @@ class ProfileState(models.TextChoices):
     ARCHIVED = "archived", "Archived"
 
 
-# A pause does not stop a restore: the person is locked out and waits.
-RESTORING_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
-
-
 class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
     def downloading(self) -> IntegrationProfileQuerySet:
         """Profiles whose state lets a download run."""

@@ -28,8 +28,6 @@ from subscriptions.errors import (
     OwnRequest,
     Refused,
     refuse_self,
-    refuse_unless_deciding,
-    refuse_unless_restoring,
 )
 from subscriptions.models import (
     CandidateState,
@@ -45,7 +43,9 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
+from subscriptions.reclaims import switches
 from subscriptions.reclaims.enqueue import enqueue
+from subscriptions.reclaims.switches import Operation
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
 CHANGED = "Some of these people changed in this moment. Reload the page and look again."
@@ -64,7 +64,7 @@ def request_reclaim(
     """
     ready = candidates.filter(state=CandidateState.READY)
     profile = one_profile(ready)
-    refuse_unless_deciding(profile)
+    switches.refuse(profile, Operation.REQUEST)
     with transaction.atomic():
         caps.lock(profile.pk)
         rule = ReclaimRule.objects.get(profile=profile)
@@ -133,7 +133,7 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     One at a time: the next one is filed when the former is decided. A person still approves.
     """
     rule = ReclaimRule.objects.get(profile=profile)
-    if rule.file_requests != FileRequests.AUTOMATIC or not profile.reclaim_enabled:
+    if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
         return None
     with transaction.atomic():
         caps.lock(profile.pk)
@@ -261,10 +261,8 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
 
 def _refuse_by_switches(request: ReclaimRequest) -> None:
     profile = IntegrationProfile.objects.get(pk=request.profile_id)
-    if request.direction == Direction.REACTIVATE:
-        refuse_unless_restoring(profile)
-    else:
-        refuse_unless_deciding(profile)
+    restores = request.direction == Direction.REACTIVATE
+    switches.refuse(profile, Operation.RESTORE if restores else Operation.APPROVE)
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:

@@ -12,7 +12,6 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.downloads.follow_up import evaluate_and_propose
@@ -20,6 +19,8 @@ from subscriptions.downloads.merge import Merged, analyze_if_large, leaving, pre
 from subscriptions.downloads.run import StagingLost, write_facts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 
 MIN_REASON_LENGTH = 10
 
@@ -45,9 +46,7 @@ def why_not_acceptable(run: DownloadRun) -> str:
         if newer:
             return "A newer download is complete, so this one is of no use any more."
         return "It was not read to its end, or not for the right organization, so nothing of it can be used."
-    if run.profile.state != ProfileState.PUBLISHED:
-        return f"The profile is {run.profile.get_state_display().lower()}."
-    return ""
+    return switches.refusal(run.profile, Operation.PROPOSE)
 
 
 def why_not_confirm(run: DownloadRun, user: User) -> str:
@@ -82,8 +81,8 @@ def accept(run: DownloadRun, *, actor: User) -> None:
             state=RunState.QUARANTINED,
             acceptable=True,
             proposed_by__isnull=False,
-            # Not over a join: the guard must stay in the UPDATE itself, see `reclaim.commit_intent`.
-            profile__in=IntegrationProfile.objects.downloading(),
+            # Not over a join: the guard must stay in the UPDATE itself, see ADR 15.
+            profile__in=switches.profiles_allowing(Operation.PROPOSE),
         ).exclude(proposed_by=actor)
         if rows.update(state=RunState.COMPLETE, decided_by=actor, decided_at=timezone.now()) != 1:
             raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")

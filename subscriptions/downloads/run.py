@@ -27,7 +27,7 @@ from integrations.connectors.contract import (
     TransientError,
     Usage,
 )
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.downloads import staging
@@ -36,6 +36,8 @@ from subscriptions.downloads.merge import analyze_if_large, merge
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 from subscriptions.stats import run_stats
 
 # How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
@@ -136,20 +138,11 @@ def _work(work: _Download) -> None:
 
 
 def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
-    if profile.state != ProfileState.PUBLISHED:
-        raise DownloadError(
-            f"“{profile}” is {profile.get_state_display().lower()}, so nothing is downloaded. Publish it first."
-        )
-    if started_by in (StartedBy.SCHEDULE, StartedBy.PUBLISH):
-        _refuse_broken(profile)
+    # A schedule does not try a connection in Error again and again; a person may.
+    by_itself = started_by in (StartedBy.SCHEDULE, StartedBy.PUBLISH)
+    if sentence := switches.refusal(profile, Operation.DOWNLOAD if by_itself else Operation.DOWNLOAD_BY_HAND):
+        raise DownloadError(sentence)
     return _take_over(profile, actor=actor) or _start(profile, actor=actor, started_by=started_by, slot=slot)
-
-
-def _refuse_broken(profile: IntegrationProfile) -> None:
-    """A person may try a connection in Error, and heals it if it works; a schedule does not knock again and again."""
-    for connection in connection_state.broken_connections(profile):
-        if connection.slot == profile.connector.download_slot:
-            raise DownloadError(f"{connection} is in error: {connection.error} After that, run the download by hand.")
 
 
 def _take_over(profile: IntegrationProfile, *, actor: Actor) -> DownloadRun | None:

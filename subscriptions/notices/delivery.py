@@ -22,7 +22,7 @@ from django.db.models import Exists, F, Q
 from django.utils import timezone
 
 from integrations.mail_config import mail_problem
-from integrations.models import IntegrationProfile, SendingControl
+from integrations.models import IntegrationProfile
 from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
@@ -41,6 +41,7 @@ from subscriptions.models import (
 from subscriptions.models.notice import NoticeQuerySet
 from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
+from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
 
@@ -104,10 +105,10 @@ def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
 
 def _claimable() -> NoticeQuerySet:
     """Due, and still wanted: nothing is mailed for a profile that is not published, or from a restored backup."""
-    published = IntegrationProfile.objects.downloading()
-    requests = ReclaimRequest.objects.filter(state=RequestState.COLLECTING, profile__in=published)
-    free = SendingControl.objects.filter(pk=1, held_at=None)
-    return Notice.objects.due().filter(Exists(free), removal__in=_silent().filter(request__in=requests))
+    asking = profiles_allowing(Operation.ASK)
+    requests = ReclaimRequest.objects.filter(state=RequestState.COLLECTING, profile__in=asking)
+    people = _silent().filter(request__in=requests)
+    return Notice.objects.due().filter(Exists(control_allowing(Operation.ASK)), removal__in=people)
 
 
 def _silent() -> RequestedRemovalQuerySet:

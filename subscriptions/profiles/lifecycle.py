@@ -13,6 +13,8 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.schedules import ensure_schedules
 
 
@@ -108,10 +110,11 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
     the profile's row by then, which a download that begins must write as well; so none can begin unseen.
     """
     with transaction.atomic():
-        published = IntegrationProfile.objects.downloading().filter(pk=profile.pk)
-        if published.update(download_due_at=timezone.now()) != 1:
-            found = IntegrationProfile.objects.get(pk=profile.pk).get_state_display().lower()
-            raise NotActionable(f"“{profile}” is {found}, so nothing is downloaded. Publish it first.")
+        allowed = switches.profiles_allowing(Operation.DOWNLOAD_BY_HAND).filter(pk=profile.pk)
+        if allowed.update(download_due_at=timezone.now()) != 1:
+            found = IntegrationProfile.objects.get(pk=profile.pk)
+            changed = f"“{profile}” changed in this moment. Try again."
+            raise NotActionable(switches.refusal(found, Operation.DOWNLOAD_BY_HAND) or changed)
         if running := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():
             raise NotActionable(f"{running} is running already. Wait for it, then start another one if it is needed.")
         record(Action.DOWNLOAD_REQUESTED, actor=actor, target=profile)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from integrations.connectors.contract import Connector, Receipt
 from licensehub.audit.actions import Action
 from subscriptions.models import Direction, ReclaimState
+from subscriptions.reclaims.switches import Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class DirectionSpec:
     """What differs: the call, what reading back must find, and the words of the audit."""
 
     direction: Direction
+    operation: Operation
     send: Callable[[Connector, str], Receipt]
     leaves_active: bool
     noun: str
@@ -29,6 +31,7 @@ class DirectionSpec:
 
 RECLAIM = DirectionSpec(
     direction=Direction.DEACTIVATE,
+    operation=Operation.SEND,
     send=lambda connector, person: connector.deactivate(person),
     leaves_active=False,
     noun="deactivation",
@@ -47,6 +50,7 @@ RECLAIM = DirectionSpec(
 )
 RESTORE = DirectionSpec(
     direction=Direction.REACTIVATE,
+    operation=Operation.RESTORE,
     send=lambda connector, person: connector.reactivate(person),
     leaves_active=True,
     noun="reactivation",

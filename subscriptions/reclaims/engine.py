@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
-from integrations.models import RESTORING_STATES, IntegrationProfile, SendingControl
+from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
@@ -34,6 +34,7 @@ from subscriptions.reclaims.outcomes import (
     requeue_after_error,
 )
 from subscriptions.reclaims.recheck import Decision, recheck
+from subscriptions.reclaims.switches import control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
 
@@ -151,22 +152,23 @@ def _execute(
 def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     """`sending`, with its audit event, only while the claim, every switch, the window and the caps still allow it.
 
-    The switches stand in subqueries of their own. A filter over a join would move the claim into one as well, and
-    PostgreSQL does not ask that again after it has waited for another UPDATE of the row.
+    The switches are subqueries of their own. A filter over a join would move the claim into a subquery as well, and
+    after waiting for a lock PostgreSQL checks only the outer WHERE again: see ADR 15.
     """
     now = timezone.now()
+    operation = spec_for(item.direction).operation
     with transaction.atomic():
         profile = caps.lock(item.profile_id)
         # Counted while the profile's row is ours: no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
         sent = Reclaim.objects.filter(
-            Exists(_control(item.direction)),
+            Exists(control_allowing(operation)),
             pk=item.pk,
             state=ReclaimState.CLAIMED,
             token=item.token,
             lease_until__gt=now,
-            profile__in=_sending_profiles(item.direction),
+            profile__in=profiles_allowing(operation),
             removal__in=_valid_removals(),
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
         if sent == 1:
@@ -174,18 +176,6 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
             record(spec_for(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1
-
-
-def _control(direction: str) -> QuerySet[SendingControl]:
-    """The kill switch for everything stops reclaims only; a restored backup stops both."""
-    rows = SendingControl.objects.filter(pk=1, held_at=None)
-    return rows if direction == Direction.REACTIVATE else rows.filter(stopped=False)
-
-
-def _sending_profiles(direction: str) -> QuerySet[IntegrationProfile]:
-    if direction == Direction.REACTIVATE:
-        return IntegrationProfile.objects.filter(state__in=RESTORING_STATES)
-    return IntegrationProfile.objects.downloading().filter(sending_stopped=False, reclaim_enabled=True)
 
 
 def _valid_removals() -> QuerySet[RequestedRemoval]:

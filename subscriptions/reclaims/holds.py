@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from integrations import connection_state, sending
 from integrations.connectors.contract import ConnectorError
-from integrations.models import RESTORING_STATES, IntegrationProfile, ProfileState
+from integrations.models import IntegrationProfile
 from integrations.validation import is_fit, validate_connections
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, HoldReason, Reclaim
 from subscriptions.models.reclaim import ReclaimQuerySet
-from subscriptions.reclaims import backup_guard
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.direction import spec_for
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 RETRY_DELAY = timedelta(seconds=60)
@@ -22,33 +22,9 @@ RETRY_DELAY = timedelta(seconds=60)
 def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
     """Why nothing may be sent for this profile now; None when it may."""
     now = IntegrationProfile.objects.get(pk=profile.pk)
-    if direction == Direction.REACTIVATE:
-        return _hold_on_restores(now)
-    return _switched_off(now) or _hold_on_both(now) or _hold_by_time(now)
-
-
-def _hold_on_restores(profile: IntegrationProfile) -> HoldReason | None:
-    if profile.state not in RESTORING_STATES:
-        return HoldReason.PAUSED
-    return _hold_on_both(profile)
-
-
-def _switched_off(profile: IntegrationProfile) -> HoldReason | None:
-    if profile.sending_stopped or sending.control().stopped:
-        return HoldReason.SENDING_STOPPED
-    if profile.state != ProfileState.PUBLISHED:
-        return HoldReason.PAUSED
-    if not profile.reclaim_enabled:
-        return HoldReason.RECLAIM_OFF
-    return None
-
-
-def _hold_on_both(profile: IntegrationProfile) -> HoldReason | None:
-    if backup_guard.is_held():
-        return HoldReason.BACKUP
-    if connection_state.broken_connections(profile):
-        return HoldReason.CONNECTION
-    return None
+    if hold := switches.hold(now, spec_for(direction).operation):
+        return hold
+    return _hold_by_time(now) if direction == Direction.DEACTIVATE else None
 
 
 def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.candidates import caps
-from subscriptions.errors import NotActionable, Refused, refuse_self, refuse_unless_restoring
+from subscriptions.errors import NotActionable, Refused, refuse_self
 from subscriptions.models import (
     Direction,
     Reclaim,
@@ -27,8 +27,10 @@ from subscriptions.models import (
     RequestState,
     Subscription,
 )
+from subscriptions.reclaims import switches
 from subscriptions.reclaims.direction import RESTORE
 from subscriptions.reclaims.enqueue import enqueue
+from subscriptions.reclaims.switches import Operation
 
 # Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
 COMES_BACK = (
@@ -144,7 +146,7 @@ def _create(
     """The request with its people, each with the evidence of the reclaim that is taken back."""
     if not reason.strip():
         raise Refused("Say in a few words why the seat is given back: an auditor will want to know.")
-    refuse_unless_restoring(profile)
+    switches.refuse(profile, Operation.RESTORE)
     rows = list(reclaims.select_related("removal").order_by("pk"))
     request = ReclaimRequest.objects.create(
         profile=profile,

@@ -12,7 +12,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, RemovalCandidate
-from subscriptions.reclaims import backup_guard, holds
+from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation.reconcile import reconcile_profile
 from tests.fixtures import actions
@@ -79,7 +79,7 @@ def test_the_comparison_names_those_who_were_reclaimed_after_the_backup(drilled)
 
 
 def test_the_control_without_the_guard_deactivates_people_a_second_time(drilled, monkeypatch):
-    monkeypatch.setattr(holds.backup_guard, "is_held", lambda: False)
+    monkeypatch.setattr(backup_guard, "is_held", lambda: False)
     reclaim_due(drilled.profile)
     assert patches(drilled) == 7
 

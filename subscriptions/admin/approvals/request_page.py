@@ -32,7 +32,7 @@ from subscriptions.admin.widgets.evidence import (
 )
 from subscriptions.approvals.closing import WAITING
 from subscriptions.eligibility.clauses import Terms
-from subscriptions.errors import Refused, refuse_self, refuse_unless_deciding
+from subscriptions.errors import Refused, refuse_self
 from subscriptions.models import (
     Answer,
     Direction,
@@ -42,6 +42,8 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 
 DECIDE = "subscriptions.decide_reclaimrequest"
 ASK = "subscriptions.request_removalcandidate"
@@ -146,7 +148,7 @@ def _refused(request: ReclaimRequest, user: User | AnonymousUser, people: list[R
         if isinstance(user, User):
             refuse_self((person.evidence["email"] for person in people), user)
         if request.direction == Direction.DEACTIVATE:
-            refuse_unless_deciding(request.profile)
+            switches.refuse(request.profile, Operation.APPROVE)
     except Refused as refusal:
         return str(refusal)
     return ""

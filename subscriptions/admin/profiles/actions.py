@@ -17,6 +17,8 @@ from subscriptions import tasks
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
 from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 Do = Callable[[IntegrationProfile, User], str]
@@ -81,15 +83,9 @@ def not_validated(profile: IntegrationProfile) -> str:
     return ""
 
 
-def _not_published(profile: IntegrationProfile) -> str:
-    if profile.state == ProfileState.DRAFT:
-        return "Publish the profile first."
-    return f"The profile is {profile.get_state_display().lower()}."
-
-
 def no_download(profile: IntegrationProfile) -> str:
-    if profile.state != ProfileState.PUBLISHED:
-        return _not_published(profile)
+    if reason := switches.note(profile, Operation.DOWNLOAD_BY_HAND):
+        return reason
     if missing := missing_slots(profile).get(profile.connector.download_slot):
         return _first([missing])
     running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
@@ -97,13 +93,9 @@ def no_download(profile: IntegrationProfile) -> str:
 
 
 def no_reclaim(profile: IntegrationProfile) -> str:
-    """The switches that hold what is approved, the strongest first."""
-    if profile.state != ProfileState.PUBLISHED:
-        return _not_published(profile)
-    if profile.sending_stopped:
-        return "The kill switch is on."
-    if not profile.reclaim_enabled:
-        return "Reclaim subscriptions is switched off."
+    """What holds everything that is approved for this profile."""
+    if reason := switches.note(profile, Operation.SEND):
+        return reason
     if not window_open(profile):
         opens = window_opens_at(profile)
         return f"The reclaim window opens {day_and_time(opens)}." if opens else "The reclaim schedule is paused."

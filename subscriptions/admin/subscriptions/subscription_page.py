@@ -11,7 +11,6 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 
-from integrations.models import ProfileState
 from licensehub.ui.formatting import ago, badge, day, day_and_time
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge, outcome_sentence
@@ -30,6 +29,8 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 from subscriptions.stats import terms_of
 
 REQUEST = "subscriptions.request_removalcandidate"
@@ -141,9 +142,7 @@ def _may_protect(row: Subscription, request: HttpRequest) -> bool:
 def _why_not_request(row: Subscription, candidate: RemovalCandidate) -> str:
     if candidate.state != CandidateState.READY:
         return f"This candidate is “{candidate.get_state_display()}”."
-    if row.profile.state != ProfileState.PUBLISHED:
-        return f"The profile is {row.profile.get_state_display().lower()}."
-    return "" if row.profile.reclaim_enabled else "Reclaim subscriptions is switched off in the profile."
+    return switches.note(row.profile, Operation.REQUEST)
 
 
 def _history(candidates: list[RemovalCandidate], reclaims: list[Reclaim]) -> list[Event]:
