@@ -23,18 +23,18 @@ run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
 	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))
 
 test: dev  ## Run the tests on SQLite and again on PostgreSQL (ARGS="-k words")
-	@$(BIN)/python -m tests.databases both -- $(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/python -m tests.support.databases both -- $(BIN)/pytest -n 2 $(ARGS)
 
 test-sqlite: dev  ## Run the tests on SQLite only
-	@$(BIN)/python -m tests.databases sqlite -- $(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/python -m tests.support.databases sqlite -- $(BIN)/pytest -n 2 $(ARGS)
 
 test-postgres: dev  ## Run the tests on PostgreSQL only
-	@$(BIN)/python -m tests.databases run -- $(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/python -m tests.support.databases run -- $(BIN)/pytest -n 2 $(ARGS)
 
 # The storm needs the machine, and a PostgreSQL of its own that it may crash, to itself; the rest shares both cores.
-CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.databases
+CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.support.databases
 # The longest first, one at a time: work that is stolen would come after tests that empty the tables.
-ON_SQLITE := pace.py state_machine.py hostile_downloads.py crash.py
+ON_SQLITE := pace.py state_machine.py bad_responses.py crash.py
 chaos: dev  ## Kill, crash, race and lie to it for up to 20 minutes; prints the figures (ARGS="-k words")
 	@$(CHAOS) run -- $(BIN)/pytest --timeout 1500 -m chaos tests/chaos/test_storm.py tests/chaos/test_races.py $(ARGS)
 	@$(CHAOS) sqlite -- $(BIN)/pytest --timeout 1500 -m chaos -n 3 --maxschedchunk 1 $(addprefix tests/chaos/test_,$(ON_SQLITE)) $(ARGS)

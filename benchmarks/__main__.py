@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks.office import environment
 from benchmarks.rows import Row
-from tests.databases import postgres
+from tests.support.databases import postgres
 
 # Name -> module, function, database, what it tells.
 ROWS = {

@@ -1,5 +1,14 @@
-"""What every test needs, each in a file of its own."""
+"""What every test needs: each plugin is one file of fixtures. Helpers that are no fixtures are imported from there."""
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.network", "tests.servers", "tests.fixtures"]
+pytest_plugins = [
+    "tests.support.network",
+    "tests.support.servers",
+    "tests.support.fixtures",
+    "tests.support.organization",
+    "tests.support.profile_states",
+    "tests.support.members",
+    "tests.support.notices",
+    "tests.support.backups",
+]

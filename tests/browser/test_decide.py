@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule
-from tests.browser.test_job import sign_in
-from tests.fixtures import World, person
+from tests.support.browser import sign_in
+from tests.support.fixtures import World, person
 
 pytestmark = pytest.mark.browser
 

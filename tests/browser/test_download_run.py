@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.download import StartedBy
-from tests.browser.test_job import sign_in
-from tests.fixtures import MEMBERS
+from tests.support.browser import sign_in
+from tests.support.fixtures import MEMBERS
 
 pytestmark = [pytest.mark.browser]
 

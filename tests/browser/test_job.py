@@ -9,20 +9,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from subscriptions.models import Reclaim
-from tests.fixtures import World
+from tests.support.browser import sign_in
+from tests.support.fixtures import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.worker]
 
 PEOPLE = 4
-
-
-def sign_in(page: Page, base: str, user) -> None:
-    page.context.clear_cookies()
-    page.goto(f"{base}/admin/login/?next=/admin/")
-    page.fill("input[name=username]", user.username)
-    page.fill("input[name=password]", f"a long password of {user.username}")
-    page.click("button[type=submit]")
-    expect(page).to_have_url(f"{base}/admin/")
 
 
 def test_the_job(
@@ -89,7 +81,7 @@ def refuse_her_own(page: Page, base: str, request_url: str, shoot) -> None:
 
 
 def wait_for_rest() -> None:
-    """The approval has rung already; the worker starts with what it finds in the broker."""
+    """The approval has workers_called already; the worker starts with what it finds in the broker."""
     deadline = time.monotonic() + 60
     while Reclaim.objects.unfinished().exists() or not Reclaim.objects.exists():
         assert time.monotonic() < deadline, "the worker did not finish"

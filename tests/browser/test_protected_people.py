@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from subscriptions.models import Protection, ReclaimRule, RemovalCandidate
 from subscriptions.rules.protections import ProtectionInput, create_protection
-from tests.browser.test_job import sign_in
+from tests.support.browser import sign_in
 
 pytestmark = [pytest.mark.browser]
 NARROW = {"width": 390, "height": 844}

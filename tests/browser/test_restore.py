@@ -12,7 +12,7 @@ from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
-from tests.fixtures import World
+from tests.support.fixtures import World
 
 from .test_job import sign_in
 

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from subscriptions.models import ReclaimRule
-from tests.browser.test_job import sign_in
-from tests.fixtures import person
+from tests.support.browser import sign_in
+from tests.support.fixtures import person
 
 pytestmark = [pytest.mark.browser]
 

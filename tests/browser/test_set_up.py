@@ -14,8 +14,8 @@ from integrations.models import Connection, IntegrationProfile
 from subscriptions import tasks
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.profiles import lifecycle
-from tests.browser.test_job import sign_in
-from tests.fixtures import MEMBERS
+from tests.support.browser import sign_in
+from tests.support.fixtures import MEMBERS
 
 pytestmark = [pytest.mark.browser]
 

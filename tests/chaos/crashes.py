@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from licensehub.audit.log import open_transactions
-from tests.chaos.memory import Vendor
+from tests.chaos.fake_connector import Vendor
 
 WRITES = ("INSERT", "UPDATE", "DELETE")
 

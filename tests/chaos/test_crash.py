@@ -21,10 +21,10 @@ from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule
 from subscriptions.notices import delivery
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
-from tests.chaos import memory
+from tests.chaos import fake_connector
 from tests.chaos.crashes import Crash, CrashPoint, crashing, undone
-from tests.chaos.memory import MemoryConnector, Outcome
-from tests.chaos.place import Place, at_rest, broken_promises, make_place, not_settled
+from tests.chaos.fake_connector import MemoryConnector, Outcome
+from tests.chaos.world import ChaosWorld, at_rest, broken_promises, make_world, not_settled
 
 # Longer than a lease, so that each round finds what the one before left lying.
 A_WHILE = timedelta(minutes=4)
@@ -39,69 +39,69 @@ def clock():
 
 
 @pytest.fixture
-def place(clock, db, settings, alice, bob) -> Place:
-    settings.CONNECTORS = {"miro_enterprise": memory.PATH}
-    return make_place(alice, bob, people=3)
+def world(clock, db, settings, alice, bob) -> ChaosWorld:
+    settings.CONNECTORS = {"miro_enterprise": fake_connector.PATH}
+    return make_world(alice, bob, people=3)
 
 
-def go_on(place: Place) -> None:
+def go_on(world: ChaosWorld) -> None:
     """What people and beat do next, wherever it stopped: ask for two of the three, approve, repair, read, send."""
     request = ReclaimRequest.objects.first()
     if request is None:
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
         request = decide.request_reclaim(
-            RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice, reason="True-up"
+            RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=world.alice, reason="True-up"
         )
     if request.state == RequestState.OPEN:
-        decide.approve(request, actor=place.bob)
-    engine(place)
+        decide.approve(request, actor=world.bob)
+    engine(world)
 
 
-def engine(place: Place) -> None:
+def engine(world: ChaosWorld) -> None:
     """As the sweep and the task `reclaim` do."""
     sweep.repair()
-    sweep.read_back_doubts(place.profile)
-    reclaim_due(place.profile)
+    sweep.read_back_doubts(world.profile)
+    reclaim_due(world.profile)
 
 
-def go_on_restoring(place: Place) -> None:
+def go_on_restoring(world: ChaosWorld) -> None:
     """The first of the two who were reclaimed gets the seat back."""
     restored = Reclaim.objects.filter(direction=Direction.REACTIVATE)
     taken = Reclaim.objects.filter(direction=Direction.DEACTIVATE).order_by("pk")
     if not restored.exists():
-        restores.restore(taken[0], actor=place.alice, reason="Back from leave")
-    engine(place)
+        restores.restore(taken[0], actor=world.alice, reason="Back from leave")
+    engine(world)
 
 
-def go_on_asking(place: Place) -> None:
+def go_on_asking(world: ChaosWorld) -> None:
     """The two are asked by mail first, and say nothing."""
     request = ReclaimRequest.objects.first()
     if request is None:
         ReclaimRule.objects.update(notify_user=True)
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
-        decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=place.alice)
+        decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=world.alice)
     elif request.state == RequestState.OPEN:
-        decide.approve(request, actor=place.bob)
+        decide.approve(request, actor=world.bob)
     sweep.repair()
-    delivery.deliver_due(place.profile)
-    engine(place)
+    delivery.deliver_due(world.profile)
+    engine(world)
 
 
-def recover(place: Place, clock, going_on: Callable[[Place], None]) -> None:
+def recover(world: ChaosWorld, clock, going_on: Callable[[ChaosWorld], None]) -> None:
     """Other processes, until everything is at rest."""
-    place.vendor.outcome = Outcome.APPLIED
+    world.vendor.outcome = Outcome.APPLIED
     for _ in range(ROUNDS):
         clock.shift(timedelta(days=1) if going_on is go_on_asking else A_WHILE)
-        going_on(place)
-        if at_rest(place) and Reclaim.objects.exists():
+        going_on(world)
+        if at_rest(world) and Reclaim.objects.exists():
             return
 
 
 def walk(
-    place: Place,
+    world: ChaosWorld,
     clock,
     outcome: Outcome,
-    going_on: Callable[[Place], None] = go_on,
+    going_on: Callable[[ChaosWorld], None] = go_on,
     *,
     every: int = 1,
     again: int = 0,
@@ -115,16 +115,16 @@ def walk(
         with undone(MemoryConnector):
             mail.outbox.clear()
             clock.move_to(BEGIN + A_WHILE)
-            place.vendor.outcome = outcome
+            world.vendor.outcome = outcome
             point = CrashPoint(at=1 + len(deaths) * every)
-            died = dies(place, point, going_on)
+            died = dies(world, point, going_on)
             if died and again:
-                place.vendor.outcome = Outcome.APPLIED
+                world.vendor.outcome = Outcome.APPLIED
                 clock.shift(A_WHILE)
                 second = CrashPoint(at=random.Random(f"{again}:{point.at}").randrange(1, 40))  # noqa: S311 - made up, the same in each run
-                dies(place, second, going_on)
-            recover(place, clock, going_on)
-            found = [*broken_promises(place), *not_settled(place), *mailed_twice(), *restored_wrongly(place)]
+                dies(world, second, going_on)
+            recover(world, clock, going_on)
+            found = [*broken_promises(world), *not_settled(world), *mailed_twice(), *restored_wrongly(world)]
             assert found == [], f"{outcome}, died {point.where}"
             if not died:
                 return deaths
@@ -137,32 +137,32 @@ def mailed_twice() -> list[str]:
     return [f"{to} was mailed {times} times: {subject}" for (to, subject), times in mails.items() if times > 1]
 
 
-def restored_wrongly(place: Place) -> list[str]:
+def restored_wrongly(world: ChaosWorld) -> list[str]:
     """A seat is given back once, and to nobody else."""
-    back = [external_id for external_id, active, by_us in place.vendor.transitions if active and by_us]
+    back = [external_id for external_id, active, by_us in world.vendor.transitions if active and by_us]
     wanted = Reclaim.objects.filter(direction=Direction.REACTIVATE).values_list("subscription__external_id", flat=True)
     return [] if len(back) <= 1 and set(back) <= set(wanted) else [f"restored: {back}"]
 
 
-def dies(place: Place, point: CrashPoint, going_on: Callable[[Place], None]) -> bool:
+def dies(world: ChaosWorld, point: CrashPoint, going_on: Callable[[ChaosWorld], None]) -> bool:
     try:
-        with crashing(point, place.vendor):
-            going_on(place)
+        with crashing(point, world.vendor):
+            going_on(world)
     except Crash:
         return True
     return False
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
-def test_crashes_here_and_there_reach_a_legal_end(place, clock, outcome):
+def test_crashes_here_and_there_reach_a_legal_end(world, clock, outcome):
     """The short form: 5 goes through all kinds of boundaries, which come in pairs."""
-    assert len(walk(place, clock, outcome, every=5)) >= 8
+    assert len(walk(world, clock, outcome, every=5)) >= 8
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("outcome", list(Outcome))
-def test_every_crash_reaches_a_legal_end(place, clock, outcome, figures):
-    deaths = walk(place, clock, outcome)
+def test_every_crash_reaches_a_legal_end(world, clock, outcome, figures):
+    deaths = walk(world, clock, outcome)
 
     figures.note(crashes=len(deaths))
     around = ["deactivate", "is_active", "people", "validate"]
@@ -173,11 +173,11 @@ def test_every_crash_reaches_a_legal_end(place, clock, outcome, figures):
 
 
 @pytest.fixture
-def reclaimed(place, clock) -> Place:
-    go_on(place)
+def reclaimed(world, clock) -> ChaosWorld:
+    go_on(world)
     clock.shift(A_WHILE)
     assert Reclaim.objects.filter(state="done").count() == 2
-    return place
+    return world
 
 
 @pytest.fixture
@@ -198,8 +198,8 @@ def test_crashes_of_a_restore_here_and_there(reclaimed, clock):
     assert len(walk(reclaimed, clock, Outcome.APPLIED, go_on_restoring, every=5)) >= 4
 
 
-def test_crashes_while_people_are_asked_here_and_there(place, clock, mails_can_crash):
-    deaths = walk(place, clock, Outcome.APPLIED, go_on_asking, every=7)
+def test_crashes_while_people_are_asked_here_and_there(world, clock, mails_can_crash):
+    deaths = walk(world, clock, Outcome.APPLIED, go_on_asking, every=7)
     assert len(deaths) >= 2
 
 
@@ -212,8 +212,8 @@ def test_every_crash_of_a_restore(reclaimed, clock, outcome, figures):
 
 
 @pytest.mark.chaos
-def test_every_crash_while_people_are_asked(place, clock, mails_can_crash, figures):
-    deaths = walk(place, clock, Outcome.APPLIED, go_on_asking)
+def test_every_crash_while_people_are_asked(world, clock, mails_can_crash, figures):
+    deaths = walk(world, clock, Outcome.APPLIED, go_on_asking)
     figures.note(crashes=len(deaths))
     assert {"before mail", "after mail"} <= set(deaths)
 
@@ -221,11 +221,11 @@ def test_every_crash_while_people_are_asked(place, clock, mails_can_crash, figur
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("outcome", list(Outcome))
-def test_whoever_goes_on_dies_as_well(place, clock, outcome, seed, figures):
-    figures.note(crashes=2 * len(walk(place, clock, outcome, again=seed)))
+def test_whoever_goes_on_dies_as_well(world, clock, outcome, seed, figures):
+    figures.note(crashes=2 * len(walk(world, clock, outcome, again=seed)))
 
 
-def test_a_crash_after_a_blind_retry_deactivates_twice(place, clock, monkeypatch):
+def test_a_crash_after_a_blind_retry_deactivates_twice(world, clock, monkeypatch):
     """The control: a queue that sends again what it has no answer for. Somebody is let back in, and locked out."""
 
     def blindly() -> int:
@@ -241,12 +241,12 @@ def test_a_crash_after_a_blind_retry_deactivates_twice(place, clock, monkeypatch
         if calls == 1 and name == "deactivate" and after:
             raise Crash(name)
 
-    place.vendor.boundary = human_after_the_first
+    world.vendor.boundary = human_after_the_first
     with pytest.raises(Crash):
-        go_on(place)
-    place.vendor.boundary = lambda name, after: None
-    place.vendor.set(place.vendor.writes[0], active=True, by_us=False)
-    recover(place, clock, go_on)
+        go_on(world)
+    world.vendor.boundary = lambda name, after: None
+    world.vendor.set(world.vendor.writes[0], active=True, by_us=False)
+    recover(world, clock, go_on)
 
-    assert any("more often than approved" in finding for finding in broken_promises(place))
-    assert place.vendor.again_after_human() == [place.vendor.writes[0]]
+    assert any("more often than approved" in finding for finding in broken_promises(world))
+    assert world.vendor.again_after_human() == [world.vendor.writes[0]]

@@ -28,9 +28,9 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.reclaims.engine import claim, reclaim_due
-from tests.chaos import memory
-from tests.chaos.place import Place, broken_promises, make_place
-from tests.fixtures import person
+from tests.chaos import fake_connector
+from tests.chaos.world import ChaosWorld, broken_promises, make_world
+from tests.support.fixtures import person
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has one writer at a time; races are PostgreSQL's"
@@ -39,9 +39,9 @@ PEOPLE = 60
 
 
 @pytest.fixture
-def place(real_transactions, settings, alice, bob) -> Place:
-    settings.CONNECTORS = {"miro_enterprise": memory.PATH}
-    return make_place(alice, bob, people=PEOPLE)
+def world(real_transactions, settings, alice, bob) -> ChaosWorld:
+    settings.CONNECTORS = {"miro_enterprise": fake_connector.PATH}
+    return make_world(alice, bob, people=PEOPLE)
 
 
 def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
@@ -69,13 +69,13 @@ def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
     return results
 
 
-def requested(place: Place, count: int, *, by: User | None = None) -> ReclaimRequest:
+def requested(world: ChaosWorld, count: int, *, by: User | None = None) -> ReclaimRequest:
     ready = RemovalCandidate.objects.filter(state=CandidateState.READY).order_by("pk")
     chosen = list(ready.values_list("pk", flat=True)[:count])
-    return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or place.alice)
+    return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or world.alice)
 
 
-def race_of_approvers(place: Place, rounds: int) -> Counter[str]:
+def race_of_approvers(world: ChaosWorld, rounds: int) -> Counter[str]:
     """Two approvers and the requester click 25 times each, all at once, in each round."""
     other = person("erin", "Approver")
     found: Counter[str] = Counter()
@@ -84,36 +84,36 @@ def race_of_approvers(place: Place, rounds: int) -> Counter[str]:
             Subscription.objects.update(cooldown_until=None)
             RemovalCandidate.objects.exclude(state=CandidateState.READY).update(state=CandidateState.READY)
             Reclaim.objects.update(state="skipped")
-        request = requested(place, 1)
-        clicks = [(who, n) for n in range(25) for who in (place.bob, other)] + [(place.alice, 0)] * 5
+        request = requested(world, 1)
+        clicks = [(who, n) for n in range(25) for who in (world.bob, other)] + [(world.alice, 0)] * 5
         results = at_once([partial(decide.approve, request, actor=who) for who, _ in clicks])
         won = [who for (who, _), result in zip(clicks, results, strict=True) if result == 1]
         found["rounds"] += 1
         found["approvals"] += len(won)
-        found["own"] += won.count(place.alice)
+        found["own"] += won.count(world.alice)
         found["most"] = max(found["most"], len(won), Reclaim.objects.filter(removal__request=request).count())
         found["refused"] += sum(isinstance(result, Refused | NotActionable) for result in results)
     return found
 
 
-def evaluated(place: Place, found: Counter[str], rounds: int) -> None:
+def evaluated(world: ChaosWorld, found: Counter[str], rounds: int) -> None:
     assert found["approvals"] == rounds and found["most"] == 1 and found["own"] == 0
     assert AuditEvent.objects.filter(action="request.approved").count() == rounds
     assert found["refused"] == rounds * 54
 
 
-def test_two_approvers_at_once(place):
-    evaluated(place, race_of_approvers(place, 3), 3)
+def test_two_approvers_at_once(world):
+    evaluated(world, race_of_approvers(world, 3), 3)
 
 
 @pytest.mark.chaos
-def test_two_approvers_at_once_a_hundred_times(place, figures):
-    found = race_of_approvers(place, 100)
+def test_two_approvers_at_once_a_hundred_times(world, figures):
+    found = race_of_approvers(world, 100)
     figures.note(clicks=100 * 55, **found)
-    evaluated(place, found, 100)
+    evaluated(world, found, 100)
 
 
-def test_approvers_both_win_without_the_guard(place, monkeypatch):
+def test_approvers_both_win_without_the_guard(world, monkeypatch):
     """The control: check, then save. Somebody else may have decided in between."""
 
     def check_then_save(request, state, *, actor, comment, now):
@@ -129,38 +129,38 @@ def test_approvers_both_win_without_the_guard(place, monkeypatch):
     barrier = threading.Barrier(2, timeout=10)
     won: list[int] = []
     monkeypatch.setattr(decide, "_decide", check_then_save)
-    monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
+    monkeypatch.setattr(caps, "lock", lambda profile_id: world.profile)
     # The candidates' own guard would find the second one, too.
     monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)
     monkeypatch.setattr(decide, "enqueue", lambda request, **given: won.append(1) or 1)
-    request = requested(place, 1)
+    request = requested(world, 1)
     other = person("erin", "Approver")
 
-    results = at_once([partial(decide.approve, request, actor=who) for who in (place.bob, other)])
+    results = at_once([partial(decide.approve, request, actor=who) for who in (world.bob, other)])
 
     assert results == won == [1, 1], results
 
 
-def test_twenty_requests_against_one_rolling_cap(place):
+def test_twenty_requests_against_one_rolling_cap(world):
     """20 people of 60 are allowed in 24 hours; 20 workers would like to send 60."""
     for _ in range(20):
-        decide.approve(requested(place, 3), actor=place.bob)
+        decide.approve(requested(world, 3), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=33)
 
-    at_once([lambda: reclaim_due(place.profile, seconds=10)] * 20)
+    at_once([lambda: reclaim_due(world.profile, seconds=10)] * 20)
 
-    assert caps.caps_of(place.profile).used == len(place.vendor.writes) == 20
+    assert caps.caps_of(world.profile).used == len(world.vendor.writes) == 20
     assert Reclaim.objects.filter(state="queued").exclude(hold_reason="").count() == 40
-    assert broken_promises(place) == []
+    assert broken_promises(world) == []
 
 
-def test_the_rolling_cap_is_overrun_without_the_lock(place, monkeypatch):
+def test_the_rolling_cap_is_overrun_without_the_lock(world, monkeypatch):
     """The control: everybody counts before anybody has sent."""
     for _ in range(20):
-        decide.approve(requested(place, 3), actor=place.bob)
+        decide.approve(requested(world, 3), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=2)
     counted = threading.Barrier(4, timeout=1)
-    monkeypatch.setattr(caps, "lock", lambda profile_id: place.profile)
+    monkeypatch.setattr(caps, "lock", lambda profile_id: world.profile)
     count = caps.touched_by
 
     def count_together(request):
@@ -172,14 +172,14 @@ def test_the_rolling_cap_is_overrun_without_the_lock(place, monkeypatch):
     monkeypatch.setattr(caps, "touched_by", count_together)
     monkeypatch.setattr("subscriptions.reclaims.engine.CLAIM", 1)
 
-    at_once([lambda: reclaim_due(place.profile, seconds=1)] * 4)
+    at_once([lambda: reclaim_due(world.profile, seconds=1)] * 4)
 
-    assert len(place.vendor.writes) > caps.caps_of(place.profile).rolling
+    assert len(world.vendor.writes) > caps.caps_of(world.profile).rolling
 
 
-def test_a_seat_that_is_taken_while_the_caps_are_counted_counts_once_at_most(place, monkeypatch):
+def test_a_seat_that_is_taken_while_the_caps_are_counted_counts_once_at_most(world, monkeypatch):
     """61 seats of 60 would let one person more through."""
-    decide.approve(requested(place, 1), actor=place.bob)
+    decide.approve(requested(world, 1), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=33)
     held = Subscription.objects.held
 
@@ -190,37 +190,37 @@ def test_a_seat_that_is_taken_while_the_caps_are_counted_counts_once_at_most(pla
 
     with monkeypatch.context() as patch:
         patch.setattr(type(Subscription.objects), "held", lambda manager: settled_meanwhile())
-        assert (caps.caps_of(place.profile).seats, caps.caps_of(place.profile).rolling) == (59, 20)
+        assert (caps.caps_of(world.profile).seats, caps.caps_of(world.profile).rolling) == (59, 20)
 
 
-def test_twenty_approvals_against_one_batch_cap(place):
+def test_twenty_approvals_against_one_batch_cap(world):
     """The cap of a request is lowered while its approvals race: none gets through above it."""
-    request = requested(place, 10)
+    request = requested(world, 10)
     ReclaimRule.objects.update(batch_cap_people=5)
 
-    results = at_once([lambda: decide.approve(request, actor=place.bob)] * 20)
+    results = at_once([lambda: decide.approve(request, actor=world.bob)] * 20)
 
     assert all(isinstance(result, Refused) for result in results)
     assert not Reclaim.objects.exists()
 
 
-def test_two_workers_on_one_claim(place):
-    decide.approve(requested(place, PEOPLE), actor=place.bob)
+def test_two_workers_on_one_claim(world):
+    decide.approve(requested(world, PEOPLE), actor=world.bob)
 
-    taken = at_once([lambda: [item.pk for item in claim(place.profile, count=7)]] * 20)
+    taken = at_once([lambda: [item.pk for item in claim(world.profile, count=7)]] * 20)
 
     ids = [pk for claimed in taken for pk in claimed]
     assert len(ids) == len(set(ids)) == PEOPLE
 
 
-def test_two_workers_send_each_item_once(place, monkeypatch):
-    request = requested(place, 24)
-    decide.approve(request, actor=place.bob)
+def test_two_workers_send_each_item_once(world, monkeypatch):
+    request = requested(world, 24)
+    decide.approve(request, actor=world.bob)
     monkeypatch.setattr(claim, "__kwdefaults__", {"count": 3, "direction": "deactivate"})
 
-    at_once([lambda: reclaim_due(place.profile, seconds=20)] * 2)
+    at_once([lambda: reclaim_due(world.profile, seconds=20)] * 2)
 
     asked = request.removals.values_list("candidate__subscription__external_id", flat=True)
-    assert Counter(place.vendor.writes) == Counter(asked)
-    assert len(place.vendor.writes) == 24
-    assert broken_promises(place) == []
+    assert Counter(world.vendor.writes) == Counter(asked)
+    assert len(world.vendor.writes) == 24
+    assert broken_promises(world) == []

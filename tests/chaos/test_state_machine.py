@@ -13,37 +13,37 @@ from subscriptions.downloads import run as download_run
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.recheck import Decision
-from tests.chaos import memory
+from tests.chaos import fake_connector
 from tests.chaos.crashes import Crash, CrashPoint, crashing
-from tests.chaos.life import BEGIN, PEOPLE, SHORT_WAITS, Life, live
-from tests.chaos.memory import Outcome
-from tests.chaos.place import Place, broken_promises, make_place
+from tests.chaos.fake_connector import Outcome
+from tests.chaos.state_machine import BEGIN, PEOPLE, SHORT_WAITS, Life, live
+from tests.chaos.world import ChaosWorld, broken_promises, make_world
 
 
 @pytest.fixture
-def place(db, settings, monkeypatch, alice, bob) -> Place:
+def world(db, settings, monkeypatch, alice, bob) -> ChaosWorld:
     # The clock stands still: a vendor that is away does not come back while a download waits for it.
     monkeypatch.setattr(download_run, "OUTAGE_BACKOFF", ())
-    settings.CONNECTORS = {"miro_enterprise": memory.PATH}
+    settings.CONNECTORS = {"miro_enterprise": fake_connector.PATH}
     with time_machine.travel(BEGIN, tick=False):
-        return make_place(alice, bob, people=PEOPLE)
+        return make_world(alice, bob, people=PEOPLE)
 
 
-def test_a_few_hundred_steps(place, carol):
-    assert live(place, [carol], runs=6, steps=40, given=None) >= 200
+def test_a_few_hundred_steps(world, carol):
+    assert live(world, [carol], runs=6, steps=40, given=None) >= 200
 
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("given", [1, 2])
-def test_twenty_thousand_steps(place, carol, figures, given):
-    steps = live(place, [carol], runs=200, steps=60, given=given)
+def test_twenty_thousand_steps(world, carol, figures, given):
+    steps = live(world, [carol], runs=200, steps=60, given=given)
     figures.note(steps=steps, broken_promises=0, **{" ".join(what): count for what, count in Life.seen.items()})
     assert steps >= 10_000
     ends = [("deactivate", state) for state in ("done", "skipped", "failed", "in_doubt")]
     assert {*ends, ("reactivate", "done")} <= set(Life.seen)
 
 
-def test_a_recovery_that_sends_blindly_breaks_a_promise(place, carol, monkeypatch):
+def test_a_recovery_that_sends_blindly_breaks_a_promise(world, carol, monkeypatch):
     """The control: a recovery that sends blindly again is found out."""
 
     def blindly() -> int:
@@ -52,20 +52,20 @@ def test_a_recovery_that_sends_blindly_breaks_a_promise(place, carol, monkeypatc
 
     monkeypatch.setattr(sweep, "recover_sends", blindly)
     monkeypatch.setattr("subscriptions.reclaims.engine.recheck", everybody_goes)
-    Life.place, Life.others = place, [carol]
+    Life.world, Life.others = world, [carol]
     life = Life()
     try:
         life.request(0, 1, "alice")
         life.approve(0, "bob")
         with suppress(Crash), crashing(CrashPoint(at=10_000), life.vendor):
             life.vendor.boundary = die_after_the_write
-            reclaim_due(place.profile)
+            reclaim_due(world.profile)
         life.vendor.boundary = lambda name, after: None
         life.human_reactivates(0)
         life.wait(SHORT_WAITS[1])
         life.recover(Outcome.APPLIED)
         life.execute(Outcome.APPLIED)
-        assert any("more often than approved" in finding for finding in broken_promises(place))
+        assert any("more often than approved" in finding for finding in broken_promises(world))
     finally:
         life.teardown()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -16,66 +16,13 @@ import pytest
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from subscriptions.approvals import decide
-from subscriptions.downloads.run import download_subscriptions
-from subscriptions.models import Reclaim, ReclaimRule, ReclaimState, RemovalCandidate
-from subscriptions.models.download import StartedBy
+from subscriptions.models import Reclaim, ReclaimState
 from subscriptions.models.reclaim import UNFINISHED
 from tests.chaos.checker import Histories, states
 from tests.chaos.figures import Figures
-from tests.chaos.rig import (
-    Beat,
-    Workers,
-    cut_connections,
-    patiently,
-    restart_database,
-    sandbox_process,
-)
-from tests.fixtures import connect
-from tests.servers import BrokerProcess
-
-MIX = {"rate_limited": 0.025, "error_before": 0.02, "error_after": 0.015, "truncated": 0.02, "hang_after": 0.02}
-IN_ONE_REQUEST = 1000
-
-
-@dataclass(frozen=True)
-class Plan:
-    """`approved` people, among at least as many bystanders. `humans`: the share reactivated by hand 0.6 s later."""
-
-    approved: int
-    humans: float
-    doubts: float
-    seed: int
-    kill_every: float = 5.0
-    # Seconds: nobody waits that long, and the people of the second storm are back meanwhile.
-    hang: float = 2.0
-    read: float = 0.5
-    lease: float = 15.0
-    claim: int = 5
-    workers: int = 3
-    broker_kills: tuple[float, ...] = (0.15, 0.45, 0.75)
-    flushes: tuple[float, ...] = (0.6,)
-    restarts: tuple[float, ...] = (0.3, 0.65)
-    defense_off: str = ""
-    within: float = 1500.0
-    mix: Mapping[str, float] = field(default_factory=lambda: MIX)
-    # Which requests the faults strike; by default all.
-    match: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def members(self) -> int:
-        """Enough that as many people as are approved are none of our business."""
-        return max(120, self.approved * 21 // 10)
-
-    def variables(self) -> dict[str, str]:
-        """For `hurried`."""
-        return {
-            "CHAOS_DEFENSE_OFF": self.defense_off,
-            "CHAOS_LEASE": str(self.lease),
-            "CHAOS_CLAIM": str(self.claim),
-            "CHAOS_READ": str(self.read),
-        }
-
+from tests.chaos.processes import Beat, Workers, cut_connections, patiently, restart_database, sandbox_process
+from tests.chaos.storm import Plan, approved_people
+from tests.support.servers import BrokerProcess
 
 LONG = Plan(approved=5000, humans=0.01, doubts=0.03, seed=1)
 HUMANS = Plan(approved=1500, humans=0.30, doubts=0.05, seed=2)
@@ -185,23 +132,6 @@ def raging(
             beat.stop()
             workers.end()
             broker.flush()
-
-
-def approved_people(plan: Plan, urls: dict[str, str], people) -> IntegrationProfile:
-    """Requested by one, approved by another, as ever."""
-    alice, bob = people
-    profile = connect(urls)
-    ReclaimRule.objects.filter(profile=profile).update(
-        last_activity_threshold=1, new_joiner_grace=0, batch_cap_people=IN_ONE_REQUEST
-    )
-    download_subscriptions(profile, actor=None, started_by=StartedBy.COMMAND)
-    ready = RemovalCandidate.objects.filter(profile=profile, state="ready").order_by("pk")
-    ids = list(ready.values_list("pk", flat=True)[: plan.approved])
-    assert len(ids) == plan.approved
-    for start in range(0, len(ids), IN_ONE_REQUEST):
-        chosen = RemovalCandidate.objects.filter(pk__in=ids[start : start + IN_ONE_REQUEST])
-        decide.approve(decide.request_reclaim(chosen, actor=alice), actor=bob)
-    return profile
 
 
 @pytest.fixture

@@ -1,0 +1,202 @@
+"""A vendor in memory: implements the connector's contract and keeps the truth, for tests of thousands of steps.
+
+`Vendor` is the organization and what happened to it. Faults are told beforehand: `vendor.outcome` is what becomes of
+the next writes. Real HTTP, with all that can go wrong there, is what the sandbox is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from integrations.connectors.contract import (
+    Allocation,
+    Capability,
+    ConnectorConfig,
+    ConnectorError,
+    Finding,
+    Guide,
+    Member,
+    NotGranted,
+    OAuthApp,
+    OutcomeUnknown,
+    Page,
+    PermanentError,
+    Person,
+    Receipt,
+    Slot,
+    TransientError,
+    Usage,
+    VendorEvent,
+)
+from integrations.connectors.contract import Field as SlotField
+
+ORGANIZATION = "3074457300000000001"
+PATH = "tests.chaos.fake_connector.MemoryConnector"
+
+
+class Outcome(StrEnum):
+    """What becomes of a write."""
+
+    APPLIED = "applied"
+    LOST = "applied, and the answer is lost"
+    LOST_UNDONE = "the answer is lost, and nothing was done"
+    REFUSED = "refused"
+    LATER = "not done, come back later"
+
+
+@dataclass
+class Vendor:
+    """`transitions`: (id, active, by us). `boundary` is called before and after each call, as (name, after)."""
+
+    members: dict[str, Member] = field(default_factory=dict)
+    transitions: list[tuple[str, bool, bool]] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    outcome: Outcome = Outcome.APPLIED
+    reads_fail: bool = False
+    boundary: Callable[[str, bool], None] = lambda name, after: None
+
+    def set(self, external_id: str, *, active: bool, by_us: bool) -> None:
+        member = self.members[external_id]
+        if member.active != active:
+            self.members[external_id] = member._replace(active=active)
+            self.transitions.append((external_id, active, by_us))
+
+    def deactivations(self, external_id: str) -> int:
+        """How often we took the seat of somebody who was active."""
+        return self.transitions.count((external_id, False, True))
+
+    def again_after_human(self) -> list[str]:
+        """Whom we deactivated after somebody else had activated them."""
+        rescued: set[str] = set()
+        found = []
+        for external_id, active, by_us in self.transitions:
+            if active and not by_us:
+                rescued.add(external_id)
+            elif not active and by_us and external_id in rescued:
+                found.append(external_id)
+        return found
+
+    def copy(self) -> Vendor:
+        return Vendor(members=dict(self.members), transitions=list(self.transitions), writes=list(self.writes))
+
+
+def _slot(name: str) -> Slot:
+    guide = Guide(steps=(), least="", will=(), will_not=())
+    return Slot(name=name, label=name, fields=(SlotField(name="token", label="Token"),), guide=guide)
+
+
+class MemoryConnector:
+    """Implements `Connector`. `vendor` is shared by all of them, as the real one is."""
+
+    kind: ClassVar[str] = "miro_enterprise"
+    label: ClassVar[str] = "Memory"
+    description: ClassVar[str] = "A vendor in memory."
+    slots: ClassVar[tuple[Slot, ...]] = (_slot("rest"), _slot("scim"))
+    download_slot: ClassVar[str] = "rest"
+    reclaim_slot: ClassVar[str] = "scim"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.DEACTIVATE, Capability.REACTIVATE})
+    activity_means: ClassVar[str] = "The last activity."
+    licenses: ClassVar[Mapping[str, str]] = {"full": "Full", "free": "Free"}
+    roles: ClassVar[Mapping[str, str]] = {"organization_internal_user": "Member"}
+    deactivated_words: ClassVar[frozenset[str]] = frozenset()
+    activated_words: ClassVar[frozenset[str]] = frozenset()
+    vendor: ClassVar[Vendor] = Vendor()
+
+    def __init__(self, config: ConnectorConfig) -> None:
+        self._organization = config.organization_id
+
+    def oauth(self) -> OAuthApp:
+        raise NotImplementedError("The vendor in memory knows no OAuth.")
+
+    def validate(self) -> list[Finding]:
+        self._call("validate")
+        return [Finding(level="ok", title="Answers", slot=slot.name) for slot in self.slots]
+
+    def allocation(self) -> Allocation:
+        self._read("allocation")
+        return Allocation(self._organization, "Northwind", "company", {"full": 100})
+
+    def members(self, cursor: str = "") -> Iterator[Page]:
+        self._read("members")
+        yield Page(members=list(self.vendor.members.values()), cursor="")
+
+    def people(self, members: Mapping[str, str]) -> Iterator[Member]:
+        self._read("people")
+        yield from [found for key in members if (found := self.vendor.members.get(key))]
+
+    def directory(self) -> Iterator[Person]:
+        return iter(())
+
+    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
+        raise NotGranted("Not allowed to read teams.")
+
+    def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
+        raise NotGranted("Not allowed to read the log.")
+
+    def is_active(self, external_id: str) -> bool:
+        self._read("is_active")
+        if external_id not in self.vendor.members:
+            raise PermanentError("There is no such person.", status=404)
+        return self.vendor.members[external_id].active
+
+    def await_turn(self) -> None:
+        self._call("await_turn")
+
+    def deactivate(self, external_id: str) -> Receipt:
+        return self._write("deactivate", external_id, active=False)
+
+    def reactivate(self, external_id: str) -> Receipt:
+        return self._write("reactivate", external_id, active=True)
+
+    def usage(self) -> Usage:
+        return Usage()
+
+    def _write(self, name: str, external_id: str, *, active: bool) -> Receipt:
+        """Whatever comes of it, it was sent once."""
+        vendor = self.vendor
+        vendor.boundary(name, False)
+        vendor.writes.append(external_id)
+        outcome = vendor.outcome
+        if outcome in (Outcome.APPLIED, Outcome.LOST):
+            vendor.set(external_id, active=active, by_us=True)
+        vendor.boundary(name, True)
+        if error := _ERRORS.get(outcome):
+            raise error()
+        return Receipt(status=200, active=active, request_id=f"request {len(vendor.writes)}")
+
+    def _read(self, name: str) -> None:
+        self._call(name)
+        if self.vendor.reads_fail:
+            raise TransientError("The vendor is away.")
+
+    def _call(self, name: str) -> None:
+        self.vendor.boundary(name, False)
+        self.vendor.boundary(name, True)
+
+
+_ERRORS: dict[Outcome, Callable[[], ConnectorError]] = {
+    Outcome.LOST: lambda: OutcomeUnknown("The answer broke off.", status=500),
+    Outcome.LOST_UNDONE: lambda: OutcomeUnknown("The answer broke off.", status=500),
+    Outcome.REFUSED: lambda: PermanentError("This person is the last admin.", status=409),
+    Outcome.LATER: lambda: TransientError("Too many requests.", status=429, retry_after=5.0),
+}
+
+
+def people(count: int, *, now: datetime, last_activity: datetime) -> dict[str, Member]:
+    """`count` people who were last active then."""
+    return {
+        str(9000 + number): Member(
+            external_id=str(9000 + number),
+            email=f"person{number}@northwind.example",
+            active=True,
+            license="full",
+            role="organization_internal_user",
+            license_assigned_at=last_activity,
+            last_activity_at=last_activity,
+        )
+        for number in range(count)
+    }

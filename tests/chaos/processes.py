@@ -1,0 +1,142 @@
+"""The processes of a storm, and how they are killed: workers, broker, database and sandbox.
+
+Everything that is started here is ended here, by its id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import redis
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from subscriptions import tasks
+from tests.support.databases import Cluster
+from tests.support.servers import BrokerProcess, environment_for_children
+
+T = TypeVar("T")
+PATIENCE = 30.0
+# More bells than this in the queue tell a worker nothing new.
+BELLS = 6
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Also while the database is restarted."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return call()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > until:
+                raise
+            connection.close()
+            time.sleep(0.2)
+
+
+class Workers:
+    """Celery workers with one process each, killed all at once; see `nursery`."""
+
+    def __init__(self, log: Path, count: int, variables: dict[str, str]) -> None:
+        self.killed = 0
+        self._count = count
+        self._running: list[int] = []
+        with log.open("ab") as out:
+            self._nursery = subprocess.Popen(
+                [sys.executable, "-m", "tests.chaos.forked_workers"],
+                env=environment_for_children(**variables),
+                cwd=settings.BASE_DIR,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    def start(self) -> None:
+        assert self._nursery.stdin and self._nursery.stdout
+        self._nursery.stdin.write(f"{self._count}\n".encode())
+        self._nursery.stdin.flush()
+        self._running = json.loads(self._nursery.stdout.readline())
+
+    def kill(self) -> None:
+        """As a power cut does."""
+        for pid in self._running:
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        self.killed += len(self._running)
+        self._running = []
+
+    def end(self) -> None:
+        """No more workers."""
+        self.kill()
+        self._nursery.communicate(timeout=PATIENCE)
+
+
+class Beat:
+    """Rings the sweep every `every` seconds, as beat does every minute."""
+
+    def __init__(self, broker: BrokerProcess, *, every: float) -> None:
+        self._broker, self._every = broker, every
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="chaos-beat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._every):
+            # A broker that is being killed: the next bell is soon.
+            with suppress(redis.RedisError):
+                if self._broker.waiting() < BELLS:
+                    tasks.enqueue_task(tasks.sweep)
+
+
+@contextmanager
+def sandbox_process(*, members: int, seed: int) -> Iterator[dict[str, str]]:
+    """A sandbox with a process, and so a core, of its own. Yields its addresses and tokens."""
+    command = [sys.executable, "manage.py", "miro_sandbox", "--members", str(members), "--seed", str(seed)]
+    process = subprocess.Popen(
+        command, env=environment_for_children(), cwd=settings.BASE_DIR, stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        urls: dict[str, str] = json.loads(process.stdout.readline())
+        yield urls
+    finally:
+        process.terminate()
+        process.wait(timeout=PATIENCE)
+        if process.stdout:
+            process.stdout.close()
+
+
+def cut_connections() -> None:
+    """What the clients see of a crash of the database, where its server is shared with other tests."""
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def restart_database() -> None:
+    """An immediate stop, as by a power cut, and a start that replays the log."""
+    cluster = Cluster.of_environment()
+    assert cluster is not None, "the long storm needs a cluster of its own: run `make chaos`"
+    connection.close()
+    cluster.restart()

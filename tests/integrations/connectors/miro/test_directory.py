@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from integrations.connectors.contract import BadAnswer
+from integrations.connectors.miro.connector import MiroConnector
+from integrations.connectors.scim import active_of, error_words, resources
+from tests.support.scripted_server import Reply, ScriptedServer
+
+
+def listing(total: object, *ids: str) -> dict[str, Any]:
+    return {"totalResults": total, "Resources": [{"id": external_id, "displayName": "N"} for external_id in ids]}
+
+
+def test_the_next_index_follows_what_came() -> None:
+    pages = {1: listing(5, "a", "b"), 3: listing(5, "c", "b"), 5: listing(5, "d")}
+    assert [item["id"] for item in resources(lambda start: pages[start])] == ["a", "b", "c", "d"]
+
+
+def test_without_a_total_an_empty_page_is_the_end() -> None:
+    pages = {1: listing(None, "a"), 2: listing(None)}
+    assert len(list(resources(lambda start: pages[start]))) == 1
+
+
+def test_nobody_at_all_needs_no_resources() -> None:
+    assert list(resources(lambda start: {"totalResults": 0})) == []
+
+
+def test_a_page_that_comes_again_is_an_error() -> None:
+    with pytest.raises(BadAnswer, match="repeats"):
+        list(resources(lambda start: listing(9, "a", "b")))
+
+
+def test_an_early_end_is_an_error() -> None:
+    pages = {1: listing(5, "a"), 2: listing(5)}
+    with pytest.raises(BadAnswer, match="before everybody"):
+        list(resources(lambda start: pages[start]))
+
+
+def test_pages_without_an_end_are_an_error() -> None:
+    with pytest.raises(BadAnswer, match="after 4 pages"):
+        list(resources(lambda start: listing(None, str(start)), most_pages=4))
+
+
+@pytest.mark.parametrize("data", [None, [], "text", {"Resources": {}}])
+def test_a_list_that_is_none(data: object) -> None:
+    with pytest.raises(BadAnswer, match="not a list"):
+        list(resources(lambda start: data))
+
+
+def test_items_that_are_none_do_not_stop_the_others() -> None:
+    data = {"totalResults": 3, "Resources": [None, {"displayName": "no id"}, {"id": "a"}]}
+    assert [item.get("id") for item in resources(lambda start: data)][-1] == "a"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(True, True), ("false", False), ("TRUE", True), (0, None), (None, None), ("x", None)]
+)
+def test_active_as_a_text_or_a_boolean(value: object, expected: bool | None) -> None:
+    assert active_of({"active": value}) is expected
+
+
+@pytest.mark.parametrize("data", [None, [], {"detail": 7}])
+def test_an_error_body_that_is_none(data: object) -> None:
+    assert error_words(data).detail == ""
+
+
+def test_people_with_their_names(server: ScriptedServer, miro: MiroConnector) -> None:
+    server.replies = [Reply(data=listing(1, "7"))]
+    assert [(person.external_id, person.name) for person in miro.directory()] == [("7", "N")]
+    assert server.seen[0].path == "/scim/Users?startIndex=1&count=1000"

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+import string
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.connectors.contract import BadAnswer
+from integrations.connectors.miro import parse
+from integrations.connectors.scim import ENTERPRISE_USER
+from tests.support.miro_members import raw
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS = ("id", "email", "active", "license", "role", "licenseAssignedAt", "lastActivityAt")
+WHERE = "Member 1"
+
+
+def test_a_member_as_miro_documents_it() -> None:
+    member = parse.member(raw(), where=WHERE)
+    assert (member.external_id, member.email, member.active) == ("3074457345821140934", "ada@example.com", True)
+    assert member.last_activity_at == datetime(2024, 4, 12, 15, 4, 4, tzinfo=UTC)
+    assert member.license_assigned_at == datetime(2024, 4, 11, 15, 4, 4, 89_000, tzinfo=UTC)
+    assert (member.reclaimable, member.why_not) == (True, "")
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_no_activity_is_never(value: object) -> None:
+    assert parse.member(raw(lastActivityAt=value), where=WHERE).last_activity_at is None
+
+
+def test_an_absent_date_is_never() -> None:
+    data = raw()
+    del data["lastActivityAt"]
+    assert parse.member(data, where=WHERE).last_activity_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-04-11T15:04:04Z", datetime(2024, 4, 11, 15, 4, 4, tzinfo=UTC)),
+        ("2024-04-11T15:04:04.1Z", datetime(2024, 4, 11, 15, 4, 4, 100_000, tzinfo=UTC)),
+        ("2024-04-11T15:04:04.123456789Z", datetime(2024, 4, 11, 15, 4, 4, 123_456, tzinfo=UTC)),
+        ("2024-04-11T15:04:04+02:00", datetime(2024, 4, 11, 13, 4, 4, tzinfo=UTC)),
+        ("2024-04-11T15:04:04.840+0000", datetime(2024, 4, 11, 15, 4, 4, 840_000, tzinfo=UTC)),
+        ("2024-04-11T15:04:04", datetime(2024, 4, 11, 15, 4, 4, tzinfo=UTC)),
+        ("2024-04-11", datetime(2024, 4, 11, tzinfo=UTC)),
+    ],
+)
+def test_dates_in_many_forms_are_utc(text: str, expected: datetime) -> None:
+    found = parse.moment({"at": text}, "at", where=WHERE)
+    assert found == expected
+    assert found is not None
+    assert found.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    "value", ["never", " ", "2024-13-01T00:00:00Z", 0, 1712847844, False, [], {}, "0001-01-01T00:00:00+14:00"]
+)
+def test_a_garbage_date_is_no_never(value: object) -> None:
+    with pytest.raises(BadAnswer, match="Member 1, lastActivityAt: not a date"):
+        parse.member(raw(lastActivityAt=value), where=WHERE)
+
+
+@given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=36_500)), st.integers(-23, 23))
+def test_every_date_survives(since: timedelta, offset: int) -> None:
+    value = datetime(1990, 1, 1, tzinfo=timezone(timedelta(hours=offset))) + since
+    assert parse.moment({"at": value.isoformat()}, "at", where=WHERE) == value
+
+
+@given(ANYTHING)
+def test_garbage_dates_are_refused_and_nothing_else_happens(value: object) -> None:
+    try:
+        found = parse.moment({"at": value}, "at", where=WHERE)
+    except BadAnswer:
+        return
+    assert found is None or found.utcoffset() == timedelta(0)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS, ANYTHING)))
+def test_garbage_members_are_refused_or_storable(changes: dict[str, Any]) -> None:
+    try:
+        member = parse.member(raw(**changes), where=WHERE)
+    except BadAnswer:
+        return
+    for text in (member.email, member.license, member.role, member.external_id):
+        text.encode()
+        assert "\x00" not in text
+        assert len(text) <= 254
+
+
+@given(ANYTHING)
+def test_garbage_answers_are_refused(value: object) -> None:
+    if value != []:
+        with pytest.raises(BadAnswer):
+            parse.members(value)
+    with pytest.raises(BadAnswer):
+        parse.allocation(value)
+
+
+def test_unsound_text_is_mended() -> None:
+    mail = json.loads('"a\\u0000b\\ud800c@example.com"')
+    assert parse.member(raw(email=mail), where=WHERE).email == "abc@example.com"
+    assert len(parse.member(raw(email="x" * 1000), where=WHERE).email) == 254
+
+
+def test_a_missing_address_is_kept_as_empty() -> None:
+    assert parse.member(raw(email=None), where=WHERE).email == ""
+
+
+@pytest.mark.parametrize(("value", "expected"), [("Platinum", "platinum"), ("", "unknown"), (None, "unknown")])
+def test_new_words_are_kept(value: object, expected: str) -> None:
+    member = parse.member(raw(license=value, role=value), where=WHERE)
+    assert (member.license, member.role) == (expected, expected)
+
+
+def test_a_role_that_nobody_knows_yet_is_left_alone() -> None:
+    """It may be a new kind of admin."""
+    member = parse.member(raw(role="Organization_Owner"), where=WHERE)
+    assert (member.reclaimable, member.why_not) == (False, parse.NOT_KNOWN)
+    assert parse.member(raw(license="platinum"), where=WHERE).reclaimable
+
+
+@pytest.mark.parametrize(
+    ("role", "why_not"),
+    [
+        ("organization_internal_admin", parse.IS_ADMIN),
+        ("ORGANIZATION_INTERNAL_ADMIN", parse.IS_ADMIN),
+        ("organization_external_user", parse.NOT_MANAGED),
+        ("organization_team_guest_user", parse.NOT_MANAGED),
+    ],
+)
+def test_who_cannot_be_reclaimed(role: str, why_not: str) -> None:
+    member = parse.member(raw(role=role), where=WHERE)
+    assert (member.reclaimable, member.why_not) == (False, why_not)
+
+
+@pytest.mark.parametrize("value", [None, "", 3074457345821140934, "..", "a/b", "a?b", "1" * 41, "1\n", "%2e", True])
+def test_an_id_that_is_none_names_the_place_and_shows_nothing(value: object) -> None:
+    with pytest.raises(BadAnswer, match="Member 2 of Miro's answer has no usable id") as caught:
+        parse.members([raw(), raw(id=value)])
+    assert "ada" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, "true", 1, "no"])
+def test_whether_somebody_is_active_is_not_guessed(value: object) -> None:
+    with pytest.raises(BadAnswer, match="active"):
+        parse.member(raw(active=value), where=WHERE)
+
+
+def test_the_same_member_twice_is_one_and_a_contradiction_is_refused() -> None:
+    assert len(parse.members([raw(), raw()])) == 1
+    with pytest.raises(BadAnswer, match="Member 2 of Miro's answer contradicts"):
+        parse.members([raw(), raw(active=False)])
+
+
+@pytest.mark.parametrize("data", [{}, {"cursor": ""}, {"cursor": None}])
+def test_every_form_of_the_end(data: dict[str, Any]) -> None:
+    assert parse.next_cursor(data) == ""
+
+
+@pytest.mark.parametrize("value", [7, ["a"], "x" * 201, "a\x00"])
+def test_an_unusable_cursor_is_refused(value: object) -> None:
+    with pytest.raises(BadAnswer, match="cursor"):
+        parse.next_cursor({"cursor": value})
+
+
+@pytest.mark.parametrize(("full", "purchased"), [(7, {"full": 7}), (-1, {}), (None, {}), (True, {}), ("7", {})])
+def test_licenses_bought_as_far_as_miro_tells(full: object, purchased: dict[str, int]) -> None:
+    found = parse.allocation({"id": "1", "name": "N", "plan": "company", "fullLicensesPurchased": full})
+    assert found.purchased == purchased
+
+
+def test_a_persons_names() -> None:
+    data = {"id": "1", "displayName": "Ada", ENTERPRISE_USER: {"department": "R&D", "costCenter": "42"}}
+    found = parse.person(data)
+    assert found is not None
+    assert (found.name, found.department, found.cost_center) == ("Ada", "R&D", "42")
+
+
+def test_a_person_without_a_display_name() -> None:
+    found = parse.person({"id": "1", "name": {"formatted": "Ada L."}})
+    assert found is not None
+    assert (found.name, found.department) == ("Ada L.", "")
+    assert parse.person({"displayName": "Nobody"}) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "cursor"),
+    [
+        (b'{"data":[],"cursor":"3074457345821140946"}', "3074457345821140946"),
+        (b'{"cursor" :\n "aZ_-+/=.:~9", "data": []}', "aZ_-+/=.:~9"),
+        (b'{"data":[],"cursor":""}', ""),
+        (b'{"data":[],"cursor":null}', ""),
+        (b'{"data":[]}', ""),
+        (b'{"data":[],"cursor":"a\\u0062"}', ""),
+        (b'{"data":[{"cursor":"a"}],"cursor":"b"}', ""),
+        (b'{"data":[{"email":"\\"cursor\\":\\"a\\""}],"cursor":"b"}', "b"),
+        (b'{"data":[],"cursor":"' + b"x" * 201 + b'"}', ""),
+        (b"", ""),
+    ],
+)
+def test_a_cursor_is_guessed_only_where_nothing_else_can_be_meant(body: bytes, cursor: str) -> None:
+    assert parse.likely_cursor(body) == cursor
+
+
+CURSORS = string.ascii_letters + string.digits + "_=+/.:~-"
+TEXTS = st.text(max_size=12) | st.sampled_from(['"cursor":"x"', "cursor", '\\"cursor\\":\\"x\\"'])
+
+
+@given(
+    cursor=st.text(string.ascii_letters + string.digits + "_=+/.:~-", max_size=40), texts=st.lists(TEXTS, max_size=4)
+)
+def test_what_people_are_called_is_never_taken_for_a_cursor(cursor: str, texts: list[str]) -> None:
+    data = {"data": [{"email": text} for text in texts], "cursor": cursor}
+    for body in (json.dumps(data), json.dumps(data, indent=2, ensure_ascii=False)):
+        guess = parse.likely_cursor(body.encode())
+        assert guess == ("" if "cursor" in (cursor, *texts) else parse.next_cursor(data))

@@ -1,0 +1,114 @@
+"""TLS: a certificate that nobody vouches for, and the deadline below the encryption."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+import requests.adapters
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from integrations.connectors.contract import ConfigError, OutcomeUnknown, TransientError
+from integrations.connectors.rate_limit import LocalRateBudget
+from tests.support.connector_sessions import QUICK, RATE, new_session
+from tests.support.network import AllowHttp
+
+
+def write_certificate(path: Path) -> None:
+    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(pem))
+
+
+@dataclass
+class Drip:
+    """Sends the head of an answer byte by byte, for as long as anybody listens."""
+
+    url: str
+    certificate: Path
+    requests: list[bytes]
+
+
+def serve(listener: socket.socket, context: ssl.SSLContext, seen: list[bytes]) -> None:
+    while True:
+        try:
+            raw, _ = listener.accept()
+        except OSError:
+            return  # the test is over
+        try:
+            with context.wrap_socket(raw, server_side=True) as client:
+                seen.append(client.recv(4096))
+                for _ in range(100):
+                    client.sendall(b"H")
+                    time.sleep(0.05)
+        except OSError:
+            continue  # the client refused the certificate, or went away
+
+
+@pytest.fixture
+def drip(tmp_path: Path, allow_http: AllowHttp) -> Iterator[Drip]:
+    certificate = tmp_path / "certificate.pem"
+    write_certificate(certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen: list[bytes] = []
+    threading.Thread(target=serve, args=(listener, context, seen), daemon=True).start()
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    allow_http(url)
+    yield Drip(url=url, certificate=certificate, requests=seen)
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(drip: Drip, budget: LocalRateBudget) -> None:
+    session = new_session(drip.url, budget)
+    query: dict[str, str | int] = {"emails": "ada"}
+    with pytest.raises(ConfigError, match="certificate") as caught:
+        session.get("/x", rate=RATE, query=query)
+    # The library's own error, with the whole address in it, must not come along.
+    assert "emails=" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(ConfigError, match="nothing was sent"):
+        session.patch("/x", {}, rate=RATE)
+    assert drip.requests == []
+
+
+def test_the_deadline_holds_below_tls(drip: Drip, budget: LocalRateBudget, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
+    session = new_session(drip.url, budget)
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="in time"):
+        session.get("/x", rate=RATE)
+    assert time.monotonic() - started < QUICK.total + 0.4
+
+
+def test_a_write_that_was_sent_over_tls_is_in_doubt(
+    drip: Drip, budget: LocalRateBudget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
+    with pytest.raises(OutcomeUnknown):
+        new_session(drip.url, budget).patch("/x", {}, rate=RATE)
+    assert len(drip.requests) == 1

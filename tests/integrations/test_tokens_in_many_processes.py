@@ -1,0 +1,61 @@
+"""20 processes, 200 expiries: never more refreshes than expiries, and no refresh token is sent twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from integrations.models import Connection
+from tests.support.servers import environment_for_children
+
+PROCESSES = 20
+EXPIRIES = 200
+PATIENCE = 240.0  # seconds
+
+pytestmark = [pytest.mark.worker]
+
+
+def wait_for(folder: Path, pattern: str, count: int, running: list[subprocess.Popen[bytes]]) -> None:
+    until = time.monotonic() + PATIENCE
+    while len(list(folder.glob(pattern))) < count:
+        dead = [process.args for process in running if process.poll() not in (None, 0)]
+        assert not dead, f"{len(dead)} processes ended: {(folder / 'log').read_text()[-2000:]}"
+        assert time.monotonic() < until, f"{pattern}: {len(list(folder.glob(pattern)))} of {count}"
+        time.sleep(0.005)
+
+
+@pytest.mark.usefixtures("real_transactions")
+def test_twenty_processes_and_two_hundred_expiries(connected, miro, at_sandbox, tmp_path):
+    """Half of the expiries are of the clock (due), half are tokens that Miro refuses before their time."""
+    miro.switch(rate_limits=False)
+    environment = environment_for_children(MIRO_API_URL=at_sandbox["api_url"], MIRO_SCIM_URL=at_sandbox["scim_url"])
+    command = [sys.executable, "-m", "tests.support.refresher", str(connected.profile_id), str(EXPIRIES), str(tmp_path)]
+    with (tmp_path / "log").open("wb") as log:
+        running = [
+            subprocess.Popen([*command, str(index)], env=environment, cwd=settings.BASE_DIR, stdout=log, stderr=log)
+            for index in range(PROCESSES)
+        ]
+        try:
+            wait_for(tmp_path, "ready-*", PROCESSES, running)
+            for number in range(EXPIRIES):
+                if number % 2:
+                    miro.expire_tokens()
+                else:
+                    Connection.objects.filter(pk=connected.pk).update(refresh_at=timezone.now())
+                (tmp_path / f"go-{number}").touch()
+                wait_for(tmp_path, f"done-{number}-*", PROCESSES, running)
+        finally:
+            for process in running:
+                process.terminate()
+                process.wait()
+    counted = miro.oauth()["counters"]
+    assert counted["refresh_reuse"] == 0
+    assert EXPIRIES * 0.95 <= counted["refreshes"] <= EXPIRIES
+    connected.refresh_from_db()
+    assert connected.state != "error"

@@ -1,0 +1,91 @@
+"""A request for very many people: one page that stays readable, with the news on top and the whole list as a file."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from subscriptions.admin.approvals import request_page
+from subscriptions.approvals import closing, decide
+from subscriptions.models import RemovalCandidate, Subscription
+from tests.support.exports import rows
+from tests.support.organization import page, questions
+
+
+@pytest.fixture
+def short_page(monkeypatch):
+    monkeypatch.setattr(request_page, "SHOWN", 2)
+    monkeypatch.setattr(request_page, "FOLDED", 3)
+
+
+def test_the_page_tells_of_those_whom_only_the_export_has(organization, alice, bob, as_user, short_page):
+    request = organization.ask(alice, count=8)
+    response = as_user(bob).get(page("reclaimrequest", "change", request.pk))
+    shown = " ".join(response.content.decode().split())
+
+    assert (len(response.context["shown"]), len(response.context["folded"])) == (2, 3)
+    assert "Show 3 more people" in shown and "3 more have not changed either." in shown
+    assert page("reclaimrequest", "people", request.pk) in shown
+    assert response.context["tiles"]["seats"] == 8
+
+
+def test_whoever_changed_is_on_the_page_however_many_there_are(organization, alice, bob, as_user, short_page):
+    request = organization.ask(alice, count=8)
+    for number in (4, 5, 6):
+        Subscription.objects.filter(external_id=str(1000 + number)).update(license="advanced")
+
+    shown = as_user(bob).get(page("reclaimrequest", "change", request.pk)).context["shown"]
+
+    assert [row.change.text for row in shown] == ["License changed"] * 3
+
+
+def test_the_export_has_everybody_of_the_request(organization, alice, bob, as_user, short_page):
+    request = organization.ask(alice, count=8)
+
+    found = rows(as_user(bob).get(page("reclaimrequest", "people", request.pk)))
+
+    assert {row["E-mail"] for row in found} == {f"person{number}@northwind.example" for number in range(4, 12)}
+    assert {row["Since the request"] for row in found} == {"No change"}
+
+
+def test_it_takes_as_many_queries_as_a_small_one(organization, alice, bob, as_user):
+    small = page("reclaimrequest", "change", organization.ask(alice, count=1).pk)
+    for number in range(20, 50):
+        organization.hire(number, idle=200)
+    organization.propose()
+    assert RemovalCandidate.objects.filter(state="ready").count() > 30
+    large = page("reclaimrequest", "change", organization.ask(alice, count=35).pk)
+    client = as_user(bob)
+
+    assert questions(client, large) == questions(client, small)
+
+
+def test_the_export_is_for_those_who_may_look(organization, alice, as_user, django_user_model):
+    stranger = django_user_model.objects.create_user("stranger", is_staff=True)
+    assert as_user(stranger).get(page("reclaimrequest", "people", organization.ask(alice).pk)).status_code == 403
+
+
+def test_a_rejection_leaves_each_alone_for_the_threshold_of_their_own_evidence(organization, alice, bob):
+    request = organization.ask(alice, count=3)
+    other = RemovalCandidate.objects.filter(removals__request=request).first()
+    other.evidence["terms"]["threshold"] = 10
+    other.save()
+
+    decide.reject(request, actor=bob, comment="Not now")
+
+    left = {
+        row.pk: (row.cooldown_until - timezone.now()).days for row in Subscription.objects.exclude(cooldown_until=None)
+    }
+    assert left.pop(other.subscription_id) in (9, 10)
+    assert set(left.values()) <= {59, 60} and len(left) == 2
+
+
+def test_a_drop_takes_the_candidate_first_as_a_withdrawal_does(organization, alice):
+    """Else the two wait for each other."""
+    person = organization.ask(alice).removals.first()
+    with CaptureQueriesContext(connection) as asked:
+        closing.drop(person, actor=alice)
+    tables = [query["sql"] for query in asked if "subscriptions_" in query["sql"]]
+    assert tables[0].startswith("SELECT") and 'FROM "subscriptions_removalcandidate"' in tables[0]

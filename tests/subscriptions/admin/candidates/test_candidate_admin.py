@@ -1,0 +1,245 @@
+"""The candidates' list, the request for their reclaim, and the page of one candidate."""
+
+from __future__ import annotations
+
+import pytest
+
+from subscriptions.models import CandidateState, Evaluation, ReclaimRequest, ReclaimRule, RemovalCandidate
+from tests.support.organization import page, questions, said
+
+LIST = "/admin/subscriptions/removalcandidate/"
+
+
+def bulk(pks, **more):
+    return {"action": "request_reclaim", "index": "0", "select_across": "0", "_selected_action": list(pks), **more}
+
+
+def ready(count: int) -> list[int]:
+    return list(RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count])
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+def test_the_list_shows_who_is_ready(organization, alice, as_user):
+    shown = text_of(as_user(alice).get(LIST))
+
+    assert "Person 11" in shown and "Person 1<" not in shown
+    assert "Inactive 111 days, 51 days over the threshold." in shown
+    assert "Needs review" in shown and "verdict=unknown,never_active" in shown
+    assert "Awaiting User" in shown
+
+
+def test_the_lanes_lead_to_the_subscriptions(organization, alice, as_user):
+    client = as_user(alice)
+
+    shown = text_of(client.get(LIST))
+
+    for query in ("verdict=unknown,never_active", "verdict=cannot_be_removed,protected"):
+        assert query in shown
+        assert client.get(page("subscription", "changelist") + "?" + query).status_code == 200
+
+
+def test_requesting_asks_first_and_then_does_it(organization, alice, as_user):
+    client, chosen = as_user(alice), ready(2)
+
+    asked = text_of(client.post(LIST, bulk(chosen)))
+    assert "Request reclaim of 2 seats" in asked and 'name="reason"' in asked
+    assert not ReclaimRequest.objects.exists()
+
+    response = client.post(LIST, bulk(chosen, confirmed="2", reason="True-up"))
+
+    made = ReclaimRequest.objects.get()
+    assert response["Location"] == page("reclaimrequest", "change", made.pk)
+    assert (made.requested_by, made.reason, made.removals.count()) == (alice, "True-up", 2)
+
+
+def test_all_across_the_pages(organization, alice, as_user, monkeypatch):
+    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.RemovalCandidateAdmin.list_per_page", 3)
+
+    as_user(alice).post(LIST, bulk(ready(1), select_across="1", confirmed="8"))
+
+    assert ReclaimRequest.objects.get().removals.count() == 8
+
+
+def test_all_means_all_of_the_search(organization, alice, as_user):
+    as_user(alice).post(f"{LIST}?q=person11", bulk(ready(1), select_across="1", confirmed="1"))
+
+    assert [str(person) for person in ReclaimRequest.objects.get().removals.all()] == ["Person 11"]
+
+
+def test_all_means_all_of_a_search_that_finds_very_many(organization, alice, as_user, monkeypatch):
+    """However few of them are counted and looked up for the page."""
+    monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 2)
+    monkeypatch.setattr("licensehub.ui.lists.search_results.STOP", 2)
+    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.RemovalCandidateAdmin.list_per_page", 3)
+    assert "2+" in text_of(as_user(alice).get(f"{LIST}?q=northwind"))
+
+    as_user(alice).post(f"{LIST}?q=northwind", bulk(ready(1), select_across="1", confirmed="8"))
+
+    assert ReclaimRequest.objects.get().removals.count() == 8
+
+
+def test_a_list_that_changed_is_shown_again(organization, alice, as_user):
+    response = as_user(alice).post(LIST, bulk(ready(1), select_across="1", confirmed="9"))
+
+    assert "8 of these people are Ready now" in text_of(response)
+    assert not ReclaimRequest.objects.exists()
+
+
+def test_people_who_are_requested_already(organization, alice, as_user):
+    chosen = ready(2)
+    organization.ask(alice, count=2)
+
+    response = as_user(alice).post(LIST, bulk(chosen, confirmed="2"))
+
+    assert response.status_code == 302
+    assert ReclaimRequest.objects.count() == 1
+
+
+@pytest.mark.parametrize("pk", ["abc", "9" * 30, "-1", "1' OR 1=1"])
+def test_ids_that_no_page_of_ours_sends(organization, alice, as_user, pk):
+    assert "makes no sense" in said(as_user(alice).post(LIST, bulk([pk], confirmed="1")))
+    assert not ReclaimRequest.objects.exists()
+
+
+def test_a_paused_profile_is_a_sentence(organization, alice, as_user):
+    organization.profile.state = "paused"
+    organization.profile.save()
+
+    response = as_user(alice).post(LIST, bulk(ready(2), confirmed="2"))
+
+    assert "is paused" in said(response)
+    assert not ReclaimRequest.objects.exists()
+
+
+@pytest.mark.parametrize("who", ["bob", "carol", "dave"])
+def test_who_may_not_request(organization, as_user, request, who):
+    client = as_user(request.getfixturevalue(who))
+
+    shown = client.get(LIST)
+    client.post(LIST, bulk(ready(2), confirmed="2"))
+
+    assert shown.status_code == (403 if who == "dave" else 200)
+    assert "Request reclaim" not in text_of(shown)
+    assert not ReclaimRequest.objects.exists()
+
+
+def needing_attention() -> RemovalCandidate:
+    row = RemovalCandidate.objects.first()
+    row.state, row.attention = CandidateState.ATTENTION_REQUIRED, "Miro refused: last admin of the team “Ops”."
+    row.save()
+    return row
+
+
+def test_miros_words_and_the_two_ways_on(organization, alice, as_user):
+    row = needing_attention()
+
+    shown = text_of(as_user(alice).get(page("removalcandidate", "change", row.pk)))
+
+    assert "last admin of the team “Ops”" in shown and "Resume" in shown and "Leave alone" in shown
+
+
+@pytest.mark.parametrize(("act", "state"), [("resume", "ready"), ("leave", "closed_skipped")])
+def test_the_two_ways_on(organization, alice, as_user, act, state):
+    row = needing_attention()
+    client = as_user(alice)
+
+    client.get(page("removalcandidate", act, row.pk))
+    row.refresh_from_db()
+    assert row.state == "attention_required"
+
+    first = said(client.post(page("removalcandidate", act, row.pk)))
+    again = said(client.post(page("removalcandidate", act, row.pk)))
+
+    row.refresh_from_db()
+    assert row.state == state
+    assert str(row) in first and "Nothing was changed" in again
+
+
+@pytest.mark.parametrize("act", ["resume", "leave"])
+@pytest.mark.parametrize("who", ["bob", "carol", "dave"])
+def test_who_may_not_go_on(organization, as_user, request, act, who):
+    row = needing_attention()
+
+    response = as_user(request.getfixturevalue(who)).post(page("removalcandidate", act, row.pk))
+
+    assert response.status_code == 403
+    row.refresh_from_db()
+    assert row.state == "attention_required"
+
+
+@pytest.mark.parametrize("model", ["removalcandidate", "reclaimrequest", "reclaim"])
+def test_nobody_edits_records(organization, admin_user, as_user, model):
+    asked = organization.ask(admin_user)
+    pk = asked.pk if model == "reclaimrequest" else ready(1)[0]
+    client = as_user(admin_user)
+
+    assert client.get(f"/admin/subscriptions/{model}/add/").status_code == 403
+    if model != "reclaim":
+        assert client.post(page(model, "change", pk), {"state": "ready"}).status_code == 403
+        assert client.post(page(model, "delete", pk), {"post": "yes"}).status_code == 403
+
+
+def test_states_that_nobody_is_in(empty_organization, alice, as_user):
+    client = as_user(alice)
+
+    assert "Nobody is ready to be reclaimed" in text_of(client.get(LIST))
+    assert "Nothing needs your attention" in text_of(client.get(f"{LIST}?state__exact=attention_required"))
+    assert "Nobody here fits" in text_of(client.get(f"{LIST}?q=nobody"))
+
+
+@pytest.mark.parametrize(
+    "query", ["idle=90", "idle=never", "idle=x", "license=full", "license=x", "profile=1", "state__in="]
+)
+def test_filters_never_break(organization, alice, as_user, query):
+    assert as_user(alice).get(f"{LIST}?{query}", follow=True).status_code == 200
+
+
+def test_the_protected_lane_counts_whom_its_list_shows(organization, alice, as_user):
+    Evaluation.objects.filter(subscription__name__in=["Person 1", "Person 2"]).update(verdict="cannot_be_removed")
+    Evaluation.objects.filter(subscription__name="Person 3").update(verdict="protected")
+    client = as_user(alice)
+
+    assert "<strong>Protected or not removable</strong><b>3</b>" in text_of(client.get(LIST))
+    listed = text_of(client.get(page("subscription", "changelist") + "?verdict=cannot_be_removed,protected"))
+    assert all(f"Person {number}<" in listed for number in (1, 2, 3)) and "Person 4<" not in listed
+
+
+def test_the_cap_stands_beside_the_button(organization, alice, as_user):
+    ReclaimRule.objects.update(batch_cap_people=2)
+    client = as_user(alice)
+
+    assert 'data-cap="2"' in text_of(client.get(LIST))
+    within, over = text_of(client.post(LIST, bulk(ready(2)))), text_of(client.post(LIST, bulk(ready(3))))
+    assert "over the cap" not in within
+    assert "3 people are over the cap of 2: a third person has to raise it" in over
+    client.post(LIST, bulk(ready(3), confirmed="3"))
+    assert ReclaimRequest.objects.get().cap == 2, "it may be asked for; it cannot be approved"
+
+
+def test_whether_people_are_asked_is_said_before_the_request(organization, alice, as_user):
+    ReclaimRule.objects.update(notify_user=True, days_to_answer=9)
+
+    assert "asked by mail first, and has 9 days" in text_of(as_user(alice).post(LIST, bulk(ready(2))))
+
+
+def test_protecting_is_offered_to_whoever_may(organization, alice, bob, as_user):
+    assert "Protect…" in text_of(as_user(alice).get(LIST))
+    assert "Protect…" not in text_of(as_user(bob).get(LIST))
+
+
+def test_no_question_per_row(organization, alice, as_user):
+    client = as_user(alice)
+    one, six = questions(client, f"{LIST}?q=person11"), questions(client, f"{LIST}?q=person")
+
+    assert six <= one <= questions(client, LIST) <= 24
+
+
+def test_hostile_names_stay_text(empty_organization, alice, as_user):
+    empty_organization.hire(1, idle=100, name="<script>alert(1)</script>", department="<b>x")
+    empty_organization.propose()
+
+    for shown in (LIST, page("removalcandidate", "change", ready(1)[0])):
+        assert "<script>alert(1)" not in text_of(as_user(alice).get(shown))

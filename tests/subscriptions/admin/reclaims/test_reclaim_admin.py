@@ -1,0 +1,102 @@
+"""History: a line and a page for each reclaim, whatever came of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from integrations.connectors.contract import PermanentError, Receipt
+from subscriptions.approvals import decide
+from subscriptions.models import HoldReason, Reclaim
+from subscriptions.reclaims import outcomes
+from subscriptions.reclaims.engine import claim, commit_intent
+from tests.support.organization import page
+
+LIST = "/admin/subscriptions/reclaim/"
+
+
+def text_of(response) -> str:
+    return response.content.decode()
+
+
+@pytest.fixture
+def approved(organization, alice, bob):
+    asked = organization.ask(alice, count=5)
+    decide.approve(asked, actor=bob, comment="Fine")
+    return asked
+
+
+@pytest.fixture
+def settled(organization, approved):
+    """One of each ending."""
+    done, refused, doubt, held, _waiting = claim(organization.profile)
+    for item in (done, refused, doubt):
+        commit_intent(item, rolling=10)
+        item.refresh_from_db()
+    outcomes.note_receipt(done, Receipt(200, False, "req-1"))
+    done.refresh_from_db()
+    outcomes.mark_done(done)
+    outcomes.mark_refused(refused, PermanentError("Last admin of “Ops”.", status=409))
+    outcomes.mark_in_doubt(doubt, "The answer did not come within 45 seconds.", status=None)
+    outcomes.requeue(held, HoldReason.CONNECTION, words="The token is dead.")
+    return approved
+
+
+def test_every_ending_has_its_words(settled, carol, as_user):
+    shown = text_of(as_user(carol).get(LIST))
+
+    for words in ("Verified", "PATCH 200 · read back inactive", "Refused", "Last admin of “Ops”.", "In doubt"):
+        assert words in shown
+    assert "Held: A connection is in error." in shown and settled.number in shown
+    assert "asked by alice" in shown and "approved by bob" in shown
+
+
+def test_every_page_tells_the_story(settled, carol, as_user):
+    client = as_user(carol)
+
+    for item in Reclaim.objects.all():
+        shown = text_of(client.get(page("reclaim", "change", item.pk)))
+        assert "The whole story of this seat" in shown and "alice" in shown and "Miro ID" in shown
+        assert "Reclaim queued" in shown, "each event is named"
+
+
+def test_a_hold_says_until_when(settled, carol, as_user):
+    held = Reclaim.objects.get(hold_reason="connection")
+
+    shown = text_of(as_user(carol).get(page("reclaim", "change", held.pk)))
+
+    assert "Waits: A connection is in error" in shown and "The token is dead." in shown and "is not lost" in shown
+
+
+def test_found_by_request_number_name_and_outcome(settled, carol, as_user):
+    client = as_user(carol)
+
+    assert "Person 11" in text_of(client.get(f"{LIST}?q={settled.number}"))
+    assert "No reclaim fits" in text_of(client.get(f"{LIST}?q=R-9999"))
+    assert "Person 11" in text_of(client.get(f"{LIST}?q=person11@"))
+    assert "PATCH 200" not in text_of(client.get(f"{LIST}?state__exact=failed"))
+    assert "Person 11" in text_of(client.get(f"{LIST}?approver={settled.decided_by_id}"))
+
+
+def test_the_decided_request_shows_each_outcome(settled, carol, as_user):
+    shown = text_of(as_user(carol).get(page("reclaimrequest", "change", settled.pk)))
+
+    assert "Approved by bob" in shown and "Fine" in shown and "PATCH 200" in shown
+    for item in Reclaim.objects.all():
+        assert page("reclaim", "change", item.pk) in shown
+
+
+def test_nothing_yet(empty_organization, carol, as_user):
+    assert "Nothing was reclaimed yet" in text_of(as_user(carol).get(LIST))
+
+
+def test_a_stranger_sees_nothing(settled, dave, as_user):
+    assert as_user(dave).get(LIST).status_code == 403
+    assert as_user(dave).get(page("reclaim", "change", Reclaim.objects.first().pk)).status_code == 403
+
+
+def test_no_question_per_row(settled, carol, as_user, django_assert_max_num_queries):
+    client = as_user(carol)
+    client.get(LIST)
+
+    with django_assert_max_num_queries(14):
+        client.get(LIST)

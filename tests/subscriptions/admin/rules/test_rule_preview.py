@@ -1,0 +1,105 @@
+"""The preview beside a rule: what stands in the form, before anything is saved."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from subscriptions.eligibility.clauses import Terms, current_terms
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
+from subscriptions.models import ReclaimRule, Subscription
+from subscriptions.rules.rules import change_rule
+from tests.support.members import member
+
+
+@pytest.fixture
+def rule(profile) -> ReclaimRule:
+    now = timezone.now()
+    for number, idle in enumerate((1, 40, 50, 70, 80, 90)):
+        moment = now - timedelta(days=idle, hours=1)
+        member(profile, number, last_activity_at=moment, license_assigned_at=now - timedelta(days=400))
+    evaluate_profile(profile)
+    count_buckets(profile)
+    return profile.rule
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def asked(user: User, rule: ReclaimRule, **entries: str | list[str]):
+    return signed_in(user).get(address_of(rule), entries)
+
+
+def address_of(rule: ReclaimRule) -> str:
+    return reverse("admin:subscriptions_reclaimrule_preview", args=[rule.pk])
+
+
+def test_a_threshold_that_is_not_saved(rule, alice, django_assert_max_num_queries):
+    client = signed_in(alice)
+    with django_assert_max_num_queries(14):
+        page = client.get(address_of(rule), {"last_activity_threshold": "45"})
+    assert "1 more person would be a candidate: 3 at 60 days, 4 at 45 days." in page.content.decode()
+    assert (
+        "2 more people would be candidates: 3 at 60 days, 5 at 39 days."
+        in asked(alice, rule, last_activity_threshold="39").content.decode()
+    )
+    assert "Nothing is saved yet." in page.content.decode()
+    assert ReclaimRule.objects.get().last_activity_threshold == 60
+    assert Subscription.objects.candidates().count() == 3
+
+
+def test_it_foresees_what_saving_does(rule, alice):
+    foreseen = asked(alice, rule, last_activity_threshold="45").context["verdicts"]
+    change_rule(rule, actor=alice, changed={"last_activity_threshold": 45})
+    evaluate_profile(rule.profile)
+    assert Subscription.objects.candidates().count() == foreseen["candidate"] == 4
+
+
+@pytest.mark.parametrize("entry", ["", "x", "-1", "0", "1e3", "99999999999999999999"])
+def test_a_wrong_number_counts_as_saved(rule, alice, entry):
+    page = asked(alice, rule, last_activity_threshold=entry)
+    assert page.status_code == 200
+    assert "3 seats are inactive by the saved rule." in page.content.decode()
+
+
+def test_all_terms_of_the_form(rule, alice):
+    fields: dict[str, str | list[str]] = {
+        "last_activity_threshold": "45",
+        "licenses": ["full", "free"],
+        "new_joiner_grace": "7",
+        "never_active": "candidate",
+        "license_thresholds-TOTAL_FORMS": "2",
+        "license_thresholds-0-license": "full",
+        "license_thresholds-0-last_activity_threshold": "75",
+        "license_thresholds-1-license": "free",
+        "license_thresholds-1-last_activity_threshold": "9",
+        "license_thresholds-1-DELETE": "on",
+    }
+    page = asked(alice, rule, **fields)
+    assert page.context["verdicts"] == {"candidate": 2, "active": 4}
+
+
+def test_the_page_asks_for_it_without_the_token_of_the_form(rule, alice):
+    client = Client()
+    client.force_login(alice)
+    page = client.get(reverse("admin:subscriptions_reclaimrule_change", args=[rule.pk])).content.decode()
+    assert f'hx-get="{reverse("admin:subscriptions_reclaimrule_preview", args=[rule.pk])}"' in page
+    assert 'hx-params="not csrfmiddlewaretoken"' in page
+    assert "3 seats are inactive by the saved rule." in page
+
+
+def test_a_reader_sees_the_saved_terms_and_a_stranger_nothing(rule, carol, dave):
+    page = asked(carol, rule)
+    assert page.status_code == 200
+    assert "hx-get" not in page.content.decode()
+    assert asked(dave, rule).status_code == 403
+    assert current_terms(rule.profile_id) == Terms.of(rule)

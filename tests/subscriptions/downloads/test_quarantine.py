@@ -1,0 +1,361 @@
+"""Accept, by two people, or discard: what becomes of a download that was not believed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.db import connection as database
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.connectors.miro.connector import MiroConnector
+from integrations.models import IntegrationProfile
+from subscriptions.downloads import quarantine, validation
+from subscriptions.downloads.merge import Merged
+from subscriptions.downloads.run import download_subscriptions
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
+from subscriptions.models.download import StartedBy
+from subscriptions.profiles import lifecycle
+from tests.support.fixtures import MEMBERS, actions
+
+WHY = "The company sold a division on Friday."
+GONE = MEMBERS // 4
+
+
+def an_operator(name: str, *, superuser: bool = False) -> User:
+    user = User.objects.create_user(name, is_staff=True, is_superuser=superuser)
+    user.groups.add(Group.objects.get(name="Operator"))
+    return user
+
+
+@pytest.fixture
+def olivia(db) -> User:
+    return an_operator("olivia")
+
+
+@pytest.fixture
+def oscar(db) -> User:
+    return an_operator("oscar")
+
+
+def run(world) -> DownloadRun:
+    return download_subscriptions(world.profile, actor=None, started_by=StartedBy.COMMAND)
+
+
+@pytest.fixture
+def shrunk(world) -> DownloadRun:
+    """A quarter of all people is missing, and one has changed."""
+    world.download()
+    rows = list(Subscription.objects.order_by("external_id"))
+    for row in rows[:GONE]:
+        world.miro.change(row.external_id, removed=True)
+    world.miro.change(rows[-1].external_id, license="free")
+    found = run(world)
+    assert found.state == "quarantined"
+    return found
+
+
+def gone() -> int:
+    return Subscription.objects.exclude(gone_at=None).count()
+
+
+def test_it_is_kept_and_says_what_accepting_would_do(shrunk):
+    effect = quarantine.effect_of(shrunk)
+    assert shrunk.acceptable
+    assert effect.counts == Merged(new=0, changed=1, gone=GONE)
+    assert len(set(effect.names)) == 20
+    assert gone() == 0
+
+
+def test_what_is_foreseen_is_what_is_merged(shrunk, olivia, oscar):
+    """Somebody returns, somebody is new, and somebody has changed."""
+    rows = list(Subscription.objects.order_by("-external_id"))
+    Subscription.objects.filter(pk=rows[1].pk).update(gone_at=shrunk.started_at)
+    DownloadedMember.objects.filter(run=shrunk, external_id=rows[2].external_id).update(external_id="999")
+    foreseen = quarantine.effect_of(shrunk).counts
+    assert foreseen == Merged(new=1, changed=2, gone=GONE + 1)
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+    quarantine.accept(shrunk, actor=oscar)
+    assert Merged(new=shrunk.new, changed=shrunk.changed, gone=shrunk.gone) == foreseen
+
+
+def test_whose_facts_are_newer_than_the_run_is_left_alone(shrunk, olivia, oscar):
+    """They were looked at again after the download had begun: neither gone nor changed by what it read before."""
+    rows = list(Subscription.objects.order_by("external_id"))
+    looked_at = [rows[0].pk, rows[-1].pk]  # one that is missing from the run, and the one that differs in it
+    Subscription.objects.filter(pk__in=looked_at).update(facts_at=timezone.now(), name="Aaron Newer")
+    effect = quarantine.effect_of(shrunk, names=MEMBERS)
+    assert effect.counts == Merged(new=0, changed=0, gone=GONE - 1)
+    assert len(effect.names) == GONE - 1
+    assert "Aaron Newer" not in effect.names
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+    quarantine.accept(shrunk, actor=oscar)
+    assert (shrunk.gone, shrunk.changed, gone()) == (GONE - 1, 0, GONE - 1)
+
+
+def test_two_people_accept_it_and_its_members_become_the_facts(shrunk, world, olivia, oscar):
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+    quarantine.accept(shrunk, actor=oscar)
+    assert (shrunk.state, shrunk.gone, shrunk.changed, shrunk.decided_by) == ("complete", GONE, 1, oscar)
+    assert shrunk.unchanged == shrunk.read - 1
+    assert gone() == GONE
+    assert not DownloadedMember.objects.exists()
+    assert [word for word in actions() if word.startswith("download.")][-2:] == [
+        "download.proposed",
+        "download.accepted",
+    ]
+    assert not RemovalCandidate.objects.filter(state="ready", subscription__gone_at__isnull=False).exists()
+    assert run(world).state == "complete"
+
+
+def test_nobody_confirms_their_own_proposal(shrunk, olivia):
+    root = an_operator("root", superuser=True)
+    for person in (olivia, root):
+        DownloadRun.objects.filter(pk=shrunk.pk).update(proposed_by=None)
+        quarantine.propose_acceptance(shrunk, reason=WHY, actor=person)
+        shrunk.refresh_from_db()
+        with pytest.raises(Refused, match="another person must confirm"):
+            quarantine.accept(shrunk, actor=person)
+    assert gone() == 0
+
+
+def test_the_update_itself_refuses_the_proposer(shrunk, olivia, monkeypatch):
+    """Also when the sentence before it is left out."""
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+    monkeypatch.setattr(quarantine, "why_not_confirm", lambda run, user: "")
+    with pytest.raises(NotActionable):
+        quarantine.accept(shrunk, actor=olivia)
+    assert gone() == 0
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "yes"])
+def test_a_reason_is_needed(shrunk, olivia, reason):
+    with pytest.raises(Refused, match="Say in a sentence"):
+        quarantine.propose_acceptance(shrunk, reason=reason, actor=olivia)
+
+
+def test_without_a_proposal_nothing_is_accepted(shrunk, oscar):
+    with pytest.raises(Refused, match="Nobody has proposed"):
+        quarantine.accept(shrunk, actor=oscar)
+
+
+def test_discarded(shrunk, olivia, oscar):
+    quarantine.discard(shrunk, actor=olivia)
+    shrunk.refresh_from_db()
+    assert (shrunk.state, shrunk.acceptable, shrunk.decided_by) == ("discarded", False, olivia)
+    assert not DownloadedMember.objects.exists()
+    assert actions()[-1] == "download.discarded"
+    with pytest.raises(Refused, match="is discarded"):
+        quarantine.propose_acceptance(shrunk, reason=WHY, actor=oscar)
+
+
+def test_a_newer_complete_download_takes_its_place(shrunk, world, olivia, oscar, monkeypatch):
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    with monkeypatch.context() as patched:
+        patched.setattr(validation, "SHRINK_LIMIT", 1.0)
+        assert run(world).state == "complete"
+    shrunk.refresh_from_db()
+    with pytest.raises(Refused, match="newer download is complete"):
+        quarantine.accept(shrunk, actor=oscar)
+    assert not DownloadedMember.objects.exists()
+
+
+def test_a_second_quarantined_run_does_not_block_the_next(shrunk, world):
+    assert run(world).state == "quarantined"
+    assert DownloadRun.objects.filter(state="quarantined", acceptable=True).count() == 2
+
+
+def test_a_paused_profile_accepts_nothing(shrunk, olivia):
+    lifecycle.pause(shrunk.profile, actor=None)
+    shrunk.refresh_from_db()
+    with pytest.raises(Refused, match="paused"):
+        quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+
+
+@pytest.mark.parametrize("fault", ["cursor_loop", "missing_id"])
+def test_what_was_not_read_to_its_end_can_only_be_discarded(world, olivia, fault):
+    world.download()
+    world.miro.fault(fault, times=-1)
+    found = run(world)
+    assert (found.state, found.acceptable) == ("quarantined", False)
+    with pytest.raises(Refused, match="not read to its end"):
+        quarantine.propose_acceptance(found, reason=WHY, actor=olivia)
+    quarantine.discard(found, actor=olivia)
+
+
+def test_another_organization_can_only_be_discarded(world, olivia, monkeypatch):
+    told = MiroConnector.allocation
+
+    def lie(self):
+        from dataclasses import replace
+
+        return replace(told(self), organization_id="666")
+
+    monkeypatch.setattr(MiroConnector, "allocation", lie)
+    found = run(world)
+    assert (found.state, found.acceptable) == ("quarantined", False)
+
+
+def test_without_the_audit_nothing_is_merged(shrunk, olivia, oscar, monkeypatch):
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("the audit is away")
+
+    monkeypatch.setattr(quarantine, "record", fail)
+    with pytest.raises(RuntimeError):
+        quarantine.accept(shrunk, actor=oscar)
+    shrunk.refresh_from_db()
+    assert (shrunk.state, gone()) == ("quarantined", 0)
+
+
+@pytest.mark.usefixtures("real_transactions")
+def test_two_confirm_at_once_and_it_is_merged_once(shrunk, olivia, oscar):
+    third = an_operator("third")
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    barrier, ended = threading.Barrier(2), []
+
+    def confirm(user: User) -> None:
+        mine = DownloadRun.objects.select_related("profile", "proposed_by").get(pk=shrunk.pk)
+        barrier.wait()
+        try:
+            quarantine.accept(mine, actor=user)
+            ended.append("accepted")
+        except (NotActionable, Refused):
+            ended.append("too late")
+        finally:
+            database.close()
+
+    both = [threading.Thread(target=confirm, args=[user]) for user in (oscar, third)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert sorted(ended) == ["accepted", "too late"]
+    assert actions().count("download.accepted") == 1
+    assert gone() == GONE
+
+
+# --- Pages ------------------------------------------------------------------------------------------------------------
+
+
+def page(run: DownloadRun) -> str:
+    return reverse("admin:subscriptions_downloadrun_change", args=[run.pk])
+
+
+def decide(run: DownloadRun, name: str) -> str:
+    return reverse("admin:subscriptions_downloadrun_decide", args=[run.pk, name])
+
+
+def test_the_page_leads_two_people_through_it(shrunk, client, olivia, oscar):
+    client.force_login(olivia)
+    text = client.get(page(shrunk)).content.decode()
+    assert f"mark <strong>{GONE} people as gone</strong>, add 0 new and change the facts of 1." in text
+    client.post(decide(shrunk, "propose"), {"reason": WHY})
+    text = client.get(page(shrunk)).content.decode()
+    assert "You proposed it" in text
+    client.post(decide(shrunk, "accept"))
+    assert gone() == 0
+    client.force_login(oscar)
+    text = client.get(page(shrunk)).content.decode()
+    assert WHY in text
+    assert f"Confirm: mark {GONE} as gone" in text
+    text = client.post(decide(shrunk, "accept"), follow=True).content.decode()
+    assert f"is accepted: {GONE} people are marked as gone, 0 new, 1 changed." in text
+    assert "Two people accepted it" in text
+    assert gone() == GONE
+
+
+def test_others_see_it_and_decide_nothing(shrunk, client, carol):
+    client.force_login(carol)
+    assert "An operator or a company admin can accept" in client.get(page(shrunk)).content.decode()
+    for name in ("propose", "accept", "discard"):
+        assert client.post(decide(shrunk, name), {"reason": WHY}).status_code == 403
+    shrunk.refresh_from_db()
+    assert shrunk.state == "quarantined"
+
+
+def test_a_link_decides_nothing(shrunk, client, olivia):
+    client.force_login(olivia)
+    assert client.get(decide(shrunk, "discard")).status_code == 405
+
+
+# --- What it cost, and how far it is ----------------------------------------------------------------------------------
+
+
+def test_requests_and_credits_are_those_that_miro_counted(world):
+    before = world.miro.requests()[-1]["n"] if world.miro.requests() else 0
+    world.miro.fault("error_before", match={"path": "/members"})  # one that is tried again
+    found = world.download()
+    found.refresh_from_db()
+    asked = world.miro.requests(before)
+    rest = [entry for entry in asked if entry["api"] == "rest"]
+    assert found.requests == len(asked)
+    assert found.credits == sum(credits_of(entry["path"]) for entry in rest)
+
+
+def credits_of(path: str) -> int:
+    """https://developers.miro.com/reference/rate-limiting: level 1 for teams, 2 for their members, 3 for the rest."""
+    return 50 if path.endswith("/teams") else 100 if "/teams/" in path else 500
+
+
+def test_progress_is_told_while_it_runs(world, client, carol):
+    world.download()
+    found = DownloadRun.objects.get()
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    client.force_login(carol)
+    address = reverse("admin:subscriptions_downloadrun_progress", args=[found.pk])
+    text = client.get(page(found)).content.decode()
+    assert f'hx-get="{address}"' in text
+    piece = client.get(address)
+    assert f"60 of about {MEMBERS} members" in piece.content.decode()
+    assert "HX-Refresh" not in piece
+    DownloadRun.objects.update(state="complete")
+    assert client.get(address)["HX-Refresh"] == "true"
+
+
+def test_progress_is_not_for_everybody(world, client, dave):
+    world.download()
+    client.force_login(dave)
+    address = reverse("admin:subscriptions_downloadrun_progress", args=[DownloadRun.objects.get().pk])
+    assert client.get(address).status_code in (302, 404)
+
+
+def test_the_first_download_is_measured_by_nothing(world, client, carol):
+    world.download()
+    Subscription.objects.update(gone_at=timezone.now())
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    client.force_login(carol)
+    text = client.get(page(DownloadRun.objects.get())).content.decode()
+    assert "60 members, 1 page" in text
+    assert "of about" not in text
+
+
+def test_the_profile_follows_a_run_from_the_click_to_its_end(world, client, olivia):
+    world.download()
+    client.force_login(olivia)
+    profile = reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk])
+    due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
+    assert f'hx-get="{due}"' not in client.get(profile).content.decode()
+    lifecycle.make_download_due(world.profile, actor=olivia)
+    assert f'hx-get="{due}"' in client.get(profile).content.decode()
+    waits = client.get(due)
+    assert (waits.status_code, "HX-Refresh" in waits) == (204, False)
+    IntegrationProfile.objects.update(download_due_at=None)
+    DownloadRun.objects.update(state="running", read=60, pages=1)
+    assert client.get(due)["HX-Refresh"] == "true"
+    assert f"60 of about {MEMBERS} members" in client.get(profile).content.decode()
+
+
+def test_a_stranger_does_not_follow_it(world, client, dave):
+    client.force_login(dave)
+    due = reverse("admin:integrations_integrationprofile_due", args=[world.profile.pk])
+    assert client.get(due).status_code == 403

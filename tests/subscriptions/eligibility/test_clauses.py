@@ -1,0 +1,108 @@
+"""Every clause of the verdict, its order, its edges, and that the explanation agrees with the decision."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from subscriptions.eligibility.clauses import Terms, checks, explain, verdict_of
+from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.models import Subscription, Verdict
+from tests.support.subscription_rows import TERMS, days_ago, make
+
+CASES = [
+    ({}, Verdict.CANDIDATE, "Inactive 94 days, 34 days over the threshold."),
+    ({"last_activity_at": days_ago(59.9)}, Verdict.ACTIVE, "Active lately"),
+    ({"last_activity_at": days_ago(60.1)}, Verdict.CANDIDATE, "Inactive 60 days"),
+    ({"license": "advanced"}, Verdict.CANDIDATE, "4 days over"),
+    ({"license": "advanced", "last_activity_at": days_ago(89)}, Verdict.ACTIVE, "the threshold is 90 days"),
+    ({"license": "free"}, Verdict.NOT_IN_SCOPE, "Free license"),
+    ({"license": "platinum"}, Verdict.NOT_IN_SCOPE, "platinum"),
+    ({"license": "unknown"}, Verdict.UNKNOWN, "which license"),
+    ({"role": ""}, Verdict.UNKNOWN, "which role"),
+    ({"active": False}, Verdict.DEACTIVATED, "takes no seat"),
+    ({"active": False, "gone_at": days_ago(1)}, Verdict.GONE, "Left the organization"),
+    ({"reclaimable": False, "why_not": "Demote first."}, Verdict.CANNOT_BE_REMOVED, "Demote first."),
+    ({"license_assigned_at": days_ago(5)}, Verdict.IN_GRACE, "within the grace of 30 days"),
+    ({"last_activity_at": None}, Verdict.NEVER_ACTIVE, "never active"),
+    ({"last_activity_at": None, "license_assigned_at": days_ago(45)}, Verdict.ACTIVE, "Never active, but licensed"),
+    ({"last_activity_at": None, "license_assigned_at": None}, Verdict.UNKNOWN, "neither"),
+    ({"license_assigned_at": None}, Verdict.CANDIDATE, "Inactive 94 days"),
+    ({"cooldown_until": days_ago(-3), "cooldown_reason": "rejected"}, Verdict.COOLING_DOWN, "rejected"),
+    ({"cooldown_until": days_ago(3), "cooldown_reason": "rejected"}, Verdict.CANDIDATE, "Inactive"),
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("facts", "verdict", "sentence"), CASES)
+def test_clause(facts, verdict, sentence):
+    row = make(**facts)
+
+    assert verdict_of(row, TERMS) == verdict
+    evaluate_rows(Subscription.objects.all(), TERMS)
+    row.refresh_from_db()
+    assert row.verdict == verdict
+    assert sentence in explain(row, TERMS)
+
+
+@pytest.mark.django_db
+def test_never_active_people_can_be_made_candidates():
+    row = make(last_activity_at=None)
+
+    terms = Terms(threshold=60, licenses=("full",), grace=30, never_active="candidate")
+
+    assert verdict_of(row, terms) == Verdict.CANDIDATE
+    assert "Never active since assigned" in explain(row, terms, verdict=Verdict.CANDIDATE)
+
+
+@pytest.mark.django_db
+def test_checks_tell_which_clause_decided():
+    row = make(license="free", reclaimable=False)
+
+    found = checks(row, TERMS)
+
+    assert [check.passed for check in found] == [True, True, True, False, *[None] * 7]
+
+
+@pytest.mark.django_db
+def test_only_changed_verdicts_are_written():
+    make()
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 1
+    assert evaluate_rows(Subscription.objects.all(), TERMS) == 0
+
+
+@pytest.mark.django_db
+def test_terms_survive_freezing():
+    assert Terms.from_json(TERMS.to_json()) == TERMS
+
+
+moments = st.none() | st.floats(0, 500).map(days_ago)
+
+
+class ExplanationAgrees(TestCase):
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.booleans(),
+        st.sampled_from(["full", "advanced", "free", "unknown", ""]),
+        moments,
+        moments,
+        st.booleans(),
+        moments,
+    )
+    def test_the_clause_that_fails_is_the_verdict(self, active, license, assigned, activity, reclaimable, gone):
+        row = make(
+            active=active,
+            license=license,
+            license_assigned_at=assigned,
+            last_activity_at=activity,
+            reclaimable=reclaimable,
+            gone_at=gone,
+        )
+
+        verdict = verdict_of(row, TERMS)
+        found = checks(row, TERMS)
+
+        assert [check.passed for check in found].count(False) == (0 if verdict == Verdict.CANDIDATE else 1)
+        assert explain(row, TERMS, verdict=verdict)

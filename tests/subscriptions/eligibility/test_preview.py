@@ -1,0 +1,133 @@
+"""What buckets foresee is what evaluating everybody gives, for any rule."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import datetime, timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from subscriptions.eligibility import preview
+from subscriptions.eligibility.clauses import CLAUSES, Clause, Terms, verdict_case
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets, preview_rule
+from subscriptions.models import Bucket, Evaluation, NeverActive, Subscription, Verdict
+from subscriptions.stats import profile_stats
+from tests.support.members import member
+
+LICENSES = ("full", "free", "standard", "unknown")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """One moment for all: to the microsecond, a threshold can lie exactly on somebody."""
+    moment = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    return moment
+
+
+@pytest.fixture
+def everybody(profile, now):
+    """Every kind of person that a clause knows, many of them exactly a whole number of days idle."""
+    dice = random.Random(5)  # noqa: S311 - no secret
+    for number in range(400):
+        idle, assigned = dice.randrange(0, 140), dice.randrange(-1, 120)
+        grain = dice.choice([timedelta(0), timedelta(microseconds=1), -timedelta(microseconds=1), DAY / 2])
+        member(
+            profile,
+            number,
+            license=dice.choice(LICENSES),
+            active=dice.random() > 0.05,
+            gone_at=now if dice.random() < 0.05 else None,
+            reclaimable=dice.random() > 0.1,
+            cooldown_until=now + DAY if dice.random() < 0.05 else None,
+            last_activity_at=None if dice.random() < 0.15 else now - idle * DAY - grain,
+            license_assigned_at=None if dice.random() < 0.1 else now - assigned * DAY - grain,
+        )
+    return profile
+
+
+def evaluated(terms: Terms, now) -> dict[str, int]:
+    rows = Subscription.objects.annotate(evaluated=verdict_case(terms, now))
+    return dict(Counter(rows.values_list("evaluated", flat=True)))
+
+
+def some_terms(dice: random.Random) -> Terms:
+    return Terms(
+        threshold=dice.randrange(1, 150),
+        licenses=tuple(dice.sample(LICENSES[:3], dice.randrange(1, 4))),
+        grace=dice.choice([0, 1, 7, 30, 89, 90, 91, 200]),
+        never_active=dice.choice(NeverActive.values),
+        by_license={license: dice.randrange(1, 150) for license in LICENSES if dice.random() < 0.3},
+    )
+
+
+def test_any_rule_judges_crowds_as_it_judges_people(everybody, now):
+    count_buckets(everybody)
+    dice = random.Random(11)  # noqa: S311 - made up, the same in each run
+    for _ in range(60):
+        terms = some_terms(dice)
+        assert preview_rule(everybody, terms).verdicts == evaluated(terms, now), terms
+
+
+def test_every_threshold(everybody, now):
+    count_buckets(everybody)
+    for threshold in range(1, 145):
+        terms = Terms(threshold=threshold, licenses=("full", "free"), grace=30, never_active="review")
+        assert preview_rule(everybody, terms).verdicts == evaluated(terms, now), threshold
+
+
+def test_it_asks_no_person(everybody, django_assert_num_queries):
+    count_buckets(everybody)
+    with django_assert_num_queries(2) as asked:
+        preview_rule(everybody, Terms(threshold=45, licenses=("full",), grace=30, never_active="review"))
+    assert not any("subscriptions_subscription" in query["sql"] for query in asked.captured_queries)
+
+
+def test_counting_again_replaces_the_crowds(everybody):
+    assert count_buckets(everybody) == count_buckets(everybody) == Bucket.objects.count()
+    assert sum(Bucket.objects.values_list("people", flat=True)) == 400
+
+
+def test_every_clause_is_either_of_the_rule_or_not():
+    """A clause that looks at the terms and is not named in BY_RULE would be asked with made-up ones."""
+    now = timezone.now()
+    one = Terms(threshold=1, licenses=("full",), grace=0, never_active="review")
+    other = Terms(threshold=9, licenses=("free",), grace=9, never_active="candidate", by_license={"full": 3})
+    with time_machine.travel(now, tick=False):
+        moved = {clause.verdict for clause in CLAUSES if asked(clause, one, now) != asked(clause, other, now)}
+    assert moved == set(preview.BY_RULE)
+
+
+def asked(clause: Clause, terms: Terms, now: datetime) -> str:
+    """What it asks of the database, as text: subqueries are never equal as objects."""
+    return str(Subscription.objects.filter(clause.when(terms, now)).query)
+
+
+def test_many_members_are_numbers_of_the_run_and_few_are_counted_now(everybody, now, monkeypatch):
+    run = everybody.download_runs.get()
+    evaluate_profile(everybody)
+    count_buckets(everybody)
+    run.read, run.stats = 400, crowds_rollups(everybody, now)
+    live = profile_stats(everybody, run)
+    monkeypatch.setattr("subscriptions.stats.COUNTED_LIVE", 100)
+    stored = profile_stats(everybody, run)
+    assert live.live
+    assert not stored.live
+    for name in ("members", "held", "assigned", "active_lately", "inactive", "never", "review", "protected"):
+        assert getattr(stored, name) == getattr(live, name), name
+    assert stored.by_license == live.by_license
+    candidates = list(Subscription.objects.candidates().values_list("pk", flat=True))
+    Subscription.objects.filter(pk__in=candidates).update(active=False)
+    Evaluation.objects.filter(pk__in=candidates).update(verdict=Verdict.DEACTIVATED)
+    assert profile_stats(everybody, run) == stored
+
+
+def crowds_rollups(profile, now):
+    from subscriptions.stats import run_stats
+
+    return run_stats(profile, now=now)

@@ -1,0 +1,43 @@
+"""Sessions and connectors for a scripted server."""
+
+from __future__ import annotations
+
+from integrations.connectors.contract import ConnectorConfig, ConnectorError, PermanentError, RateBudget
+from integrations.connectors.http import ApiSession, Limits, Rate
+from integrations.connectors.miro.connector import MiroConnector
+from integrations.connectors.response import Answer
+
+TOKEN = "s3cr3t-t0ken-of-the-tests"
+ORGANIZATION = "3074457345821140946"
+RATE = Rate(bucket="test", cost=1, limit=1000, window=60.0)
+QUICK = Limits(connect=0.5, read=0.6, total=0.8, body=10_000, backoff=0.005, longest_backoff=0.01)
+# For tests that are not about time: a busy machine may stand still for a second.
+PATIENT = Limits(connect=2, read=4, total=8, body=10_000, backoff=0.005, longest_backoff=0.01)
+
+
+def explain(answer: Answer) -> ConnectorError:
+    return PermanentError(f"refused {answer.status}", status=answer.status)
+
+
+def new_session(url: str, budget: RateBudget, limits: Limits = QUICK, token: str = TOKEN) -> ApiSession:
+    return ApiSession(
+        vendor="Miro",
+        slot="rest",
+        base=url,
+        token=lambda rejected: token,
+        budget=budget,
+        explain=explain,
+        limits=limits,
+    )
+
+
+def new_miro(api: str, scim: str, budget: RateBudget, *, organization: str = ORGANIZATION) -> MiroConnector:
+    return MiroConnector(
+        ConnectorConfig(
+            organization_id=organization,
+            secrets={"rest": {"access_token": TOKEN}, "scim": {"token": f"{TOKEN}-scim"}},
+            addresses={"api": api, "authorize": api, "scim": scim},
+            budget=budget,
+        ),
+        limits=PATIENT,
+    )

@@ -1,0 +1,133 @@
+"""An organization with candidates, made from models: these tests ask the pages, not Miro."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile, ProfileState
+from subscriptions.approvals import decide
+from subscriptions.candidates.propose import propose_candidates
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.search import refresh_search
+from tests.support.fixtures import without_caps
+
+
+@dataclass
+class Organization:
+    """A profile with one download: some people active lately, the others inactive for 100 days and more."""
+
+    profile: IntegrationProfile
+    run: DownloadRun
+
+    @property
+    def rule(self) -> ReclaimRule:
+        return ReclaimRule.objects.get(profile=self.profile)
+
+    def hire(self, number: int, *, idle: int, **facts: object) -> Subscription:
+        now = timezone.now()
+        values = {
+            "email": f"person{number}@northwind.example",
+            "name": f"Person {number}",
+            "active": True,
+            "license": "full",
+            "role": "organization_internal_user",
+            "license_assigned_at": now - timedelta(days=900),
+            "last_activity_at": now - timedelta(days=idle, hours=1),
+            "reclaimable": True,
+            **facts,
+        }
+        row = Subscription.objects.create(
+            profile=self.profile,
+            external_id=str(1000 + number),
+            first_run=self.run,
+            changed_run=self.run,
+            facts_at=now,
+            **values,
+        )
+        refresh_search(self.profile)
+        return row
+
+    def propose(self) -> None:
+        evaluate_profile(self.profile)
+        propose_candidates(self.run)
+
+    def ask(self, alice: User, *, count: int = 3, reason: str = "True-up") -> ReclaimRequest:
+        ready = RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count]
+        return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason)
+
+
+@pytest.fixture
+def empty_organization(db) -> Organization:
+    now = timezone.now()
+    profile = IntegrationProfile.objects.create(
+        name="Northwind", organization_id="3074457345", state=ProfileState.PUBLISHED
+    )
+    ReclaimRule.objects.create(profile=profile)
+    without_caps(profile)
+    run = DownloadRun.objects.create(
+        profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now
+    )
+    return Organization(profile, run)
+
+
+@pytest.fixture
+def organization(empty_organization) -> Organization:
+    for number in range(4):
+        empty_organization.hire(number, idle=3)
+    for number in range(4, 12):
+        empty_organization.hire(number, idle=100 + number)
+    empty_organization.propose()
+    return empty_organization
+
+
+@pytest.fixture
+def workers_called(monkeypatch) -> list[int]:
+    """For which profiles a worker was called; there is no broker here."""
+    calls: list[int] = []
+
+    def ring(task: object, pk: int) -> bool:
+        calls.append(pk)
+        return True
+
+    monkeypatch.setattr("subscriptions.admin.widgets.actions.enqueue_task", ring)
+    return calls
+
+
+@pytest.fixture
+def as_user() -> Callable[[User], Client]:
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return signed_in
+
+
+def page(model: str, name: str, *args: object) -> str:
+    return reverse(f"admin:subscriptions_{model}_{name}", args=args)
+
+
+def questions(client: Client, address: str) -> int:
+    """How many queries a page takes that was opened once before."""
+    client.get(address)
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200
+    return len(asked)
+
+
+def said(response: HttpResponse) -> str:
+    """All messages that the answer left for the next page."""
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
