@@ -58,7 +58,7 @@ outcomes = st.sampled_from([Outcome.APPLIED, *Outcome])
 
 
 class Life(RuleBasedStateMachine):
-    """One organization's life. `place` is made once; each run is undone in the database."""
+    """One organization's life. `world` is made once; each run is undone in the database."""
 
     world: ClassVar[ChaosWorld]
     others: ClassVar[list[User]]
