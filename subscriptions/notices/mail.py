@@ -31,10 +31,10 @@ def mail_for(notice: Notice) -> EmailMultiAlternatives:
     }
     message = EmailMultiAlternatives(
         subject=SUBJECTS[NoticeKind(notice.kind)],
-        body=render_to_string("my_license/mail.txt", context),
+        body=render_to_string("notices/mail.txt", context),
         to=[notice.email],
         reply_to=[settings.CONTACT_EMAIL] if settings.CONTACT_EMAIL else None,
         headers=HEADERS,
     )
-    message.attach_alternative(render_to_string("my_license/mail.html", context), "text/html")
+    message.attach_alternative(render_to_string("notices/mail.html", context), "text/html")
     return message

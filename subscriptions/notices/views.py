@@ -32,9 +32,9 @@ def my_license(request: HttpRequest, token: str) -> HttpResponse:
     try:
         link = read_link(token)
     except BadLink:
-        return _page(request, "my_license/bad_link.html", contact(), status=404)
+        return _page(request, "self_service/invalid_link.html", contact(), status=404)
     if request.method != "POST":
-        return _page(request, "my_license/page.html", page_of(link.person, until=link.until))
+        return _page(request, "self_service/page.html", page_of(link.person, until=link.until))
     return _answer(request, link, token)
 
 
@@ -53,7 +53,7 @@ def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
 
 def _with_problem(request: HttpRequest, link: Link, problem: str, *, status: int) -> HttpResponse:
     context = {**page_of(link.person, until=link.until), "problem": problem}
-    return _page(request, "my_license/page.html", context, status=status)
+    return _page(request, "self_service/page.html", context, status=status)
 
 
 def _page(request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
