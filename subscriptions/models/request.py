@@ -119,6 +119,11 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
         """Not dropped."""
         return self.filter(dropped_at=None)
 
+    def without_late_keep(self) -> RequestedRemovalQuerySet:
+        """Without the people whose *Keep* stops the send: the same rule as `RequestedRemoval.keep_counts`, in SQL."""
+        keep_was_seen = models.Q(answered_at__lte=models.F("request__decided_at"))
+        return self.filter(~models.Q(answer=Answer.KEEP) | keep_was_seen)
+
     def emails(self) -> models.QuerySet[RequestedRemoval, str]:
         """As they stand in the evidence."""
         return self.values_list(KT("evidence__email"), flat=True)
@@ -157,3 +162,18 @@ class RequestedRemoval(models.Model):
 
     def __str__(self) -> str:
         return str(self.candidate)
+
+    @property
+    def keep_counts(self) -> bool:
+        """Whether the person said *Keep*, and the approver had not seen that. It counts until the send.
+
+        In SQL: `RequestedRemovalQuerySet.without_late_keep`.
+        """
+        return self.answer == Answer.KEEP and not self.keep_was_overruled
+
+    @property
+    def keep_was_overruled(self) -> bool:
+        """Whether the person said *Keep* before the decision: the approver saw it, and approved all the same."""
+        decided = self.request.decided_at
+        seen = decided is not None and self.answered_at is not None and self.answered_at <= decided
+        return self.answer == Answer.KEEP and seen

@@ -111,18 +111,12 @@ def phase_of(person: RequestedRemoval) -> Phase:
 
 def _phase_of_send(person: RequestedRemoval, reclaim: Reclaim) -> Phase:
     if reclaim.state in (ReclaimState.QUEUED, ReclaimState.CLAIMED):
-        return Phase.OVERRULED if _known_when_decided(person) else Phase.APPROVED
+        return Phase.OVERRULED if person.keep_was_overruled else Phase.APPROVED
     if reclaim.state in (ReclaimState.SENDING, ReclaimState.IN_DOUBT):
         return Phase.SENDING
     if reclaim.state == ReclaimState.DONE:
         return Phase.BACK if person.candidate.subscription.active else Phase.TAKEN
     return Phase.OVER
-
-
-def _known_when_decided(person: RequestedRemoval) -> bool:
-    """The wish to keep was before the approver, who decided all the same."""
-    decided = person.request.decided_at
-    return bool(person.answer == Answer.KEEP and decided and person.answered_at and person.answered_at <= decided)
 
 
 # --- The answer -------------------------------------------------------------------------------------------------------

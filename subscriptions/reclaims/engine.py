@@ -12,7 +12,7 @@ import uuid
 from dataclasses import asdict, dataclass
 
 from django.db import transaction
-from django.db.models import Exists, F, Q, QuerySet
+from django.db.models import Exists, QuerySet
 from django.utils import timezone
 
 from integrations import connection_state, credential_store
@@ -21,7 +21,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
-from subscriptions.models import Answer, Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
+from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
 from subscriptions.reclaims.direction import RECLAIM, RESTORE, DirectionSpec, spec_for
 from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold, unfit_connections, wait_for
 from subscriptions.reclaims.outcomes import (
@@ -180,8 +180,8 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
 
 def _valid_removals() -> QuerySet[RequestedRemoval]:
     """Approved, still good, and nobody has said *Keep* since."""
-    not_kept = ~Q(answer=Answer.KEEP) | Q(answered_at__lte=F("request__decided_at"))
-    return RequestedRemoval.objects.standing().filter(not_kept, request__valid_until__gt=timezone.now())
+    standing = RequestedRemoval.objects.standing().without_late_keep()
+    return standing.filter(request__valid_until__gt=timezone.now())
 
 
 def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tally: Tally) -> None:
