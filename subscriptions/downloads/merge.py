@@ -12,10 +12,11 @@ from typing import Any
 
 from django.db import connection
 
+from subscriptions.activity.reactivation import REACTIVATED_SQL, cooldown_from
 from subscriptions.bulk_sql import expect_large_tables, large_tables
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
-from subscriptions.models.subscription import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
+from subscriptions.models.subscription import FACTS
 
 # Of these the history keeps what was replaced; the moments may be empty before.
 KEPT = ("license", "role", "active")
@@ -139,18 +140,17 @@ def _moment() -> str:
 def _update(run: DownloadRun, now: datetime) -> int:
     """A seat that was inactive and is active again was reactivated by a human: leave that person alone."""
     sets = ", ".join(f"{column} = m.{column}" for column in FACTS)
-    true, false = _words()
-    reactivated = f"s.active = {false} AND m.active = {true}"
+    cooldown = cooldown_from(now)
+    leave_alone = ", ".join(f"{name} = CASE WHEN {REACTIVATED_SQL} THEN %s ELSE s.{name} END" for name in cooldown)
     return _execute(
         f"""
         UPDATE subscriptions_subscription AS s
            SET {sets}, gone_at = NULL, changed_run_id = %s, facts_at = %s,
-               cooldown_until = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_until END,
-               cooldown_reason = CASE WHEN {reactivated} THEN %s ELSE s.cooldown_reason END
+               {leave_alone}
           FROM {CHANGED} AS m
          WHERE s.id = m.subscription_id AND s.facts_at < %s
         """,  # noqa: S608 - constants of this module, values as parameters
-        [run.pk, now, now + REACTIVATED_COOLDOWN, REACTIVATED_REASON, run.started_at],
+        [run.pk, now, *cooldown.values(), run.started_at],
     )
 
 

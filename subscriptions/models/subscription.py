@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
@@ -45,9 +44,6 @@ FACTS = (
     "reclaimable",
     "why_not",
 )
-# A person whom somebody reactivated at the vendor is left alone for so long.
-REACTIVATED_COOLDOWN = timedelta(days=30)
-REACTIVATED_REASON = "somebody reactivated this person at Miro"
 
 # Takes no seat: deactivated, or no longer in the organization.
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)

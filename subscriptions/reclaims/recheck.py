@@ -15,12 +15,12 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
+from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.propose import closing_for
 from subscriptions.eligibility.clauses import Terms, current_terms, explain, verdict_of
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.models import (
-    Answer,
     CandidateState,
     CloseReason,
     Direction,
@@ -30,7 +30,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.models.subscription import FACTS, REACTIVATED_COOLDOWN, REACTIVATED_REASON
+from subscriptions.models.subscription import FACTS
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.signatures import is_signed
 
@@ -87,8 +87,8 @@ def _write(row: Subscription, member: Member) -> None:
         return
     now = timezone.now()
     values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
-    if member.active and not row.active:
-        values |= {"cooldown_until": now + REACTIVATED_COOLDOWN, "cooldown_reason": REACTIVATED_REASON}
+    if was_reactivated(known_active=row.active, found_active=member.active):
+        values |= cooldown_from(now)
     keep_replaced(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
 
@@ -120,12 +120,12 @@ def _restore(row: Subscription) -> Decision:
 
 
 def _kept(item: Reclaim) -> Decision | None:
-    """A late *Keep* counts until the send; an earlier one was before the approver, who decided."""
-    person = RequestedRemoval.objects.filter(pk=item.removal_id, answer=Answer.KEEP).first()
-    decided = item.removal.request.decided_at
-    if person is None or (decided and person.answered_at and person.answered_at <= decided):
+    """The answer is read again; the request is the item's, which a dry run supposes to be decided."""
+    person = RequestedRemoval.objects.filter(pk=item.removal_id).first()
+    if person is None:
         return None
-    return kept()
+    person.request = item.removal.request
+    return kept() if person.keep_counts else None
 
 
 def kept() -> Decision:

@@ -30,13 +30,14 @@ from subscriptions.models import (
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.direction import RESTORE
 from subscriptions.reclaims.enqueue import enqueue
+from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 
 # Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
 COMES_BACK = (
     "The person can sign in to Miro again at once, and finds the boards that are still theirs.",
     "License and role are looked up right after, and compared with those before the reclaim.",
-    "LicenseHub leaves the person alone for 30 days: no older approval, and no new candidate.",
+    f"LicenseHub leaves the person alone for {RESTORED_COOLDOWN.days} days: no older approval, and no new candidate.",
 )
 CANNOT_COME_BACK = (
     "Boards that were handed over to somebody else stay with them. Ask the new owner to hand them back.",

@@ -11,6 +11,7 @@ from django.db.models import TextChoices
 
 from integrations.connectors.contract import Member
 from licensehub.ui.formatting import day_and_time
+from subscriptions.activity.reactivation import REACTIVATED_COOLDOWN
 from subscriptions.models import CloseReason, Direction, Reclaim, ReclaimState
 
 
@@ -96,8 +97,8 @@ _TEXTS: dict[tuple[str, bool], tuple[Kind, str, str]] = {
     (Direction.DEACTIVATE.value, True): (
         Kind.REACTIVATED,
         "Reclaimed on {when}, but active at Miro now: somebody let this person back in.",
-        "Nothing, if that was meant: LicenseHub leaves this person alone for 30 days, and never reclaims again on the "
-        "same approval.",
+        f"Nothing, if that was meant: LicenseHub leaves this person alone for {REACTIVATED_COOLDOWN.days} days, and "
+        "never reclaims again on the same approval.",
     ),
     (Direction.REACTIVATE.value, True): (
         Kind.RESTORED_INACTIVE,
