@@ -6,6 +6,8 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Miro"
 
     def ready(self) -> None:
-        from integrations import transaction_guard
+        from integrations import sending, transaction_guard
+        from licensehub.audit.checkpoint import register_confirmation
 
         transaction_guard.register_guard()
+        register_confirmation(sending.released_since)

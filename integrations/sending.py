@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
 from integrations.models import SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.audit.models import AuditEvent
 
 MIN_REASON_LENGTH = 10
 
@@ -63,6 +66,13 @@ def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
             raise NotSwitched("Sending is not held.")
         data = {"checked": checked.strip(), "renew": renew}
         record(Action.SENDING_RELEASED, actor=actor, target=control(), data=data)
+
+
+def released_since(moment: datetime) -> bool:
+    """Whether an admin has released sending after this moment."""
+    # By the index of the audit on the target: the log may be long.
+    events = AuditEvent.objects.filter(target_type=SendingControl._meta.label_lower, target_id=1)
+    return events.filter(action=Action.SENDING_RELEASED, at__gt=moment).exists()
 
 
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, words: str) -> None:

@@ -19,10 +19,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import cast
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+from licensehub.redis_client import Breaker, RedisAway, connect
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +28,6 @@ SLOTS = 1000
 # sent that much later (`Rate.keeps`), and one to spare.
 COUNTED = SLOTS + 4
 REDIS_TIMEOUT = 1.0  # seconds
-REDIS_PAUSE = 30.0  # seconds without asking a Redis that was away
 KEY_PREFIX = "licensehub:rate:"
 
 # KEYS[1]: list of "slot:units:total", the oldest first; `total` is what was ever taken, with these units. KEYS[2]: is
@@ -94,12 +90,7 @@ class RedisRateBudget:
     """Counts in Redis or Valkey, for all processes on all hosts. Raises RedisError when it is not reachable."""
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(
-            url,
-            socket_connect_timeout=REDIS_TIMEOUT,
-            socket_timeout=REDIS_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._redis = connect(url, timeout=REDIS_TIMEOUT)
         self._take = self._redis.register_script(_TAKE)
         self._drain = self._redis.register_script(_DRAIN)
 
@@ -192,19 +183,17 @@ class SharedRateBudget:
         self._share = share
         self._shared = RedisRateBudget(url)
         self._local = LocalRateBudget()
-        self._away_until = -math.inf
+        self._breaker = Breaker()
         self._warned = False
 
     def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
         """See `RateBudget.take`."""
         if cost <= limit:
             limit = max(cost, math.floor(limit * self._share))
-        if self._is_away():
-            return self._local.take(bucket, cost=cost, limit=limit, window=window)
         try:
-            wait = self._shared.take(bucket, cost=cost, limit=limit, window=window)
-        except RedisError as error:
-            self._note_away(error)
+            wait = self._breaker.ask(lambda: self._shared.take(bucket, cost=cost, limit=limit, window=window))
+        except RedisAway as away:
+            self._warn_once(away)
             return self._local.take(bucket, cost=cost, limit=limit, window=window)
         self._warned = False
         return wait
@@ -212,22 +201,12 @@ class SharedRateBudget:
     def drain(self, bucket: str, *, seconds: float) -> None:
         # Here, too: Redis may go away before the hold is over.
         self._local.drain(bucket, seconds=seconds)
-        if self._is_away():
-            return
         try:
-            self._shared.drain(bucket, seconds=seconds)
-        except RedisError as error:
-            self._note_away(error)
+            self._breaker.ask(lambda: self._shared.drain(bucket, seconds=seconds))
+        except RedisAway as away:
+            self._warn_once(away)
 
-    def _is_away(self) -> bool:
-        return time.monotonic() < self._away_until
-
-    def _note_away(self, error: RedisError) -> None:
-        self._away_until = time.monotonic() + REDIS_PAUSE
-        if not self._warned:
-            # The kind of error only: its text may hold the address with its password.
-            logger.warning(
-                "Redis is not reachable (%s): each process keeps its own rate budget until it is back",
-                type(error).__name__,
-            )
-        self._warned = True
+    def _warn_once(self, away: RedisAway) -> None:
+        if str(away) and not self._warned:
+            logger.warning("Redis is %s: each process keeps its own rate budget until it is back", away)
+            self._warned = True

@@ -1,8 +1,8 @@
-"""The head of the audit chain, kept outside of the database: in a file, and in Redis or Valkey beside the broker.
+"""The last event of the audit chain, kept outside of the database: in a file, and in the Redis or Valkey of the broker.
 
-A database that was restored from a backup knows nothing of what was done since. What is kept here does: see `doubt`.
-Kept after each commit that appended events. What cannot be written is logged and breaks no act; a place that is
-behind is normal, since there may be several hosts, each with its file, and a broker that was away for a while.
+A database that was restored from a backup does not know what was done after the backup. The checkpoint does: see
+`find_mismatch`. It is written after each commit that appended events. A failed write is logged and stops nothing. A
+place that is behind is normal: there may be several hosts, each with its own file, and the broker may have been away.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,22 +21,15 @@ from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.db import transaction
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
 
-from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
+from licensehub.redis_client import Breaker, RedisAway, connect
 
 logger = logging.getLogger(__name__)
 
 KEY = "licensehub:audit:head"
 TIMEOUT = 0.5  # seconds
-PAUSE = 30.0  # seconds without asking a Redis that was away
 EMPTY = "0" * 64
-# On whom *Released* is recorded: asked for by an index of the audit, which may be long.
-SENDING = {"target_type": "integrations.sendingcontrol", "target_id": 1}
 
 # KEYS[1]: a head as JSON. ARGV: the new one, its sequence, the one that may be replaced even if it is higher, or "".
 _KEEP = """
@@ -140,20 +132,14 @@ class HeadFile:
 
 
 class RedisKey:
-    """A key in the broker's Redis or Valkey, shared by all hosts. One that is away is not asked again for a while."""
+    """A key in the broker's Redis or Valkey, shared by all hosts."""
 
     label = "the broker"
 
     def __init__(self, url: str) -> None:
-        self._redis = Redis.from_url(
-            url,
-            socket_connect_timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+        self._redis = connect(url, timeout=TIMEOUT, decode_responses=True)
         self._script = self._redis.register_script(_KEEP)
-        self._away_until = 0.0
+        self._breaker = Breaker()
 
     def read(self) -> Head | None:
         text = self._ask(lambda: self._redis.get(KEY))
@@ -164,18 +150,14 @@ class RedisKey:
         self._ask(lambda: self._script(keys=[KEY], args=[head.as_text(), head.sequence, replaced]))
 
     def _ask(self, call: Callable[[], Any]) -> str | None:
-        if time.monotonic() < self._away_until:
-            raise PlaceAway("")
         try:
-            return cast("str | None", call())
-        except RedisError as error:
-            self._away_until = time.monotonic() + PAUSE
-            # The kind of error only: its text may hold the address with its password.
-            raise PlaceAway(f"The broker is not reachable ({type(error).__name__})") from error
+            return cast("str | None", self._breaker.ask(call))
+        except RedisAway as away:
+            raise PlaceAway(f"The broker is {away}" if str(away) else "") from away
 
 
 def _readable(text: str, label: str) -> Head | None:
-    """Damaged is as good as nothing, and is replaced by the next event."""
+    """A damaged text counts as nothing, and the next event replaces it."""
     try:
         return Head.of_text(text)
     except ValueError:
@@ -189,8 +171,19 @@ def places() -> list[Place]:
 
 @cache
 def _redis_key(url: str) -> RedisKey:
-    """One for each process, which remembers for how long a dead broker is left alone."""
+    """One for each process: it remembers that the broker was away."""
     return RedisKey(url)
+
+
+# --- Confirmations ----------------------------------------------------------------------------------------------------
+
+# Each says whether somebody has confirmed, after that moment, that this database is the one to go on with.
+_confirmations: list[Callable[[datetime], bool]] = []
+
+
+def register_confirmation(confirmed_since: Callable[[datetime], bool]) -> None:
+    """Called once by the app that records the confirmation: the audit knows no app above it."""
+    _confirmations.append(confirmed_since)
 
 
 # --- Keep -------------------------------------------------------------------------------------------------------------
@@ -202,7 +195,7 @@ def keep_after_commit() -> None:
 
 
 def _keep_once() -> None:
-    """Several acts in one commit ask for it several times: all but the first find that it is done."""
+    """Several actions in one commit ask for it several times: all but the first find that it is done."""
     head = head_of_database()
     if head != _Last.kept:
         _Last.kept = head
@@ -210,13 +203,13 @@ def _keep_once() -> None:
 
 
 class _Last:
-    """What this process kept last."""
+    """The head that this process kept last."""
 
     kept: Head | None = None
 
 
 def keep(head: Head) -> None:
-    """Keep this head in every place that can be reached and whose chain it goes on with."""
+    """Keep this head in every place that can be reached and that holds an earlier event of the same chain."""
     for place in places():
         try:
             kept = place.read()
@@ -224,14 +217,14 @@ def keep(head: Head) -> None:
                 place.keep(head, instead_of=None)
             elif _set_aside(kept):
                 place.keep(head, instead_of=kept)
-            # Else the database is another one than before: that is told by `doubt`, and must not be covered up here.
+            # Else this is another database than before: `find_mismatch` reports that, and nothing may hide it here.
         except PlaceAway as away:
             if str(away):
                 logger.warning("The head of the audit was not kept: %s", away)
 
 
 def head_of_database() -> Head:
-    """The last event that is committed, as far as this connection may see."""
+    """The last committed event that this connection sees."""
     newest = AuditEvent.objects.order_by("-sequence").values_list("sequence", "hmac", "at").first()
     return Head(*newest) if newest else Head(0, EMPTY, None)
 
@@ -241,9 +234,9 @@ def head_of_database() -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why this database may be a restored backup. `nothing_kept`: no place knows any head.
+    """Why this database may be a restored backup: `sentence` says what does not fit.
 
-    `unsure` means that a place which may know one cannot be read now. Else `sentence` says what does not fit.
+    `nothing_kept`: no place holds a head. `unsure`: a place cannot be read now, and may hold one.
     """
 
     sentence: str = ""
@@ -252,9 +245,9 @@ class Mismatch:
 
 
 def find_mismatch() -> Mismatch | None:
-    """Compare the database with what is kept of it; None when it fits.
+    """Compare the database with the heads that are kept; None when it fits.
 
-    Each place is read before the database: what was kept was committed before.
+    Each place is read before the database: a head is kept only after its commit.
     """
     known, away = 0, 0
     for place in places():
@@ -272,17 +265,15 @@ def find_mismatch() -> Mismatch | None:
 
 
 def _belongs(kept: Head) -> bool:
-    """Whether the database holds this very event. One that has grown past it has gone on from it."""
+    """Whether the database holds this very event. Then its chain continues from it."""
     if not kept.sequence:
         return kept.hash == EMPTY
     return AuditEvent.objects.filter(sequence=kept.sequence, hmac=kept.hash).exists()
 
 
 def _set_aside(kept: Head) -> bool:
-    """An admin has confirmed a restored backup since then; other hosts' files learn it here."""
-    if kept.at is None:
-        return False
-    return AuditEvent.objects.filter(**SENDING, action=Action.SENDING_RELEASED, at__gt=kept.at).exists()
+    """Whether an admin has confirmed a restored backup after this event. The files of other hosts learn it here."""
+    return kept.at is not None and any(confirmed(kept.at) for confirmed in _confirmations)
 
 
 def _what_differs(kept: Head, label: str) -> str:

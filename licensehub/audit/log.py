@@ -30,7 +30,7 @@ Actor = User | None
 
 
 class Row(NamedTuple):
-    """What one event is about: `subscriptions.reclaim`, its id, its name as text, and the details."""
+    """What one event is about: the label of a model, the id of its row, its name as text, and the details."""
 
     target_type: str
     target_id: int

@@ -95,7 +95,7 @@ class StateTabs(LargeTableMixin):
 
     state_tabs: ClassVar[Sequence[StateTab]] = ()
     default_states: ClassVar[tuple[str, ...]] = ()
-    list_before_template = "admin/subscriptions/state_tabs.html"
+    list_before_template = "admin/state_tabs.html"
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
         return TabbedChangeList
