@@ -9,15 +9,15 @@ from django.conf import settings
 
 
 class LicenseHubConfig(AppConfig):
-    """Registers the checks of the settings."""
+    """Registers the system checks and makes the folder for files."""
 
     name = "licensehub"
     label = "licensehub"
     verbose_name = "LicenseHub"
 
     def ready(self) -> None:
-        """Importing registers the checks. One of them says so when the folder cannot be made."""
-        from licensehub import checks, credential_checks  # noqa: F401
+        """Importing registers the checks. `check_var_dir` reports a folder that cannot be made."""
+        from licensehub import checks  # noqa: F401
 
         with contextlib.suppress(OSError):
             settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,19 +1,28 @@
-"""System checks of the settings: each says what is wrong and what to do. `manage.py check` shows them."""
+"""System checks: each says what is wrong and what to do. `docs/configuration.md` lists their ids.
+
+`manage.py check` shows those of the settings; `manage.py check --database default`, `migrate` and `manage.py run` also
+show those of the database.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import itertools
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
 
+from integrations.key_rotation import under_former_keys, unreadable_connections
 from integrations.mail_config import mail_problem
+from integrations.models import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +30,9 @@ if TYPE_CHECKING:
 
 SECRET_KEY_LENGTH: Final = 50
 OTHER_KEY_LENGTH: Final = 32
-MAKE_ENV: Final = "`make install` writes a .env with all keys where there is none; .env.example tells how to make one."
+MAKE_ENV: Final = "`make install` writes a .env with all keys where there is none; .env.example says how to make one."
 
-# What the environment held and made no sense: its id and what it should be.
+# The id of each value that cannot be read, and what to write instead.
 ENVIRONMENT: Final = {
     "REDIS_URL": ("E008", "Write redis://host:6379/0, or leave it out for the embedded broker."),
     "DATABASE_URL": (
@@ -46,7 +55,7 @@ ENVIRONMENT: Final = {
 
 
 def error(number: str, sentence: str, hint: str) -> Error:
-    """One finding; the ids are told in docs/configuration.md."""
+    """One finding that stops LicenseHub."""
     return Error(sentence, hint=hint, id=f"licensehub.{number}")
 
 
@@ -60,7 +69,7 @@ def check_environment(**_: Any) -> list[CheckMessage]:
 
 
 def secret_key() -> str:
-    """Django refuses to hand out an empty one."""
+    """Empty where there is none: Django raises an error instead of returning it."""
     try:
         return str(settings.SECRET_KEY)
     except ImproperlyConfigured:
@@ -84,12 +93,12 @@ def check_credential_keys(**_: Any) -> list[CheckMessage]:
     if not settings.CREDENTIAL_KEYS:
         return [error("E003", "CREDENTIAL_KEYS is missing.", MAKE_ENV)]
     wrong = [place for place, key in enumerate(settings.CREDENTIAL_KEYS, start=1) if not is_fernet_key(key)]
-    hint = "Each key is 32 random bytes in URL-safe base64; keys are parted by commas, the newest first."
+    hint = "Each key is 32 random bytes in URL-safe base64; separate the keys by commas, the newest first."
     return [error("E004", f"Key {place} of CREDENTIAL_KEYS is not a Fernet key.", hint) for place in wrong]
 
 
 def is_fernet_key(key: str) -> bool:
-    """Whether cryptography takes it."""
+    """Whether cryptography accepts it."""
     try:
         Fernet(key)
     except ValueError:
@@ -125,7 +134,7 @@ def check_connector_addresses(**_: Any) -> list[CheckMessage]:
 
 
 def address_findings(name: str, url: str) -> Iterator[CheckMessage]:
-    """http is for the sandbox on this machine."""
+    """Plain http is for the sandbox on this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -150,7 +159,7 @@ def is_loopback(host: str) -> bool:
 
 @register
 def check_var_dir(**_: Any) -> list[CheckMessage]:
-    """SQLite's file and the embedded broker's live there; with both outside, nothing has to be written."""
+    """SQLite and the embedded broker keep their files there; without both, nothing is written."""
     if not (uses_sqlite() or settings.REDIS_IS_EMBEDDED) or is_writable(settings.VAR_DIR):
         return []
     hint = "Change its owner, or name another folder in LICENSEHUB_VAR."
@@ -158,7 +167,7 @@ def check_var_dir(**_: Any) -> list[CheckMessage]:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether the folder takes files, or can be made."""
+    """Whether files can be written into the folder, or the folder can be made."""
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
 
@@ -170,10 +179,10 @@ def uses_sqlite() -> bool:
 
 @register
 def check_database_fits_broker(**_: Any) -> list[CheckMessage]:
-    """A broker of its own means workers elsewhere, and those cannot share a file."""
+    """With a broker of its own there may be workers on other machines, and they cannot share a file."""
     if not uses_sqlite() or settings.REDIS_IS_EMBEDDED:
         return []
-    hint = "Set DATABASE_URL to PostgreSQL, or leave REDIS_URL out; one machine alone may silence this check."
+    hint = "Set DATABASE_URL to PostgreSQL, or leave REDIS_URL out; on a single machine this check may be silenced."
     sentence = "REDIS_URL is set, but the database is SQLite, which workers on other machines cannot share."
     return [Warning(sentence, hint=hint, id="licensehub.W001")]
 
@@ -191,12 +200,71 @@ def check_reach(**_: Any) -> list[CheckMessage]:
     hosts = [host for host in settings.ALLOWED_HOSTS if not is_loopback(host)]
     found: list[CheckMessage] = []
     if hosts and settings.DEBUG:
-        hint = "Set DEBUG=off: its error pages show the settings to whoever provokes them."
+        hint = "Set DEBUG=off: its error pages show the settings to everybody who causes an error."
         found.append(error("E017", "DEBUG is on while ALLOWED_HOSTS names more than this machine.", hint))
     if hosts and not settings.HTTPS:
         hint = "Set HTTPS=on (behind a TLS proxy with BEHIND_PROXY=on, too)."
         found.append(error("E018", "HTTPS is off while ALLOWED_HOSTS names more than this machine.", hint))
     if "*" in settings.ALLOWED_HOSTS:
-        hint = "Name the hosts, parted by commas."
+        hint = "Name the hosts, separated by commas."
         found.append(error("E019", "ALLOWED_HOSTS takes every host name.", hint))
     return found
+
+
+# --- The database -----------------------------------------------------------------------------------------------------
+
+# Migrations of the versions before 0.1.0. All of them are one `0001_initial` now, so Django takes them for applied.
+OLD_MIGRATIONS: Final = {("audit", "0002_lists"), ("integrations", "0002_connect"), ("subscriptions", "0002_roles")}
+
+
+@register(Tags.database)
+def check_old_database(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """A database of a version before 0.1.0 has other tables, and no migration can mend that."""
+    if not databases:
+        return []
+    try:
+        applied = set(MigrationRecorder(connection).applied_migrations())
+    except DatabaseError:
+        return []
+    if not applied & OLD_MIGRATIONS:
+        return []
+    hint = (
+        "Make a new one: create an empty database, name it in DATABASE_URL (or move var/licensehub.sqlite3 away), and "
+        "run `manage.py migrate`. Keep the old database for its audit log."
+    )
+    sentence = "This database was made by a version before 0.1.0, and this version cannot read it."
+    return [error("E023", sentence, hint)]
+
+
+@register(Tags.database)
+def check_stored_credentials(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Does CREDENTIAL_KEYS still open what is stored?"""
+    if not databases or not settings.CREDENTIAL_KEYS or not has_connections():
+        return []
+    hint = "Put the former key back behind the new one, or set these credentials again on the connection's page."
+    unreadable = [
+        error("E021", f"No key of CREDENTIAL_KEYS opens the credentials of “{stored}”, or they were changed.", hint)
+        for stored in unreadable_connections()
+    ]
+    return unreadable or former_keys()
+
+
+def has_connections() -> bool:
+    """Whether their table is up to date. A database that does not answer is reported by `migrate`."""
+    try:
+        with connection.cursor() as cursor:
+            columns = connection.introspection.get_table_description(cursor, Connection._meta.db_table)
+    except DatabaseError:
+        return False
+    return "refresh_lease" in {column.name for column in columns}
+
+
+def former_keys() -> list[CheckMessage]:
+    """A former key cannot be removed while something is still encrypted under it."""
+    count = under_former_keys()
+    if not count:
+        return []
+    connections = "1 connection is" if count == 1 else f"{count:,} connections are"
+    sentence = f"{connections} not yet encrypted under the newest of CREDENTIAL_KEYS."
+    hint = "Run `manage.py rotate_credentials_key`; after that the former keys can be removed."
+    return [Warning(sentence, hint=hint, id="licensehub.W003")]

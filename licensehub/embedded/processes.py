@@ -66,7 +66,7 @@ def prepare(port: int) -> None:
     if settings.REDIS_IS_EMBEDDED:
         broker.prepare(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
     migrate()
-    require_readable_credentials()
+    check_database()
     call_command("collectstatic", interactive=False, verbosity=0)
     # The processes are forked: none of them may inherit an open connection.
     connections.close_all()
@@ -81,8 +81,8 @@ def migrate() -> None:
         raise CannotRunError(f"The database does not answer ({reason}); look at DATABASE_URL.") from problem
 
 
-def require_readable_credentials() -> None:
-    """A wrong key is said before the first process starts, and not by the first failed download."""
+def check_database() -> None:
+    """An old database or a wrong key is reported before the first process starts, not by the first failed download."""
     try:
         call_command("check", databases=["default"], tags=["database"], stdout=io.StringIO(), stderr=io.StringIO())
     except SystemCheckError as problem:

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from integrations import credential_store, encryption, key_rotation
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
-from licensehub.credential_checks import check_stored_credentials
+from licensehub.checks import check_stored_credentials
 
 CANARY = "canary-token-77aa"
 
@@ -46,7 +46,7 @@ def found() -> list[str]:
 
 
 def test_afterwards_the_old_key_can_be_removed(new_key, settings):
-    assert found() == ["licensehub.W002"]
+    assert found() == ["licensehub.W003"]
     text = run()
     settings.CREDENTIAL_KEYS = [new_key]
     assert "2 connections were encrypted again" in text

@@ -11,8 +11,14 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as project
 from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from licensehub import checks
+from licensehub.embedded.errors import CannotRunError
+from licensehub.embedded.processes import check_database
 from licensehub.environment import NO_DATABASE, Reader
 
 LONG = "a key that is long enough for every purpose, number {}"
@@ -175,3 +181,32 @@ def test_every_problem_of_reading_has_an_id():
 
 def test_the_tests_read_nobodys_env_file():
     assert os.environ["LICENSEHUB_ENV_FILE"] == os.devnull
+
+
+def test_each_id_stands_for_one_check_and_is_in_the_docs():
+    source = (project.BASE_DIR / "licensehub" / "checks.py").read_text()
+    code = set(re.findall(r"\b([EW]\d{3})\b", source))
+    rows = re.findall(
+        r"^\| `licensehub\.([EW]\d{3})` \|", (project.BASE_DIR / "docs/configuration.md").read_text(), re.M
+    )
+    assert len(rows) == len(set(rows))
+    assert code == set(rows)
+    uses = re.findall(r"(?:error\(|id=\")(?:\")?(?:licensehub\.)?([EW]\d{3})\"", source)
+    assert len(uses) == len(set(uses)), "one id, one check"
+
+
+@pytest.mark.parametrize(
+    "old", [("subscriptions", "0002_roles"), ("integrations", "0002_connect"), ("audit", "0002_lists")]
+)
+def test_a_database_of_a_version_before_the_first_release_is_refused(db, old):
+    assert checks.check_old_database(databases=["default"]) == []
+    MigrationRecorder(connection).record_applied(*old)
+    [found] = checks.check_old_database(databases=["default"])
+    assert found.id == "licensehub.E023"
+    assert "made by a version before 0.1.0" in found.msg and "manage.py migrate" in found.hint
+    for command in ("migrate", "check"):
+        with pytest.raises(SystemCheckError, match="made by a version before"):
+            options = {"databases": ["default"]} if command == "check" else {"skip_checks": False}
+            call_command(command, **options)
+    with pytest.raises(CannotRunError, match="made by a version before"):
+        check_database()
