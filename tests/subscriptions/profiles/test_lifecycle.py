@@ -97,7 +97,7 @@ def test_two_organizations_side_by_side(world, allow_http, settings):
     assert not RemovalCandidate.objects.exclude(profile_id=world.profile.pk).exclude(profile_id=second.pk).exists()
 
 
-# --- The table of docs/switches.md -------------------------------------------------------------------------------------
+# --- The table of docs/switches.md ------------------------------------------------------------------------------------
 
 SWITCHES = ["draft", "paused", "error", "reclaim_off", "kill"]
 # What each lets happen: download, request, approve, send (`hold`: waits and is not lost).
