@@ -30,6 +30,7 @@ class AuditEvent(models.Model):
 
     class Meta:
         verbose_name = "audit event"
+        verbose_name_plural = "audit log"
         ordering: ClassVar = ["-sequence"]
         default_permissions = ("view",)
         # The names have an index of their own on PostgreSQL, made by a migration.

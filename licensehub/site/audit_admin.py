@@ -51,6 +51,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     search_help_text = "How the name begins: who did it, or what it happened to"
     list_before_template = "admin/audit/auditevent/verify.html"
     list_per_page = 50
+    rows_name = "events"
     csv_columns = (
         ("#", attrgetter("sequence")),
         ("When", attrgetter("at")),

@@ -14,13 +14,13 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, checkbox
-from unfold.views import ChangeList
 
-from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.changelist import NamedChangeList, PagedChangeList
 
 
-class NoShowAllChangeList(ChangeList):
+class NoShowAllChangeList(NamedChangeList):
     """Says nothing of “Show all” where all is shown already."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -50,6 +50,8 @@ def _box() -> str:
 class LargeTableMixin:
     """Put before ModelAdmin: a list that may have a million rows. Sort it by columns of an index only."""
 
+    # How the count below the list calls its rows; without it, by the name of the list.
+    rows_name = ""
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     # Unfold's template asks for these with every row, and a miss costs more than the answer.
@@ -80,7 +82,7 @@ class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Model | None = None, **kwargs: Any
     ) -> HttpResponse:
         if obj is not None:
-            context.update(self.page_context(request, obj))
+            context.update({"title": capfirst(self.opts.verbose_name), **self.page_context(request, obj)})
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
 

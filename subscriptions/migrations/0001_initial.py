@@ -524,6 +524,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "protection",
+                "verbose_name_plural": "protected people",
                 "ordering": ["-created_at", "-pk"],
                 "default_permissions": ("view", "add", "change"),
             },
@@ -632,7 +633,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "reclaim",
-                "verbose_name_plural": "reclaims",
+                "verbose_name_plural": "history",
                 "ordering": ["-queued_at", "-pk"],
                 "default_permissions": ("view",),
             },
@@ -721,6 +722,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "reclaim request",
+                "verbose_name_plural": "approvals",
                 "ordering": ["-requested_at", "-pk"],
                 "permissions": [
                     ("decide_reclaimrequest", "Can approve or reject a reclaim request"),

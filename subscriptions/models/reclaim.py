@@ -95,7 +95,7 @@ class Reclaim(models.Model):
         ordering: ClassVar = ["-queued_at", "-pk"]
         default_permissions = ("view",)
         verbose_name = "reclaim"
-        verbose_name_plural = "reclaims"
+        verbose_name_plural = "history"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["subscription"],

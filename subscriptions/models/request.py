@@ -73,6 +73,7 @@ class ReclaimRequest(models.Model):
 
     class Meta:
         verbose_name = "reclaim request"
+        verbose_name_plural = "approvals"
         ordering: ClassVar = ["-requested_at", "-pk"]
         default_permissions = ("view",)
         permissions: ClassVar = [

@@ -75,6 +75,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "audit event",
+                "verbose_name_plural": "audit log",
                 "ordering": ["-sequence"],
                 "default_permissions": ("view",),
                 "indexes": [

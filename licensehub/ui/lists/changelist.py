@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from unfold.views import ChangeList
 
 from licensehub.ui.lists import keyset
@@ -28,7 +29,15 @@ class Pages(Paginator):
         return ()
 
 
-class PagedChangeList(ChangeList):
+class NamedChangeList(ChangeList):
+    """Its title is its name in the menu. Django's title tells what to select."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = capfirst(self.opts.verbose_name_plural)
+
+
+class PagedChangeList(NamedChangeList):
     """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
 
     order: keyset.Order

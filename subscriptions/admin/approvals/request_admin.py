@@ -72,6 +72,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
     list_filter = (ProfileFilter,)
     list_select_related = ("profile", "requested_by", "decided_by")
     list_per_page = 25
+    rows_name = "requests"
     # Says that there is a search; what it does stands in get_search_results().
     search_fields = ("requested_by__username",)
     search_help_text = "Requester, or a person’s name or e-mail"
@@ -128,9 +129,6 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
         return queryset.filter(by | Q(IdIn("pk", IdList.of(requests)))), False
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "title": "Approvals"})
-
     @admin.display(description="Request", ordering="pk")
     def request_number(self, row: ReclaimRequest) -> SafeString:
         return two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}")
@@ -167,7 +165,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
-        context |= {**page_context(row, request.user), "title": row.number}
+        context |= {**page_context(row, request.user), "title": "Reclaim request"}
         if row.direction == Direction.REACTIVATE:
             return restore_page(row, super().render_change_form(request, context, *args, **kwargs))
         return super().render_change_form(request, context, *args, **kwargs)

@@ -103,7 +103,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
     # --- The list -----------------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        shown = {"verdict_tabs": verdict_tabs(), "title": "Candidates", "cap": cap_of_list(request)}
+        shown = {"verdict_tabs": verdict_tabs(), "cap": cap_of_list(request)}
         return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def has_request_permission(self, request: HttpRequest) -> bool:
@@ -178,7 +178,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: RemovalCandidate = kwargs["obj"]
         context |= {
-            "title": str(row),
+            "title": "Removal candidate",
             "badge": candidate_badge(row),
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),

@@ -83,6 +83,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     list_sections = (StepsSection,)
     # Each row opens into its story, which is drawn with it.
     list_per_page = 25
+    rows_name = "reclaims and restores"
     list_select_related = (
         "profile",
         "subscription",
@@ -178,7 +179,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: Reclaim = kwargs["obj"]
         context |= {
-            "title": str(row),
+            "title": row.get_direction_display(),
             "item": row,
             "badge": reclaim_badge(row),
             "sentence": outcome_sentence(row),

@@ -80,6 +80,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
+    rows_name = "protections"
     search_fields = ("value", "reason", "owner", "created_by__username")
     search_help_text = "E-mail, domain, reason, owner or who made it"
     state_tabs = (StateTab("In force", ("in_force",)), StateTab("Ended", ("ended",)))
@@ -109,9 +110,6 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(ADD)
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {**(extra_context or {}), "title": "Protected people"})
 
     @admin.display(description="Who", ordering="value")
     def what(self, row: Protection) -> SafeString:
