@@ -93,7 +93,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "subscriptions.view_reclaimrule",
             ),
             Entry(
-                "Protected people",
+                "Protections",
                 "shield_person",
                 "subscriptions_protection_changelist",
                 "subscriptions.view_protection",

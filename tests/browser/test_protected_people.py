@@ -46,7 +46,7 @@ def test_protect_and_end(manager, world, live_server, browser_page, screenshot):
     expect(page.get_by_text("Ask Petra Meyer, HR.")).to_be_visible()
     screenshot(page, "subscription-protected")
 
-    page.get_by_role("link", name="Protected people").click()
+    page.get_by_role("link", name="Protections").click()
     page.get_by_role("link", name=row.email).click()
     page.get_by_text("End this protection…").click()
     screenshot(page, "protection-end")
