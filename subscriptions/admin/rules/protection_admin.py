@@ -1,4 +1,4 @@
-"""Protected people: who is left alone, why, by whom and until when. Never edited: one ends, and another begins."""
+"""Protections: who is left alone, why, by whom and until when. Never edited: one ends, and another begins."""
 
 from __future__ import annotations
 
