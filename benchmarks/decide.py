@@ -47,16 +47,17 @@ def approve(people: int = PEOPLE) -> list[Row]:
     from django.contrib.auth.models import User
 
     from subscriptions.approvals import decide
+    from subscriptions.approvals.request import raise_cap, request_reclaim
     from subscriptions.models import RemovalCandidate
 
     asks, raises, decides = (User.objects.create_superuser(name) for name in ("asks", "raises", "decides"))
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:people]
     chosen = RemovalCandidate.objects.filter(pk__in=list(ready))
-    requested, _ = office.timed(lambda: decide.request_reclaim(chosen, actor=asks, reason="Benchmark"))
+    requested, _ = office.timed(lambda: request_reclaim(chosen, actor=asks, reason="Benchmark"))
     from subscriptions.models import ReclaimRequest
 
     request = ReclaimRequest.objects.get()
-    decide.raise_cap(request, actor=raises, reason="Benchmark")
+    raise_cap(request, actor=raises, reason="Benchmark")
     office.execute("DROP TABLE IF EXISTS benchmark_limit", "VACUUM", "ANALYZE")
     rows = f"CREATE UNLOGGED TABLE benchmark_limit AS SELECT * FROM subscriptions_requestedremoval LIMIT {people}"  # noqa: S608 - names of our own tables
     limit, _ = office.timed(lambda: office.execute(rows))

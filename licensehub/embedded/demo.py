@@ -28,6 +28,7 @@ from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.caps import caps_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
@@ -163,7 +164,7 @@ class Driver:
         if not chosen:
             return None
         try:
-            return decide.request_reclaim(chosen, actor=_account("manager"), reason="Demo: the longest idle seats")
+            return request_reclaim(chosen, actor=_account("manager"), reason="Demo: the longest idle seats")
         except (Refused, NotActionable) as error:
             raise CannotRunError(str(error)) from error
 

@@ -16,7 +16,8 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_rows
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.candidates.propose import cool_down, lock
+from subscriptions.candidates.actions import cool_down
+from subscriptions.candidates.locks import lock_candidate
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -42,7 +43,7 @@ def drop(
 ) -> None:
     """Take one person out of a request that waits, for good: a recorded mark, not an edit."""
     with transaction.atomic():
-        lock(person.candidate_id)
+        lock_candidate(person.candidate_id)
         waiting = ReclaimRequest.objects.filter(state__in=WAITING)
         rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
         dropped = rows.update(dropped_at=timezone.now(), dropped_by=actor, drop_reason=reason)

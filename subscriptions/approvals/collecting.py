@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
-from subscriptions.approvals.decide import open_for_approval
+from subscriptions.approvals.request import open_for_approval
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import RequestedRemovalQuerySet

@@ -1,27 +1,23 @@
-"""Request, raise the cap, approve, reject: guarded updates, and always a second person.
+"""Approve or reject a request: one guarded UPDATE, and always a second person.
 
-An approval covers frozen evidence. The approval signs each person's item (see `reclaims.signatures`), and the send
-checks the signature. `closing` holds how a request ends without a decision.
+An approval covers frozen evidence. It signs each person's item (see `reclaims.signatures`), and the send checks the
+signature. `closing` holds how a request ends without a decision.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet, Value
-from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, record
+from licensehub.audit.log import record
 from subscriptions.approvals.closing import release
-from subscriptions.bulk_sql import insert_selected
-from subscriptions.candidates import caps
-from subscriptions.candidates.propose import ready_again, send_in_doubt
+from subscriptions.candidates import caps, locks
 from subscriptions.errors import (
     NotActionable,
     OverCap,
@@ -33,183 +29,15 @@ from subscriptions.models import (
     CandidateState,
     CloseReason,
     Direction,
-    FileRequests,
-    Notice,
-    NoticeKind,
-    Reclaim,
     ReclaimRequest,
-    ReclaimRule,
     RemovalCandidate,
-    RequestedRemoval,
     RequestState,
 )
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.switches import Operation
 
-FILED = "Filed by LicenseHub after the download, as the rule says."
 CHANGED = "Some of these people changed in this moment. Reload the page and look again."
-
-
-# --- Request ----------------------------------------------------------------------------------------------------------
-
-
-def request_reclaim(
-    candidates: QuerySet[RemovalCandidate], *, actor: Actor, reason: str = "", repeats: Reclaim | None = None
-) -> ReclaimRequest:
-    """Put the Ready ones of these candidates, all of one profile, into one new request.
-
-    It opens for approval at once, or after its people were asked, as the rule says. `actor=None`: the schedule filed
-    it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
-    """
-    ready = candidates.filter(state=CandidateState.READY)
-    profile = one_profile(ready)
-    switches.refuse(profile, Operation.REQUEST)
-    with transaction.atomic():
-        caps.lock(profile.pk)
-        rule = ReclaimRule.objects.get(profile=profile)
-        asks = rule.notify_user and repeats is None
-        request = _create(profile, rule if asks else None, actor=actor, reason=reason, repeats=repeats)
-        people = _take_into(request, ready, asks=asks)
-        refuse_self(request.removals.emails(), actor)
-        data = {"people": people, "reason": reason, "cap": request.cap, "asks": asks}
-        record(Action.REQUEST_OPENED, actor=actor, target=request, data=data)
-    return request
-
-
-def _create(
-    profile: IntegrationProfile, asking: ReclaimRule | None, *, actor: Actor, reason: str, repeats: Reclaim | None
-) -> ReclaimRequest:
-    now = timezone.now()
-    answers = timedelta(days=asking.days_to_answer) if asking else timedelta(0)
-    return ReclaimRequest.objects.create(
-        profile=profile,
-        state=RequestState.COLLECTING if asking else RequestState.OPEN,
-        requested_by=actor,
-        requested_at=now,
-        reason=reason,
-        answers_until=now + answers if asking else None,
-        expires_at=now + answers + settings.REQUEST_WINDOW,
-        cap=caps.batch_of(profile),
-        repeats=repeats,
-    )
-
-
-def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
-    """The profile that all of these candidates are of. Raises NotActionable for nobody, Refused for several."""
-    profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct()[:2])
-    if not profiles:
-        raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
-    if len(profiles) > 1:
-        raise Refused("These candidates belong to several profiles. Request each profile by itself.")
-    return profiles[0]
-
-
-def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, asks: bool) -> int:
-    """Freeze who is Ready, and move exactly them on: two requests never share a person. Returns how many."""
-    # Said once more outside: who is requested by somebody else while this waits for the lock is not Ready after it.
-    locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ready.values("pk"), state=CandidateState.READY)
-    values = (Value(request.pk), "pk", "evidence", Value(""), Value(""), Value(""))
-    columns = ("request_id", "candidate_id", "evidence", "signature", "answer", "drop_reason")
-    people = insert_selected(RequestedRemoval, columns, locked.order_by("pk").values_list(*values))
-    taken = RemovalCandidate.objects.filter(pk__in=request.removals.values("candidate"), state=CandidateState.READY)
-    moved = taken.update(
-        state=CandidateState.AWAITING_USER if asks else CandidateState.AWAITING_APPROVAL,
-        state_changed_at=request.requested_at,
-    )
-    if not people or moved != people:
-        raise NotActionable("Somebody else requested these people in this moment. Nothing was changed.")
-    if asks:
-        Notice.objects.bulk_create(
-            Notice(removal_id=pk, kind=NoticeKind.ASK, email=email)
-            for pk, email in request.removals.values_list("pk", KT("evidence__email"))
-        )
-    return people
-
-
-def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
-    """File a request as the schedule, where the rule says so: the longest idle first, up to the batch cap.
-
-    One at a time: the next one is filed when the former is decided. A person still approves.
-    """
-    rule = ReclaimRule.objects.get(profile=profile)
-    if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
-        return None
-    with transaction.atomic():
-        caps.lock(profile.pk)
-        waiting = ReclaimRequest.objects.filter(
-            profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
-        )
-        ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
-        chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
-        ids = [] if waiting.exists() else list(chosen[: caps.batch_of(profile)])
-        if not ids:
-            return None
-        return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
-
-
-def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> ReclaimRequest:
-    """After a send in doubt whose person is still active: a new request for this one person, with its own approval.
-
-    Nobody in between sees the candidate as Ready: both steps are one transaction, under the profile's lock.
-    """
-    if not reason.strip():
-        raise Refused("Say in a few words why it should be sent again, for the person who decides.")
-    with transaction.atomic():
-        caps.lock(candidate.profile_id)
-        doubt = send_in_doubt(candidate)
-        if doubt is None:
-            raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
-        ready_again(candidate, actor=actor)
-        one = RemovalCandidate.objects.filter(pk=candidate.pk)
-        return request_reclaim(one, actor=actor, reason=reason.strip(), repeats=doubt)
-
-
-def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
-    """A further person lets this one request touch all of its people. Returns how many that are.
-
-    Neither the one who asked nor, later, the one who decides. Raises Refused or NotActionable.
-    """
-    if request.requested_by_id == actor.pk:
-        raise OwnRequest("You made this request, so another person has to raise its cap, and a third one to decide.")
-    if not reason.strip():
-        raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
-    with transaction.atomic():
-        caps.lock(request.profile_id)
-        refuse_self(request.removals.standing().emails(), actor)
-        people = request.removals.standing().count()
-        waiting = ReclaimRequest.objects.filter(
-            pk=request.pk,
-            state__in=(RequestState.COLLECTING, RequestState.OPEN),
-            cap=request.cap,
-            cap_raised_by=request.cap_raised_by_id,
-        )
-        values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
-        if not caps.over(request, people) or waiting.update(**values) != 1:
-            raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
-        record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
-    return people
-
-
-def open_for_approval(request: ReclaimRequest) -> bool:
-    """The answers are in: everybody left moves on together. Returns False when another process did it."""
-    now = timezone.now()
-    with transaction.atomic():
-        collecting = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
-        if not collecting.select_for_update().exists():
-            return False
-        people = list(request.removals.standing().values_list("candidate_id", flat=True))
-        to = RequestState.OPEN if people else RequestState.CANCELED
-        if collecting.update(state=to, expires_at=now + settings.REQUEST_WINDOW) != 1:
-            raise NotActionable(f"{request} no longer waits for answers.")
-        waiting = RemovalCandidate.objects.filter(pk__in=people, state=CandidateState.AWAITING_USER)
-        waiting.update(state=CandidateState.AWAITING_APPROVAL, state_changed_at=now)
-        action = Action.REQUEST_READY if people else Action.REQUEST_CANCELED
-        record(action, actor=None, target=request, data={"people": len(people)})
-    return True
-
-
-# --- Decide -----------------------------------------------------------------------------------------------------------
 
 
 def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
@@ -220,7 +48,7 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     """
     now = timezone.now()
     with transaction.atomic():
-        caps.lock(request.profile_id)
+        locks.lock_profile(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
         people = request.removals.standing().count()
         if not people:

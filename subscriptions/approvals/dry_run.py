@@ -18,7 +18,7 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions.approvals.closing import WAITING
-from subscriptions.approvals.decide import one_profile
+from subscriptions.approvals.request import one_profile
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
 from subscriptions.models import (

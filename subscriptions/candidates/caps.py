@@ -94,15 +94,6 @@ def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
     return rows.filter(sending_at__gt=since)
 
 
-def lock(profile_id: int) -> IntegrationProfile:
-    """The profile's row, ours until the transaction ends; whoever counts against a cap takes it first.
-
-    Without the key: PostgreSQL checks foreign keys to the profile at the commit of others, e.g. of a rejection. These
-    would wait for us while we wait for what they hold.
-    """
-    return IntegrationProfile.objects.select_for_update(no_key=True).get(pk=profile_id)
-
-
 def allowed(request: ReclaimRequest) -> int:
     """How many people this request may touch: a raised cap is for this one; else the stricter of then and now."""
     if request.cap_raised_by_id:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations import connection_state
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
-from subscriptions.approvals.decide import file_automatically
+from subscriptions.approvals.request import file_automatically
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.downloads import directory
 from subscriptions.downloads.team_admins import write_sole_admins

@@ -19,7 +19,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals.closing import WAITING, drop
-from subscriptions.candidates import caps, propose
+from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Answer,
@@ -128,8 +128,8 @@ def answer(person: RequestedRemoval, said: Answer) -> None:
     Under the lock of the profile's row, as is the intent of a send: whichever comes first, the other sees it.
     """
     with transaction.atomic():
-        caps.lock(person.request.profile_id)
-        propose.lock(person.candidate_id)
+        locks.lock_profile(person.request.profile_id)
+        locks.lock_candidate(person.candidate_id)
         now = RequestedRemoval.objects.select_related("request", "candidate__subscription").get(pk=person.pk)
         phase = phase_of(now)
         if phase not in (Phase.ASKED, Phase.APPROVED):

@@ -26,8 +26,8 @@ from integrations.models import IntegrationProfile
 from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.candidates import propose
-from subscriptions.candidates.propose import move
+from subscriptions.candidates import locks
+from subscriptions.candidates.actions import move
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
@@ -258,7 +258,7 @@ def _all_later(profile: IntegrationProfile, words: str) -> None:
 def _end(notice: Notice, *, to: NoticeState, words: str) -> bool:
     """No further try. Who was asked nothing leaves the request; a reminder that is lost changes nothing."""
     with transaction.atomic():
-        propose.lock(notice.removal.candidate_id)
+        locks.lock_candidate(notice.removal.candidate_id)
         if _mine(notice).update(state=to, lease_until=None, problem=words) != 1:
             return False
         _record(Action.NOTICE_FAILED, notice, problem=words, doubt=to == NoticeState.IN_DOUBT)

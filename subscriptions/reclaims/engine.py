@@ -19,7 +19,7 @@ from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, PermanentError, TransientError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
-from subscriptions.candidates import caps
+from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
 from subscriptions.reclaims.direction import RECLAIM, RESTORE, DirectionSpec, spec_for
@@ -158,7 +158,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     now = timezone.now()
     operation = spec_for(item.direction).operation
     with transaction.atomic():
-        profile = caps.lock(item.profile_id)
+        profile = locks.lock_profile(item.profile_id)
         # Counted while the profile's row is ours: no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False

@@ -26,7 +26,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import keep_replaced
-from subscriptions.candidates.propose import cool_down, move
+from subscriptions.candidates.actions import cool_down, move
 from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import NotActionable

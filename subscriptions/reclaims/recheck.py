@@ -17,7 +17,7 @@ from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.snapshots import keep_replaced
-from subscriptions.candidates.propose import closing_for
+from subscriptions.candidates.withdraw import closing_for
 from subscriptions.eligibility.clauses import Terms, current_terms, explain, verdict_of
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.models import (

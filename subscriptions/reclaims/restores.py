@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
-from subscriptions.candidates import caps
+from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable, Refused, refuse_self
 from subscriptions.models import (
     Direction,
@@ -95,7 +95,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
     Raises Refused or NotActionable; then nothing was changed.
     """
     with transaction.atomic():
-        profile = caps.lock(reclaim.profile_id)
+        profile = locks.lock_profile(reclaim.profile_id)
         if sentence := why_not_restore(reclaim):
             raise NotActionable(sentence)
         now = timezone.now()
@@ -117,7 +117,7 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
     """
     profile = _one_profile(reclaims)
     with transaction.atomic():
-        caps.lock(profile.pk)
+        locks.lock_profile(profile.pk)
         chosen = list(restorable(reclaims).order_by("pk").values_list("pk", flat=True))
         if not chosen:
             raise NotActionable("None of these reclaims can be restored any more. Nothing was changed.")

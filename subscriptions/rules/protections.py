@@ -19,8 +19,8 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions.candidates import caps
-from subscriptions.candidates.propose import withdraw
+from subscriptions.candidates import locks
+from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.clauses import UNKNOWN_WORDS, current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import NotActionable, Refused
@@ -120,7 +120,7 @@ def create_protection(
     wanted = clean_value(profile, kind, value)
     check_input(wish)
     with transaction.atomic():
-        caps.lock(profile.pk)  # two at once would both find that there is none
+        locks.lock_profile(profile.pk)  # two at once would both find that there is none
         former = Protection.objects.in_force().filter(profile=profile, kind=kind, value=wanted).first()
         if former:
             raise Refused(
@@ -139,7 +139,7 @@ def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: Pro
     wanted = {clean_value(profile, ProtectionKind.PERSON, email) for email in emails}
     check_input(wish)
     with transaction.atomic():
-        caps.lock(profile.pk)
+        locks.lock_profile(profile.pk)
         same = Protection.objects.in_force().filter(profile=profile, kind=ProtectionKind.PERSON)
         new = sorted(wanted - set(same.values_list("value", flat=True)))
         if not new:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.candidates.propose import withdraw
+from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.preview import count_buckets
 from subscriptions.errors import NotActionable

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule
 from tests.support.browser import sign_in
 from tests.support.fixtures import World, person
@@ -56,7 +56,7 @@ def test_over_the_cap(real_transactions, world: World, alice, bob, live_server, 
 
     page.get_by_role("link", name="Back").click()
     expect(page.get_by_role("link", name="Ready").first).to_be_visible()
-    asked = decide.request_reclaim(chosen, actor=alice, reason="True-up is on Dec 1, please decide before.")
+    asked = request_reclaim(chosen, actor=alice, reason="True-up is on Dec 1, please decide before.")
     raise_and_approve(page, base, asked, bob, screenshot)
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from subscriptions import sweep
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World
@@ -35,7 +36,7 @@ def shoot(browser_page, screenshot):
 
 def reclaimed(world: World, alice, bob, count: int) -> list[Reclaim]:
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(count), actor=alice), actor=bob, comment="Fine")
+    decide.approve(request_reclaim(world.candidates(count), actor=alice), actor=bob, comment="Fine")
     reclaim_due(world.profile)
     return list(Reclaim.objects.order_by("pk"))
 
@@ -95,7 +96,7 @@ def test_in_doubt(real_transactions, world: World, alice, bob, live_server, brow
     page, base = browser_page, live_server.url
     monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     reclaim_due(world.profile)
     sweep.read_back_doubts(world.profile)

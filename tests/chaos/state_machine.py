@@ -24,8 +24,9 @@ from integrations import sending
 from licensehub.audit.log import open_transactions
 from subscriptions import sweep
 from subscriptions.approvals import closing, decide
+from subscriptions.approvals.request import open_for_approval, raise_cap, request_reclaim, send_again
 from subscriptions.candidates import caps
-from subscriptions.candidates.propose import leave_alone, resume
+from subscriptions.candidates.actions import leave_alone, resume
 from subscriptions.downloads.run import DownloadError
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -99,7 +100,7 @@ class Life(RuleBasedStateMachine):
         ids = list(ready.values_list("pk", flat=True))
         chosen = (ids + ids)[first % len(ids) :][:count] if ids else []
         with suppress(Refused, NotActionable):
-            decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=self.person(who))
+            request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=self.person(who))
 
     @rule(first=numbers, count=st.integers(min_value=1, max_value=3))
     def request_and_approve(self, first: int, count: int) -> None:
@@ -142,7 +143,7 @@ class Life(RuleBasedStateMachine):
     def raise_cap(self, number: int, who: str) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state__in=("open", "collecting")), number):
             with suppress(Refused, NotActionable):
-                decide.raise_cap(request, actor=self.person(who), reason="End of the year")
+                raise_cap(request, actor=self.person(who), reason="End of the year")
 
     @rule(number=numbers, keep=st.booleans())
     def answer(self, number: int, keep: bool) -> None:
@@ -159,7 +160,7 @@ class Life(RuleBasedStateMachine):
     def open_for_approval(self, number: int) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state="collecting"), number):
             with suppress(NotActionable):
-                decide.open_for_approval(request)
+                open_for_approval(request)
 
     @rule(number=numbers, resumes=st.booleans())
     def look_at_what_needs_attention(self, number: int, resumes: bool) -> None:
@@ -172,7 +173,7 @@ class Life(RuleBasedStateMachine):
     def send_again(self, number: int) -> None:
         if found := self.one(RemovalCandidate.objects.filter(state=CandidateState.ATTENTION_REQUIRED), number):
             with suppress(Refused, NotActionable):
-                decide.send_again(found, actor=self.world.alice, reason="Still idle")
+                send_again(found, actor=self.world.alice, reason="Still idle")
 
     @rule(number=numbers)
     def restore(self, number: int) -> None:

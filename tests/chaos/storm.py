@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from integrations.models import IntegrationProfile
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import ReclaimRule, RemovalCandidate
 from subscriptions.models.download import StartedBy
@@ -68,5 +69,5 @@ def approved_people(plan: Plan, urls: dict[str, str], people) -> IntegrationProf
     assert len(ids) == plan.approved
     for start in range(0, len(ids), IN_ONE_REQUEST):
         chosen = RemovalCandidate.objects.filter(pk__in=ids[start : start + IN_ONE_REQUEST])
-        decide.approve(decide.request_reclaim(chosen, actor=alice), actor=bob)
+        decide.approve(request_reclaim(chosen, actor=alice), actor=bob)
     return profile

@@ -17,6 +17,7 @@ from django.core.mail.backends.locmem import EmailBackend
 
 from subscriptions import sweep
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestState
 from subscriptions.notices import delivery
 from subscriptions.reclaims import restores
@@ -49,7 +50,7 @@ def go_on(world: ChaosWorld) -> None:
     request = ReclaimRequest.objects.first()
     if request is None:
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
-        request = decide.request_reclaim(
+        request = request_reclaim(
             RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=world.alice, reason="True-up"
         )
     if request.state == RequestState.OPEN:
@@ -79,7 +80,7 @@ def go_on_asking(world: ChaosWorld) -> None:
     if request is None:
         ReclaimRule.objects.update(notify_user=True)
         chosen = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:2]
-        decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=world.alice)
+        request_reclaim(RemovalCandidate.objects.filter(pk__in=list(chosen)), actor=world.alice)
     elif request.state == RequestState.OPEN:
         decide.approve(request, actor=world.bob)
     sweep.repair()

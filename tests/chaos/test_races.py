@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
-from subscriptions.candidates import caps
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
@@ -72,7 +73,7 @@ def at_once(acts: list[Callable[[], Any]]) -> list[Any]:
 def requested(world: ChaosWorld, count: int, *, by: User | None = None) -> ReclaimRequest:
     ready = RemovalCandidate.objects.filter(state=CandidateState.READY).order_by("pk")
     chosen = list(ready.values_list("pk", flat=True)[:count])
-    return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or world.alice)
+    return request_reclaim(RemovalCandidate.objects.filter(pk__in=chosen), actor=by or world.alice)
 
 
 def race_of_approvers(world: ChaosWorld, rounds: int) -> Counter[str]:
@@ -129,7 +130,7 @@ def test_approvers_both_win_without_the_guard(world, monkeypatch):
     barrier = threading.Barrier(2, timeout=10)
     won: list[int] = []
     monkeypatch.setattr(decide, "_decide", check_then_save)
-    monkeypatch.setattr(caps, "lock", lambda profile_id: world.profile)
+    monkeypatch.setattr(locks, "lock_profile", lambda profile_id: world.profile)
     # The candidates' own guard would find the second one, too.
     monkeypatch.setattr(decide, "_move_on", lambda request, people, now: None)
     monkeypatch.setattr(decide, "enqueue", lambda request, **given: won.append(1) or 1)
@@ -160,7 +161,7 @@ def test_the_rolling_cap_is_overrun_without_the_lock(world, monkeypatch):
         decide.approve(requested(world, 3), actor=world.bob)
     ReclaimRule.objects.update(rolling_cap_percent=2)
     counted = threading.Barrier(4, timeout=1)
-    monkeypatch.setattr(caps, "lock", lambda profile_id: world.profile)
+    monkeypatch.setattr(locks, "lock_profile", lambda profile_id: world.profile)
     count = caps.touched_by
 
     def count_together(request):

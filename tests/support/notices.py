@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep
-from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RemovalCandidate, RequestedRemoval
 from subscriptions.notices import delivery
 from tests.support.fixtures import World
@@ -45,7 +45,7 @@ class Asking:
 
     def request(self, count: int) -> ReclaimRequest:
         self.world.download()
-        return decide.request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
+        return request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
 
     def hand_over(self) -> int:
         return delivery.deliver_due(self.world.profile)

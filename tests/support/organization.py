@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
@@ -66,7 +66,7 @@ class Organization:
 
     def ask(self, alice: User, *, count: int = 3, reason: str = "True-up") -> ReclaimRequest:
         ready = RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:count]
-        return decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason)
+        return request_reclaim(RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason)
 
 
 @pytest.fixture

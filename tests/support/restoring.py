@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World
@@ -13,7 +14,7 @@ REASON = "Back from parental leave"
 def reclaimed(world: World, alice, bob, count: int) -> list[Reclaim]:
     """So many people whose seat was taken, by the way that everybody goes."""
     world.download()
-    request = decide.request_reclaim(world.candidates(count), actor=alice)
+    request = request_reclaim(world.candidates(count), actor=alice)
     decide.approve(request, actor=bob)
     assert reclaim_due(world.profile).reclaimed == count
     return list(Reclaim.objects.filter(removal__request=request).order_by("pk"))

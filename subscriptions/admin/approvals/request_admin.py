@@ -41,6 +41,7 @@ from subscriptions.admin.widgets.actions import enqueue_reclaim, run_action
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import try_request
+from subscriptions.approvals.request import raise_cap
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.search import matching_ids
 
@@ -210,7 +211,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
             raise PermissionDenied
 
         def doing() -> str:
-            people = decide.raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
+            people = raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
             return f"The cap of {row} is raised to {people} people. A third person has to decide on it now."
 
         return run_action(request, _page_of(pk), doing)

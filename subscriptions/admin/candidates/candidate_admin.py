@@ -29,9 +29,10 @@ from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, Pr
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
 from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label
-from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import try_candidates
-from subscriptions.candidates import caps, propose
+from subscriptions.approvals.request import one_profile, request_reclaim, send_again
+from subscriptions.candidates import caps
+from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
 from subscriptions.models import CandidateState, Evaluation, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
@@ -140,7 +141,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
     def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
         reason = request.POST.get("reason", "").strip()[:500]
         try:
-            made = decide.request_reclaim(ready, actor=signed_in(request), reason=reason)
+            made = request_reclaim(ready, actor=signed_in(request), reason=reason)
         except REFUSALS as error:
             messages.error(request, sentence_of(error))
             return None
@@ -188,7 +189,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
             "resume_attrs": _formaction("resume", row.pk),
             "leave_attrs": _formaction("leave", row.pk),
             "may_decide": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
-            "reclaim_in_doubt": propose.send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
+            "reclaim_in_doubt": send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "send_again_attrs": _formaction("send_again", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
@@ -204,16 +205,16 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
 
     def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} is Ready again. A new request with its own approval is needed."
-        return self._run(request, pk, propose.resume, done)
+        return self._run(request, pk, resume, done)
 
     def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
-        return self._run(request, pk, propose.leave_alone, done)
+        return self._run(request, pk, leave_alone, done)
 
     def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]
         done = "A new request asks for {} alone. Another person has to approve it before it is sent again."
-        return self._run(request, pk, partial(decide.send_again, reason=reason), done)
+        return self._run(request, pk, partial(send_again, reason=reason), done)
 
     def _run(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
         if not self.has_request_permission(request):
@@ -238,7 +239,7 @@ def seats(count: int) -> str:
 def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
     """What whoever asks should know first: the cap of a request, and whether people are asked by mail."""
     try:
-        rule = ReclaimRule.objects.select_related("profile").get(profile=decide.one_profile(ready))
+        rule = ReclaimRule.objects.select_related("profile").get(profile=one_profile(ready))
     except REFUSALS:
         return {"over_cap": "", "days_to_answer": 0}  # the action itself says so
     cap = caps.batch_of(rule.profile)

@@ -30,7 +30,7 @@ from subscriptions.admin.subscriptions.filters import (
 )
 from subscriptions.admin.subscriptions.subscription_page import REQUEST, context_of, verdict_badge
 from subscriptions.admin.widgets.actions import run_action
-from subscriptions.approvals.decide import request_reclaim
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
 from subscriptions.models import Subscription
 from subscriptions.search import matching

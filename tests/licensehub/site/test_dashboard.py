@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from subscriptions.admin.widgets.charts import histogram, trend
-from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate
 
@@ -33,7 +33,7 @@ def test_each_tile_counts_what_its_list_shows(run, sign_in, label, expected):
 
 
 def test_open_requests_are_counted(run, sign_in):
-    decide.request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
+    request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
     assert tiles(context)["Awaiting approval"].number == "1"
     assert tiles(context)["Awaiting approval"].words == "request, 5 seats"
@@ -42,7 +42,7 @@ def test_open_requests_are_counted(run, sign_in):
 
 def test_of_very_many_in_open_requests_it_says_so(run, sign_in, monkeypatch):
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 4)
-    decide.request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
+    request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
     assert tiles(context)["Awaiting approval"].words == "request, 4+ seats"
 

@@ -14,7 +14,8 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
-from subscriptions.candidates import propose
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import (
@@ -39,7 +40,7 @@ def downloaded(world):
 
 
 def ask(world, alice, count: int = 3) -> ReclaimRequest:
-    return decide.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
+    return request_reclaim(world.candidates(count), actor=alice, reason="True-up")
 
 
 def test_a_request_freezes_its_people(downloaded, alice):
@@ -58,7 +59,7 @@ def test_two_requests_never_share_a_person(downloaded, alice):
     ask(downloaded, alice)
 
     with pytest.raises(NotActionable, match="nothing to request"):
-        decide.request_reclaim(chosen, actor=alice)
+        request_reclaim(chosen, actor=alice)
 
     assert ReclaimRequest.objects.count() == 1
 
@@ -252,7 +253,7 @@ def test_a_newer_rule_withdraws_who_is_not_approved_yet(downloaded, alice):
     ReclaimRule.objects.update(last_activity_threshold=3000, version=2)
     evaluate_profile(downloaded.profile)
 
-    propose.withdraw(downloaded.profile.pk)
+    withdraw(downloaded.profile.pk)
 
     assert not RemovalCandidate.objects.open().exists()
     assert {removal.candidate.close_reason for removal in request.removals.all()} == {"rule_changed"}
@@ -318,10 +319,10 @@ def test_what_changes_after_the_look_still_stops_the_send(downloaded, alice, bob
 def test_a_candidate_that_is_gone_already(downloaded, alice):
     chosen = downloaded.candidates(1)
     Evaluation.objects.filter(subscription__candidates__in=chosen).update(verdict="active")
-    propose.withdraw(downloaded.profile.pk)
+    withdraw(downloaded.profile.pk)
 
     with pytest.raises(NotActionable, match="nothing to request"):
-        decide.request_reclaim(chosen, actor=alice)
+        request_reclaim(chosen, actor=alice)
 
 
 def test_workers_that_claim_at_once_share_the_work(real_transactions, world, alice, bob):

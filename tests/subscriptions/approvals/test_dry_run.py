@@ -13,6 +13,7 @@ from integrations.transaction_guard import CallInTransaction
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import DryRun, Ending, summary, try_candidates, try_queue, try_request
+from subscriptions.approvals.request import raise_cap, request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Reclaim,
@@ -33,7 +34,7 @@ def downloaded(world):
 
 
 def ask(world, alice, count: int) -> ReclaimRequest:
-    return decide.request_reclaim(world.candidates(count), actor=alice)
+    return request_reclaim(world.candidates(count), actor=alice)
 
 
 def endings(tried: DryRun) -> dict[str, int]:
@@ -86,7 +87,7 @@ def test_it_foretells_what_the_send_then_does(downloaded, alice, bob):
 @pytest.mark.parametrize("way", ["candidates", "open", "approved"])
 def test_nothing_is_changed_but_the_facts(downloaded, alice, bob, way):
     chosen = downloaded.candidates(3)
-    request = decide.request_reclaim(chosen, actor=alice) if way != "candidates" else None
+    request = request_reclaim(chosen, actor=alice) if way != "candidates" else None
     if way == "approved":
         decide.approve(request, actor=bob)
     back = chosen[0].evidence["external_id"] if request is None else external_ids(request)[0]
@@ -107,7 +108,7 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
     """Person 4 of a cap of 3 meets the refusal that the send would meet."""
     ReclaimRule.objects.update(batch_cap_people=3)
     chosen = downloaded.candidates(4)
-    tried = try_request(decide.request_reclaim(chosen, actor=alice)) if asked else try_candidates(chosen)
+    tried = try_request(request_reclaim(chosen, actor=alice)) if asked else try_candidates(chosen)
 
     assert [row.ending for row in tried.rows] == ["send", "send", "send", "hold"]
     assert tried.rows[3].kind == "More people than the rule now allows one request"
@@ -116,7 +117,7 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
 def test_a_raised_cap_counts(downloaded, alice, admin_user):
     ReclaimRule.objects.update(batch_cap_people=3)
     request = ask(downloaded, alice, 4)
-    decide.raise_cap(request, actor=admin_user, reason="The contract ends")
+    raise_cap(request, actor=admin_user, reason="The contract ends")
 
     assert endings(try_request(ReclaimRequest.objects.get())) == {"send": 4}
 

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import propose_candidates
@@ -40,7 +41,7 @@ def downloaded(world, monkeypatch):
 
 
 def ask(world, alice, count: int = 5) -> ReclaimRequest:
-    return decide.request_reclaim(world.candidates(count), actor=alice, reason="True-up")
+    return request_reclaim(world.candidates(count), actor=alice, reason="True-up")
 
 
 def test_everybody_is_proposed_once(downloaded):
@@ -112,7 +113,7 @@ def test_who_closes_while_a_request_waits_is_not_in_it(real_transactions, world,
 
 def _request(chosen: QuerySet[RemovalCandidate], actor: User) -> None:
     try:
-        decide.request_reclaim(chosen, actor=actor)
+        request_reclaim(chosen, actor=actor)
     finally:
         connection.close()
 

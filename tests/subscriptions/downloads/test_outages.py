@@ -6,6 +6,7 @@ import pytest
 
 from integrations.models import Connection
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.downloads import run as download_run
 from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.models import DownloadedMember, Reclaim, Subscription
@@ -52,7 +53,7 @@ def test_a_web_page_instead_of_data(world):
 
 def test_approved_items_wait_while_miro_is_down(world, alice, bob):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     world.sandbox.stop()
 
     assert reclaim_due(world.profile).held == 2
@@ -65,7 +66,7 @@ def test_approved_items_wait_while_miro_is_down(world, alice, bob):
 
 def test_a_dead_scim_token_holds_what_is_approved(world, alice, bob):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     world.miro.switch(scim_token_valid=False)
 
     reclaim_due(world.profile)
@@ -95,6 +96,6 @@ def test_the_scim_token_of_another_organization(world, alice, bob):
 
     assert "another one" in found.problem
     assert Connection.objects.get(slot="scim").state == "error"
-    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     assert reclaim_due(world.profile).held == 1
     assert not [request for request in world.miro.requests() if request["method"] == "PATCH"]

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 
 from integrations.models import Connection, IntegrationProfile
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim
 from tests.support.fixtures import MEMBERS
 
@@ -102,7 +103,7 @@ def test_unknown_profile(db, command):
 
 def test_reclaim_and_dry_run(world, alice, bob):
     world.download()
-    request = decide.request_reclaim(world.candidates(4), actor=alice)
+    request = request_reclaim(world.candidates(4), actor=alice)
     decide.approve(request, actor=bob)
     back = request.removals.first().evidence["external_id"]
     world.miro.change(back, last_activity_at="now")
@@ -132,7 +133,7 @@ def test_reclaim_and_dry_run(world, alice, bob):
 
 def test_dry_run_of_one_request(world, alice):
     world.download()
-    request = decide.request_reclaim(world.candidates(2), actor=alice)
+    request = request_reclaim(world.candidates(2), actor=alice)
 
     previewed = run("reclaim_subscriptions", "Northwind", "--dry-run", "--request", request.number, "--json")
 
@@ -158,7 +159,7 @@ def test_reclaim_while_the_kill_switch_is_on(world, alice, bob):
     from subscriptions.profiles import lifecycle
 
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     lifecycle.stop_sending(world.profile, actor=bob)
 
     said = run("reclaim_subscriptions", "Northwind")

@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from subscriptions import sweep
-from subscriptions.approvals import decide
-from subscriptions.candidates import propose
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.candidates.actions import resume
 from subscriptions.models import Notice, RemovalCandidate
 from subscriptions.notices import delivery
 from tests.support import mail_server as smtp
@@ -60,7 +60,7 @@ def test_names_are_text_in_a_mail(asking: Asking, alice):
     RemovalCandidate.objects.filter(pk=candidate.pk).update(
         evidence={**candidate.evidence, "name": "<b>Bobby</b>\nBcc: all@northwind.example"}
     )
-    decide.request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
+    request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
 
     assert asking.hand_over() == 1
 
@@ -123,7 +123,7 @@ def test_whom_the_server_refuses_for_good_is_dropped_and_a_person_looks(asking: 
     due_again()
     assert asking.hand_over() == 0
 
-    propose.resume(candidate_of(lost), actor=bob)
+    resume(candidate_of(lost), actor=bob)
     assert candidate_of(lost).state == "ready"
 
 

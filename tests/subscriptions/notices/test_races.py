@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
 
 from subscriptions import sweep
 from subscriptions.approvals import decide
-from subscriptions.candidates import caps
+from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from subscriptions.notices import answers
@@ -69,8 +70,9 @@ def test_a_keep_that_has_begun_stops_the_send(claimed, monkeypatch):
 def test_the_control_without_the_lock_somebody_keeps_and_is_sent(claimed, monkeypatch):
     if connection.vendor == "sqlite":
         pytest.skip("SQLite has one writer at a time, lock or not")
-    monkeypatch.setattr(answers, "caps", type("Unlocked", (), {"lock": staticmethod(lambda pk: None)}))
-    assert caps.lock is not answers.caps.lock
+    unlocked = SimpleNamespace(lock_profile=lambda pk: None, lock_candidate=locks.lock_candidate)
+    monkeypatch.setattr(answers, "locks", unlocked)
+    assert engine.locks is locks, "only the answer goes without it"
 
     assert keep_while_it_is_sent(claimed, monkeypatch) == ("keep", "sending")
 

@@ -12,6 +12,7 @@ from integrations.connectors.miro.sandbox.server import start
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.downloads.run import DownloadError, download_subscriptions
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
@@ -143,13 +144,13 @@ def test_download_row(world, name):
 def test_request_row(world, alice, name):
     world.download()
     switch(world, name)
-    assert allowed(lambda: decide.request_reclaim(world.candidates(2), actor=alice)) == TABLE[name][1]
+    assert allowed(lambda: request_reclaim(world.candidates(2), actor=alice)) == TABLE[name][1]
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_approve_row(world, alice, bob, name):
     world.download()
-    request = decide.request_reclaim(world.candidates(2), actor=alice)
+    request = request_reclaim(world.candidates(2), actor=alice)
     switch(world, name)
     assert allowed(lambda: decide.approve(request, actor=bob)) == TABLE[name][2]
 
@@ -157,7 +158,7 @@ def test_approve_row(world, alice, bob, name):
 @pytest.mark.parametrize("name", SWITCHES)
 def test_send_row(world, alice, bob, name):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     switch(world, name)
     assert reclaim_due(world.profile).held == 2
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}
@@ -171,8 +172,8 @@ def test_send_row(world, alice, bob, name):
 def busy(world, alice, bob):
     """Open candidates, an open request, and approved seats that wait behind the kill switch."""
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
-    decide.request_reclaim(world.candidates(3), actor=alice)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    request_reclaim(world.candidates(3), actor=alice)
     lifecycle.stop_sending(world.profile, actor=None)
     return world
 

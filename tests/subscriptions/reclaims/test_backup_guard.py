@@ -11,6 +11,7 @@ from integrations.sending import NotSwitched
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim, RemovalCandidate
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
@@ -25,7 +26,7 @@ def drilled(backup, world, alice, bob, monkeypatch):
     """5 approved, backed up, reclaimed; two of them let back in by hand; then the backup is restored."""
     monkeypatch.setattr(tasks, "enqueue_task", lambda *args: True)
     world.download()
-    request = decide.request_reclaim(world.candidates(5), actor=alice)
+    request = request_reclaim(world.candidates(5), actor=alice)
     decide.approve(request, actor=bob)
     backup.make()
     assert reclaim_due(world.profile).reclaimed == 5
@@ -105,7 +106,7 @@ def test_found_by_a_loop_that_runs_already(drilled, monkeypatch):
 
 def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, bob, settings, broker_away):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
     assert backup_guard.is_held()
     assert not sending.control().held_at, "the broker, which may know, does not run: for now only"
@@ -115,11 +116,11 @@ def test_nothing_kept_while_approvals_are_open(real_transactions, world, alice, 
 
 def test_nothing_kept_by_a_broker_that_answers(real_transactions, world, alice, bob, settings, valkey):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
     assert reclaim_due(world.profile).reclaimed == 2, "the broker knows"
 
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     settings.AUDIT_HEAD_FILE.unlink()
     valkey.flushall()
     assert reclaim_due(world.profile).held == 2

@@ -8,6 +8,7 @@ from integrations.connectors.http import DEFAULT_LIMITS
 from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 
@@ -15,7 +16,7 @@ from subscriptions.reclaims.engine import reclaim_due
 @pytest.fixture
 def approved(world, alice, bob):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     return world
 
 

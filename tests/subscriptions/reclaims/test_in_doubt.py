@@ -9,7 +9,8 @@ from django.db import connection
 
 from subscriptions import sweep
 from subscriptions.approvals import decide
-from subscriptions.candidates import propose
+from subscriptions.approvals.request import request_reclaim, send_again
+from subscriptions.candidates.actions import leave_alone, resume
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims import restores
@@ -22,7 +23,7 @@ REASON = "Nobody let them in: checked in Miro"
 def in_doubt(world: World, alice, bob) -> RemovalCandidate:
     """Sent, not done by Miro, read twice as still active."""
     world.download()
-    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     assert reclaim_due(world.profile).in_doubt == 1
@@ -42,7 +43,7 @@ def patches(world: World) -> int:
 
 
 def test_send_again_is_a_request_of_its_own(world, in_doubt_person, alice, bob):
-    request = decide.send_again(in_doubt_person, actor=alice, reason=REASON)
+    request = send_again(in_doubt_person, actor=alice, reason=REASON)
     assert reclaim_due(world.profile).reclaimed == 0, "not before somebody approves"
 
     decide.approve(request, actor=bob)
@@ -56,10 +57,10 @@ def test_send_again_is_a_request_of_its_own(world, in_doubt_person, alice, bob):
 
 
 def test_left_alone_is_not_sent_again(world, in_doubt_person, alice, bob):
-    propose.leave_alone(in_doubt_person, actor=alice)
+    leave_alone(in_doubt_person, actor=alice)
 
     with pytest.raises(NotActionable):
-        decide.send_again(in_doubt_person, actor=alice, reason=REASON)
+        send_again(in_doubt_person, actor=alice, reason=REASON)
 
     world.download()
     reclaim_due(world.profile)
@@ -70,52 +71,52 @@ def test_left_alone_is_not_sent_again(world, in_doubt_person, alice, bob):
 def test_a_doubt_is_not_resumed_like_a_refusal(in_doubt_person, alice):
     """Else it could come into any request, and its page would not tell the approver about the doubt."""
     with pytest.raises(NotActionable, match="Leave this person alone, or send again"):
-        propose.resume(in_doubt_person, actor=alice)
+        resume(in_doubt_person, actor=alice)
 
 
 def test_not_without_words(in_doubt_person, alice):
     with pytest.raises(Refused, match="few words"):
-        decide.send_again(in_doubt_person, actor=alice, reason=" ")
+        send_again(in_doubt_person, actor=alice, reason=" ")
     in_doubt_person.refresh_from_db()
     assert in_doubt_person.state == "attention_required"
 
 
 def test_a_doubt_that_was_followed_by_a_refusal_is_no_doubt_any_more(world, in_doubt_person, alice, bob):
-    decide.approve(decide.send_again(in_doubt_person, actor=alice, reason=REASON), actor=bob)
+    decide.approve(send_again(in_doubt_person, actor=alice, reason=REASON), actor=bob)
     world.miro.fault("error_before", status=409, match={"method": "PATCH"})
     assert reclaim_due(world.profile).refused == 1
     in_doubt_person.refresh_from_db()
     assert in_doubt_person.state == "attention_required"
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        decide.send_again(in_doubt_person, actor=alice, reason=REASON)
+        send_again(in_doubt_person, actor=alice, reason=REASON)
 
 
 def test_a_doubt_that_is_still_being_read_is_not_sent_again(world, alice, bob):
     world.download()
-    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     assert reclaim_due(world.profile).in_doubt == 1
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        decide.send_again(request.removals.get().candidate, actor=alice, reason=REASON)
+        send_again(request.removals.get().candidate, actor=alice, reason=REASON)
 
 
 def test_a_refused_person_is_resumed_and_not_sent_again(world, alice, bob):
     world.download()
-    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.fault("error_before", status=409, match={"method": "PATCH"})
     reclaim_due(world.profile)
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        decide.send_again(request.removals.get().candidate, actor=alice, reason=REASON)
+        send_again(request.removals.get().candidate, actor=alice, reason=REASON)
 
 
 def test_a_restore_in_doubt_is_no_reason_to_send_a_deactivation(world, alice, bob, read_again_at_once):
     world.download()
-    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     reclaim_due(world.profile)
     reclaimed_person = Reclaim.objects.get()
@@ -125,7 +126,7 @@ def test_a_restore_in_doubt_is_no_reason_to_send_a_deactivation(world, alice, bo
     sweep.read_back_doubts(world.profile)
 
     with pytest.raises(NotActionable, match="nothing to repeat"):
-        decide.send_again(reclaimed_person.removal.candidate, actor=alice, reason=REASON)
+        send_again(reclaimed_person.removal.candidate, actor=alice, reason=REASON)
 
 
 def test_send_again_leave_and_resume_at_once(real_transactions, world, alice, bob, read_again_at_once):
@@ -133,8 +134,8 @@ def test_send_again_leave_and_resume_at_once(real_transactions, world, alice, bo
     in_doubt_person = in_doubt(world, alice, bob)
     outcomes: list[str] = []
     acts = [
-        *[lambda: decide.send_again(in_doubt_person, actor=alice, reason=REASON)] * 4,
-        *[lambda: propose.leave_alone(in_doubt_person, actor=alice)] * 2,
+        *[lambda: send_again(in_doubt_person, actor=alice, reason=REASON)] * 4,
+        *[lambda: leave_alone(in_doubt_person, actor=alice)] * 2,
     ]
     barrier = threading.Barrier(len(acts))
 

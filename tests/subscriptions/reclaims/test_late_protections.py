@@ -6,8 +6,8 @@ import pytest
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
-from subscriptions.approvals.decide import file_automatically
 from subscriptions.approvals.dry_run import Ending, try_queue
+from subscriptions.approvals.request import file_automatically, open_for_approval, request_reclaim
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
@@ -19,7 +19,7 @@ WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
 @pytest.mark.parametrize("kind", ["person", "domain", "license", "role"])
 def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice, bob, kind):
     world.download()
-    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     item = Reclaim.objects.get()
     row = item.subscription
@@ -41,7 +41,7 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
 def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
     """The control of the test above."""
     world.download()
-    request = decide.request_reclaim(world.candidates(1), actor=alice)
+    request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     row = Reclaim.objects.get().subscription
     [made] = create_protection(world.profile, "person", row.email, WISH, actor=alice).made
@@ -54,7 +54,7 @@ def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
 
 def test_whoever_is_protected_leaves_the_open_request(world, alice, bob):
     world.download()
-    request = decide.request_reclaim(world.candidates(3), actor=alice)
+    request = request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
     create_protection(world.profile, "person", person.evidence["email"], WISH, actor=alice)
@@ -67,11 +67,11 @@ def test_whoever_is_protected_leaves_the_open_request(world, alice, bob):
 def test_whoever_is_protected_leaves_the_request_that_waits_for_answers(world, alice, bob):
     world.download()
     ReclaimRule.objects.update(notify_user=True)
-    request = decide.request_reclaim(world.candidates(3), actor=alice)
+    request = request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
     create_protection(world.profile, "person", person.evidence["email"], WISH, actor=alice)
-    decide.open_for_approval(request)
+    open_for_approval(request)
 
     request.refresh_from_db()
     assert decide.approve(request, actor=bob) == 2

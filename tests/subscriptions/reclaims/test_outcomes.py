@@ -12,7 +12,8 @@ from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import sweep
 from subscriptions.approvals import decide
-from subscriptions.candidates import propose
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.candidates.actions import resume
 from subscriptions.errors import NotActionable, OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
@@ -21,7 +22,7 @@ from tests.support.fixtures import World, actions
 
 def requested(world: World, alice, count: int) -> ReclaimRequest:
     world.download()
-    return decide.request_reclaim(world.candidates(count), actor=alice, reason="True-up on Dec 1")
+    return request_reclaim(world.candidates(count), actor=alice, reason="True-up on Dec 1")
 
 
 def approved(world: World, alice, bob, count: int) -> ReclaimRequest:
@@ -108,7 +109,7 @@ def test_refused_by_miro(world, alice, bob):
     world.download()
     external_id = last_team_admin(world)
     chosen = RemovalCandidate.objects.filter(subscription__external_id=external_id)
-    request = decide.request_reclaim(chosen, actor=alice)
+    request = request_reclaim(chosen, actor=alice)
     decide.approve(request, actor=bob)
 
     tally = reclaim_due(world.profile)
@@ -122,7 +123,7 @@ def test_refused_by_miro(world, alice, bob):
     assert Reclaim.objects.get().http_status == 409
     assert "reclaim.failed" in actions()
 
-    propose.resume(candidate, actor=alice)
+    resume(candidate, actor=alice)
     candidate.refresh_from_db()
     assert candidate.state == "ready"
     assert reclaim_due(world.profile).reclaimed == 0

@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.errors import NotActionable
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, RequestedRemoval, Subscription
@@ -84,7 +85,7 @@ def again_in_the_queue(world: World, reclaimed_person: Reclaim, alice, bob) -> R
         evidence=reclaimed_person.removal.evidence,
     )
     one = RemovalCandidate.objects.filter(pk=candidate.pk)
-    decide.approve(decide.request_reclaim(one, actor=alice), actor=bob)
+    decide.approve(request_reclaim(one, actor=alice), actor=bob)
     row.update(active=False)
     return Reclaim.objects.get(removal__candidate=candidate)
 

@@ -12,6 +12,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep
 from subscriptions.approvals import closing, decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
 from subscriptions.profiles import archive, lifecycle
@@ -277,7 +278,7 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
 
 def test_only_what_took_a_seat_is_given_back(world, alice, bob):
     world.download()
-    request = decide.request_reclaim(world.candidates(2), actor=alice)
+    request = request_reclaim(world.candidates(2), actor=alice)
     decide.approve(request, actor=bob)
 
     for item in Reclaim.objects.all():

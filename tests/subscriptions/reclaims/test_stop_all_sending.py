@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from integrations import sending
 from subscriptions import tasks
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.profiles import lifecycle
 from tests.support.fixtures import actions
@@ -37,7 +38,7 @@ def wait_for(condition, seconds: float = 60.0) -> None:
 def sending_worker(world, alice, bob, celery_worker_process):
     """A worker that is in the middle of its sends."""
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(PEOPLE), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(PEOPLE), actor=alice), actor=bob)
     world.miro.switch(latency_ms=150)
     urls = world.sandbox.urls()
     celery_worker_process(MIRO_API_URL=urls["api_url"], MIRO_SCIM_URL=urls["scim_url"])

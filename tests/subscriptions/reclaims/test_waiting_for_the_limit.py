@@ -7,6 +7,7 @@ import pytest
 from integrations.connectors.contract import Receipt, TransientError
 from integrations.connectors.miro.connector import MiroConnector
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
@@ -18,7 +19,7 @@ REALLY_SEND = MiroConnector.deactivate
 @pytest.fixture
 def approved(world, alice, bob):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     return world
 
 

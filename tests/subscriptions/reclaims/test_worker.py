@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest
 from tests.support.fixtures import World, actions
 
@@ -24,7 +25,7 @@ def start_worker(celery_worker_process, world):
 
 def approved(world: World, alice, bob, count: int) -> ReclaimRequest:
     world.download()
-    request = decide.request_reclaim(world.candidates(count), actor=alice)
+    request = request_reclaim(world.candidates(count), actor=alice)
     decide.approve(request, actor=bob)
     return request
 

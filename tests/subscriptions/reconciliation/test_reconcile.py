@@ -13,6 +13,7 @@ from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import Refused
 from subscriptions.models import (
     Direction,
@@ -32,7 +33,7 @@ from tests.support.fixtures import actions
 
 def reclaimed(world, alice, bob, count: int) -> list[Reclaim]:
     before = set(Reclaim.objects.values_list("pk", flat=True))
-    request = decide.request_reclaim(world.candidates(count), actor=alice)
+    request = request_reclaim(world.candidates(count), actor=alice)
     decide.approve(request, actor=bob)
     reclaim_due(world.profile)
     return list(Reclaim.objects.exclude(pk__in=before).select_related("subscription").order_by("pk"))

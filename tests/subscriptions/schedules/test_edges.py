@@ -18,6 +18,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.admin.profiles import actions
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.profiles import lifecycle
@@ -156,7 +157,7 @@ def test_a_window_opens_at_its_wall_time_on_each_day_of_two_years(zone):
 def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, monkeypatch):
     """It closed between the claim and the send."""
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
     answers = iter([True, True])  # before the batch, and in the loop
     monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
@@ -170,7 +171,7 @@ def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, mon
 
 def test_run_now_says_when_the_window_opens(world, alice, bob):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     later = (timezone.now().hour + 12) % 24
     plan = schedules.window_plan(start=later, end=later + 1, zone="UTC")
     schedules.change_schedule(world.profile, RECLAIM_TASK, plan, actor=None)

@@ -19,6 +19,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.celery import app
 from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
@@ -182,7 +183,7 @@ def closed_now() -> schedules.Plan:
 @pytest.fixture
 def approved(world, alice, bob):
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     return world
 
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from subscriptions.approvals import decide
-from subscriptions.candidates import propose
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from tests.support.organization import page, questions, said
@@ -188,7 +189,7 @@ def test_who_came_back_is_dropped_and_the_others_can_be_approved(organization, a
     back = asked.removals.first().candidate.subscription
     Subscription.objects.filter(pk=back.pk).update(last_activity_at=timezone.now())
     evaluate_profile(organization.profile)
-    propose.withdraw(organization.profile.pk)
+    withdraw(organization.profile.pk)
 
     shown = text_of(as_user(bob).get(url("change", asked)))
     posted = as_user(bob).post(url("approve", asked))
@@ -264,7 +265,7 @@ def found(client, term: str) -> list[int]:
 def test_a_search_finds_requests_by_their_people_and_by_who_asked(organization, alice, as_user, monkeypatch):
     people = list(RemovalCandidate.objects.order_by("subscription"))
     requests = [
-        decide.request_reclaim(RemovalCandidate.objects.filter(pk__in=[one.pk, two.pk]), actor=alice, reason="").pk
+        request_reclaim(RemovalCandidate.objects.filter(pk__in=[one.pk, two.pk]), actor=alice, reason="").pk
         for one, two in zip(people[:6:2], people[1:6:2], strict=True)
     ]
     client = as_user(alice)

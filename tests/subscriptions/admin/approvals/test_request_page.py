@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.connectors.contract import TransientError
 from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import DryRun, Ending, PersonOutcome
+from subscriptions.approvals.request import file_automatically, open_for_approval
 from subscriptions.models import (
     DownloadRun,
     Reclaim,
@@ -147,7 +148,7 @@ def test_dropping_and_withdrawing_while_people_are_asked(collecting, alice, bob,
 def test_the_approver_sees_the_answers_and_who_wants_to_keep_first(collecting, bob, as_user):
     last = collecting.removals.last()
     RequestedRemoval.objects.filter(pk=last.pk).update(answer="keep", answered_at=timezone.now())
-    decide.open_for_approval(collecting)
+    open_for_approval(collecting)
 
     shown = text_of(as_user(bob).get(url("change", collecting)))
 
@@ -169,7 +170,7 @@ def test_the_list_has_them_in_a_tab_of_their_own(collecting, bob, as_user):
 
 def test_the_schedule_filed_it(organization, bob, as_user):
     ReclaimRule.objects.update(file_requests="automatic")
-    asked = decide.file_automatically(organization.profile)
+    asked = file_automatically(organization.profile)
     client = as_user(bob)
 
     shown = text_of(client.get(url("change", asked)))

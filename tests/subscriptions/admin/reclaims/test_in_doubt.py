@@ -9,6 +9,7 @@ from django.test import Client
 
 from subscriptions import sweep
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim, send_again
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import person_events
@@ -26,7 +27,7 @@ def doubt(world, alice, bob, monkeypatch) -> Reclaim:
     """Sent, not done by Miro, and read twice as still active."""
     monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
     world.download()
-    decide.approve(decide.request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     reclaim_due(world.profile)
     sweep.read_back_doubts(world.profile)
@@ -79,7 +80,7 @@ def test_a_request_that_repeats_nothing_asks_for_no_log(doubt, alice, as_user):
 
 
 def test_no_page_waits_for_miro(world, doubt, candidate_page, alice, as_user):
-    decide.send_again(doubt.removal.candidate, actor=alice, reason="Again")
+    send_again(doubt.removal.candidate, actor=alice, reason="Again")
     made = ReclaimRequest.objects.get(repeats=doubt)
     asked = len(world.miro.requests())
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 from integrations import sending
 from subscriptions import tasks
 from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reconciliation, RemovalCandidate
 from tests.support.fixtures import actions
 from tests.support.profile_states import ROLES
@@ -76,9 +77,9 @@ def test_without_a_reason_nothing_is_stopped(run, sign_in):
 def held(run, alice, bob):
     """One request approved, one waiting, and a hold."""
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk")
-    approved = decide.request_reclaim(ready.filter(pk=ready[0].pk), actor=alice)
+    approved = request_reclaim(ready.filter(pk=ready[0].pk), actor=alice)
     decide.approve(approved, actor=bob)
-    waiting = decide.request_reclaim(ready.filter(pk=ready[1].pk), actor=alice)
+    waiting = request_reclaim(ready.filter(pk=ready[1].pk), actor=alice)
     sending.hold("Event #9 is unknown here: it looks like a restored backup.")
     return approved, waiting
 

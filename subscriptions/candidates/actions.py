@@ -1,0 +1,105 @@
+"""What a person or the engine does to one candidate: a guarded step from state to state, with its audit event."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.eligibility.clauses import Terms, current_terms
+from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.errors import NotActionable
+from subscriptions.models import (
+    CandidateState,
+    CloseReason,
+    Direction,
+    Reclaim,
+    ReclaimState,
+    RemovalCandidate,
+    Subscription,
+)
+
+
+def move(
+    candidate: RemovalCandidate,
+    *,
+    allowed: Iterable[CandidateState],
+    to: CandidateState,
+    action: Action,
+    actor: Actor,
+    reason: CloseReason | str = "",
+    attention: str = "",
+    correlation: uuid.UUID | None = None,
+) -> None:
+    """One guarded step of a candidate, with its audit event. Raises NotActionable when it stands elsewhere by now."""
+    with transaction.atomic():
+        moved = RemovalCandidate.objects.filter(pk=candidate.pk, state__in=list(allowed)).update(
+            state=to, close_reason=reason, attention=attention, state_changed_at=timezone.now()
+        )
+        if moved != 1:
+            now = RemovalCandidate.objects.get(pk=candidate.pk)
+            raise NotActionable(f"{candidate} is “{now.get_state_display()}” by now. Nothing was changed.")
+        data = {"to": to.value, "reason": str(reason), "attention": attention}
+        record(
+            action,
+            actor=actor,
+            target=candidate,
+            data={key: value for key, value in data.items() if value},
+            correlation=correlation,
+        )
+
+
+def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -> None:
+    """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a rejection."""
+    now = timezone.now()
+    subscriptions = Subscription.objects.filter(IdIn("pk", IdList.of(rows)))
+    for license in subscriptions.values_list("license", flat=True).distinct().order_by():
+        until = now + timedelta(days=days(license))
+        subscriptions.filter(license=license).update(cooldown_until=until, cooldown_reason=reason)
+    for profile_id in subscriptions.values_list("profile", flat=True).distinct().order_by():
+        evaluate_rows(subscriptions.filter(profile=profile_id), current_terms(profile_id))
+
+
+def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
+    """The cause of a refusal is solved: Ready again. A new request with its own approval is needed."""
+    if send_in_doubt(candidate):
+        raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
+    ready_again(candidate, actor=actor)
+
+
+def ready_again(candidate: RemovalCandidate, *, actor: Actor) -> None:
+    move(
+        candidate,
+        allowed=[CandidateState.ATTENTION_REQUIRED],
+        to=CandidateState.READY,
+        action=Action.CANDIDATE_RETURNED,
+        actor=actor,
+    )
+
+
+def send_in_doubt(candidate: RemovalCandidate) -> Reclaim | None:
+    """The last send to this candidate, if its effect is unknown and a person has to look; None otherwise."""
+    sends = Reclaim.objects.filter(removal__candidate=candidate, direction=Direction.DEACTIVATE)
+    last = sends.order_by("-pk").first()
+    return last if last and last.state == ReclaimState.IN_DOUBT and last.read_back else None
+
+
+def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
+    """A human looked, and decided that this person stays."""
+    with transaction.atomic():
+        move(
+            candidate,
+            allowed=[CandidateState.ATTENTION_REQUIRED],
+            to=CandidateState.CLOSED_SKIPPED,
+            reason=CloseReason.LEFT_ALONE,
+            action=Action.CANDIDATE_CLOSED,
+            actor=actor,
+        )
+        terms = Terms.from_json(candidate.evidence["terms"])
+        cool_down([candidate.subscription_id], days=terms.threshold_for, reason="left alone after a review")
