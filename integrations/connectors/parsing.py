@@ -8,7 +8,7 @@ from typing import Any
 
 from integrations.connectors.contract import BadAnswer
 
-LONGEST_TEXT = 254
+MAX_TEXT = 254
 
 # NUL is refused by PostgreSQL; a lone surrogate (JSON's "\ud800") can be written to no UTF-8 column.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -16,13 +16,13 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
 
-def clean(value: object, *, longest: int = LONGEST_TEXT) -> str:
-    """A text that any database can store, at most `longest` characters; whatever is no text becomes ""."""
+def clean(value: object, *, max_length: int = MAX_TEXT) -> str:
+    """A text that any database can store, at most `max_length` characters; whatever is no text becomes ""."""
     if not isinstance(value, str):
         return ""
     if not (value.isascii() and value.isprintable()):  # a hundred thousand times a download, and nearly always is
         value = _UNSTORABLE.sub("", value)
-    return value.strip()[:longest]
+    return value.strip()[:max_length]
 
 
 def mapping(value: object) -> Mapping[str, Any]:

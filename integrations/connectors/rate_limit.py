@@ -1,11 +1,11 @@
-"""The rate budget: how much may still be asked of a vendor, shared by everybody who uses the same token.
+"""The rate budget: a sliding window for the requests to a vendor, shared by all processes that use the same token.
 
-Both budgets count alike. A window is cut into 1,000 slots; what was taken counts until its whole slot, and some after
-it, have left the window. So no stretch of `window` seconds ever holds more than `limit`, however the vendor's own
-windows lie, also where one call is sent, or comes to the vendor, a little later than another. It costs at most 0.4 % of
-the limit.
+The budget in Redis and the local one count alike. A window has 1,000 slots. Taken units count until their slot, and
+three slots more, have left the window. So no period of `window` seconds ever holds more than `limit`, wherever the
+vendor's own windows begin, and even if a request is sent a little after its units are taken. This costs at most 0.4 %
+of the limit.
 
-What was taken stands in a line, the oldest in front: a take looks at the two ends, however many there are in between.
+Taken units are kept in a list, the oldest first. A take reads only the two ends of the list.
 """
 
 from __future__ import annotations
@@ -14,25 +14,32 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from threading import Lock
 from typing import cast
 
+from integrations.connectors.contract import RateBudget, TransientError
+from integrations.connectors.request import Rate
 from licensehub.redis_client import Breaker, RedisAway, connect
 
 logger = logging.getLogger(__name__)
 
 SLOTS = 1000
-# Slots that a taken unit counts: those of the window, its own, since it may lie at its end, two since its call may be
-# sent that much later (`Rate.keeps`), and one to spare.
+# Slots that a taken unit counts: those of the window; its own, since it may be taken at the end of that; and three
+# more, since its request may be sent that much later.
 COUNTED = SLOTS + 4
 REDIS_TIMEOUT = 1.0  # seconds
+# Limits of a hold in seconds: a wrong header must not stop everything for a day.
+MAX_HOLD = 3600.0
+MIN_HOLD = 1.0
 KEY_PREFIX = "licensehub:rate:"
 
-# KEYS[1]: list of "slot:units:total", the oldest first; `total` is what was ever taken, with these units. KEYS[2]: is
-# there while the bucket is held. ARGV: cost, limit, window in ms. Answers ms to wait.
-# The server's clock decides, since the workers' clocks differ.
+# KEYS[1]: list of "slot:units:total", the oldest first; `total` is the sum of all units ever taken, including these.
+# KEYS[2] exists while the bucket is held. ARGV: cost, limit, window in ms. Returns ms to wait.
+# The clock of the Redis server decides, since the clocks of the workers differ.
 _TAKE = f"""
 local held = redis.call('PTTL', KEYS[2])
 if held > 0 then return held end
@@ -73,7 +80,7 @@ local leaves = first and first.number or last.number
 return math.max(1, math.ceil((leaves + {COUNTED}) * slot - now))
 """
 
-# KEYS[1]: what holds the bucket. ARGV: ms to hold everybody back. A shorter hold never replaces a longer one.
+# KEYS[1]: exists while the bucket is held. ARGV: ms to hold. A shorter hold never replaces a longer one.
 _DRAIN = """
 if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], 1, 'PX', ARGV[1]) end
 return 0
@@ -81,13 +88,13 @@ return 0
 
 
 def _check(*, cost: int, limit: int, window: float) -> None:
-    """Such a call could never be made, or would wait for ever."""
+    """Raises ValueError for a call that would wait forever."""
     if not 0 < cost <= limit or window <= 0:
         raise ValueError(f"A cost of {cost} out of {limit} per {window} s can never be taken")
 
 
 class RedisRateBudget:
-    """Counts in Redis or Valkey, for all processes on all hosts. Raises RedisError when it is not reachable."""
+    """Counts in Redis or Valkey, for all processes on all hosts. Raises RedisError when the server is not reachable."""
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url, timeout=REDIS_TIMEOUT)
@@ -107,7 +114,7 @@ class RedisRateBudget:
 
 
 def _taken_key(bucket: str) -> str:
-    """In braces, so that both keys of a bucket live on one node of a cluster."""
+    """The braces keep both keys of a bucket on the same node of a cluster."""
     return f"{KEY_PREFIX}{{{bucket}}}"
 
 
@@ -117,7 +124,7 @@ def _hold_key(bucket: str) -> str:
 
 @dataclass(slots=True)
 class _Bucket:
-    """(slot number, units) in a line, the oldest first, their sum, and the moment until which the bucket is held."""
+    """`taken`: (slot number, units), the oldest first; `used`: their sum; `hold`: no take before this moment."""
 
     taken: deque[tuple[int, int]] = field(default_factory=deque)
     used: int = 0
@@ -140,17 +147,17 @@ class _Bucket:
         self.used += cost
 
     def _free_at(self, *, cost: int, limit: int, slot: float) -> float:
-        """When enough slots have left the window. The oldest leave first."""
+        """The moment when enough slots have left the window."""
         used = self.used
         for number, units in self.taken:
             used -= units
             if used + cost <= limit:
                 return (number + COUNTED) * slot
-        raise AssertionError("an empty bucket has room for every cost that _check lets in")
+        raise AssertionError("an empty bucket has room for every cost that _check allows")
 
 
 class LocalRateBudget:
-    """Counts in this process alone; safe between threads."""
+    """Counts in this process only. Safe between threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -171,12 +178,11 @@ class LocalRateBudget:
 
 
 class SharedRateBudget:
-    """Redis where it answers, else this process alone: commands must work with no broker running.
+    """Counts in Redis while it answers, else in this process only: commands must work without a broker.
 
-    `share` (0 to 1) of each limit is used, and never less than one call costs. A burst may use all of the share at
-    once; since no stretch of a window ever holds more, the vendor's own windows cannot either, wherever they begin.
-    Without Redis, several processes together may ask more than the vendor allows; its 429 then holds each of them back.
-    Raises ValueError when `url` is no Redis address.
+    `share` (0 to 1) of each limit is used, but at least the cost of one call. Without Redis, several processes together
+    may send more than the vendor allows; its 429 then holds each of them back. Raises ValueError when `url` is not a
+    Redis address.
     """
 
     def __init__(self, url: str, *, share: float = 1.0) -> None:
@@ -199,7 +205,7 @@ class SharedRateBudget:
         return wait
 
     def drain(self, bucket: str, *, seconds: float) -> None:
-        # Here, too: Redis may go away before the hold is over.
+        # Locally as well: Redis may become unreachable before the hold ends.
         self._local.drain(bucket, seconds=seconds)
         try:
             self._breaker.ask(lambda: self._shared.drain(bucket, seconds=seconds))
@@ -210,3 +216,93 @@ class SharedRateBudget:
         if str(away) and not self._warned:
             logger.warning("Redis is %s: each process keeps its own rate budget until it is back", away)
             self._warned = True
+
+
+class RateLimiter:
+    """Waits for the rate budget before each request of one session, and obeys the vendor's answers."""
+
+    def __init__(self, budget: RateBudget, *, vendor: str) -> None:
+        self._budget = budget
+        self._vendor = vendor
+        self._reserved: set[str] = set()
+
+    def wait(self, rate: Rate, *, ends_at: float) -> None:
+        """Take the units of one call, unless they are reserved. Raises TransientError if that lasts past `ends_at`."""
+        if rate.bucket in self._reserved:
+            self._reserved.discard(rate.bucket)
+            return
+        while (seconds := self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)) > 0:
+            if time.monotonic() + seconds >= ends_at:
+                raise TransientError(
+                    f"{self._vendor}'s rate limit is used up for the next {seconds:.0f} seconds. "
+                    "LicenseHub goes on by itself after that.",
+                    retry_after=seconds,
+                    code="rate_limited",
+                )
+            time.sleep(seconds)
+
+    def reserve(self, rate: Rate, *, ends_at: float) -> None:
+        """Take the units of the next call in this bucket now. Raises as `wait`."""
+        if rate.bucket not in self._reserved:
+            self.wait(rate, ends_at=ends_at)
+            self._reserved.add(rate.bucket)
+
+    def hold(self, rate: Rate, *, status: int, headers: Mapping[str, str]) -> float:
+        """Hold the bucket for all processes if this answer says that nothing is left. The seconds, or 0.0."""
+        seconds = hold_seconds(status=status, headers=headers, window=rate.window)
+        if seconds > 0:
+            self._reserved.discard(rate.bucket)
+            self._budget.drain(rate.bucket, seconds=seconds)
+        return seconds
+
+
+def hold_seconds(*, status: int, headers: Mapping[str, str], window: float) -> float:
+    """How long to send nothing more after this answer; 0.0 for no wait. Unreadable headers are ignored.
+
+    X-RateLimit-Remaining and X-RateLimit-Reset (UNIX seconds) are widespread headers without an RFC. A 429 means that
+    nothing is left. `window` is the wait when no header gives one.
+    """
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        seconds = retry_after(headers)
+        return seconds if seconds is not None else _until_reset(headers, default=window)
+    remaining = _number(headers.get("X-RateLimit-Remaining", ""))
+    return _until_reset(headers, default=window) if remaining is not None and remaining <= 0 else 0.0
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from `Retry-After`, which is a number or a date (RFC 9110, section 10.2.3)."""
+    text = headers.get("Retry-After", "")
+    seconds = _number(text)
+    if seconds is None and (moment := _date(text)) is not None:
+        seconds = moment - _now(headers)
+    return None if seconds is None else _limited(seconds)
+
+
+def _until_reset(headers: Mapping[str, str], *, default: float) -> float:
+    reset = _number(headers.get("X-RateLimit-Reset", ""))
+    return default if reset is None else _limited(reset - _now(headers))
+
+
+def _now(headers: Mapping[str, str]) -> float:
+    """The vendor's clock if the answer has its date: it may differ from ours."""
+    date = _date(headers.get("Date", ""))
+    return time.time() if date is None else date
+
+
+def _limited(seconds: float) -> float:
+    return min(max(seconds, MIN_HOLD), MAX_HOLD)
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,27 +1,22 @@
-"""One call to a vendor, and what may go wrong with one try of it."""
+"""One call to a vendor: its limits, its cost, and the checks before anything is sent."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
-from integrations.connectors.contract import ConnectorError
-from integrations.connectors.response import Answer
+from integrations.connectors.contract import ConfigError, ConnectorError
 
 UNAUTHORIZED = frozenset({401})
-# Of a window.
-KEEPS = 1 / 500
-
-# Called by whoever has nothing to do but wait.
-Idle = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds, bytes, and tries of one call. `total` holds everything: waiting, all tries, and the whole body."""
+    """Limits of one call in seconds, bytes and tries. `total` covers waiting, all tries, and the whole body."""
 
     connect: float = 5.0
     read: float = 20.0
@@ -29,7 +24,7 @@ class Limits:
     body: int = 10 * 1024 * 1024
     tries: int = 3
     backoff: float = 0.5
-    longest_backoff: float = 8.0
+    max_backoff: float = 8.0
 
 
 DEFAULT_LIMITS = Limits()
@@ -37,48 +32,75 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What one call takes out of the budget: `cost` of `limit` units per `window` seconds."""
+    """What one call takes out of the rate budget: `cost` of `limit` units per `window` seconds."""
 
     bucket: str
     cost: int
     limit: int
     window: float
 
-    @property
-    def keeps(self) -> float:
-        """Seconds from the taking to the sending: a budget counts what was taken for that much longer."""
-        return self.window * KEEPS
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """`ends_at` is the deadline (monotonic clock). `rejections` are the statuses that mean that the token is dead."""
+
     method: str
     url: str
     rate: Rate
     ends_at: float
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
-    token: str = field(default="", repr=False)
     rejections: frozenset[int] = UNAUTHORIZED
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds until the deadline."""
         return self.ends_at - time.monotonic()
 
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """One try failed. `sent`: the vendor may have acted on it. `again`: another try may go better."""
+    """One try failed. `sent`: the vendor may have acted on it. `retry`: a retry may succeed after `wait` seconds."""
 
     error: ConnectorError
     sent: bool
-    again: bool = True
+    retry: bool = True
     wait: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A call with its token, of which another thread makes the first try."""
+def checked_base(base: str, *, slot: str) -> str:
+    """The address without a slash at its end. A token is sent over HTTPS only, or to this machine."""
+    parts = urlsplit(base)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    if safe and parts.hostname and "@" not in parts.netloc and not parts.query and not parts.fragment:
+        return base.rstrip("/")
+    raise ConfigError(
+        "The vendor's address must begin with https:// and hold no user name. Correct it in LicenseHub's settings.",
+        slot=slot,
+        code="bad_address",
+    )
 
-    call: Call
-    answer: Future[Answer] = field(default_factory=Future)
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def checked_token(token: str, *, vendor: str, slot: str) -> str:
+    """A token that fits into a header. The HTTP library's own error for a line break would show the token."""
+    token = token.strip()
+    if token and token.isascii() and token.isprintable() and " " not in token:
+        return token
+    raise ConfigError(
+        f"The stored {vendor} token is empty or holds characters that no token has. Enter it again.",
+        slot=slot,
+        code="bad_token",
+    )
+
+
+def host_of(url: str) -> str:
+    """The host for a message; “the address” where the URL has none."""
+    return urlsplit(url).hostname or "the address"

@@ -1,19 +1,26 @@
-"""A complete answer of a vendor, with its JSON."""
+"""A complete answer of a vendor, and what its status means for every vendor alike."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import orjson
 
+from integrations.connectors.contract import BadAnswer, ConfigError, ConnectorError, TransientError
+from integrations.connectors.rate_limit import retry_after
+from integrations.connectors.request import Call, Failure, host_of
+
+RETRY_STATUSES = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer. What it says is read when it is asked for, so that what is next can be sent before that."""
+    """A complete answer. Its JSON is parsed on first use: most errors need only the status."""
 
     status: int
     headers: Mapping[str, str]
@@ -22,34 +29,34 @@ class Answer:
     @property
     def data(self) -> Any:
         """The JSON; None where there is none."""
-        return self._read[0]
+        return self._parsed[0]
 
     @property
     def garbled(self) -> bool:
-        """There was something, and it was no JSON."""
-        return self._read[1]
+        """The body is neither empty nor JSON."""
+        return self._parsed[1]
 
     @property
-    def web_page(self) -> bool:
+    def is_web_page(self) -> bool:
         return self.garbled and self.body.lstrip()[:1] == b"<"
 
     @cached_property
-    def _read(self) -> tuple[Any, bool]:
-        return _parsed(self.body)
+    def _parsed(self) -> tuple[Any, bool]:
+        return _parse(self.body)
 
 
-def _parsed(body: bytes) -> tuple[Any, bool]:
-    """The JSON and False, or None and True when it is none. An empty body is None and False."""
+def _parse(body: bytes) -> tuple[Any, bool]:
+    """The JSON and False, or None and True for something else. An empty body gives None and False."""
     if not body.strip():
         return None, False
     try:
         return orjson.loads(body), False
     except ValueError:
-        return _parsed_leniently(body)
+        return _parse_leniently(body)
 
 
-def _parsed_leniently(body: bytes) -> tuple[Any, bool]:
-    """orjson is strict: half a surrogate pair in one member's name must not spoil the whole page."""
+def _parse_leniently(body: bytes) -> tuple[Any, bool]:
+    """orjson is strict: half a surrogate pair in one member's name must not make the whole page unreadable."""
     try:
         return json.loads(body, parse_constant=_refuse_constant), False
     except (ValueError, RecursionError):
@@ -57,5 +64,53 @@ def _parsed_leniently(body: bytes) -> tuple[Any, bool]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    """Python reads NaN and Infinity, which RFC 8259 does not know."""
+    """Python reads NaN and Infinity, which are not JSON (RFC 8259)."""
     raise ValueError(f"{name} is not JSON")
+
+
+class AnswerCheck:
+    """Accepts an answer, or raises what its status means. `explain` gives the error for a status 4xx."""
+
+    def __init__(self, explain: Callable[[Answer], ConnectorError], *, vendor: str, slot: str) -> None:
+        self._explain = explain
+        self._vendor = vendor
+        self._slot = slot
+
+    def accept(self, call: Call, answer: Answer, *, held: float) -> Answer:
+        """Raises Failure for a try that failed, else the vendor's error."""
+        status = answer.status
+        if status in RETRY_STATUSES or status >= 500:
+            raise self._not_now(answer, held=held)
+        if 300 <= status < 400:
+            raise self._redirect(call, status)
+        if status >= 400:
+            raise self._explain(answer)
+        if answer.garbled or (call.method == "GET" and answer.data is None):
+            raise Failure(self._not_json(answer), sent=True)
+        return answer
+
+    def _not_now(self, answer: Answer, *, held: float) -> Failure:
+        status = answer.status
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            text = f"{self._vendor} asks for fewer requests (429). LicenseHub goes on in {held:.0f} seconds by itself."
+            # No `wait`: the next try waits for the budget, which is held.
+            return Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
+        wait = retry_after(answer.headers) or 0.0
+        text = f"{self._vendor} has a problem of its own ({status}). LicenseHub tries again by itself."
+        error = TransientError(text, status=status, code="server_error", retry_after=wait)
+        return Failure(error, sent=status != HTTPStatus.TOO_EARLY, wait=wait)
+
+    def _redirect(self, call: Call, status: int) -> ConfigError:
+        text = (
+            f"{self._vendor} answered with a redirect ({status}), which is not followed. Check the address "
+            f"{host_of(call.url)} in the settings of LicenseHub."
+        )
+        return ConfigError(text, slot=self._slot, status=status, code="redirect")
+
+    def _not_json(self, answer: Answer) -> BadAnswer:
+        what = "with a web page instead of data" if answer.is_web_page else "with something that is not data (JSON)"
+        return BadAnswer(
+            f"{self._vendor} answered {what}. A proxy or a maintenance page may stand in between; try again later.",
+            status=answer.status,
+            code="not_json",
+        )

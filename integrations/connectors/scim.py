@@ -12,7 +12,7 @@ from integrations.connectors.parsing import clean, mapping
 MEDIA_TYPE = "application/scim+json"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-MOST_PAGES = 2000
+MAX_PAGES = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def active_of(data: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def resources(fetch: Callable[[int], object], *, most_pages: int = MOST_PAGES) -> Iterator[Mapping[str, Any]]:
+def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> Iterator[Mapping[str, Any]]:
     """All resources of a list; `fetch` gets a startIndex, from 1 on, and answers one page's JSON.
 
     A server may give fewer than asked (RFC 7644, 3.4.2.4), so the next index follows what came. Raises BadAnswer when
@@ -52,7 +52,7 @@ def resources(fetch: Callable[[int], object], *, most_pages: int = MOST_PAGES) -
     seen: set[int] = set()
     before: frozenset[str] = frozenset()
     start = 1
-    for _ in range(most_pages):
+    for _ in range(max_pages):
         items, total = _page(fetch(start))
         if not items and total is not None and start <= total:
             raise BadAnswer("The directory ended before everybody was listed.", code="short")
@@ -68,7 +68,7 @@ def resources(fetch: Callable[[int], object], *, most_pages: int = MOST_PAGES) -
         start += len(items)
         if total is not None and start > total:
             return
-    raise BadAnswer(f"The directory does not end after {most_pages} pages.", code="too_many_pages")
+    raise BadAnswer(f"The directory does not end after {max_pages} pages.", code="too_many_pages")
 
 
 def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:

@@ -14,7 +14,7 @@ import django
 
 django.setup()
 
-from integrations.connectors import rate_headers  # noqa: E402 - the applications come first
+from integrations.connectors import rate_limit  # noqa: E402 - the applications come first
 from integrations.connectors.miro import connector, rest, scim  # noqa: E402
 from licensehub.celery import app as app  # noqa: E402
 from subscriptions import sweep  # noqa: E402
@@ -34,11 +34,11 @@ def hurry() -> None:
     holds.RETRY_DELAY = outcomes.RETRY_DELAY = timedelta(seconds=3)
     # An answer that hangs comes when nobody waits for it any more.
     read = float(os.environ["CHAOS_READ"])
-    hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, longest_backoff=0.4)
+    hasty = replace(connector.DEFAULT_LIMITS, read=read, backoff=0.1, max_backoff=0.4)
     init = connector.MiroConnector.__init__
     init.__kwdefaults__ = {"limits": hasty}  # type: ignore[attr-defined]
     if os.environ.get("CHAOS_LIMITS") != "on":
-        rate_headers.SHORTEST = 0.2
+        rate_limit.MIN_HOLD = 0.2
         scim.READS = scim.WRITES = NO_LIMIT
         rest.CREDITS_PER_MINUTE = NO_LIMIT * rest.LEVEL_3
 

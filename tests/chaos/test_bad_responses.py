@@ -26,7 +26,7 @@ from tests.chaos.bad_responses import ORGANIZATION, PEOPLE, Script
 from tests.support.fixtures import connect
 from tests.support.scripted_server import ScriptedServer
 
-HASTY = Limits(connect=2, read=2, total=4, body=300_000, tries=2, backoff=0.001, longest_backoff=0.002)
+HASTY = Limits(connect=2, read=2, total=4, body=300_000, tries=2, backoff=0.001, max_backoff=0.002)
 # A loop may cost a few requests more than there are pages, each of them tried twice.
 MOST_REQUESTS = 4 * (bad_responses.PAGES + 4)
 

@@ -10,9 +10,9 @@ from integrations.connectors.response import Answer
 TOKEN = "s3cr3t-t0ken-of-the-tests"
 ORGANIZATION = "3074457345821140946"
 RATE = Rate(bucket="test", cost=1, limit=1000, window=60.0)
-QUICK = Limits(connect=0.5, read=0.6, total=0.8, body=10_000, backoff=0.005, longest_backoff=0.01)
+QUICK = Limits(connect=0.5, read=0.6, total=0.8, body=10_000, backoff=0.005, max_backoff=0.01)
 # For tests that are not about time: a busy machine may stand still for a second.
-PATIENT = Limits(connect=2, read=4, total=8, body=10_000, backoff=0.005, longest_backoff=0.01)
+PATIENT = Limits(connect=2, read=4, total=8, body=10_000, backoff=0.005, max_backoff=0.01)
 
 
 def explain(answer: Answer) -> ConnectorError:

@@ -39,7 +39,7 @@ def events(rest: MiroRest, *, since: datetime, until: datetime) -> Iterator[Vend
     since, until = _whole(since), _whole(until)
     # Whether Miro counts the ends in is not documented: asked for a little more, and looked at here.
     span = {"createdAfter": _text(since - TICK), "createdBefore": _text(until + TICK)}
-    for page in walk(partial(_page, rest, span), most=rest.most_pages, what="the audit log"):
+    for page in walk(partial(_page, rest, span), max_pages=rest.max_pages, what="the audit log"):
         yield from (found for found in page.events if since <= found.at < until)
 
 

@@ -40,7 +40,7 @@ _SCIM_NEXT = {
 def explain_rest(answer: Answer) -> ConnectorError:
     """The error for a status 4xx of the REST API."""
     body = mapping(answer.data)
-    code = clean(body.get("code"), longest=60)
+    code = clean(body.get("code"), max_length=60)
     if answer.status in _REST_NEXT:
         text = _REST_NEXT[answer.status].format(code=f" {code}" if code else "")
         return ConfigError(text, slot=REST, status=answer.status, code=code)

@@ -35,7 +35,7 @@ def explain_oauth(answer: Answer) -> ConnectorError:
     words = clean(body.get("message"))
     told = f": {words.rstrip('.')}" if words else ""
     text = f"Miro refuses ({answer.status}{told})."
-    return ConfigError(text, slot=REST, status=answer.status, code=clean(body.get("code"), longest=60))
+    return ConfigError(text, slot=REST, status=answer.status, code=clean(body.get("code"), max_length=60))
 
 
 class MiroOAuth:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,12 +19,10 @@ UNKNOWN = "unknown"
 NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
 NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this person alone"
 IS_ADMIN = "Miro asks to revoke company admin rights first"
-LONGEST_WORD = 40
-LONGEST_UNIT = 120
-LONGEST_EVENT = 80
-LONGEST_CURSOR = 200
-# Of letters that JSON writes as they are. Inside of a text, its own quotes would be escaped.
-_CURSOR = re.compile(rb'"cursor"\s*:\s*"([\w=+/.:~-]{1,%d})"' % LONGEST_CURSOR)
+MAX_WORD = 40
+MAX_UNIT = 120
+MAX_EVENT = 80
+MAX_CURSOR = 200
 
 
 def member(value: object, *, where: str) -> Member:
@@ -69,15 +66,9 @@ def next_cursor(data: Mapping[str, Any]) -> str:
     value = data.get("cursor")
     if not value:
         return ""
-    if isinstance(value, str) and len(value) <= LONGEST_CURSOR and clean(value) == value:
+    if isinstance(value, str) and len(value) <= MAX_CURSOR and clean(value) == value:
         return value
     raise BadAnswer("Miro's answer has a cursor that cannot be used.", code="bad_cursor")
-
-
-def likely_cursor(body: bytes) -> str:
-    """What `next_cursor` will say of a page that nobody has read yet, or "". A guess: whoever reads the page knows."""
-    found = _CURSOR.match(body, body.rfind(b'"cursor"')) if body.count(b'"cursor"') == 1 else None
-    return found[1].decode() if found else ""
 
 
 def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None:
@@ -108,8 +99,8 @@ def allocation(value: object) -> Allocation:
     full = data.get("fullLicensesPurchased")
     return Allocation(
         organization_id=safe_id(data.get("id"), where="The organization in Miro's answer"),
-        organization_name=clean(data.get("name"), longest=200),
-        plan=clean(data.get("plan"), longest=LONGEST_WORD),
+        organization_name=clean(data.get("name"), max_length=200),
+        plan=clean(data.get("plan"), max_length=MAX_WORD),
         purchased={"full": full} if type(full) is int and full >= 0 else {},
     )
 
@@ -123,8 +114,8 @@ def person(data: Mapping[str, Any]) -> Person | None:
     return Person(
         external_id=external_id,
         name=clean(data.get("displayName")) or clean(mapping(data.get("name")).get("formatted")),
-        department=clean(company.get("department"), longest=LONGEST_UNIT),
-        cost_center=clean(company.get("costCenter"), longest=LONGEST_UNIT),
+        department=clean(company.get("department"), max_length=MAX_UNIT),
+        cost_center=clean(company.get("costCenter"), max_length=MAX_UNIT),
     )
 
 
@@ -144,10 +135,10 @@ def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
     doer, subject = mapping(data.get("createdBy")), mapping(data.get("object"))
     return VendorEvent(
         at=at,
-        event=clean(data.get("event"), longest=LONGEST_EVENT),
+        event=clean(data.get("event"), max_length=MAX_EVENT),
         by=clean(doer.get("name")) or clean(doer.get("email")),
-        by_kind=clean(doer.get("type"), longest=LONGEST_WORD),
-        person_id=clean(subject.get("id"), longest=LONGEST_WORD),
+        by_kind=clean(doer.get("type"), max_length=MAX_WORD),
+        person_id=clean(subject.get("id"), max_length=MAX_WORD),
         person=clean(subject.get("name")),
         detail=_detail(mapping(data.get("details"))),
     )
@@ -167,15 +158,15 @@ def _active(value: object, *, where: str) -> bool:
 
 def _word(value: object) -> str:
     """A word of Miro's; the list is open, so a new one is kept as it is."""
-    if isinstance(value, str) and len(value) <= LONGEST_WORD:
+    if isinstance(value, str) and len(value) <= MAX_WORD:
         return _short_word(value)
-    return clean(value, longest=LONGEST_WORD).lower() or UNKNOWN
+    return clean(value, max_length=MAX_WORD).lower() or UNKNOWN
 
 
 @lru_cache(maxsize=64)
 def _short_word(value: str) -> str:
     """A download reads the same few words a hundred thousand times."""
-    return clean(value, longest=LONGEST_WORD).lower() or UNKNOWN
+    return clean(value, max_length=MAX_WORD).lower() or UNKNOWN
 
 
 def _why_not(role: str) -> str:

@@ -15,11 +15,9 @@ from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import dead_token, wrong_organization
-from integrations.connectors.miro.pages import MOST_PAGES, walk
+from integrations.connectors.miro.pages import MAX_PAGES, walk
 from integrations.connectors.parsing import clean, mapping, safe_id
-from integrations.connectors.prefetch import ReadAhead
-from integrations.connectors.request import Begun
-from integrations.connectors.response import Answer
+from integrations.connectors.prefetch import Prefetch
 
 CREDITS_PER_MINUTE = 100_000
 LEVEL_1 = 50
@@ -36,19 +34,13 @@ def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
     return Rate(bucket=f"miro:rest:{account}", cost=cost, limit=CREDITS_PER_MINUTE, window=60.0)
 
 
-def _cursor_of(answer: Answer) -> str:
-    return parse.likely_cursor(answer.body)
-
-
 class MiroRest:
     """Reads one organization. Every method raises as `ApiSession.get`, and ConfigError for a wrong organization."""
 
-    def __init__(
-        self, session: ApiSession, *, organization_id: str, account: str, most_pages: int = MOST_PAGES
-    ) -> None:
+    def __init__(self, session: ApiSession, *, organization_id: str, account: str, max_pages: int = MAX_PAGES) -> None:
         self._session = session
         self.organization_id = organization_id
-        self.most_pages = most_pages
+        self.max_pages = max_pages
         self._account = account
 
     @property
@@ -91,30 +83,18 @@ class MiroRest:
         return found
 
     def members(self, cursor: str = "") -> Iterator[Page]:
-        """All members page by page; the next one is fetched while the last is read and the caller works on it.
+        """All members page by page. While the caller works on a page, a thread reads the next one.
 
-        https://developers.miro.com/reference/enterprise-get-organization-members. Raises BadAnswer when a cursor comes
-        back or the pages do not end.
+        https://developers.miro.com/reference/enterprise-get-organization-members. Raises BadAnswer when a cursor is
+        repeated or the pages do not end.
         """
-        ahead = ReadAhead(
-            token=self._session.token, begin=self._begin, attempt=self._session.attempt, cursor_of=_cursor_of
-        )
-        with ahead:
-            yield from walk(
-                lambda cursor: self._fetch(cursor, begun=ahead.page(cursor)),
-                cursor=cursor,
-                most=self.most_pages,
-                what="members",
-            )
-
-    def _begin(self, cursor: str, token: str) -> Begun:
-        path = self._path("/members")
-        return self._session.begin(path, rate=rate(self._account), query=_page_query(cursor), token=token)
+        with Prefetch(self._fetch, token=self._session.current_token) as prefetch:
+            yield from walk(prefetch.page, cursor=cursor, max_pages=self.max_pages, what="members")
 
     def deactivated(self) -> frozenset[str]:
         """The ids of everybody who is deactivated: far fewer pages than all members take."""
         pages = walk(
-            lambda cursor: self._fetch(cursor, active="false"), most=self.most_pages, what="deactivated members"
+            lambda cursor: self._fetch(cursor, active="false"), max_pages=self.max_pages, what="deactivated members"
         )
         return frozenset(member.external_id for page in pages for member in page.members if not member.active)
 
@@ -174,9 +154,11 @@ class MiroRest:
         data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 
-    def _fetch(self, cursor: str, *, begun: Begun | None = None, **filters: str) -> Page:
+    def _fetch(self, cursor: str, token: str | None = None, **filters: str) -> Page:
+        """One page of members. With `token`, that one is used and never renewed."""
+        query: dict[str, str | int] = {"limit": PAGE_SIZE, **filters, **({"cursor": cursor} if cursor else {})}
         try:
-            data = mapping(self.get("/members", _page_query(cursor, **filters), begun=begun))
+            data = mapping(self.get("/members", query, token=token))
         except PermanentError as error:
             if cursor and error.status in (400, 410):
                 raise _stale_cursor(error) from error
@@ -190,30 +172,24 @@ class MiroRest:
         *,
         cost: int = LEVEL_3,
         unknown_is_wrong: bool = True,
-        begun: Begun | None = None,
+        token: str | None = None,
     ) -> Any:
         """The JSON of a call below the organization. With `unknown_is_wrong`, a 404 means the organization."""
+        if not self.organization_id:
+            raise wrong_organization("")
+        path = f"/v2/orgs/{safe_id(self.organization_id, where='The integration profile')}{tail}"
         try:
-            return self.get_own(self._path(tail), query, cost=cost, begun=begun)
+            return self.get_own(path, query, cost=cost, token=token)
         except PermanentError as error:
             if unknown_is_wrong and error.status == 404:
                 raise wrong_organization(self.organization_id, status=404) from error
             raise
 
-    def _path(self, tail: str) -> str:
-        if not self.organization_id:
-            raise wrong_organization("")
-        return f"/v2/orgs/{safe_id(self.organization_id, where='The integration profile')}{tail}"
-
     def get_own(
-        self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int, begun: Begun | None = None
+        self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int, token: str | None = None
     ) -> Any:
         """The JSON of a call that names no organization: the token's own is meant."""
-        return self._session.get(path, rate=rate(self._account, cost=cost), query=query, begun=begun).data
-
-
-def _page_query(cursor: str, **filters: str) -> dict[str, str | int]:
-    return {"limit": PAGE_SIZE, **filters, **({"cursor": cursor} if cursor else {})}
+        return self._session.get(path, rate=rate(self._account, cost=cost), query=query, token=token).data
 
 
 def _skew(date: str) -> float | None:

@@ -12,7 +12,7 @@ from integrations.connectors.contract import BadAnswer, OutcomeUnknown, Permanen
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.parsing import clean, mapping, safe_id
-from integrations.connectors.scim import MOST_PAGES, active_of, replace, resources
+from integrations.connectors.scim import MAX_PAGES, active_of, replace, resources
 
 WINDOW = 30.0
 READS = 200
@@ -23,9 +23,9 @@ PAGE_SIZE = 1000
 class MiroScim:
     """Every method raises as `ApiSession.get` or `ApiSession.patch`."""
 
-    def __init__(self, session: ApiSession, *, account: str, most_pages: int = MOST_PAGES) -> None:
+    def __init__(self, session: ApiSession, *, account: str, max_pages: int = MAX_PAGES) -> None:
         self._session = session
-        self._most_pages = most_pages
+        self._max_pages = max_pages
         # Requests per 30 seconds: https://developers.miro.com/reference/rate-limits
         self._reads = Rate(bucket=f"miro:scim:{account}:get", cost=1, limit=READS, window=WINDOW)
         self._writes = Rate(bucket=f"miro:scim:{account}:patch", cost=1, limit=WRITES, window=WINDOW)
@@ -69,12 +69,12 @@ class MiroScim:
                 status=answer.status,
                 code="other_member",
             )
-        request_id = clean(answer.headers.get("X-Request-Id"), longest=100)
+        request_id = clean(answer.headers.get("X-Request-Id"), max_length=100)
         return Receipt(status=answer.status, active=active_of(answer.data), request_id=request_id)
 
     def directory(self) -> Iterator[Person]:
         """Everybody whom SCIM knows, by 1,000: https://developers.miro.com/reference/listusers."""
-        for resource in resources(self._users, most_pages=self._most_pages):
+        for resource in resources(self._users, max_pages=self._max_pages):
             found = parse.person(resource)
             if found is not None:
                 yield found

@@ -19,7 +19,7 @@ from integrations.connectors.parsing import clean, mapping, safe_id
 
 SCOPE = "organizations:teams:read"
 ADMIN = "admin"
-LONGEST_NAME = 120
+MAX_NAME = 120
 
 
 class _Listing(NamedTuple):
@@ -45,17 +45,17 @@ def sole_admins(rest: MiroRest) -> dict[str, tuple[str, ...]]:
 
 def _teams(rest: MiroRest) -> Iterator[tuple[str, str]]:
     """Id and name of every team."""
-    for page in walk(partial(_page, rest, "/teams", {}, LEVEL_1), most=rest.most_pages, what="teams"):
+    for page in walk(partial(_page, rest, "/teams", {}, LEVEL_1), max_pages=rest.max_pages, what="teams"):
         for team in page.items:
             team_id = safe_id(team.get("id"), where="A team in Miro's answer")
-            yield team_id, clean(team.get("name"), longest=LONGEST_NAME) or team_id
+            yield team_id, clean(team.get("name"), max_length=MAX_NAME) or team_id
 
 
 def _admins(rest: MiroRest, team_id: str) -> Iterator[str]:
     """The ids of a team's admins. Nobody, when the team was deleted meanwhile."""
     fetch = partial(_page, rest, f"/teams/{team_id}/members", {"role": ADMIN}, LEVEL_2)
     try:
-        for page in walk(fetch, most=rest.most_pages, what="team admins"):
+        for page in walk(fetch, max_pages=rest.max_pages, what="team admins"):
             # Asked for admins only; looked at again, since a filter that is overlooked would make everybody one.
             ours = (item for item in page.items if item.get("role") == ADMIN)
             yield from (safe_id(item.get("id"), where="A team admin in Miro's answer") for item in ours)

@@ -75,7 +75,7 @@ def connect(sandbox: sandbox_server.Sandbox) -> Callable[[], MiroConnector]:
                 addresses={"api": urls["api_url"], "authorize": urls["authorize_url"], "scim": urls["scim_url"]},
                 budget=LocalRateBudget(),
             ),
-            limits=Limits(connect=1, read=1, total=4, backoff=0.005, longest_backoff=0.01),
+            limits=Limits(connect=1, read=1, total=4, backoff=0.005, max_backoff=0.01),
         )
 
     return build

@@ -9,7 +9,6 @@ import time
 import traceback
 
 import pytest
-import requests
 
 from integrations.connectors.contract import (
     BadAnswer,
@@ -21,7 +20,6 @@ from integrations.connectors.contract import (
 )
 from integrations.connectors.http import ApiSession, Limits, set_call_guard
 from integrations.connectors.rate_limit import LocalRateBudget
-from integrations.connectors.wire import WatchedAdapter
 from tests.support.connector_sessions import QUICK, RATE, TOKEN, new_session
 from tests.support.network import AllowHttp
 from tests.support.scripted_server import Reply, ScriptedServer
@@ -250,7 +248,7 @@ def test_the_guard_stops_a_call_before_it_is_sent(server: ScriptedServer, sessio
 
 def test_there_is_no_way_to_delete(session: ApiSession) -> None:
     public = {name for name in dir(session) if not name.startswith("_")}
-    assert public == {"attempt", "begin", "get", "patch", "post", "reserve", "requests", "credits", "token"}
+    assert public == {"get", "patch", "post", "reserve", "requests", "credits", "current_token"}
 
 
 @pytest.mark.parametrize(
@@ -327,13 +325,3 @@ def test_the_deadline_holds_on_a_connection_that_is_used_again(server: ScriptedS
         session.get("/x", rate=RATE)
     assert time.monotonic() - started < QUICK.total + 0.4
     assert server.seen[0].port == server.seen[1].port
-
-
-def test_each_host_has_connections_of_its_own_until_they_are_closed() -> None:
-    adapter = WatchedAdapter()
-    one, other = (requests.Request("GET", f"http://127.0.0.1:{port}/x?y=1").prepare() for port in (8001, 8002))
-    kept = adapter.get_connection_with_tls_context(one, verify=True)
-    assert adapter.get_connection_with_tls_context(one, verify=True) is kept and kept.port == 8001
-    assert adapter.get_connection_with_tls_context(other, verify=True).port == 8002
-    adapter.close()
-    assert adapter.get_connection_with_tls_context(one, verify=True) is not kept

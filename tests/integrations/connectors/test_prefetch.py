@@ -1,56 +1,77 @@
-"""The next page is asked for by another thread, one page ahead, and before anybody sees the page before."""
+"""A thread reads the next page while the caller works on the page before."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
 
 from integrations.connectors.contract import BadAnswer, ConfigError, RateBudget, TransientError
-from integrations.connectors.http import ApiSession
+from integrations.connectors.http import ApiSession, Token
 from integrations.connectors.miro.rest import MiroRest
-from integrations.connectors.prefetch import ReadAhead
+from integrations.connectors.prefetch import Prefetch
 from integrations.connectors.rate_limit import LocalRateBudget
-from integrations.connectors.request import Begun, Call, Failure, Rate
-from integrations.connectors.response import Answer
-from tests.support.connector_sessions import ORGANIZATION, PATIENT, RATE, explain, new_session
-from tests.support.miro_members import by_cursor, page, query_of
+from tests.integrations.connectors.miro.test_members import by_cursor, page, query_of
+from tests.support.connector_sessions import ORGANIZATION, PATIENT, TOKEN, explain
 from tests.support.scripted_server import Reply, ScriptedServer, Seen
 
-LONG = 5.0
+MAX_WAIT = 5.0
 
 
-def eventually(true: Callable[[], bool]) -> bool:
-    ends = time.monotonic() + LONG
-    while not true() and time.monotonic() < ends:
+def eventually(condition: Callable[[], bool]) -> bool:
+    ends = time.monotonic() + MAX_WAIT
+    while not condition() and time.monotonic() < ends:
         time.sleep(0.005)
-    return true()
+    return condition()
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "read-ahead"]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+
+
+@dataclass
+class Numbered:
+    """The page at "3" has the cursor "4"; the last has none."""
+
+    number: int
+    last: int
+
+    @property
+    def cursor(self) -> str:
+        return str(self.number + 1) if self.number < self.last else ""
 
 
 @dataclass
 class Vendor:
-    """Answers page "3" with cursor "4", for ever; each `attempt` waits until it may send, and until it may answer."""
+    """Notes each call: cursor, token, name of the thread. `fails` maps a cursor to errors, one for each call."""
 
-    begun: list[Begun] = field(default_factory=list)
-    may_send: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    may_answer: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    last: int = 9
+    calls: list[tuple[str, str | None, str]] = field(default_factory=list)
+    fails: dict[str, list[Exception]] = field(default_factory=dict)
+    # Each call in the thread waits for one.
+    may_answer: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1000))
+    tokens: list[str] = field(default_factory=list)
 
-    def begin(self, cursor: str, token: str) -> Begun:
-        self.begun.append(Begun(Call("GET", cursor, RATE, time.monotonic() + LONG, token=token)))
-        return self.begun[-1]
+    def fetch(self, cursor: str, token: str | None) -> Numbered:
+        self.calls.append((cursor, token, threading.current_thread().name))
+        if token is not None:
+            assert self.may_answer.acquire(timeout=MAX_WAIT)
+        if errors := self.fails.get(cursor):
+            raise errors.pop(0)
+        return Numbered(int(cursor or "0"), self.last)
 
-    def attempt(self, begun: Begun, idle: Callable[[], None]) -> Answer:
-        assert self.may_send.acquire(timeout=LONG)
-        idle()
-        assert self.may_answer.acquire(timeout=LONG)
-        return Answer(200, {}, b'{"cursor": "%d"}' % (int(begun.call.url or "0") + 1))
+    def token(self) -> str:
+        self.tokens.append(threading.current_thread().name)
+        return f"token {len(self.tokens)}"
+
+    def cursors(self) -> list[str]:
+        return [cursor for cursor, _, _ in self.calls]
+
+    def prefetch(self) -> Prefetch[Numbered]:
+        return Prefetch(self.fetch, token=self.token)
 
 
 @pytest.fixture
@@ -58,66 +79,140 @@ def vendor() -> Vendor:
     return Vendor()
 
 
-@pytest.fixture
-def ahead(vendor: Vendor) -> Iterator[ReadAhead]:
-    reading = ReadAhead(
-        token=lambda: "token",
-        begin=vendor.begin,
-        attempt=vendor.attempt,
-        cursor_of=lambda answer: str(answer.data["cursor"]),
-    )
-    with reading:
-        yield reading
-        vendor.may_send.release(9)
-        vendor.may_answer.release(9)
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
     assert not threads()
 
 
-def test_the_next_request_is_sent_before_the_page_is_handed_over(vendor: Vendor, ahead: ReadAhead) -> None:
-    first = ahead.page("").answer
-    vendor.may_send.release()
-    vendor.may_answer.release()
-    assert eventually(lambda: len(vendor.begun) == 2)
-    time.sleep(0.02)
-    assert not first.done()  # the next one is begun, and not on its way yet
-    vendor.may_send.release()
-    assert first.result(LONG).data == {"cursor": "1"}
-    assert not vendor.begun[1].answer.done()
+def test_the_next_page_is_read_while_the_caller_works(vendor: Vendor) -> None:
+    with vendor.prefetch() as prefetch:
+        assert prefetch.page("").number == 0
+        assert eventually(lambda: vendor.cursors() == ["", "1"])
+        assert prefetch.page("1").number == 1
 
 
-def test_it_is_never_more_than_one_page_ahead(vendor: Vendor, ahead: ReadAhead) -> None:
-    vendor.may_send.release(9)
-    vendor.may_answer.release(9)
-    assert ahead.page("").answer.result(LONG).data == {"cursor": "1"}
-    time.sleep(0.05)
-    assert [begun.call.url for begun in vendor.begun] == ["", "1"]
-    assert ahead.page("1").answer.result(LONG).data == {"cursor": "2"}
-    assert [begun.call.url for begun in vendor.begun] == ["", "1", "2"]
+def test_it_is_never_more_than_one_page_ahead(vendor: Vendor) -> None:
+    with vendor.prefetch() as prefetch:
+        prefetch.page("")
+        time.sleep(0.05)
+        assert vendor.cursors() == ["", "1"]
+        prefetch.page("1")
+        time.sleep(0.05)
+        assert vendor.cursors() == ["", "1", "2"]
 
 
-def rest_of(session: ApiSession) -> MiroRest:
+def test_the_caller_waits_for_a_page_that_is_on_its_way(vendor: Vendor) -> None:
+    vendor.may_answer = threading.Semaphore(0)
+    with vendor.prefetch() as prefetch:
+        prefetch.page("")
+        threading.Timer(0.05, vendor.may_answer.release).start()
+        assert prefetch.page("1").number == 1
+        vendor.may_answer.release()
+
+
+def test_after_the_last_page_nothing_is_read(vendor: Vendor) -> None:
+    vendor.last = 1
+    with vendor.prefetch() as prefetch:
+        assert [prefetch.page(cursor).cursor for cursor in ("", "1")] == ["1", ""]
+    assert vendor.cursors() == ["", "1"]
+
+
+def test_a_list_of_one_page_needs_no_thread(vendor: Vendor) -> None:
+    vendor.last = 0
+    with vendor.prefetch() as prefetch:
+        assert prefetch.page("").cursor == "" and not threads()
+
+
+def test_each_page_has_a_token_of_its_own_read_in_the_callers_thread(vendor: Vendor) -> None:
+    with vendor.prefetch() as prefetch:
+        for cursor in ("", "1", "2"):
+            prefetch.page(cursor)
+        assert eventually(lambda: len(vendor.calls) == 4)
+    first, *others = vendor.calls
+    assert first == ("", None, "MainThread")
+    assert [(cursor, token) for cursor, token, _ in others] == [("1", "token 1"), ("2", "token 2"), ("3", "token 3")]
+    assert {name for _, _, name in others} == {"prefetch_0"} and set(vendor.tokens) == {"MainThread"}
+
+
+@pytest.mark.parametrize("error", [TransientError("later"), ZeroDivisionError(), ConfigError("403", status=403)])
+def test_an_error_of_the_thread_reaches_the_caller(vendor: Vendor, error: Exception) -> None:
+    vendor.fails = {"1": [error]}
+    with vendor.prefetch() as prefetch:
+        assert prefetch.page("").number == 0
+        with pytest.raises(type(error)):
+            prefetch.page("1")
+    assert vendor.cursors() == ["", "1"]
+
+
+def test_a_rejected_token_is_renewed_in_the_callers_thread(vendor: Vendor) -> None:
+    vendor.fails = {"1": [ConfigError("dead", status=401)]}
+    with vendor.prefetch() as prefetch:
+        assert [prefetch.page(cursor).number for cursor in ("", "1", "2")] == [0, 1, 2]
+    assert [call[1:] for call in vendor.calls if call[0] == "1"] == [
+        ("token 1", "prefetch_0"),
+        (None, "MainThread"),
+    ]
+
+
+def test_a_rejected_token_that_cannot_be_renewed_is_told(vendor: Vendor) -> None:
+    vendor.fails = {"1": [ConfigError("dead", status=401), ConfigError("still dead", status=401)]}
+    with vendor.prefetch() as prefetch:
+        prefetch.page("")
+        with pytest.raises(ConfigError, match="still dead"):
+            prefetch.page("1")
+
+
+def test_an_error_of_the_caller_ends_the_thread(vendor: Vendor) -> None:
+    with pytest.raises(KeyError), vendor.prefetch() as prefetch:
+        prefetch.page("")
+        raise KeyError
+    assert not threads()
+
+
+def test_closing_waits_for_the_request_on_its_way(vendor: Vendor) -> None:
+    vendor.may_answer = threading.Semaphore(0)
+    with vendor.prefetch() as prefetch:
+        prefetch.page("")
+        assert eventually(lambda: len(vendor.calls) == 2)
+        threading.Timer(0.05, vendor.may_answer.release).start()
+    assert not threads() and vendor.cursors() == ["", "1"]
+
+
+# With a session, against a server.
+
+
+def session_of(server: ScriptedServer, *, budget: RateBudget | None = None, token: Token | None) -> ApiSession:
+    return ApiSession(
+        vendor="Miro",
+        slot="rest",
+        base=server.url,
+        token=token,
+        budget=budget or LocalRateBudget(),
+        explain=explain,
+        limits=PATIENT,
+    )
+
+
+def rest_of(server: ScriptedServer, *, budget: RateBudget | None = None, token: Token | None = None) -> MiroRest:
+    session = session_of(server, budget=budget, token=token or (lambda rejected: TOKEN))
     return MiroRest(session, organization_id=ORGANIZATION, account="f")
+
+
+def endless(server: ScriptedServer) -> None:
+    """Page after page, for ever."""
+    server.respond = lambda seen: page(str(len(server.seen)), str(len(server.seen)))
 
 
 def cursors(server: ScriptedServer) -> list[str]:
     return [query_of(seen).get("cursor", [""])[0] for seen in server.seen]
 
 
-def test_a_page_is_handed_over_before_its_next_waits_for_room(server: ScriptedServer) -> None:
-    server.respond = by_cursor(first=page("A", "1"), A=page("", "2"))
-    room = threading.Event()
-
-    class Spent(LocalRateBudget):
-        def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
-            return 0.01 if server.seen and not room.is_set() else 0.0
-
-    pages = rest_of(new_session(server.url, Spent(), PATIENT)).members()
-    assert next(pages).cursor == "A" and cursors(server) == [""]
-    room.set()
-    assert [found.cursor for found in pages] == [""]
+BROKEN = [Reply(status=503, data={}), Reply(raw=b'{"data": [}, "cursor": "B"}')]
 
 
-def test_a_first_try_that_fails_is_tried_again_and_the_pages_go_on(server: ScriptedServer) -> None:
+@pytest.mark.parametrize("broken", BROKEN, ids=["503", "no JSON"])
+def test_a_try_that_fails_in_the_thread_is_repeated_and_the_pages_go_on(server: ScriptedServer, broken: Reply) -> None:
     answers = {"": page("A", "1"), "A": page("B", "2"), "B": page("C", "3"), "C": page("", "4")}
     failed = set[str]()
 
@@ -125,23 +220,18 @@ def test_a_first_try_that_fails_is_tried_again_and_the_pages_go_on(server: Scrip
         cursor = query_of(seen).get("cursor", [""])[0]
         if cursor in "AC" and cursor not in failed:
             failed.add(cursor)
-            return Reply(status=503, data={})
+            return broken
         return answers[cursor]
 
     server.respond = respond
-    found = [member.external_id for each in rest_of(_session(server)).members() for member in each.members]
+    found = [member.external_id for each in rest_of(server).members() for member in each.members]
     assert found == ["1", "2", "3", "4"]
-    assert sorted(cursors(server)) == sorted(["", "", "A", "A", "B", "C", "C"])
-    assert not threads()
-
-
-def _session(server: ScriptedServer, budget: RateBudget | None = None) -> ApiSession:
-    return new_session(server.url, budget or LocalRateBudget(), PATIENT)
+    assert cursors(server) == ["", "", "A", "A", "B", "C", "C"]
 
 
 @dataclass
 class Tokens:
-    """The second is good for the pages behind "A"; who asks is noted."""
+    """The second is good for the pages after "A". Notes who asks."""
 
     now: str = "first"
     asked_by: set[str] = field(default_factory=set)
@@ -153,7 +243,7 @@ class Tokens:
         return self.now
 
 
-def test_a_token_that_ends_on_the_way_is_replaced_in_the_callers_thread(server: ScriptedServer) -> None:
+def test_a_token_that_expires_is_replaced_in_the_callers_thread(server: ScriptedServer) -> None:
     answers = by_cursor(first=page("A", "1"), A=page("B", "2"), B=page("C", "3"), C=page("", "4"))
 
     def respond(seen: Seen) -> Reply:
@@ -161,212 +251,111 @@ def test_a_token_that_ends_on_the_way_is_replaced_in_the_callers_thread(server: 
         wanted = "second" if late else "first"
         return answers(seen) if seen.headers["Authorization"] == f"Bearer {wanted}" else Reply(status=401, data={})
 
+    def explain_401(answer: object) -> ConfigError:
+        return ConfigError("refused", slot="rest", status=401)
+
     server.respond = respond
     tokens = Tokens()
-    session = ApiSession(
-        vendor="Miro",
-        slot="rest",
-        base=server.url,
-        token=tokens,
-        budget=LocalRateBudget(),
-        explain=explain,
-        limits=PATIENT,
-    )
-    assert [found.cursor for found in rest_of(session).members()] == ["A", "B", "C", ""]
-    assert [seen.headers["Authorization"][7:] for seen in server.seen] == ["first"] * 3 + ["second"] * 2
+    session = session_of(server, token=tokens)
+    session._check._explain = explain_401
+    rest = MiroRest(session, organization_id=ORGANIZATION, account="f")
+    assert [found.cursor for found in rest.members()] == ["A", "B", "C", ""]
+    # The thread, and then the caller, are rejected with the first one.
+    assert [seen.headers["Authorization"][7:] for seen in server.seen] == ["first"] * 4 + ["second"] * 2
     assert tokens.asked_by == {"MainThread"}
 
 
-def test_without_a_token_nothing_more_is_asked(server: ScriptedServer) -> None:
-    """The connection is taken away while the second page is under way, of which the caller never sees anything."""
-    server.respond = lambda seen: page(str(len(server.seen)), str(len(server.seen)))
-    given = iter(["good"])
+def test_without_a_token_nothing_more_is_sent(server: ScriptedServer) -> None:
+    """The connection is erased while the second page is on its way."""
+    endless(server)
+    given = iter(["good", "good"])
 
     def token(rejected: str) -> str:
-        if (one := next(given, None)) is None:
+        if (found := next(given, None)) is None:
             raise ConfigError("The connection was erased.", slot="rest")
-        return one
+        return found
 
-    session = _session(server)
-    session._token = token
-    pages = rest_of(session).members()
+    pages = rest_of(server, token=token).members()
     assert next(pages).cursor == "1"
     with pytest.raises(ConfigError, match="erased"):
         next(pages)
     assert len(server.seen) == 2 and not threads()
 
 
-@pytest.mark.parametrize("token", [None, lambda rejected: ""], ids=["of no kind", "empty"])
-def test_a_session_of_no_token_sends_none_and_an_empty_one_stops_it(
-    server: ScriptedServer, token: Callable[[str], str] | None
+@pytest.mark.parametrize("token", [None, lambda rejected: ""], ids=["none", "empty"])
+def test_a_session_without_a_token_sends_none_and_an_empty_one_stops_it(
+    server: ScriptedServer, token: Token | None
 ) -> None:
     server.respond = by_cursor(first=page("A", "1"), A=page("", "2"))
-    session = _session(server)
-    session._token = token
+    rest = MiroRest(session_of(server, token=token), organization_id=ORGANIZATION, account="f")
     if token:
         with pytest.raises(ConfigError, match="token is empty"):
-            list(rest_of(session).members())
+            list(rest.members())
     else:
-        assert len(list(rest_of(session).members())) == 2
+        assert len(list(rest.members())) == 2
     assert ["Authorization" in seen.headers for seen in server.seen] == ([] if token else [False, False])
 
 
-def test_who_stops_reading_leaves_no_thread_behind(server: ScriptedServer) -> None:
-    server.respond = lambda seen: page(str(len(server.seen)), str(len(server.seen)))
-    pages = rest_of(_session(server)).members()
+def test_a_reader_that_stops_leaves_no_thread(server: ScriptedServer) -> None:
+    endless(server)
+    pages = rest_of(server).members()
     assert next(pages).cursor == "1" and threads()
     pages.close()  # type: ignore[attr-defined]
     assert not threads() and len(server.seen) == 2
 
 
-@pytest.mark.parametrize("fails", [False, True], ids=["answers at once", "fails before it is sent"])
-def test_a_page_is_handed_over_also_when_its_next_never_waits(vendor: Vendor, fails: bool) -> None:
-    def attempt(begun: Begun, idle: Callable[[], None]) -> Answer:
-        if fails and begun.call.url:
-            raise ZeroDivisionError  # what is no error of ours comes to the caller, too
-        return Answer(200, {}, b'{"cursor": ""}' if begun.call.url else b'{"cursor": "1"}')
-
-    reading = ReadAhead(
-        token=lambda: "token", begin=vendor.begin, attempt=attempt, cursor_of=lambda answer: str(answer.data["cursor"])
-    )
-    with reading:
-        assert reading.page("").answer.result(LONG).data == {"cursor": "1"}
-        second = reading.page("1").answer
-        if fails:
-            with pytest.raises(ZeroDivisionError):
-                second.result(LONG)
-        else:
-            assert second.result(LONG).data == {"cursor": ""}
-
-
 def test_a_bad_cursor_is_told_with_its_page(server: ScriptedServer) -> None:
     server.respond = by_cursor(first=page("A", "1"), A=page(["no cursor"], "2"))
-    pages = rest_of(_session(server)).members()
+    pages = rest_of(server).members()
     assert next(pages).cursor == "A"
     with pytest.raises(BadAnswer, match="cursor"):
         next(pages)
 
 
-class Counting(LocalRateBudget):
-    def __init__(self) -> None:
+class Noting(LocalRateBudget):
+    """Notes which thread takes, and how many requests were sent before."""
+
+    def __init__(self, server: ScriptedServer) -> None:
         super().__init__()
-        self.taken = 0
+        self.server = server
+        self.taken: list[tuple[str, int]] = []
 
     def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
         wait = super().take(bucket, cost=cost, limit=limit, window=window)
-        self.taken += wait <= 0
+        if not wait:
+            self.taken.append((threading.current_thread().name, len(self.server.seen)))
         return wait
 
 
-def attempt(session: ApiSession, rate: Rate) -> None:
-    session.attempt(session.begin("/x", rate=rate, token="token"), idle=lambda: None)
+def test_each_page_takes_its_units_just_before_it_is_sent(server: ScriptedServer) -> None:
+    server.respond = by_cursor(first=page("A", "1"), A=page("B", "2"), B=page("", "3"))
+    budget = Noting(server)
+    rest = rest_of(server, budget=budget)
+    assert len(list(rest.members())) == 3
+    assert budget.taken == [("MainThread", 0), ("prefetch_0", 1), ("prefetch_0", 2)]
+    assert rest.credits == 3 * 500
 
 
-# Room that is taken ahead keeps for twelve seconds, and for no time at all.
-KEEPING = replace(RATE, window=6000.0)
-FLEETING = replace(RATE, window=0.001)
+def test_a_page_is_given_while_the_thread_waits_for_the_budget(server: ScriptedServer) -> None:
+    server.respond = by_cursor(first=page("A", "1"), A=page("", "2"))
+    room = threading.Event()
+
+    class Spent(LocalRateBudget):
+        def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
+            return 0.01 if server.seen and not room.is_set() else 0.0
+
+    pages = rest_of(server, budget=Spent()).members()
+    assert next(pages).cursor == "A" and cursors(server) == [""]
+    room.set()
+    assert [found.cursor for found in pages] == [""]
 
 
-def test_behind_a_quick_answer_room_is_taken_while_the_next_is_waited_for(server: ScriptedServer) -> None:
-    budget, when_asked = Counting(), list[int]()
-
-    def respond(seen: Seen) -> Reply:
-        if len(server.seen) == 2:
-            eventually(lambda: budget.taken == 3)
-        when_asked.append(budget.taken)
-        return Reply(data={})
-
-    server.respond = respond
-    session = _session(server, budget)
-    for _ in range(3):
-        attempt(session, KEEPING)
-    assert when_asked[:2] == [1, 3] and session.credits == 3
-
-
-def test_behind_a_slow_answer_no_room_is_taken_ahead(server: ScriptedServer) -> None:
-    server.replies = [Reply(data={})]
-    budget = Counting()
-    session = _session(server, budget)
-    for _ in range(3):
-        attempt(session, FLEETING)
-    assert budget.taken == 3
-
-
-def test_room_that_was_taken_too_long_ago_is_not_used(server: ScriptedServer) -> None:
-    server.replies = [Reply(data={})]
-    budget = Counting()
-    session = _session(server, budget)
-    session._take_ahead(FLEETING)
-    time.sleep(0.01)
-    session.get("/x", rate=FLEETING)
-    assert budget.taken == 2
-
-
-def test_room_that_is_not_there_is_not_waited_for(server: ScriptedServer) -> None:
-    server.replies = [Reply(data={})]
-    budget = Counting()
-    session = _session(server, budget)
-    for _ in range(2):
-        attempt(session, replace(KEEPING, limit=2))
-    assert budget.taken == 2 and len(server.seen) == 2
-
-
-def test_a_429_takes_back_the_room_that_was_taken_ahead(server: ScriptedServer) -> None:
-    server.replies = [Reply(data={}), Reply(status=429, data={}, headers={"Retry-After": "60"}), Reply(data={})]
-    session = _session(server)
-    attempt(session, KEEPING)
-    with pytest.raises(Failure):
-        attempt(session, KEEPING)
+def test_a_429_in_the_thread_holds_the_budget(server: ScriptedServer) -> None:
+    replies = {"first": page("A", "1"), "A": Reply(status=429, data={}, headers={"Retry-After": "60"})}
+    server.respond = by_cursor(**replies)
+    budget = LocalRateBudget()
+    pages = rest_of(server, budget=budget).members()
+    next(pages)
     with pytest.raises(TransientError, match="rate limit"):
-        session.get("/x", rate=KEEPING)
+        next(pages)
     assert len(server.seen) == 2
-
-
-def spelled(data: str) -> Reply:
-    return Reply(raw=data.encode())
-
-
-MEMBER = '{"id":"%s","active":true,"role":"organization_internal_user","license":"full"%s}'
-
-
-def test_the_next_page_is_asked_for_before_this_one_is_read(server: ScriptedServer) -> None:
-    """A page that turns out to be none is tried again, and the one behind it is asked for once."""
-    whole = by_cursor(first=page("A", "1"), A=page("B", "2"), B=page("", "3"))
-    spoiled = iter([spelled('{"data": [}, "cursor": "B"}')])
-
-    def respond(seen: Seen) -> Reply:
-        at_a = query_of(seen).get("cursor") == ["A"]
-        return next(spoiled, whole(seen)) if at_a else whole(seen)
-
-    server.respond = respond
-    session = _session(server)
-    found = [member.external_id for each in rest_of(session).members() for member in each.members]
-    assert found == ["1", "2", "3"]
-    assert cursors(server) == ["", "A", "B", "A"] and session.requests == 4
-    assert not threads()
-
-
-@pytest.mark.parametrize(
-    ("first", "asked"),
-    [
-        ('{"data":[%s],"curs\\u006fr":"A"}', ["", "A"]),
-        ('{"data":[%s],"cursor":"\\u0041"}', ["", "A"]),
-        ('{"cursor" : "A", "data":[%s]}', ["", "A"]),
-    ],
-    ids=["its name is escaped", "it is escaped", "it stands before"],
-)
-def test_a_cursor_may_be_spelled_in_any_way(server: ScriptedServer, first: str, asked: list[str]) -> None:
-    server.respond = by_cursor(first=spelled(first % MEMBER % ("1", "")), A=page("", "2"))
-    found = [member.external_id for each in rest_of(_session(server)).members() for member in each.members]
-    assert found == ["1", "2"] and cursors(server) == asked
-
-
-def test_a_wrong_guess_costs_one_request_and_nothing_else(server: ScriptedServer) -> None:
-    """A member with a cursor of its own, on a page whose cursor has a name that nobody would guess."""
-    misleading = '{"data":[%s],"curs\\u006fr":"A"}' % (MEMBER % ("1", ',"cursor":"X"'))
-    server.respond = by_cursor(first=spelled(misleading), X=page("Y", "9"), A=page("B", "2"), B=page("", "3"))
-    session = _session(server)
-    found = [member.external_id for each in rest_of(session).members() for member in each.members]
-    assert found == ["1", "2", "3"]
-    assert sorted(cursors(server)) == ["", "A", "B", "X"] and session.requests == 4
-    assert not threads()

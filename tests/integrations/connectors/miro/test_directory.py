@@ -41,7 +41,7 @@ def test_an_early_end_is_an_error() -> None:
 
 def test_pages_without_an_end_are_an_error() -> None:
     with pytest.raises(BadAnswer, match="after 4 pages"):
-        list(resources(lambda start: listing(None, str(start)), most_pages=4))
+        list(resources(lambda start: listing(None, str(start)), max_pages=4))
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {"Resources": {}}])

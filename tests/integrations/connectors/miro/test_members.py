@@ -51,7 +51,7 @@ def test_a_loop_is_an_error_and_never_the_end(
     server.respond = by_cursor(**pages)
     with pytest.raises(BadAnswer, match="circle"):
         list(miro.members())
-    assert len(server.seen) <= len(pages) + 1  # one may have been asked for ahead
+    assert len(server.seen) <= len(pages) + 1  # one page may be prefetched
 
 
 def test_a_resumed_loop_is_found_too(server: ScriptedServer, miro: MiroConnector) -> None:
@@ -62,7 +62,7 @@ def test_a_resumed_loop_is_found_too(server: ScriptedServer, miro: MiroConnector
 
 def test_pages_that_never_end_are_an_error(server: ScriptedServer, budget: LocalRateBudget) -> None:
     server.respond = lambda seen: page(str(len(server.seen)), str(len(server.seen)))
-    rest = MiroRest(new_session(server.url, budget), organization_id=ORGANIZATION, account="f", most_pages=7)
+    rest = MiroRest(new_session(server.url, budget), organization_id=ORGANIZATION, account="f", max_pages=7)
     with pytest.raises(BadAnswer, match="after 7 pages"):
         list(rest.members())
 

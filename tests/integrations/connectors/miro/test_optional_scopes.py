@@ -127,7 +127,7 @@ def test_loops_of_teams_and_of_their_members(connect: Connect, control: SandboxC
 @pytest.mark.parametrize(("what", "call"), [("teams", teams.sole_admins), ("the audit log", None)])
 def test_pages_that_never_end(server: ScriptedServer, budget: LocalRateBudget, what: str, call: Any) -> None:
     server.respond = lambda seen: listing(str(len(server.seen)))
-    rest = MiroRest(new_session(server.url, budget), organization_id=ORGANIZATION, account="f", most_pages=7)
+    rest = MiroRest(new_session(server.url, budget), organization_id=ORGANIZATION, account="f", max_pages=7)
     with pytest.raises(BadAnswer, match=f"list of {what} does not end after 7 pages"):
         call(rest) if call else list(audit_log.events(rest, since=SINCE, until=UNTIL))
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import string
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -190,36 +189,3 @@ def test_a_person_without_a_display_name() -> None:
     assert found is not None
     assert (found.name, found.department) == ("Ada L.", "")
     assert parse.person({"displayName": "Nobody"}) is None
-
-
-@pytest.mark.parametrize(
-    ("body", "cursor"),
-    [
-        (b'{"data":[],"cursor":"3074457345821140946"}', "3074457345821140946"),
-        (b'{"cursor" :\n "aZ_-+/=.:~9", "data": []}', "aZ_-+/=.:~9"),
-        (b'{"data":[],"cursor":""}', ""),
-        (b'{"data":[],"cursor":null}', ""),
-        (b'{"data":[]}', ""),
-        (b'{"data":[],"cursor":"a\\u0062"}', ""),
-        (b'{"data":[{"cursor":"a"}],"cursor":"b"}', ""),
-        (b'{"data":[{"email":"\\"cursor\\":\\"a\\""}],"cursor":"b"}', "b"),
-        (b'{"data":[],"cursor":"' + b"x" * 201 + b'"}', ""),
-        (b"", ""),
-    ],
-)
-def test_a_cursor_is_guessed_only_where_nothing_else_can_be_meant(body: bytes, cursor: str) -> None:
-    assert parse.likely_cursor(body) == cursor
-
-
-CURSORS = string.ascii_letters + string.digits + "_=+/.:~-"
-TEXTS = st.text(max_size=12) | st.sampled_from(['"cursor":"x"', "cursor", '\\"cursor\\":\\"x\\"'])
-
-
-@given(
-    cursor=st.text(string.ascii_letters + string.digits + "_=+/.:~-", max_size=40), texts=st.lists(TEXTS, max_size=4)
-)
-def test_what_people_are_called_is_never_taken_for_a_cursor(cursor: str, texts: list[str]) -> None:
-    data = {"data": [{"email": text} for text in texts], "cursor": cursor}
-    for body in (json.dumps(data), json.dumps(data, indent=2, ensure_ascii=False)):
-        guess = parse.likely_cursor(body.encode())
-        assert guess == ("" if "cursor" in (cursor, *texts) else parse.next_cursor(data))
