@@ -242,7 +242,7 @@ def check_stored_credentials(databases: Sequence[str] | None = None, **_: Any) -
     if not databases or not settings.CREDENTIAL_KEYS or not has_connections():
         return []
     hint = "Put the former key back behind the new one, or set these credentials again on the connection's page."
-    unreadable = [
+    unreadable: list[CheckMessage] = [
         error("E021", f"No key of CREDENTIAL_KEYS opens the credentials of “{stored}”, or they were changed.", hint)
         for stored in unreadable_connections()
     ]

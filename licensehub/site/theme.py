@@ -1,4 +1,4 @@
-"""The admin's look: name, colors and style sheets. What stands in the sidebar is told by `navigation.py`."""
+"""The look of the admin: name, colors and style sheets. `navigation.py` has the entries of the sidebar."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.templatetags.static import static
 
 
 def _static(name: str) -> Callable[[HttpRequest], str]:
-    """A static file's address, asked for at the request: static files are not set up while settings are read."""
+    """The address of a static file, found at each request: static files are not ready while settings are read."""
     return lambda request: static(f"licensehub/{name}")
 
 
@@ -24,7 +24,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "BORDER_RADIUS": "8px",
-    "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview",
+    "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
     "STYLES": [_static(f"{name}.css") for name in ("base", "components", "lists", "charts", "pages")],
     "SCRIPTS": [_static("copy.js")],

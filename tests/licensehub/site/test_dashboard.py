@@ -36,7 +36,7 @@ def test_open_requests_are_counted(run, sign_in):
     request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
     assert tiles(context)["Awaiting approval"].number == "1"
-    assert tiles(context)["Awaiting approval"].words == "request, 5 seats"
+    assert tiles(context)["Awaiting approval"].text == "request, 5 seats"
     assert context["waiting"][0]["title"] == "1 request to decide"
 
 
@@ -44,7 +44,7 @@ def test_of_very_many_in_open_requests_it_says_so(run, sign_in, monkeypatch):
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 4)
     request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
-    assert tiles(context)["Awaiting approval"].words == "request, 4+ seats"
+    assert tiles(context)["Awaiting approval"].text == "request, 4+ seats"
 
 
 def user_of(client) -> User:

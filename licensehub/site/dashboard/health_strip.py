@@ -1,0 +1,126 @@
+"""The strip at the top of the overview: downloads, connections, requests, reconciliation and sending, at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from integrations import sending
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.site.dashboard.links import listed, page
+from licensehub.ui.formatting import ago, day
+from subscriptions.admin.schedules.descriptions import schedule_of
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
+from subscriptions.reconciliation.reconcile import latest
+
+# A daily download that is this old was missed.
+STALE = timedelta(hours=26)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One piece of the strip at the top. `tone` is ok, warning, error or neutral."""
+
+    icon: str
+    label: str
+    text: str
+    tone: str
+    link: str = ""
+
+
+def health_strip(
+    profile: IntegrationProfile, last: DownloadRun | None, scope: dict[str, Any], user: User | AnonymousUser
+) -> list[Health]:
+    found = [_last_download(profile, last), _next_download(profile), *_connections(profile, user)]
+    if user.has_perm("subscriptions.view_reclaimrequest"):
+        found += [_oldest(profile, scope), _doubts(profile, scope)]
+    if user.has_perm("subscriptions.view_reconciliation"):
+        found.append(_compared(profile))
+    return [*found, _sending()]
+
+
+def _compared(profile: IntegrationProfile) -> Health:
+    last = latest().filter(profile=profile).first()
+    if last is None:
+        return Health("difference", "Reconciled with Miro", "never yet", "neutral", listed("reconciliation"))
+    link = page("subscriptions_reconciliation", last.pk)
+    if last.findings:
+        count = len(last.findings)
+        label = f"{count:,} {ngettext('difference', 'differences', count)}"
+        return Health("difference", label, ago(last.started_at), "warning", link)
+    return Health("difference", "Reconciled with Miro", f"no differences, {ago(last.started_at)}", "ok", link)
+
+
+def _sending() -> Health:
+    """One click from the overview to *Stop all sending*."""
+    control, link = sending.control(), reverse("admin:integrations_sendingcontrol_changelist")
+    if control.held_at:
+        return Health("settings_backup_restore", "Sending", "held", "error", link)
+    if control.stopped:
+        return Health("front_hand", "Sending", "stopped", "error", link)
+    return Health("front_hand", "Sending", "allowed; stop all", "ok", link)
+
+
+def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Health:
+    newest = DownloadRun.objects.filter(profile=profile).first()
+    if newest is None:
+        return Health("cloud_off", "Downloaded", "never yet", "warning")
+    link = page("subscriptions_downloadrun", newest.pk)
+    if newest.state == RunState.RUNNING:
+        return Health("cloud_sync", "Downloading", f"{newest.read:,} read so far", "ok", link)
+    if newest.state != RunState.COMPLETE:
+        text = f"{ago(newest.started_at)}; facts of {day(last.finished_at) if last else 'no day'} are kept"
+        return Health("error", f"Download {newest.get_state_display().lower()}", text, "error", link)
+    stale = timezone.now() - newest.started_at > STALE
+    tone, icon = ("warning", "history_toggle_off") if stale else ("ok", "check_circle")
+    return Health(icon, "Downloaded", f"complete, {ago(newest.finished_at)}", tone, link)
+
+
+def _next_download(profile: IntegrationProfile) -> Health:
+    link = page("integrations_integrationprofile", profile.pk)
+    if profile.state != ProfileState.PUBLISHED:
+        return Health("pause_circle", profile.get_state_display(), "nothing is downloaded", "warning", link)
+    if profile.download_due_at:
+        return Health("schedule", "Next", "due now", "ok", link)
+    coming = schedule_of(profile).next_at
+    if coming is None:
+        return Health("event_busy", "Next", "not scheduled", "warning", link)
+    return Health("schedule", "Next", ago(coming), "ok", link)
+
+
+def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> list[Health]:
+    rows = list(Connection.objects.filter(profile=profile).select_related("profile").defer("ciphertext"))
+    link = page("integrations_integrationprofile", profile.pk)
+    if not rows:
+        return [Health("key_off", "Connections", "none set", "warning", link)]
+    if all(row.state == ConnectionState.WORKING for row in rows):
+        return [Health("key", "Connections", f"{len(rows)} working", "ok", link)]
+    shown = user.has_perm("integrations.view_connection")
+    return [_connection(row, shown) for row in rows]
+
+
+def _connection(row: Connection, shown: bool) -> Health:
+    tones = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
+    icon, tone = tones.get(ConnectionState(row.state), ("help", "neutral"))
+    link = page("integrations_connection", row.pk) if shown else ""
+    return Health(icon, row.label, row.get_state_display().lower(), tone, link)
+
+
+def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
+    oldest = ReclaimRequest.objects.filter(profile=profile, state=RequestState.OPEN).order_by("requested_at").first()
+    if oldest is None:
+        return Health("approval_delegation", "Requests", "none open", "ok")
+    link = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
+    return Health("approval_delegation", "Oldest request", ago(oldest.requested_at), "ok", link)
+
+
+def _doubts(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
+    count = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
+    link = listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value)
+    return Health("help", f"{count} in doubt", "", "warning" if count else "ok", link)

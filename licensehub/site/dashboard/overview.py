@@ -1,0 +1,205 @@
+"""The overview: is everything well, how much is unused, what waits for me. Every number links to the list behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.http import HttpRequest
+from django.utils.translation import ngettext
+
+from integrations.models import IntegrationProfile, ProfileState
+from licensehub.site.dashboard.health_strip import health_strip
+from licensehub.site.dashboard.links import listed, page
+from licensehub.ui.formatting import ago, day_and_time
+from licensehub.ui.lists.counts import Count
+from subscriptions.admin.widgets.charts import histogram, trend
+from subscriptions.models import (
+    CandidateState,
+    DownloadRun,
+    Reclaim,
+    ReclaimState,
+    RemovalCandidate,
+    RequestState,
+    RunState,
+    Verdict,
+)
+from subscriptions.models.subscription import LEFT_OUT
+from subscriptions.stats import ProfileStats, profile_stats, terms_of
+
+TREND_RUNS = 12
+SEES = "subscriptions.view_subscription"
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    label: str
+    number: str
+    text: str
+    link: str
+    mark: str = ""
+
+
+def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """unfold's DASHBOARD_CALLBACK."""
+    context["title"] = "Overview"
+    if not request.user.has_perm("integrations.view_integrationprofile"):
+        return {**context, "blind": True}
+    in_use = IntegrationProfile.objects.in_use()
+    known = list(in_use.select_related("rule").prefetch_related("rule__license_thresholds"))
+    chosen = _chosen(known, request.GET.get("profile", ""))
+    context["may_create"] = request.user.has_perm("integrations.add_integrationprofile")
+    if chosen is None:
+        return {**context, "first_steps": True}
+    switch = known if len(known) > 1 else []
+    return {**context, "profile": chosen, "profiles": switch, **_profile_context(chosen, request, bool(switch))}
+
+
+def _chosen(known: list[IntegrationProfile], wanted: str) -> IntegrationProfile | None:
+    """The profile of the address, else the first published one, else the first."""
+    asked = [profile for profile in known if str(profile.pk) == wanted]
+    published = [profile for profile in known if profile.state == ProfileState.PUBLISHED]
+    return next(iter([*asked, *published, *known]), None)
+
+
+def _profile_context(profile: IntegrationProfile, request: HttpRequest, several: bool) -> dict[str, Any]:
+    user = request.user
+    runs = list(DownloadRun.objects.complete().filter(profile=profile)[:TREND_RUNS])
+    last = runs[0] if runs else None
+    scope = {"profile__id__exact": profile.pk} if several else {}
+    found: dict[str, Any] = {"health": health_strip(profile, last, scope, user), "last": last}
+    if not user.has_perm(SEES):
+        return {**found, "no_numbers": True}
+    if last is None:
+        running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
+        return {**found, "waiting_for_download": True, "running": running}
+    numbers, terms = profile_stats(profile, last), terms_of(profile)
+    return {
+        **found,
+        "lead": _lead(profile, numbers),
+        "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
+        "live": numbers.live,
+        "tiles": _tiles(numbers, terms.threshold, last, scope),
+        "histogram": histogram(last.stats, terms.threshold),
+        "bar_link": listed("subscription", **scope),
+        "bar_joint": "&" if scope else "?",
+        "trend": trend(runs[::-1], terms.threshold),
+        "licenses": _licenses(profile, numbers, scope),
+        "waiting": _waiting(profile, numbers, scope, user),
+    }
+
+
+def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
+    labels = profile.connector.licenses
+    parts = [f"{count:,} {labels.get(license, license)}" for license, count in list(numbers.by_license.items())[:3]]
+    return f"{numbers.members:,} members; seats: {', '.join(parts)}" if parts else f"{numbers.members:,} members"
+
+
+def _tiles(numbers: ProfileStats, threshold: int, run: DownloadRun, scope: dict[str, Any]) -> list[Tile]:
+    paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
+    share = f"{numbers.assigned / numbers.purchased:.1%} of purchased" if numbers.purchased else "paid seats in use"
+    return [
+        Tile("Purchased", _number(numbers.purchased), _free(numbers), page("subscriptions_downloadrun", run.pk)),
+        Tile("Assigned", _number(numbers.assigned), share, listed("subscription", **scope, **paid)),
+        Tile(
+            f"Inactive over {threshold} days",
+            _number(numbers.inactive),
+            "candidates by the rule",
+            listed("subscription", **scope, verdict=Verdict.CANDIDATE.value),
+            "beyond",
+        ),
+        Tile(
+            "Never active",
+            _number(numbers.never),
+            f"{numbers.never_in_review:,} to review",
+            listed("subscription", **scope, idle="never"),
+            "never",
+        ),
+        Tile(
+            "Protected or not removable",
+            _number(numbers.protected),
+            "never proposed",
+            listed("subscription", **scope, verdict=",".join(LEFT_OUT)),
+        ),
+        Tile(
+            "Awaiting approval",
+            _number(numbers.requests),
+            f"{ngettext('request', 'requests', numbers.requests)}, {_seats(numbers.requested_people)}",
+            listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
+        ),
+    ]
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _seats(count: Count) -> str:
+    return f"{count} {ngettext('seat', 'seats', count.number)}"
+
+
+def _free(numbers: ProfileStats) -> str:
+    if numbers.purchased is None:
+        return "Miro does not tell"
+    left = numbers.purchased - numbers.assigned
+    return f"{_seats(Count(left))} free" if left >= 0 else f"{-left:,} more assigned"
+
+
+def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any]) -> list[dict[str, Any]]:
+    """Held seats by license type; `width` is a share of the largest, for the bar."""
+    labels, largest = profile.connector.licenses, max(numbers.by_license.values(), default=1)
+    return [
+        {
+            "label": labels.get(license, license or "Unknown"),
+            "count": count,
+            "width": round(count / largest * 100, 1),
+            "paid": license in numbers.paid,
+            "link": listed("subscription", **scope, seat="held", license=license),
+        }
+        for license, count in numbers.by_license.items()
+    ]
+
+
+def _waiting(
+    profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
+) -> list[dict[str, str]]:
+    """What needs a person, the most urgent first."""
+    doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
+    attention = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.ATTENTION_REQUIRED).count()
+    to_do = "to decide" if user.has_perm("subscriptions.decide_reclaimrequest") else "waiting for an approver"
+    lines = [
+        (
+            numbers.requests,
+            "approval_delegation",
+            f"{ngettext('request', 'requests', numbers.requests)} {to_do}",
+            f"{_seats(numbers.requested_people)} in all",
+            listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
+        ),
+        (
+            doubts,
+            "help",
+            f"{ngettext('reclaim', 'reclaims', doubts)} in doubt",
+            "Miro's answer was lost; LicenseHub reads before it acts",
+            listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value),
+        ),
+        (
+            attention,
+            "error",
+            f"{ngettext('candidate', 'candidates', attention)} with attention required",
+            "A person has to look before anything continues",
+            listed("removalcandidate", **scope, state__exact=CandidateState.ATTENTION_REQUIRED.value),
+        ),
+        (
+            numbers.review,
+            "rule",
+            f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
+            "Never active, or a fact is missing",
+            listed("subscription", **scope, verdict=f"{Verdict.UNKNOWN},{Verdict.NEVER_ACTIVE}"),
+        ),
+    ]
+    return [
+        {"icon": icon, "title": f"{count:,} {title}", "text": text, "link": link}
+        for count, icon, title, text, link in lines
+        if count
+    ]
