@@ -95,7 +95,7 @@ def test_from_the_empty_admin_to_the_first_download(
     set_up(page, "OAuth app", {"Client ID": at_sandbox["client_id"], "Client secret": at_sandbox["client_secret"]})
     shown = page.get_by_label("Redirect address, to enter in Miro").input_value()
     assert shown == f"{live_server.url}/admin/integrations/connection/callback/"
-    miro.switch(redirect_uris=[shown])
+    miro.set_toggles(redirect_uris=[shown])
     screenshot(page, "set-up-3-connection")
     page.get_by_role("button", name="Connect to Miro").click()
     screenshot(page, "set-up-4-consent")
@@ -135,7 +135,7 @@ def test_the_developer_team_is_refused_by_name_and_the_next_try_works(page, live
 
 
 def test_a_missing_scope(page, live_server, draft, miro):
-    miro.switch(scopes=["boards:read"])
+    miro.set_toggles(scopes=["boards:read"])
     open_connection(page, live_server.url, draft)
     page.get_by_role("button", name="Connect to Miro").click()
     consent(page, miro.oauth()["teams"][0]["name"])
@@ -209,7 +209,7 @@ def test_a_revoked_token_asks_to_reconnect(page, live_server, draft, miro, scree
 
 
 def test_a_scim_token_of_another_organization(page, live_server, draft, miro):
-    miro.switch(foreign_scim=True)
+    miro.set_toggles(foreign_scim=True)
     open_connection(page, live_server.url, draft)
     page.get_by_role("button", name="Connect to Miro").click()
     consent(page, miro.oauth()["teams"][0]["name"])

@@ -30,7 +30,7 @@ def test_two_workers_reach_the_documented_limit(
         settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
         miro = SandboxControl(urls["api_url"])
         profile = approved_people(PLAN, urls, (alice, bob))
-        miro.switch(team_admin_deactivation="allow")
+        miro.set_toggles(team_admin_deactivation="allow")
         broker_process.flush()
         variables = {
             "MIRO_API_URL": urls["api_url"],

@@ -120,8 +120,8 @@ def raging(
         try:
             profile = approved_people(plan, urls, people)
             miro.limits(on=False)
-            miro.switch(team_admin_deactivation="allow")
-            miro.humans(share=plan.humans, after=0.6, seed=plan.seed)
+            miro.set_toggles(team_admin_deactivation="allow")
+            miro.manual_changes(share=plan.humans, after=0.6, seed=plan.seed)
             miro.storm(seed=plan.seed, mix=plan.mix, match=plan.match, hang_seconds=plan.hang, limited_seconds=0.2)
             storm = Storm(plan, miro, profile, workers, broker, crash)
             beat.start()

@@ -20,7 +20,7 @@ def miro(sandbox) -> SandboxControl:
 @pytest.fixture
 def draft(db, miro, at_sandbox) -> IntegrationProfile:
     """With the app's client ID and secret, and no organization yet."""
-    miro.switch(redirect_uris=[BACK])
+    miro.set_toggles(redirect_uris=[BACK])
     profile = lifecycle.create_profile(name="Labs", organization_id="", kind="miro_enterprise", actor=None)
     app = {name: at_sandbox[name] for name in ("client_id", "client_secret")}
     credential_store.set_credentials(profile, "rest", app, actor=None)

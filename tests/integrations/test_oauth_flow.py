@@ -176,7 +176,7 @@ def test_another_organization_is_refused_and_the_former_connection_stays(connect
 
 
 def test_a_missing_scope_is_refused_by_name(rest, miro, operator):
-    miro.switch(scopes=["boards:read"])
+    miro.set_toggles(scopes=["boards:read"])
     with pytest.raises(ConnectRefused, match="does not have the scope organizations:read") as caught:
         install(rest, miro, operator)
     assert caught.value.finding.code == "missing_scope"
@@ -223,7 +223,7 @@ def test_disconnect_forgets_even_when_miro_is_away(connected, sandbox):
 
 
 def test_an_app_without_expiry(rest, miro, operator):
-    miro.switch(app_expires=False)
+    miro.set_toggles(app_expires=False)
     made = install(rest, miro, operator)
     assert (made.refresh_at, "refresh_token" in made.secrets()) == (None, False)
     assert credential_store.connector_for(made.profile).allocation().organization_id

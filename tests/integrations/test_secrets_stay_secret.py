@@ -145,7 +145,7 @@ def live_through_a_lot(rest: Connection, miro, operator, signed_in) -> set[str]:
     miro.revoke_tokens()
     with pytest.raises(ConfigError):
         credential_store.connector_for(profile).allocation()
-    miro.switch(scim_token_valid=False)
+    miro.set_toggles(scim_token_valid=False)
     validate_nightly()
     error_mail.send_due_mails()
     install(Connection.objects.get(pk=rest.pk), miro, operator)

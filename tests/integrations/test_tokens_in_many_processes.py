@@ -33,7 +33,7 @@ def wait_for(folder: Path, pattern: str, count: int, running: list[subprocess.Po
 @pytest.mark.usefixtures("real_transactions")
 def test_twenty_processes_and_two_hundred_expiries(connected, miro, at_sandbox, tmp_path):
     """Half of the expiries are of the clock (due), half are tokens that Miro refuses before their time."""
-    miro.switch(rate_limits=False)
+    miro.set_toggles(rate_limits=False)
     environment = environment_for_children(MIRO_API_URL=at_sandbox["api_url"], MIRO_SCIM_URL=at_sandbox["scim_url"])
     command = [sys.executable, "-m", "tests.support.refresher", str(connected.profile_id), str(EXPIRIES), str(tmp_path)]
     with (tmp_path / "log").open("wb") as log:

@@ -39,7 +39,7 @@ JSON_TYPE = "application/json"
 
 
 class MiroConnector:
-    """Implements `Connector`. Costs nothing until the first call; a missing token is a ConfigError then."""
+    """Implements `Connector`. Nothing is opened before the first call; a missing token raises ConfigError then."""
 
     kind: ClassVar[str] = "miro_enterprise"
     label: ClassVar[str] = "Miro Enterprise"
@@ -86,9 +86,9 @@ class MiroConnector:
         self._config = config
         self._limits = limits
         self._sessions: list[ApiSession] = []
+        self._rest_client: MiroRest | None = None
 
     def oauth(self) -> MiroOAuth:
-        """See `Connector.oauth`."""
         app = self._config.secrets.get(REST, {})
         if not (app.get("client_id") and app.get("client_secret")):
             raise ConfigError("Store the app's client ID and client secret first.", slot=REST, code="no_app")
@@ -107,52 +107,43 @@ class MiroConnector:
         return self._rest_with(lambda rejected: token).token_context()
 
     def validate(self) -> list[Finding]:
-        """See `Connector.validate`."""
         return findings(rest=lambda: self._rest, scim=lambda: self._scim, organization_id=self._config.organization_id)
 
     def allocation(self) -> Allocation:
-        """See `Connector.allocation`."""
         return self._rest.allocation()
 
     def members(self, cursor: str = "") -> Iterator[Page]:
-        """See `Connector.members`."""
         return self._rest.members(cursor)
 
     def people(self, members: Mapping[str, str]) -> Iterator[Member]:
-        """See `Connector.people`."""
         return self._rest.people(members)
 
     def directory(self) -> Iterator[Person]:
-        """See `Connector.directory`."""
         return self._scim.directory()
 
     def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
-        """See `Connector.sole_team_admins`."""
         return teams.sole_admins(self._rest)
 
     def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
-        """See `Connector.events`."""
         return audit_log.events(self._rest, since=since, until=until)
 
     def is_active(self, external_id: str) -> bool:
-        """See `Connector.is_active`."""
         return self._scim.is_active(external_id)
 
     def await_turn(self) -> None:
-        """See `Connector.await_turn`."""
         self._scim.await_turn()
 
     def deactivate(self, external_id: str) -> Receipt:
-        """See `Connector.deactivate`."""
         return self._scim.set_active(external_id, active=False)
 
     def reactivate(self, external_id: str) -> Receipt:
-        """See `Connector.reactivate`."""
         return self._scim.set_active(external_id, active=True)
 
-    @cached_property
+    @property
     def _rest(self) -> MiroRest:
-        return self._rest_with(self._token(REST_SLOT))
+        if self._rest_client is None:
+            self._rest_client = self._rest_with(self._token(REST_SLOT))
+        return self._rest_client
 
     def _rest_with(self, token: Token) -> MiroRest:
         session = self._session(
@@ -194,19 +185,21 @@ class MiroConnector:
         return made
 
     def usage(self) -> Usage:
-        """See `Connector.usage`. SCIM has no credits; its requests are counted by themselves."""
-        asked = sum(session.requests for session in self._sessions)
-        return Usage(requests=asked, credits=self._rest.credits if "_rest" in self.__dict__ else 0)
+        """REST calls cost credits; SCIM has none."""
+        return Usage(
+            requests=sum(session.requests for session in self._sessions),
+            credits=self._rest_client.credits if self._rest_client else 0,
+        )
 
     def _token(self, slot: Slot) -> Token:
-        """What gives the slot's token for each call."""
+        """The function that gives the slot's token for each call."""
         tokens = self._config.tokens
         if tokens is None:
             return lambda rejected: self._secret(slot)
         return lambda rejected: tokens(slot.name, rejected=rejected)
 
     def _secret(self, slot: Slot) -> str:
-        """The token of a slot as it was stored. Raises ConfigError naming the slot when it is not there."""
+        """The stored token of a slot. Raises ConfigError with the slot when there is none."""
         value = self._config.secrets.get(slot.name, {}).get(slot.token, "")
         if value:
             return value
@@ -217,7 +210,7 @@ class MiroConnector:
         )
 
     def _account(self, slot: Slot) -> str:
-        """Names a rate bucket: the profile's, else the token's. A token is random, so its hash tells nothing of it."""
+        """The name of a rate bucket: of the profile, else of the token. A token is random: its hash reveals nothing."""
         kept = self._config.secrets.get(slot.name, {})
         named = self._config.account or "\n".join(kept.values())
         return hashlib.sha256(named.encode()).hexdigest()[:16]

@@ -94,7 +94,6 @@ class MiroOAuth:
                 raise
 
     def is_alive(self, access_token: str) -> bool:
-        """See `OAuthApp.is_alive`."""
         try:
             self._context(access_token)
         except ConfigError as error:
@@ -104,7 +103,6 @@ class MiroOAuth:
         return True
 
     def granted(self, access_token: str) -> Granted:
-        """See `OAuthApp.granted`."""
         found = self._context(access_token)
         return Granted(
             organization_id=found.organization_id,
@@ -115,7 +113,6 @@ class MiroOAuth:
         )
 
     def refusals(self, granted: Granted, *, organization_id: str) -> list[Finding]:
-        """See `OAuthApp.refusals`."""
         return token_refusals(granted, expected=organization_id)
 
 

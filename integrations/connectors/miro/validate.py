@@ -37,7 +37,7 @@ SAMPLE = 3
 # Plans in Miro's words: https://developers.miro.com/reference/enterprise-get-organization
 DEVELOPER_PLAN = "dev_team_org"
 ENTERPRISE_PLAN = "company"
-MOST_SKEW = 60.0  # seconds
+MAX_SKEW = 60.0  # seconds
 LOW_BUDGET = 0.2
 
 _LATER = "Wait a minute and validate again."
@@ -170,7 +170,7 @@ def _clock(context: TokenContext) -> Finding:
     if context.skew is None:
         return Finding(level=NOT_CHECKED, title="Clock", detail="Miro's answer carries no date.", slot=REST)
     apart = abs(context.skew)
-    if apart <= MOST_SKEW:
+    if apart <= MAX_SKEW:
         # A second or two is the rounding of the date and the way to Miro.
         return _ok("Clock", "Agrees with Miro's." if apart < 3 else f"{apart:.0f} s apart from Miro's.", slot=REST)
     relation = "behind" if context.skew > 0 else "ahead of"

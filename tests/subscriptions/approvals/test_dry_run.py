@@ -170,7 +170,7 @@ def test_a_paused_profile_is_not_asked_for_anything(downloaded, alice, bob):
 
 def test_connections_that_do_not_fit_hold_everybody(downloaded, alice):
     request = ask(downloaded, alice, 2)
-    downloaded.miro.switch(foreign_scim=True)
+    downloaded.miro.set_toggles(foreign_scim=True)
 
     assert {row.kind for row in try_request(request).rows} == {"A connection is in error"}
 

@@ -67,7 +67,7 @@ def test_approved_items_wait_while_miro_is_down(world, alice, bob):
 def test_a_dead_scim_token_holds_what_is_approved(world, alice, bob):
     world.download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
-    world.miro.switch(scim_token_valid=False)
+    world.miro.set_toggles(scim_token_valid=False)
 
     reclaim_due(world.profile)
 
@@ -77,9 +77,9 @@ def test_a_dead_scim_token_holds_what_is_approved(world, alice, bob):
 
 
 def test_a_schedule_does_not_run_against_a_connection_in_error_and_a_person_may_try(world):
-    world.miro.switch(token_valid=False)
+    world.miro.set_toggles(token_valid=False)
     run(world)
-    world.miro.switch(token_valid=True)
+    world.miro.set_toggles(token_valid=True)
 
     with pytest.raises(DownloadError, match="in error"):
         download_subscriptions(world.profile, actor=None, started_by=StartedBy.SCHEDULE)
@@ -90,7 +90,7 @@ def test_a_schedule_does_not_run_against_a_connection_in_error_and_a_person_may_
 
 def test_the_scim_token_of_another_organization(world, alice, bob):
     """Noticed after the download, before anything could be sent through it."""
-    world.miro.switch(foreign_scim=True)
+    world.miro.set_toggles(foreign_scim=True)
 
     found = world.download()
 

@@ -219,7 +219,7 @@ FAILING = [
 
 @pytest.mark.parametrize(("switch", "words"), FAILING)
 def test_a_connection_that_fails_says_what_to_do(world, switch, words):
-    world.miro.switch(**switch)
+    world.miro.set_toggles(**switch)
 
     found = run(world)
 
@@ -252,7 +252,7 @@ def test_a_connector_that_answers_for_another_organization_is_not_believed(world
 
 
 def test_a_dead_scim_token_leaves_the_run_complete(world):
-    world.miro.switch(scim_token_valid=False)
+    world.miro.set_toggles(scim_token_valid=False)
 
     found = run(world)
 

@@ -38,7 +38,7 @@ def test_they_are_protected_beforehand(world):
 
 
 def test_without_the_scope_they_are_candidates_and_not_checked(world, carol, client):
-    world.miro.switch(scopes=WITHOUT)
+    world.miro.set_toggles(scopes=WITHOUT)
 
     run = world.download()
 
@@ -57,7 +57,7 @@ def test_without_the_scope_they_are_candidates_and_not_checked(world, carol, cli
 def test_what_is_no_longer_granted_is_no_longer_known(world):
     world.download()
     assert marked()
-    world.miro.switch(scopes=WITHOUT)
+    world.miro.set_toggles(scopes=WITHOUT)
 
     run = world.download()
 

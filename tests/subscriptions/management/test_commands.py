@@ -89,7 +89,7 @@ def test_download(world):
 
 
 def test_download_that_fails(world):
-    world.miro.switch(token_valid=False)
+    world.miro.set_toggles(token_valid=False)
 
     with pytest.raises(CommandError, match=r"failed: .*access token"):
         run("download_subscriptions", "Northwind")

@@ -36,7 +36,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("switches", "slot"), BROKEN)
 def test_nothing_is_sent_through_a_connection_that_does_not_fit(approved, switches, slot):
-    approved.miro.switch(**switches)
+    approved.miro.set_toggles(**switches)
     assert reclaim_due(approved.profile).held == 2
     assert patches(approved) == 0
     assert {(item.state, item.hold_reason) for item in Reclaim.objects.all()} == {("queued", "connection")}
@@ -44,22 +44,22 @@ def test_nothing_is_sent_through_a_connection_that_does_not_fit(approved, switch
 
 
 def test_the_control_without_the_try_sends(approved, monkeypatch):
-    approved.miro.switch(foreign_scim=True)
+    approved.miro.set_toggles(foreign_scim=True)
     monkeypatch.setattr("subscriptions.reclaims.engine.unfit_connections", lambda profile, direction: None)
     reclaim_due(approved.profile)
     assert patches(approved) > 0
 
 
 def test_what_was_held_is_sent_when_it_works_again(approved):
-    approved.miro.switch(scim_token_valid=False)
+    approved.miro.set_toggles(scim_token_valid=False)
     reclaim_due(approved.profile)
-    approved.miro.switch(scim_token_valid=True)
+    approved.miro.set_toggles(scim_token_valid=True)
     validate_nightly()
     assert reclaim_due(approved.profile).reclaimed == 2
 
 
 def test_every_night(world):
-    world.miro.switch(foreign_scim=True)
+    world.miro.set_toggles(foreign_scim=True)
     validate_nightly()
     found = IntegrationProfile.objects.get()
     assert (found.validated_by, found.validated_at is not None) == ("", True)

@@ -286,7 +286,7 @@ def test_her_own_request(world, alice):
 
 def without_team_scope(world: World) -> None:
     """With it, the only admin of a team never becomes a candidate."""
-    world.miro.switch(scopes=["organizations:read"])
+    world.miro.set_toggles(scopes=["organizations:read"])
 
 
 def last_team_admin(world: World) -> str:

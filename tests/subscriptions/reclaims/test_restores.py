@@ -175,14 +175,14 @@ def test_what_stops_reclaims_stops_no_restore(world, reclaimed_person, alice, bo
 
 
 def test_a_connection_in_error_holds_it_and_loses_nothing(world, reclaimed_person, alice):
-    world.miro.switch(scim_token_valid=False)
+    world.miro.set_toggles(scim_token_valid=False)
     queued = restores.restore(reclaimed_person, actor=alice, reason=REASON)
 
     assert reclaim_due(world.profile).held == 1
 
     queued.refresh_from_db()
     assert (queued.state, queued.hold_reason) == ("queued", "connection")
-    world.miro.switch(scim_token_valid=True)
+    world.miro.set_toggles(scim_token_valid=True)
     credential_store.set_credentials(
         world.profile, "scim", {"token": world.miro.connection()["scim_token"]}, actor=None
     )

@@ -39,7 +39,7 @@ def sending_worker(world, alice, bob, celery_worker_process):
     """A worker that is in the middle of its sends."""
     world.download()
     decide.approve(request_reclaim(world.candidates(PEOPLE), actor=alice), actor=bob)
-    world.miro.switch(latency_ms=150)
+    world.miro.set_toggles(latency_ms=150)
     urls = world.sandbox.urls()
     celery_worker_process(MIRO_API_URL=urls["api_url"], MIRO_SCIM_URL=urls["scim_url"])
     tasks.sweep()

@@ -169,7 +169,7 @@ def test_the_facts_of_whom_it_looked_up_are_written(planted, world):
 
 
 def test_without_the_scope_the_log_is_not_checked_and_the_rest_is(planted, world):
-    world.miro.switch(scopes=["organizations:read"])
+    world.miro.set_toggles(scopes=["organizations:read"])
     row = reconcile_profile(world.profile, actor=None)
     assert (row.audit_log_checked, row.problem) == (False, "")
     assert set(kinds(row)) == {"reactivated", "restored_inactive", "unsent_inactive"}
@@ -241,7 +241,7 @@ def test_miro_is_away(planted, world, path):
 
 def test_a_dead_token(world):
     world.download()
-    world.miro.switch(token_valid=False)
+    world.miro.set_toggles(token_valid=False)
     row = reconcile_profile(world.profile, actor=None)
     assert "401" in row.problem or "token" in row.problem
     assert Connection.objects.get(slot="rest").state == "error"

@@ -78,13 +78,13 @@ class SandboxControl:
         """How often which fault struck, under `struck`."""
         return self._call("DELETE", "storm")
 
-    def humans(self, *, share: float, after: float = 0.6, seed: int = 1) -> Json:
+    def manual_changes(self, *, share: float, after: float = 0.6, seed: int = 1) -> Json:
         """Of those whom SCIM deactivates from now on, this share is activated by hand `after` seconds later."""
-        return self._call("POST", "humans", {"share": share, "after": after, "seed": seed})
+        return self._call("POST", "manual-changes", {"share": share, "after": after, "seed": seed})
 
     def limits(self, *, on: bool) -> None:
         """Miro's rate limits; a storm may answer 429 without them, too."""
-        self.switch(rate_limits=on)
+        self.set_toggles(rate_limits=on)
 
     def member(self, member_id: str) -> Json:
         return self._call("GET", f"members/{member_id}")
@@ -92,11 +92,11 @@ class SandboxControl:
     def change(self, member_id: str, **changes: Any) -> Json:
         return self._call("POST", f"members/{member_id}", changes)
 
-    def switch(self, **switches: Any) -> Json:
-        return self._call("POST", "switches", switches)
+    def set_toggles(self, **toggles: Any) -> Json:
+        return self._call("POST", "toggles", toggles)
 
-    def switches(self) -> Json:
-        return self._call("GET", "switches")
+    def toggles(self) -> Json:
+        return self._call("GET", "toggles")
 
     def clock(self, *, offset_seconds: float | None = None, now: str | None = None) -> str:
         given = {"offset_seconds": offset_seconds, "now": now}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from integrations.connectors.miro.sandbox.behavior.fault_storm import Storm
+from integrations.connectors.miro.sandbox.behavior.fault_storm import FaultStorm
 from integrations.connectors.miro.sandbox.behavior.faults import Faults
-from integrations.connectors.miro.sandbox.behavior.manual_changes import Humans
+from integrations.connectors.miro.sandbox.behavior.manual_changes import ManualChanges
 from integrations.connectors.miro.sandbox.oauth.endpoints import OAuth
 from integrations.connectors.miro.sandbox.state.summary import summary
 from integrations.connectors.miro.sandbox.state.world import World
@@ -18,21 +18,21 @@ from .messages import CONTROL_ROOT, Answer, Json, Request, SandboxError
 LOCAL = ("127.0.0.1", "localhost")
 
 
-class Scene(Protocol):
-    """What is behind the scenes of a sandbox."""
+class State(Protocol):
+    """The parts of a sandbox that this API shows and changes."""
 
     world: World
     faults: Faults
-    storm: Storm
-    humans: Humans
+    storm: FaultStorm
+    manual_changes: ManualChanges
 
 
 class ControlPlane:
-    def __init__(self, scene: Scene, oauth: OAuth) -> None:
-        self._world = world = scene.world
+    def __init__(self, state: State, oauth: OAuth) -> None:
+        self._world = world = state.world
         self._oauth = oauth
-        self._faults = faults = scene.faults
-        storm, humans = scene.storm, scene.humans
+        self._faults = faults = state.faults
+        storm, manual_changes = state.storm, state.manual_changes
         self._endpoints: dict[tuple[str, str], Callable[[Request], Any]] = {
             ("GET", "connection"): lambda request: {"organization_id": world.organization_id, **world.secrets},
             ("GET", "truth"): lambda request: world.truth(),
@@ -44,12 +44,12 @@ class ControlPlane:
             ("GET", "storm"): lambda request: storm.as_json(),
             ("POST", "storm"): lambda request: storm.begin(_object(request)),
             ("DELETE", "storm"): lambda request: storm.end(),
-            ("GET", "humans"): lambda request: humans.as_json(),
-            ("POST", "humans"): lambda request: humans.change(**_object(request)),
+            ("GET", "manual-changes"): lambda request: manual_changes.as_json(),
+            ("POST", "manual-changes"): lambda request: manual_changes.change(**_object(request)),
             ("POST", "clock"): self._clock,
             ("GET", "clock"): lambda request: {"now": world.now().isoformat()},
-            ("GET", "switches"): lambda request: world.switches.as_json(),
-            ("POST", "switches"): lambda request: world.switch(_object(request)),
+            ("GET", "toggles"): lambda request: world.toggles.as_json(),
+            ("POST", "toggles"): lambda request: world.set_toggles(_object(request)),
             ("GET", "oauth"): lambda request: self._app(),
             ("POST", "oauth"): self._app_act,
             ("GET", "members"): self._member,
@@ -66,7 +66,7 @@ class ControlPlane:
 
     def _answer(self, request: Request) -> Answer:
         if not _is_local(request):
-            return Answer(403, {"error": "Only programs on this machine may ask this."})
+            return Answer(403, {"error": "Only programs on this machine may use this."})
         name, _, rest = request.path.removeprefix(CONTROL_ROOT).partition("/")
         endpoint = self._endpoints.get((request.method, name))
         if endpoint is None or bool(rest) != (name == "members" or (request.method, name) == ("POST", "oauth")):

@@ -85,19 +85,19 @@ class Rest:
     def _authenticate(self, request: Request) -> Access:
         if not request.token:
             raise rest_error(401, "tokenNotProvided", "No authorization token was provided")
-        access = self._access(request.token) if self._world.switches.token_valid else None
+        access = self._access(request.token) if self._world.toggles.token_valid else None
         if access and not access.expired:
             return access
-        code = self._world.switches.expired_token_code if access else "tokenNotFound"
+        code = self._world.toggles.expired_token_code if access else "tokenNotFound"
         context_call = request.path == "/v1/oauth-token"
-        status = self._world.switches.dead_token_status if context_call else 401
+        status = self._world.toggles.dead_token_status if context_call else 401
         raise rest_error(status, code, "The access token is unknown or no longer valid")
 
     def _access(self, token: str) -> Access | None:
         """What a token may do. The one that is there from the beginning never expires."""
         teams = self._world.install_teams()
         if token == self._world.secrets["access_token"]:
-            return Access(self._world.switches.scopes, next(iter(teams)))
+            return Access(self._world.toggles.scopes, next(iter(teams)))
         family = self._world.grants.by_access(token)
         if family is None:
             return None
@@ -105,7 +105,7 @@ class Rest:
         return Access(family.scopes, family.team_id, ends_at is not None and ends_at < self._world.now().timestamp())
 
     def _spend(self, level: int) -> dict[str, str]:
-        if not self._world.switches.rate_limits:
+        if not self._world.toggles.rate_limits:
             return {}
         spent = self._limits.rest(level, self._world.now())
         if spent.refused:
@@ -115,15 +115,15 @@ class Rest:
         return spent.headers()
 
     def _authorize(self, access: Access, scope: str, organization: str | None) -> None:
-        switches = self._world.switches
+        toggles = self._world.toggles
         if scope and scope not in access.scopes:
-            raise rest_error(403, switches.forbidden_code, f"Required scopes: {scope}")
-        if organization and switches.installer_role != "admin":
-            raise rest_error(403, switches.forbidden_code, "The user is not a company admin")
+            raise rest_error(403, toggles.forbidden_code, f"Required scopes: {scope}")
+        if organization and toggles.installer_role != "admin":
+            raise rest_error(403, toggles.forbidden_code, "The user is not a company admin")
         own = self._world.install_teams()[access.team_id]["kind"] == "organization"
         if organization not in (None, self._world.organization_id) or (organization and not own):
-            if switches.unknown_organization == 403:
-                raise rest_error(403, switches.forbidden_code, "No access to this organization")
+            if toggles.unknown_organization == 403:
+                raise rest_error(403, toggles.forbidden_code, "No access to this organization")
             raise rest_error(404, "notFound", "Organization not found")
 
     # --- Endpoints ---------------------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class Rest:
         limit = _limit(request)
         data = [shape(item) for _, item in found[:limit]]
         page: Json = {"limit": limit, "size": len(data), "data": data, "type": "cursor-list"}
-        end = self._world.switches.end_of_list
+        end = self._world.toggles.end_of_list
         if len(found) > limit or (end == "trailing_empty_page" and data):
             page["cursor"] = found[len(data) - 1][0]
         elif end != "absent":
@@ -218,8 +218,8 @@ class Rest:
             "role": member.role,
             "type": "organization-member",
         }
-        if member.last_activity_at or self._world.switches.never_active != "absent":
-            shape["lastActivityAt"] = member.last_activity_at or self._world.switches.never_active
+        if member.last_activity_at or self._world.toggles.never_active != "absent":
+            shape["lastActivityAt"] = member.last_activity_at or self._world.toggles.never_active
         if member.license_assigned_at:
             shape["licenseAssignedAt"] = member.license_assigned_at
         if member.admin_roles:

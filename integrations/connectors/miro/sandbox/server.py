@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from integrations.connectors.miro.sandbox.behavior.fault_storm import Storm
+from integrations.connectors.miro.sandbox.behavior.fault_storm import FaultStorm
 from integrations.connectors.miro.sandbox.behavior.faults import Fault, Faults, refuse, spoil
-from integrations.connectors.miro.sandbox.behavior.manual_changes import Humans
+from integrations.connectors.miro.sandbox.behavior.manual_changes import ManualChanges
 from integrations.connectors.miro.sandbox.oauth.endpoints import PATHS, OAuth
 from integrations.connectors.miro.sandbox.scim.endpoints import MAX_BODY, Scim
 from integrations.connectors.miro.sandbox.state.store import Store
@@ -37,9 +37,9 @@ class Sandbox:
 
     def __init__(self, world: World, port: int) -> None:
         self.world = world
-        self.faults, self.storm = Faults(), Storm()
+        self.faults, self.storm = Faults(), FaultStorm()
         self.stopping = threading.Event()
-        self.humans = Humans(world, self.stopping)
+        self.manual_changes = ManualChanges(world, self.stopping)
         self._rest, self._scim = Rest(world), Scim(world)
         self._oauth = OAuth(world)
         self._control = ControlPlane(self, self._oauth)
@@ -72,7 +72,7 @@ class Sandbox:
         self._server.server_close()
         self._server.end_connections()
         self._thread.join()
-        self.humans.stop()
+        self.manual_changes.stop()
         self.world.close()
 
     # --- One request -------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class Sandbox:
             return self._control.answer(request)
         entry = self.world.begin_request(_entry(request))
         request = replace(request, n=entry["n"])
-        self.stopping.wait(self.world.switches.latency_ms / 1000)
+        self.stopping.wait(self.world.toggles.latency_ms / 1000)
         fault = self._pick(request)
         answer = self._before(fault, request, connection) if fault else None
         if answer is None:
@@ -122,7 +122,7 @@ class Sandbox:
 
     def _tell_when(self, answer: Answer) -> None:
         """Miro's documentation knows no Retry-After; some gateways send one all the same."""
-        if answer.status == 429 and self.world.switches.retry_after:
+        if answer.status == 429 and self.world.toggles.retry_after:
             reset = int(answer.headers.get("X-RateLimit-Reset", time.time() + 30))
             answer.headers["Retry-After"] = str(max(1, reset - int(time.time())))
 
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The Date header, wrong by as much as a switch says."""
-        skew = self.server.sandbox.world.switches.date_skew_seconds
+        skew = self.server.sandbox.world.toggles.date_skew_seconds
         return super().date_time_string((time.time() if timestamp is None else timestamp) + skew)
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -38,7 +38,7 @@ def levels(findings: Iterable[Finding]) -> dict[str, str]:
 @pytest.mark.parametrize("end", ["", None, "absent", "trailing_empty_page"])
 @pytest.mark.parametrize("never", ["absent", None, ""])
 def test_everybody_is_read_once(connect: Connect, control: SandboxControl, end: str | None, never: str | None) -> None:
-    control.switch(end_of_list=end, never_active=never)
+    control.set_toggles(end_of_list=end, never_active=never)
     members = all_members(connect())
     assert len({member.external_id for member in members}) == len(members) == 230
     assert any(member.last_activity_at is None for member in members)
@@ -56,7 +56,7 @@ def test_deactivate_read_back_and_reactivate(connect: Connect, control: SandboxC
 
 @pytest.mark.parametrize("patch_value", ["both", "boolean"])
 def test_the_boolean_is_accepted(connect: Connect, control: SandboxControl, patch_value: str) -> None:
-    control.switch(patch_value=patch_value)
+    control.set_toggles(patch_value=patch_value)
     miro = connect()
     assert miro.deactivate(anybody(miro).external_id).status == 200
 
@@ -155,7 +155,7 @@ def test_another_organization(connect: Connect, control: SandboxControl) -> None
 
 
 def test_a_dead_scim_token(connect: Connect, control: SandboxControl) -> None:
-    control.switch(scim_token_valid=False)
+    control.set_toggles(scim_token_valid=False)
     with pytest.raises(ConfigError) as caught:
         connect().is_active("3458767492991387268")
     assert caught.value.slot == "scim"
@@ -182,7 +182,7 @@ def test_a_good_connection_validates(connect: Connect) -> None:
 
 
 def test_optional_scopes_are_not_checked_where_they_are_missing(connect: Connect, control: SandboxControl) -> None:
-    control.switch(scopes=["organizations:read"])
+    control.set_toggles(scopes=["organizations:read"])
     found = levels(connect().validate())
     assert (found.pop("Last team admins"), found.pop("Audit log")) == (NOT_CHECKED, NOT_CHECKED)
     assert set(found.values()) == {OK}
@@ -204,7 +204,7 @@ def test_optional_scopes_are_not_checked_where_they_are_missing(connect: Connect
 def test_what_is_wrong_is_found_and_says_what_next(
     connect: Connect, control: SandboxControl, switches: dict[str, object], title: str
 ) -> None:
-    control.switch(**switches)
+    control.set_toggles(**switches)
     findings = connect().validate()
     assert levels(findings)[title] == ERROR
     assert all(finding.next_step and finding.slot for finding in findings if finding.level != OK)
@@ -215,13 +215,13 @@ def test_what_is_wrong_is_found_and_says_what_next(
 )
 def test_one_cause_is_one_error(connect: Connect, control: SandboxControl, switches: dict[str, object]) -> None:
     """What cannot be checked because of it is not called wrong, too."""
-    control.switch(**switches)
+    control.set_toggles(**switches)
     assert list(levels(connect().validate()).values()).count(ERROR) == 1
 
 
 @pytest.mark.parametrize(("skew", "words"), [(7200, "behind Miro's"), (-7200, "ahead of Miro's")])
 def test_a_clock_that_is_wrong_is_a_warning(connect: Connect, control: SandboxControl, skew: int, words: str) -> None:
-    control.switch(date_skew_seconds=skew)
+    control.set_toggles(date_skew_seconds=skew)
     clock = next(finding for finding in connect().validate() if finding.title == "Clock")
     assert (clock.level, words in clock.detail, "NTP" in clock.next_step) == (WARNING, True, True)
 
@@ -235,7 +235,7 @@ def test_a_budget_that_others_have_used_up_is_a_warning(connect: Connect, contro
 
 
 def test_a_scim_token_of_another_organization_is_told_as_such(connect: Connect, control: SandboxControl) -> None:
-    control.switch(foreign_scim=True)
+    control.set_toggles(foreign_scim=True)
     [wrong] = [finding for finding in connect().validate() if finding.level == ERROR]
     assert wrong.title == "The SCIM API token is for another organization"
     assert "SCIM knows none of 3 members" in wrong.detail

@@ -119,7 +119,7 @@ def test_pages_of_teams_and_of_admins(server: ScriptedServer, miro: MiroConnecto
 @pytest.mark.parametrize("path", ["/teams", "/members"])
 def test_loops_of_teams_and_of_their_members(connect: Connect, control: SandboxControl, path: str) -> None:
     control.fault("cursor_loop", loop="A-A", times=-1, match={"path": path})
-    control.switch(end_of_list="trailing_empty_page")
+    control.set_toggles(end_of_list="trailing_empty_page")
     with pytest.raises(BadAnswer, match="circle"):
         connect().sole_team_admins()
 
@@ -233,7 +233,7 @@ CALLS: dict[str, Callable[[MiroConnector], Any]] = {
 @pytest.mark.parametrize("scope", CALLS)
 @pytest.mark.parametrize("code", ["insufficientPermissions", "forbiddenAccess"])
 def test_without_the_scope(connect: Connect, control: SandboxControl, scope: str, code: str) -> None:
-    control.switch(scopes=["organizations:read"], forbidden_code=code)
+    control.set_toggles(scopes=["organizations:read"], forbidden_code=code)
     with pytest.raises(NotGranted, match=scope) as caught:
         CALLS[scope](connect())
     assert not isinstance(caught.value, ConfigError), "or the connection would be shown as broken"
@@ -243,7 +243,7 @@ def test_without_the_scope(connect: Connect, control: SandboxControl, scope: str
 
 @pytest.mark.parametrize("scope", CALLS)
 def test_a_dead_token_is_no_missing_scope(connect: Connect, control: SandboxControl, scope: str) -> None:
-    control.switch(token_valid=False)
+    control.set_toggles(token_valid=False)
     with pytest.raises(ConfigError, match="401"):
         CALLS[scope](connect())
 

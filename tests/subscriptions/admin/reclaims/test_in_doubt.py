@@ -109,7 +109,7 @@ def test_nothing_happened_in_miro(doubt, alice, as_user):
 
 
 def test_without_the_scope_it_is_not_checked(world, doubt, alice, as_user):
-    world.miro.switch(scopes=["boards:read", "organizations:read"])
+    world.miro.set_toggles(scopes=["boards:read", "organizations:read"])
 
     shown = ask_miro(as_user(alice), doubt)
 
@@ -123,7 +123,7 @@ def test_without_the_capability_it_is_not_checked(doubt, alice, as_user, monkeyp
 
 
 def test_a_miro_that_is_away_is_a_sentence(world, doubt, alice, as_user):
-    world.miro.switch(token_valid=False)
+    world.miro.set_toggles(token_valid=False)
 
     assert "Not checked, the log could not be read" in ask_miro(as_user(alice), doubt)
 

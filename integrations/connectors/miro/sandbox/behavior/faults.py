@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong between a client and Miro, exactly when a test or a demo asks for it."""
+"""Faults on demand: errors between a client and Miro, exactly when a test or a demo asks for them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign 
 
 @dataclass(slots=True)
 class Fault:
-    """`after` (cut, html): the request was carried out first. `late` (hang): carried out though nobody waits."""
+    """`after` (cut, html): the request is carried out first. `late` (hang): carried out after the client left."""
 
     kind: str
     times: int = 1
@@ -50,12 +50,12 @@ class Fault:
     def is_before(self) -> bool:
         return self.kind in BEFORE or (self.kind in {"cut", "html"} and not self.after)
 
-    def wants(self, request: Request, answer: Answer | None) -> bool:
+    def matches(self, request: Request, answer: Answer | None) -> bool:
         method = self.match.get("method", request.method).upper()
         in_path = self.match.get("path", "") in request.path
-        return method == request.method and in_path and self._wants_member(request, answer)
+        return method == request.method and in_path and self._matches_member(request, answer)
 
-    def _wants_member(self, request: Request, answer: Answer | None) -> bool:
+    def _matches_member(self, request: Request, answer: Answer | None) -> bool:
         member = self.match.get("member", "")
         if not member or member == request.member:
             return True
@@ -63,7 +63,7 @@ class Fault:
 
 
 class Faults:
-    """The list in force. The first one that wants a request gets it, and only that one."""
+    """The faults in force. A request is hit by the first one that matches it, and by no other."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -84,16 +84,16 @@ class Faults:
             return [asdict(fault) for fault in self._faults]
 
     def pick(self, request: Request, answer: Answer | None = None) -> Fault | None:
-        """Before the request is carried out (no answer yet), or after it."""
+        """The fault for a request before it is carried out (no answer yet), or after it."""
         with self._lock:
             for fault in self._faults:
-                if fault.is_before == (answer is None) and self._strikes(fault, request, answer):
+                if fault.is_before == (answer is None) and self._hits(fault, request, answer):
                     fault.used += 1
                     return copy.copy(fault)
         return None
 
-    def _strikes(self, fault: Fault, request: Request, answer: Answer | None) -> bool:
-        if fault.used == fault.times or not fault.wants(request, answer) or not _applicable(fault, request, answer):
+    def _hits(self, fault: Fault, request: Request, answer: Answer | None) -> bool:
+        if fault.used == fault.times or not fault.matches(request, answer) or not _applicable(fault, request, answer):
             return False
         if fault.after_requests > 0:
             fault.after_requests -= 1
@@ -114,7 +114,7 @@ def _fault(doc: Json) -> Fault:
 
 
 def _applicable(fault: Fault, request: Request, answer: Answer | None) -> bool:
-    """A broken page needs a page to break, and so on; a fault waits for the first answer that it fits."""
+    """Some faults need a certain answer, e.g. a page; they wait for the first one that fits."""
     if answer is None or fault.kind not in _BREAKERS:
         return True
     if answer.status != 200:
@@ -129,7 +129,7 @@ def _applicable(fault: Fault, request: Request, answer: Answer | None) -> bool:
 
 
 def _loops(fault: Fault, request: Request, answer: Answer) -> bool:
-    """A-A repeats the cursor it was asked with; A-B-A first hands out two real ones, then the first again."""
+    """A-A repeats the cursor of the request; A-B-A gives two real ones first, then the first one again."""
     asked = request.query.get("cursor", "")
     if not isinstance(answer.body, dict) or "data" not in answer.body:
         return False
@@ -145,7 +145,7 @@ def _loops(fault: Fault, request: Request, answer: Answer) -> bool:
 
 
 def refuse(fault: Fault, request: Request) -> Answer | None:
-    """The answer of a fault that strikes instead of the request; None: it goes on."""
+    """The answer of a fault that replaces the request; None: the request is carried out."""
     if fault.kind == "rate_limited":
         return _answer(too_many(request.api))
     if fault.kind == "error_before":
@@ -158,7 +158,7 @@ def refuse(fault: Fault, request: Request) -> Answer | None:
 
 
 def spoil(fault: Fault, request: Request, answer: Answer) -> Answer:
-    """The answer of a fault that strikes after the request was carried out."""
+    """The answer of a fault that acts after the request was carried out."""
     if fault.kind in {"cut", "html"}:
         spoiled = refuse(fault, request) or answer
     elif fault.kind == "error_after":
@@ -207,7 +207,7 @@ def _loop(fault: Fault, body: Any) -> None:
 
 
 def _empty(fault: Fault, body: Any) -> None:
-    """The cursor, or SCIM's totalResults, still promises more."""
+    """The cursor, or SCIM's totalResults, still says that there is more."""
     (_listing(body) or []).clear()
     if isinstance(body, dict):
         body.update({key: 0 for key in ("size", "itemsPerPage") if key in body})

@@ -18,12 +18,12 @@ SCIM_CALLS = {"GET": 200, "PATCH": 100, "PUT": 100}
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """The budget after one request: `refused` when it was not enough."""
+    """The budget after one request; `refused`: it was not enough."""
 
     refused: bool
     limit: int
     remaining: int
-    reset: int  # epoch seconds by the real clock, which is the one that a client waits by
+    reset: int  # epoch seconds of the real clock, since clients wait by that
 
     def headers(self) -> dict[str, str]:
         return {

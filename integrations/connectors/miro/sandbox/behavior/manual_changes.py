@@ -1,4 +1,4 @@
-"""Humans at Miro: a share of those whom SCIM deactivates is activated again by hand a moment later."""
+"""Changes by hand: a share of the people whom SCIM deactivates is activated again by an admin a moment later."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from integrations.connectors.miro.sandbox.messages import Json, SandboxError
 from integrations.connectors.miro.sandbox.state.world import World
 
 
-class Humans:
-    """Once per person. Who is chosen depends on the seed and the person's id, not on the order of things."""
+class ManualChanges:
+    """At most one change per person. The choice depends on the seed and the person's id, not on the order."""
 
     def __init__(self, world: World, stopping: threading.Event) -> None:
         self._world = world
@@ -23,23 +23,23 @@ class Humans:
         self._done = 0
         self._due: SimpleQueue[tuple[float, str] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        world.on_transition = self._saw
+        world.on_transition = self._on_transition
 
     def change(self, *, share: Any, after: Any = 0.6, seed: Any = 1) -> Json:
-        """From now on, of those who are deactivated from now on; a share of 0 ends it."""
+        """Applies to people who are deactivated from now on. A share of 0 ends it."""
         if not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise SandboxError(f"The share of humans is from 0 to 1, not {share!r}.")
+            raise SandboxError(f"The share is from 0 to 1, not {share!r}.")
         if not isinstance(after, int | float) or after < 0 or type(seed) is not int:
             raise SandboxError("`after` is in seconds, and the seed is a whole number.")
         with self._world.lock:
             self._share, self._after, self._seed = share, after, seed
             if share and self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="miro-humans", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="miro-manual-changes", daemon=True)
                 self._thread.start()
             return self.as_json()
 
     def as_json(self) -> Json:
-        """`chosen` people will be, or were, activated by hand; it was `done` for so many of them."""
+        """`chosen`: people who will be, or were, activated by hand; `done`: how many of them were."""
         now = {"share": self._share, "after": self._after, "seed": self._seed}
         return {**now, "chosen": len(self._chosen), "done": self._done}
 
@@ -49,19 +49,19 @@ class Humans:
             self._due.put(None)
             self._thread.join()
 
-    def _saw(self, transition: Json) -> None:
-        """The world tells of each transition, under its lock."""
+    def _on_transition(self, transition: Json) -> None:
+        """The world calls this for each transition, under its lock."""
         member = transition["id"]
-        if transition["by"] != "scim" or transition["to"] or member in self._chosen or not self._cares(member):
+        if transition["by"] != "scim" or transition["to"] or member in self._chosen or not self._is_chosen(member):
             return
         self._chosen.add(member)
         self._due.put((time.monotonic() + self._after, member))
 
-    def _cares(self, member: str) -> bool:
+    def _is_chosen(self, member: str) -> bool:
         return random.Random(f"{self._seed}:{member}").random() < self._share  # noqa: S311 - no secret
 
     def _run(self) -> None:
-        """In the order of deactivation, which is the order of what is due while `after` stays the same."""
+        """In the order of deactivation, which is the order of the due times while `after` stays the same."""
         while (due := self._due.get()) is not None:
             at, member = due
             if self._stopping.wait(max(0.0, at - time.monotonic())):

@@ -1,4 +1,4 @@
-"""What Miro does not document, or documents twice: a switch each, so that a client can be shown every possibility."""
+"""A toggle for each behavior that Miro does not document, or documents in two ways, so that tests cover all."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SCOPES = ["auditlogs:read", "boards:read", "identity:read", "organizations:read"
 
 
 @dataclass(slots=True)
-class Switches:
+class Toggles:
     end_of_list: str | None = ""  # the cursor of the last page
-    never_active: str | None = "absent"  # lastActivityAt of somebody who never was
+    never_active: str | None = "absent"  # lastActivityAt of a person who was never active
     forbidden_code: str = "insufficientPermissions"
-    retry_after: bool = False  # whether a 429 tells it; Miro's documentation knows only X-RateLimit-Reset
+    retry_after: bool = False  # whether a 429 has this header; Miro documents only X-RateLimit-Reset
     dead_token_status: int = 400  # of /v1/oauth-token, as the published OpenAPI file has it
     patch_value: str = "both"  # which JSON type `active` may have in a PATCH
     company_admin_deactivation: str = "refuse"
@@ -60,17 +60,17 @@ class Switches:
         return asdict(self)
 
 
-def _checked(switches: Switches, name: str, value: Any) -> Any:
-    if name not in {item.name for item in fields(Switches)}:
-        raise SandboxError(f"There is no switch {name!r}.")
+def _checked(toggles: Toggles, name: str, value: Any) -> Any:
+    if name not in {item.name for item in fields(Toggles)}:
+        raise SandboxError(f"There is no toggle {name!r}.")
     if name in CHOICES:
         value = None if value == "null" else value
         if value not in CHOICES[name]:
-            raise SandboxError(f"The switch {name} is one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}.")
+            raise SandboxError(f"The toggle {name} is one of {', '.join(map(repr, CHOICES[name]))}, not {value!r}.")
         return value
     if name == "full_licenses_purchased" and (value is None or type(value) is int):
         return value
-    kind: type[Any] = int if name == "full_licenses_purchased" else type(getattr(switches, name))
+    kind: type[Any] = int if name == "full_licenses_purchased" else type(getattr(toggles, name))
     if type(value) is not kind or not all(isinstance(item, str) for item in (value if kind is list else ())):
-        raise SandboxError(f"The switch {name} takes a {kind.__name__}, not {value!r}.")
+        raise SandboxError(f"The toggle {name} takes a {kind.__name__}, not {value!r}.")
     return value

@@ -34,7 +34,7 @@ def consent_page(world: World, query: Mapping[str, str]) -> Answer:
     hidden = "".join(
         f'<input type="hidden" name="{name}" value="{escape(query[name])}">' for name in CARRIED if name in query
     )
-    scopes = ", ".join(f"<code>{escape(scope)}</code>" for scope in world.switches.scopes)
+    scopes = ", ".join(f"<code>{escape(scope)}</code>" for scope in world.toggles.scopes)
     choices = "".join(_choice(key, team, checked=key == chosen) for key, team in teams.items())
     body = f"""<h1>Install &amp; authorize LicenseHub</h1>
 <p>This is the sandbox, not Miro. The app asks for {scopes}.</p>

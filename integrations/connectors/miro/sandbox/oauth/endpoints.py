@@ -89,7 +89,7 @@ class OAuth:
 
     def _is_registered(self, redirect_uri: str) -> bool:
         """Exactly one of the registered ones; while none is registered, any address of this machine."""
-        registered = self._world.switches.redirect_uris
+        registered = self._world.toggles.redirect_uris
         if registered:
             return redirect_uri in registered and _is_header(redirect_uri)
         return _is_loopback(redirect_uri)
@@ -106,7 +106,7 @@ class OAuth:
                 form.get("code", ""),
                 redirect_uri=form.get("redirect_uri", ""),
                 scopes=self._scopes_of(form.get("code", "")),
-                expires=self._world.switches.app_expires,
+                expires=self._world.toggles.app_expires,
                 now=now,
             )
         elif form.get("grant_type") == "refresh_token":
@@ -123,7 +123,7 @@ class OAuth:
     def _scopes_of(self, code: str) -> list[str]:
         """The app's, without those of an organization where there is none."""
         kept = self._grants.codes.get(code)
-        scopes = list(self._world.switches.scopes)
+        scopes = list(self._world.toggles.scopes)
         if kept and self._world.install_teams()[kept.team_id]["kind"] == "developer":
             return [scope for scope in scopes if not scope.startswith(ORGANIZATION_SCOPES)]
         return scopes

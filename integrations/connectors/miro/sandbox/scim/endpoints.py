@@ -74,7 +74,7 @@ class Scim:
 
     def _about(self, parts: list[str]) -> Json:
         if parts == ["ServiceProviderConfig"]:
-            return service_provider_config(patch=self._world.switches.patch_supported)
+            return service_provider_config(patch=self._world.toggles.patch_supported)
         known = resource_types(self.base) if parts[0] == "ResourceTypes" else schemas(self.base)
         if len(parts) == 1:
             return listing(list(known.values()))
@@ -87,14 +87,14 @@ class Scim:
         return Answer(200, body, content_type=SCIM_TYPE)
 
     def _authenticate(self, request: Request) -> None:
-        switches = self._world.switches
-        if request.token != self._world.secrets["scim_token"] or not switches.scim_token_valid:
+        toggles = self._world.toggles
+        if request.token != self._world.secrets["scim_token"] or not toggles.scim_token_valid:
             raise scim_error(401, "The organization cannot be authenticated from the token")
-        if not switches.scim_enabled:
+        if not toggles.scim_enabled:
             raise scim_error(403, "SCIM integration is disabled")
 
     def _spend(self, bucket: str) -> None:
-        if self._world.switches.rate_limits and self._limits.scim(bucket, self._world.now()).refused:
+        if self._world.toggles.rate_limits and self._limits.scim(bucket, self._world.now()).refused:
             raise too_many("scim")
 
     def _find(self, identifier: str) -> Member:
@@ -168,7 +168,7 @@ class Scim:
         if len(request.body) > MAX_BODY:
             raise scim_error(413, f"The payload is larger than {MAX_BODY} bytes")
         if request.method == "PATCH":
-            wanted = changes(request, member, self._world.switches.patch_value)
+            wanted = changes(request, member, self._world.toggles.patch_value)
         else:
             wanted = replacement(request, member, self.user(member))
         self._must_be_unique(wanted.get("email", member.email), member)
@@ -184,11 +184,11 @@ class Scim:
             raise scim_error(400, f"User name '{email}' is invalid: 'not unique'", "invalidValue")
 
     def _may_deactivate(self, member: Member) -> None:
-        switches = self._world.switches
-        if member.role == ADMIN and switches.company_admin_deactivation == "refuse":
+        toggles = self._world.toggles
+        if member.role == ADMIN and toggles.company_admin_deactivation == "refuse":
             raise scim_error(409, f"{member.email} is a company admin; revoke the role before deactivation")
         teams = self._world.teams_without_other_admin(member.id)
-        if teams and switches.team_admin_deactivation == "refuse":
+        if teams and toggles.team_admin_deactivation == "refuse":
             raise scim_error(409, f"{member.email} is the last admin of the team {teams[0].name!r}")
 
 

@@ -1,4 +1,4 @@
-"""The organization as it is now: people, teams, clock, switches, and what happened to it; all of it kept in a Store."""
+"""The organization as it is now: people, teams, clock, toggles, and what happened to it; all of it kept in a Store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from integrations.connectors.miro.sandbox.behavior.toggles import Switches
+from integrations.connectors.miro.sandbox.behavior.toggles import Toggles
 from integrations.connectors.miro.sandbox.messages import Json, SandboxError
 from integrations.connectors.miro.sandbox.oauth.grants import Grants
 from integrations.connectors.miro.sandbox.state.audit import AuditLog, Doer, openings, provisioner, user
@@ -64,7 +64,7 @@ class World:
         self.secrets: dict[str, str] = {**app_secrets(meta["organization"]["id"]), **meta["secrets"]}
         self.grants = Grants(meta.get("oauth"))
         self._organization: Json = meta["organization"]
-        self.switches = Switches(**meta.get("switches", {}))
+        self.toggles = Toggles(**meta.get("toggles", {}))
         self._offset = timedelta(seconds=meta.get("offset", 0))
         self.foreign = [Member(**doc) for doc in meta["foreign"]]
         self.members = {key: Member(**doc) for key, doc in self._store.all("members").items()}
@@ -83,7 +83,7 @@ class World:
         return str(self._organization["id"])
 
     def organization(self) -> Json:
-        bought = self.switches.full_licenses_purchased
+        bought = self.toggles.full_licenses_purchased
         return self._organization if bought is None else {**self._organization, "fullLicensesPurchased": bought}
 
     def after(self, cursor: str) -> list[Member]:
@@ -99,7 +99,7 @@ class World:
 
     def installer(self) -> Member:
         """Who installs the app: a company admin, as it must be, or by a switch an ordinary member."""
-        role = ADMIN if self.switches.installer_role == "admin" else USER
+        role = ADMIN if self.toggles.installer_role == "admin" else USER
         with self.lock:
             everybody = self.after("")
             return next((member for member in everybody if member.role == role), everybody[0])
@@ -118,7 +118,7 @@ class World:
             self._store.put("meta", "oauth", self.grants.as_json())
 
     def shown_license(self, member: Member) -> str:
-        freed = self.switches.deactivated_license == "freed" and not member.active
+        freed = self.toggles.deactivated_license == "freed" and not member.active
         return "free" if freed else member.license
 
     def teams_without_other_admin(self, member_id: str) -> list[Team]:
@@ -130,11 +130,11 @@ class World:
 
     def directory(self) -> list[Member]:
         """Whom SCIM knows: company admins and members, no guests."""
-        people = self.foreign if self.switches.foreign_scim else self.after("")
+        people = self.foreign if self.toggles.foreign_scim else self.after("")
         return [member for member in people if member.role in INTERNAL]
 
     def in_directory(self, member_id: str) -> Member | None:
-        if self.switches.foreign_scim:
+        if self.toggles.foreign_scim:
             return next((member for member in self.directory() if member.id == member_id), None)
         member = self.members.get(member_id)
         return member if member and member.role in INTERNAL else None
@@ -218,11 +218,11 @@ class World:
                 if team.roles.pop(member.id, None):
                     self._store.put("teams", team.id, asdict(team))
 
-    def switch(self, changes: Json) -> Json:
+    def set_toggles(self, changes: Json) -> Json:
         with self.lock:
-            self.switches.change(changes)
-            self._store.put("meta", "switches", self.switches.as_json())
-            return self.switches.as_json()
+            self.toggles.change(changes)
+            self._store.put("meta", "toggles", self.toggles.as_json())
+            return self.toggles.as_json()
 
     def set_clock(self, *, offset_seconds: float | None = None, now: str | None = None) -> datetime:
         with self.lock:

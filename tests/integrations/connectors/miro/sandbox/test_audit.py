@@ -71,7 +71,7 @@ def test_openings_of_boards(miro: Client) -> None:
 @pytest.mark.parametrize("limit", [1, 7, 100])
 @pytest.mark.parametrize("end", ["", None, "absent", "trailing_empty_page"])
 def test_pages_in_both_directions(miro: Client, limit: int, end: str | None) -> None:
-    miro.control.switch(end_of_list=end, rate_limits=False)
+    miro.control.set_toggles(end_of_list=end, rate_limits=False)
     up, down = miro.events(limit=limit), miro.events(limit=limit, sorting="DESC")
     assert len(up) > 20 and up == down[::-1]
     assert [event["createdAt"] for event in up] == sorted(event["createdAt"] for event in up)
@@ -104,10 +104,10 @@ def test_bad_parameters_are_400(miro: Client, query: dict[str, Any]) -> None:
     assert response.json()["context"]["fields"][0]["field"] in query
 
 
-@pytest.mark.parametrize("switches", [{"scopes": ["organizations:read"]}, {"installer_role": "member"}])
-def test_without_scope_or_company_admin_it_is_403(miro: Client, switches: dict[str, Any]) -> None:
+@pytest.mark.parametrize("toggles", [{"scopes": ["organizations:read"]}, {"installer_role": "member"}])
+def test_without_scope_or_company_admin_it_is_403(miro: Client, toggles: dict[str, Any]) -> None:
     assert "auditlogs:read" in miro.rest("/v1/oauth-token").json()["scopes"]
-    miro.control.switch(**switches)
+    miro.control.set_toggles(**toggles)
     assert miro.rest("/v2/audit/logs", **WHEN).status_code == 403
 
 

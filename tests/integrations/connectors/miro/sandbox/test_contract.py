@@ -156,7 +156,7 @@ def test_errors(contract: Contract, miro: Client) -> None:
     }
     miro.control.fault("rate_limited")
     answers[429] = miro.rest(miro.members_path)
-    miro.control.switch(scopes=[])
+    miro.control.set_toggles(scopes=[])
     answers[403] = miro.rest(miro.members_path)
     for status, response in answers.items():
         assert response.status_code == response.json()["status"] == status
@@ -181,7 +181,7 @@ def test_scim_errors(contract: Contract, miro: Client) -> None:
                {"lastActivityAt": None}, {"role": "boss"}],
 )  # fmt: skip
 def test_a_broken_body_would_be_found(contract: Contract, miro: Client, change: dict[str, Any]) -> None:
-    miro.control.switch(scopes=["organizations:read"])
+    miro.control.set_toggles(scopes=["organizations:read"])
     page = miro.rest(miro.members_path).json()
     page["data"][3].update(change)
     with pytest.raises(ValidationError):

@@ -96,8 +96,8 @@ def test_clock_and_switches(miro: Client) -> None:
     assert timedelta(days=39) < moment - datetime.now(UTC) < timedelta(days=41)
     for wrong in ({"color": 1}, {"latency_ms": "x"}, {"scopes": [1]}, {"end_of_list": "later"}):
         with pytest.raises(ValueError):
-            miro.control.switch(**wrong)
-    miro.control.switch(latency_ms=100)
+            miro.control.set_toggles(**wrong)
+    miro.control.set_toggles(latency_ms=100)
     begun = time.monotonic()
     miro.rest("/v1/oauth-token")
     assert time.monotonic() - begun >= 0.1
@@ -117,7 +117,7 @@ def test_a_state_file_outlives_its_sandbox(make: Make, tmp_path: Path) -> None:
     miro = make(100, state=tmp_path / "deep" / "state.sqlite")
     member = miro.ordinary()
     miro.patch(member.id)
-    miro.control.switch(end_of_list="absent")
+    miro.control.set_toggles(end_of_list="absent")
     miro.control.clock(offset_seconds=1000)
     truth, port = miro.control.truth(), int(miro.urls["api_url"].rpartition(":")[2])
     with pytest.raises(SandboxError, match="state file"):
@@ -125,7 +125,7 @@ def test_a_state_file_outlives_its_sandbox(make: Make, tmp_path: Path) -> None:
     miro.sandbox.stop()
     again = make(7, seed=99, port=port, state=tmp_path / "deep" / "state.sqlite")
     assert again.urls == miro.urls and again.control.truth() == truth
-    assert again.control.switches()["end_of_list"] == "absent"
+    assert again.control.toggles()["end_of_list"] == "absent"
     assert again.rest(f"{miro.members_path}/{member.id}").json()["active"] is False
     assert again.sandbox.world.now() - datetime.now(UTC) > timedelta(seconds=900)
     assert again.control.requests()[-1]["n"] == truth["requests"] + 1

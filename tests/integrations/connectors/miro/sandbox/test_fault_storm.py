@@ -1,4 +1,4 @@
-"""Storms, humans who undo what SCIM did, and the summary that a checker goes by."""
+"""Storms, people who undo what SCIM did, and the summary that a checker goes by."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from integrations.connectors.miro.sandbox.behavior.fault_storm import Weather
+from integrations.connectors.miro.sandbox.behavior.fault_storm import FaultMix
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.messages import Request
 from tests.support.network import allow
@@ -26,7 +26,7 @@ WILD = {"rate_limited": 0.2, "error_before": 0.15, "error_after": 0.15, "truncat
 
 def ordinary(miro: Client, number: int) -> list[str]:
     """People whom SCIM may deactivate."""
-    miro.control.switch(team_admin_deactivation="allow")
+    miro.control.set_toggles(team_admin_deactivation="allow")
     found = [m.id for m in miro.people() if m.active and m.role == "organization_internal_user"]
     assert len(found) >= number
     return found[:number]
@@ -53,8 +53,8 @@ def test_the_same_seed_is_the_same_storm(make: Make) -> None:
 
 
 def test_the_shares_are_as_asked_for(miro: Client) -> None:
-    weather = Weather(seed=1, mix=MIX)
-    found = Counter(weather.kind(Request("PATCH", "/", {}, "", {}, b"", n=n)) for n in range(20_000))
+    fault_mix = FaultMix(seed=1, mix=MIX)
+    found = Counter(fault_mix.kind(Request("PATCH", "/", {}, "", {}, b"", n=n)) for n in range(20_000))
     assert {kind: round(number / 20_000, 2) for kind, number in found.items() if kind} == {
         kind: pytest.approx(share, abs=0.006) for kind, share in MIX.items()
     }
@@ -89,7 +89,7 @@ def test_a_429_of_a_storm_is_short_and_needs_no_limits(miro: Client) -> None:
     assert refused.status_code == 429
     assert int(refused.headers["X-RateLimit-Reset"]) - time.time() <= 1
     miro.control.limits(on=True)
-    assert miro.control.switches()["rate_limits"] is True
+    assert miro.control.toggles()["rate_limits"] is True
 
 
 def test_a_fault_goes_before_the_storm(miro: Client) -> None:
@@ -122,9 +122,13 @@ def test_a_share_of_humans_comes_back(make: Make) -> None:
     for order in (1, -1):
         miro = make(200)
         people = ordinary(miro, 60)[::order]
-        miro.control.humans(share=0.3, after=0.3, seed=5)
+        miro.control.manual_changes(share=0.3, after=0.3, seed=5)
         deactivate(miro.urls, people)
-        until(lambda miro=miro: (told := miro.control.humans(share=0.3, after=0.3, seed=5))["done"] == told["chosen"])
+        until(
+            lambda miro=miro: (
+                (told := miro.control.manual_changes(share=0.3, after=0.3, seed=5))["done"] == told["chosen"]
+            )
+        )
         chosen.append(set(miro.control.summary()["activated_by_human"]))
         assert 8 <= len(chosen[-1]) <= 30
         assert chosen[-1] == {key for key in people if miro.sandbox.world.members[key].active}
@@ -144,7 +148,7 @@ def check_times(miro: Client, chosen: Iterable[str], *, after: float) -> None:
 
 def test_only_scim_wakes_humans_and_only_once(miro: Client) -> None:
     first, second = ordinary(miro, 2)
-    miro.control.humans(share=1, after=0)
+    miro.control.manual_changes(share=1, after=0)
     miro.control.change(first, active=False)
     deactivate(miro.urls, [second])
     until(lambda: len(miro.control.history().get(second, [])) == 2)
@@ -160,11 +164,11 @@ def test_only_scim_wakes_humans_and_only_once(miro: Client) -> None:
 @pytest.mark.parametrize("wrong", [{"share": 2}, {"share": "x"}, {"share": 0.1, "after": -1}])
 def test_humans_that_cannot_be(miro: Client, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        miro.control.humans(**wrong)
+        miro.control.manual_changes(**wrong)
 
 
 def test_humans_end_with_their_sandbox(miro: Client) -> None:
-    miro.control.humans(share=1, after=60)
+    miro.control.manual_changes(share=1, after=60)
     deactivate(miro.urls, ordinary(miro, 1))
     begun = time.monotonic()
     miro.sandbox.stop()
@@ -207,13 +211,13 @@ def test_a_large_organization_in_a_process_of_its_own() -> None:
         allow(port_of(urls))
         control = SandboxControl(urls["api_url"])
         control.limits(on=False)
-        control.switch(team_admin_deactivation="allow")
+        control.set_toggles(team_admin_deactivation="allow")
         people = _internal(urls, 400)
         control.storm(seed=3, mix={**MIX, "hang_after": 0.005}, match={"method": "PATCH"}, hang_seconds=3)
-        control.humans(share=0.1, after=0.6, seed=3)
+        control.manual_changes(share=0.1, after=0.6, seed=3)
         statuses = deactivate(urls, people, workers=4)
         assert set(statuses) >= {200, 429, 500}
-        until(lambda: (now := control.humans(share=0))["done"] == now["chosen"])
+        until(lambda: (now := control.manual_changes(share=0))["done"] == now["chosen"])
         told, struck = control.summary(), control.storm_off()["struck"]
         process.terminate()
         assert process.wait(10) == 0

@@ -72,7 +72,7 @@ def test_a_wrong_app_or_address_is_sent_nowhere(miro: Client, wrong: dict[str, s
 
 
 def test_a_registered_address_must_fit_exactly(miro: Client) -> None:
-    miro.control.switch(redirect_uris=[BACK])
+    miro.control.set_toggles(redirect_uris=[BACK])
     assert authorize(miro).status_code == 200
     assert authorize(miro, redirect_uri=BACK + "?x=1").status_code == 400
 
@@ -140,7 +140,7 @@ def test_an_old_refresh_token_ends_the_family_and_is_counted(miro: Client) -> No
 
 def test_an_access_token_lives_an_hour_and_a_refresh_token_sixty_days(miro: Client) -> None:
     pair = installed(miro)
-    miro.control.switch(expired_token_code="tokenExpired")
+    miro.control.set_toggles(expired_token_code="tokenExpired")
     miro.control.clock(offset_seconds=3700)
     answer = miro.rest(miro.members_path, token=pair["access_token"])
     assert (answer.status_code, answer.json()["code"]) == (401, "tokenExpired")
@@ -149,7 +149,7 @@ def test_an_access_token_lives_an_hour_and_a_refresh_token_sixty_days(miro: Clie
 
 
 def test_an_app_without_expiry_issues_one_token(miro: Client) -> None:
-    miro.control.switch(app_expires=False)
+    miro.control.set_toggles(app_expires=False)
     pair = installed(miro)
     assert not {"refresh_token", "expires_in"} & set(pair)
     miro.control.clock(offset_seconds=400 * 86400)
@@ -172,7 +172,7 @@ def test_a_foreign_team_is_of_another_organization(miro: Client) -> None:
 
 
 def test_an_ordinary_member_cannot_read_the_organization(miro: Client) -> None:
-    miro.control.switch(installer_role="member")
+    miro.control.set_toggles(installer_role="member")
     pair = installed(miro)
     assert miro.rest(miro.members_path, token=pair["access_token"]).status_code == 403
     assert miro.rest("/v1/oauth-token", token=pair["access_token"]).status_code == 200
@@ -208,9 +208,9 @@ def test_all_tokens_can_expire_and_die(miro: Client) -> None:
 
 
 def test_the_date_can_be_wrong(miro: Client) -> None:
-    miro.control.switch(date_skew_seconds=86400)
+    miro.control.set_toggles(date_skew_seconds=86400)
     first = miro.rest("/v1/oauth-token").headers["Date"]
-    miro.control.switch(date_skew_seconds=0)
+    miro.control.set_toggles(date_skew_seconds=0)
     assert first[:16] != miro.rest("/v1/oauth-token").headers["Date"][:16]
 
 

@@ -18,7 +18,7 @@ def test_organization_buys_at_least_what_is_used(miro: Client) -> None:
     body = miro.rest(f"/v2/orgs/{miro.urls['organization_id']}").json()
     used = sum(member.active and member.license == "full" for member in miro.people())
     assert body["fullLicensesPurchased"] > used
-    miro.control.switch(full_licenses_purchased=3)
+    miro.control.set_toggles(full_licenses_purchased=3)
     assert miro.rest(f"/v2/orgs/{miro.urls['organization_id']}").json()["fullLicensesPurchased"] == 3
 
 
@@ -26,7 +26,7 @@ def test_organization_buys_at_least_what_is_used(miro: Client) -> None:
 @pytest.mark.parametrize("end", ["", None, "absent", "trailing_empty_page"])
 def test_paging_meets_everybody_once_whatever_the_end_looks_like(make: Make, members: int, end: Any) -> None:
     miro = make(members)
-    miro.control.switch(end_of_list=end)
+    miro.control.set_toggles(end_of_list=end)
     pages = miro.pages()
     ids = [member["id"] for page in pages for member in page["data"]]
     assert len(ids) == len(set(ids)) == members
@@ -71,7 +71,7 @@ def test_one_member_and_an_unknown_one(miro: Client) -> None:
 
 @pytest.mark.parametrize("form,shown", [("absent", "missing"), (None, None), ("", "")])
 def test_never_active(miro: Client, form: Any, shown: Any) -> None:
-    miro.control.switch(never_active=form)
+    miro.control.set_toggles(never_active=form)
     never = next(member for member in miro.people() if member.last_activity_at is None)
     assert miro.rest(f"{miro.members_path}/{never.id}").json().get("lastActivityAt", "missing") == shown
 
@@ -101,9 +101,9 @@ def test_tokens(miro: Client) -> None:
     unknown = miro.rest(miro.members_path, token="x")
     assert (unknown.status_code, unknown.json()["code"]) == (401, "tokenNotFound")
     for status in (400, 401):
-        miro.control.switch(dead_token_status=status)
+        miro.control.set_toggles(dead_token_status=status)
         assert miro.rest("/v1/oauth-token", token="x").status_code == status
-    miro.control.switch(token_valid=False)
+    miro.control.set_toggles(token_valid=False)
     assert miro.rest(miro.members_path).status_code == 401
 
 
@@ -112,10 +112,10 @@ def test_scopes_organization_path_and_method(miro: Client) -> None:
     assert miro.rest("/v2/nothing").status_code == 404
     posted = requests.post(miro.urls["api_url"] + miro.members_path, json={}, timeout=5)
     assert (posted.status_code, posted.headers["Allow"]) == (405, "GET")
-    miro.control.switch(unknown_organization=403)
+    miro.control.set_toggles(unknown_organization=403)
     assert miro.rest("/v2/orgs/1/members").status_code == 403
     for code in ("insufficientPermissions", "forbiddenAccess"):
-        miro.control.switch(scopes=["organizations:read"], forbidden_code=code)
+        miro.control.set_toggles(scopes=["organizations:read"], forbidden_code=code)
         assert miro.rest(miro.members_path).status_code == 200
         refused = miro.rest(miro.teams_path)
         assert (refused.status_code, refused.json()["code"]) == (403, code)
@@ -136,7 +136,7 @@ def test_credits_of_a_minute(miro: Client) -> None:
     assert refused.status_code == 429
     assert refused.json()["code"] == "tooManyRequests" and refused.json()["context"] is None
     assert int(refused.headers["X-RateLimit-Remaining"]) < 500 and "Retry-After" not in refused.headers
-    miro.control.switch(retry_after=True)
+    miro.control.set_toggles(retry_after=True)
     assert 1 <= int(miro.rest(miro.members_path).headers["Retry-After"]) <= 61
     miro.control.clock(now="2030-01-01T00:01:01Z")
     assert miro.rest(miro.members_path).status_code == 200

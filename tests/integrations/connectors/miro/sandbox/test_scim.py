@@ -101,7 +101,7 @@ def test_deactivate_and_back(miro: Client, op: str, value: Any) -> None:
 @pytest.mark.parametrize("form,value,status", [("string", False, 400), ("string", "false", 200),
                                                ("boolean", "false", 400), ("boolean", False, 200)])  # fmt: skip
 def test_patch_value_forms(miro: Client, form: str, value: Any, status: int) -> None:
-    miro.control.switch(patch_value=form)
+    miro.control.set_toggles(patch_value=form)
     assert miro.patch(miro.ordinary().id, value).status_code == status
 
 
@@ -141,7 +141,7 @@ def test_admins_are_refused_unless_switched(make: Make) -> None:
     for member in (admin, lonely):
         response = miro.patch(member.id)
         assert (response.status_code, response.json()["status"]) == (409, "409")
-    miro.control.switch(company_admin_deactivation="allow", team_admin_deactivation="allow")
+    miro.control.set_toggles(company_admin_deactivation="allow", team_admin_deactivation="allow")
     assert [miro.patch(member.id).status_code for member in (admin, lonely)] == [200, 200]
 
 
@@ -149,7 +149,7 @@ def test_deactivated_people_keep_their_name_and_license(miro: Client) -> None:
     member = miro.ordinary()
     miro.patch(member.id)
     assert miro.patch(member.id, "new@northfield.example", path="userName").status_code == 409
-    miro.control.switch(deactivated_license="freed")
+    miro.control.set_toggles(deactivated_license="freed")
     assert miro.scim(f"/Users/{member.id}").json()["userType"] == "Free"
     assert miro.rest(f"{miro.members_path}/{member.id}").json()["license"] == "free"
 
@@ -170,15 +170,15 @@ def test_errors(miro: Client) -> None:
     assert miro.patch(member, headers={"Content-Type": "text/plain"}).status_code == 415
     assert miro.patch(member, headers={"Content-Type": "application/scim+json; charset=utf-8"}).status_code == 200
     assert miro.scim(f"/Users/{member}", method="PATCH", data="x" * 800_001).status_code == 413
-    miro.control.switch(scim_enabled=False)
+    miro.control.set_toggles(scim_enabled=False)
     assert miro.scim("/Users").status_code == 403
-    miro.control.switch(scim_token_valid=False)
+    miro.control.set_toggles(scim_token_valid=False)
     assert miro.scim("/Users").status_code == 401
 
 
 def test_a_token_of_another_organization_knows_only_others(miro: Client) -> None:
     ours = {member.id for member in miro.people()}
-    miro.control.switch(foreign_scim=True)
+    miro.control.set_toggles(foreign_scim=True)
     theirs = {user["id"] for user in miro.users()["Resources"]}
     assert theirs and not theirs & ours
     assert miro.patch(miro.ordinary().id).status_code == 404
@@ -193,5 +193,5 @@ def test_patches_in_thirty_seconds(miro: Client) -> None:
     assert miro.scim("/Users").status_code == 200, "reading has a budget of its own"
     miro.control.clock(now="2030-01-01T00:00:31Z")
     assert miro.patch("1").status_code == 404
-    miro.control.switch(rate_limits=False)
+    miro.control.set_toggles(rate_limits=False)
     assert {miro.scim("/Users?count=0").status_code for _ in range(201)} == {200}

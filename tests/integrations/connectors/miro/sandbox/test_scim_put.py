@@ -74,7 +74,7 @@ def test_what_there_is(miro: Client) -> None:
 
 
 def test_patch_need_not_be_announced(miro: Client) -> None:
-    miro.control.switch(patch_supported=False)
+    miro.control.set_toggles(patch_supported=False)
     assert miro.scim("/ServiceProviderConfig").json()["patch"] == {"supported": False}
 
 
@@ -96,16 +96,16 @@ def test_an_address_belongs_to_one_user(miro: Client) -> None:
     assert put(miro, member.id, {**read(miro, member.id), "userName": member.email.swapcase()}).status_code == 200
 
 
-@pytest.mark.parametrize("switches", [{"deactivated_license": "freed"}, {"patch_value": "string"}])
-def test_what_was_read_can_be_sent_back(miro: Client, switches: dict[str, str]) -> None:
-    miro.control.switch(**switches)
+@pytest.mark.parametrize("toggles", [{"deactivated_license": "freed"}, {"patch_value": "string"}])
+def test_what_was_read_can_be_sent_back(miro: Client, toggles: dict[str, str]) -> None:
+    miro.control.set_toggles(**toggles)
     for user in miro.users(count=1000)["Resources"]:
         assert put(miro, user["id"], user).json() == user
     assert miro.control.truth()["transitions"] == []
 
 
 def test_a_freed_license_does_not_stand_in_the_way_of_reactivation(miro: Client) -> None:
-    miro.control.switch(deactivated_license="freed")
+    miro.control.set_toggles(deactivated_license="freed")
     member = miro.ordinary().id
     miro.patch(member)
     assert put(miro, member, {**read(miro, member), "active": True}).json()["active"] is True
