@@ -1,7 +1,7 @@
-"""Subflow 2, reclaim subscriptions: claim, look again, send, read back, settle. Restores go the same way.
+"""Subflow 2, reclaim subscriptions: claim, recheck, send, read back, finish. Restores take the same steps.
 
 The database is the queue of record. The intent (`sending`) is committed before the call and the outcome after it;
-no vendor call stands inside a transaction. How a send ends stands in `settling`.
+no vendor call is made inside a transaction. How a send ends is in `outcomes`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import time
 import uuid
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from django.db import transaction
 from django.db.models import Exists, QuerySet
@@ -22,7 +23,7 @@ from licensehub.audit.log import record
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
-from subscriptions.reclaims.direction import RECLAIM, RESTORE, DirectionSpec, spec_for
+from subscriptions.reclaims.direction import spec_for
 from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold, unfit_connections, wait_for
 from subscriptions.reclaims.outcomes import (
     mark_in_doubt,
@@ -38,14 +39,25 @@ from subscriptions.reclaims.switches import control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
 
-# One claim is worked on within its lease; one task ends well before its time limit.
+# The items of one claim are done within its lease; a task ends well before its time limit.
 CLAIM = 20
 TASK_SECONDS = 120.0
 
 
+class Ending(StrEnum):
+    """What happened to one item in one call. The names are those of `Tally`."""
+
+    RECLAIMED = "reclaimed"
+    RESTORED = "restored"
+    SKIPPED = "skipped"
+    REFUSED = "refused"
+    HELD = "held"
+    IN_DOUBT = "in_doubt"
+
+
 @dataclass
 class Tally:
-    """How many items ended how in one call."""
+    """How many items ended in which way in one call."""
 
     reclaimed: int = 0
     restored: int = 0
@@ -54,38 +66,51 @@ class Tally:
     held: int = 0
     in_doubt: int = 0
 
+    def add(self, ending: Ending | None, count: int = 1) -> None:
+        """Count it; None is an item that another process took over."""
+        if ending:
+            setattr(self, ending, getattr(self, ending) + count)
+
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the items of one claim share."""
+
+    profile: IntegrationProfile
+    connector: Connector
+    rolling: int
 
 
 # --- The loop ---------------------------------------------------------------------------------------------------------
 
 
 def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> Tally:
-    """Send what is approved and due, for about `seconds`; restores first. May run any number of times at once."""
+    """Send what is approved and due, for about `seconds`; restores first. Several processes may run it at once."""
     tally = Tally()
     until = time.monotonic() + seconds
-    for way in (RESTORE, RECLAIM):
-        _send_due(profile, way, tally, until)
+    for direction in (Direction.REACTIVATE, Direction.DEACTIVATE):
+        _send_due(profile, direction, tally, until)
     return tally
 
 
-def _send_due(profile: IntegrationProfile, way: DirectionSpec, tally: Tally, until: float) -> None:
-    if hold := unfit_connections(profile, way.direction):
-        tally.held += hold_due_items(profile, hold, way.direction)
-        return
-    while time.monotonic() < until:
-        if hold := profile_hold(profile, way.direction):
-            tally.held += hold_due_items(profile, hold, way.direction)
-            return
-        items = claim(profile, direction=way.direction)
+def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, until: float) -> None:
+    """Batch after batch, while no switch holds them. The connections are tried once, before the first batch."""
+    hold = profile_hold(profile, direction) or unfit_connections(profile, direction)
+    while not hold and time.monotonic() < until:
+        items = claim(profile, direction=direction)
         if not items:
             return
         _work_on(profile, items, tally)
+        hold = profile_hold(profile, direction)
+    if hold:
+        tally.add(Ending.HELD, hold_due_items(profile, hold, direction))
 
 
 def claim(profile: IntegrationProfile, *, count: int = CLAIM, direction: str = Direction.DEACTIVATE) -> list[Reclaim]:
-    """Take some due items: they are ours while the lease lasts. Empty only when nothing is due."""
+    """Claim some due items; they are ours while the lease lasts. Returns none only when nothing is due."""
     due = Reclaim.objects.due().filter(profile=profile, direction=direction)
     oldest = due.order_by("queued_at", "pk").values_list("pk", flat=True)
     while chosen := list(oldest[:count]):
@@ -108,49 +133,44 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) ->
         connector = credential_store.connector_for(profile)
         decisions = recheck(profile, items, connector)
     except ConnectorError as error:
-        tally.held += sum(requeue_after_error(profile, item, error) for item in items)
+        tally.add(Ending.HELD, sum(requeue_after_error(profile, item, error) for item in items))
         return
     connection_state.mark_working(profile, profile.connector.download_slot)
-    rolling = caps.caps_of(profile).rolling
+    batch = _Batch(profile, connector, rolling=caps.caps_of(profile).rolling)
     for item in items:
         try:
-            _execute(profile, item, decisions[item.pk], connector, tally, rolling=rolling)
+            tally.add(_execute(batch, item, decisions[item.pk]))
         except NotActionable as error:
             logger.info("%s", error)
 
 
-def _execute(
-    profile: IntegrationProfile,
-    item: Reclaim,
-    decision: Decision,
-    connector: Connector,
-    tally: Tally,
-    *,
-    rolling: int,
-) -> None:
+def _execute(batch: _Batch, item: Reclaim, decision: Decision) -> Ending | None:
+    """End the item unsent, put it back into the queue, or send it. None: another process took it over."""
     if not decision.send:
         mark_unsent(item, decision)
-        tally.refused += decision.state == ReclaimState.FAILED
-        tally.skipped += decision.state == ReclaimState.SKIPPED
-        return
+        return Ending.REFUSED if decision.state == ReclaimState.FAILED else Ending.SKIPPED
     try:
-        # Before the intent: no switch is overlooked while it waits, and whoever dies waiting leaves no doubt behind.
-        connector.await_turn()
+        # The vendor's limit is waited for before the intent is committed. So a switch that changes during the wait
+        # still counts, and a worker that dies during the wait leaves no item in doubt.
+        batch.connector.await_turn()
     except ConnectorError as error:
-        tally.held += requeue_after_error(profile, item, error)
-        return
-    if commit_intent(item, rolling=rolling):
-        _send(profile, item, connector, tally)
-    else:
-        hold = profile_hold(profile, item.direction) or item_hold(profile, item, rolling=rolling) or HoldReason.LATER
-        tally.held += requeue(item, hold, wait=wait_for(profile, hold))
+        return _held(requeue_after_error(batch.profile, item, error))
+    if commit_intent(item, rolling=batch.rolling):
+        return _send(batch, item)
+    hold = profile_hold(batch.profile, item.direction) or item_hold(batch.profile, item, rolling=batch.rolling)
+    hold = hold or HoldReason.LATER
+    return _held(requeue(item, hold, wait=wait_for(batch.profile, hold)))
+
+
+def _held(requeued: int) -> Ending | None:
+    return Ending.HELD if requeued else None
 
 
 # --- The point of no return -------------------------------------------------------------------------------------------
 
 
 def commit_intent(item: Reclaim, *, rolling: int) -> bool:
-    """`sending`, with its audit event, only while the claim, every switch, the window and the caps still allow it.
+    """Commit `sending`, with its audit event, if the claim, every switch, the window and the caps still allow it.
 
     The switches are subqueries of their own. A filter over a join would move the claim into a subquery as well, and
     after waiting for a lock PostgreSQL checks only the outer WHERE again: see ADR 15.
@@ -159,7 +179,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     operation = spec_for(item.direction).operation
     with transaction.atomic():
         profile = locks.lock_profile(item.profile_id)
-        # Counted while the profile's row is ours: no other process counts at the same time.
+        # Counted while the profile's row is locked, so no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
         sent = Reclaim.objects.filter(
@@ -179,29 +199,28 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
 
 
 def _valid_removals() -> QuerySet[RequestedRemoval]:
-    """Approved, still good, and nobody has said *Keep* since."""
+    """Not dropped, the approval is still valid, and the person has not said *Keep* since."""
     standing = RequestedRemoval.objects.standing().without_late_keep()
     return standing.filter(request__valid_until__gt=timezone.now())
 
 
-def _send(profile: IntegrationProfile, item: Reclaim, connector: Connector, tally: Tally) -> None:
+def _send(batch: _Batch, item: Reclaim) -> Ending | None:
+    """Make the call, write down its outcome, and read back what is true now."""
     try:
-        receipt = spec_for(item.direction).send(connector, item.subscription.external_id)
+        receipt = spec_for(item.direction).send(batch.connector, item.subscription.external_id)
     except PermanentError as error:
         mark_refused(item, error)
-        tally.refused += 1
-        return
+        return Ending.REFUSED
     except (TransientError, ConfigError) as error:
-        tally.held += requeue_after_error(profile, item, error)
-        return
+        return _held(requeue_after_error(batch.profile, item, error))
     except ConnectorError as error:
-        # The answer is lost, or cannot be understood: it may have been done.
+        # The answer is lost, or nobody can understand it: the vendor may have done it.
         mark_in_doubt(item, error.message, status=error.status)
     else:
-        connection_state.mark_working(profile, profile.connector.reclaim_slot)
+        connection_state.mark_working(batch.profile, batch.profile.connector.reclaim_slot)
         note_receipt(item, receipt)
     item.refresh_from_db()
-    state = read_back(item, connector)
-    tally.reclaimed += state == ReclaimState.DONE and item.direction == Direction.DEACTIVATE
-    tally.restored += state == ReclaimState.DONE and item.direction == Direction.REACTIVATE
-    tally.in_doubt += state == ReclaimState.IN_DOUBT
+    state = read_back(item, batch.connector)
+    if state == ReclaimState.DONE:
+        return Ending.RECLAIMED if item.direction == Direction.DEACTIVATE else Ending.RESTORED
+    return Ending.IN_DOUBT if state == ReclaimState.IN_DOUBT else None

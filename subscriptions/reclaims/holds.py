@@ -50,21 +50,16 @@ def item_hold(
 
 
 def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
-    """Before a batch: try both connections, and whether they are of the same organization. Why it must wait, or None.
-
-    Nothing is tried while another hold stands, or nothing is due.
-    """
-    if profile_hold(profile, direction) or not _due(profile, direction).exists():
-        return None
-    return try_connections(profile, direction)
+    """Before the first batch: why the connections do not fit, or None. They are not tried when nothing is due."""
+    return try_connections(profile, direction) if _due(profile, direction).exists() else None
 
 
 def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason | None:
-    """Real, harmless calls through both connections. Why nothing may be sent through them, or None."""
+    """Try both connections with harmless calls, and whether they are of one organization. Why not to send, or None."""
     try:
         fit = is_fit(validate_connections(profile, actor=None))
     except ConnectorError:
-        fit = False  # noted on the connection, which `hold_on` sees
+        fit = False  # it is noted on the connection, and `profile_hold` reads it there
     return None if fit else profile_hold(profile, direction) or HoldReason.LATER
 
 

@@ -1,7 +1,7 @@
-"""How a send ends: read back, then done, refused, in doubt, or back into the queue.
+"""How a send ends: read back, then done, refused, in doubt, or back in the queue.
 
-Each ending is one guarded UPDATE from where the item stood, with its candidate, the fact and the audit, in one
-transaction. A doubt is read first, and twice; it is never sent blindly again.
+Each ending is one guarded UPDATE from the state that the item had, with its candidate, the fact and the audit, in one
+transaction. An item in doubt is read back, twice if necessary; it is never sent again without a new approval.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ from subscriptions.reclaims.restore_check import note_facts, read_restored_seat
 
 READS_NEEDED = 2
 READ_BACK_DELAY = timedelta(seconds=5)
-# Whoever was given the seat back is left alone for so long, also by approvals that are still good.
+# A restored person is left alone for this long, also by approvals that are still valid.
 RESTORED_COOLDOWN = timedelta(days=30)
 
 
 def note_receipt(item: Reclaim, receipt: Receipt) -> None:
-    """What the vendor answered to the write; what is true is read back."""
+    """Note what the vendor answered to the write. What is true is found by reading back."""
     Reclaim.objects.filter(pk=item.pk, state=ReclaimState.SENDING, token=item.token).update(
         http_status=receipt.status, request_id=receipt.request_id
     )
 
 
 def read_back(item: Reclaim, connector: Connector) -> str:
-    """Ask the vendor what is true now, and settle accordingly. Returns the state that the item has then."""
+    """Ask the vendor what is true now, and end the item by that. Returns the state that the item has then."""
     try:
         active = connector.is_active(item.subscription.external_id)
     except PermanentError as error:
@@ -77,7 +77,7 @@ def read_back(item: Reclaim, connector: Connector) -> str:
 
 
 def _as_wanted(item: Reclaim, connector: Connector) -> None:
-    """A restore looks once more at what came back; what it finds is written when the restore is settled."""
+    """A restore also looks up what came back, and writes that down after it is done."""
     if item.direction == Direction.DEACTIVATE:
         mark_done(item)
         return
@@ -87,27 +87,28 @@ def _as_wanted(item: Reclaim, connector: Connector) -> None:
 
 
 def mark_done(item: Reclaim, *, came_back: str = "") -> None:
-    """Read back as wanted."""
-    way = spec_for(item.direction)
-    late = item.state == ReclaimState.IN_DOUBT
-    outcome = came_back or f"Read back as {way.found}."
-    if late:
-        outcome = f"The answer was lost; read back as {way.found}. {came_back or item.outcome}".strip()
+    """The vendor shows what was wanted."""
+    spec = spec_for(item.direction)
+    was_in_doubt = item.state == ReclaimState.IN_DOUBT
+    outcome = came_back or f"Read back as {spec.found}."
+    if was_in_doubt:
+        outcome = f"The answer was lost; read back as {spec.found}. {came_back or item.outcome}".strip()
     _finish(
         item,
         to=ReclaimState.DONE,
         candidate_state=CandidateState.CLOSED_COMPLETE,
-        reason=CloseReason.CONFIRMED_LATER if late else CloseReason.RECLAIMED,
-        values={"outcome": outcome, "read_back": way.found, "read_back_at": timezone.now()},
+        reason=CloseReason.CONFIRMED_LATER if was_in_doubt else CloseReason.RECLAIMED,
+        outcome=outcome,
+        read_back=spec.found,
     )
 
 
 def _without_effect(item: Reclaim) -> None:
-    """Once may be too early, since Miro may still be at it; twice needs a human."""
+    """The first look may be too early, since the vendor may not be done yet. After the second, a human decides."""
     found = "inactive" if spec_for(item.direction).leaves_active else "active"
     if item.reads + 1 < READS_NEEDED:
-        words = item.outcome or f"Read back as still {found}."
-        mark_in_doubt(item, words, status=item.http_status, reads=item.reads + 1)
+        message = item.outcome or f"Read back as still {found}."
+        mark_in_doubt(item, message, status=item.http_status, reads=item.reads + 1)
         return
     noun = spec_for(item.direction).noun
     next_step = "leave this person, or send again" if found == "active" else "restore again if it is still wanted"
@@ -119,46 +120,48 @@ def _without_effect(item: Reclaim) -> None:
     )
 
 
-def mark_in_doubt(item: Reclaim, words: str, *, status: int | None, reads: int | None = None) -> None:
-    """Commit the doubt; the item is read again, a little later. `reads` counts the looks that found no effect."""
+def mark_in_doubt(item: Reclaim, message: str, *, status: int | None, reads: int | None = None) -> None:
+    """Commit `in_doubt`. The item is read back a little later. `reads` counts how often no effect was found."""
     now = timezone.now()
     with transaction.atomic():
         doubted = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
             state=ReclaimState.IN_DOUBT,
-            outcome=words,
+            outcome=message,
             http_status=status,
             reads=item.reads if reads is None else reads,
             not_before=now + READ_BACK_DELAY,
         )
         if doubted and item.state == ReclaimState.SENDING:
             action = spec_for(item.direction).endings[ReclaimState.IN_DOUBT]
-            record(action, actor=None, target=item, data={"outcome": words})
+            record(action, actor=None, target=item, data={"outcome": message})
 
 
-def _escalate(item: Reclaim, words: str, *, found: str) -> None:
+def _escalate(item: Reclaim, message: str, *, found: str) -> None:
     _finish(
         item,
         to=ReclaimState.IN_DOUBT,
         candidate_state=CandidateState.ATTENTION_REQUIRED,
-        attention=words,
-        values={"outcome": words, "read_back": found, "read_back_at": timezone.now()},
+        attention=message,
+        outcome=message,
+        read_back=found,
     )
 
 
 def mark_refused(item: Reclaim, error: PermanentError) -> None:
-    """The vendor said no, and would say it again."""
-    words = f"Miro refused: {error.message}"
+    """The vendor refused, and would refuse again."""
+    message = f"Miro refused: {error.message}"
     _finish(
         item,
         to=ReclaimState.FAILED,
         candidate_state=CandidateState.ATTENTION_REQUIRED,
-        attention=words,
-        values={"outcome": words, "http_status": error.status},
+        attention=message,
+        outcome=message,
+        http_status=error.status,
     )
 
 
 def mark_unsent(item: Reclaim, decision: Decision) -> None:
-    """Final reasons end an item before anything was sent."""
+    """End an item for a final reason, before anything was sent."""
     failed = decision.state == ReclaimState.FAILED
     _finish(
         item,
@@ -166,12 +169,12 @@ def mark_unsent(item: Reclaim, decision: Decision) -> None:
         candidate_state=decision.candidate_state,
         reason=decision.close_reason or "",
         attention=decision.sentence if failed else "",
-        values={"outcome": decision.sentence},
+        outcome=decision.sentence,
     )
 
 
 def mark_lapsed(item: Reclaim) -> None:
-    """The approval is over."""
+    """The approval is no longer valid."""
     mark_unsent(item, lapsed())
 
 
@@ -185,20 +188,35 @@ def _finish(
     item: Reclaim,
     *,
     to: ReclaimState,
+    outcome: str,
     candidate_state: CandidateState,
-    values: dict[str, Any],
     reason: CloseReason | str = "",
     attention: str = "",
+    read_back: str = "",
+    http_status: int | None = None,
 ) -> None:
-    """End an item: its row, its candidate, the fact, and the audit, in one transaction; only from where it stood."""
+    """End an item: its row, its candidate, the fact and the audit, in one transaction. Only from the state it had.
+
+    `read_back` is what the vendor shows, and `http_status` what it answered; without them, these columns stay.
+    """
+    now = timezone.now()
+    values: dict[str, Any] = {
+        "state": to,
+        "finished_at": now,
+        "lease_until": None,
+        "hold_reason": "",
+        "outcome": outcome,
+    }
+    if read_back:
+        values |= {"read_back": read_back, "read_back_at": now}
+    if http_status is not None:
+        values["http_status"] = http_status
     with transaction.atomic():
-        settled = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
-            **{"state": to, "finished_at": timezone.now(), "lease_until": None, "hold_reason": "", **values}
-        )
-        if settled != 1:
-            raise NotActionable(f"The {spec_for(item.direction).noun} of {item} was settled by another process.")
+        finished = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(**values)
+        if finished != 1:
+            raise NotActionable(f"The {spec_for(item.direction).noun} of {item} was finished by another process.")
         correlation = uuid.uuid4()
-        data = {"outcome": values["outcome"], "request": item.removal.request.number}
+        data = {"outcome": outcome, "request": item.removal.request.number}
         action = spec_for(item.direction).endings[to]
         record(action, actor=None, target=item, data=data, correlation=correlation)
         if item.removal.request.direction == Direction.DEACTIVATE:
@@ -210,7 +228,7 @@ def _finish(
 def _move_candidate(
     item: Reclaim, to: CandidateState, reason: CloseReason | str, attention: str, correlation: uuid.UUID
 ) -> None:
-    """A restore has none: its candidate closed with the reclaim that it takes back."""
+    """Only for reclaims: the candidate of a restore was closed with the reclaim that the restore takes back."""
     candidate = item.removal.candidate
     move(
         candidate,
@@ -228,7 +246,7 @@ def _move_candidate(
 
 
 def _write_fact(item: Reclaim) -> None:
-    """What was read back is a fact like any other."""
+    """Write what was read back into the person's facts."""
     now = timezone.now()
     values: dict[str, Any] = {"active": spec_for(item.direction).leaves_active, "facts_at": now}
     if item.direction == Direction.REACTIVATE:
@@ -240,7 +258,7 @@ def _write_fact(item: Reclaim) -> None:
 
 
 def requeue_after_error(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:
-    """Nothing was done for this item: it waits, with the reason shown. Returns 1, or 0 when it was not ours."""
+    """Nothing was done for this item: it waits, with the reason shown. Returns 1, or 0 when another process has it."""
     hold = HoldReason.LATER
     wait = RETRY_DELAY
     if isinstance(error, ConfigError):
@@ -248,11 +266,11 @@ def requeue_after_error(profile: IntegrationProfile, item: Reclaim, error: Conne
         hold = HoldReason.CONNECTION
     elif isinstance(error, TransientError) and error.retry_after:
         wait = timedelta(seconds=error.retry_after)
-    return requeue(item, hold, wait=wait, words=error.message)
+    return requeue(item, hold, wait=wait, message=error.message)
 
 
-def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, words: str = "") -> int:
-    """Back into the queue, from before the call or from a call that is known to have done nothing."""
+def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, message: str = "") -> int:
+    """Put the item back into the queue: nothing was called yet, or the call is known to have done nothing."""
     with transaction.atomic():
         back = Reclaim.objects.filter(pk=item.pk, token=item.token, state=item.state).update(
             state=ReclaimState.QUEUED,
@@ -261,8 +279,8 @@ def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, w
             sending_at=None,
             hold_reason=hold,
             not_before=timezone.now() + wait,
-            outcome=words,
+            outcome=message,
         )
         if back and item.state == ReclaimState.SENDING:
-            record(spec_for(item.direction).put_back, actor=None, target=item, data={"outcome": words})
+            record(spec_for(item.direction).put_back, actor=None, target=item, data={"outcome": message})
     return back

@@ -47,7 +47,7 @@ def blindly_again() -> None:
     """What a queue with retries does: no answer, so once more."""
 
     def again(item: Reclaim, words: str, *, status: int | None) -> None:
-        outcomes.requeue(item, HoldReason.LATER, wait=SOON, words=words)
+        outcomes.requeue(item, HoldReason.LATER, wait=SOON, message=words)
 
     def recover_sends() -> int:
         lost = Reclaim.objects.abandoned().filter(state=ReclaimState.SENDING)

@@ -37,7 +37,7 @@ def settled(organization, approved):
     outcomes.mark_done(done)
     outcomes.mark_refused(refused, PermanentError("Last admin of “Ops”.", status=409))
     outcomes.mark_in_doubt(doubt, "The answer did not come within 45 seconds.", status=None)
-    outcomes.requeue(held, HoldReason.CONNECTION, words="The token is dead.")
+    outcomes.requeue(held, HoldReason.CONNECTION, message="The token is dead.")
     return approved
 
 
