@@ -52,7 +52,7 @@ class IntegrationProfile(models.Model):
         help_text="When off, candidates still appear, but nothing is requested, approved or sent.",
     )
     sending_stopped = models.BooleanField(
-        "kill switch",
+        "sending stopped",
         default=False,
         help_text="When on, nothing more is sent to Miro. What is approved waits and is not lost.",
     )
@@ -105,7 +105,7 @@ class IntegrationProfile(models.Model):
 class SendingControl(models.Model):
     """One row for the whole installation: whether anything may be sent at all. Its acts stand in `sending.py`."""
 
-    # The global kill switch.
+    # All sending is stopped, in every profile.
     stopped = models.BooleanField(default=False)
     stopped_by = models.CharField(max_length=150, blank=True, default="")
     stopped_at = models.DateTimeField(null=True)

@@ -1,4 +1,4 @@
-"""Whether anything may be sent at all: the kill switch for everything, and the hold after a restored backup."""
+"""Whether anything may be sent at all: stop all sending, and the hold after a restored backup."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def stop_all(*, actor: Actor, reason: str) -> None:
 
 
 def allow_all(*, actor: Actor) -> None:
-    """Take the kill switch for everything back; the profiles' own switches stay as they are."""
+    """Allow sending again; a profile whose own sending is stopped stays stopped."""
     values = {"stopped": False, "stopped_by": "", "stopped_at": None, "reason": ""}
     _switch(values, when={"stopped": True}, action=Action.ALL_SENDING_ALLOWED, actor=actor, words="")
 
@@ -78,6 +78,6 @@ def released_since(moment: datetime) -> bool:
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, words: str) -> None:
     with transaction.atomic():
         if SendingControl.objects.filter(pk=1, **when).update(**values) != 1:
-            state = "on" if values["stopped"] else "off"
-            raise NotSwitched(f"The kill switch for everything is {state} already.")
+            state = "stopped" if values["stopped"] else "allowed"
+            raise NotSwitched(f"All sending is {state} already.")
         record(action, actor=actor, target=control(), data={"reason": words} if words else {})

@@ -148,7 +148,7 @@ class Migration(migrations.Migration):
                     models.BooleanField(
                         default=False,
                         help_text="When on, nothing more is sent to Miro. What is approved waits and is not lost.",
-                        verbose_name="kill switch",
+                        verbose_name="sending stopped",
                     ),
                 ),
                 ("validated_at", models.DateTimeField(editable=False, null=True)),

@@ -95,7 +95,7 @@ class DryRun:
 
 
 def summary(tried: DryRun) -> str:
-    """`Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (the kill switch is on).`"""
+    """`Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (sending is stopped).`"""
     if not tried.rows:
         return "Nobody to try: nothing approved is due."
     parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]

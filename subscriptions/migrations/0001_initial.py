@@ -836,7 +836,7 @@ class Migration(migrations.Migration):
                         help_text="The smaller cap counts.",
                         validators=[
                             django.core.validators.MinValueValidator(
-                                1, "At least 1 percent. To stop everything, use the kill switch of the profile."
+                                1, "At least 1 percent. To stop everything, stop sending for the profile."
                             ),
                             django.core.validators.MaxValueValidator(100, "At most 100 percent."),
                         ],
@@ -850,7 +850,7 @@ class Migration(migrations.Migration):
                         help_text="What is approved beyond this waits; nothing is lost.",
                         validators=[
                             django.core.validators.MinValueValidator(
-                                1, "At least 1 percent. To stop everything, use the kill switch of the profile."
+                                1, "At least 1 percent. To stop everything, stop sending for the profile."
                             ),
                             django.core.validators.MaxValueValidator(100, "At most 100 percent."),
                         ],

@@ -14,7 +14,7 @@ THRESHOLD = [
     MaxValueValidator(3650, "The last activity threshold is at most 3650 days, which is ten years."),
 ]
 PERCENT = [
-    MinValueValidator(1, "At least 1 percent. To stop everything, use the kill switch of the profile."),
+    MinValueValidator(1, "At least 1 percent. To stop everything, stop sending for the profile."),
     MaxValueValidator(100, "At most 100 percent."),
 ]
 LICENSES_IN_SCOPE = ["full", "advanced", "standard", "basic"]

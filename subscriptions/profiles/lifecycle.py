@@ -86,7 +86,7 @@ def unpause(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 
 def stop_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """The kill switch: checked again in the very UPDATE that commits the intent to send."""
+    """Nothing more is deactivated for this profile. The UPDATE that commits the intent to send checks it, too."""
     _switch(profile, stopped=True, action=Action.SENDING_STOPPED, actor=actor)
 
 
@@ -135,7 +135,7 @@ def _switch(profile: IntegrationProfile, *, stopped: bool, action: Action, actor
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, sending_stopped=not stopped)
         if rows.update(sending_stopped=stopped) != 1:
-            raise NotActionable(f"The kill switch of “{profile}” is {'on' if stopped else 'off'} already.")
+            raise NotActionable(f"Sending is {'stopped' if stopped else 'allowed'} for “{profile}” already.")
         record(action, actor=actor, target=profile)
 
 

@@ -121,12 +121,12 @@ def _unpause(profile: IntegrationProfile, user: User) -> str:
 
 def _stop(profile: IntegrationProfile, user: User) -> str:
     lifecycle.stop_sending(profile, actor=user)
-    return "The kill switch is on: nothing more is sent to Miro. What is approved waits and is not lost."
+    return "Sending is stopped: nothing more is sent to Miro. What is approved waits and is not lost."
 
 
 def _allow(profile: IntegrationProfile, user: User) -> str:
     lifecycle.allow_sending(profile, actor=user)
-    return "The kill switch is off: what is approved is sent within a minute."
+    return "Sending is allowed: what is approved is sent within a minute."
 
 
 def _reclaim_on(profile: IntegrationProfile, user: User) -> str:
@@ -177,8 +177,8 @@ def validate(profile: IntegrationProfile, user: User) -> str:
 PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, not_validated, main=True)
 PAUSE = Button("pause", "Pause", "pause", _pause)
 UNPAUSE = Button("unpause", "Unpause", "play_arrow", _unpause, main=True)
-STOP = Button("stop", "Turn kill switch on", "front_hand", _stop)
-ALLOW = Button("allow", "Turn kill switch off", "lock_open", _allow)
+STOP = Button("stop", "Stop sending", "front_hand", _stop)
+ALLOW = Button("allow", "Allow sending", "lock_open", _allow)
 RECLAIM_ON = Button("reclaim-on", "Switch reclaim on", "toggle_on", _reclaim_on)
 RECLAIM_OFF = Button("reclaim-off", "Switch reclaim off", "toggle_off", _reclaim_off)
 DOWNLOAD = Button("download", "Run now", "play_arrow", _download, no_download)

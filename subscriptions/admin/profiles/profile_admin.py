@@ -175,7 +175,7 @@ class IntegrationProfileAdmin(ModelAdmin):
     @admin.display(description="Reclaim")
     def seats(self, row: IntegrationProfile) -> str:
         if row.sending_stopped:
-            return "Kill switch on"
+            return "Sending stopped"
         return "On" if row.reclaim_enabled else "Off"
 
     @admin.display(description="Last complete download", ordering="last_complete")

@@ -185,7 +185,7 @@ def _holds(profile: IntegrationProfile) -> list[str]:
 
 def _reclaim_badge(profile: IntegrationProfile, waiting: int) -> SafeString:
     if profile.sending_stopped:
-        return badge("Kill switch on", tone="error", icon="front_hand")
+        return badge("Sending stopped", tone="error", icon="front_hand")
     if not profile.reclaim_enabled:
         return badge("Switched off", tone="warning", icon="toggle_off")
     if waiting:

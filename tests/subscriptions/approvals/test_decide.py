@@ -273,7 +273,7 @@ def test_switches_refuse_requests_and_approvals(downloaded, alice, bob, switch):
         ask(downloaded, alice, 1)
 
 
-def test_the_kill_switch_holds_and_loses_nothing(downloaded, alice, bob):
+def test_stopped_sending_holds_and_loses_nothing(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
     decide.approve(request, actor=bob)
     lifecycle.stop_sending(downloaded.profile, actor=bob)

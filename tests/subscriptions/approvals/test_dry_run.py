@@ -148,7 +148,7 @@ def test_without_the_running_count_nobody_meets_the_cap(downloaded, monkeypatch)
     assert endings(try_candidates(downloaded.candidates(4))) == {"send": 4}
 
 
-def test_the_kill_switch_holds_everybody_who_would_go(downloaded, alice, bob):
+def test_stopped_sending_holds_everybody_who_would_go(downloaded, alice, bob):
     request = ask(downloaded, alice, 2)
     downloaded.miro.change(external_ids(request)[0], last_activity_at="now")
     lifecycle.stop_sending(downloaded.profile, actor=bob)

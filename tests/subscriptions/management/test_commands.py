@@ -155,7 +155,7 @@ def test_a_dry_run_that_makes_no_sense(world, argv, sentence):
         run("reclaim_subscriptions", "Northwind", *argv)
 
 
-def test_reclaim_while_the_kill_switch_is_on(world, alice, bob):
+def test_reclaim_while_sending_is_stopped(world, alice, bob):
     from subscriptions.profiles import lifecycle
 
     world.download()

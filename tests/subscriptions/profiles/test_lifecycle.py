@@ -100,14 +100,14 @@ def test_two_organizations_side_by_side(world, allow_http, settings):
 
 # --- The table of docs/switches.md ------------------------------------------------------------------------------------
 
-SWITCHES = ["draft", "paused", "error", "reclaim_off", "kill"]
+SWITCHES = ["draft", "paused", "error", "reclaim_off", "stopped"]
 # What each lets happen: download, request, approve, send (`hold`: waits and is not lost).
 TABLE = {
     "draft": ("no", "no", "no", "hold"),
     "paused": ("no", "no", "no", "hold"),
     "error": ("no", "yes", "yes", "hold"),
     "reclaim_off": ("yes", "no", "no", "hold"),
-    "kill": ("yes", "yes", "yes", "hold"),
+    "stopped": ("yes", "yes", "yes", "hold"),
 }
 
 
@@ -116,7 +116,7 @@ def switch(world, name: str) -> None:
         "draft": {"state": "draft"},
         "paused": {"state": "paused"},
         "reclaim_off": {"reclaim_enabled": False},
-        "kill": {"sending_stopped": True},
+        "stopped": {"sending_stopped": True},
     }
     if name == "error":
         Connection.objects.filter(profile=world.profile).update(state="error", error="dead")
@@ -170,7 +170,7 @@ def test_send_row(world, alice, bob, name):
 
 @pytest.fixture
 def busy(world, alice, bob):
-    """Open candidates, an open request, and approved seats that wait behind the kill switch."""
+    """Open candidates, an open request, and approved seats that wait because sending is stopped."""
     world.download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     request_reclaim(world.candidates(3), actor=alice)

@@ -153,8 +153,8 @@ def test_whom_a_human_deactivates_after_the_restore_stays_so(world, reclaimed_pe
 
 
 SWITCHES = {
-    "profile's kill switch": lambda profile, actor: lifecycle.stop_sending(profile, actor=actor),
-    "kill switch for everything": lambda profile, actor: sending.stop_all(actor=actor, reason="Something is wrong"),
+    "sending stopped for the profile": lambda profile, actor: lifecycle.stop_sending(profile, actor=actor),
+    "all sending stopped": lambda profile, actor: sending.stop_all(actor=actor, reason="Something is wrong"),
     "paused": lambda profile, actor: lifecycle.pause(profile, actor=actor),
     "reclaim off": lambda profile, actor: IntegrationProfile.objects.update(reclaim_enabled=False),
 }

@@ -94,7 +94,7 @@ def test_the_control_without_a_flip_goes_on_for_longer(sending_worker):
 def test_the_command(db):
     call_command("stop_sending", "Miro is down for maintenance")
     assert (sending.control().stopped, sending.control().reason) == (True, "Miro is down for maintenance")
-    with pytest.raises(CommandError, match="on already"):
+    with pytest.raises(CommandError, match="stopped already"):
         call_command("stop_sending", "again")
     call_command("stop_sending", "--allow")
     assert not sending.control().stopped

@@ -252,7 +252,7 @@ def tried(monkeypatch) -> list[object]:
 
     def record(what, *, limit: int) -> DryRun:
         calls.append(what)
-        rows = [PersonOutcome(_item(person), Ending.HOLD, "The kill switch is on", "") for person in _people(what)]
+        rows = [PersonOutcome(_item(person), Ending.HOLD, "Sending is stopped", "") for person in _people(what)]
         return DryRun(tuple(rows), left_out=7)
 
     monkeypatch.setattr("subscriptions.admin.approvals.request_admin.try_request", record)
@@ -278,7 +278,7 @@ def test_a_dry_run_of_a_request(organization, alice, request, as_user, tried, wh
     shown = text_of(client.post(url("dry_run", asked)))
 
     assert tried == [asked]
-    assert f"Dry run of {asked.number}" in shown and "Would wait: the kill switch is on" in shown
+    assert f"Dry run of {asked.number}" in shown and "Would wait: sending is stopped" in shown
     assert "The other 7 were not tried" in shown
     assert f"reclaim_subscriptions Northwind --dry-run --request {asked.number}" in shown
 
