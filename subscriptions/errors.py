@@ -1,4 +1,4 @@
-"""Why an act is not for this person, or not now. The text says why, and what to do instead."""
+"""Why an action is not allowed for this person, or not now. The text says why, and what to do instead."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from licensehub.audit.log import Actor
 
 
 class NotActionable(Exception):
-    """The action came too late, or does not fit this state. The text says what holds now."""
+    """The action came too late, or does not fit the state. The text says what the state is now."""
 
 
 class Refused(Exception):
-    """This act is not for this person, or not now."""
+    """This action is not allowed for this person, or not now."""
 
 
 class OwnRequest(Refused):
@@ -24,7 +24,7 @@ class ConcernsYou(Refused):
 
 
 class OverCap(Refused):
-    """More people than one request may touch."""
+    """More people than the cap of one request allows."""
 
 
 def refuse_self(emails: Iterable[str], actor: Actor) -> None:

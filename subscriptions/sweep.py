@@ -1,6 +1,6 @@
-"""Every minute: repair what was left lying, end what is over, and ring for whatever is due.
+"""Every minute: repair abandoned work, end what has expired, and list what is due, for `tasks.sweep` to enqueue.
 
-The database is the queue of record; a task that was lost is rung for again here.
+The database is the queue of record. A task that was lost is enqueued again from here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
 
 
 def repair() -> None:
-    """Abandoned claims go back, abandoned sends become doubts, what is over ends."""
+    """Requeue abandoned claims, mark abandoned sends as in doubt, and end what has expired."""
     recover_claims()
     recover_sends()
     delivery.repair()
@@ -36,7 +36,7 @@ def repair() -> None:
 
 
 def recover_claims() -> int:
-    """Whoever claimed these lives no more, and had not sent anything: safe to queue again."""
+    """The worker that claimed these items died before it sent anything, so they can be queued again."""
     return (
         Reclaim.objects.abandoned()
         .filter(state=ReclaimState.CLAIMED)
@@ -45,21 +45,21 @@ def recover_claims() -> int:
 
 
 def recover_sends() -> int:
-    """Whoever was sending these lives no more: the answer is lost."""
-    words = "The process was ended while it waited for Miro's answer."
+    """The worker that was sending these items died: the answer is lost."""
+    message = "The process was ended while it waited for Miro's answer."
     with transaction.atomic():
         lost = list(Reclaim.objects.select_for_update().abandoned().filter(state=ReclaimState.SENDING))
         Reclaim.objects.filter(pk__in=[item.pk for item in lost], state=ReclaimState.SENDING).update(
-            state=ReclaimState.IN_DOUBT, lease_until=None, outcome=words
+            state=ReclaimState.IN_DOUBT, lease_until=None, outcome=message
         )
-        for direction, way in SPECS.items():
-            targets = [(item, {"outcome": words}) for item in lost if item.direction == direction]
-            record_many(way.endings[ReclaimState.IN_DOUBT], actor=None, targets=targets)
+        for direction, spec in SPECS.items():
+            targets = [(item, {"outcome": message}) for item in lost if item.direction == direction]
+            record_many(spec.endings[ReclaimState.IN_DOUBT], actor=None, targets=targets)
     return len(lost)
 
 
 def lapse_approvals() -> int:
-    """An approval is good for some days only; what was held for longer needs a new one."""
+    """An approval is valid for some days only. What was held for longer needs a new one."""
     over = Reclaim.objects.filter(
         state=ReclaimState.QUEUED, removal__request__valid_until__lte=timezone.now()
     ).select_related(*WITH_ALL)
@@ -70,19 +70,19 @@ def _lapse(item: Reclaim) -> bool:
     try:
         mark_lapsed(item)
     except NotActionable:
-        return False  # claimed in this moment: the look before the send finds the same
+        return False  # just claimed: the recheck before the send finds the same
     return True
 
 
 def read_back_doubts(profile: IntegrationProfile) -> int:
-    """Read what is in doubt; nothing is ever sent here. Returns how many could be settled."""
+    """Read back what is in doubt; nothing is sent here. Returns how many items ended."""
     doubts = Reclaim.objects.to_read_back().filter(profile=profile).select_related(*WITH_ALL)
     if not doubts:
         return 0
     try:
         connector = credential_store.connector_for(profile)
     except ConnectorError:
-        return 0  # the connection is in Error and says so; the doubt stays until it works
+        return 0  # the connection is in Error and shows it; the items stay in doubt until it works
     return sum(_read(item, connector) for item in doubts)
 
 
@@ -90,7 +90,7 @@ def _read(item: Reclaim, connector: Connector) -> bool:
     try:
         read_back(item, connector)
     except NotActionable:
-        return False  # another process settled it in this moment
+        return False  # another process just ended it
     return bool(item.finished_at)
 
 

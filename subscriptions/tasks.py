@@ -1,4 +1,4 @@
-"""Thin doors for Celery. Each carries ids, may run twice or never, and asks the database what is to be done."""
+"""Celery tasks. They take ids only, may run twice or never, and read from the database what is to be done."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ logger = logging.getLogger(__name__)
 
 
 def enqueue_task(task: Task[..., None], *ids: int) -> bool:
-    """Wake a worker, outside of any transaction. False without a broker: then the sweep finds what is due later."""
+    """Enqueue a task, outside of any transaction. Returns False without a broker: the sweep enqueues it later."""
     try:
         task.delay(*ids)
     except OperationalError as error:
-        logger.warning("The broker cannot be reached (%s); the sweep will take up %s", error, task.name)
+        logger.warning("The broker cannot be reached (%s); the sweep will enqueue %s", error, task.name)
         return False
     return True
 
 
 @shared_task
 def download_daily(profile_id: int) -> None:
-    """Rung by beat and by the sweep: one run for each slot and profile, however many bells ring."""
+    """Triggered by beat and by the sweep; at most one run per slot and profile."""
     profile = IntegrationProfile.objects.downloading().filter(pk=profile_id).first()
     slot = due_slot(profile) if profile else None
     if slot:
@@ -45,7 +45,7 @@ def download_daily(profile_id: int) -> None:
 
 @shared_task
 def download_due(profile_id: int, user_id: int | None = None) -> None:
-    """Rung by a person's *Run now*, and by the sweep, for what is due or was abandoned; however often, one run."""
+    """Triggered by *Run now*, and by the sweep for what is due or abandoned; at most one run at a time."""
     if profile_id not in sweeping.profiles_to_download():
         return
     due_at = IntegrationProfile.objects.values_list("download_due_at", flat=True).get(pk=profile_id)
@@ -71,20 +71,20 @@ def reclaim(profile_id: int) -> None:
 
 @shared_task
 def ask_people(profile_id: int) -> None:
-    """Hand over the mails that ask people, or remind them."""
+    """Send the mails that ask people, or remind them."""
     deliver_due(IntegrationProfile.objects.get(pk=profile_id))
 
 
 @shared_task
 def reconcile_all() -> None:
-    """Rung by beat every night."""
+    """Triggered by beat every night."""
     for profile_id in reconcile.profiles_to_reconcile():
         enqueue_task(reconcile_ledger, profile_id)
 
 
 @shared_task
 def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
-    """Rung by the night, and by a person's *Reconcile now*; of many at once, one compares."""
+    """Triggered every night, and by *Reconcile now*; of several at once, one compares."""
     actor = User.objects.filter(pk=user_id).first() if user_id else None
     try:
         reconcile.reconcile_profile(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
@@ -94,13 +94,13 @@ def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
 
 @shared_task
 def thin_history() -> None:
-    """Rung by beat every night."""
+    """Triggered by beat every night."""
     thin_histories()
 
 
 @shared_task
 def sweep() -> None:
-    """Rung by beat every minute. Whether this is a restored backup is asked before anything is appended."""
+    """Triggered by beat every minute. First it checks for a restored backup, before anything is added to the audit."""
     backup_guard.is_held()
     sweeping.repair()
     send_due_mails()

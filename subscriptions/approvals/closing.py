@@ -1,4 +1,4 @@
-"""How people, and whole requests, leave before a decision: dropped, withdrawn, or expired. Silence keeps the seat."""
+"""How people and whole requests end without an approval: dropped, withdrawn, expired. Nobody is reclaimed by that."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from subscriptions.models import (
     RequestState,
 )
 
-# No decision yet.
+# Not decided yet.
 WAITING = (RequestState.COLLECTING, RequestState.OPEN)
 IN_REQUEST = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
 
@@ -41,7 +41,7 @@ def drop(
     reason: str = "",
     close_reason: CloseReason = CloseReason.DROPPED,
 ) -> None:
-    """Take one person out of a request that waits, for good: a recorded mark, not an edit."""
+    """Take one person out of an undecided request, for good. The row stays and is marked as dropped."""
     with transaction.atomic():
         lock_candidate(person.candidate_id)
         waiting = ReclaimRequest.objects.filter(state__in=WAITING)
@@ -60,13 +60,13 @@ def drop(
 
 
 def expire_requests() -> int:
-    """Requests that nobody decided in time end, and their people are Ready again."""
+    """End the requests that nobody decided in time. Their people are Ready again."""
     overdue = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__lte=timezone.now())
     return sum(_end(request, RequestState.EXPIRED, Action.REQUEST_EXPIRED, actor=None) for request in overdue)
 
 
 def cancel(request: ReclaimRequest, *, actor: User) -> None:
-    """The requester takes the request back; its people are Ready again, or stay deactivated where it was a restore."""
+    """The requester withdraws the request. Its people are Ready again; those of a restore stay deactivated."""
     if request.requested_by_id != actor.pk:
         raise Refused("Only the person who made a request can withdraw it. You can reject it.")
     if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):
@@ -84,16 +84,16 @@ def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor:
 
 
 def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:
-    """Move the people of a request that was not approved; who closed meanwhile (active again) stays closed.
+    """Move the candidates of a request that was not approved. A candidate that closed meanwhile stays closed.
 
-    Nobody moves for a restore: its candidates closed with the reclaims that it would take back.
+    Nothing moves for a restore: its candidates closed with the reclaims that it takes back. Returns how many moved.
     """
     leaving = _lock(people)
-    candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(one.pk for one in leaving)), state__in=IN_REQUEST)
+    candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(row.pk for row in leaving)), state__in=IN_REQUEST)
     candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())
     action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
     label, data = RemovalCandidate._meta.label_lower, {"reason": str(reason)} if reason else {}
-    events = [Row(label, one.pk, one.name or one.email or str(one.pk), data) for one in leaving]
+    events = [Row(label, row.pk, row.name or row.email or str(row.pk), data) for row in leaving]
     record_rows(action, actor=actor, rows=events, correlation=uuid.uuid4())
     if to == CandidateState.CLOSED_SKIPPED:
         _cool_down(leaving, CloseReason(reason))
@@ -101,7 +101,7 @@ def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: C
 
 
 class _Leaving(NamedTuple):
-    """One of many candidates, and no model object, which would cost more than its move. The terms are JSON."""
+    """One candidate that moves. A model object would take longer than the move itself. `terms` is JSON."""
 
     pk: int
     subscription: int
@@ -111,7 +111,7 @@ class _Leaving(NamedTuple):
 
 
 def _lock(people: QuerySet[RequestedRemoval]) -> list[_Leaving]:
-    """Those who still wait in it. In the order in which everybody locks them."""
+    """Lock those that still wait, in the order of their ids, as everybody does."""
     rows = RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST).order_by("pk")
     evidence = (KT(f"evidence__{name}") for name in ("name", "email", "terms"))
     locked = rows.select_for_update(of=("self",)).values_list("pk", "subscription", *evidence)
@@ -119,10 +119,10 @@ def _lock(people: QuerySet[RequestedRemoval]) -> list[_Leaving]:
 
 
 def _cool_down(leaving: list[_Leaving], reason: CloseReason) -> None:
-    """Each by the terms that were frozen with the candidate; most share theirs."""
-    alike: dict[str, list[int]] = defaultdict(list)
-    for one in leaving:
-        alike[one.terms].append(one.subscription)
-    for frozen, ids in alike.items():
+    """Each one by the terms in its evidence. Most candidates have the same terms, so they are grouped by them."""
+    by_terms: dict[str, list[int]] = defaultdict(list)
+    for row in leaving:
+        by_terms[row.terms].append(row.subscription)
+    for frozen, ids in by_terms.items():
         terms = Terms.from_json(json.loads(frozen))
         cool_down(ids, days=terms.threshold_for, reason=str(reason.label).lower())

@@ -1,7 +1,7 @@
-"""From the last question to the approver: the days to answer, the reminder half-way, and the end of a collection.
+"""Collect the answers of a request: the days to answer, the reminder half-way, and when it opens for approval.
 
-The days count from the hand-over of a request's last question. Who was never asked is never silent: a request opens
-only when each person left in it has answered, or was asked and let the days go by.
+The days to answer count from the moment when the last question of the request was handed to the mail server. A request
+opens only when each person left in it has answered, or was asked and did not answer in time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from subscriptions.models.request import RequestedRemovalQuerySet
 
 
 def close_collections() -> int:
-    """Start the days where everybody was asked, and open the requests whose answers are in. Returns how many opened."""
+    """Start the days to answer where everybody was asked, and open complete requests. Returns how many opened."""
     collecting = ReclaimRequest.objects.filter(state=RequestState.COLLECTING)
     return sum(_move_on(request) for request in collecting)
 
@@ -47,12 +47,12 @@ def _asked() -> Exists:
 
 
 def clock_runs(request: ReclaimRequest) -> bool:
-    """It starts with the reminders, and only once."""
+    """Whether the days to answer have started. They start once, together with the reminders."""
     return Notice.objects.filter(removal__request=request, kind=NoticeKind.REMINDER).exists()
 
 
 def _start_clock(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> datetime:
-    """From the last hand-over on, and with a reminder half-way for each who has not answered."""
+    """Start the days at the last question, with a reminder half-way for each person who has not answered."""
     asked = Notice.objects.filter(removal__in=silent, kind=NoticeKind.ASK)
     last = asked.aggregate(last=Max("sent_at"))["last"]
     days = days_of(request)
@@ -68,14 +68,14 @@ def _start_clock(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> d
 
 
 def days_of(request: ReclaimRequest) -> timedelta:
-    """The days to answer as they were when it was requested. Only while the clock does not run."""
+    """The days to answer, as they were when it was requested. Valid only until the days have started."""
     if request.answers_until is None:
         raise ValueError(f"Nobody is asked in {request}.")
     return request.answers_until - request.requested_at
 
 
 def answer_by(person: RequestedRemoval) -> datetime:
-    """Until when this person is promised to be waited for; the slowest hand-over of the request may add to it."""
+    """Until when this person may answer, as promised. It becomes later where others of the request are asked later."""
     request = ReclaimRequest.objects.get(pk=person.request_id)
     if request.answers_until and clock_runs(request):
         return request.answers_until

@@ -37,13 +37,13 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.switches import Operation
 
-CHANGED = "Some of these people changed in this moment. Reload the page and look again."
+CHANGED = "Some of these people have just changed. Reload the page and check again."
 
 
 def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
-    """A second person approves: each standing person is signed and queued. Returns how many.
+    """A second person approves: everybody who was not dropped is signed and queued. Returns how many.
 
-    A restore has neither caps nor candidates on their way.
+    A restore has no caps, and no candidates that move.
     Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
     """
     now = timezone.now()
@@ -68,7 +68,7 @@ def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
 
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
-    """The one guarded step from open to a decision."""
+    """The guarded UPDATE from open to a decision."""
     if request.requested_by_id == actor.pk:
         raise OwnRequest("You made this request, so another person has to decide on it.")
     if request.cap_raised_by_id == actor.pk:
@@ -94,12 +94,12 @@ def _refuse_by_switches(request: ReclaimRequest) -> None:
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:
-    """Why no decision can be made on it any more, in one sentence."""
+    """Why it can no longer be decided, in one sentence."""
     found = ReclaimRequest.objects.select_related("decided_by").get(pk=request.pk)
     if found.state == RequestState.COLLECTING:
         return f"{found} still waits for the answers of its people. Nothing was changed."
     if found.state == RequestState.OPEN and found.expires_at > now:
-        return f"{found} changed in this moment. Reload its page and look again."
+        return f"{found} has just changed. Reload its page and check again."
     if found.state == RequestState.OPEN:
         return f"{found} expired on {found.expires_at:%b %d, %Y %H:%M} UTC. Its people can be requested again."
     by = f" by {found.decided_by.get_username()}" if found.decided_by else ""
@@ -117,9 +117,9 @@ def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
 
 
 def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
-    """A second person says no, and why. Returns of how many people.
+    """A second person rejects, with a reason. Returns for how many people.
 
-    Whoever was to be reclaimed is left alone for one threshold; whoever was to be restored stays deactivated.
+    People who were to be reclaimed are left alone for one threshold; those who were to be restored stay deactivated.
     """
     if not comment.strip():
         raise Refused("Say in a few words why you reject: the requester, and later an auditor, will want to know.")

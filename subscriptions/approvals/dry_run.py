@@ -1,7 +1,7 @@
-"""Dry run: the way of a send up to the send itself, with the same refusals, and nothing sent.
+"""Dry run: the same steps and the same refusals as a send, up to the send itself, which is left out.
 
-Each person is looked up, and the fresh facts are written as by any look. Nobody is settled, queued or sent. What is
-not approved yet is tried as if it were approved in this moment.
+Each person is rechecked, and the fresh facts are written as in any recheck. No item ends, is queued or is sent. What
+is not approved yet is tried as if it were approved now.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from subscriptions.reclaims.holds import item_hold, profile_hold, try_connection
 from subscriptions.reclaims.recheck import Decision, recheck_in_order
 from subscriptions.reclaims.signatures import sign
 
-# While one of these holds, not even a look is possible, or wanted.
+# With one of these holds, people are not even rechecked.
 HOLDS_WITHOUT_RECHECK = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LATER)
 
 
 class Ending(StrEnum):
-    """What would come of one person."""
+    """What would happen to one person."""
 
     SEND = "send"
     SETTLE = "settle"
@@ -51,7 +51,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PersonOutcome:
-    """What would happen to one person, and why. `kind` is by what the people of one ending are counted."""
+    """What would happen to one person, and why. People are counted by `ending`, and within it by `kind`."""
 
     item: Reclaim
     ending: Ending
@@ -74,14 +74,14 @@ class PersonOutcome:
 
     @property
     def request(self) -> str:
-        """Empty for who is in none yet."""
+        """The number of the request; empty for a person who is in none yet."""
         asked = self.item.removal.request
         return asked.number if asked.pk else ""
 
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """Everybody who was tried, in the order of a send; `left_out` are those beyond the limit."""
+    """Everybody who was tried, in the order of a send. `left_out`: how many were not tried, because of the limit."""
 
     rows: tuple[PersonOutcome, ...]
     left_out: int = 0
@@ -90,7 +90,7 @@ class DryRun:
         return sum(row.ending == ending for row in self.rows)
 
     def kinds(self, ending: Ending) -> list[tuple[str, int]]:
-        """Of those who ended so: each kind and how many, the most first."""
+        """The kinds of this ending, each with its count, the most frequent first."""
         return Counter(row.kind for row in self.rows if row.ending == ending).most_common()
 
 
@@ -122,7 +122,7 @@ def try_queue(profile: IntegrationProfile, *, limit: int | None = None) -> DryRu
 
 
 def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
-    """One request: what waits of an approved one, else everybody in it as if it were approved now.
+    """One request: what is queued of an approved one, else everybody in it as if it were approved now.
 
     Raises NotActionable when it was decided otherwise, and the connector's errors.
     """
@@ -154,7 +154,7 @@ def _with_related(rows: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
 
 
 def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval]) -> list[Reclaim]:
-    """Items in memory only. Their signatures name no decider, so no request in the database fits them."""
+    """Items in memory only. Their signatures name nobody who decided, so they fit no request in the database."""
     request.decided_at = timezone.now()
     request.valid_until = request.decided_at + settings.APPROVAL_VALIDITY
     return [_supposed(request, person) for person in people]
@@ -171,7 +171,7 @@ def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
     )
 
 
-# --- The way of a send ------------------------------------------------------------------------------------------------
+# --- The steps of a send ----------------------------------------------------------------------------------------------
 
 
 def _try(profile: IntegrationProfile, items: list[Reclaim], *, of: int) -> DryRun:
@@ -202,7 +202,7 @@ def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> 
 
 
 def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> PersonOutcome:
-    """As `reclaim` goes on after its look: settle, wait, or send."""
+    """The same choice as the engine makes after its recheck: end, wait, or send."""
     if not decision.send:
         kind = decision.close_reason.label if decision.close_reason else "Needs a person"
         return PersonOutcome(item, Ending.SETTLE, kind, decision.sentence)

@@ -47,9 +47,9 @@ FILED = "Filed by LicenseHub after the download, as the rule says."
 def request_reclaim(
     candidates: QuerySet[RemovalCandidate], *, actor: Actor, reason: str = "", repeats: Reclaim | None = None
 ) -> ReclaimRequest:
-    """Put the Ready ones of these candidates, all of one profile, into one new request.
+    """Make one request of those of these candidates that are Ready, all of one profile.
 
-    It opens for approval at once, or after its people were asked, as the rule says. `actor=None`: the schedule filed
+    It opens for approval at once, or after its people were asked, as the rule says. `actor=None`: the schedule files
     it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
     ready = candidates.filter(state=CandidateState.READY)
@@ -86,7 +86,7 @@ def _create(
 
 
 def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
-    """The profile that all of these candidates are of. Raises NotActionable for nobody, Refused for several."""
+    """The one profile of these candidates. Raises NotActionable without candidates, Refused for several profiles."""
     profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct()[:2])
     if not profiles:
         raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
@@ -96,8 +96,11 @@ def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
 
 
 def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, asks: bool) -> int:
-    """Freeze who is Ready, and move exactly them on: two requests never share a person. Returns how many."""
-    # Said once more outside: who is requested by somebody else while this waits for the lock is not Ready after it.
+    """Copy the evidence of the Ready candidates, and move exactly these on, so that two requests never share a person.
+
+    Returns how many.
+    """
+    # The state filter is repeated outside of the subquery: after waiting for a lock, PostgreSQL re-checks only that.
     locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ready.values("pk"), state=CandidateState.READY)
     values = (Value(request.pk), "pk", "evidence", Value(""), Value(""), Value(""))
     columns = ("request_id", "candidate_id", "evidence", "signature", "answer", "drop_reason")
@@ -108,7 +111,7 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
         state_changed_at=request.requested_at,
     )
     if not people or moved != people:
-        raise NotActionable("Somebody else requested these people in this moment. Nothing was changed.")
+        raise NotActionable("Somebody else has just requested these people. Nothing was changed.")
     if asks:
         Notice.objects.bulk_create(
             Notice(removal_id=pk, kind=NoticeKind.ASK, email=email)
@@ -118,9 +121,9 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
 
 
 def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
-    """File a request as the schedule, where the rule says so: the longest idle first, up to the batch cap.
+    """Make the request of the schedule, where the rule says so: the longest idle first, up to the batch cap.
 
-    One at a time: the next one is filed when the former is decided. A person still approves.
+    One at a time: the next request is made when the one before is decided. A person still approves.
     """
     rule = ReclaimRule.objects.get(profile=profile)
     if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
@@ -139,9 +142,9 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
 
 
 def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> ReclaimRequest:
-    """After a send in doubt whose person is still active: a new request for this one person, with its own approval.
+    """Request this person again, after a send in doubt, because they are still active. It needs its own approval.
 
-    Nobody in between sees the candidate as Ready: both steps are one transaction, under the profile's lock.
+    The candidate becomes Ready and is requested in one transaction, under the profile's lock.
     """
     if not reason.strip():
         raise Refused("Say in a few words why it should be sent again, for the person who decides.")
@@ -151,14 +154,14 @@ def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> Recl
         if doubt is None:
             raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
         ready_again(candidate, actor=actor)
-        one = RemovalCandidate.objects.filter(pk=candidate.pk)
-        return request_reclaim(one, actor=actor, reason=reason.strip(), repeats=doubt)
+        again = RemovalCandidate.objects.filter(pk=candidate.pk)
+        return request_reclaim(again, actor=actor, reason=reason.strip(), repeats=doubt)
 
 
 def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
-    """A further person lets this one request touch all of its people. Returns how many that are.
+    """A further person allows this one request to reclaim all of its people. Returns how many they are.
 
-    Neither the one who asked nor, later, the one who decides. Raises Refused or NotActionable.
+    That person is neither the requester nor, later, the one who decides. Raises Refused or NotActionable.
     """
     if request.requested_by_id == actor.pk:
         raise OwnRequest("You made this request, so another person has to raise its cap, and a third one to decide.")
@@ -182,7 +185,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 
 
 def open_for_approval(request: ReclaimRequest) -> bool:
-    """The answers are in: everybody left moves on together. Returns False when another process did it."""
+    """All answers are in, so everybody left now awaits approval. Returns False when another process did it."""
     now = timezone.now()
     with transaction.atomic():
         collecting = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)

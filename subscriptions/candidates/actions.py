@@ -37,7 +37,7 @@ def move(
     attention: str = "",
     correlation: uuid.UUID | None = None,
 ) -> None:
-    """One guarded step of a candidate, with its audit event. Raises NotActionable when it stands elsewhere by now."""
+    """One guarded step of a candidate, with its audit event. Raises NotActionable when its state has changed."""
     with transaction.atomic():
         moved = RemovalCandidate.objects.filter(pk=candidate.pk, state__in=list(allowed)).update(
             state=to, close_reason=reason, attention=attention, state_changed_at=timezone.now()
@@ -67,7 +67,7 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
 
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """The cause of a refusal is solved: Ready again. A new request with its own approval is needed."""
+    """The cause of a refusal is solved, so the candidate is Ready again. It needs a new request and approval."""
     if send_in_doubt(candidate):
         raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
     ready_again(candidate, actor=actor)
@@ -91,7 +91,7 @@ def send_in_doubt(candidate: RemovalCandidate) -> Reclaim | None:
 
 
 def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """A human looked, and decided that this person stays."""
+    """A human decided that this person keeps the seat."""
     with transaction.atomic():
         move(
             candidate,

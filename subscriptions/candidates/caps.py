@@ -1,7 +1,7 @@
-"""The blast radius: how many people one request may touch, and how many all requests together in 24 hours.
+"""The caps: how many people one request may reclaim, and how many all requests together in 24 hours.
 
-Counted under the lock of the profile's row, so that two processes never both find the last free place. The same
-numbers stop a dry run, a request, an approval and a send.
+They are counted under the lock of the profile's row, so that two processes never both take the last free place. The
+same numbers are used in a dry run, a request, an approval and a send.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from subscriptions.models import (
 )
 
 WINDOW = timedelta(hours=24)
-# What has touched somebody, or may have.
+# States in which somebody was deactivated, or may have been.
 COUNTED_STATES = (ReclaimState.SENDING, ReclaimState.DONE, ReclaimState.IN_DOUBT)
-# In a dry run: of each request (its id) the people who would have been touched already.
+# In a dry run: how many people would be sent before, by the id of their request.
 Ahead = Counter[int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What the rule allows now. `used` are the acts of the last 24 hours, `rolling` how many those may be.
+    """What the rule allows now. `used`: deactivations of the last 24 hours; `rolling`: how many they may be.
 
-    `seats` are the active licenses in scope of which the percentages are taken: as they were before those acts.
+    `seats`: the active licenses in scope from which the percentages are taken, as they were before those deactivations.
     """
 
     batch: int
@@ -50,10 +50,10 @@ class Caps:
 
 
 def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
-    """The caps as the rule has them now. `given_back` are seats that count as if they had not been taken yet."""
+    """The caps by the current rule. `given_back`: seats that count as if they had not been reclaimed."""
     rule = ReclaimRule.objects.get(profile=profile)
     acts = acts_of(profile)
-    # Before the seats are counted: who is settled in between counts not at all then, and not twice.
+    # Before the seats are counted: an item that ends between the two counts is then not counted, and never twice.
     taken = max(given_back, acts.filter(state=ReclaimState.DONE).count())
     seats = _in_scope(rule).count() + taken
     return Caps(
@@ -65,7 +65,7 @@ def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
 
 
 def batch_of(profile: IntegrationProfile, *, given_back: int = 0) -> int:
-    """`Caps.batch` alone. Nothing is counted beyond what makes the people the stricter cap."""
+    """`Caps.batch` alone. It stops counting where the cap in people becomes the stricter one."""
     rule = ReclaimRule.objects.get(profile=profile)
     enough = ceil(rule.batch_cap_people * 100 / max(1, rule.batch_cap_percent))
     done = acts_of(profile).filter(state=ReclaimState.DONE)
@@ -88,14 +88,14 @@ def percent(share: int, whole: int) -> int:
 
 
 def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
-    """Deactivations of the last 24 hours, done or perhaps done."""
+    """Deactivations of the last 24 hours that are done, or may be."""
     since = timezone.now() - WINDOW
     rows = Reclaim.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=COUNTED_STATES)
     return rows.filter(sending_at__gt=since)
 
 
 def allowed(request: ReclaimRequest) -> int:
-    """How many people this request may touch: a raised cap is for this one; else the stricter of then and now."""
+    """How many people this request may reclaim: its raised cap, else the lower of its cap and the current one."""
     if request.cap_raised_by_id:
         return request.cap
     taken = _acts_for(request).filter(state=ReclaimState.DONE).count()
@@ -103,17 +103,17 @@ def allowed(request: ReclaimRequest) -> int:
 
 
 def touched_by(request: ReclaimRequest) -> int:
-    """How many people this request has touched, or may have."""
+    """How many people of this request were deactivated, or may have been."""
     return _acts_for(request).filter(state__in=COUNTED_STATES).count()
 
 
 def _acts_for(request: ReclaimRequest) -> QuerySet[Reclaim]:
-    """By number: a request that a dry run only supposes has none, and touched nobody."""
+    """By primary key: the request of a dry run has none, so it has no items."""
     return Reclaim.objects.filter(removal__request=request.pk)
 
 
 def over(request: ReclaimRequest, people: int) -> str:
-    """Why so many people cannot be approved at once; empty when they can."""
+    """Why this many people cannot be approved at once; empty when they can."""
     most = allowed(request)
     if people <= most:
         return ""
@@ -127,7 +127,7 @@ def over(request: ReclaimRequest, people: int) -> str:
 def reached(
     profile: IntegrationProfile, request: ReclaimRequest, *, rolling: int, ahead: Ahead | None = None
 ) -> HoldReason | None:
-    """Which cap leaves no room for one more person of this request."""
+    """The cap that is reached for this request, or None."""
     before = ahead or Counter()
     if acts_of(profile).count() + before.total() >= rolling:
         return HoldReason.ROLLING_CAP
@@ -137,6 +137,6 @@ def reached(
 
 
 def free_at(profile: IntegrationProfile) -> datetime:
-    """When the oldest act leaves the window, and one more person may be touched."""
+    """When the oldest deactivation is more than 24 hours ago, so that one more is allowed."""
     oldest = acts_of(profile).order_by("sending_at").values_list("sending_at", flat=True).first()
     return (oldest or timezone.now()) + WINDOW

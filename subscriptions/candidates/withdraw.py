@@ -48,13 +48,13 @@ def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -
     if verdict in (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE) and row.license == evidence["license"]:
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
     if verdict == Verdict.CANNOT_BE_REMOVED and row.reclaimable:
-        # The only admin of a team: the role in the organization is what it was.
+        # The only admin of a team: the role in the organization has not changed.
         return CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED
     return CLOSING.get(verdict, (CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED))
 
 
 def withdraw(profile_id: int) -> int:
-    """Close the not yet approved candidates whose subscription is no longer evaluated a candidate. Returns how many."""
+    """Close the candidates that are not approved yet and whose verdict is no longer `candidate`. Returns how many."""
     withdrawn, last = 0, 0
     while True:
         stale = (

@@ -1,4 +1,4 @@
-"""A restored backup never sends again what was sent already: everything is held until an admin has looked.
+"""A restored backup sends nothing a second time: everything is held until an admin has checked it.
 
 A database that was restored shows as open what was done since the backup was made. The head of the audit chain, kept
 outside of it, tells. Asked at the start of a worker, by the sweep, and before each batch of sends.
@@ -20,7 +20,7 @@ WAITING = (RequestState.COLLECTING, RequestState.OPEN)
 
 
 def is_held() -> bool:
-    """Look, and hold what must be held. Whether nothing may be sent now, in either direction."""
+    """Check the audit, and hold all sending if needed. Returns whether nothing may be sent now, in either direction."""
     if sending.control().held_at:
         return True
     found = find_mismatch()
@@ -44,7 +44,7 @@ def _why(found: Mismatch) -> str:
 
 
 def approvals_void_before() -> datetime | None:
-    """Until when approvals are of no more use, since an admin asked for new ones when sending was released.
+    """Approvals from before this moment are void, because an admin asked for new ones when sending was released.
 
     Somebody who was reclaimed and let back in by a human looks, in a restored database, like one who was never
     reclaimed. Only a new approval tells them apart.
@@ -60,12 +60,12 @@ def something_open() -> bool:
 
 
 def queued() -> QuerySet[Reclaim]:
-    """What is approved and, as far as this database knows, not yet sent."""
+    """Items that are approved and, as far as this database knows, not sent yet."""
     return Reclaim.objects.unfinished()
 
 
 def waiting() -> QuerySet[ReclaimRequest]:
-    """What may still be approved."""
+    """Requests that may still be approved."""
     return ReclaimRequest.objects.filter(state__in=WAITING)
 
 

@@ -1,4 +1,4 @@
-"""The two directions of the one engine: take a seat back, and give it back."""
+"""The two directions of the engine: deactivate a person, and activate them again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from subscriptions.reclaims.switches import Operation
 
 @dataclass(frozen=True, slots=True)
 class DirectionSpec:
-    """What differs: the call, what reading back must find, and the words of the audit."""
+    """What differs between them: the call, what reading back must find, the nouns, and the audit actions."""
 
     direction: Direction
     operation: Operation
@@ -67,7 +67,7 @@ RESTORE = DirectionSpec(
         ReclaimState.IN_DOUBT: Action.RESTORE_IN_DOUBT,
     },
 )
-SPECS = {way.direction.value: way for way in (RECLAIM, RESTORE)}
+SPECS = {spec.direction.value: spec for spec in (RECLAIM, RESTORE)}
 
 
 def spec_for(direction: str) -> DirectionSpec:

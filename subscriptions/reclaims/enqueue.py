@@ -1,4 +1,4 @@
-"""Put approved people into the queue of record: each one signed, with a row of its own, in both directions."""
+"""Put approved people into the queue of record, in both directions: each one is signed and gets a row of Reclaim."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 5000
 
 
 class Approved(NamedTuple):
-    """One of many people: a row of RequestedRemoval, and no model object, which would cost more than its signature."""
+    """One person: a row of RequestedRemoval. A model object would take longer than the signature."""
 
     pk: int
     candidate_id: int
@@ -33,14 +33,14 @@ class Approved(NamedTuple):
 
 
 def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
-    """Everybody who stands in it, in the caller's transaction. Returns how many.
+    """Sign and queue everybody who was not dropped, in the caller's transaction. Returns how many.
 
     Raises NotActionable when something is under way for one of them already.
     """
-    act, queued, last = uuid.uuid4(), 0, 0
+    correlation, queued, last = uuid.uuid4(), 0, 0
     while people := _next_to_enqueue(request, last):
         set_column(RequestedRemoval, "signature", [(person.pk, sign(person, request)) for person in people])
-        _record(request, people, _insert(request, people, now), actor, act)
+        _record(request, people, _insert(request, people, now), actor, correlation)
         queued, last = queued + len(people), people[-1].pk
     return queued
 
@@ -51,7 +51,7 @@ def _next_to_enqueue(request: ReclaimRequest, last: int) -> list[Approved]:
 
 
 def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> list[int]:
-    """At most one under way for each subscription: the partial unique index settles a race."""
+    """The partial unique index refuses a second item of one subscription, also when two processes insert at once."""
     same = {
         "profile_id": request.profile_id,
         "direction": request.direction,
@@ -64,7 +64,7 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
         "outcome": "",
     }
     ids = new_ids(Reclaim, len(people))
-    rows = ((pk, one.candidate__subscription_id, one.pk) for pk, one in zip(ids, people, strict=True))
+    rows = ((pk, person.candidate__subscription_id, person.pk) for pk, person in zip(ids, people, strict=True))
     try:
         with transaction.atomic():
             insert(Reclaim, ("id", "subscription_id", "removal_id"), rows, same)
@@ -76,7 +76,9 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
     return ids
 
 
-def _record(request: ReclaimRequest, people: list[Approved], ids: list[int], actor: Actor, act: uuid.UUID) -> None:
+def _record(
+    request: ReclaimRequest, people: list[Approved], ids: list[int], actor: Actor, correlation: uuid.UUID
+) -> None:
     label, data = Reclaim._meta.label_lower, {"request": request.number}
     events = [Row(label, pk, person.name, data) for pk, person in zip(ids, people, strict=True)]
-    record_rows(spec_for(request.direction).queued, actor=actor, rows=events, correlation=act)
+    record_rows(spec_for(request.direction).queued, actor=actor, rows=events, correlation=correlation)

@@ -1,4 +1,4 @@
-"""Why approved items wait, and until when. A hold never loses one: it stays queued, with the reason shown."""
+"""Why approved items wait, and until when. A held item is never lost: it stays queued, and shows the reason."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:
 def item_hold(
     profile: IntegrationProfile, item: Reclaim, *, rolling: int, ahead: caps.Ahead | None = None
 ) -> HoldReason | None:
-    """Why this one person has to wait, whom nothing else speaks against. A restore waits for no window and no cap.
+    """Why this one person has to wait although no switch holds anything. A restore waits for no window and no cap.
 
-    `ahead`, in a dry run, are those who would have gone before.
+    `ahead`, in a dry run, are the people who would be sent before.
     """
     if item.direction == Direction.REACTIVATE:
         return None
@@ -64,7 +64,7 @@ def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason |
 
 
 def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str = Direction.DEACTIVATE) -> int:
-    """Note the reason on everything that is due. Returns on how many."""
+    """Note the reason on all items that are due. Returns how many there are."""
     return _due(profile, direction).update(hold_reason=hold, **_until(profile, hold))
 
 
@@ -73,7 +73,7 @@ def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
 
 
 def wait_for(profile: IntegrationProfile, hold: HoldReason) -> timedelta:
-    """How long an item waits that was let go before its send: as long as is known, else it is asked again soon."""
+    """How long a requeued item waits: until the known end of the hold, else for a short time."""
     until = _known_end(profile, hold)
     return until - timezone.now() if until else RETRY_DELAY
 
@@ -87,10 +87,10 @@ def _known_end(profile: IntegrationProfile, hold: HoldReason) -> datetime | None
 
 
 def _until(profile: IntegrationProfile, hold: HoldReason) -> dict[str, object]:
-    """The window, the cap and the vendor say when to come back; the other holds end by somebody's act."""
+    """When the item is due again: the window, the cap and the vendor tell; the other holds end when somebody acts."""
     if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
         return {"not_before": _known_end(profile, hold)}
     if hold == HoldReason.LATER:
-        words = "Miro did not answer when its connections were tried before the send."
-        return {"not_before": timezone.now() + RETRY_DELAY, "outcome": words}
+        message = "Miro did not answer when its connections were tried before the send."
+        return {"not_before": timezone.now() + RETRY_DELAY, "outcome": message}
     return {}

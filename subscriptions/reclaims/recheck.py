@@ -1,6 +1,6 @@
-"""Look again, seconds before the act: fresh facts, written, and evaluated by the same CASE as ever.
+"""Recheck people right before the send: read and write fresh facts, and evaluate them as after a download.
 
-The stricter of the frozen and the current rule decides. What speaks against the send is final; it settles the item.
+The stricter of the frozen and the current rule decides. A reason against the send is final: it ends the item.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from subscriptions.reclaims.signatures import is_signed
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done with one approved item. `send` is the only go-ahead; else it settles as told."""
+    """What to do with one approved item: send it, or else end it with this state, sentence and reason."""
 
     send: bool
     sentence: str
@@ -47,7 +47,7 @@ class Decision:
 
 
 def recheck(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> dict[int, Decision]:
-    """Fetch and write fresh facts of these people, then decide on each. Reclaim id -> decision.
+    """Read and write fresh facts of these people, then decide on each. Reclaim id -> decision.
 
     Raises the connector's errors: then nothing was decided.
     """
@@ -57,7 +57,7 @@ def recheck(profile: IntegrationProfile, items: list[Reclaim], connector: Connec
 
 
 def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> list[Decision]:
-    """As `look_again`, in the order of the items, which a dry run may only suppose."""
+    """The same as `recheck`, in the order of the items: those of a dry run are not in the database and have no id."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
@@ -68,7 +68,7 @@ def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connecto
 
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
-    """A tiny download of some people: write what differs, and note it in their timeline."""
+    """Write what differs, like a download of these people only, and keep what is replaced for their timeline."""
     found = {member.external_id: member for member in members}
     for known in Subscription.objects.filter(profile=profile, external_id__in=list(found)):
         member = found[known.external_id]
@@ -82,7 +82,7 @@ def _differs(row: Subscription, member: Member) -> bool:
 
 
 def _write(row: Subscription, member: Member) -> None:
-    """Unless another process, which looked at the same time, has written it."""
+    """Write it, unless another process that rechecks at the same time has done so."""
     if not _differs(row, member):
         return
     now = timezone.now()
@@ -103,7 +103,7 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
 
 
 def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | None) -> Decision:
-    """Who is found as wanted settles by that; what would be sent needs an approval that is good."""
+    """What would be sent needs an approval from after the release of a restored backup; else the decision stays."""
     if not decision.send or void_before is None or item.queued_at > void_before:
         return decision
     return lapsed(
@@ -113,14 +113,14 @@ def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | N
 
 
 def _restore(row: Subscription) -> Decision:
-    """Whoever is active already was let back in by somebody else."""
+    """Send, unless somebody else has activated this person."""
     if row.active:
         return Decision(send=False, sentence="Not sent: this person is active at Miro already.")
     return Decision(send=True, sentence="Still deactivated at Miro.")
 
 
 def _kept(item: Reclaim) -> Decision | None:
-    """The answer is read again; the request is the item's, which a dry run supposes to be decided."""
+    """Read the answer again. The request is the item's: a dry run treats it as decided, and does not store that."""
     person = RequestedRemoval.objects.filter(pk=item.removal_id).first()
     if person is None:
         return None
@@ -138,7 +138,7 @@ def _refused_approval(item: Reclaim) -> Decision | None:
         return Decision(
             send=False,
             sentence="Not sent: the approval does not match its signature, so this is not what was approved. "
-            "Ask who can write to the database, then request this person anew.",
+            "Ask who can write to the database, then request this person again.",
             state=ReclaimState.FAILED,
             candidate_state=CandidateState.ATTENTION_REQUIRED,
         )
@@ -148,10 +148,10 @@ def _refused_approval(item: Reclaim) -> Decision | None:
 
 
 def _is_what_was_approved(item: Reclaim) -> bool:
-    """Sealed, and the row of the queue goes the same way, to the same person."""
+    """Whether it is signed, and the item has the same direction and the same person."""
     removal = item.removal
-    same_way = item.direction == removal.request.direction
-    return same_way and item.subscription.external_id == removal.evidence["external_id"] and is_signed(removal)
+    same_direction = item.direction == removal.request.direction
+    return same_direction and item.subscription.external_id == removal.evidence["external_id"] and is_signed(removal)
 
 
 def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Request this person again.") -> Decision:

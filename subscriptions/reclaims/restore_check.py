@@ -1,4 +1,4 @@
-"""What a restore brought back: license and role of now, beside those before the reclaim."""
+"""What a restore brought back: the current license and role, compared with those before the reclaim."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from subscriptions.reclaims.recheck import write_facts
 
 @dataclass(frozen=True, slots=True)
 class RestoredSeat:
-    """`member` is None where the vendor did not tell; the sentence says so."""
+    """`member` is None where the vendor did not answer; the sentence says so."""
 
     sentence: str
     member: Member | None = None
 
 
 def read_restored_seat(item: Reclaim, connector: Connector) -> RestoredSeat:
-    """Ask the vendor for this person's seat as it is now. Nothing is written; a failure is a sentence, too."""
+    """Ask the vendor for this person's current seat. Nothing is written; an error becomes a sentence."""
     row = item.subscription
     try:
         found = {member.external_id: member for member in connector.people({row.external_id: row.email})}
@@ -51,7 +51,7 @@ def _compared(item: Reclaim, member: Member) -> str:
 
 
 def note_facts(item: Reclaim, found: RestoredSeat) -> None:
-    """After the restore is settled: else its own act would look like somebody else's at Miro."""
+    """Write the facts after the restore is done. Earlier, its own change would look like one made by somebody else."""
     if found.member is None:
         return
     write_facts(item.profile, [found.member])

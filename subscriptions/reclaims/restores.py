@@ -1,6 +1,6 @@
-"""Give seats back that were reclaimed: one by itself, several with a second person. The engine sends both ways.
+"""Restore people who were reclaimed: one person at once, several after the approval of a second person.
 
-A restore is a request of the other direction. Each of its people says which reclaim it takes back.
+A restore is a request with the other direction. Each person in it refers to the reclaim that it takes back.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 
-# Said before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
+# Shown before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
 COMES_BACK = (
     "The person can sign in to Miro again at once, and finds the boards that are still theirs.",
     "License and role are looked up right after, and compared with those before the reclaim.",
@@ -57,21 +57,21 @@ def _asked() -> QuerySet[RequestedRemoval]:
 
 
 def why_not() -> Case:
-    """For rows of Reclaim: empty where it can be restored, else the sentence that says why not."""
+    """An expression for rows of Reclaim: why it cannot be restored, in a sentence; empty where it can."""
     under_way = _others().filter(Reclaim.UNDER_WAY)
     restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
     later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
-    # No join: that would stay in each query of the list, also in those that ask for keys only.
+    # Not a join: the list would keep it in each of its queries, also in those that read keys only.
     active = Subscription.objects.filter(pk=OuterRef("subscription"), active=True)
     clauses: tuple[tuple[Any, str], ...] = (
         (
             ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
             "Only a verified reclaim can be restored: this one took nothing away, as far as is known.",
         ),
-        (Exists(restored), "This reclaim is restored already. Whoever deactivated the person since did so at Miro."),
+        (Exists(restored), "This reclaim is restored already. Somebody has deactivated the person at Miro since."),
         (Exists(under_way), "A reclaim or restore of this person is under way already."),
         (Exists(_asked()), "A request to restore this person waits for its approval already."),
-        (Exists(later), "This seat was reclaimed once more since. Restore the later reclaim."),
+        (Exists(later), "This seat was reclaimed again later. Restore the later reclaim."),
         (Exists(active), "This person is active at Miro already, so there is nothing to restore."),
     )
     return Case(*(When(clause, then=Value(sentence)) for clause, sentence in clauses), default=Value(""))
@@ -86,11 +86,11 @@ def restorable(reclaims: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
     return reclaims.alias(why_not=why_not()).filter(why_not="")
 
 
-# --- The acts ---------------------------------------------------------------------------------------------------------
+# --- The actions ------------------------------------------------------------------------------------------------------
 
 
 def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
-    """Give this one person the seat back: approved as it is made, signed and queued. Returns what is queued.
+    """Restore this one person: the request is approved when it is made, signed and queued. Returns the queued item.
 
     Raises Refused or NotActionable; then nothing was changed.
     """
@@ -111,7 +111,7 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
 
 
 def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) -> ReclaimRequest:
-    """Ask for the restore of those of these reclaims, all of one profile, that can be; another person decides.
+    """Request the restore of those of these reclaims that can be restored, all of one profile. Another person decides.
 
     Raises NotActionable when none can be restored, Refused when the profile or the person does not allow it.
     """
@@ -144,9 +144,9 @@ def _create(
     now: datetime,
     **values: Any,
 ) -> ReclaimRequest:
-    """The request with its people, each with the evidence of the reclaim that is taken back."""
+    """Make the request with its people, each with the evidence of the reclaim that it takes back."""
     if not reason.strip():
-        raise Refused("Say in a few words why the seat is given back: an auditor will want to know.")
+        raise Refused("Say in a few words why this is restored: an auditor will want to know.")
     switches.refuse(profile, Operation.RESTORE)
     rows = list(reclaims.select_related("removal").order_by("pk"))
     request = ReclaimRequest.objects.create(

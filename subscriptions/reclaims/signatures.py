@@ -10,12 +10,12 @@ from django.conf import settings
 
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
-# One form for what is signed and what is checked.
+# What is signed and what is checked is written in the same form.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Person(Protocol):
-    """What a signature covers of one person: a row of RequestedRemoval, or the few facts of one of many."""
+    """What a signature covers of one person: a RequestedRemoval, or the row of one that `enqueue` reads."""
 
     @property
     def pk(self) -> int: ...
@@ -46,5 +46,5 @@ def sign(person: Person, request: ReclaimRequest) -> str:
 
 
 def is_signed(person: RequestedRemoval) -> bool:
-    """Whether this is what was approved, and was approved at all."""
+    """Whether this is exactly what was approved."""
     return hmac.compare_digest(person.signature, sign(person, person.request))

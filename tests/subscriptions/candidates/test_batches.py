@@ -178,7 +178,7 @@ def test_an_approval_that_misses_somebody_changes_nothing(downloaded, alice, bob
     request = ask(downloaded, alice)
     monkeypatch.setattr(decide, "enqueue", lambda *args, **kwargs: 4)
 
-    with pytest.raises(NotActionable, match="changed in this moment"):
+    with pytest.raises(NotActionable, match="have just changed"):
         decide.approve(request, actor=bob)
 
     request.refresh_from_db()
