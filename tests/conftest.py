@@ -4,6 +4,7 @@ from __future__ import annotations
 
 pytest_plugins = [
     "tests.support.network",
+    "tests.support.clean_database",
     "tests.support.servers",
     "tests.support.fixtures",
     "tests.support.organization",

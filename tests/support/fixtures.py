@@ -10,7 +10,6 @@ import pytest
 import redis
 from django.contrib.auth.models import Group, User
 from django.db import connection
-from django.test import TransactionTestCase
 
 from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
@@ -19,7 +18,6 @@ from integrations.models import IntegrationProfile
 from licensehub.audit import checkpoint
 from licensehub.audit.log import open_transactions, verify_chain
 from licensehub.audit.models import AuditEvent
-from licensehub.audit.triggers import create, drop
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
@@ -72,28 +70,8 @@ def _kept_head_of_a_new_installation(request, settings):
                 client.delete(checkpoint.KEY)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _append_only_lifted_for_flushes() -> Iterator[None]:
-    """The flush after a test with real transactions may empty the audit: here, and nowhere else.
-
-    For the session, since only the outermost fixture is still there when pytest-django flushes.
-    """
-    flush = TransactionTestCase._fixture_teardown  # type: ignore[attr-defined]
-
-    def lifted(self) -> None:
-        drop(connection)
-        try:
-            flush(self)
-        finally:
-            create(connection)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lifted)
-        yield
-
-
 @pytest.fixture
-def real_transactions(django_db_serialized_rollback, transactional_db) -> None:
+def real_transactions(db, transactional_db) -> None:
     """For tests in which other processes or threads must see what was committed."""
 
 

@@ -1,12 +1,16 @@
-"""One of many processes that use a connection: `python -m tests.support.refresher PROFILE ROUNDS FOLDER INDEX`.
+"""Many processes that use a connection: `python -m tests.support.refresher PROFILE ROUNDS FOLDER PROCESSES`.
 
-In each round it waits for the signal of the test, makes one call to Miro, and says that it is done.
+In each round each of them waits for the signal of the test, makes one call to Miro, and says that it is done. The
+application is loaded once, and forked.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import django
@@ -35,6 +39,25 @@ def main(profile_id: int, rounds: int, folder: Path, index: int) -> None:
         (folder / f"done-{number}-{index}").touch()
 
 
+def fork(profile_id: int, rounds: int, folder: Path, processes: int) -> int:
+    """Returns how many of them failed. They end with this process."""
+    children = []
+    for index in range(processes):
+        child = os.fork()
+        if not child:
+            try:
+                main(profile_id, rounds, folder, index)
+            except BaseException:  # noqa: BLE001 - the fork must not go on as its parent does
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    signal.signal(signal.SIGTERM, lambda *_: [os.kill(child, signal.SIGTERM) for child in children])
+    return sum(os.waitpid(child, 0)[1] != 0 for child in children)
+
+
 if __name__ == "__main__":
     django.setup()
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
+    from integrations.connectors.miro import connector  # noqa: F401 - loaded before the forks
+
+    sys.exit(fork(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])))

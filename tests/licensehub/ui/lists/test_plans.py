@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -52,15 +53,20 @@ NEEDED = {
 }
 
 
-@pytest.fixture
-def pages(db, settings) -> dict[str, str]:
-    """A customer of 20,000: few enough to be made in a test, and enough for a planner to look for an index."""
-    organization(members=20_000, reclaims=20_000, events=30_000, statistics="ANALYZE")
-    return addresses()
+@pytest.fixture(scope="module")
+def pages(django_db_setup, django_db_blocker) -> Iterator[dict[str, str]]:
+    """A customer of 20,000: few enough to be made in a test, and enough for a planner to look for an index.
+
+    Made once for all tests of this file, around the transaction of each.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        organization(members=20_000, reclaims=20_000, events=30_000, statistics="ANALYZE")
+        yield addresses()
+        transaction.set_rollback(True)
 
 
 @pytest.fixture
-def client(pages) -> Client:
+def client(pages, db) -> Client:
     signed_in = Client()
     signed_in.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
     return signed_in
