@@ -27,8 +27,11 @@ from licensehub.ui.lists.keyset import Order
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
 
 # Seconds, and times the limit. The overview and the preview do not list rows.
-MOST_OF_A_LIST, MOST_TIMES = 0.12, 1.5
-MOST = {"overview": 0.1, "preview of a threshold": 0.2}
+MAX_OF_A_LIST, MAX_TIMES = 0.12, 1.5
+MAX = {"overview": 0.1, "preview of a threshold": 0.2}
+# Searches for words that more than 1 % of the people have (ADR 16).
+COMMON_WORDS = ("part of many names", "a common first name", "part of everybody's e-mail")
+MAX_OF_COMMON_WORDS = 0.3
 SMALL = 1000
 TIMES = 15
 TABLES = (
@@ -77,9 +80,11 @@ def compare(floors: Mapping[str, list[float]], ours: Mapping[str, list[float]]) 
 
 
 def _row(name: str, floor: float, median: float, p95: float) -> Row:
-    most, ratio = MOST.get(name, MOST_OF_A_LIST), median / floor
-    times_floor = "" if name in MOST else f", <= {MOST_TIMES:g}x"
-    ok = p95 <= most and (name in MOST or ratio <= MOST_TIMES)
+    common = name.endswith(COMMON_WORDS)
+    most = MAX_OF_COMMON_WORDS if common else MAX.get(name, MAX_OF_A_LIST)
+    ratio, compared = median / floor, not common and name not in MAX
+    times_floor = f", <= {MAX_TIMES:g}x" if compared else ""
+    ok = p95 <= most and (not compared or ratio <= MAX_TIMES)
     return Row(name, floor, median, ratio, f"p95 {p95 * 1000:.0f} ms", f"p95 <= {most * 1000:.0f} ms{times_floor}", ok)
 
 
@@ -139,6 +144,7 @@ def addresses() -> dict[str, str]:
         "subscriptions, never active": f"{subscriptions}?idle=never&p=last",
         "subscriptions, idle for 60 to 89 days": f"{subscriptions}?idle=60&p=last",
         "subscriptions, part of an e-mail": f"{subscriptions}?q=son4711",
+        "subscriptions, a whole address": f"{subscriptions}?q={_some_address()}",
         "subscriptions, part of a name": f"{subscriptions}?q=ester999",
         "subscriptions, part of many names": f"{subscriptions}?q=ester99",
         "subscriptions, a common first name": f"{subscriptions}?q=ann",
@@ -174,6 +180,10 @@ def addresses() -> dict[str, str]:
 
 def _list(name: str) -> str:
     return reverse(f"admin:{name}_changelist")
+
+
+def _some_address() -> str:
+    return str(Subscription.objects.order_by("-pk").values_list("email", flat=True)[0])
 
 
 def _middle(order: Order) -> str:

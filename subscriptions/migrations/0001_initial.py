@@ -392,6 +392,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("text", models.CharField(max_length=520)),
+                ("address", models.CharField(max_length=254)),
             ],
             options={
                 "default_permissions": (),
@@ -1323,6 +1324,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="notice",
             constraint=models.UniqueConstraint(fields=("removal", "kind"), name="notice_once_of_each_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="searchtext",
+            index=models.Index(fields=["address"], name="search_address"),
         ),
         migrations.RunPython(create_staging, drop_staging),
         migrations.RunPython(index_search, drop_search_index),

@@ -14,8 +14,7 @@ from licensehub.ui.lists import counts
 from licensehub.ui.lists.counts import Count
 
 COLLECTED = {"postgresql": "array_to_string(array_agg(pk), ',')", "sqlite": "group_concat(pk)"}
-LOOKED_UP = "%(expressions)s = ANY(ARRAY(SELECT unnest(%%s::int[])))"
-WALKED = "%(expressions)s = ANY(%%s::int[])"
+POSTGRESQL = "%(expressions)s = ANY(%%s::int[])"
 SQLITE = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
 
 
@@ -45,11 +44,7 @@ class IdList(NamedTuple):
 
 
 class IdIn(Func):
-    """`column` is one of the ids.
-
-    PostgreSQL looks each of them up in the column's index. Where the query has an order, its planner sees how many
-    they are, and may walk the index of that order instead, past the rows that are not among them.
-    """
+    """`column` is one of the ids."""
 
     output_field = BooleanField()
 
@@ -58,7 +53,7 @@ class IdIn(Func):
         self.ids = ids
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        sql, values = self.as_sql(compiler, connection, template=WALKED if compiler.query.order_by else LOOKED_UP)
+        sql, values = self.as_sql(compiler, connection, template=POSTGRESQL)
         return sql, [*values, f"{{{self.ids.listed}}}"]
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, tuple[str | int, ...]]:
