@@ -63,7 +63,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         ("Details", lambda event: DETAILS.encode(event.data)),
         ("Act", attrgetter("correlation")),
         ("Seal", attrgetter("hmac")),
-        ("Seal of the event before", attrgetter("previous_hash")),
+        ("Signature of the previous event", attrgetter("previous_hash")),
     )
     csv_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
 

@@ -70,7 +70,7 @@ def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
     """The guarded UPDATE from open to a decision."""
     if request.requested_by_id == actor.pk:
-        raise OwnRequest("You made this request, so another person has to decide on it.")
+        raise OwnRequest("You made this request. Another person has to decide.")
     if request.cap_raised_by_id == actor.pk:
         raise OwnRequest("You raised the cap of this request, so a third person has to decide on it.")
     _refuse_by_switches(request)

@@ -745,7 +745,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.MinValueValidator(
                                 1,
-                                "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90.",
+                                "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90.",
                             ),
                             django.core.validators.MaxValueValidator(
                                 3650, "The last activity threshold is at most 3650 days, which is ten years."
@@ -885,7 +885,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.MinValueValidator(
                                 1,
-                                "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90.",
+                                "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90.",
                             ),
                             django.core.validators.MaxValueValidator(
                                 3650, "The last activity threshold is at most 3650 days, which is ten years."

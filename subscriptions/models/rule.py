@@ -10,7 +10,7 @@ from django.db import models
 from integrations.models import IntegrationProfile
 
 THRESHOLD = [
-    MinValueValidator(1, "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."),
+    MinValueValidator(1, "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90."),
     MaxValueValidator(3650, "The last activity threshold is at most 3650 days, which is ten years."),
 ]
 PERCENT = [

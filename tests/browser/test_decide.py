@@ -72,9 +72,7 @@ def raise_and_approve(page: Page, base: str, asked: ReclaimRequest, bob, screens
     page.get_by_text("Raise the cap…").click()
     page.fill("[name=cap_reason]", "The contract ends this week")
     page.get_by_role("button", name=f"Raise the cap to {CAP + 1} people").click()
-    expect(
-        page.get_by_text("You raised the cap of this request, so a third person has to decide on it.")
-    ).to_be_visible()
+    expect(page.get_by_text("You raised the cap of this request. A third person has to decide.")).to_be_visible()
     expect(approve).to_have_count(0)
 
     sign_in(page, base, person("eve", "Approver"))

@@ -54,7 +54,7 @@ def test_two_people_accept_a_quarantined_run(operators, world, live_server, brow
     first.goto(address)
     expect(first.get_by_text("30 of 120 known members are missing")).to_be_visible()
     screenshot(first, "run-quarantined")
-    first.get_by_label("Why it can be believed").fill("The company sold a division on Friday.")
+    first.get_by_label("Why this download is correct").fill("The company sold a division on Friday.")
     first.get_by_role("button", name="Propose to accept").click()
     expect(first.get_by_text("You proposed it")).to_be_visible()
     sign_in(second, live_server.url, operators[1])

@@ -20,7 +20,7 @@ def test_it_follows_the_threshold(real_transactions, world, live_server, browser
     sign_in(page, live_server.url, alice)
     page.goto(f"{live_server.url}/admin/subscriptions/reclaimrule/{ReclaimRule.objects.get().pk}/change/")
     card = page.locator("#preview")
-    expect(card.get_by_text("These are the saved terms.")).to_be_visible()
+    expect(card.get_by_text("This is the saved rule.")).to_be_visible()
     page.get_by_label("Last activity threshold, days").fill("1")
     expect(card.get_by_text(re.compile(r"\d+ more people would be candidates: .* at 1 days?"))).to_be_visible()
     expect(card.get_by_text("Threshold: 1 days")).to_be_visible()

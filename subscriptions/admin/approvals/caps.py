@@ -56,7 +56,7 @@ def cap_status(request: ReclaimRequest, people: int) -> CapStatus:
     waits = max(0, min(people, now.used + people - now.rolling))
     return CapStatus(
         request=_meter("This request", people, most, "people", before=0),
-        day=_meter("Last 24 hours, with this one", now.used + people, now.rolling, "", before=now.used),
+        day=_meter("Last 24 hours, including this request", now.used + people, now.rolling, "", before=now.used),
         refusal=caps.over(request, people),
         waits=waits,
         free_at=caps.free_at(request.profile) if waits and now.used else None,
@@ -75,9 +75,9 @@ def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     The screen's answer; `approvals.raise_cap` decides again for itself.
     """
     if request.state not in WAITING:
-        return "It no longer waits for a decision."
+        return "The request no longer waits for a decision."
     if request.requested_by_id == user.pk:
-        return "You made this request, so another person has to raise its cap, and a third one to decide."
+        return "You made this request. Another person has to raise its cap, and a third person has to decide."
     if not user.has_perm(RAISE):
-        return "Raising the cap takes the role Approver or Company admin."
+        return "Only an Approver or a Company admin can raise the cap."
     return ""

@@ -69,7 +69,7 @@ def show(
     try:
         result = trying()
     except ConnectorError as error:
-        messages.error(request, f"{error.message} Nothing was decided, and nothing was sent.")
+        messages.error(request, f"{error.message} Nothing was decided or sent.")
         return HttpResponseRedirect(back)
     except REFUSALS as error:
         messages.error(request, sentence_of(error))
@@ -97,7 +97,7 @@ def _context(result: DryRun) -> dict[str, Any]:
 
 
 def _tile(result: DryRun, ending: Ending) -> dict[str, Any]:
-    detail = dry_run.for_display(result.kinds(ending)) if ending != Ending.SEND else "as soon as it is approved and due"
+    detail = dry_run.for_display(result.kinds(ending)) if ending != Ending.SEND else "once the request is approved"
     return {"label": TILES[ending], "count": result.count(ending), "detail": detail}
 
 

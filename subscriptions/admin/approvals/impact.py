@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.translation import ngettext
+
 from subscriptions.eligibility.clauses import team_admins_checked
 from subscriptions.models import ReclaimRequest, Subscription
 
@@ -25,13 +27,20 @@ def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[Impac
     boards = "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are."
     lines = [
         ImpactLine(
-            "lock", "neutral", "They can no longer sign in to Miro.", "undoes it, one by one or together.", "Restore"
+            "lock",
+            "neutral",
+            "They can no longer sign in to Miro.",
+            "gives access back, for one person or for several.",
+            "Restore",
         ),
         ImpactLine("dashboard", "neutral", "Their boards stay where they are,", boards),
         _refused_by_miro(people),
         _last_admins(request, people),
         ImpactLine(
-            "visibility", "neutral", "Each is looked up once more,", "seconds before. Who came back keeps the seat."
+            "visibility",
+            "neutral",
+            "Each is looked up once more,",
+            "seconds before the deactivation. People who are active again keep the seat.",
         ),
     ]
     return sorted(lines, key=lambda line: line.tone != "warning")
@@ -41,13 +50,13 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Imp
     """Named from what the last complete download found, where the connection may ask for it at all."""
     teams = [row.sole_admin_of for row in people if row.sole_admin_of]
     if teams:
-        who = "1 is the last admin of a team." if len(teams) == 1 else f"{len(teams)} are the last admin of a team."
+        who = f"{_are(len(teams))} the last admin of a team."
         names = ", ".join(f"“{names}”" for names in teams[:3])
         more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
         words = f"Miro refuses until {names}{more} has another. Drop, or add an admin first."
         return ImpactLine("shield_person", "warning", who, words)
     if team_admins_checked(request.profile):
-        return ImpactLine("check", "ok", "Nobody is the last admin of a team,", "as far as the last download saw.")
+        return ImpactLine("check", "ok", "Nobody is the last admin of a team,", "according to the last download.")
     return ImpactLine(
         "help", "neutral", "Last admin of a team: not checked.", "Miro refuses such a person; the others go on."
     )
@@ -56,11 +65,16 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Imp
 def _refused_by_miro(people: Iterable[Subscription]) -> ImpactLine:
     refused = sum(not row.reclaimable for row in people)
     if refused:
-        who = "1 is" if refused == 1 else f"{refused} are"
+        who = _are(refused)
         return ImpactLine(
             "block",
             "warning",
             f"{who} a company admin or guest now.",
-            "The look before the send leaves them out.",
+            "They are left out when LicenseHub checks again before it sends.",
         )
     return ImpactLine("check", "ok", "No company admins,", "and no guests that Miro would refuse.")
+
+
+def _are(count: int) -> str:
+    """`1 is`, `2 are`."""
+    return f"{count:,} {ngettext('is', 'are', count)}"

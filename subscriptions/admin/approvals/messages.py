@@ -5,8 +5,8 @@ from __future__ import annotations
 from subscriptions.models import Direction, ReclaimRequest
 
 APPROVED = {
-    Direction.DEACTIVATE: "{request} is approved: {seats} will be reclaimed. History shows each of them.",
-    Direction.REACTIVATE: "{request} is approved: {seats} will be restored. History shows each of them.",
+    Direction.DEACTIVATE: "{request} is approved: {seats} will be reclaimed. History shows each seat.",
+    Direction.REACTIVATE: "{request} is approved: {seats} will be restored. History shows each seat.",
 }
 REJECTED = {
     Direction.DEACTIVATE: "{request} is rejected: {seats} stay as they are, and are left alone for one threshold.",

@@ -34,11 +34,11 @@ from subscriptions.admin.approvals.request_page import (
     people_of,
 )
 from subscriptions.admin.approvals.restore_page import restore_page
-from subscriptions.admin.candidates.candidate_admin import seats
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.reclaims.steps import name_of, requester_of
 from subscriptions.admin.widgets.actions import enqueue_reclaim, run_action
 from subscriptions.admin.widgets.badges import request_badge
+from subscriptions.admin.widgets.counts import seats
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.dry_run import try_request
 from subscriptions.approvals.request import raise_cap
@@ -212,7 +212,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
         def doing() -> str:
             people = raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
-            return f"The cap of {row} is raised to {people} people. A third person has to decide on it now."
+            return f"The cap of {row} is raised to {people} people. A third person now has to decide."
 
         return run_action(request, _page_of(pk), doing)
 

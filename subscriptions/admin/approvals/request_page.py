@@ -132,13 +132,13 @@ def permissions_for(request: ReclaimRequest, user: User | AnonymousUser, people:
 
 def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> str:
     if request.requested_by_id == user.pk:
-        return "You made this request, so another person has to decide on it."
+        return "You made this request. Another person has to decide."
     if not user.has_perm(DECIDE):
-        return "You can read this request. Deciding on it takes the role Approver or Company admin."
+        return "You can read this request. Only an Approver or a Company admin can decide."
     if request.cap_raised_by_id == user.pk:
-        return "You raised the cap of this request, so a third person has to decide on it."
+        return "You raised the cap of this request. A third person has to decide."
     if request.state == RequestState.COLLECTING:
-        return "Its people are still being asked. It opens for a decision when their answers are in."
+        return "The people are still being asked. You can decide when they have answered or their time is over."
     return _refused(request, user, people)
 
 

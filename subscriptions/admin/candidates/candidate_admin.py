@@ -28,6 +28,7 @@ from subscriptions.admin.approvals import dry_run
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
+from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label
 from subscriptions.approvals.dry_run import try_candidates
 from subscriptions.approvals.request import one_profile, request_reclaim, send_again
@@ -123,7 +124,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
         if count and request.POST.get("confirmed") == str(count):
             return self._request(request, ready)
         if request.POST.get("confirmed"):
-            messages.warning(request, f"The list changed in the meantime: {count} of these people are Ready now.")
+            messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
         return self._confirm(request, ready, count) if count else None
 
     @admin.action(description="Dry run", permissions=["request"])
@@ -204,16 +205,16 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Vali
         ]
 
     def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
-        done = "{} is Ready again. A new request with its own approval is needed."
+        done = "{} is Ready again. The reclaim needs a new request and a new approval."
         return self._run(request, pk, resume, done)
 
     def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
-        done = "{} is left alone: the seat stays, and nobody proposes it again for one threshold."
+        done = "{} keeps the seat and is in cool-down: no new candidate for the number of days of the threshold."
         return self._run(request, pk, leave_alone, done)
 
     def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]
-        done = "A new request asks for {} alone. Another person has to approve it before it is sent again."
+        done = "A new request for {} was made. Another person has to approve it before anything is sent again."
         return self._run(request, pk, partial(send_again, reason=reason), done)
 
     def _run(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:
@@ -232,10 +233,6 @@ def _formaction(action: str, pk: int) -> SafeString:
     return format_html('formaction="{}"', reverse(f"admin:subscriptions_removalcandidate_{action}", args=[pk]))
 
 
-def seats(count: int) -> str:
-    return "1 seat" if count == 1 else f"{count:,} seats"
-
-
 def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
     """What whoever asks should know first: the cap of a request, and whether people are asked by mail."""
     try:
@@ -243,7 +240,10 @@ def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> di
     except REFUSALS:
         return {"over_cap": "", "days_to_answer": 0}  # the action itself says so
     cap = caps.batch_of(rule.profile)
-    over = f"{count:,} people are over the cap of {cap:,}: a third person has to raise it before anybody can approve."
+    over = (
+        f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "
+        "has to approve."
+    )
     return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}
 
 

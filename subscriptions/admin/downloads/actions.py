@@ -9,11 +9,13 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
 from subscriptions.admin.widgets.actions import run_action
+from subscriptions.admin.widgets.counts import people
 from subscriptions.downloads import quarantine
 from subscriptions.models import DownloadRun, RunState, Subscription
 
@@ -42,18 +44,18 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
     quarantine.propose_acceptance(run, reason=request.POST.get("reason", ""), actor=user)
-    return "Proposed. Now another person opens this page and confirms it."
+    return "Proposed. Another person has to open this page and confirm."
 
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
     quarantine.accept(run, actor=user)
-    people = "1 person is" if run.gone == 1 else f"{run.gone:,} people are"
-    return f"{run} is accepted: {people} marked as gone, {run.new:,} new, {run.changed:,} changed."
+    gone = f"{people(run.gone)} {ngettext('is', 'are', run.gone)} marked as gone"
+    return f"{run} is accepted: {gone}, {run.new:,} new, {run.changed:,} changed."
 
 
 def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:
     quarantine.discard(run, actor=user)
-    return f"{run} is discarded. The facts of the last complete download stay."
+    return f"{run} is discarded. The facts of the last complete download stay in use."
 
 
 ACTIONS: dict[str, Callable[[DownloadRun, User, HttpRequest], str]] = {

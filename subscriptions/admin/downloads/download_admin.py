@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin
@@ -155,7 +156,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
     @admin.display(description="Read")
     def size(self, row: DownloadRun) -> SafeString:
         so_far = " so far" if row.state == RunState.RUNNING else ""
-        return two_lines(f"{row.read:,}{so_far}", f"{row.pages:,} page{'' if row.pages == 1 else 's'}")
+        return two_lines(f"{row.read:,}{so_far}", f"{row.pages:,} {ngettext('page', 'pages', row.pages)}")
 
     @admin.display(description="New, changed, gone")
     def changes(self, row: DownloadRun) -> SafeString:

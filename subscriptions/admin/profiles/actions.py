@@ -79,7 +79,7 @@ def not_validated(profile: IntegrationProfile) -> str:
     if profile.validated_at is None:
         return "Validate the connection first."
     if any(finding["level"] == "error" for finding in profile.findings):
-        return "Repair what the validation found, and validate again."
+        return "Fix what the validation found, then validate again."
     return ""
 
 
@@ -111,22 +111,22 @@ def _publish(profile: IntegrationProfile, user: User) -> str:
 
 def _pause(profile: IntegrationProfile, user: User) -> str:
     lifecycle.pause(profile, actor=user)
-    return f"“{profile}” is paused: nothing is downloaded, requested, approved or sent. What is approved waits."
+    return f"“{profile}” is paused: nothing is downloaded, requested, approved or sent. Approved seats wait."
 
 
 def _unpause(profile: IntegrationProfile, user: User) -> str:
     lifecycle.unpause(profile, actor=user)
-    return f"“{profile}” works again."
+    return f"“{profile}” is published again."
 
 
 def _stop(profile: IntegrationProfile, user: User) -> str:
     lifecycle.stop_sending(profile, actor=user)
-    return "Sending is stopped: nothing more is sent to Miro. What is approved waits and is not lost."
+    return "Sending is stopped for this profile. Approved seats wait and are not lost."
 
 
 def _allow(profile: IntegrationProfile, user: User) -> str:
     lifecycle.allow_sending(profile, actor=user)
-    return "Sending is allowed: what is approved is sent within a minute."
+    return "Sending is allowed again. Approved seats are sent within a minute."
 
 
 def _reclaim_on(profile: IntegrationProfile, user: User) -> str:
@@ -136,7 +136,7 @@ def _reclaim_on(profile: IntegrationProfile, user: User) -> str:
 
 def _reclaim_off(profile: IntegrationProfile, user: User) -> str:
     lifecycle.switch_reclaim(profile, enabled=False, actor=user)
-    return "Reclaim subscriptions is off: candidates still appear, nothing is requested, approved or sent."
+    return "Reclaim subscriptions is off. Candidates still appear, but nothing is requested, approved or sent."
 
 
 def _download(profile: IntegrationProfile, user: User) -> str:
@@ -145,7 +145,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
         raise Refused(f"No download was started. {reason}")
     lifecycle.make_download_due(profile, actor=user)
     if tasks.enqueue_task(tasks.download_due, profile.pk, user.pk):
-        return "The download starts now, and this page follows it."
+        return "The download starts now. This page shows its progress."
     return (
         "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "
         "noted as due, and the sweep starts it as soon as broker and worker are back."
@@ -156,7 +156,7 @@ def _reclaim(profile: IntegrationProfile, user: User) -> str:
     if reason := no_reclaim(profile):
         raise Refused(f"Nothing was sent. {reason}")
     if tasks.enqueue_task(tasks.reclaim, profile.pk):
-        return "A worker takes up now what is approved and due."
+        return "A worker now starts to send what is approved and due."
     return (
         "The message broker cannot be reached, so nothing could start at once. Nothing is lost: what is approved "
         "stays in the queue, and the sweep starts it as soon as broker and worker are back."

@@ -85,7 +85,7 @@ def _slots(profile: IntegrationProfile) -> list[SlotLine]:
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if connection is None or not connection.fingerprint:
         erased = connection is not None and connection.profile.is_archived
-        words = "Its credentials were erased" if erased else "A guide stands beside its form"
+        words = "Its credentials were erased" if erased else "The form has a guide beside it"
         return SlotLine(label, connection, badge("Not set", tone="neutral", icon="key_off"), words)
     set_at = connection.credentials_set_at
     words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
@@ -143,8 +143,8 @@ def is_due(profile: IntegrationProfile) -> bool:
 
 def _next(profile: IntegrationProfile, next_at: Any) -> str:
     if is_due(profile):
-        return "Due now: the sweep starts it within a minute."
-    return f"Next {day_and_time(next_at)} ({ago(next_at)})" if next_at else "Nothing starts by itself."
+        return "It starts within a minute."
+    return f"Next {day_and_time(next_at)} ({ago(next_at)})" if next_at else "No download is scheduled."
 
 
 def _strip_title(run: DownloadRun) -> str:
@@ -190,4 +190,4 @@ def _reclaim_badge(profile: IntegrationProfile, waiting: int) -> SafeString:
         return badge("Switched off", tone="warning", icon="toggle_off")
     if waiting:
         return badge(f"{waiting} waiting", tone="info", icon="schedule")
-    return badge("Nothing waits", tone="neutral", icon="check")
+    return badge("Nothing is waiting", tone="neutral", icon="check")

@@ -39,7 +39,7 @@ class ApproverFilter(DropdownFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         deciding = User.objects.filter(Exists(ReclaimRequest.objects.filter(decided_by=OuterRef("pk"))))
         people = [(str(user.pk), name_of(user)) for user in deciding.order_by("username")]
-        return [*people, (NOBODY, "Nobody: one seat restored")]
+        return [*people, (NOBODY, "Nobody: one seat was restored")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -204,5 +204,5 @@ def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
 
 def _approver(request: ReclaimRequest) -> str:
     if request.direction == Direction.REACTIVATE and request.decided_by is None:
-        return "no second person"
+        return "no approval needed"
     return f"approved by {name_of(request.decided_by)}"

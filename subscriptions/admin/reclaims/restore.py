@@ -12,8 +12,9 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, sentence_of, signed_in
-from subscriptions.admin.candidates.candidate_admin import NAMED, seats
+from subscriptions.admin.candidates.candidate_admin import NAMED
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
+from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
 from subscriptions.models import Reclaim
 from subscriptions.reclaims import restores
@@ -56,7 +57,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         def doing() -> str:
             reason = request.POST.get("reason", "").strip()[:500]
             went.append(restores.restore(row, actor=signed_in(request), reason=reason))
-            return f"{row} will be restored: it is queued, and read back when Miro has answered."
+            return f"The restore of {row} is queued. LicenseHub verifies it when Miro has answered."
 
         if not run_and_report(request, doing, refusals=REFUSALS):
             return HttpResponseRedirect(_page_of(row))
@@ -87,9 +88,9 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         if count and request.POST.get("confirmed") == str(count):
             return self._request(request, able)
         if request.POST.get("confirmed"):
-            messages.warning(request, f"The list changed in the meantime: {count} of these can be restored now.")
+            messages.warning(request, f"The list has changed: {count} of these can be restored now.")
         if not count:
-            messages.error(request, f"Nobody here can be restored. {_reasons(chosen)}")
+            messages.error(request, f"None of the selected people can be restored. {_reasons(chosen)}")
             return None
         if count == 1:
             return HttpResponseRedirect(reverse("admin:subscriptions_reclaim_restore", args=[able.get().pk]))

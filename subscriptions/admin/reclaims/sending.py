@@ -30,22 +30,22 @@ SHOWN = 50
 
 def _stop(request: HttpRequest, user: User) -> str:
     sending.stop_all(actor=user, reason=request.POST.get("reason", "")[:500])
-    return "All sending is stopped. What is approved waits and is not lost; restores go on."
+    return "All sending is stopped. Approved seats wait and are not lost. Restores still work."
 
 
 def _allow(request: HttpRequest, user: User) -> str:
     sending.allow_all(actor=user)
-    return "Sending is allowed again: what is approved is sent within a minute, where no other switch holds it."
+    return "Sending is allowed again. Approved seats are sent within a minute, unless another switch stops them."
 
 
 def _release(request: HttpRequest, user: User) -> str:
     renew = request.POST.get("approved", "renew") != "send"
     sending.release(actor=user, checked=request.POST.get("checked", ""), renew=renew)
     if not renew:
-        return "Sending is released. What is approved is sent within a minute."
+        return "Sending is released. Approved seats are sent within a minute."
     return (
-        "Sending is released. Of what was approved, whoever is inactive at Miro already is closed; everybody else "
-        "needs a new approval."
+        "Sending is released. Approved people who are already inactive in Miro are closed. All others need a new "
+        "approval."
     )
 
 

@@ -78,7 +78,7 @@ def _taken_back(item: Reclaim) -> list[Step]:
     """What a restore goes back to, and who wanted it."""
     removal, request = item.removal, item.removal.request
     asked = Step("Restore requested", "front_hand", _at(request.requested_at), name_of(request.requested_by), "info")
-    approver = name_of(request.decided_by) if request.decided_by else "one seat needs no second person"
+    approver = name_of(request.decided_by) if request.decided_by else "no approval needed for one seat"
     approved = Step("Approved", "approval_delegation", _at(request.decided_at), approver, "info")
     if removal.restores is None:
         return [asked, approved]
@@ -114,15 +114,15 @@ def _execution(item: Reclaim) -> list[Step]:
     if looked is None:
         return [_waiting(item), _pending(texts.sent, "send"), _pending("Verified", "verified")]
     if sent is None:
-        return [Step("Looked again", "visibility", _at(looked), item.outcome, _tone(item))]
-    seen = Step("Looked again", "visibility", _at(looked), texts.rechecked, "ok")
+        return [Step("Checked again", "visibility", _at(looked), item.outcome, _tone(item))]
+    seen = Step("Checked again", "visibility", _at(looked), texts.rechecked, "ok")
     return [seen, _sent(item, texts), _verified(item, texts)]
 
 
 def _waiting(item: Reclaim) -> Step:
-    held = item.get_hold_reason_display() if item.hold_reason else "waits for its turn"
+    held = item.get_hold_reason_display() if item.hold_reason else "waiting to be sent"
     until = f"not before {day_and_time(item.not_before)}" if item.not_before else ""
-    return Step("Looked again", "hourglass_top", until, held, "warning" if item.hold_reason else "pending")
+    return Step("Checked again", "hourglass_top", until, held, "warning" if item.hold_reason else "pending")
 
 
 def _sent(item: Reclaim, texts: StepTexts) -> Step:
@@ -130,7 +130,7 @@ def _sent(item: Reclaim, texts: StepTexts) -> Step:
     if item.state == ReclaimState.FAILED:
         return Step("Refused", "block", _at(item.finished_at), answer, "error")
     if item.state == ReclaimState.IN_DOUBT or (item.read_back and not item.http_status):
-        return Step("Sent", "send", _at(item.sending_at), "the answer is lost", "warning")
+        return Step("Sent", "send", _at(item.sending_at), "no answer received", "warning")
     return Step(texts.sent, "send", _at(item.sending_at), answer, "ok")
 
 
@@ -140,7 +140,7 @@ def _verified(item: Reclaim, texts: StepTexts) -> Step:
     if item.state == ReclaimState.FAILED:
         return Step(texts.failed, "error", "", item.outcome, "error")
     if item.state == ReclaimState.IN_DOUBT and item.read_back:
-        return Step("Read back", "help", _at(item.read_back_at), f"{item.read_back}, a person has to look", "warning")
+        return Step("Read back", "help", _at(item.read_back_at), f"{item.read_back}, a person has to check", "warning")
     return _pending("Verified", "verified")
 
 

@@ -13,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
@@ -46,7 +47,7 @@ def may_reconcile(request: HttpRequest) -> bool:
 
 
 def differences(count: int) -> str:
-    return f"{count:,} difference{'' if count == 1 else 's'}" if count else "No differences"
+    return f"{count:,} {ngettext('difference', 'differences', count)}" if count else "No differences"
 
 
 def result_badge(row: Reconciliation) -> SafeString:
@@ -121,14 +122,14 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
 
     def _enqueue(self, request: HttpRequest, profile: IntegrationProfile) -> None:
         if reconcile.running(profile):
-            messages.info(request, f"A reconciliation of “{profile}” is running already. Reload this page in a moment.")
+            messages.info(request, f"A reconciliation of “{profile}” is already running. Reload this page in a moment.")
         elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
             messages.success(request, f"“{profile}” is being reconciled with Miro. Reload this page in a moment.")
         else:
             messages.error(
                 request,
-                "The message broker cannot be reached, so no reconciliation was started. Start broker and worker, then "
-                "reconcile again.",
+                "The message broker cannot be reached, so no reconciliation was started. Start the broker and the "
+                "worker, then reconcile again.",
             )
 
     def page_context(self, request: HttpRequest, row: Reconciliation) -> dict[str, Any]:
@@ -149,7 +150,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
             "may_reconcile": may_reconcile(request),
         }
 
-    @admin.display(description="Compared", ordering="started_at")
+    @admin.display(description="Started", ordering="started_at")
     def started(self, row: Reconciliation) -> SafeString:
         return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, {row.profile}")
 
@@ -159,7 +160,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="People", ordering="people")
     def people_shown(self, row: Reconciliation) -> SafeString:
-        return two_lines(f"{row.people:,}", "of the ledger, looked up")
+        return two_lines(f"{row.people:,}", "looked up")
 
     @admin.display(description="Miro's own log")
     def log(self, row: Reconciliation) -> str:

@@ -9,11 +9,13 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.rules.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.admin.widgets.counts import people
 from subscriptions.models import Subscription
 from subscriptions.rules.protections import Effect, ProtectionInput, protect_people
 
@@ -81,7 +83,7 @@ def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str
     def do() -> str:
         effect = protect_people(profile, emails, details, actor=signed_in(request))
         already = len(set(emails)) - len(effect.made)
-        spared = f" {already} had a protection of their own already." if already else ""
+        spared = f" {already} already had their own protection." if already else ""
         return f"Protected {people(len(effect.made))}.{spared} {effect_message(effect)}"
 
     return run_and_report(request, do, refusals=REFUSALS)
@@ -93,11 +95,15 @@ def _back(rows: QuerySet[Subscription]) -> str:
     return reverse("admin:subscriptions_removalcandidate_changelist")
 
 
-def people(count: int) -> str:
-    return "1 person" if count == 1 else f"{count:,} people"
-
-
 def effect_message(effect: Effect) -> str:
     """What it did to verdicts and candidates."""
-    taken = f" {effect.withdrawn:,} left the list of removal candidates." if effect.withdrawn else ""
-    return f"{people(effect.changed)} changed verdict.{taken}"
+    return f"{people(effect.changed)} changed verdict.{no_longer_candidates(effect.withdrawn)}"
+
+
+def no_longer_candidates(count: int) -> str:
+    """Empty for nobody."""
+    if not count:
+        return ""
+    return (
+        f" {people(count)} {ngettext('is no longer a removal candidate', 'are no longer removal candidates', count)}."
+    )

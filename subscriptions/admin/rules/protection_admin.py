@@ -21,9 +21,10 @@ from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin.rules.protect import ADD, effect_message, people, protect_view
+from subscriptions.admin.rules.protect import ADD, effect_message, protect_view
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
+from subscriptions.admin.widgets.counts import people
 from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import create_protection, end_protection
@@ -87,8 +88,8 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     default_states = ("in_force",)
     csv_columns = (
         ("Profile", lambda row: row.profile.name),
-        ("What", lambda row: row.get_kind_display()),
-        ("Which", lambda row: row.value_label),
+        ("Protect by", lambda row: row.get_kind_display()),
+        ("Value", lambda row: row.value_label),
         ("Reason", lambda row: row.reason),
         ("Owner", lambda row: row.owner),
         ("Until", lambda row: row.ends_at),
@@ -184,7 +185,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
         def do() -> str:
             effect = end_protection(row, actor=signed_in(request))
             done = f"The protection of {row} has ended. {effect_message(effect)}"
-            return f"{done} Whoever is a candidate now joins the list with the next download."
+            return f"{done} New candidates appear after the next download."
 
         return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
 

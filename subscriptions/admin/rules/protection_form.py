@@ -28,20 +28,20 @@ class DetailsForm(forms.Form):
         label="Reason",
         required=False,
         widget=forms.Textarea(attrs={**INPUT, "rows": 2, "maxlength": 500}),
-        help_text="E.g. on parental leave. It is shown wherever somebody asks why this seat is not reclaimed.",
+        help_text="For example: on parental leave. Everybody who looks at this person sees it.",
     )
     owner = forms.CharField(
         label="Owner",
         required=False,
         widget=forms.TextInput(attrs={**INPUT, "maxlength": 150}),
-        help_text="Whom to ask later whether it is still needed.",
+        help_text="Contact for questions about this protection.",
     )
     ends_at = forms.DateField(
         label="Until",
         required=False,
         widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": "Write the day as year-month-day, e.g. 2027-01-31."},
-        help_text="The last day of the protection. Leave it empty for no end.",
+        error_messages={"invalid": "Enter the day as year-month-day, for example 2027-01-31."},
+        help_text="The last day of the protection. Leave it empty if it has no end.",
     )
 
     def clean(self) -> dict[str, Any]:
@@ -64,11 +64,11 @@ class ProtectionForm(DetailsForm):
         queryset=IntegrationProfile.objects.none(),
         widget=UnfoldAdminSelectWidget,
         empty_label=None,
-        error_messages={"required": "Choose a profile that was published.", "invalid_choice": "Choose the profile."},
+        error_messages={"required": "Choose a published profile.", "invalid_choice": "Choose a profile."},
     )
-    kind = forms.ChoiceField(label="What", choices=ProtectionKind.choices, widget=UnfoldAdminSelectWidget)
+    kind = forms.ChoiceField(label="Protect by", choices=ProtectionKind.choices, widget=UnfoldAdminSelectWidget)
     value = forms.CharField(
-        label="Which",
+        label="Value",
         required=False,
         widget=forms.TextInput(attrs={**INPUT, "list": "lh-known", "autocomplete": "off", "maxlength": 254}),
         help_text="An e-mail address, a domain such as contractor.example (not those below it), or the name of a "

@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import sentence_of, signed_in
 from licensehub.ui.formatting import ago, day, two_lines
-from subscriptions.admin.rules.protect import people
+from subscriptions.admin.rules.protect import no_longer_candidates
 from subscriptions.admin.rules.rule_form import (
     LicenseThresholdForm,
     LicenseThresholdFormSet,
@@ -27,6 +27,7 @@ from subscriptions.admin.rules.rule_form import (
 )
 from subscriptions.admin.rules.rule_preview import preview
 from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.admin.widgets.counts import people
 from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule
@@ -52,7 +53,7 @@ LOSSES = (
     ("Facts missing", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
     ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
     ("Protected or not removable", (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)),
-    ("Left alone for a while", (Verdict.COOLING_DOWN,)),
+    ("In cool-down", (Verdict.COOLING_DOWN,)),
     ("In new-joiner grace", (Verdict.IN_GRACE,)),
     ("Active lately", (Verdict.ACTIVE,)),
     ("Never active, to review", (Verdict.NEVER_ACTIVE,)),
@@ -84,7 +85,7 @@ def caps_now(profile: IntegrationProfile) -> str:
     """What the saved caps mean in numbers: `Now at most 15 people per request: 5 % of 300 active licenses.`"""
     caps, rule = caps_of(profile), ReclaimRule.objects.get(profile=profile)
     if not caps.seats:
-        return "What these mean in numbers is told after the first complete download."
+        return "The numbers appear after the first complete download."
     share = percent(rule.batch_cap_percent, caps.seats)
     of = f"{rule.batch_cap_percent} % of {caps.seats:,} active licenses in scope"
     batch = f"Now at most {people(caps.batch)} per request: {of}"
@@ -226,7 +227,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         if change_rule(rule, actor=actor, changed=form.cleaned_data, by_license=by_license):
             request.changed_rule = rule  # type: ignore[attr-defined]
         else:
-            messages.info(request, "Nothing was different, so nothing was changed.")
+            messages.info(request, "Nothing was changed.")
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> str:
         """The audit log keeps old and new values; Django's own log needs none."""
@@ -236,16 +237,12 @@ class ReclaimRuleAdmin(ModelAdmin):
         """The audit log is the record."""
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        """Our own message tells what came of it."""
+        """Our own message says what changed."""
         return HttpResponseRedirect(request.path)
 
 
 def effect_message(effect: Effect) -> str:
-    parts = [
-        f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict; "
-        f"candidates now: {effect.candidates:,}."
-    ]
-    if effect.withdrawn:
-        parts.append(f"{effect.withdrawn:,} were taken off the list of removal candidates.")
-    parts.append("Whoever is new among them joins that list with the next download.")
-    return " ".join(parts)
+    return (
+        f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict; candidates now: "
+        f"{effect.candidates:,}.{no_longer_candidates(effect.withdrawn)} New candidates appear after the next download."
+    )

@@ -19,10 +19,10 @@ from subscriptions.models import LicenseThreshold, ReclaimRule
 from subscriptions.models.rule import THRESHOLD
 from subscriptions.rules.rules import FIELDS
 
-A_NUMBER = "The last activity threshold is a number of days, at least 1. Usual are 30, 60 or 90."
+A_NUMBER = "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90."
 CHANGED_MEANWHILE = (
-    "Somebody else saved this rule while you edited it; it is version {version} now, with a threshold of {days} days. "
-    "Your entries still stand here. Save again to put them in place of theirs, or reload the page to see theirs."
+    "Somebody else saved this rule while you were editing. It is now version {version}, with a threshold of {days} "
+    "days. Save again to replace their values with yours, or reload the page to see their values."
 )
 
 
@@ -46,7 +46,7 @@ class ReclaimRuleForm(forms.ModelForm):
     licenses = forms.MultipleChoiceField(
         label="License types",
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
-        error_messages={"required": "Choose at least one license type; with none, nobody would ever be a candidate."},
+        error_messages={"required": "Choose at least one license type. Without one, nobody can be a candidate."},
     )
     # The version that the reader saw: see clean().
     seen_version = forms.IntegerField(widget=forms.HiddenInput)
@@ -63,16 +63,16 @@ class ReclaimRuleForm(forms.ModelForm):
             "rolling_cap_percent": "Percent of active licenses in 24 hours",
         }
         help_texts = {
-            "keep_means": "Keep pressed later than the approval, and before the send, always saves the seat.",
-            "file_requests": "A change of this counts from the next download on. One request at a time; the next is "
-            "filed when it is decided.",
+            "keep_means": "A Keep that arrives after the approval, but before the deactivation, always saves the seat.",
+            "file_requests": "A change takes effect with the next download. There is one request at a time. The next "
+            "one is filed when it is decided.",
         }
         error_messages = {
-            "new_joiner_grace": {"invalid": "The grace is a number of days; 0 means none."},
-            "days_to_answer": {"invalid": "The time to answer is a number of days, from 1 to 90."},
-            "batch_cap_people": {"invalid": "The cap is a number of people, at least 1. Usual is 50."},
-            "batch_cap_percent": {"invalid": "The cap is a number of percent, from 1 to 100. Usual is 5."},
-            "rolling_cap_percent": {"invalid": "The cap is a number of percent, from 1 to 100. Usual is 10."},
+            "new_joiner_grace": {"invalid": "Enter the grace in days. 0 means no grace."},
+            "days_to_answer": {"invalid": "Enter a number of days from 1 to 90."},
+            "batch_cap_people": {"invalid": "Enter a number of people, at least 1. The usual value is 50."},
+            "batch_cap_percent": {"invalid": "Enter a percentage from 1 to 100. The usual value is 5."},
+            "rolling_cap_percent": {"invalid": "Enter a percentage from 1 to 100. The usual value is 10."},
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -118,7 +118,7 @@ class LicenseThresholdFormSet(BaseInlineFormSet):
         for license in self.kept():
             if license in seen:
                 label = self.instance.profile.connector.licenses.get(license, license)
-                raise ValidationError(f"{label} stands here twice. Give each license type one threshold.")
+                raise ValidationError(f"{label} appears twice. Enter one threshold for each license type.")
             seen.add(license)
 
     def kept(self) -> list[str]:

@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import ngettext
 
 from subscriptions.admin.widgets.charts import histogram
+from subscriptions.admin.widgets.counts import seats
 from subscriptions.eligibility.clauses import Terms
 from subscriptions.eligibility.preview import preview_rule
 from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Verdict
@@ -77,9 +79,10 @@ def difference(before: Mapping[str, int], after: Mapping[str, int], saved: Terms
     if was == will:
         return f"Nothing would change: {_seats(will)} inactive, as by the saved rule."
     kind, apart = "more" if will > was else "fewer", abs(will - was)
-    who = f"1 {kind} person would be a candidate" if apart == 1 else f"{apart:,} {kind} people would be candidates"
-    return f"{who}: {was:,} at {saved.threshold} days, {will:,} at {wanted.threshold} days."
+    who = ngettext("{count:,} {kind} person would be a candidate", "{count:,} {kind} people would be candidates", apart)
+    change = who.format(count=apart, kind=kind)
+    return f"{change}: {was:,} at {saved.threshold} days, {will:,} at {wanted.threshold} days."
 
 
 def _seats(count: int) -> str:
-    return "1 seat is" if count == 1 else f"{count:,} seats are"
+    return f"{seats(count)} {ngettext('is', 'are', count)}"

@@ -19,7 +19,7 @@ class Schedule:
     paused: bool = False
 
 
-ARCHIVED = Schedule("None: the profile is archived", None)
+ARCHIVED = Schedule("None, because the profile is archived", None)
 
 
 def schedule_of(profile: IntegrationProfile) -> Schedule:
@@ -28,7 +28,7 @@ def schedule_of(profile: IntegrationProfile) -> Schedule:
         return ARCHIVED
     task = schedules.task_of(profile, DOWNLOAD_TASK)
     if task is None:
-        return Schedule("None yet: publishing makes one, every night", None)
+        return Schedule("None yet. It is created when you publish, and runs every night.", None)
     coming = schedules.next_moments(task, count=1) if profile.state == ProfileState.PUBLISHED else []
     return Schedule(schedules.words_of(task), coming[0] if coming else None, paused=not task.enabled)
 

@@ -24,7 +24,7 @@ from subscriptions.schedules.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_
 
 VIEW = "integrations.view_integrationprofile"
 TASKS = {"download": DOWNLOAD_TASK, "reclaim": RECLAIM_TASK}
-TITLES = {"download": "When downloads start", "reclaim": "When seats may be taken back"}
+TITLES = {"download": "When downloads start", "reclaim": "When seats may be reclaimed"}
 
 
 def zones() -> list[tuple[str, str]]:
@@ -42,7 +42,7 @@ class ScheduleForm(forms.Form):
         coerce=int,
         choices=list(WEEKDAYS.items()),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one day; to stop it for a while, pause the schedule instead."},
+        error_messages={"required": "Choose at least one day. To stop for a while, pause the schedule."},
     )
     zone = forms.ChoiceField(label="Time zone", choices=zones, widget=UnfoldAdminSelectWidget)
 
@@ -76,7 +76,7 @@ class ReclaimScheduleForm(ScheduleForm):
         """08:00 to 08:00 might be read as no hour or as all of them."""
         end: int = self.cleaned_data["end"]
         if end == self.cleaned_data.get("start"):
-            raise ValidationError("The window ends when it begins. From 00:00 to 24:00 is the whole day.")
+            raise ValidationError("The window ends when it begins. For the whole day, choose 00:00 to 24:00.")
         return end
 
     def plan(self) -> Plan:
@@ -120,7 +120,7 @@ def _store(request: HttpRequest, profile: IntegrationProfile, subflow: str, plan
 
     def do() -> str:
         schedules.change_schedule(profile, TASKS[subflow], plan, actor=actor)
-        return f"The schedule is stored: {_schedule_text(profile, subflow)}."
+        return f"The schedule is saved: {_schedule_text(profile, subflow)}."
 
     run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
@@ -131,7 +131,7 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
 
     def do() -> str:
         schedules.switch_schedule(profile, TASKS[subflow], enabled=enabled, actor=actor)
-        return "The schedule goes on." if enabled else "The schedule is paused."
+        return "The schedule is resumed." if enabled else "The schedule is paused."
 
     run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))

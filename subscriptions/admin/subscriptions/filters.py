@@ -81,7 +81,7 @@ class SeatFilter(SimpleListFilter):
     parameter_name = "seat"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [("held", "Takes a seat"), ("free", "Takes none: deactivated or left")]
+        return [("held", "Takes a seat"), ("free", "Takes none: deactivated or gone")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         if self.value() == "held":

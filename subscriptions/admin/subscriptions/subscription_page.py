@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import ago, badge, day, day_and_time
 from subscriptions.admin.subscriptions.timeline import timeline
@@ -226,7 +227,7 @@ def _in_history(row: Subscription, count: int) -> dict[str, str]:
     if not count:
         return {}
     address = f"{reverse('admin:subscriptions_reclaim_changelist')}?{urlencode({'q': row.email})}"
-    return {"link": address, "label": f"{count} {'entry' if count == 1 else 'entries'} in History"}
+    return {"link": address, "label": f"{count} {ngettext('entry', 'entries', count)} in History"}
 
 
 def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
@@ -237,17 +238,20 @@ def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str
         if removal.answer:
             moment = removal.answered_at
             return f"{removal.get_answer_display()}, said on {day_and_time(moment)} ({ago(moment)})."
-        return f"Asked with {removal.request}; no answer. Answers count until {until}, a late Keep until the send."
+        return (
+            f"Asked with {removal.request}; no answer. The person can answer until {until}. A later Keep still counts "
+            "until the seat is deactivated."
+        )
     rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
     if rule is None or candidate is None:
         return ""
-    return f"Not asked yet. A request asks first, and waits {rule.days_to_answer} days for Keep or Release."
+    return f"Not asked yet. A request asks the person first, and waits {rule.days_to_answer} days for Keep or Release."
 
 
 def _impact(row: Subscription) -> list[tuple[str, str]]:
-    """Only what is known; what cannot be checked is said to be unchecked."""
+    """Only what is known. What cannot be checked is marked as unchecked."""
     if row.gone_at:
-        return [("logout", "Left the organization, so there is nothing to give back.")]
+        return [("logout", "Left the organization, so there is nothing to reclaim.")]
     if not row.active:
         return [("lock", "No sign-in to Miro until the account is activated again.")]
     if not row.reclaimable:

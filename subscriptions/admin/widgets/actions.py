@@ -24,7 +24,7 @@ class ValidateSelectionMixin(ModelAdmin):
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
             return super().response_action(request, queryset)
-        messages.error(request, "This selection makes no sense. Select the people in the list again.")
+        messages.error(request, "This selection is not valid. Select the people in the list again.")
         return HttpResponseRedirect(request.get_full_path())
 
 

@@ -47,14 +47,14 @@ DIRECTION = {
     Direction.REACTIVATE: ("info", "undo"),
 }
 WHAT_NEXT = {
-    CandidateState.ATTENTION_REQUIRED: "A person has to look at this before anything goes on.",
+    CandidateState.ATTENTION_REQUIRED: "A person has to check this before anything else happens.",
     CandidateState.READY: "Nothing happens until somebody requests the reclaim and another person approves it.",
     CandidateState.AWAITING_USER: "The person was asked and has not answered yet.",
     CandidateState.AWAITING_APPROVAL: "A second person has to approve or reject the request.",
-    CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub looks once more, then deactivates the seat at Miro.",
-    CandidateState.CLOSED_COMPLETE: "The seat was free when this candidate closed. History tells what came after.",
-    CandidateState.CLOSED_SKIPPED: "The seat stays. Later downloads may propose this person again.",
-    CandidateState.CLOSED_CANCELED: "The person came back, so the seat stays.",
+    CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub checks again, then deactivates the seat in Miro.",
+    CandidateState.CLOSED_COMPLETE: "The seat was free when this candidate closed. History shows what followed.",
+    CandidateState.CLOSED_SKIPPED: "The person keeps the seat. A later download can propose this person again.",
+    CandidateState.CLOSED_CANCELED: "The person is active again and keeps the seat.",
 }
 
 

@@ -48,7 +48,7 @@ def test_the_mail(asking: Asking):
         assert asking.link(person) in words
         assert "Your boards stay." in words
         assert "You can no longer sign in to Miro" in words
-        assert "You can have it back" in words
+        assert "You can get it back" in words
         assert "you are not asked again for 60 days" in words
         assert f"{Notice.objects.get(kind='ask').sent_at + timedelta(days=8):%b}" in words
 

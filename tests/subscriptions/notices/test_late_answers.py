@@ -134,7 +134,7 @@ def test_a_wish_that_the_approver_knew_is_decided(asking: Asking, one_asked, bob
     decide.approve(one_asked.request, actor=bob, comment="The project ended")
 
     page = client.get(asking.link(one_asked))
-    assert "it was decided otherwise" in text_of(page)
+    assert "a colleague decided to take it back" in text_of(page)
     for said in ("release", "keep"):
         assert client.post(asking.link(one_asked), {"answer": said}).status_code == 409
     assert reclaim_due(asking.world.profile).reclaimed == 1
@@ -143,7 +143,7 @@ def test_a_wish_that_the_approver_knew_is_decided(asking: Asking, one_asked, bob
 def test_questions_that_are_over_say_so(asking: Asking, one_asked, client):
     drop(one_asked, actor=None, reason="Left the project")
     page = client.get(asking.link(one_asked))
-    assert "nothing was changed by it" in text_of(page)
+    assert "nothing has changed" in text_of(page)
     assert client.post(asking.link(one_asked), {"answer": "keep"}).status_code == 409
 
 
@@ -152,7 +152,7 @@ def test_an_expired_request_is_over(asking: Asking, one_asked, client):
     sweep.repair()
     with time_machine.travel(timezone.now() + timedelta(days=4), tick=True):
         expire_requests()
-        assert "nothing was changed by it" in text_of(client.get(asking.link(one_asked)))
+        assert "nothing has changed" in text_of(client.get(asking.link(one_asked)))
         assert client.post(asking.link(one_asked), {"answer": "keep"}).status_code == 409
 
 

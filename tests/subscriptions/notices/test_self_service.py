@@ -85,7 +85,7 @@ def test_keep_is_a_wish_where_the_approver_decides(asking: Asking, one_asked):
     one_asked.candidate.refresh_from_db()
     assert one_asked.candidate.state == "awaiting_user"
     page = Client().get(asking.link(one_asked)).content.decode()
-    assert "A colleague sees it and decides." in page
+    assert "A colleague will see it and decide." in page
     assert 'value="release"' in page
     assert 'value="keep"' not in page
 
@@ -94,7 +94,7 @@ def test_release_is_a_mark_and_can_be_taken_back(asking: Asking, one_asked):
     asking.says(one_asked, "release")
     one_asked.refresh_from_db()
     assert (one_asked.answer, one_asked.dropped_at) == ("release", None)
-    assert "You can still keep it" in text_of(Client().get(asking.link(one_asked)))
+    assert "You can still keep the license" in text_of(Client().get(asking.link(one_asked)))
 
     asking.says(one_asked, "keep")
     one_asked.refresh_from_db()
@@ -216,7 +216,7 @@ def test_the_page_says_what_the_mockup_says_and_no_more(asking: Asking, one_aske
     first, _, last = evidence["name"].partition(" ")
     assert f"Hello {first}." in page
     assert last not in page.replace(evidence["email"], "")
-    for words in ("Answer by", "That is in 8 days", "once a second person agrees", "Your boards stay."):
+    for words in ("Answer by", "That is in 8 days", "after a second person agrees", "Your boards stay."):
         assert words in page
     assert "You can no longer sign in to Miro" in page
     assert "you are not asked again for 60 days" in page

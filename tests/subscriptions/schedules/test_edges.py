@@ -188,7 +188,7 @@ def test_an_empty_window_is_refused(profile, operator):
     lifecycle.publish(profile, actor=None)
     form = {"weekdays": ["1"], "start": "8", "end": "8", "zone": "UTC"}
     text = operator.post(address(profile, "reclaim"), form).content.decode()
-    assert "From 00:00 to 24:00 is the whole day" in text
+    assert "For the whole day, choose 00:00 to 24:00" in text
     assert schedules.words_of(schedules.task_of(profile, RECLAIM_TASK)) == "At any time"
 
 

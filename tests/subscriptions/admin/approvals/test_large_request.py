@@ -26,7 +26,7 @@ def test_the_page_tells_of_those_whom_only_the_export_has(organization, alice, b
     shown = " ".join(response.content.decode().split())
 
     assert (len(response.context["shown"]), len(response.context["folded"])) == (2, 3)
-    assert "Show 3 more people" in shown and "3 more have not changed either." in shown
+    assert "Show 3 more people" in shown and "3 more without a change are not shown." in shown
     assert page("reclaimrequest", "people", request.pk) in shown
     assert response.context["tiles"]["seats"] == 8
 

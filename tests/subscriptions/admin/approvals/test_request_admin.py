@@ -79,7 +79,7 @@ def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_us
     shown = text_of(as_user(alice).get(url("change", asked)))
     posted = as_user(alice).post(url("approve", asked))
 
-    sentence = "You made this request, so another person has to decide on it."
+    sentence = "You made this request. Another person has to decide."
     assert sentence in shown and "Approve 3 seats" not in shown and "Withdraw" in shown
     assert said(posted) == sentence
     asked.refresh_from_db()
@@ -89,7 +89,7 @@ def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_us
 def test_a_superuser_cannot_approve_her_own_either(organization, admin_user, as_user):
     asked = organization.ask(admin_user)
 
-    assert "another person" in said(as_user(admin_user).post(url("approve", asked)))
+    assert "Another person" in said(as_user(admin_user).post(url("approve", asked)))
     assert not Reclaim.objects.exists()
 
 
@@ -107,7 +107,7 @@ def test_a_reader_sees_why_she_cannot_decide(organization, alice, carol, as_user
 
     shown = text_of(as_user(carol).get(url("change", asked)))
 
-    assert "Deciding on it takes the role Approver" in shown
+    assert "Only an Approver or a Company admin can decide" in shown
     assert "Approve 3 seats" not in shown and "Drop Person" not in shown
 
 
@@ -237,7 +237,7 @@ def test_the_list_opens_with_what_waits(organization, alice, bob, as_user):
 def test_nothing_waits(organization, bob, as_user):
     shown = text_of(as_user(bob).get(page("reclaimrequest", "changelist")))
 
-    assert "Nothing waits for approval" in shown and "See the removal candidates" in shown
+    assert "Nothing waits for approval" in shown and "Show removal candidates" in shown
 
 
 def test_the_page_asks_the_same_number_of_questions_for_more_people(organization, alice, bob, as_user):

@@ -93,7 +93,7 @@ def test_raising_takes_the_permission(capped, request, as_user, who):
 def test_a_reader_is_told_who_raises_caps(capped, carol, as_user):
     shown = text_of(as_user(carol).get(url("change", capped)))
 
-    assert "Raising the cap takes the role Approver or Company admin." in shown and "Raise the cap…" not in shown
+    assert "Only an Approver or a Company admin can raise the cap." in shown and "Raise the cap…" not in shown
 
 
 def test_a_rule_that_became_stricter_since_can_be_raised_too(organization, alice, bob, as_user):
@@ -115,7 +115,7 @@ def test_who_would_wait_for_the_rolling_cap(organization, alice, bob, as_user):
 
     shown = text_of(as_user(bob).get(url("change", organization.ask(alice))))
 
-    assert "1 of them will wait until there is room again" in shown and "<b>3</b> of 2" in shown
+    assert "1 person will wait until the cap allows more" in shown and "<b>3</b> of 2" in shown
     assert "Approve 3 seats" in shown, "beyond the rolling cap people wait; they are not refused"
 
 
@@ -128,9 +128,9 @@ def test_while_people_are_asked(collecting, alice, bob, as_user):
 
     shown = text_of(as_user(bob).get(url("change", collecting)))
 
-    assert "Waiting for people" in shown and "Its people are asked first: answers until" in shown
-    assert "<b>1</b> of 3" in shown and "1 wants to keep the seat, 0 released it, 2 said nothing yet" in shown
-    assert "It opens for a decision when their answers are in." in shown and "Approve 3 seats" not in shown
+    assert "Waiting for people" in shown and "The people are asked first. They can answer until" in shown
+    assert "<b>1</b> of 3" in shown and "1 wants to keep the seat, 0 released it, 2 did not answer yet" in shown
+    assert "You can decide when they have answered or their time is over." in shown and "Approve 3 seats" not in shown
     assert "Wants to keep it" in shown and "No answer yet" in shown
     assert "still waits for the answers" in said(as_user(bob).post(url("approve", collecting)))
 
@@ -152,7 +152,7 @@ def test_the_approver_sees_the_answers_and_who_wants_to_keep_first(collecting, b
 
     shown = text_of(as_user(bob).get(url("change", collecting)))
 
-    assert "1 wants to keep the seat, 0 released it, 2 said nothing." in shown and "Approve 3 seats" in shown
+    assert "1 wants to keep the seat, 0 released it, 2 did not answer." in shown and "Approve 3 seats" in shown
     assert shown.index(str(last.candidate)) < shown.index(str(collecting.removals.first().candidate))
 
 
@@ -316,7 +316,7 @@ def test_what_stands_in_the_way_is_told_where_one_came_from(organization, alice,
     response = as_user(bob).post(url("dry_run", asked))
 
     assert response["Location"] == url("change", asked)
-    assert said(response) == "Miro does not answer. Nothing was decided, and nothing was sent."
+    assert said(response) == "Miro does not answer. Nothing was decided or sent."
 
 
 def test_a_dry_run_of_candidates(organization, alice, as_user, tried):
@@ -329,7 +329,7 @@ def test_a_dry_run_of_candidates(organization, alice, as_user, tried):
     )
 
     shown = text_of(answer)
-    assert "Dry run of 3 seats" in shown and "3 people are over the cap of 2" in shown
+    assert "Dry run of 3 seats" in shown and "3 people are more than the cap of 2" in shown
     assert not ReclaimRequest.objects.exists() and len(tried) == 1
 
 

@@ -100,7 +100,7 @@ def test_people_who_are_requested_already(organization, alice, as_user):
 
 @pytest.mark.parametrize("pk", ["abc", "9" * 30, "-1", "1' OR 1=1"])
 def test_ids_that_no_page_of_ours_sends(organization, alice, as_user, pk):
-    assert "makes no sense" in said(as_user(alice).post(LIST, bulk([pk], confirmed="1")))
+    assert "is not valid" in said(as_user(alice).post(LIST, bulk([pk], confirmed="1")))
     assert not ReclaimRequest.objects.exists()
 
 
@@ -187,7 +187,7 @@ def test_states_that_nobody_is_in(empty_organization, alice, as_user):
 
     assert "Nobody is ready to be reclaimed" in text_of(client.get(LIST))
     assert "Nothing needs your attention" in text_of(client.get(f"{LIST}?state__exact=attention_required"))
-    assert "Nobody here fits" in text_of(client.get(f"{LIST}?q=nobody"))
+    assert "No matching candidates" in text_of(client.get(f"{LIST}?q=nobody"))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_the_cap_stands_beside_the_button(organization, alice, as_user):
     assert 'data-cap="2"' in text_of(client.get(LIST))
     within, over = text_of(client.post(LIST, bulk(ready(2)))), text_of(client.post(LIST, bulk(ready(3))))
     assert "over the cap" not in within
-    assert "3 people are over the cap of 2: a third person has to raise it" in over
+    assert "3 people are more than the cap of 2. Another person has to raise the cap" in over
     client.post(LIST, bulk(ready(3), confirmed="3"))
     assert ReclaimRequest.objects.get().cap == 2, "it may be asked for; it cannot be approved"
 
@@ -222,7 +222,7 @@ def test_the_cap_stands_beside_the_button(organization, alice, as_user):
 def test_whether_people_are_asked_is_said_before_the_request(organization, alice, as_user):
     ReclaimRule.objects.update(notify_user=True, days_to_answer=9)
 
-    assert "asked by mail first, and has 9 days" in text_of(as_user(alice).post(LIST, bulk(ready(2))))
+    assert "first asked by mail, and has 9 days" in text_of(as_user(alice).post(LIST, bulk(ready(2))))
 
 
 def test_protecting_is_offered_to_whoever_may(organization, alice, bob, as_user):

@@ -198,7 +198,7 @@ FINE = [{"level": "ok", "title": "Scope", "detail": "", "next_step": "", "slot":
     ("findings", "words"),
     [
         (None, "Validate the connection first."),
-        ([{**FINE[0], "level": "error"}], "Repair what the validation found"),
+        ([{**FINE[0], "level": "error"}], "Fix what the validation found"),
         (FINE, "is published"),
     ],
 )

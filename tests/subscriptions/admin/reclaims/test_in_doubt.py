@@ -105,7 +105,7 @@ def test_miros_log_of_this_person(world, doubt, alice, as_user):
 
 
 def test_nothing_happened_in_miro(doubt, alice, as_user):
-    assert "Nothing about this person in this time." in ask_miro(as_user(alice), doubt)
+    assert "No events for this person in this time." in ask_miro(as_user(alice), doubt)
 
 
 def test_without_the_scope_it_is_not_checked(world, doubt, alice, as_user):

@@ -55,7 +55,7 @@ def test_every_page_tells_the_story(settled, carol, as_user):
 
     for item in Reclaim.objects.all():
         shown = text_of(client.get(page("reclaim", "change", item.pk)))
-        assert "The whole story of this seat" in shown and "alice" in shown and "Miro ID" in shown
+        assert "Timeline of this seat" in shown and "alice" in shown and "Miro ID" in shown
         assert "Reclaim queued" in shown, "each event is named"
 
 
@@ -64,14 +64,18 @@ def test_a_hold_says_until_when(settled, carol, as_user):
 
     shown = text_of(as_user(carol).get(page("reclaim", "change", held.pk)))
 
-    assert "Waits: A connection is in error" in shown and "The token is dead." in shown and "is not lost" in shown
+    assert (
+        "Waiting: A connection is in error" in shown
+        and "The token is dead." in shown
+        and "The approval is valid until" in shown
+    )
 
 
 def test_found_by_request_number_name_and_outcome(settled, carol, as_user):
     client = as_user(carol)
 
     assert "Person 11" in text_of(client.get(f"{LIST}?q={settled.number}"))
-    assert "No reclaim fits" in text_of(client.get(f"{LIST}?q=R-9999"))
+    assert "No matching reclaims" in text_of(client.get(f"{LIST}?q=R-9999"))
     assert "Person 11" in text_of(client.get(f"{LIST}?q=person11@"))
     assert "PATCH 200" not in text_of(client.get(f"{LIST}?state__exact=failed"))
     assert "Person 11" in text_of(client.get(f"{LIST}?approver={settled.decided_by_id}"))

@@ -100,7 +100,7 @@ def test_a_hold_is_released_with_words_only(held, sign_in):
     assert "Say in a sentence what you checked" in page
     assert sending.control().held_at
     page = client.post(act("release"), {"checked": "Compared with Miro, all is well."}, follow=True).content.decode()
-    assert "everybody else needs a new approval" in page
+    assert "All others need a new" in page
     assert sending.control().held_at is None
     assert actions()[-1] == "sending.released"
 
@@ -170,7 +170,7 @@ def test_reconcile_now_without_a_broker_says_so(run, sign_in, monkeypatch):
     address = reverse("admin:subscriptions_reconciliation_reconcile", args=[run.profile.pk])
     assert "The message broker cannot be reached" in client.post(address, follow=True).content.decode()
     Reconciliation.objects.create(profile=run.profile)
-    assert "is running already" in client.post(address, follow=True).content.decode()
+    assert "is already running" in client.post(address, follow=True).content.decode()
 
 
 def test_one_that_failed_hides_no_difference(compared, sign_in):

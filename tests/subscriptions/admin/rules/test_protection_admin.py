@@ -47,7 +47,7 @@ def test_made_in_the_form(organization, alice, as_user):
 
     assert answer.url == LIST
     assert "Protected: person5@northwind.example, which covers 1 person now." in said(answer)
-    assert "1 left the list of removal candidates." in said(answer)
+    assert "1 person is no longer a removal candidate." in said(answer)
     made = Protection.objects.get()
     assert (made.value, made.created_by, timezone.localdate(made.ends_at)) == ("person5@northwind.example", alice, day)
     assert row_of(5).verdict == "protected"
@@ -61,8 +61,8 @@ WRONG = [
     ({"reason": " "}, "Say why, for the colleague"),
     ({"owner": ""}, "Name somebody who can tell"),
     ({"ends_at": "2020-01-01"}, "This end is in the past"),
-    ({"ends_at": "soon"}, "Write the day as year-month-day"),
-    ({"profile": "99999"}, "Choose the profile"),
+    ({"ends_at": "soon"}, "Enter the day as year-month-day"),
+    ({"profile": "99999"}, "Choose a profile"),
 ]
 
 
@@ -108,7 +108,7 @@ def test_tabs_filters_and_csv_show_the_same(organization, alice, bob, as_user):
     ended = text_of(client.get(f"{LIST}?state__exact=ended"))
     assert "person5@northwind.example" in ended and "ended by alice on" in ended
     assert "person5@northwind.example" not in text_of(client.get(LIST))
-    assert "No protection fits" in text_of(client.get(f"{LIST}?kind__exact=person"))
+    assert "No matching protections" in text_of(client.get(f"{LIST}?kind__exact=person"))
     csv = b"".join(client.get(page("protection", "export") + "?state__exact=ended")).decode()
     assert csv.count("\n") == 2 and "On parental leave,Petra Meyer" in csv and ",Ended," in csv
 
@@ -122,7 +122,7 @@ def test_ended_by_its_date(organization, alice, as_user):
 
 
 @pytest.mark.parametrize(
-    ("query", "words"), [("", "Nobody is protected by hand"), ("?state__exact=ended", "See those")]
+    ("query", "words"), [("", "Nobody is protected by hand"), ("?state__exact=ended", "Show protections in force")]
 )
 def test_empty(organization, alice, as_user, query, words):
     assert words in text_of(as_user(alice).get(LIST + query))
@@ -197,8 +197,8 @@ def test_several_candidates_with_one_form(organization, alice, as_user):
     answer = client.post(PROTECT, chosen)
 
     assert answer.url == page("removalcandidate", "changelist")
-    assert "Protected 2 people. 1 had a protection of their own already." in said(answer)
-    assert "2 left the list" in said(answer)
+    assert "Protected 2 people. 1 already had their own protection." in said(answer)
+    assert "2 people are no longer removal candidates" in said(answer)
     assert set(rows.values_list("evaluation__verdict", flat=True)) == {"protected"}
     assert AuditEvent.objects.filter(action="protection.created").count() == 3
     assert "All of these people are protected already" in text_of(client.post(PROTECT, chosen))

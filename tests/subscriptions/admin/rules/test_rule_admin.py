@@ -64,7 +64,7 @@ def test_a_threshold_that_makes_no_sense(organization, alice, as_user, days):
 
     shown = text_of(as_user(alice).post(address, values))
 
-    assert "The last activity threshold is" in shown
+    assert "Enter the threshold in days" in shown
     assert organization.rule.version == 1
 
 
@@ -91,7 +91,7 @@ def test_one_threshold_per_license_type(organization, alice, as_user):
     rows = {"license_thresholds-TOTAL_FORMS": "2", **row(0, "full", "90"), **row(1, "full", "120")}
     address, values = form(organization, **rows)
 
-    assert "stands here twice" in text_of(as_user(alice).post(address, values))
+    assert "appears twice" in text_of(as_user(alice).post(address, values))
     assert organization.rule.version == 1
 
 
@@ -103,7 +103,7 @@ def test_the_second_of_two_editors_is_told_and_loses_nothing(organization, alice
 
     shown = text_of(client.post(address, second))
 
-    assert "Somebody else saved this rule while you edited it" in shown
+    assert "Somebody else saved this rule while you were editing" in shown
     assert 'value="90"' in shown and 'name="seen_version" value="2"' in shown
     assert organization.rule.last_activity_threshold == 45
 
@@ -140,7 +140,7 @@ def test_the_function_validates_as_well(organization, alice):
 def test_nothing_different_is_no_change(organization, alice, as_user):
     address, values = form(organization, licenses=organization.rule.licenses)
 
-    assert "Nothing was different" in said(as_user(alice).post(address, values))
+    assert "Nothing was changed" in said(as_user(alice).post(address, values))
     assert organization.rule.version == 1
     assert not AuditEvent.objects.filter(action="rule.changed").exists()
 
@@ -165,7 +165,7 @@ def test_nobody_adds_or_deletes(organization, admin_user, as_user):
 def test_what_the_terms_mean_now(organization, alice, as_user):
     shown = text_of(as_user(alice).get(page("reclaimrule", "change", organization.rule.pk)))
 
-    assert "What these terms mean now" in shown and "Active lately" in shown and "−4" in shown
+    assert "Effect of this rule" in shown and "Active lately" in shown and "−4" in shown
 
 
 def test_before_the_first_download(empty_organization, alice, as_user):
@@ -211,12 +211,12 @@ WRONG = [
     ("days_to_answer", "91", "at most 90 days"),
     ("days_to_answer", "soon", "from 1 to 90"),
     ("batch_cap_people", "0", "room for at least one person"),
-    ("batch_cap_people", "many", "at least 1. Usual is 50"),
+    ("batch_cap_people", "many", "at least 1. The usual value is 50"),
     ("batch_cap_people", "9" * 40, "less than or equal to"),
     ("batch_cap_percent", "0", "stop sending for the profile"),
     ("batch_cap_percent", "101", "At most 100 percent"),
     ("rolling_cap_percent", "0", "stop sending for the profile"),
-    ("rolling_cap_percent", "5.5", "Usual is 10"),
+    ("rolling_cap_percent", "5.5", "The usual value is 10"),
     ("keep_means", "perhaps", "not one of the available choices"),
     ("file_requests", "", "required"),
 ]
@@ -246,4 +246,4 @@ def test_what_the_caps_mean_now(organization, alice, carol, as_user):
 def test_caps_before_the_first_download(empty_organization, alice, as_user):
     shown = text_of(as_user(alice).get(page("reclaimrule", "change", empty_organization.rule.pk)))
 
-    assert "told after the first complete download" in shown
+    assert "appear after the first complete download" in shown

@@ -25,7 +25,7 @@ def test_nobody_is_asked_unless_the_rule_says_so(organization, story):
     assert "Not asked yet" not in story()
 
     ReclaimRule.objects.update(notify_user=True, days_to_answer=9)
-    assert "Not asked yet. A request asks first, and waits 9 days for Keep or Release." in story()
+    assert "Not asked yet. A request asks the person first, and waits 9 days for Keep or Release." in story()
 
 
 def test_what_the_person_answered(organization, alice, story):
@@ -57,4 +57,4 @@ def test_the_way_to_history(organization, alice, bob, story):
 
     told = story()
     assert "1 entry in History" in told and "?q=person11%40northwind.example" in told
-    assert "The seat is free" in told and "If the seat is taken back" not in told
+    assert "The seat is free" in told and "If the seat is reclaimed" not in told
