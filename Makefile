@@ -22,14 +22,16 @@ demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and ex
 run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
 	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))
 
+# Both databases are asked at the same time. A few tests are quicker without further processes.
+WORKERS = $(if $(ARGS),0,2)
 test: dev  ## Run the tests on SQLite and again on PostgreSQL (ARGS="-k words")
-	@$(BIN)/python -m tests.support.databases both -- $(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/python -m tests.support.databases both -- $(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 test-sqlite: dev  ## Run the tests on SQLite only
-	@$(BIN)/python -m tests.support.databases sqlite -- $(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/python -m tests.support.databases sqlite -- $(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 test-postgres: dev  ## Run the tests on PostgreSQL only
-	@$(BIN)/python -m tests.support.databases run -- $(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/python -m tests.support.databases run -- $(BIN)/pytest -n $(WORKERS) $(ARGS)
 
 # The storm needs the machine, and a PostgreSQL of its own that it may crash, to itself; the rest shares both cores.
 CHAOS := env -u DATABASE_URL $(BIN)/python -m tests.support.databases

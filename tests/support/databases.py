@@ -39,30 +39,47 @@ def main(arguments: list[str]) -> int:
         return 2
     # `make test` that is stopped from outside must stop the cluster, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    codes = []
-    if arguments[0] != "run":
-        codes.append(on_sqlite(arguments[2:]))
-    if arguments[0] != "sqlite":
-        codes.append(on_postgres(arguments[2:]))
-    return next((code for code in codes if code), 0)
+    run = {"sqlite": on_sqlite, "run": on_postgres, "both": on_both}[arguments[0]]
+    try:
+        return run(arguments[2:])
+    except NoPostgresError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
 
 
 def on_sqlite(command: list[str]) -> int:
     """Without DATABASE_URL the settings take SQLite."""
     heading("SQLite")
-    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return call(command, environment)
+    return call(command, without_postgres())
+
+
+def without_postgres() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
 
 
 def on_postgres(command: list[str]) -> int:
     """The command sees the cluster in DATABASE_URL."""
-    try:
-        with postgres() as (url, origin):
-            heading(f"PostgreSQL ({origin})")
-            return call(command, {**os.environ, "DATABASE_URL": url})
-    except NoPostgresError as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
+    with postgres() as (url, origin):
+        heading(f"PostgreSQL ({origin})")
+        return call(command, {**os.environ, "DATABASE_URL": url})
+
+
+def on_both(command: list[str]) -> int:
+    """At the same time, since many tests wait for something; what PostgreSQL's run writes is shown after the other."""
+    with postgres() as (url, origin), tempfile.TemporaryFile() as written:
+        environment = {**os.environ, "DATABASE_URL": url}
+        with subprocess.Popen(command, env=environment, stdout=written, stderr=subprocess.STDOUT) as other:
+            try:
+                code = on_sqlite(command)
+                other.wait()
+            except BaseException:
+                other.terminate()
+                raise
+        heading(f"PostgreSQL ({origin})")
+        written.seek(0)
+        sys.stdout.write(written.read().decode(errors="replace"))
+        sys.stdout.flush()
+        return code or other.returncode
 
 
 def heading(database: str) -> None:
