@@ -1,4 +1,4 @@
-"""The Celery application. Tasks are doorbells: the database is the queue of record."""
+"""The Celery application. A task only starts work: the database is the queue of record."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ app.autodiscover_tasks()
 
 
 @worker_init.connect
-def look_before_the_first_task(**_: Any) -> None:
-    """A worker is what starts after a backup was restored; its connection is not for the processes it forks."""
+def check_backup_before_the_first_task(**_: Any) -> None:
+    """Workers start after a backup was restored. The processes that they fork must not inherit the connection."""
     from django.db import connections
 
     from subscriptions.reclaims import backup_guard

@@ -1,7 +1,6 @@
-"""Reads typed values from the environment. A value that makes no sense is noted, never a traceback.
+"""Reads typed values from the environment. A value that cannot be read is noted and raises nothing.
 
-The value that stands in for a wrong one is the safe one: no DEBUG, HTTPS on, and a database that refuses to
-work rather than another database than the one that was meant.
+The safe value replaces it: no DEBUG, HTTPS on, and a database that refuses to work instead of a wrong one.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ NO_DATABASE: Final = {"ENGINE": "django.db.backends.dummy"}
 
 
 class Reader:
-    """`problems` maps a variable's name to the sentence about it."""
+    """Reads variables. `problems` maps the name of a wrong one to a sentence about it."""
 
     def __init__(self, env: environ.Env) -> None:
         self.env = env
@@ -64,7 +63,7 @@ class Reader:
         return text
 
     def redis(self, name: str, default: str) -> RedisUrls:
-        """A wrong address gives the embedded broker's, where nobody answers unless `manage.py run` runs."""
+        """Instead of a wrong address, that of the embedded broker: nobody answers there unless `manage.py run` runs."""
         text = self._text(name)
         if text and not _is_redis(text):
             self.problems[name] = f"{name} is not the address of a Redis or Valkey."
@@ -95,8 +94,8 @@ class Reader:
             self.problems[name] = f"{name} names neither a PostgreSQL nor an SQLite database."
             return dict(NO_DATABASE)
         if "/" in unquote(urlsplit(url).netloc.rpartition("@")[2]):
-            # django-environ leaves %2F as it is, and libpq would look for a host of that name.
-            self.problems[name] = f"{name} has a socket's folder where the host stands."
+            # django-environ does not decode %2F, and libpq would look for a host of that name.
+            self.problems[name] = f"{name} names the folder of a socket in place of the host."
             return dict(NO_DATABASE)
         return dict(self.env.db_url_config(url))
 

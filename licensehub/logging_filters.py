@@ -1,4 +1,4 @@
-"""The links of *My license* are good without a login, so they are in no log."""
+"""The links of *My license* work without a login, so no log may contain them."""
 
 from __future__ import annotations
 

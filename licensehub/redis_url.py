@@ -1,4 +1,4 @@
-"""One REDIS_URL, in the two spellings that its two clients want."""
+"""One REDIS_URL, in the spelling of each of its two clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All settings, read from the environment and from the file `.env`. Every variable is told in docs/configuration.md."""
+"""All settings, read from the environment and from the file `.env`. docs/configuration.md explains every variable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 environ.Env.read_env(os.environ.get("LICENSEHUB_ENV_FILE", BASE_DIR / ".env"))
-# A value that makes no sense is noted here, and licensehub/checks.py says so in a sentence.
+# A value that cannot be read is noted here, and licensehub/checks.py reports it in a sentence.
 reader = Reader(env)
 ENVIRONMENT_PROBLEMS = reader.problems
 
@@ -142,7 +142,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 25,
 }
 if _redis.broker.startswith("redis+socket"):
-    # A Unix socket knows no keep-alive.
+    # A Unix socket has no keep-alive.
     CELERY_BROKER_TRANSPORT_OPTIONS.pop("socket_keepalive")
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ APPROVAL_KEY = env.str("APPROVAL_KEY", default="")
 AUDIT_KEY = env.str("AUDIT_KEY", default="")
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
-# The head of the chain, outside of the database: what is restored with the database cannot tell that it was restored.
+# The last event of the audit, outside of the database: inside of it, a restore would put it back as well.
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-head.json")))
 
 # --- Connectors -------------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ CONNECTOR_ADDRESSES = {
     "miro_enterprise": {"api": MIRO_API_URL, "authorize": MIRO_AUTHORIZE_URL, "scim": MIRO_SCIM_URL},
 }
 
-# At most so many percent of what the vendor allows; the rest is for the customer's other tools.
+# LicenseHub uses at most this percentage of what the vendor allows; the rest is for the customer's other tools.
 RATE_SHARE = reader.percent("RATE_SHARE", 80)
 
 # --- Decisions --------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ REQUEST_WINDOW = timedelta(hours=72)
 APPROVAL_VALIDITY = timedelta(days=7)
 
 # --- History ----------------------------------------------------------------------------------------------------------
-# Days for which every change of a subscription is kept; before that, one point a month.
+# For so many days every change of a subscription is kept; of older months, one point.
 SNAPSHOT_DAYS = reader.number("SNAPSHOT_DAYS", 400)
 
 # --- Sign-in and sessions ---------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ SECURE_HSTS_PRELOAD = HTTPS
 if reader.switch("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-# docs/adr/0005-unfold-and-its-csp-exception.md says why 'unsafe-eval' and inline styles stand here.
+# docs/adr/0005-unfold-and-its-csp-exception.md says why 'unsafe-eval' and inline styles are allowed.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -214,12 +214,17 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # --- Mail -------------------------------------------------------------------------------------------------------------
-vars().update(reader.mail("EMAIL_URL", "consolemail://"))
+_mail = reader.mail("EMAIL_URL", "consolemail://")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"], _mail["EMAIL_HOST_PASSWORD"]
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="licensehub@localhost")
 EMAIL_TIMEOUT = 20
 # Where people reach LicenseHub, for the links in mails.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{WEB_PORT}").rstrip("/")
-# Whom people write to who are asked whether they still need their license.
+# The contact for people who are asked whether they still need their license.
 CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
 CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
@@ -246,6 +251,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
-    # urllib3 writes addresses with their query at DEBUG; httplib would write headers.
+    # At DEBUG, urllib3 writes addresses with their query, and httplib writes headers.
     "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},
 }

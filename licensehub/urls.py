@@ -1,4 +1,4 @@
-"""All addresses: the admin is the application, `/license` is for people who are asked, `/health` for a balancer."""
+"""All addresses: the admin, `/license` for people who are asked, and `/health` for a load balancer."""
 
 from django.contrib import admin
 from django.urls import path

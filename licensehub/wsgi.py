@@ -1,4 +1,4 @@
-"""The door for gunicorn."""
+"""The WSGI application that gunicorn serves."""
 
 import gc
 import os
@@ -10,7 +10,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
 
 application = get_wsgi_application()
-# What is loaded by now stays. Else each full collection would look through it, and hold up a page for 50 ms.
+# Everything loaded by now stays in memory. Otherwise each full collection reads it again, and delays a page by 50 ms.
 import_module(settings.ROOT_URLCONF)
 gc.collect()
 gc.freeze()

@@ -1,4 +1,4 @@
-"""The only writers of the audit. No audit, no act: both refuse to run outside a transaction."""
+"""The only writers of the audit. No action without its event: they refuse to run outside of a transaction."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.store import SharedColumns, store
 
 SYSTEM = "LicenseHub"
-# One form for what is signed and what is checked.
+# The same form is signed and checked.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
-# What JSON gives back as it was.
+# Types that JSON returns unchanged.
 PLAIN = frozenset({str, int, bool, type(None)})
 
 Actor = User | None
@@ -39,12 +39,12 @@ class Row(NamedTuple):
 
 
 class NotInTransaction(RuntimeError):
-    """An audit event must commit together with the act that it tells of."""
+    """An audit event must commit together with the action that it records."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """The result of walking the chain. `broken_at` is the first sequence that does not fit; None when whole."""
+    """The result of checking the chain. `broken_at` is the first sequence that does not fit; None if all do."""
 
     events: int
     broken_at: int | None
@@ -83,9 +83,9 @@ def record_many(
 
 
 def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlation: uuid.UUID | None = None) -> None:
-    """As `record_many`, for many thousands of targets that were never made into objects."""
+    """As `record_many`, for many thousands of targets without an object for each."""
     if open_transactions() <= getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
-        raise NotInTransaction(f"{action} must be recorded inside the transaction of its act")
+        raise NotInTransaction(f"{action} must be recorded inside the transaction of its action")
     common = SharedColumns(
         at=timezone.now(),
         action=Action(action).value,
@@ -102,19 +102,19 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
 
 
 def _chained(head: ChainHead, rows: Sequence[Row], common: SharedColumns) -> Iterator[tuple[Any, ...]]:
-    """The events in the order of `store.OWN`, each fastened to the one before; `head` moves along."""
+    """The events in the order of `store.EVENT_COLUMNS`, each linked to the one before; `head` is moved on."""
     key, at, correlation = settings.AUDIT_KEY.encode(), common.at.isoformat(), str(common.correlation)
-    act = (common.action, common.actor_id, common.actor_name)
+    who_did_what = (common.action, common.actor_id, common.actor_name)
     for row in rows:
         sequence = head.sequence + 1
         about = (row.target_type, row.target_id, row.label[:254], _plain(row.data))
-        mac = _seal([sequence, at, *act, *about, correlation, head.hash], key)
+        mac = _sign([sequence, at, *who_did_what, *about, correlation, head.hash], key)
         yield (sequence, *about, head.hash, mac)
         head.sequence, head.hash = sequence, mac
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
-    """The data as the database gives it back: only then does a signature computed later agree."""
+    """The data as the database returns it: only then a signature that is computed later is the same."""
     if all(type(value) in PLAIN for value in data.values()):
         return dict(data)
     return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder))
@@ -135,15 +135,15 @@ def signature(event: AuditEvent) -> str:
         str(event.correlation),
         event.previous_hash,
     ]
-    return _seal(content, settings.AUDIT_KEY.encode())
+    return _sign(content, settings.AUDIT_KEY.encode())
 
 
-def _seal(content: list[Any], key: bytes) -> str:
+def _sign(content: list[Any], key: bytes) -> str:
     return hmac.digest(key, CANONICAL(content).encode(), "sha256").hex()
 
 
 def verify_chain() -> ChainReport:
-    """Walk the whole chain: every event signed, each fastened to the one before, none missing up to the head."""
+    """Check the whole chain: every event is signed and linked to the one before, and none is missing up to the head."""
     previous, expected = "0" * 64, 0
     for event in AuditEvent.objects.order_by("sequence").iterator(chunk_size=2000):
         expected += 1

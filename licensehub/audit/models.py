@@ -1,4 +1,4 @@
-"""What happened, append-only. Rows are written by `licensehub.audit.log` and by nothing else."""
+"""The audit log, append-only. Only `licensehub.audit.log` writes rows."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from licensehub.audit.actions import Action
 
 
 class AuditEvent(models.Model):
-    """One thing that happened. Names are copied as text, so that they outlive the people and rows they name."""
+    """One event. Names are copied as text: they must stay when the person or the row is gone."""
 
     sequence = models.BigIntegerField(primary_key=True, editable=False)
     at = models.DateTimeField(editable=False)
-    # No choices: a new word must not need a migration. `record()` holds the list closed.
+    # No choices: a new action must not need a migration. `record()` accepts only members of `Action`.
     action = models.CharField(max_length=40, editable=False)
-    # No foreign key: the id must outlive the account. Empty means that LicenseHub itself acted.
+    # No foreign key: the id must stay when the account is gone. Empty means that LicenseHub itself acted.
     actor_id = models.BigIntegerField(null=True, editable=False)
     actor_name = models.CharField("who", max_length=150, editable=False)
     target_type = models.CharField(max_length=60, editable=False)
     target_id = models.BigIntegerField(editable=False)
     target_label = models.CharField("what", max_length=254, editable=False)
     data = models.JSONField("details", default=dict, editable=False)
-    # One value for all events of one act.
+    # One value for all events of one action.
     correlation = models.UUIDField(editable=False)
     previous_hash = models.CharField(max_length=64, editable=False)
     hmac = models.CharField(max_length=64, editable=False)
@@ -49,7 +49,7 @@ class AuditEvent(models.Model):
 
 
 class ChainHead(models.Model):
-    """The end of the chain: one row, locked by whoever appends."""
+    """The end of the chain: one row, and every transaction that appends locks it."""
 
     sequence = models.BigIntegerField(default=0)
     hash = models.CharField(max_length=64, default="0" * 64)

@@ -1,4 +1,4 @@
-"""How events get into their table: in one statement, however many they are."""
+"""Write any number of events into their table with one statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from licensehub.audit.models import AuditEvent
 
 
 class SharedColumns(NamedTuple):
-    """What all events of one act share, by the names of its columns."""
+    """The values that all events of one action share, by column."""
 
     at: datetime
     action: str
@@ -23,16 +23,16 @@ class SharedColumns(NamedTuple):
     correlation: UUID
 
 
-# What differs from event to event.
+# The columns that differ from event to event.
 EVENT_COLUMNS = ("sequence", "target_type", "target_id", "target_label", "data", "previous_hash", "hmac")
 COLUMNS = (*EVENT_COLUMNS, *SharedColumns._fields)
 INTO = f"{AuditEvent._meta.db_table} ({', '.join(COLUMNS)})"
 
 
 def store(events: Iterable[tuple[Any, ...]], common: SharedColumns) -> None:
-    """Each in the order of OWN, with its details as JSON values."""
+    """Write the events; each has the values of EVENT_COLUMNS, its details as JSON values."""
     data = EVENT_COLUMNS.index("data")
-    # What is the same for all is put into the words of the database once.
+    # The shared values are converted once.
     same = [_adapted(value) for value in common]
     rows = ((*event[:data], orjson.dumps(event[data]).decode(), *event[data + 1 :], *same) for event in events)
     with connection.cursor() as cursor:
@@ -46,7 +46,7 @@ def store(events: Iterable[tuple[Any, ...]], common: SharedColumns) -> None:
 
 
 def _adapted(value: Any) -> Any:
-    """As text that a COPY takes; SQLite has no types for moments and UUIDs, and Django's words for them."""
+    """As text for COPY; SQLite has no types for moments and UUIDs, and gets the text that Django writes."""
     if connection.vendor == "postgresql":
         return str(value) if isinstance(value, datetime | UUID) else value
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Triggers that make the audit append-only, in the words of each database."""
+"""Triggers that make the audit append-only, in the SQL of each database."""
 
 from __future__ import annotations
 

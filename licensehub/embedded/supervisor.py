@@ -1,4 +1,4 @@
-"""Runs the processes of the embedded mode together: all of them, or none."""
+"""Runs the processes of the embedded mode together: when one ends, all end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STOP_SECONDS: Final = 20.0
 BROKER_STOP_SECONDS: Final = 5.0
 INTERRUPTED: Final = 130
 
-# Stopping is ours (`_Manager._stop_in_order`); honcho's own wait is set so high that it never comes first.
+# `_Manager._stop_in_order` stops the processes; honcho's own wait is so long that it never comes first.
 honcho.manager.KILL_WAIT = 10 * STOP_SECONDS
 
 
@@ -39,8 +39,8 @@ class Supervisor:
 
     With `logs`, each child writes into `<logs>/<name>.log` instead of onto the terminal. `foreground` runs in a
     thread once the children are started: an int that it returns stops everything and becomes the exit code,
-    None lets the children serve on, and what it raises stops everything and is raised again from `run`.
-    `stopping` is set as soon as the stopping begins, so that a waiting foreground can give up.
+    None leaves the children running, and an exception stops everything and is raised again from `run`.
+    `stopping` is set as soon as stopping begins, so that a waiting foreground can end.
     """
 
     def __init__(self, children: list[Child], *, logs: Path | None = None) -> None:
@@ -81,7 +81,7 @@ class Supervisor:
             self._problem = problem
         finally:
             connections.close_all()
-            # What fails because everything is being stopped is no news.
+            # An error that comes from stopping is not reported.
             if not self.stopping.is_set():
                 self._finished.set()
                 if self._problem is not None or self._result is not None:
@@ -99,10 +99,10 @@ class Supervisor:
 
 
 class _Manager(honcho.manager.Manager):  # type: ignore[misc]
-    """honcho's manager, with an order in stopping.
+    """honcho's manager, which stops the processes in an order.
 
-    honcho sends SIGTERM to whole process groups at once. That would take the worker's tasks away from under it
-    (Celery then cannot finish them) and the broker away before the worker has given its tasks back.
+    honcho sends SIGTERM to whole process groups at once. Then the processes that run the worker's tasks would end
+    before Celery can finish the tasks, and the broker before the worker has given its tasks back.
     """
 
     def __init__(self, printer: Any, children: list[Child], stopping: threading.Event) -> None:
@@ -139,7 +139,7 @@ class _Manager(honcho.manager.Manager):  # type: ignore[misc]
         self._stop(self._last, BROKER_STOP_SECONDS)
 
     def _stop(self, names: set[str], seconds: float) -> None:
-        """Ask the leaders; whoever still runs then is killed with all its children."""
+        """Ask the leaders to stop, and kill those that still run then, with all their children."""
         for pid in self._running(names):
             _signal(os.kill, pid, signal.SIGTERM)
         self._wait_until(lambda: not self._running(names), seconds)
@@ -157,7 +157,7 @@ class _Manager(honcho.manager.Manager):  # type: ignore[misc]
 
 
 class _Process(honcho.process.Process):  # type: ignore[misc]
-    """honcho reports a child's end when nobody holds its output open any more."""
+    """honcho reports the end of a child when no process holds its output open."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -165,7 +165,7 @@ class _Process(honcho.process.Process):  # type: ignore[misc]
 
 
 class _Leader(honcho.process.Popen):  # type: ignore[misc]
-    """Where the leader has died, what it started must not live on, and must not hide its death."""
+    """When the leader has died, the processes that it started must end, too: they would hide its death."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -177,13 +177,13 @@ class _Leader(honcho.process.Popen):  # type: ignore[misc]
 
 
 def _signal(send: Callable[[int, int], None], pid: int, number: signal.Signals) -> None:
-    """To a process that may have ended meanwhile."""
+    """Signal a process that may have ended meanwhile."""
     with contextlib.suppress(ProcessLookupError):
         send(pid, number)
 
 
 class LogFiles:
-    """A printer for honcho that keeps each process's lines in a file of its own."""
+    """A printer for honcho that writes the lines of each process into a file of its own."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -199,7 +199,7 @@ class LogFiles:
 
 
 def wait_for_http(url: str, seconds: float = 60, stopping: threading.Event | None = None) -> None:
-    """Return when this address on our own machine answers with success."""
+    """Wait until this address on our own machine answers with success."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and not (stopping and stopping.is_set()):
         with contextlib.suppress(requests.ConnectionError, requests.Timeout):

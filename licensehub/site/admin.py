@@ -1,4 +1,4 @@
-"""Users and groups in the admin's look, and no admin for the task schedule."""
+"""Users and groups in the look of the admin, and no admin for the task schedule."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from licensehub.ui.admin import NoShowAllChangeList, signed_in
 from licensehub.ui.formatting import badge, day_ago, two_lines
 
 admin.site.unregister([User, Group])
-# Whoever may edit a PeriodicTask may run any task with any argument, past every rule of ours.
+# A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.
 admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
 
 
 @admin.register(User)
 class UserAdmin(BaseUserAdmin, ModelAdmin):
-    """Accounts are deactivated, never deleted: the history names them."""
+    """Accounts are deactivated, never deleted: the audit log names them."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -60,7 +60,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
             "Role",
             {
                 "fields": ("is_active", "is_staff", "groups"),
-                "description": "Switch “Active” off instead of deleting an account: the history keeps its name. "
+                "description": "Switch “Active” off instead of deleting an account: the audit log names it. "
                 "“Staff status” lets the person sign in here.",
             },
         ),
@@ -72,7 +72,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         return NoShowAllChangeList
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Roles are few: boxes to tick, instead of a list that wants the Control key."""
+        """There are few roles, so checkboxes instead of a list that needs the Control key."""
         if db_field.name == "groups":
             return ModelMultipleChoiceField(
                 Group.objects.order_by("name"),
@@ -96,7 +96,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         return (*self.person_fields, rights)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A superuser's account, and so its password, is out of reach for everybody else."""
+        """Nobody else may change a superuser's account, and so its password."""
         if obj is not None and obj.is_superuser and not request.user.is_superuser:
             return False
         return super().has_change_permission(request, obj)
@@ -114,7 +114,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         return super().log_change(request, obj, message)
 
     def _record(self, action: Action, request: HttpRequest, user: User, message: Any) -> None:
-        """Who may decide decides much: so the audit tells who gave whom which role."""
+        """A role gives the power to decide, so the audit records who gave which role to whom."""
         actor = signed_in(request)
         roles = sorted(group.name for group in Group.objects.filter(user=user))
         data = {"what": message, "roles": roles, "active": user.is_active, "superuser": user.is_superuser}

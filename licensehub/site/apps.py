@@ -1,4 +1,4 @@
-"""The pages above both apps: overview, navigation, accounts and the audit log."""
+"""The pages above both apps: overview, navigation, accounts and audit log."""
 
 from __future__ import annotations
 

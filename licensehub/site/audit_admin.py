@@ -1,6 +1,6 @@
-"""The audit log's pages: read by auditors, written by nobody here.
+"""The pages of the audit log: auditors read them, and nobody writes here.
 
-They stand outside of `licensehub.audit`, because the audit is a leaf and imports no screen.
+They are outside of `licensehub.audit`, because the audit is a leaf and imports no screen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from licensehub.ui.formatting import ago, day_and_time, two_lines
 
 LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
-# Of the export.
+# For the export.
 DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
@@ -61,8 +61,8 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         ("Kind", attrgetter("target_type")),
         ("ID", attrgetter("target_id")),
         ("Details", lambda event: DETAILS.encode(event.data)),
-        ("Act", attrgetter("correlation")),
-        ("Seal", attrgetter("hmac")),
+        ("Action ID", attrgetter("correlation")),
+        ("Signature", attrgetter("hmac")),
         ("Signature of the previous event", attrgetter("previous_hash")),
     )
     csv_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
@@ -72,7 +72,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         return [verify, *super().get_urls()]
 
     def verify(self, request: HttpRequest) -> HttpResponse:
-        """Walk the whole chain now. Reading it is enough of a right, but no link or prefetch starts it."""
+        """Check the whole chain now. The right to read is enough, but no link or prefetch may start it."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if request.method != "POST":
@@ -83,8 +83,8 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         else:
             messages.error(
                 request,
-                f"The history was altered: event #{report.broken_at} is missing or does not fit its signature. "
-                "The events before it are sound. Compare with the last backup, and ask who could write to the "
+                f"The audit log was altered: event #{report.broken_at} is missing or does not fit its signature. "
+                "The events before it are unchanged. Compare with the last backup, and ask who could write to the "
                 "database.",
             )
         return HttpResponseRedirect(reverse(LIST))
@@ -102,7 +102,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         }
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Of a stretch of time, by the index of time; the numbers run the same way."""
+        """Within a span of time, by the index on time; the numbers have the same order."""
         in_time = any(name.startswith("at_") for name in request.GET)
         return ("-at", "-sequence") if in_time else ("-sequence",)
 
@@ -144,7 +144,7 @@ def _model_of(event: AuditEvent) -> Any:
 
 
 def _target_link(event: AuditEvent) -> str:
-    """The page of what it happened to; empty where there is none."""
+    """The page of the target; empty where there is none."""
     try:
         return reverse(f"admin:{event.target_type.replace('.', '_')}_change", args=[event.target_id])
     except NoReverseMatch:

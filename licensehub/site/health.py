@@ -1,4 +1,4 @@
-"""What a load balancer asks. It says nothing that helps an attacker: no version, no count, no reason."""
+"""The health check for a load balancer. It says nothing that helps an attacker: no version, no count, no reason."""
 
 from __future__ import annotations
 

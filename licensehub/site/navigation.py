@@ -1,4 +1,4 @@
-"""The sidebar: one click to everything that an admin does in a day, in the order of the flow, with what waits."""
+"""The sidebar: everything that an admin does in a day, in the order of the flow, with counts of what waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from subscriptions.reconciliation.reconcile import open_differences
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. Who lacks the permission does not see it; a badge of 0 is not shown."""
+    """One line. People without the permission do not see it; a badge of 0 is not shown."""
 
     title: str
     icon: str
@@ -39,10 +39,6 @@ def open_requests() -> Count:
 def profiles_in_error() -> Count:
     broken = Connection.objects.filter(state=ConnectionState.ERROR)
     return Count(IntegrationProfile.objects.filter(connections__in=broken).distinct().count())
-
-
-def differences() -> Count:
-    return Count(open_differences())
 
 
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -71,7 +67,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "difference",
                 "subscriptions_reconciliation_changelist",
                 "subscriptions.view_reconciliation",
-                differences,
+                lambda: Count(open_differences()),
                 "warning",
             ),
             Entry(
@@ -131,7 +127,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """What this user may see, in unfold's words."""
+    """The entries that this user may see, in the structure that unfold expects."""
     return [{"title": title, "items": _items(entries, request.user)} for title, entries in GROUPS]
 
 

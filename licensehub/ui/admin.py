@@ -1,4 +1,4 @@
-"""What all admin pages here share: read-only models, acts behind POST, refusals as one message."""
+"""Shared by all admin pages: read-only models, actions behind POST, refusals as one message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from licensehub.ui.lists.changelist import NamedChangeList, PagedChangeList
 
 
 class NoShowAllChangeList(NamedChangeList):
-    """Says nothing of “Show all” where all is shown already."""
+    """Offers no “Show all” where everything is shown already."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -30,7 +30,7 @@ class NoShowAllChangeList(NamedChangeList):
 
 
 class ReadOnlyPermissionsMixin:
-    """Put before ModelAdmin: records are made by the plain functions only, and by nobody in the admin."""
+    """Put before ModelAdmin: only functions of our packages write these records, and nobody in the admin."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -48,19 +48,19 @@ def _box() -> str:
 
 
 class LargeTableMixin:
-    """Put before ModelAdmin: a list that may have a million rows. Sort it by columns of an index only."""
+    """Put before ModelAdmin: a list that may have a million rows. Sort it only by columns that have an index."""
 
-    # How the count below the list calls its rows; without it, by the name of the list.
+    # The name of the rows in the count below the list; by default the name of the list.
     rows_name = ""
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    # Unfold's template asks for these with every row, and a miss costs more than the answer.
+    # Unfold's template reads these for every row, and a missing attribute costs more than a value.
     list_sections: ClassVar[Sequence[Any]] = ()
     list_sections_classes = ""
 
     @admin.display(description=ModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: Model) -> SafeString:
-        """Drawn once, since a template of its own in every row takes a tenth of the page."""
+        """Rendered once: a template for every row takes a tenth of the time of the page."""
         return SafeString(_box().replace('value="0"', f'value="{int(obj.pk)}"'))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
@@ -71,11 +71,11 @@ class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
     """Records whose page is a template of its own."""
 
     actions = None
-    # The page is drawn by its template, from `page_context`.
+    # The template renders the page from `page_context`.
     fieldsets = ((None, {"fields": ()}),)
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """What the page's template needs to know about this row."""
+        """The context of this row for the template of the page."""
         return {}
 
     def render_change_form(
@@ -87,26 +87,27 @@ class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
 
 
 def signed_in(request: HttpRequest) -> User:
-    """Who acts. The admin lets nobody else come this far; a guest who did is refused."""
+    """The person who acts. The admin lets nobody in without a login; a guest is refused all the same."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
 
 
 class WarningMessage(str):
-    """The sentence of an act that was done, and left something to repair."""
+    """The message of an action that was done, and after which something has to be repaired."""
 
     __slots__ = ()
 
 
-def run_and_report(request: HttpRequest, act: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
-    """Do it, and say what came of it in one message. `act` gives back the sentence for success."""
+def run_and_report(request: HttpRequest, action: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
+    """Run it, and report the result in one message. `action` returns the message for success."""
     try:
-        done = act()
+        message = action()
     except refusals as error:
         messages.error(request, sentence_of(error))
         return False
-    messages.add_message(request, messages.WARNING if isinstance(done, WarningMessage) else messages.SUCCESS, done)
+    level = messages.WARNING if isinstance(message, WarningMessage) else messages.SUCCESS
+    messages.add_message(request, level, message)
     return True
 
 
@@ -116,7 +117,7 @@ def sentence_of(error: Exception) -> str:
 
 
 def refuse_unless_post(request: HttpRequest, permission: str) -> HttpResponse | None:
-    """A link, a prefetch or a stranger must not act."""
+    """A link, a prefetch, or a person without the permission must not change anything."""
     if not request.user.has_perm(permission):
         raise PermissionDenied
     return None if request.method == "POST" else HttpResponseNotAllowed(["POST"])

@@ -23,14 +23,14 @@ from licensehub.ui.lists.changelist import PagedChangeList
 Column = tuple[str, Callable[[Any], object]]
 
 CHUNK = 2000
-# Handed to the web server at once: one by one, sending a line takes longer than making it.
+# Lines sent at once: sent one by one, they take longer than to be made.
 LINES = 500
-# A spreadsheet takes a cell that starts so for a formula, and may run it.
+# A spreadsheet reads a cell that starts like this as a formula, and may run it.
 FORMULA = re.compile(r" *[=+\-@\t\r\n|%]")
 
 
 def harmless(value: object) -> str:
-    """The value as a cell: dates in ISO 8601, and nothing that a spreadsheet would run."""
+    """The value as a cell: dates in ISO 8601, and no formula."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -40,7 +40,7 @@ def harmless(value: object) -> str:
 
 
 def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
-    """By key where the list is read so: a cursor would make PostgreSQL write the whole answer to its disk first."""
+    """By key where the list is read by key: for a cursor, PostgreSQL would first write the whole result to its disk."""
     if not isinstance(shown, PagedChangeList):
         return shown.queryset.iterator(chunk_size=CHUNK)
     if fields:
@@ -57,11 +57,11 @@ def csv_response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -
 
 def _lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
     values = [value for _, value in columns]
-    # Without this mark Excel takes the names of half of Europe for something else.
+    # Without this mark Excel misreads every letter that is not ASCII.
     yield "\ufeff" + _text([[header for header, _ in columns]])
     left = iter(rows)
-    while some := list(islice(left, LINES)):
-        yield _text([harmless(value(row)) for value in values] for row in some)
+    while part := list(islice(left, LINES)):
+        yield _text([harmless(value(row)) for value in values] for row in part)
 
 
 def _text(lines: Iterable[Sequence[str]]) -> str:
@@ -71,13 +71,13 @@ def _text(lines: Iterable[Sequence[str]]) -> str:
 
 
 class CsvExport(ModelAdmin):
-    """Name the columns: (header, function of a row). The button comes by itself.
+    """Adds *Export CSV* to a list. `csv_columns` names the columns: (header, function of a row).
 
     The button is in templates/admin/change_list_object_tools.html; the address is admin:<app>_<model>_export.
     """
 
     csv_columns: ClassVar[Sequence[Column]] = ()
-    # For millions of rows: the fields that the columns need. Their functions then get these, and no object.
+    # For millions of rows: the fields that the columns need. Their functions then get these instead of an object.
     csv_fields: ClassVar[Sequence[str]] = ()
 
     def get_urls(self) -> list[URLPattern]:

@@ -1,4 +1,4 @@
-"""The small pieces that all screens are made of: dates, two-line cells, and badges with an icon and a word."""
+"""Parts of all screens: dates, two-line cells, and badges with an icon and a word."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
 
 EMPTY = "–"
 TONES = frozenset({"ok", "warning", "error", "info", "neutral"})
@@ -23,8 +24,8 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
     count, unit = _largest_unit(abs(seconds))
     if not count:
         return "just now"
-    words = f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{words} ago" if seconds > 0 else f"in {words}"
+    span = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{span} ago" if seconds > 0 else f"in {span}"
 
 
 def _largest_unit(seconds: int) -> tuple[int, str]:
@@ -52,7 +53,7 @@ def two_lines(first: str, second: str = "") -> SafeString:
 
 
 def day_ago(moment: datetime | None, *, never: str = "Never", hint: str = "") -> SafeString:
-    """The date, and how long ago, below it."""
+    """The date, and below it how long ago that is."""
     if moment is None:
         return two_lines(never, hint)
     return two_lines(day(moment), ago(moment))
@@ -73,7 +74,10 @@ def badge(label: str, *, tone: str, icon: str) -> SafeString:
 def counts_of(levels: Iterable[str]) -> str:
     """`1 error, 2 not checked, 9 passed`, the worst first."""
     found = Counter(levels)
-    words = {"error": "error", "warning": "warning", "not_checked": "not checked", "ok": "passed"}
-    plural = {"error": "errors", "warning": "warnings"}
-    told = [(found[level], plural.get(level, word) if found[level] > 1 else word) for level, word in words.items()]
-    return ", ".join(f"{count} {word}" for count, word in told if count)
+    labels = {
+        "error": ngettext("error", "errors", found["error"]),
+        "warning": ngettext("warning", "warnings", found["warning"]),
+        "not_checked": "not checked",
+        "ok": "passed",
+    }
+    return ", ".join(f"{found[level]} {label}" for level, label in labels.items() if found[level])

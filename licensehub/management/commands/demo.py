@@ -78,7 +78,7 @@ class Command(BaseCommand):
             "Candidates": candidates,
         }
         for name, count in rows.items():
-            table.add_row(name, "not told" if count is None else f"{count:,}")
+            table.add_row(name, "unknown" if count is None else f"{count:,}")
         Console().print(table)
 
     def _invite(self, url: str, passwords: dict[str, str]) -> None:
@@ -92,7 +92,7 @@ class Command(BaseCommand):
 
 
 def _port() -> int:
-    """The usual port, or a free one where somebody else has it."""
+    """The usual port, or a free one where that is in use."""
     try:
         require_free(settings.WEB_PORT)
     except CannotRunError:

@@ -1,4 +1,4 @@
-"""Verify history finds tampering, and nobody lifts themselves above their role."""
+"""Verify audit log finds tampering, and nobody lifts themselves above their role."""
 
 from __future__ import annotations
 
