@@ -1,4 +1,4 @@
-"""Which connectors there are: `settings.CONNECTORS`, kind -> dotted path, imported on first use."""
+"""The registered connectors: `settings.CONNECTORS`, kind -> dotted path, imported on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _import(path: str) -> type[Connector]:
 
 
 def connector_class(kind: str) -> type[Connector]:
-    """The connector of this kind. Raises LookupError with a sentence that names the known ones."""
+    """The connector class of this kind. Raises LookupError with a message that lists the known kinds."""
     try:
         return _import(settings.CONNECTORS[kind])
     except KeyError:

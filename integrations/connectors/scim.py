@@ -1,4 +1,4 @@
-"""SCIM 2.0 in the words that any vendor shares: RFC 7643 (schemas) and RFC 7644 (protocol)."""
+"""The part of SCIM 2.0 that all vendors share: RFC 7643 (schemas) and RFC 7644 (protocol)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ MAX_PAGES = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorWords:
+class ErrorBody:
     """The body of an error (RFC 7644, 3.12)."""
 
     kind: str = ""
     detail: str = ""
 
 
-def error_words(data: object) -> ErrorWords:
-    """scimType and detail, as far as the body holds them."""
+def error_body(data: object) -> ErrorBody:
+    """scimType and detail; "" where the body has none."""
     body = mapping(data)
-    return ErrorWords(kind=clean(body.get("scimType")), detail=clean(body.get("detail")))
+    return ErrorBody(kind=clean(body.get("scimType")), detail=clean(body.get("detail")))
 
 
 def replace(path: str, value: object) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def replace(path: str, value: object) -> dict[str, Any]:
 
 
 def active_of(data: object) -> bool | None:
-    """The attribute `active`, also where a vendor writes it as a text; None when it is neither."""
+    """The attribute `active`, as a boolean or as text; None for any other value."""
     value = mapping(data).get("active")
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
@@ -43,11 +43,11 @@ def active_of(data: object) -> bool | None:
 
 
 def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> Iterator[Mapping[str, Any]]:
-    """All resources of a list; `fetch` gets a startIndex, from 1 on, and answers one page's JSON.
+    """All resources of a list; `fetch` gets a startIndex, from 1 on, and returns one page's JSON.
 
-    A server may give fewer than asked (RFC 7644, 3.4.2.4), so the next index follows what came. Raises BadAnswer when
-    a page brings nothing new, the pages do not end, or they end before `totalResults`. What neighboring pages share
-    comes once. Of the pages before, a hash is remembered: a million ids would take a hundred megabytes.
+    A server may give fewer than requested (RFC 7644, 3.4.2.4), so the next index depends on the number received. Raises
+    BadAnswer when a page has nothing new, the pages do not end, or they end before `totalResults`. A resource on two
+    neighboring pages is given once. Only a hash of each page is stored: a million ids would take a hundred megabytes.
     """
     seen: set[int] = set()
     before: frozenset[str] = frozenset()
@@ -61,7 +61,7 @@ def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> 
         page = {_id(item): item for item in reversed(items)}
         ids = frozenset(page)
         if ids <= before or hash(ids) in seen:
-            raise BadAnswer("The directory repeats the same page over and over.", code="loop")
+            raise BadAnswer("The directory repeats the same page.", code="loop")
         yield from (item for external_id, item in reversed(page.items()) if external_id not in before)
         seen.add(hash(ids))
         before = ids
@@ -72,7 +72,7 @@ def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> 
 
 
 def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:
-    """Resources and totalResults of one ListResponse. Without any result `Resources` may be missing."""
+    """Resources and totalResults of one ListResponse. `Resources` may be missing when there are none."""
     body = mapping(data)
     items = body.get("Resources", [])
     if not isinstance(data, dict) or not isinstance(items, list):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ConnectorError(Exception):
-    """Something that the vendor, or the way to it, answered. The text is one or two sentences for a company admin."""
+    """A call failed, at the vendor or on the way to it. The text is one or two sentences for a company admin."""
 
     def __init__(self, message: str, *, status: int | None = None, code: str = "") -> None:
         super().__init__(message)
@@ -14,7 +14,7 @@ class ConnectorError(Exception):
 
 
 class ConfigError(ConnectorError):
-    """A human must act before anything can go on: a dead token, a missing scope, the wrong organization."""
+    """A human must act first: a dead token, a missing scope, the wrong organization."""
 
     def __init__(self, message: str, *, slot: str = "", status: int | None = None, code: str = "") -> None:
         super().__init__(message, status=status, code=code)
@@ -22,11 +22,11 @@ class ConfigError(ConnectorError):
 
 
 class PermanentError(ConnectorError):
-    """Never for this person: the vendor refuses, and would refuse again."""
+    """The vendor refuses this for this person, and would refuse again."""
 
 
 class TransientError(ConnectorError):
-    """Later: nothing was done. `retry_after` is in seconds."""
+    """Nothing was done; a later try may succeed. `retry_after` is in seconds."""
 
     def __init__(self, message: str, *, retry_after: float = 0.0, status: int | None = None, code: str = "") -> None:
         super().__init__(message, status=status, code=code)
@@ -34,7 +34,7 @@ class TransientError(ConnectorError):
 
 
 class OutcomeUnknown(ConnectorError):
-    """A write was sent and its answer is lost: it may have been done. Read before anything else."""
+    """A write was sent and its answer is lost: it may have been carried out. Read the state before any other call."""
 
 
 class BadAnswer(ConnectorError):
@@ -42,4 +42,4 @@ class BadAnswer(ConnectorError):
 
 
 class NotGranted(ConnectorError):
-    """An optional thing that this connection's scopes do not allow: shown as not checked, never an error."""
+    """An optional call that the scopes of this connection do not allow. Shown as not checked, never as an error."""

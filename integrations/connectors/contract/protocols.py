@@ -27,7 +27,7 @@ class OAuthApp(Protocol):
     """The vendor's side of *Connect*. Secrets go in POST bodies only."""
 
     def authorize_url(self, *, redirect_uri: str, state: str) -> str:
-        """Where the browser is sent to (RFC 6749, section 4.1.1)."""
+        """The URL for the browser (RFC 6749, section 4.1.1)."""
         ...
 
     def exchange(self, code: str, *, redirect_uri: str) -> Grant:
@@ -35,15 +35,15 @@ class OAuthApp(Protocol):
         ...
 
     def refresh(self, refresh_token: str) -> Grant:
-        """A new pair; the former is of no more use. Raises as `exchange`."""
+        """A new pair; the old one is no longer valid. Raises as `exchange`."""
         ...
 
     def revoke(self, access_token: str) -> None:
-        """Raises as `exchange`. A token that is dead already is fine."""
+        """Raises as `exchange`. A token that is already dead is no error."""
         ...
 
     def is_alive(self, access_token: str) -> bool:
-        """Does the vendor still accept it? Raises TransientError or BadAnswer when it cannot be told."""
+        """Whether the vendor still accepts it. Raises TransientError or BadAnswer when that is not known."""
         ...
 
     def granted(self, access_token: str) -> Granted:
@@ -51,37 +51,37 @@ class OAuthApp(Protocol):
         ...
 
     def refusals(self, granted: Granted, *, organization_id: str) -> list[Finding]:
-        """Why such a token must not be used for this organization (empty: for any); empty when it may."""
+        """Why such a token must not be used for this organization; none when it may. With "", for any organization."""
         ...
 
 
 class TokenSource(Protocol):
     def __call__(self, slot: str, *, rejected: str = "") -> str:
-        """The slot's token, good now; after the vendor `rejected` one, a newer if there is any, else the same.
+        """The slot's valid token. With the `rejected` one: a newer token if there is one, else the same.
 
-        Raises ConfigError when a human must connect again, TransientError when it can be told later.
+        Raises ConfigError when a human must connect again, TransientError when a later call may succeed.
         """
         ...
 
 
 class RateBudget(Protocol):
-    """A budget of requests, shared by everybody who uses the same token."""
+    """A budget of requests, shared by all processes that use the same token."""
 
     def take(self, bucket: str, *, cost: int, limit: int, window: float) -> float:
-        """Take `cost` out of `limit` per `window` seconds; 0.0 when taken, else the seconds to wait and ask again."""
+        """Take `cost` out of `limit` per `window` seconds; 0.0 when taken, else the seconds until the next try."""
         ...
 
     def drain(self, bucket: str, *, seconds: float) -> None:
-        """The vendor said that nothing is left: hold everybody back for `seconds`."""
+        """The vendor answered that nothing is left: nobody may take from the bucket for `seconds`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """What a connector is given: which organization, the secrets per slot, the addresses, and the shared budget.
+    """What a connector gets: the organization, the secrets per slot, the addresses, and the shared budget.
 
-    `tokens` knows the tokens that change while the connector lives; without it, those of `secrets` are good for ever.
-    `account` names who shares the vendor's rate limits, e.g. the profile.
+    `tokens` gives tokens that change while the connector exists; without it, the tokens of `secrets` are used.
+    `account` names the owner of the vendor's rate limits, e.g. the profile.
     """
 
     organization_id: str
@@ -97,17 +97,17 @@ class Connector(Protocol):
     label: ClassVar[str]
     description: ClassVar[str]
     slots: ClassVar[tuple[Slot, ...]]
-    # Through which of them members are read, and through which names are read and seats are taken back.
+    # The slot that reads members, and the slot that reads names and takes seats back.
     download_slot: ClassVar[str]
     reclaim_slot: ClassVar[str]
     capabilities: ClassVar[frozenset[Capability]]
     activity_means: ClassVar[str]
     licenses: ClassVar[Mapping[str, str]]
     roles: ClassVar[Mapping[str, str]]
-    # What the vendor's log calls it when somebody is deactivated, or activated again; empty without AUDIT_LOG.
+    # The vendor's event names for a deactivation and an activation; empty without AUDIT_LOG.
     deactivated_words: ClassVar[frozenset[str]]
     activated_words: ClassVar[frozenset[str]]
-    # And what kind of doer it calls programs that use the reclaim slot, as we do: `VendorEvent.by_kind`.
+    # The `VendorEvent.by_kind` of programs that use the reclaim slot, as LicenseHub does.
     reclaim_doers: ClassVar[frozenset[str]]
 
     def __init__(self, config: ConnectorConfig) -> None: ...
@@ -117,23 +117,23 @@ class Connector(Protocol):
         ...
 
     def validate(self) -> list[Finding]:
-        """Real, harmless calls on every slot; never raises a ConnectorError."""
+        """Real calls on every slot that change nothing. Never raises a ConnectorError."""
         ...
 
     def allocation(self) -> Allocation:
-        """Licenses bought. Raises BadAnswer when the vendor answers for another organization."""
+        """The licenses bought. Raises BadAnswer when the vendor answers for another organization."""
         ...
 
     def members(self, cursor: str = "") -> Iterator[Page]:
-        """All members page by page, going on from `cursor`. Raises BadAnswer on a looping cursor."""
+        """All members page by page, from `cursor` on. Raises BadAnswer on a looping cursor."""
         ...
 
     def people(self, members: Mapping[str, str]) -> Iterator[Member]:
-        """These people now (external id -> e-mail). Who is not found, is not yielded."""
+        """The current state of these people (external id -> e-mail). People who are not found are left out."""
         ...
 
     def directory(self) -> Iterator[Person]:
-        """Names of everybody whom the vendor's directory knows."""
+        """The names of all people in the vendor's directory."""
         ...
 
     def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
@@ -152,14 +152,14 @@ class Connector(Protocol):
         ...
 
     def is_active(self, external_id: str) -> bool:
-        """Read back one person. Raises PermanentError when the vendor does not know them, BadAnswer for nonsense."""
+        """Read one person. Raises PermanentError when the vendor does not know them, BadAnswer for a useless answer."""
         ...
 
     def await_turn(self) -> None:
-        """Wait until the vendor's limit has room for one change and for reading it back, and take it.
+        """Wait until the rate limit has room for one change and for reading it back, and reserve that room.
 
-        The next change goes out at once: whoever announces one waits before that, not between the word and the act.
-        Raises TransientError when it would take longer than a call may, ConfigError.
+        The next change is then sent at once: the caller waits before it records its intent, not between the intent and
+        the call. Raises TransientError when the wait would be longer than a call may take, ConfigError.
         """
         ...
 
@@ -172,5 +172,5 @@ class Connector(Protocol):
         ...
 
     def usage(self) -> Usage:
-        """What was asked since this connector was made."""
+        """The requests since this connector was made."""
         ...

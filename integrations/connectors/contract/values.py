@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Capability(StrEnum):
-    """What a connector can do; screens and rules ask for these, never for its name."""
+    """What a connector can do. Screens and rules check these, never its name."""
 
     DEACTIVATE = "deactivate"
     REACTIVATE = "reactivate"
@@ -21,7 +21,7 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value that a slot needs. A secret one is never shown again."""
+    """One value that a slot needs. A secret value is never shown again."""
 
     name: str
     label: str
@@ -31,7 +31,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What stands beside a slot's form: where its values are found, the least that must be allowed, and what for."""
+    """The help beside a slot's form: where to find its values, the least permissions, and what they are used for."""
 
     steps: tuple[str, ...]
     least: str
@@ -55,7 +55,7 @@ class Slot:
     oauth: bool = False
 
 
-# The code of a finding that says nothing about the connection: the vendor could not be asked now.
+# The code of a finding that says nothing about the connection, since the vendor did not answer.
 LATER = "later"
 
 
@@ -63,7 +63,7 @@ LATER = "later"
 class Finding:
     """The result of one check of a connection. `level` is ok, warning, error or not_checked.
 
-    `steps` are the next step, one by one; `code` is a word for programs.
+    `steps` split the next step into parts; `code` is for programs.
     """
 
     level: str
@@ -86,7 +86,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What a token is for, in the vendor's words; empty where it does not tell."""
+    """What a token is for, in the vendor's words; empty where it does not say."""
 
     organization_id: str
     organization_name: str
@@ -97,7 +97,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """How many licenses were bought, per license type, as far as the vendor tells."""
+    """How many licenses were bought, per license type, as far as the vendor says."""
 
     organization_id: str
     organization_name: str
@@ -106,9 +106,9 @@ class Allocation:
 
 
 class Member(NamedTuple):
-    """One person's seat, now. `license` and `role` are the vendor's words; dates are UTC; None means never.
+    """One person's current seat. `license` and `role` are the vendor's words; dates are UTC; None means never.
 
-    A tuple, since a download makes a hundred thousand of them and hands them on to the database as they are.
+    A tuple, since a download makes a hundred thousand of them and gives them to the database unchanged.
     """
 
     external_id: str
@@ -134,10 +134,10 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class VendorEvent:
-    """One entry of the vendor's own log, in its words; what it does not tell is "".
+    """One entry of the vendor's own log, in its words; "" where it does not say.
 
-    `at` is UTC. `by` is the name or the e-mail address of who did it, `by_kind` what kind of doer that is (Miro's
-    createdBy.type). `person_id` and `person` are the object that the event is about: mostly a person, for some events
+    `at` is UTC. `by` is the name or the e-mail address of the author, `by_kind` the kind of author (Miro's
+    createdBy.type). `person_id` and `person` are the object of the event: mostly a person, for some events
     something else, e.g. a board.
     """
 
@@ -152,7 +152,7 @@ class VendorEvent:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Members of one answer, and the cursor to go on with; an empty cursor is the end."""
+    """The members of one answer, and the cursor of the next page; "" at the end."""
 
     members: Sequence[Member]
     cursor: str
@@ -160,7 +160,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What the vendor answered to a write."""
+    """The vendor's answer to a write."""
 
     status: int
     active: bool | None
@@ -169,7 +169,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was asked of the vendor: requests sent, tries included, and what they cost in the vendor's own units."""
+    """Requests sent to the vendor, retries included, and what they cost in the vendor's units."""
 
     requests: int = 0
     credits: int = 0

@@ -1,4 +1,4 @@
-"""Miro's own log of what was done in the organization, and by whom.
+"""Miro's own log of the changes in the organization and their authors.
 
 https://developers.miro.com/reference/enterprise-get-audit-logs. All calls only read.
 """
@@ -18,14 +18,14 @@ from integrations.connectors.miro.rest import LEVEL_2, PAGE_SIZE, MiroRest
 from integrations.connectors.parsing import mapping
 
 SCOPE = "auditlogs:read"
-# Miro publishes no list of its words. These follow the two that it shows (sign_in_succeeded, board_opened); an event
-# under another word is read all the same, but confirms nothing.
+# Miro publishes no list of event names. These follow the two that it shows (sign_in_succeeded, board_opened). Events
+# with other names are read as well, but confirm nothing.
 DEACTIVATED = frozenset({"user_deactivated"})
 ACTIVATED = frozenset({"user_activated"})
-# createdBy.type of whoever holds the organization's SCIM token.
+# createdBy.type of the organization's SCIM token.
 PROVISIONERS = frozenset({"scim_provisioner"})
 
-# Miro tells times to the millisecond.
+# Miro gives times to the millisecond.
 TICK = timedelta(milliseconds=1)
 
 
@@ -35,9 +35,9 @@ class _Log(NamedTuple):
 
 
 def events(rest: MiroRest, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
-    """See `Connector.events`. Both moments have a time zone."""
+    """Implements `Connector.events`. Both moments have a time zone."""
     since, until = _whole(since), _whole(until)
-    # Whether Miro counts the ends in is not documented: asked for a little more, and looked at here.
+    # Miro does not document whether the ends are included: ask for a little more, and filter here.
     span = {"createdAfter": _text(since - TICK), "createdBefore": _text(until + TICK)}
     for page in walk(partial(_page, rest, span), max_pages=rest.max_pages, what="the audit log"):
         yield from (found for found in page.events if since <= found.at < until)

@@ -1,4 +1,4 @@
-"""What a token is for, and why it must not be used for a profile."""
+"""What a token is for, and the reasons not to use it for a profile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TokenContext:
     """What a token is for. Accounts without an Enterprise plan have no organization.
 
     `skew` is how many seconds Miro's clock is ahead of ours; `credits_left` and `credits` are of this minute. None:
-    Miro did not tell.
+    Miro did not say.
     """
 
     organization_id: str
@@ -33,7 +33,7 @@ class TokenContext:
 
 
 def token_refusals(granted: Granted, *, expected: str) -> list[Finding]:
-    """See `OAuthApp.refusals`; the worst first."""
+    """Implements `OAuthApp.refusals`; the worst first."""
     if not granted.organization_id:
         return [developer_team(granted.team, expected=expected)]
     found = []
@@ -45,7 +45,7 @@ def token_refusals(granted: Granted, *, expected: str) -> list[Finding]:
 
 
 def developer_team(team: str, *, expected: str = "") -> Finding:
-    """The best-known stumbling block: the app is made on a Developer team, and installed there, too.
+    """The most frequent mistake: the app is made on a Developer team, and installed there as well.
 
     https://developers.miro.com/docs/getting-started-with-enterprise-api
     """

@@ -1,8 +1,8 @@
-"""Miro's refusals -> our errors, each with a sentence that says what is wrong and what to do next.
+"""Turns Miro's refusals into our errors, each with a message that says what is wrong and what to do next.
 
 Statuses and bodies: https://developers.miro.com/reference/errors (REST) and
 https://developers.miro.com/docs/errors (SCIM).
-Decided by the status alone; Miro's own pages disagree about the codes.
+Only the status decides: Miro's own pages disagree about the codes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from integrations.connectors.contract import ConfigError, ConnectorError, NotGranted, PermanentError
 from integrations.connectors.parsing import clean, mapping
 from integrations.connectors.response import Answer
-from integrations.connectors.scim import error_words
+from integrations.connectors.scim import error_body
 
 REST = "rest"
 SCIM = "scim"
@@ -51,8 +51,8 @@ def explain_rest(answer: Answer) -> ConnectorError:
 
 
 def explain_scim(answer: Answer) -> ConnectorError:
-    """The error for a status 4xx of SCIM, with Miro's words in it."""
-    words = error_words(answer.data)
+    """The error for a status 4xx of SCIM, with Miro's reason."""
+    words = error_body(answer.data)
     if answer.status in _SCIM_NEXT:
         return ConfigError(_SCIM_NEXT[answer.status], slot=SCIM, status=answer.status, code=words.kind)
     if _is_strange_404(answer):
@@ -64,7 +64,7 @@ def explain_scim(answer: Answer) -> ConnectorError:
 
 @contextmanager
 def optional(scope: str, what: str) -> Iterator[None]:
-    """A 403 in here means that the app lacks the scope, without which LicenseHub works: NotGranted, no ConfigError."""
+    """Turns a 403 into NotGranted: the app lacks an optional scope. LicenseHub works without it."""
     try:
         yield
     except ConfigError as error:
@@ -80,7 +80,7 @@ def optional(scope: str, what: str) -> Iterator[None]:
 
 
 def wrong_organization(organization_id: str, *, status: int | None = None) -> ConfigError:
-    """Miro answers, but not for the organization of the profile."""
+    """Miro answers, but not for the profile's organization."""
     return ConfigError(
         f"The organization ID {organization_id or '(empty)'} is not the one this Miro connection can read. Correct the "
         "ID in the integration profile, or connect with a company admin of that organization.",
@@ -100,7 +100,7 @@ def dead_token(status: int) -> ConfigError:
 
 
 def _is_strange_404(answer: Answer) -> bool:
-    """A 404 that does not come from Miro's API must never be read as "this person is gone"."""
+    """A 404 that does not come from Miro's API must never mean that the person is gone."""
     return answer.status == 404 and not mapping(answer.data)
 
 

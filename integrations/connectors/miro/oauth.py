@@ -1,7 +1,7 @@
 """Miro's OAuth 2.0: the app that a company admin installs on a team of the organization.
 
 https://developers.miro.com/reference/oauth-20-authorization-v2. An access token lives for an hour, a refresh token for
-60 days; a refresh gives a new pair and ends both old ones. An app without expiring tokens has no refresh token.
+60 days; a refresh gives a new pair and revokes both old ones. An app without expiring tokens has no refresh token.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def explain_oauth(answer: Answer) -> ConnectorError:
     """The error for a status 4xx of the token endpoint: https://developers.miro.com/docs/troubleshooting-oauth20."""
     body = mapping(answer.data)
     words = clean(body.get("message"))
-    told = f": {words.rstrip('.')}" if words else ""
-    text = f"Miro refuses ({answer.status}{told})."
+    reason = f": {words.rstrip('.')}" if words else ""
+    text = f"Miro refuses ({answer.status}{reason})."
     return ConfigError(text, slot=REST, status=answer.status, code=clean(body.get("code"), max_length=60))
 
 
 class MiroOAuth:
-    """Implements `OAuthApp`. `context` reads what a token is for."""
+    """Implements `OAuthApp`. `context` reads the context of a token."""
 
     def __init__(
         self,
@@ -85,12 +85,12 @@ class MiroOAuth:
         return _grant(answer)
 
     def revoke(self, access_token: str) -> None:
-        """https://developers.miro.com/reference/revoke-token-v2. It ends the refresh token, too."""
+        """https://developers.miro.com/reference/revoke-token-v2. It revokes the refresh token as well."""
         body = {"accessToken": access_token, "clientId": self._client_id, "clientSecret": self._client_secret}
         try:
             self._session.post(REVOKE_PATH, rate=self._rate, body=body)
         except ConfigError as error:
-            if error.status != 404:  # it is dead already
+            if error.status != 404:  # already dead
                 raise
 
     def is_alive(self, access_token: str) -> bool:
@@ -117,7 +117,7 @@ class MiroOAuth:
 
 
 def _grant(answer: Answer) -> Grant:
-    """RFC 6749, section 5.1. Raises OutcomeUnknown: Miro has issued something, and we cannot read it."""
+    """RFC 6749, section 5.1. Raises OutcomeUnknown: Miro has issued a token that we cannot read."""
     data = mapping(answer.data)
     access, refresh, expires = data.get("access_token"), data.get("refresh_token"), data.get("expires_in")
     if not isinstance(access, str) or not access:

@@ -1,4 +1,4 @@
-"""Going from page to page by cursors, up to an end that is really one."""
+"""Follows cursors from page to page, and proves that the list has ended."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from integrations.connectors.contract import BadAnswer
 
-# Ten times the members of the largest organization that was heard of.
+# Ten times the members of the largest known organization.
 MAX_PAGES = 20_000
 
 
@@ -20,10 +20,10 @@ P = TypeVar("P", bound=_Page)
 
 
 def walk(fetch: Callable[[str], P], *, cursor: str = "", max_pages: int, what: str) -> Iterator[P]:
-    """All pages of `what`, from `cursor` on. Raises BadAnswer when a cursor comes back or there are over `max_pages`.
+    """All pages of `what`, from `cursor` on. Raises BadAnswer when a cursor repeats or there are more than `max_pages`.
 
-    A cursor is remembered by its hash alone: eight bytes, where ten thousand cursors would take a megabyte more. Two
-    of 20,000 are taken for the same one in a hundred billion downloads, and then nothing is believed, not too much.
+    Only the hash of a cursor is stored: eight bytes, where ten thousand cursors would take a megabyte more. Two of
+    20,000 have the same hash in one of a hundred billion downloads, which then fails but accepts nothing wrong.
     """
     seen = {hash(cursor)}
     for _ in range(max_pages):

@@ -48,7 +48,7 @@ def member(value: object, *, where: str) -> Member:
 
 
 def members(value: object) -> list[Member]:
-    """The members of one answer, each id once. Raises BadAnswer, also when one id stands for two different things."""
+    """The members of one answer, each id once. Raises BadAnswer, also when one id has two different entries."""
     if not isinstance(value, list):
         raise BadAnswer("Miro's answer holds no list of members. Nothing of it is used.", code="not_a_list")
     found: dict[str, Member] = {}
@@ -62,7 +62,7 @@ def members(value: object) -> list[Member]:
 
 
 def next_cursor(data: Mapping[str, Any]) -> str:
-    """The cursor to go on with. The end is "", null or no cursor at all: Miro documents only "empty"."""
+    """The cursor of the next page. The end is "", null or no cursor at all: Miro documents only "empty"."""
     value = data.get("cursor")
     if not value:
         return ""
@@ -72,9 +72,9 @@ def next_cursor(data: Mapping[str, Any]) -> str:
 
 
 def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None:
-    """A date in UTC; absent, null and "" mean never. Raises BadAnswer for anything else that is no date.
+    """A date in UTC; absent, null and "" mean never. Raises BadAnswer for any other value that is not a date.
 
-    "Never" must not be guessed: it would make somebody a candidate.
+    "Never" must not be guessed: it would make the person a candidate.
     """
     value = data.get(name)
     if value is None or value == "":
@@ -93,7 +93,7 @@ def _in_utc(parsed: datetime) -> datetime:
 def allocation(value: object) -> Allocation:
     """https://developers.miro.com/reference/enterprise-get-organization.
 
-    Miro tells the number of Full licenses only. Raises BadAnswer.
+    Miro gives only the number of Full licenses. Raises BadAnswer.
     """
     data = mapping(value)
     full = data.get("fullLicensesPurchased")
@@ -120,10 +120,10 @@ def person(data: Mapping[str, Any]) -> Person | None:
 
 
 def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
-    """One event of the audit log; whatever is missing is "", but for the date, without which it says nothing.
+    """One event of the audit log. Missing values are ""; only the date is required.
 
-    https://developers.miro.com/reference/enterprise-get-audit-logs. Raises BadAnswer, also for another organization's:
-    the call names none.
+    https://developers.miro.com/reference/enterprise-get-audit-logs. Raises BadAnswer, also for another organization:
+    the path of the call names none.
     """
     data = mapping(value)
     at = moment(data, "createdAt", where=where)
@@ -145,7 +145,7 @@ def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
 
 
 def _detail(details: Mapping[str, Any]) -> str:
-    """The plain values of an event's details, in words."""
+    """The plain values of an event's details, as text."""
     plain = {key: value for key, value in details.items() if isinstance(value, str | int | float) and value != ""}
     return clean("; ".join(f"{key}: {value}" for key, value in plain.items()))
 
@@ -157,7 +157,7 @@ def _active(value: object, *, where: str) -> bool:
 
 
 def _word(value: object) -> str:
-    """A word of Miro's; the list is open, so a new one is kept as it is."""
+    """One of Miro's words. The list is open, so a new word is kept unchanged."""
     if isinstance(value, str) and len(value) <= MAX_WORD:
         return _short_word(value)
     return clean(value, max_length=MAX_WORD).lower() or UNKNOWN
@@ -165,7 +165,7 @@ def _word(value: object) -> str:
 
 @lru_cache(maxsize=64)
 def _short_word(value: str) -> str:
-    """A download reads the same few words a hundred thousand times."""
+    """Cached: a download reads the same few words a hundred thousand times."""
     return clean(value, max_length=MAX_WORD).lower() or UNKNOWN
 
 

@@ -25,7 +25,7 @@ LEVEL_2 = 100
 LEVEL_3 = 500
 PAGE_SIZE = 100
 EMAILS_PER_CALL = 10
-# What a dead token is answered with where it asks about itself.
+# The statuses for a dead token that asks about itself.
 DEAD = frozenset({400, 401})
 
 
@@ -35,7 +35,7 @@ def rate(account: str, *, cost: int = LEVEL_3) -> Rate:
 
 
 class MiroRest:
-    """Reads one organization. Every method raises as `ApiSession.get`, and ConfigError for a wrong organization."""
+    """Reads one organization. All methods raise as `ApiSession.get`, and ConfigError for a wrong organization."""
 
     def __init__(self, session: ApiSession, *, organization_id: str, account: str, max_pages: int = MAX_PAGES) -> None:
         self._session = session
@@ -45,7 +45,7 @@ class MiroRest:
 
     @property
     def credits(self) -> int:
-        """What was taken out of Miro's budget since this was made."""
+        """The credits taken from Miro's budget so far."""
         return self._session.credits
 
     def token_context(self) -> TokenContext:
@@ -92,31 +92,31 @@ class MiroRest:
             yield from walk(prefetch.page, cursor=cursor, max_pages=self.max_pages, what="members")
 
     def deactivated(self) -> frozenset[str]:
-        """The ids of everybody who is deactivated: far fewer pages than all members take."""
+        """The ids of all deactivated people: far fewer pages than all members."""
         pages = walk(
             lambda cursor: self._fetch(cursor, active="false"), max_pages=self.max_pages, what="deactivated members"
         )
         return frozenset(member.external_id for page in pages for member in page.members if not member.active)
 
     def sample(self, *, limit: int, role: str = "") -> list[Member]:
-        """A few members, e.g. to see whether they can be read at all."""
+        """A few members, e.g. to check whether members can be read at all."""
         query: dict[str, str | int] = {"limit": limit}
         if role:
             query["role"] = role
         return parse.members(mapping(self.get("/members", query)).get("data"))
 
     def role_of(self, external_id: str) -> str:
-        """The role of one member, in Miro's word; empty for somebody who is none."""
+        """Miro's word for the role of one member; "" if there is no such member."""
         found = self._member(external_id)
         return found.role if found else ""
 
     def people(self, members: Mapping[str, str]) -> Iterator[Member]:
-        """These people now (id -> e-mail): ten per call by e-mail, the rest one by one.
+        """The current state of these people (id -> e-mail): ten per call by e-mail, the rest one by one.
 
-        Matched by id alone: an address may have changed, or may belong to somebody else by now.
+        Matched by id only: an address may have changed, or may belong to another person now.
         """
         missing = dict(members)
-        # Addresses are the same in any case of letters.
+        # Addresses are compared without regard to case.
         known = {address.casefold(): address for address in members.values() if _can_be_asked(address)}
         addresses = list(known.values())
         for start in range(0, len(addresses), EMAILS_PER_CALL):
@@ -132,7 +132,7 @@ class MiroRest:
             if found is not None:
                 yield found
             elif not confirmed:
-                # A wrong organization knows nobody, too: absence counts only where we are at the right door.
+                # In a wrong organization nobody is found either: check it once before an absence counts.
                 self.allocation()
                 confirmed = True
 
@@ -150,7 +150,7 @@ class MiroRest:
         return found
 
     def _by_emails(self, addresses: list[str]) -> list[Member]:
-        """With `emails` Miro answers a bare list. A page in its place is read as well."""
+        """With `emails`, Miro answers a bare list. A page is accepted as well."""
         data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 
@@ -188,7 +188,7 @@ class MiroRest:
     def get_own(
         self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int, token: str | None = None
     ) -> Any:
-        """The JSON of a call that names no organization: the token's own is meant."""
+        """The JSON of a call without an organization in its path: it is about the token's own."""
         return self._session.get(path, rate=rate(self._account, cost=cost), query=query, token=token).data
 
 
@@ -206,13 +206,13 @@ def _whole(text: str) -> int | None:
 
 
 def _can_be_asked(address: str) -> bool:
-    """Commas separate the addresses of a call; who has none, or a strange one, is asked for by id."""
+    """Commas separate the addresses of a call. A person without an address, or with a comma in it, is read by id."""
     return "@" in address and "," not in address
 
 
 def _stale_cursor(error: PermanentError) -> BadAnswer:
     return BadAnswer(
-        "Miro no longer knows the place where the download stopped. Start the download again from the beginning.",
+        "Miro no longer accepts the cursor at which the download stopped. Start the download again from the beginning.",
         status=error.status,
         code="stale_cursor",
     )

@@ -1,4 +1,4 @@
-"""Miro's SCIM API: read one user, switch them off and on, and read the directory.
+"""Miro's SCIM API: read one user, deactivate and activate them, and read the directory.
 
 https://developers.miro.com/reference/scim-introduction. Nothing here deletes.
 """
@@ -21,7 +21,7 @@ PAGE_SIZE = 1000
 
 
 class MiroScim:
-    """Every method raises as `ApiSession.get` or `ApiSession.patch`."""
+    """All methods raise as `ApiSession.get` or `ApiSession.patch`."""
 
     def __init__(self, session: ApiSession, *, account: str, max_pages: int = MAX_PAGES) -> None:
         self._session = session
@@ -53,14 +53,14 @@ class MiroScim:
         return True
 
     def await_turn(self) -> None:
-        """Room for one `set_active`, and for reading back at once what came of it. Raises TransientError."""
+        """Reserve one `set_active` and one read of its result. Raises TransientError."""
         self._session.reserve(self._reads)
         self._session.reserve(self._writes)
 
     def set_active(self, external_id: str, *, active: bool) -> Receipt:
         """https://developers.miro.com/reference/patchuser. Raises OutcomeUnknown when the answer is about another.
 
-        The boolean is what RFC 7643 asks for and what Miro's own scripts send, though its document says text.
+        RFC 7643 asks for a boolean, and Miro's own scripts send one, although its documentation says text.
         """
         answer = self._session.patch(_user_path(external_id), replace("active", active), rate=self._writes)
         if answer.data is not None and mapping(answer.data).get("id") != external_id:
@@ -73,18 +73,18 @@ class MiroScim:
         return Receipt(status=answer.status, active=active_of(answer.data), request_id=request_id)
 
     def directory(self) -> Iterator[Person]:
-        """Everybody whom SCIM knows, by 1,000: https://developers.miro.com/reference/listusers."""
+        """All people that SCIM knows, 1,000 per page: https://developers.miro.com/reference/listusers."""
         for resource in resources(self._users, max_pages=self._max_pages):
             found = parse.person(resource)
             if found is not None:
                 yield found
 
     def probe(self) -> None:
-        """A call that needs a good token. Miro may show its configuration to anybody, but not its users."""
+        """A call that needs a valid token. Miro may show its configuration without one, but not its users."""
         self._session.get("/Users", rate=self._reads, query={"count": 1})
 
     def can_patch(self) -> bool:
-        """What RFC 7643, 5, announces: whether single attributes can be changed."""
+        """Whether single attributes can be changed (RFC 7643, section 5)."""
         data: Any = self._session.get("/ServiceProviderConfig", rate=self._reads).data
         return mapping(mapping(data).get("patch")).get("supported") is True
 

@@ -1,4 +1,4 @@
-"""Who is the only admin of a team: Miro does not deactivate them.
+"""The only admins of teams: Miro does not deactivate them.
 
 https://developers.miro.com/reference/enterprise-get-teams and .../enterprise-get-team-members. All calls only read.
 """
@@ -28,9 +28,9 @@ class _Listing(NamedTuple):
 
 
 def sole_admins(rest: MiroRest) -> dict[str, tuple[str, ...]]:
-    """See `Connector.sole_team_admins`.
+    """Implements `Connector.sole_team_admins`.
 
-    One call per hundred teams, one per team for its admins. A team lists deactivated people without a mark, so those
+    One call per hundred teams, one per team for its admins. A team lists deactivated people without a mark, so they
     are read once for all teams.
     """
     admins = [(name, set(_admins(rest, team_id))) for team_id, name in _teams(rest)]
@@ -52,11 +52,11 @@ def _teams(rest: MiroRest) -> Iterator[tuple[str, str]]:
 
 
 def _admins(rest: MiroRest, team_id: str) -> Iterator[str]:
-    """The ids of a team's admins. Nobody, when the team was deleted meanwhile."""
+    """The ids of a team's admins; none if the team was deleted meanwhile."""
     fetch = partial(_page, rest, f"/teams/{team_id}/members", {"role": ADMIN}, LEVEL_2)
     try:
         for page in walk(fetch, max_pages=rest.max_pages, what="team admins"):
-            # Asked for admins only; looked at again, since a filter that is overlooked would make everybody one.
+            # Filtered again: if the vendor ignored the filter, all members would count as admins.
             ours = (item for item in page.items if item.get("role") == ADMIN)
             yield from (safe_id(item.get("id"), where="A team admin in Miro's answer") for item in ours)
     except PermanentError as error:

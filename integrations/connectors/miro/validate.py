@@ -1,4 +1,4 @@
-"""Does the connection work? Real calls that change nothing, each with its finding and the next step."""
+"""Checks a connection with real calls that change nothing. Each gives a finding and the next step."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _OPTIONAL = ("Last team admins", "Audit log")
 
 
 def findings(*, rest: Callable[[], MiroRest], scim: Callable[[], MiroScim], organization_id: str) -> list[Finding]:
-    """All checks, in the order in which an admin would repair things. Raises no ConnectorError."""
+    """All checks, in the order in which an admin would repair them. Raises no ConnectorError."""
     found = [*_rest_findings(rest, organization_id=organization_id), *_scim_findings(scim)]
     works = all(finding.level != ERROR and finding.code != LATER for finding in found)
     return [*found, _same_organization(rest, scim, possible=works)]
@@ -96,7 +96,7 @@ def _about_token(context: TokenContext, refused: list[Finding]) -> list[Finding]
 
 
 def _about_organization(rest: MiroRest, context: TokenContext, *, possible: bool) -> list[Finding]:
-    """A token that does not fit would be refused in each of them; the reason stands above already."""
+    """With a wrong token each check would fail for the reason that is already shown."""
     if not possible:
         return [_not_checked(title, slot=REST) for title in ("Organization", "Company admin", "Members")]
     try:

@@ -21,7 +21,7 @@ class SandboxControl:
         return self._call("GET", "connection")
 
     def oauth(self) -> Json:
-        """The app, the teams on which it may be installed, and how often what happened to its tokens."""
+        """The app, the teams on which it can be installed, and counts of what happened to its tokens."""
         return self._call("GET", "oauth")
 
     def team(self, kind: str) -> str:
@@ -29,30 +29,30 @@ class SandboxControl:
         return next(str(team["id"]) for team in self.oauth()["teams"] if team["kind"] == kind)
 
     def install(self, redirect_uri: str, *, team_id: str | None = None) -> str:
-        """Consent without a browser; the code."""
+        """Consent without a browser. Returns the code."""
         body = {"redirect_uri": redirect_uri, "team_id": team_id}
         return str(self._call("POST", "oauth/install", body)["code"])
 
     def expire_tokens(self) -> int:
-        """All access tokens are over; how many."""
+        """Expire all access tokens. Returns how many."""
         return int(self._call("POST", "oauth/expire", {})["expired"])
 
     def revoke_tokens(self) -> int:
-        """All tokens are dead, as after the app was uninstalled; how many."""
+        """Revoke all tokens, as if the app was uninstalled. Returns how many."""
         return int(self._call("POST", "oauth/revoke", {})["revoked"])
 
     def truth(self) -> Json:
         return self._call("GET", "truth")
 
     def history(self) -> dict[str, list[Json]]:
-        """Id -> what became of this person: when (`at`), by whom (`by`: scim or human), `from` and `to` active."""
+        """Id -> transitions of this person: `at`, `by` (scim or human), `from` and `to` (active or not)."""
         found: dict[str, list[Json]] = {}
         for transition in self.truth()["transitions"]:
             found.setdefault(transition["id"], []).append(transition)
         return found
 
     def summary(self) -> Json:
-        """What a checker needs of the truth; see `summary.summary`."""
+        """A short form of `truth`; see `summary.summary`."""
         return self._call("GET", "summary")
 
     def requests(self, since: int = 0) -> list[Json]:
@@ -71,19 +71,19 @@ class SandboxControl:
         self._call("DELETE", "faults")
 
     def storm(self, *, seed: int, mix: Mapping[str, float], **options: Any) -> Json:
-        """Faults by chance; `mix` is kind -> share of requests. Options: match, hang_seconds, limited_seconds."""
+        """Random faults. `mix` is kind -> share of requests. Options: match, hang_seconds, limited_seconds."""
         return self._call("POST", "storm", {"seed": seed, "mix": dict(mix), **options})
 
     def storm_off(self) -> Json:
-        """How often which fault struck, under `struck`."""
+        """End the storm. `struck` counts the requests that each kind of fault hit."""
         return self._call("DELETE", "storm")
 
     def manual_changes(self, *, share: float, after: float = 0.6, seed: int = 1) -> Json:
-        """Of those whom SCIM deactivates from now on, this share is activated by hand `after` seconds later."""
+        """This share of the people whom SCIM deactivates from now on is activated by hand `after` seconds later."""
         return self._call("POST", "manual-changes", {"share": share, "after": after, "seed": seed})
 
     def limits(self, *, on: bool) -> None:
-        """Miro's rate limits; a storm may answer 429 without them, too."""
+        """Switch Miro's rate limits on or off. A storm may still answer 429."""
         self.set_toggles(rate_limits=on)
 
     def member(self, member_id: str) -> Json:
@@ -106,7 +106,7 @@ class SandboxControl:
         return moment
 
     def _call(self, method: str, path: str, body: Any = None) -> Json:
-        """A connection per call: these are few, and a restarted sandbox must not meet an old one."""
+        """Each call has a connection of its own: a sandbox may be restarted between two calls."""
         response = requests.request(method, f"{self._url}/{path}", json=body, timeout=30)
         if not response.ok:
             raise ValueError(response.text)

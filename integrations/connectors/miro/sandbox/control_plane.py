@@ -1,4 +1,4 @@
-"""`/_sandbox/`: look behind the scenes, and decide what happens next. Without a password, so for this machine only."""
+"""`/_sandbox/`: shows the state of the sandbox and changes it. It has no password, so it serves this machine only."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ControlPlane:
             ("GET", "toggles"): lambda request: world.toggles.as_json(),
             ("POST", "toggles"): lambda request: world.set_toggles(_object(request)),
             ("GET", "oauth"): lambda request: self._app(),
-            ("POST", "oauth"): self._app_act,
+            ("POST", "oauth"): self._app_action,
             ("GET", "members"): self._member,
             ("POST", "members"): self._change,
         }
@@ -102,8 +102,8 @@ class ControlPlane:
             "live_access_tokens": grants.live_access_tokens(self._world.now()),
         }
 
-    def _app_act(self, request: Request) -> Json:
-        """`install` consents without a browser; `expire` and `revoke` are for all tokens."""
+    def _app_action(self, request: Request) -> Json:
+        """`install` consents without a browser; `expire` and `revoke` act on all tokens."""
         act, grants = request.path.rpartition("/")[2], self._world.grants
         if act == "install":
             body = _object(request)
@@ -136,6 +136,6 @@ def _object(request: Request) -> Json:
 
 
 def _is_local(request: Request) -> bool:
-    """A web page, of whatever name, is not let in: browsers send its Origin, and the name that led them here."""
+    """Refuses web pages: a browser sends their Origin, and the host name that they used."""
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
     return host in LOCAL and "origin" not in request.headers

@@ -1,4 +1,4 @@
-"""What comes in and what goes out, and the two error envelopes of Miro.
+"""Requests, answers, and the two error formats of Miro.
 
 REST errors: https://developers.miro.com/reference/errors
 SCIM errors: https://developers.miro.com/docs/errors and RFC 7644, section 3.12
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class SandboxError(Exception):
-    """The sandbox cannot do what it was asked; the text is one sentence for whoever asked."""
+    """The sandbox cannot do what was asked. The text is one sentence for the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """Carries an error answer out of the depth of an endpoint."""
+    """Raised inside of an endpoint to give an error answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)

@@ -1,4 +1,4 @@
-"""Miro's REST API, as far as it tells about an organization, its people and its teams.
+"""The part of Miro's REST API about an organization, its people and its teams.
 
 https://developers.miro.com/reference/enterprise-get-organization-members and its neighbors
 """
@@ -30,7 +30,7 @@ class Route(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What a token may do, and through which team."""
+    """What a token may do, and its team."""
 
     scopes: list[str]
     team_id: str
@@ -66,7 +66,7 @@ class Rest:
             raise refusal
         access = self._authenticate(request)
         headers = self._spend(route.level)
-        # The audit log is that of the token's own organization, without a word about it.
+        # The audit log is always that of the token's organization; the path does not name it.
         implied = self._world.organization_id if route.scope else None
         self._authorize(access, route.scope, names.pop("org", implied))
         try:
@@ -94,7 +94,7 @@ class Rest:
         raise rest_error(status, code, "The access token is unknown or no longer valid")
 
     def _access(self, token: str) -> Access | None:
-        """What a token may do. The one that is there from the beginning never expires."""
+        """What a token may do. The initial token never expires."""
         teams = self._world.install_teams()
         if token == self._world.secrets["access_token"]:
             return Access(self._world.toggles.scopes, next(iter(teams)))
@@ -151,7 +151,7 @@ class Rest:
         return self._member_json(self._world.members[member])
 
     def _members(self, request: Request) -> Json | list[Json]:
-        """Two shapes: a page, or, when asked by e-mail, a bare array that no other filter narrows."""
+        """Two formats: a page, or, for e-mail addresses, a bare array that ignores all other filters."""
         if request.query.get("emails"):
             return self._by_emails(request.query["emails"])
         role = _choice(request, "role", ROLES)
@@ -194,7 +194,7 @@ class Rest:
         return self._page(request, found, dict)
 
     def _audit(self, request: Request) -> Json:
-        found = self._world.audit.page(request, self._world.now(), most=_limit(request) + 1)
+        found = self._world.audit.page(request, self._world.now(), limit=_limit(request) + 1)
         return self._page(request, [(event["id"], event) for event in found], dict)
 
     # --- Shapes ------------------------------------------------------------------------------------------------------

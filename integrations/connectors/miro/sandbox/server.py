@@ -66,7 +66,7 @@ class Sandbox:
         }
 
     def stop(self) -> None:
-        """Ends every connection, too: a client must not go on talking to a sandbox that is gone."""
+        """Also ends all connections: a client must not continue with a sandbox that is stopped."""
         self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
@@ -88,7 +88,7 @@ class Sandbox:
             answer = self._carry_out(request, entry)
             late = None if fault else self._pick(request, answer)
             fault, answer = (late, spoil(late, request, answer)) if late else (fault, answer)
-        self._tell_when(answer)
+        self._add_retry_after(answer)
         status = None if answer.cut else answer.status
         self.world.end_request(entry, status=status, fault=fault.kind if fault else None, applied=answer.applied)
         if fault and fault.kind == "hang_after":
@@ -100,7 +100,7 @@ class Sandbox:
 
     def _before(self, fault: Fault, request: Request, connection: socket.socket) -> Answer | None:
         answer = refuse(fault, request)
-        if answer is None:  # hang: whoever gave up meanwhile has not been heard, unless told otherwise
+        if answer is None:  # hang: without `late`, the request of a client that has left is not carried out
             self.stopping.wait(fault.seconds)
             if self.stopping.is_set() or (_is_gone(connection) and not fault.late):
                 return Answer(0, cut=True)
@@ -120,8 +120,8 @@ class Sandbox:
             return self._oauth
         return self._scim if request.api == "scim" else self._rest
 
-    def _tell_when(self, answer: Answer) -> None:
-        """Miro's documentation knows no Retry-After; some gateways send one all the same."""
+    def _add_retry_after(self, answer: Answer) -> None:
+        """Miro does not document Retry-After, but some gateways send it."""
         if answer.status == 429 and self.world.toggles.retry_after:
             reset = int(answer.headers.get("X-RateLimit-Reset", time.time() + 30))
             answer.headers["Retry-After"] = str(max(1, reset - int(time.time())))
@@ -160,7 +160,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
 
     def server_bind(self) -> None:
-        """Without the look-up of this machine's name, which may take seconds and serves nobody here."""
+        """Without the look-up of the host name, which may take seconds and is not needed."""
         socket.socket.setsockopt(self.socket, socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -183,7 +183,7 @@ class _Server(ThreadingHTTPServer):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up, or one of our own connections at the end, is no news."""
+        """Connections that break while the sandbox stops are not reported."""
         if not self.sandbox.stopping.is_set():
             super().handle_error(request, client_address)
 
@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.sandbox.answer(self._request(self.rfile.read(int(length))), self.connection)
 
     def _unread(self, request: Request, status: int, message: str) -> Answer:
-        """The body stays in the connection, which therefore is of no further use."""
+        """The body stays unread, so the connection cannot be used again."""
         self.close_connection = True
         if request.api == "scim":
             return scim_error(status, message).answer
@@ -231,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        if answer.status != 204:  # which must not have them: RFC 9110, section 8.6
+        if answer.status != 204:  # a 204 must not have them: RFC 9110, section 8.6
             self.send_header("Content-Type", answer.content_type)
             self.send_header("Content-Length", str(len(payload)))
         if self.close_connection:
@@ -241,7 +241,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The Date header, wrong by as much as a switch says."""
+        """The Date header, shifted by a toggle."""
         skew = self.server.sandbox.world.toggles.date_skew_seconds
         return super().date_time_string((time.time() if timestamp is None else timestamp) + skew)
 
@@ -252,7 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
 def start(
     *, members: int, seed: int = 1, port: int = 0, state: Path | None = None, now: datetime | None = None
 ) -> Sandbox:
-    """A sandbox of its own, in a daemon thread. `members` and `seed` count for a new `state` only."""
+    """A sandbox in a daemon thread. `members` and `seed` apply to a new `state` only."""
     if members < 1:
         raise SandboxError("An organization has at least one member.")
     store = Store(state)

@@ -6,7 +6,7 @@ import pytest
 
 from integrations.connectors.contract import BadAnswer
 from integrations.connectors.miro.connector import MiroConnector
-from integrations.connectors.scim import active_of, error_words, resources
+from integrations.connectors.scim import active_of, error_body, resources
 from tests.support.scripted_server import Reply, ScriptedServer
 
 
@@ -64,7 +64,7 @@ def test_active_as_a_text_or_a_boolean(value: object, expected: bool | None) -> 
 
 @pytest.mark.parametrize("data", [None, [], {"detail": 7}])
 def test_an_error_body_that_is_none(data: object) -> None:
-    assert error_words(data).detail == ""
+    assert error_body(data).detail == ""
 
 
 def test_people_with_their_names(server: ScriptedServer, miro: MiroConnector) -> None:

@@ -28,7 +28,7 @@ footer {{ display: flex; gap: 12px; margin-top: 24px; }}
 
 
 def consent_page(world: World, query: Mapping[str, str]) -> Answer:
-    """Every team that the person may pick, the stumbling blocks among them."""
+    """The teams that the person can choose, including those that LicenseHub must refuse."""
     teams = world.install_teams()
     chosen = query.get("team_id") if query.get("team_id") in teams else next(iter(teams))
     hidden = "".join(
@@ -54,7 +54,7 @@ def _choice(key: str, team: Json, *, checked: bool) -> str:
 
 
 def problem_page(problem: str) -> Answer:
-    """Where the client or the address is wrong, nobody is sent anywhere."""
+    """An error page: for a wrong client or address the browser is not redirected."""
     return _page(400, "This app cannot be installed", f"<h1>This app cannot be installed</h1><p>{escape(problem)}</p>")
 
 

@@ -23,7 +23,7 @@ ONE_TIME = {"client_secret", "code", "refresh_token"}
 
 
 class OAuth:
-    """Every method expects the world's lock to be held."""
+    """The caller of each method holds the world's lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -62,7 +62,7 @@ class OAuth:
         return consent_page(self._world, request.query)
 
     def _decide(self, request: Request) -> Answer:
-        """The form of the consent page. A wrong client or address is never redirected to."""
+        """The consent page. With a wrong client or address, the browser is never redirected."""
         form = _form(request)
         if problem := self._wrong(form):
             return problem_page(problem)
@@ -73,7 +73,7 @@ class OAuth:
         return _redirect(form, code=self.consent(form["team_id"], form["redirect_uri"]))
 
     def consent(self, team_id: str, redirect_uri: str) -> str:
-        """What a click on *Install & authorize* does."""
+        """The answer to a click on *Install & authorize*."""
         if not self._is_registered(redirect_uri):
             raise SandboxError(f"{redirect_uri!r} is no redirect address of the app.")
         if team_id not in self._world.install_teams():
@@ -88,7 +88,7 @@ class OAuth:
         return "" if self._is_registered(values.get("redirect_uri", "")) else "Redirect URI mismatch."
 
     def _is_registered(self, redirect_uri: str) -> bool:
-        """Exactly one of the registered ones; while none is registered, any address of this machine."""
+        """Exactly one of the registered addresses; if none is registered, any address of this machine."""
         registered = self._world.toggles.redirect_uris
         if registered:
             return redirect_uri in registered and _is_header(redirect_uri)
@@ -96,7 +96,7 @@ class OAuth:
 
     # --- Tokens ------------------------------------------------------------------------------------------------------
     def _token(self, request: Request) -> Answer:
-        if ONE_TIME & request.query.keys():  # Miro takes them in the address, too, where they do not belong
+        if ONE_TIME & request.query.keys():  # Miro accepts them in the URL as well, although they do not belong there
             self._grants.count("secrets_in_query")
         form = {**request.query, **_form(request)}
         self._authenticate(form.get("client_id"), form.get("client_secret"))
@@ -121,7 +121,7 @@ class OAuth:
             raise oauth_error("Invalid client credentials.")
 
     def _scopes_of(self, code: str) -> list[str]:
-        """The app's, without those of an organization where there is none."""
+        """The scopes of the app; without those of an organization if the team has none."""
         kept = self._grants.codes.get(code)
         scopes = list(self._world.toggles.scopes)
         if kept and self._world.install_teams()[kept.team_id]["kind"] == "developer":
@@ -130,7 +130,7 @@ class OAuth:
 
     # --- Revocation --------------------------------------------------------------------------------------------------
     def _revoke_v1(self, request: Request) -> Answer:
-        """Deprecated by Miro: the token stands in the address."""
+        """Deprecated by Miro: the token is in the URL."""
         self._grants.count("secrets_in_query")
         if not self._grants.revoke(request.query.get("access_token", "")):
             raise rest_error(400, "invalidParameters", "The access token is unknown")
@@ -149,7 +149,7 @@ def _form(request: Request) -> dict[str, str]:
 
 
 def _is_header(redirect_uri: str) -> bool:
-    """It becomes a Location header, in which a line break would begin another one."""
+    """It becomes a Location header: a line break in it would begin another header."""
     return redirect_uri.isascii() and redirect_uri.isprintable() and " " not in redirect_uri
 
 
@@ -159,7 +159,7 @@ def _is_loopback(redirect_uri: str) -> bool:
         return False
     try:
         parts = urlsplit(redirect_uri)
-        _ = parts.port  # raises, too
+        _ = parts.port  # raises ValueError as well
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and parts.hostname in LOOPBACK and "@" not in parts.netloc

@@ -1,4 +1,4 @@
-"""What the OAuth app was granted: codes, and families of tokens that follow one another by refreshing.
+"""The grants of the OAuth app: codes, and families of tokens. A refresh gives the next pair of a family.
 
 https://developers.miro.com/reference/oauth-20-authorization-v2. Kept in the state file, which is local, as they are.
 """
@@ -26,13 +26,13 @@ COUNTERS = (
     "expiries",
     "secrets_in_query",
 )
-# A token begins with its realm, as Miro's do.
+# A token begins with its realm, as at Miro.
 ORIGIN = base64.urlsafe_b64encode(b'{"miro.origin":"eu01"}').decode().rstrip("=")
 
 
 @dataclass(slots=True)
 class Code:
-    """Good once, for ten minutes, for this redirect address."""
+    """Valid once, for ten minutes, for this redirect address."""
 
     redirect_uri: str
     team_id: str
@@ -42,7 +42,7 @@ class Code:
 
 @dataclass(slots=True)
 class Family:
-    """One consent, and the pair of tokens that stands for it now. `access_ends_at` None: it does not expire."""
+    """One consent and its current pair of tokens. `access_ends_at` None: the token does not expire."""
 
     team_id: str
     scopes: list[str]
@@ -54,12 +54,12 @@ class Family:
     dead: bool = False
 
     def is_live(self, now: datetime) -> bool:
-        """Whether the access token still opens anything."""
+        """Whether the access token is still valid."""
         return not self.dead and (self.access_ends_at is None or self.access_ends_at > now.timestamp())
 
 
 class Grants:
-    """Not locked: the world's lock is held by whoever calls. `changed` says that the state should be written."""
+    """It has no lock: the caller holds the world's. `changed`: the state must be written."""
 
     def __init__(self, doc: Json | None) -> None:
         doc = doc or {}
@@ -85,7 +85,7 @@ class Grants:
         return code
 
     def exchange(self, code: str, *, redirect_uri: str, scopes: list[str], expires: bool, now: datetime) -> Family:
-        """A code used again ends what it had issued (RFC 6749, section 4.1.2)."""
+        """A code that is used twice revokes the tokens of its first use (RFC 6749, section 4.1.2)."""
         kept = self.codes.get(code)
         if kept is None:
             raise oauth_error("Unknown authorization code.")
@@ -105,7 +105,7 @@ class Grants:
         return family
 
     def refresh(self, token: str, *, now: datetime) -> Family:
-        """A new pair. A refresh token that was used before ends its whole family."""
+        """A new pair. A refresh token that was used before revokes its whole family."""
         for family in self.families.values():
             if token in family.former:
                 family.dead = True
@@ -125,7 +125,7 @@ class Grants:
         family.refresh_ends_at = now.timestamp() + REFRESH_LIFE
 
     def by_access(self, token: str) -> Family | None:
-        """The living family of an access token, expired or not."""
+        """The family of an access token, expired or not, unless it is revoked."""
         return next((item for item in self.families.values() if item.access == token and not item.dead), None)
 
     def live_access_tokens(self, now: datetime) -> int:
@@ -140,7 +140,7 @@ class Grants:
         return True
 
     def expire_all(self, now: datetime) -> int:
-        """All access tokens are over; their refresh tokens are not."""
+        """Expire all access tokens, but not their refresh tokens."""
         expired = 0
         for family in self.families.values():
             if family.access_ends_at is not None and family.is_live(now):

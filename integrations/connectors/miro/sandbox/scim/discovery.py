@@ -1,4 +1,4 @@
-"""What SCIM tells about itself: https://developers.miro.com/docs/scim and RFC 7643, sections 5 to 7."""
+"""SCIM's discovery endpoints: https://developers.miro.com/docs/scim and RFC 7643, sections 5 to 7."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 ATTRIBUTES: dict[str, tuple[tuple[str, str, bool], ...]] = {
-    # name, type, whether it must be there
+    # name, type, whether it is required
     CORE: (
         ("userName", "string", True),
         ("name", "complex", False),

@@ -1,4 +1,4 @@
-"""Miro's SCIM API: people of the directory, and the one write that matters, `active`.
+"""Miro's SCIM API: people of the directory, and the write of `active`.
 
 https://developers.miro.com/reference/scim-introduction and RFC 7644
 """
@@ -42,7 +42,7 @@ class Scim:
     def __init__(self, world: World) -> None:
         self._world = world
         self._limits = Limits()
-        self.base = SCIM_ROOT  # the server puts its address before it
+        self.base = SCIM_ROOT  # the server prepends its address
 
     def answer(self, request: Request) -> Answer:
         try:
@@ -98,7 +98,7 @@ class Scim:
             raise too_many("scim")
 
     def _find(self, identifier: str) -> Member:
-        """Guests are unknown to SCIM, although REST lists them under the same kind of id."""
+        """SCIM does not know guests, although REST lists them with the same kind of id."""
         member = self._world.in_directory(identifier)
         if member is not None:
             return member
@@ -179,7 +179,7 @@ class Scim:
         self._world.change(member, wanted, by="scim", request=request.n)
 
     def _must_be_unique(self, email: str, member: Member) -> None:
-        """With the words of https://developers.miro.com/docs/errors."""
+        """With the messages of https://developers.miro.com/docs/errors."""
         if email != member.email and any(other.id != member.id for other in self._world.by_email({email})):
             raise scim_error(400, f"User name '{email}' is invalid: 'not unique'", "invalidValue")
 
@@ -227,7 +227,7 @@ def _number(request: Request, name: str, default: int) -> int:
 
 
 def _project(user: Json, attributes: str) -> Json:
-    """Only the attributes asked for; `id` and `schemas` always come (RFC 7644, section 3.9)."""
+    """Only the requested attributes, and always `id` and `schemas` (RFC 7644, section 3.9)."""
     wanted = [name.strip().lower() for name in attributes.split(",") if name.strip()]
     if not wanted:
         return user

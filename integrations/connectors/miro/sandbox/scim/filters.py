@@ -19,7 +19,7 @@ ORDERED = ("gt", "ge", "lt", "le")
 
 
 class FilterError(ValueError):
-    """The filter cannot be read; the text says where."""
+    """The filter is invalid; the text says where."""
 
 
 def parse(text: str) -> Test:
@@ -31,7 +31,7 @@ def parse(text: str) -> Test:
 
 
 def values(resource: Json, path: str) -> list[Any]:
-    """Every value under an attribute path, in any case: `emails.value` of two addresses is two values."""
+    """All values under an attribute path, without regard to case: two addresses give two values of `emails.value`."""
     found: list[Any] = [resource]
     for name in _names(path):
         found = [item for value in found for item in _below(value, name)]
@@ -39,7 +39,7 @@ def values(resource: Json, path: str) -> list[Any]:
 
 
 def _names(path: str) -> list[str]:
-    """`urn:...:2.0:User:department` has dots in its first name, which are no steps."""
+    """The dots in the URN of `urn:...:2.0:User:department` separate no attributes."""
     lower = path.lower()
     for urn in (name for name in ATTRIBUTES if name.startswith("urn:")):
         if lower.startswith(urn):
@@ -155,7 +155,7 @@ def _compare(path: str, operator: str, wanted: Any) -> Test:
 
 
 def _plain(value: Any) -> str:
-    """None of the attributes here is case-exact, and `active eq "true"` is let pass."""
+    """Comparison ignores case, and `active eq "true"` is accepted."""
     return str(value).casefold()
 
 

@@ -17,7 +17,7 @@ ROLES = {"ORGANIZATION_INTERNAL_ADMIN": ADMIN, "ORGANIZATION_INTERNAL_USER": USE
 
 
 def changes(request: Request, member: Member, patch_value: str) -> Json:
-    """All operations together, or a refusal before any of them is carried out."""
+    """All operations together. Raises Refusal before any of them is carried out."""
     found: Json = {}
     for operation in _operations(request):
         name, value = _read(operation, member, patch_value)
@@ -43,7 +43,7 @@ def replacement(request: Request, member: Member, shown: Json) -> Json:
 
 
 def _attributes(body: Json) -> Iterator[tuple[str, Any]]:
-    """Path and value of every attribute that can be written."""
+    """Path and value of each writable attribute."""
     extension = body.get(ENTERPRISE.rstrip(":").replace(":user", ":User")) or {}
     roles = body.get("roles") or []
     if not isinstance(extension, dict) or not isinstance(roles, list) or not all(isinstance(r, dict) for r in roles):
@@ -95,7 +95,7 @@ def _read(operation: Json, member: Member, patch_value: str) -> tuple[str, Any]:
 
 
 def _boolean(value: Any, patch_value: str) -> bool:
-    """The OpenAPI file says string, its own sample sends a boolean: both are taken, unless a switch says otherwise."""
+    """The OpenAPI file says string, its own sample sends a boolean: a toggle can refuse one."""
     if isinstance(value, bool) and patch_value in {"both", "boolean"}:
         return value
     if isinstance(value, str) and patch_value in {"both", "string"} and value.lower() in {"true", "false"}:

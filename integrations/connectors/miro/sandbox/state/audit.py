@@ -1,4 +1,4 @@
-"""The audit log: what happened in the organization, as Miro tells it, told by the world when it happens.
+"""The audit log in Miro's format. The world adds an event for each change.
 
 https://developers.miro.com/reference/enterprise-get-audit-logs
 """
@@ -32,7 +32,7 @@ _WORDS = {"license": LICENSE, "role": ROLE, "email": EMAIL}
 
 
 class Doer(NamedTuple):
-    """Who did it; `kind` in Miro's word: user, application, scim_provisioner or miro_automation."""
+    """The author of an event; `kind` is one of Miro's: user, application, scim_provisioner, miro_automation."""
 
     kind: str
     id: str
@@ -49,12 +49,12 @@ def user(member: Member) -> Doer:
 
 
 def provisioner(organization: Json) -> Doer:
-    """Whoever holds the SCIM token: it belongs to the organization and to no person."""
+    """The SCIM token as an author: it belongs to the organization, not to a person."""
     return Doer("scim_provisioner", str(organization["id"]), "SCIM")
 
 
 class AuditLog:
-    """Events in the order of their ids, which is the order of time. Not locked: the world's lock is held."""
+    """Events in the order of their ids, which is the order of time. It has no lock: the world holds one."""
 
     def __init__(self, organization: Json, kept: Iterable[Json]) -> None:
         self._context = {"ip": IP, "organization": {key: organization[key] for key in ("id", "name")}}
@@ -62,7 +62,7 @@ class AuditLog:
         self._number = len(self._events)
 
     def event(self, word: tuple[str, str], at: datetime, *, by: Doer, about: Json, details: Json) -> Json:
-        """A new event, in its place of the log."""
+        """A new event, inserted in the order of time."""
         self._number += 1
         made = {
             "id": f"{_micro(at)}#{self._number:019d}-DDB",
@@ -78,12 +78,12 @@ class AuditLog:
         return made
 
     def opened(self, member: Member, at: datetime) -> Json:
-        """This person opened a board then: the only thing that the world knows about what they do."""
+        """The person opened a board: the only activity that the sandbox simulates."""
         board = {"id": f"uXjV{member.id[-8:]}=", "name": f"Board of {member.display_name}"}
         return self.event(OPENED, at, by=user(member), about=board, details={"role": "OWNER"})
 
     def changed(self, member: Member, before: Json, at: datetime, *, by: Doer) -> list[Json]:
-        """One event for each thing that is no longer as it was `before` (name -> value)."""
+        """One event for each value that differs from `before` (name -> value)."""
         made = []
         for name, value in before.items():
             now = getattr(member, name)
@@ -98,20 +98,20 @@ class AuditLog:
     def removed(self, member: Member, at: datetime, *, by: Doer) -> Json:
         return self.event(REMOVED, at, by=by, about=_person(member), details={"email": member.email})
 
-    def page(self, request: Request, now: datetime, *, most: int) -> list[Json]:
-        """What a request asks for, from its cursor on: at most `most` events. Raises Refusal."""
+    def page(self, request: Request, now: datetime, *, limit: int) -> list[Json]:
+        """The events that a request asks for, from its cursor on, at most `limit`. Raises Refusal."""
         after, before = _asked(request, "createdAfter"), _asked(request, "createdBefore")
         sorting, cursor = request.query.get("sorting", "ASC"), request.query.get("cursor", "")
         if sorting not in SORTINGS:
             raise invalid_parameter("sorting", f"One of {', '.join(SORTINGS)}")
-        # Both ends are left out, as the names of the parameters have it.
+        # Both ends are excluded, as the names of the parameters say.
         start = bisect.bisect_left(self._events, _past(max(after, now - KEPT)), key=_id)
         end = bisect.bisect_left(self._events, _micro(before), key=_id)
         if sorting == "DESC":
             end = min(end, bisect.bisect_left(self._events, cursor, key=_id)) if cursor else end
-            return self._events[max(start, end - most) : end][::-1] if end > start else []
+            return self._events[max(start, end - limit) : end][::-1] if end > start else []
         start = max(start, bisect.bisect_right(self._events, cursor, key=_id)) if cursor else start
-        return self._events[start : min(end, start + most)]
+        return self._events[start : min(end, start + limit)]
 
 
 def openings(organization: Json, members: Iterable[Member]) -> list[Json]:
@@ -134,17 +134,17 @@ def _milli(at: datetime) -> str:
 
 
 def _micro(at: datetime) -> str:
-    """The beginning of an id. To the millisecond, which is what `createdAt` shows."""
+    """The beginning of an id, to the millisecond as in `createdAt`."""
     return f"{_milli(at)}000Z"
 
 
 def _past(at: datetime) -> str:
-    """Behind every id of this moment: "~" sorts after all that ids are made of."""
+    """Sorts after all ids of this moment: "~" comes after all characters of an id."""
     return f"{_micro(at)}~"
 
 
 def _asked(request: Request, name: str) -> datetime:
-    """UTC with milliseconds and a Z at the end, as documented; both must be there."""
+    """UTC with milliseconds and a Z at the end, as documented; both are required."""
     text: Any = request.query.get(name, "")
     if not MOMENT.fullmatch(text):
         raise invalid_parameter(name, "A date and time in UTC, like 2023-03-30T17:26:50.000Z")

@@ -1,4 +1,4 @@
-"""Makes an organization: the same people for the same seed, with dates counted back from the sandbox's first moment."""
+"""Makes an organization: the same people for the same seed, with dates relative to the first start of the sandbox."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST_ID = 3_458_764_500_000_000_000  # ids of Miro have 19 digits, beyond what 
 
 @dataclass(slots=True)
 class Member:
-    """One person of the organization. Dates are kept as Miro writes them, since both of its forms must survive."""
+    """One person of the organization. Dates are stored as Miro writes them, since it has two formats."""
 
     id: str
     email: str
@@ -71,7 +71,7 @@ def populate(count: int, seed: int, now: datetime) -> Population:
 
 
 def iso(moment: datetime, *, whole: bool = False) -> str:
-    """As Miro writes dates: 2024-04-11T15:04:04.088Z, and for some records without the fraction."""
+    """A date as Miro writes it: 2024-04-11T15:04:04.088Z, and for some records without the fraction."""
     form = "seconds" if whole else "milliseconds"
     return moment.replace(tzinfo=None).isoformat(timespec=form) + "Z"
 
@@ -81,7 +81,7 @@ def _random(seed: int, count: int) -> random.Random:
 
 
 def _kinds(count: int, rng: random.Random) -> list[str]:
-    """What each person is, in the shares that a large organization shows; exactly `count` of them."""
+    """The kind of each person, in the shares of a large organization; exactly `count` kinds."""
     wanted = (
         ("admin", max(min(2, count // 10), min(6, count // 100 + 1), 1)),
         ("inactive", max(int(count * 0.225), int(count >= 3))),
@@ -158,7 +158,7 @@ def _name(rng: random.Random) -> tuple[str, str, str, tuple[str, str]]:
 
 
 def _email(latin: tuple[str, str], kind: str, rng: random.Random, taken: set[str]) -> str:
-    """Unique in any case; some with a tag after `+`, some in mixed case, as directories really hold them."""
+    """Unique without regard to case; some with a tag after `+`, some in mixed case, as in real directories."""
     local = ".".join(_ascii(part) for part in latin)
     style = rng.random()
     if style < 0.04:
@@ -187,12 +187,12 @@ def _dates(member: Member, kind: str, rank: tuple[int, int], rng: random.Random,
 
 
 def _days(kind: str, rank: tuple[int, int], rng: random.Random) -> tuple[float | None, float | None]:
-    """How many days ago somebody was last active, and was given the license."""
+    """How many days ago a person was last active, and got the license."""
     index, total = rank
     recent, long_ago = rng.uniform(1, 28), rng.uniform(70, 500)
     if kind == "never":
         if total >= 5 and index == total - 1:
-            return None, None  # neither date is known: nothing to judge by
+            return None, None  # neither date is known
         return None, recent if index % 2 == 0 else long_ago
     if kind == "inactive":
         last = 61 + 438 * index / max(total - 1, 1) + rng.uniform(0.1, 0.9)
@@ -205,7 +205,7 @@ def _days(kind: str, rank: tuple[int, int], rng: random.Random) -> tuple[float |
 
 
 def _vary(people: list[Member], kinds: list[str]) -> None:
-    """Every license, every role and every kind of e-mail address at least once, whatever the dice said."""
+    """Make sure that each license, each role and each kind of e-mail address occurs at least once."""
     ordinary = [member for member, kind in zip(people, kinds, strict=True) if kind == "active"]
     for member, license_name in zip(ordinary, LICENSES, strict=False):
         member.license = license_name
@@ -221,7 +221,7 @@ def _vary(people: list[Member], kinds: list[str]) -> None:
 
 
 def _organization(members: list[Member], seed: int) -> dict[str, Any]:
-    """Seats are bought by the round number, so there are a few more than people who hold one."""
+    """Seats are bought in round numbers, so there are a few more than are used."""
     full = sum(1 for member in members if member.active and member.license == "full")
     step = 50 if full >= 50 else 10
     return {
@@ -234,7 +234,7 @@ def _organization(members: list[Member], seed: int) -> dict[str, Any]:
 
 
 def _teams(people: list[tuple[str, Member]], rng: random.Random) -> list[Team]:
-    """About forty people each. One in five has an admin who is inactive, and whom nobody could replace."""
+    """About forty people each. In one of five, the only admin is inactive and nobody can replace them."""
     members = [member for _, member in people]
     active = [member.id for kind, member in people if kind in {"active", "admin"} and member.role in INTERNAL]
     inactive = [member.id for kind, member in people if kind == "inactive"]
@@ -252,7 +252,7 @@ def _teams(people: list[tuple[str, Member]], rng: random.Random) -> list[Team]:
 
 
 def _admins(admins: list[str], people: list[tuple[str, Member]]) -> list[str]:
-    """In a handful of people the company admin runs the only team, so that everybody else can be deactivated."""
+    """In a small organization the company admin is the only team admin, so that all others can be deactivated."""
     if len(people) > VARIED_FROM:
         return admins
     return [member.id for kind, member in people if kind == "admin"]
@@ -265,7 +265,7 @@ def _team_roles(members: list[Member]) -> dict[str, str]:
 
 
 def _secrets(seed: int) -> dict[str, str]:
-    """Looks like Miro's tokens, whose first part tells the region; made from the seed, so a restart keeps them."""
+    """In the format of Miro's tokens, which begin with the region; made from the seed, so a restart keeps them."""
     made = {name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in ("rest", "scim", "client")}
     return {
         "client_id": str(FIRST_ID + int(made["client"][:10], 16)),

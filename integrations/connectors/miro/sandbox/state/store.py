@@ -1,7 +1,6 @@
 """The state file: SQLite with one JSON document per row, written through on each change.
 
-Without fsync on purpose: what was written survives the end of this process by any signal, which is what is promised;
-it need not survive the end of the machine.
+It does not call fsync on purpose: written data must survive a killed process, but not a crash of the machine.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ TABLES = ("meta", "members", "teams", "transitions", "requests", "events")
 
 
 class Store:
-    """Documents by table and key. Not locked: the world, its only user, is."""
+    """Documents by table and key. It has no lock: its only user, the world, holds one."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -62,7 +61,7 @@ class Store:
     def put_many(self, table: str, rows: Iterable[tuple[str | int, Any]]) -> None:
         documents = [(str(key), json.dumps(doc)) for key, doc in rows]
         insert = f"INSERT INTO {_known(table)} VALUES (?, ?)"  # noqa: S608 - the table is one of TABLES
-        # Not REPLACE, which would give the row a new place in the order that `all` goes by.
+        # Not REPLACE: that would move the row to the end of the order that `all` returns.
         self._db.executemany(f"{insert} ON CONFLICT (key) DO UPDATE SET doc = excluded.doc", documents)
 
     def delete(self, table: str, key: str) -> None:

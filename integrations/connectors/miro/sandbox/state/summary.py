@@ -1,4 +1,4 @@
-"""What happened to whom, in short: enough to judge a client by, without sending every request and transition."""
+"""A short summary of all changes: enough to check a client without every request and transition."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from integrations.connectors.miro.sandbox.state.world import World
 
 
 def summary(world: World) -> Json:
-    """Ids in the order in which they were first met.
+    """Ids in the order of their first occurrence.
 
-    `patches`: each one received, as [moment, id, number of the request, whether it was carried out]. The moment is by
-    the real clock, to the microsecond, and was taken before anything was done.
+    `patches`: each one received, as [moment, id, number of the request, whether it was carried out]. The moment is
+    of the real clock, to the microsecond, and was taken when the request came in.
     """
     down = Counter(step["id"] for step in world.transitions if step["by"] == "scim" and not step["to"])
     up = {step["id"]: None for step in world.transitions if step["by"] == "human" and step["to"]}
@@ -35,7 +35,7 @@ def summary(world: World) -> Json:
 
 
 def _again(world: World) -> list[str]:
-    """Whom SCIM deactivated after a human had activated them."""
+    """People whom SCIM deactivated after a human had activated them."""
     rescued: set[str] = set()
     again: dict[str, None] = {}
     for step in world.transitions:

@@ -33,7 +33,7 @@ CHANGEABLE = {"last_activity_at", "license_assigned_at", "active", "license", "r
 
 
 class World:
-    """Hold `lock` for whatever belongs together; every method takes it anyway."""
+    """Every method takes `lock`. Hold it around calls that belong together."""
 
     def __init__(self, store: Store, *, members: int, seed: int, now: datetime | None = None) -> None:
         self.lock = threading.RLock()
@@ -87,25 +87,25 @@ class World:
         return self._organization if bought is None else {**self._organization, "fullLicensesPurchased": bought}
 
     def after(self, cursor: str) -> list[Member]:
-        """Everybody whose id is greater than the cursor, in the order of ids."""
+        """Members whose id is greater than the cursor, in the order of ids."""
         with self.lock:
             return [self.members[key] for key in self.ids[bisect.bisect_right(self.ids, cursor.zfill(19)) :]]
 
     def by_email(self, addresses: set[str]) -> list[Member]:
-        """In any case of letters, as mailboxes are compared in practice."""
+        """Without regard to case, as mail servers compare addresses."""
         wanted = {address.lower() for address in addresses}
         with self.lock:
             return [member for member in self.after("") if member.email.lower() in wanted]
 
     def installer(self) -> Member:
-        """Who installs the app: a company admin, as it must be, or by a switch an ordinary member."""
+        """The person who installs the app: a company admin as required, or an ordinary member if the toggle says so."""
         role = ADMIN if self.toggles.installer_role == "admin" else USER
         with self.lock:
             everybody = self.after("")
             return next((member for member in everybody if member.role == role), everybody[0])
 
     def install_teams(self) -> dict[str, Json]:
-        """Where the app may be installed: id -> name, kind, about and organization (None on a Developer team)."""
+        """Teams for the app to be installed on: id -> name, kind, about, organization (None for a Developer team)."""
         ours = self.organization()
         teams = {
             team.id: {"name": team.name, "kind": "organization", "about": ours["name"], "organization": ours}
@@ -129,7 +129,7 @@ class World:
         return {key for key, role in team.roles.items() if role == "admin" and self.members[key].active}
 
     def directory(self) -> list[Member]:
-        """Whom SCIM knows: company admins and members, no guests."""
+        """The people that SCIM manages: company admins and members, no guests."""
         people = self.foreign if self.toggles.foreign_scim else self.after("")
         return [member for member in people if member.role in INTERNAL]
 
@@ -141,21 +141,21 @@ class World:
 
     # --- Changing --------------------------------------------------------------------------------------------------
     def change(self, member: Member, changes: Json, *, by: str, request: int | None = None) -> None:
-        """Write a person; a changed `active` is a transition, kept in the same transaction."""
+        """Write a person. A change of `active` is a transition, written in the same transaction."""
         with self.lock:
-            if member.id not in self.members:  # somebody of the other organization; nothing is kept of them
+            if member.id not in self.members:  # a person of the other organization; nothing is stored
                 _assign(member, changes)
                 return
             before = {name: getattr(member, name) for name in (*changes, "active")}
             _assign(member, changes)
             with self._store.transaction():
                 self._store.put("members", member.id, asdict(member))
-                self._keep_events(self._told(member, before, by))
+                self._keep_events(self._events_of(member, before, by))
                 if member.active != before["active"]:
                     self._transition(member, by, request)
 
-    def _told(self, member: Member, before: Json, by: str) -> list[Json]:
-        """The events of the audit log that a change makes."""
+    def _events_of(self, member: Member, before: Json, by: str) -> list[Json]:
+        """The audit log events of a change."""
         events = self.audit.changed(member, before, self.now(), by=self._doer(by))
         opened = member.last_activity_at
         if opened and opened != before.get("last_activity_at", opened):
@@ -163,7 +163,7 @@ class World:
         return events
 
     def _doer(self, by: str) -> Doer:
-        """SCIM, or the company admin who does by hand what a human does."""
+        """SCIM, or the company admin for changes by hand."""
         return provisioner(self._organization) if by == "scim" else user(self.installer())
 
     def _keep_events(self, events: list[Json]) -> None:
@@ -185,7 +185,7 @@ class World:
         self.on_transition(entry)
 
     def change_by_hand(self, member_id: str, changes: Json) -> Member:
-        """What a person of the organization, or its admin, would do in Miro itself."""
+        """A change that a person or an admin makes in Miro itself."""
         with self.lock:
             member = self.members[member_id]
             if changes.get("removed"):
@@ -204,7 +204,7 @@ class World:
             raise SandboxError("active is true or false.")
         known = {"license": LICENSES, "role": ROLES}.get(key)
         if known and value not in known:
-            raise SandboxError(f"{value!r} is no {key} of Miro.")
+            raise SandboxError(f"{value!r} is not a {key} of Miro.")
         return value
 
     def _remove(self, member: Member) -> None:
