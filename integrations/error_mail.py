@@ -24,8 +24,8 @@ from licensehub.audit.log import record
 
 logger = logging.getLogger(__name__)
 
-MOST_TRIES = 5
-AGAIN_AFTER = timedelta(minutes=10)
+MAX_TRIES = 5
+RETRY_DELAY = timedelta(minutes=10)
 
 
 def send_due_mails() -> int:
@@ -55,9 +55,9 @@ def _send(connection: Connection) -> bool:
 def _later(connection: Connection, error: Exception) -> None:
     tries = connection.mail_tries + 1
     logger.warning("The mail about %s was not taken (%s), try %d", connection, type(error).__name__, tries)
-    if tries < MOST_TRIES:
+    if tries < MAX_TRIES:
         still = Connection.objects.filter(pk=connection.pk, state=ConnectionState.ERROR, mail_due_at=None)
-        still.update(mail_due_at=timezone.now() + AGAIN_AFTER)
+        still.update(mail_due_at=timezone.now() + RETRY_DELAY)
 
 
 def people_who_can_repair() -> list[str]:

@@ -36,9 +36,9 @@ from licensehub.audit.log import record
 # Longer than the total deadline of one call, see connectors.http.Limits.
 LEASE = timedelta(seconds=90)
 LIFE_USED = 0.8
-# How long a token is believed without a look at its row (seconds).
-BELIEVED = 5.0
-AGAIN_AFTER = timedelta(seconds=60)
+# A token is cached for this long before its row is read again.
+TOKEN_CACHE_SECONDS = 5.0
+RETRY_DELAY = timedelta(seconds=60)
 POLL = 0.1  # seconds
 WAIT = 60.0  # seconds
 
@@ -56,7 +56,7 @@ class StoredTokens:
     def __call__(self, slot: str, *, rejected: str = "") -> str:
         """See `TokenSource`."""
         known = self._known.get(slot)
-        if known and not rejected and time.monotonic() - known[0] < BELIEVED and not is_due(known[1]):
+        if known and not rejected and time.monotonic() - known[0] < TOKEN_CACHE_SECONDS and not is_due(known[1]):
             return known[2]
         row = self._row(slot)
         token = token_of(row, self._app(row), rejected=rejected)
@@ -214,7 +214,7 @@ class _Refresh:
 
     def _later(self, error: TransientError, **values: object) -> str:
         """Nothing happened. The old token serves while it lives; not before a minute is it tried again."""
-        self._mine().update(refresh_at=timezone.now() + AGAIN_AFTER, **values)
+        self._mine().update(refresh_at=timezone.now() + RETRY_DELAY, **values)
         expires_at = self.connection.expires_at
         if self.must or not expires_at or expires_at <= timezone.now():
             raise error

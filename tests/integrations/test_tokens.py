@@ -52,7 +52,7 @@ def test_at_eighty_percent_of_its_life_it_is_refreshed_once(connected, miro):
 
 
 def test_a_long_lived_connector_gets_the_new_token(connected, miro, monkeypatch):
-    monkeypatch.setattr(tokens, "BELIEVED", 0.0)
+    monkeypatch.setattr(tokens, "TOKEN_CACHE_SECONDS", 0.0)
     connector = credential_store.connector_for(connected.profile)
     connector.allocation()
     due(connected)
