@@ -36,13 +36,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 VAR_DIR = Path(env.str("LICENSEHUB_VAR", default=str(BASE_DIR / "var"))).resolve()
 
 
-def _runtime_dir() -> Path:
-    """A short folder of our own: a Unix socket's path must stay under 108 bytes, and VAR_DIR may be anywhere."""
-    mark = hashlib.sha256(str(VAR_DIR).encode()).hexdigest()[:8]
-    return Path(tempfile.gettempdir()) / f"licensehub-{os.getuid()}-{mark}"
-
-
-RUNTIME_DIR = _runtime_dir()
+# A short folder of our own: the path of a Unix socket must stay under 108 bytes, and VAR_DIR may be anywhere.
+_var_hash = hashlib.sha256(str(VAR_DIR).encode()).hexdigest()[:8]
+RUNTIME_DIR = Path(tempfile.gettempdir()) / f"licensehub-{os.getuid()}-{_var_hash}"
 EMBEDDED_BROKER_SOCKET = RUNTIME_DIR / "valkey.sock"
 WEB_PORT = reader.number("WEB_PORT", 8000)
 

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Event
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -213,7 +212,8 @@ def ensure_accounts() -> dict[str, str]:
     for username, (role, name) in ACCOUNTS.items():
         passwords.setdefault(username, secrets.token_urlsafe(12))
         _ensure_account(username, role, name, passwords[username])
-    _write_private(file, json.dumps(passwords))
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+        handle.write(json.dumps(passwords))
     return dict(passwords)
 
 
@@ -233,11 +233,6 @@ def _ensure_account(username: str, role: str, name: str, password: str) -> None:
             user.set_password(password)
             user.save(update_fields=["password"])
         user.groups.add(Group.objects.get(name=role))
-
-
-def _write_private(file: Path, text: str) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-        handle.write(text)
 
 
 def _account(username: str) -> User:

@@ -33,7 +33,9 @@ class Child:
 def processes(port: int) -> list[Child]:
     """All processes of LicenseHub itself. Call `prepare` first."""
     worker = [*_celery("worker"), "--concurrency", "2", "--without-gossip", "--without-mingle"]
-    return [*_broker(), Child("web", _web(port)), Child("worker", worker), Child("beat", _celery("beat"))]
+    web = [sys.executable, "-m", "gunicorn", "licensehub.wsgi", "--bind", f"{LOOPBACK}:{port}"]
+    web += ["--workers", "2", "--threads", "4", "--no-control-socket"]
+    return [*_broker(), Child("web", web), Child("worker", worker), Child("beat", _celery("beat"))]
 
 
 def _broker() -> list[Child]:
@@ -41,11 +43,6 @@ def _broker() -> list[Child]:
         return []
     argv = broker.command(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
     return [Child("broker", argv, stops_last=True)]
-
-
-def _web(port: int) -> list[str]:
-    gunicorn = [sys.executable, "-m", "gunicorn", "licensehub.wsgi", "--bind", f"{LOOPBACK}:{port}"]
-    return [*gunicorn, "--workers", "2", "--threads", "4", "--no-control-socket"]
 
 
 def _celery(role: str) -> list[str]:

@@ -134,13 +134,8 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
 
 def kind_of(event: AuditEvent) -> str:
     """`subscriptions.removalcandidate` -> `removal candidate`."""
-    model = _model_of(event)
+    model = {model._meta.label_lower: model for model in admin.site._registry}.get(event.target_type)
     return str(model._meta.verbose_name) if model else event.target_type
-
-
-def _model_of(event: AuditEvent) -> Any:
-    names = {model._meta.label_lower: model for model in admin.site._registry}
-    return names.get(event.target_type)
 
 
 def _target_link(event: AuditEvent) -> str:

@@ -136,7 +136,9 @@ def _items(entries: tuple[Entry, ...], user: User | AnonymousUser) -> list[dict[
     for entry in entries:
         link = _link(entry)
         if link and (not entry.permission or user.has_perm(entry.permission)):
-            items.append({"title": entry.title, "icon": entry.icon, "link": link, **_badge(entry)})
+            count = entry.badge() if entry.badge else None
+            badge = {"badge": str(count), "badge_variant": entry.tone} if count else {}
+            items.append({"title": entry.title, "icon": entry.icon, "link": link, **badge})
     return items
 
 
@@ -145,8 +147,3 @@ def _link(entry: Entry) -> str:
         return reverse(f"admin:{entry.view}")
     except NoReverseMatch:
         return ""
-
-
-def _badge(entry: Entry) -> dict[str, Any]:
-    count = entry.badge() if entry.badge else None
-    return {"badge": str(count), "badge_variant": entry.tone} if count else {}

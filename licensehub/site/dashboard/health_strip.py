@@ -21,6 +21,7 @@ from subscriptions.reconciliation.reconcile import latest
 
 # A daily download that is this old was missed.
 STALE = timedelta(hours=26)
+CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,12 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
     if all(row.state == ConnectionState.WORKING for row in rows):
         return [Health("key", "Connections", f"{len(rows)} working", "ok", link)]
     shown = user.has_perm("integrations.view_connection")
-    return [_connection(row, shown) for row in rows]
-
-
-def _connection(row: Connection, shown: bool) -> Health:
-    tones = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
-    icon, tone = tones.get(ConnectionState(row.state), ("help", "neutral"))
-    link = page("integrations_connection", row.pk) if shown else ""
-    return Health(icon, row.label, row.get_state_display().lower(), tone, link)
+    found = []
+    for row in rows:
+        icon, tone = CONNECTION_TONES.get(ConnectionState(row.state), ("help", "neutral"))
+        link = page("integrations_connection", row.pk) if shown else ""
+        found.append(Health(icon, row.label, row.get_state_display().lower(), tone, link))
+    return found
 
 
 def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
