@@ -108,7 +108,7 @@ def organization(
     profile = IntegrationProfile.objects.create(
         name="Northwind", organization_id="3074457345", kind="miro_enterprise", state=ProfileState.PUBLISHED
     )
-    ReclaimRule.objects.create(profile=profile)
+    ReclaimRule.objects.create(profile=profile, licenses=[*profile.connector.default_licenses])
     run = DownloadRun.objects.create(
         profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now, read=members,
         purchased={"full": members},

@@ -113,7 +113,7 @@ def connected(url: str) -> IntegrationProfile:
 def at(url: str) -> None:
     from django.conf import settings
 
-    settings.CONNECTOR_ADDRESSES["miro_enterprise"] = {"api": url, "authorize": url, "scim": url}
+    settings.CONNECTOR_ADDRESSES = {"miro_enterprise": {"api": url, "authorize": url, "scim": url}}
 
 
 def download(profile: IntegrationProfile) -> DownloadRun:

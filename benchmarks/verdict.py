@@ -69,7 +69,7 @@ def _fill(members: int) -> IntegrationProfile:
 
     now = timezone.now()
     profile = lifecycle.create_profile(name="B", organization_id="3074457345", kind="miro_enterprise", actor=None)
-    ReclaimRule.objects.create(profile=profile)
+    ReclaimRule.objects.create(profile=profile, licenses=[*profile.connector.default_licenses])
     found = DownloadRun.objects.create(
         profile=profile, started_by="command", started_at=now, finished_at=now, lease_until=now, read=members
     )

@@ -3,7 +3,7 @@ from django.apps import AppConfig
 
 class IntegrationsConfig(AppConfig):
     name = "integrations"
-    verbose_name = "Miro"
+    verbose_name = "Integrations"
 
     def ready(self) -> None:
         from integrations import sending, transaction_guard

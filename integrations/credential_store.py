@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations import encryption
 from integrations.connectors.contract import Connector, ConnectorConfig
 from integrations.connectors.rate_limit import SharedRateBudget
-from integrations.connectors.registry import connector_class
+from integrations.connectors.registry import addresses_of, connector_class
 from integrations.models import Connection, ConnectionState, IntegrationProfile, place_of
 from integrations.tokens import StoredTokens, secrets_of
 from licensehub.audit.actions import Action
@@ -108,7 +108,7 @@ def connector_for(profile: IntegrationProfile) -> Connector:
         ConnectorConfig(
             organization_id=profile.organization_id,
             secrets={row.slot: secrets_of(row) for row in rows},
-            addresses=settings.CONNECTOR_ADDRESSES[profile.kind],
+            addresses=addresses_of(profile.kind),
             budget=_budget(settings.REDIS_URL, settings.RATE_SHARE / 100),
             tokens=tokens,
             account=f"profile {profile.pk}",

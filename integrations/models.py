@@ -11,7 +11,7 @@ from django.db import models
 from django.utils import timezone
 
 from integrations import encryption
-from integrations.connectors.contract import Connector, Slot
+from integrations.connectors.contract import NEUTRAL, Connector, Slot, Texts
 from integrations.connectors.registry import connector_class
 
 
@@ -37,7 +37,7 @@ class IntegrationProfile(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     # The connector's kind. No choices: a new connector must not need a migration.
-    kind = models.CharField(max_length=40, default="miro_enterprise")
+    kind = models.CharField(max_length=40)
     # Empty in a Draft: connecting fills it in, and from then on it never changes.
     organization_id = models.CharField("organization ID", max_length=40, blank=True)
     organization_name = models.CharField(max_length=200, blank=True, editable=False)
@@ -54,7 +54,7 @@ class IntegrationProfile(models.Model):
     sending_stopped = models.BooleanField(
         "sending stopped",
         default=False,
-        help_text="When on, nothing more is sent to Miro. What is approved waits and is not lost.",
+        help_text="When on, nothing more is sent to the vendor. What is approved waits and is not lost.",
     )
     validated_at = models.DateTimeField(null=True, editable=False)
     # Who asked for it; empty where LicenseHub did so by itself.
@@ -93,6 +93,19 @@ class IntegrationProfile(models.Model):
     @property
     def connector(self) -> type[Connector]:
         return connector_class(self.kind)
+
+    @property
+    def texts(self) -> Texts:
+        """What is said about the vendor; neutral when its connector is not installed any more."""
+        try:
+            return self.connector.texts
+        except LookupError:
+            return NEUTRAL
+
+    @property
+    def vendor(self) -> str:
+        """The vendor's name, in the middle of a sentence."""
+        return self.texts.vendor
 
     def slot(self, name: str) -> Slot:
         """The connector's slot of this name. Raises LookupError."""

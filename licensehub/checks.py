@@ -20,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from integrations.connectors.registry import addresses_of, connector_class
 from integrations.key_rotation import under_former_keys, unreadable_connections
 from integrations.mail_config import mail_problem
 from integrations.models import Connection
@@ -129,8 +130,11 @@ def check_other_keys(**_: Any) -> list[CheckMessage]:
 @register
 def check_connector_addresses(**_: Any) -> list[CheckMessage]:
     """The addresses that tokens are sent to."""
-    names = ("MIRO_API_URL", "MIRO_AUTHORIZE_URL", "MIRO_SCIM_URL")
-    return [finding for name in names for finding in address_findings(name, getattr(settings, name))]
+    found = []
+    for kind in settings.CONNECTORS:
+        used, declared = addresses_of(kind), connector_class(kind).addresses
+        found += [finding for name, url in used.items() for finding in address_findings(declared[name].variable, url)]
+    return found
 
 
 def address_findings(name: str, url: str) -> Iterator[CheckMessage]:
@@ -141,7 +145,7 @@ def address_findings(name: str, url: str) -> Iterator[CheckMessage]:
     except ValueError:
         parts, host = urlsplit(""), ""
     if parts.scheme not in ("http", "https") or not host:
-        yield error("E009", f"{name} is not an http(s) address.", "Leave it out for Miro's own address.")
+        yield error("E009", f"{name} is not an http(s) address.", "Leave it out for the vendor's own address.")
     elif parts.scheme == "http" and not is_loopback(host):
         hint = "Write https://; plain http is for the sandbox on this machine."
         yield error("E010", f"{name} would send tokens to another machine over plain http.", hint)

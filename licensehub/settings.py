@@ -153,12 +153,8 @@ AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-h
 
 # --- Connectors -------------------------------------------------------------------------------------------------------
 CONNECTORS = {"miro_enterprise": "integrations.connectors.miro.connector.MiroConnector"}
-MIRO_API_URL = env.str("MIRO_API_URL", default="https://api.miro.com")
-MIRO_AUTHORIZE_URL = env.str("MIRO_AUTHORIZE_URL", default="https://miro.com/oauth/authorize")
-MIRO_SCIM_URL = env.str("MIRO_SCIM_URL", default="https://miro.com/api/v1/scim")
-CONNECTOR_ADDRESSES = {
-    "miro_enterprise": {"api": MIRO_API_URL, "authorize": MIRO_AUTHORIZE_URL, "scim": MIRO_SCIM_URL},
-}
+# Kind -> name -> address, for a sandbox. A connector declares the vendor's addresses and the variables for them.
+CONNECTOR_ADDRESSES: dict[str, dict[str, str]] = {}
 
 # LicenseHub uses at most this percentage of what the vendor allows; the rest is for the customer's other tools.
 RATE_SHARE = reader.percent("RATE_SHARE", 80)

@@ -67,7 +67,7 @@ def terms_of(profile: IntegrationProfile) -> Terms:
         default = ReclaimRule()
         return Terms(
             threshold=default.last_activity_threshold,
-            licenses=tuple(default.licenses),
+            licenses=profile.connector.default_licenses,
             grace=default.new_joiner_grace,
             never_active=default.never_active,
         )

@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("name", models.CharField(max_length=100, unique=True)),
-                ("kind", models.CharField(default="miro_enterprise", max_length=40)),
+                ("kind", models.CharField(max_length=40)),
                 ("organization_id", models.CharField(blank=True, max_length=40, verbose_name="organization ID")),
                 ("organization_name", models.CharField(blank=True, editable=False, max_length=200)),
                 ("plan", models.CharField(blank=True, editable=False, max_length=40)),
@@ -147,7 +147,7 @@ class Migration(migrations.Migration):
                     "sending_stopped",
                     models.BooleanField(
                         default=False,
-                        help_text="When on, nothing more is sent to Miro. What is approved waits and is not lost.",
+                        help_text="When on, nothing more is sent to the vendor. What is approved waits and is not lost.",
                         verbose_name="sending stopped",
                     ),
                 ),

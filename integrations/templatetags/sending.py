@@ -9,6 +9,7 @@ from django.template import RequestContext
 from django.urls import reverse
 
 from integrations import sending
+from integrations.connectors.registry import vendor_texts
 from licensehub.ui.formatting import ago, day_and_time
 
 register = template.Library()
@@ -24,6 +25,7 @@ def sending_banner(context: RequestContext) -> dict[str, Any]:
     control = sending.control()
     return {
         "control": control,
+        "vendor": vendor_texts().vendor,
         "link": address if request.user.has_perm("integrations.view_integrationprofile") else "",
         "stopped": f"{day_and_time(control.stopped_at)} ({ago(control.stopped_at)})",
         "held": f"{day_and_time(control.held_at)} ({ago(control.held_at)})",

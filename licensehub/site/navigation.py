@@ -97,7 +97,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
-        "Miro",
+        "Integrations",
         (
             Entry(
                 "Integration profiles",

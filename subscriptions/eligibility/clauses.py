@@ -15,11 +15,10 @@ from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from integrations.connectors.contract import Capability
+from integrations.connectors.contract import UNKNOWN_WORDS, Capability
 from integrations.models import IntegrationProfile
 from subscriptions.models import DownloadRun, NeverActive, Protection, ReclaimRule, Subscription, Verdict
 
-UNKNOWN_WORDS = ("", "unknown")
 NOT_CHECKED = "not checked"
 
 

@@ -13,8 +13,6 @@ from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.db import DatabaseError, migrations, models, transaction
 
-import subscriptions.models.rule
-
 # The staging table has no key; the merge reads it once.
 STAGING = """
     run_id integer NOT NULL, external_id varchar(40) NOT NULL, email varchar(254) NOT NULL, active boolean NOT NULL,
@@ -755,7 +753,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "licenses",
-                    models.JSONField(default=subscriptions.models.rule.default_licenses, verbose_name="license types"),
+                    models.JSONField(default=list, verbose_name="license types"),
                 ),
                 (
                     "new_joiner_grace",

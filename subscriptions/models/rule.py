@@ -17,11 +17,6 @@ PERCENT = [
     MinValueValidator(1, "At least 1 percent. To stop everything, stop sending for the profile."),
     MaxValueValidator(100, "At most 100 percent."),
 ]
-LICENSES_IN_SCOPE = ["full", "advanced", "standard", "basic"]
-
-
-def default_licenses() -> list[str]:
-    return list(LICENSES_IN_SCOPE)
 
 
 class NeverActive(models.TextChoices):
@@ -48,7 +43,7 @@ class ReclaimRule(models.Model):
         validators=THRESHOLD,
         help_text="Days without activity after which a seat counts as unused.",
     )
-    licenses = models.JSONField("license types", default=default_licenses)
+    licenses = models.JSONField("license types", default=list)
     new_joiner_grace = models.PositiveIntegerField(
         default=30,
         validators=[MaxValueValidator(3650)],

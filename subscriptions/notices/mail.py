@@ -12,8 +12,8 @@ from subscriptions.notices.answers import ends_at, link_for
 from subscriptions.notices.self_service import facts_of
 
 SUBJECTS = {
-    NoticeKind.ASK: "Do you still need your Miro license?",
-    NoticeKind.REMINDER: "Reminder: do you still need your Miro license?",
+    NoticeKind.ASK: "Do you still need your {}license?",
+    NoticeKind.REMINDER: "Reminder: do you still need your {}license?",
 }
 # No answering machine is to answer, and none of its answers is to come back to us.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
@@ -30,7 +30,7 @@ def mail_for(notice: Notice) -> EmailMultiAlternatives:
         "email": notice.email,
     }
     message = EmailMultiAlternatives(
-        subject=SUBJECTS[NoticeKind(notice.kind)],
+        subject=SUBJECTS[NoticeKind(notice.kind)].format(person.request.profile.texts.license),
         body=render_to_string("notices/mail.txt", context),
         to=[notice.email],
         reply_to=[settings.CONTACT_EMAIL] if settings.CONTACT_EMAIL else None,

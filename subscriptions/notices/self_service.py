@@ -22,6 +22,7 @@ def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
     last = evidence["last_activity_at"]
     return {
         "organization": person.request.profile.name,
+        "texts": person.request.profile.texts,
         "first_name": next(iter(evidence["name"].split()), ""),
         "email": evidence["email"],
         "last_activity": parse_datetime(last) if last else None,

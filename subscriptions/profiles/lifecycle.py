@@ -50,7 +50,8 @@ def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
             published_at=now,
             download_due_at=now,
         )
-        _, made = ReclaimRule.objects.get_or_create(profile=profile)
+        licenses = list(profile.connector.default_licenses)
+        _, made = ReclaimRule.objects.get_or_create(profile=profile, defaults={"licenses": licenses})
         if made:
             record(Action.RULE_CREATED, actor=actor, target=profile.rule)
         ensure_schedules(profile)

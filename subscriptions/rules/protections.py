@@ -16,12 +16,13 @@ from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
 
+from integrations.connectors.contract import UNKNOWN_WORDS
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
-from subscriptions.eligibility.clauses import UNKNOWN_WORDS, current_terms
+from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Protection, ProtectionKind
@@ -65,7 +66,7 @@ def _email(given: str) -> str:
         validate_email(given)
         given.encode("ascii")
     except (ValidationError, UnicodeEncodeError) as error:
-        sentence = f"“{given}” is no e-mail address. Write it as Miro shows it, e.g. pat@northwind.example."
+        sentence = f"“{given}” is no e-mail address. Write it as the vendor shows it, e.g. pat@northwind.example."
         raise ValidationError({"value": sentence}) from error
     return given.lower()
 

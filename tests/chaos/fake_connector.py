@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from integrations.connectors.contract import (
+    Address,
     Allocation,
     Capability,
     ConnectorConfig,
@@ -28,6 +29,7 @@ from integrations.connectors.contract import (
     Person,
     Receipt,
     Slot,
+    Texts,
     TransientError,
     Usage,
     VendorEvent,
@@ -101,6 +103,9 @@ class MemoryConnector:
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.DEACTIVATE, Capability.REACTIVATE})
     activity_means: ClassVar[str] = "The last activity."
     licenses: ClassVar[Mapping[str, str]] = {"full": "Full", "free": "Free"}
+    default_licenses: ClassVar[tuple[str, ...]] = ("full",)
+    texts: ClassVar[Texts] = Texts()
+    addresses: ClassVar[Mapping[str, Address]] = {}
     roles: ClassVar[Mapping[str, str]] = {"organization_internal_user": "Member"}
     deactivated_words: ClassVar[frozenset[str]] = frozenset()
     activated_words: ClassVar[frozenset[str]] = frozenset()

@@ -16,7 +16,7 @@ PLACE = "profile 1, slot rest"
 
 @pytest.fixture
 def profile(db):
-    return IntegrationProfile.objects.create(name="Northwind", organization_id="1")
+    return IntegrationProfile.objects.create(name="Northwind", organization_id="1", kind="miro_enterprise")
 
 
 def test_round_trip_and_no_plain_text():

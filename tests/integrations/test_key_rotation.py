@@ -18,7 +18,7 @@ CANARY = "canary-token-77aa"
 
 @pytest.fixture
 def profile(db):
-    return IntegrationProfile.objects.create(name="Northwind", organization_id="1")
+    return IntegrationProfile.objects.create(name="Northwind", organization_id="1", kind="miro_enterprise")
 
 
 @pytest.fixture

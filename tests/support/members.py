@@ -15,8 +15,10 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def profile(db) -> IntegrationProfile:
-    made = IntegrationProfile.objects.create(name="Northwind", organization_id="3074457345", state="published")
-    ReclaimRule.objects.create(profile=made)
+    made = IntegrationProfile.objects.create(
+        name="Northwind", organization_id="3074457345", kind="miro_enterprise", state="published"
+    )
+    ReclaimRule.objects.create(profile=made, licenses=[*made.connector.default_licenses])
     DownloadRun.objects.create(
         profile=made, state="complete", started_by="schedule", finished_at=START, lease_until=START
     )

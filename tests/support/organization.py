@@ -73,9 +73,9 @@ class Organization:
 def empty_organization(db) -> Organization:
     now = timezone.now()
     profile = IntegrationProfile.objects.create(
-        name="Northwind", organization_id="3074457345", state=ProfileState.PUBLISHED
+        name="Northwind", organization_id="3074457345", kind="miro_enterprise", state=ProfileState.PUBLISHED
     )
-    ReclaimRule.objects.create(profile=profile)
+    ReclaimRule.objects.create(profile=profile, licenses=[*profile.connector.default_licenses])
     without_caps(profile)
     run = DownloadRun.objects.create(
         profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now

@@ -20,8 +20,12 @@ from integrations.connectors.contract.protocols import (
     RateBudget,
     TokenSource,
 )
+from integrations.connectors.contract.texts import NEUTRAL, Texts
 from integrations.connectors.contract.values import (
     LATER,
+    UNKNOWN,
+    UNKNOWN_WORDS,
+    Address,
     Allocation,
     Capability,
     Field,
@@ -40,6 +44,10 @@ from integrations.connectors.contract.values import (
 
 __all__ = [
     "LATER",
+    "NEUTRAL",
+    "UNKNOWN",
+    "UNKNOWN_WORDS",
+    "Address",
     "Allocation",
     "BadAnswer",
     "Capability",
@@ -62,6 +70,7 @@ __all__ = [
     "RateBudget",
     "Receipt",
     "Slot",
+    "Texts",
     "TokenSource",
     "TransientError",
     "Usage",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Protocol
 
+from integrations.connectors.contract.texts import Texts
 from integrations.connectors.contract.values import (
+    Address,
     Allocation,
     Capability,
     Finding,
@@ -104,6 +106,11 @@ class Connector(Protocol):
     activity_means: ClassVar[str]
     licenses: ClassVar[Mapping[str, str]]
     roles: ClassVar[Mapping[str, str]]
+    # The licenses that a new rule covers.
+    default_licenses: ClassVar[tuple[str, ...]]
+    texts: ClassVar[Texts]
+    # Where its calls go, by the names that `ConnectorConfig.addresses` uses.
+    addresses: ClassVar[Mapping[str, Address]]
     # The vendor's event names for a deactivation and an activation; empty without AUDIT_LOG.
     deactivated_words: ClassVar[frozenset[str]]
     activated_words: ClassVar[frozenset[str]]
@@ -146,7 +153,7 @@ class Connector(Protocol):
     def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
         """The vendor's own log from `since` up to, not including, `until`, the oldest first. With AUDIT_LOG.
 
-        Vendors keep it for a limited time, Miro for 90 days. Raises NotGranted without the scope, BadAnswer on a
+        Vendors keep it for a limited time. Raises NotGranted without the scope, BadAnswer on a
         looping cursor or an event without a date.
         """
         ...

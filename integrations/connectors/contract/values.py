@@ -8,6 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+# The license or role of a member when the vendor does not say it; a connector translates the vendor's own word to it.
+UNKNOWN = "unknown"
+UNKNOWN_WORDS = ("", UNKNOWN)
+
 
 class Capability(StrEnum):
     """What a connector can do. Screens and rules check these, never its name."""
@@ -41,8 +45,16 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """One address of the vendor: the environment variable that changes it, and the vendor's own."""
+
+    variable: str
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """One connection that a connector needs, e.g. Miro's REST token, kept as `token`.
+    """One connection that a connector needs, e.g. an API token, kept under the name `token`.
 
     With `oauth`, the fields are an app's, and a person at the vendor grants the token (RFC 6749, section 4.1).
     """
@@ -53,6 +65,8 @@ class Slot:
     guide: Guide
     token: str = "token"  # noqa: S105 - the name under which it is kept
     oauth: bool = False
+    # The environment variable from which `manage.py connect_vendor` takes the token, unless it is given another.
+    variable: str = ""
 
 
 # The code of a finding that says nothing about the connection, since the vendor did not answer.
@@ -136,8 +150,8 @@ class Person:
 class VendorEvent:
     """One entry of the vendor's own log, in its words; "" where it does not say.
 
-    `at` is UTC. `by` is the name or the e-mail address of the author, `by_kind` the kind of author (Miro's
-    createdBy.type). `person_id` and `person` are the object of the event: mostly a person, for some events
+    `at` is UTC. `by` is the name or the e-mail address of the author, `by_kind` the kind of author in the
+    vendor's words. `person_id` and `person` are the object of the event: mostly a person, for some events
     something else, e.g. a board.
     """
 

@@ -9,6 +9,8 @@ from functools import cached_property
 from typing import ClassVar
 
 from integrations.connectors.contract import (
+    UNKNOWN,
+    Address,
     Allocation,
     Capability,
     ConfigError,
@@ -20,6 +22,7 @@ from integrations.connectors.contract import (
     Person,
     Receipt,
     Slot,
+    Texts,
     Usage,
     VendorEvent,
 )
@@ -31,6 +34,7 @@ from integrations.connectors.miro.oauth import MiroOAuth, explain_oauth
 from integrations.connectors.miro.rest import LEVEL_1, MiroRest, rate
 from integrations.connectors.miro.scim import MiroScim
 from integrations.connectors.miro.slots import REST_SLOT, SCIM_SLOT
+from integrations.connectors.miro.texts import TEXTS
 from integrations.connectors.miro.validate import findings
 from integrations.connectors.response import Answer
 from integrations.connectors.scim import MEDIA_TYPE
@@ -72,14 +76,21 @@ class MiroConnector:
         "free": "Free",
         "free_restricted": "Free Restricted",
         "full_trial": "Full (Trial)",
-        "unknown": "Unknown",
+        UNKNOWN: "Unknown",
+    }
+    default_licenses: ClassVar[tuple[str, ...]] = ("full", "advanced", "standard", "basic")
+    texts: ClassVar[Texts] = TEXTS
+    addresses: ClassVar[Mapping[str, Address]] = {
+        "api": Address("MIRO_API_URL", "https://api.miro.com"),
+        "authorize": Address("MIRO_AUTHORIZE_URL", "https://miro.com/oauth/authorize"),
+        "scim": Address("MIRO_SCIM_URL", "https://miro.com/api/v1/scim"),
     }
     roles: ClassVar[Mapping[str, str]] = {
         "organization_internal_admin": "Company admin",
         "organization_internal_user": "Member",
         "organization_external_user": "External user",
         "organization_team_guest_user": "Team guest",
-        "unknown": "Unknown",
+        UNKNOWN: "Unknown",
     }
 
     def __init__(self, config: ConnectorConfig, *, limits: Limits = DEFAULT_LIMITS) -> None:

@@ -7,14 +7,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from integrations.connectors.contract import Allocation, BadAnswer, Member, Person, VendorEvent
+from integrations.connectors.contract import UNKNOWN, Allocation, BadAnswer, Member, Person, VendorEvent
 from integrations.connectors.parsing import clean, mapping, safe_id
 from integrations.connectors.scim import ENTERPRISE_USER
 
 ADMIN = "organization_internal_admin"
 INTERNAL = "organization_internal_user"
 OUTSIDE = frozenset({"organization_external_user", "organization_team_guest_user"})
-UNKNOWN = "unknown"
 
 NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
 NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this person alone"

@@ -18,6 +18,7 @@ REST_SLOT = Slot(
     ),
     token="access_token",  # noqa: S106 - the name under which it is kept
     oauth=True,
+    variable="MIRO_ACCESS_TOKEN",
     guide=Guide(
         steps=(
             "In Miro, open your profile settings, then Your apps, and create an app on a Developer team. Keep "
@@ -46,6 +47,7 @@ REST_SLOT = Slot(
 SCIM_SLOT = Slot(
     name=SCIM,
     label="SCIM API token",
+    variable="MIRO_SCIM_TOKEN",
     fields=(Field(name="token", label="Token"),),
     guide=Guide(
         steps=(

@@ -48,14 +48,15 @@ def health_strip(
 
 def _compared(profile: IntegrationProfile) -> Health:
     last = latest().filter(profile=profile).first()
+    reconciled = f"Reconciled with {profile.vendor}"
     if last is None:
-        return Health("difference", "Reconciled with Miro", "never yet", "neutral", listed("reconciliation"))
+        return Health("difference", reconciled, "never yet", "neutral", listed("reconciliation"))
     link = page("subscriptions_reconciliation", last.pk)
     if last.findings:
         count = len(last.findings)
         label = f"{count:,} {ngettext('difference', 'differences', count)}"
         return Health("difference", label, ago(last.started_at), "warning", link)
-    return Health("difference", "Reconciled with Miro", f"no differences, {ago(last.started_at)}", "ok", link)
+    return Health("difference", reconciled, f"no differences, {ago(last.started_at)}", "ok", link)
 
 
 def _sending() -> Health:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
+from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
+from integrations.connectors.registry import connector_class
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
@@ -51,7 +54,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     chosen = _chosen(known, request.GET.get("profile", ""))
     context["may_create"] = request.user.has_perm("integrations.add_integrationprofile")
     if chosen is None:
-        return {**context, "first_steps": True}
+        catalog = [connector_class(kind).label for kind in settings.CONNECTORS]
+        return {**context, "first_steps": True, "catalog": catalog}
     switch = known if len(known) > 1 else []
     return {**context, "profile": chosen, "profiles": switch, **_profile_context(chosen, request, bool(switch))}
 
@@ -80,7 +84,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "lead": _lead(profile, numbers),
         "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
         "live": numbers.live,
-        "tiles": _tiles(numbers, terms.threshold, last, scope),
+        "tiles": _tiles(profile, numbers, terms.threshold, last, scope),
         "histogram": histogram(last.stats, terms.threshold),
         "bar_link": listed("subscription", **scope),
         "bar_joint": "&" if scope else "?",
@@ -96,11 +100,15 @@ def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     return f"{numbers.members:,} members; seats: {', '.join(parts)}" if parts else f"{numbers.members:,} members"
 
 
-def _tiles(numbers: ProfileStats, threshold: int, run: DownloadRun, scope: dict[str, Any]) -> list[Tile]:
+def _tiles(
+    profile: IntegrationProfile, numbers: ProfileStats, threshold: int, run: DownloadRun, scope: dict[str, Any]
+) -> list[Tile]:
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
     share = f"{numbers.assigned / numbers.purchased:.1%} of purchased" if numbers.purchased else "paid seats in use"
     return [
-        Tile("Purchased", _number(numbers.purchased), _free(numbers), page("subscriptions_downloadrun", run.pk)),
+        Tile(
+            "Purchased", _number(numbers.purchased), _free(profile, numbers), page("subscriptions_downloadrun", run.pk)
+        ),
         Tile("Assigned", _number(numbers.assigned), share, listed("subscription", **scope, **paid)),
         Tile(
             f"Inactive over {threshold} days",
@@ -139,9 +147,9 @@ def _seats(count: Count) -> str:
     return f"{count} {ngettext('seat', 'seats', count.number)}"
 
 
-def _free(numbers: ProfileStats) -> str:
+def _free(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     if numbers.purchased is None:
-        return "Miro does not tell"
+        return f"{capfirst(profile.vendor)} does not tell"
     left = numbers.purchased - numbers.assigned
     return f"{_seats(Count(left))} free" if left >= 0 else f"{-left:,} more assigned"
 
@@ -180,7 +188,7 @@ def _waiting(
             doubts,
             "help",
             f"{ngettext('reclaim', 'reclaims', doubts)} in doubt",
-            "Miro's answer was lost; LicenseHub reads before it acts",
+            f"{capfirst(profile.vendor)}'s answer was lost; LicenseHub reads before it acts",
             listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value),
         ),
         (

@@ -102,6 +102,12 @@ class IntegrationProfileAdmin(ModelAdmin):
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.path)
 
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        """The form with the kind that was chosen in the catalog."""
+        form = super().get_form(request, obj, change, **kwargs)
+        form.kind = request.GET.get("kind", "")
+        return form
+
     def save_model(self, request: HttpRequest, obj: IntegrationProfile, form: ProfileForm, change: Any) -> None:
         """Through the plain functions, which keep the rules and the audit."""
         actor = signed_in(request)

@@ -12,11 +12,16 @@ from integrations.models import IntegrationProfile
 class ProfileForm(forms.ModelForm):
     """A new profile's name and organization; later its name alone."""
 
+    # The connector that was chosen in the catalog, for a new profile.
+    kind = ""
+
     class Meta:
         model = IntegrationProfile
         fields = ("name", "organization_id")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk is None:
+            self.instance.kind = self.kind
         if "organization_id" in self.fields:
             self.fields["organization_id"].help_text = "Leave empty: connecting fills it in."

@@ -14,7 +14,7 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
-from subscriptions.eligibility.clauses import UNKNOWN_WORDS
+from integrations.connectors.contract import UNKNOWN_WORDS
 from subscriptions.models import LicenseThreshold, ReclaimRule
 from subscriptions.models.rule import THRESHOLD
 from subscriptions.rules.rules import FIELDS

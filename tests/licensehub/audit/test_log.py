@@ -18,7 +18,7 @@ from licensehub.audit.triggers import create, drop
 
 @pytest.fixture
 def profile(db):
-    return IntegrationProfile.objects.create(name="Northwind", organization_id="1")
+    return IntegrationProfile.objects.create(name="Northwind", organization_id="1", kind="miro_enterprise")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ PEOPLE = [
 
 
 def run_of(name: str) -> DownloadRun:
-    profile = IntegrationProfile.objects.create(name=name, organization_id=name)
+    profile = IntegrationProfile.objects.create(name=name, organization_id=name, kind="miro_enterprise")
     return DownloadRun.objects.create(profile=profile, started_by="command", lease_until=timezone.now())
 
 

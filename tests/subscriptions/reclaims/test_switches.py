@@ -83,7 +83,9 @@ QUEUED = {Operation.SEND, Operation.RESTORE, Operation.ASK}
 
 @pytest.fixture
 def profile(db) -> IntegrationProfile:
-    profile = IntegrationProfile.objects.create(name="Northwind", organization_id="1", state=ProfileState.PUBLISHED)
+    profile = IntegrationProfile.objects.create(
+        name="Northwind", organization_id="1", kind="miro_enterprise", state=ProfileState.PUBLISHED
+    )
     for slot in profile.connector.slots:
         Connection.objects.create(profile=profile, slot=slot.name, state=ConnectionState.WORKING)
     return profile

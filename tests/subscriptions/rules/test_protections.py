@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def row() -> Subscription:
     found = make(email="Pat.Lee@Northwind.example")
-    ReclaimRule.objects.create(profile=found.profile)
+    ReclaimRule.objects.create(profile=found.profile, licenses=[*found.profile.connector.default_licenses])
     evaluate_profile(found.profile)
     propose_candidates(found.changed_run)
     found.refresh_from_db()
