@@ -34,8 +34,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Files of the embedded mode ---------------------------------------------------------------------------------------
 VAR_DIR = Path(env.str("LICENSEHUB_VAR", default=str(BASE_DIR / "var"))).resolve()
-
-
 # A short folder of our own: the path of a Unix socket must stay under 108 bytes, and VAR_DIR may be anywhere.
 _var_hash = hashlib.sha256(str(VAR_DIR).encode()).hexdigest()[:8]
 RUNTIME_DIR = Path(tempfile.gettempdir()) / f"licensehub-{os.getuid()}-{_var_hash}"
