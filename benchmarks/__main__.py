@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.office import environment
+from benchmarks.environment import environment
 from benchmarks.rows import Row
 from tests.support.databases import postgres
 

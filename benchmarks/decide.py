@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import office
+from benchmarks import environment
 from benchmarks.rows import Row, at_most
 
 MEMBERS = 1_000_000
@@ -20,21 +20,21 @@ def propose(members: int = MEMBERS) -> list[Row]:
     """The limit: the same rows, as JSON, into a table without key."""
     from benchmarks.generate import organization
 
-    office.prepare()
+    environment.prepare()
     organization(members=members)
-    office.execute("TRUNCATE subscriptions_removalcandidate CASCADE", "DROP TABLE IF EXISTS benchmark_limit")
+    environment.execute("TRUNCATE subscriptions_removalcandidate CASCADE", "DROP TABLE IF EXISTS benchmark_limit")
     from subscriptions.candidates.propose import propose_candidates
     from subscriptions.models import DownloadRun
 
-    limit, _ = office.timed(lambda: office.execute(LIMIT))
+    limit, _ = environment.timed(lambda: environment.execute(LIMIT))
     found = DownloadRun.objects.get()
-    before = office.peak()
+    before = environment.peak()
     proposed: list[int] = []
-    ours, _ = office.timed(lambda: proposed.append(propose_candidates(found)))
+    ours, _ = environment.timed(lambda: proposed.append(propose_candidates(found)))
     name = f"propose {proposed[0]:,} of {members:,}"
     return [
         at_most(name, ours, most=PROPOSED_IN, limit=limit, note="with evidence and audit"),
-        at_most(f"{name}, memory", office.peak() - before, most=MEMORY, unit="MB"),
+        at_most(f"{name}, memory", environment.peak() - before, most=MEMORY, unit="MB"),
     ]
 
 
@@ -42,7 +42,7 @@ def approve(people: int = PEOPLE) -> list[Row]:
     """The limit: one row for each person, by one INSERT into a table without key."""
     from benchmarks.generate import organization
 
-    office.prepare()
+    environment.prepare()
     organization(members=people * 8)
     from django.contrib.auth.models import User
 
@@ -53,16 +53,16 @@ def approve(people: int = PEOPLE) -> list[Row]:
     asks, raises, decides = (User.objects.create_superuser(name) for name in ("asks", "raises", "decides"))
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:people]
     chosen = RemovalCandidate.objects.filter(pk__in=list(ready))
-    requested, _ = office.timed(lambda: request_reclaim(chosen, actor=asks, reason="Benchmark"))
+    requested, _ = environment.timed(lambda: request_reclaim(chosen, actor=asks, reason="Benchmark"))
     from subscriptions.models import ReclaimRequest
 
     request = ReclaimRequest.objects.get()
     raise_cap(request, actor=raises, reason="Benchmark")
-    office.execute("DROP TABLE IF EXISTS benchmark_limit", "VACUUM", "ANALYZE")
+    environment.execute("DROP TABLE IF EXISTS benchmark_limit", "VACUUM", "ANALYZE")
     rows = f"CREATE UNLOGGED TABLE benchmark_limit AS SELECT * FROM subscriptions_requestedremoval LIMIT {people}"  # noqa: S608 - names of our own tables
-    limit, _ = office.timed(lambda: office.execute(rows))
+    limit, _ = environment.timed(lambda: environment.execute(rows))
     request.refresh_from_db()
     done: list[int] = []
-    ours, _ = office.timed(lambda: done.append(decide.approve(request, actor=decides, comment="Benchmark")))
+    ours, _ = environment.timed(lambda: done.append(decide.approve(request, actor=decides, comment="Benchmark")))
     name = f"approve a request of {done[0]:,}"
     return [at_most(name, ours, most=APPROVED_IN, limit=limit, note=f"signed and audited; asked in {requested:.1f} s")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks import limit, office, peers
+from benchmarks import environment, limit, peers
 from benchmarks.rows import Row, against
 
 MEMBERS = 100_000
@@ -19,30 +19,30 @@ Times = dict[str, list[tuple[float, float]]]
 
 def run(members: int = MEMBERS) -> list[Row]:
     """The best of several turns, each with the limit and ours: the machine may be busy in any of them."""
-    office.prepare()
-    office.without_rate_limit()
-    with office.valkey(), office.served(members) as url:
+    environment.prepare()
+    environment.without_rate_limit()
+    with environment.valkey(), environment.served(members) as url:
         times = _measure(url, members)
         return [*_rows(times, members), *_peers(url, _best(times["limit"], 0))]
 
 
 def _measure(url: str, members: int) -> Times:
-    profile = office.connected(url)
+    profile = environment.connected(url)
     times: Times = {name: [] for name in ("bare", "limit", "first", "limit again", "again")}
 
     def take(name: str, act: Callable[[], object]) -> None:
-        times[name].append(office.timed(act))
+        times[name].append(environment.timed(act))
 
     for number in range(TIMES):
-        office.turn(url, 1)
-        office.execute(EMPTY)
+        environment.turn(url, 1)
+        environment.execute(EMPTY)
         take("bare", lambda: limit.bare(url))
         take("limit", lambda: limit.limit(url))
-        take("first", lambda: _expect(office.download(profile).new, members))
-        office.turn(url, 2 + number)
-        office.execute("VACUUM ANALYZE subscriptions_subscription")
+        take("first", lambda: _expect(environment.download(profile).new, members))
+        environment.turn(url, 2 + number)
+        environment.execute("VACUUM ANALYZE subscriptions_subscription")
         take("limit again", lambda: limit.limit(url))
-        take("again", lambda: office.download(profile))
+        take("again", lambda: environment.download(profile))
     return times
 
 
@@ -67,7 +67,7 @@ def _rows(times: Times, members: int) -> list[Row]:
 
 
 def _peers(url: str, floor: float) -> list[Row]:
-    office.turn(url, 1)
+    environment.turn(url, 1)
     found = []
     for name, act in (("django bulk_create", peers.bulk_create), ("dlt merge", peers.dlt)):
         seconds, note = act(url)

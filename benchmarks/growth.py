@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from django.urls import reverse
 
-from benchmarks import lists, office
+from benchmarks import environment, lists
 from benchmarks.rows import Row
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ CHURN = 5.0
 
 
 def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
-    office.prepare()
-    office.prepare_pages()
-    office.without_rate_limit()
-    with office.valkey():
+    environment.prepare()
+    environment.prepare_pages()
+    environment.without_rate_limit()
+    with environment.valkey():
         found = [_measured(size) for size in sizes]
     return [_row(name, sizes, [one[name] for one in found]) for name in found[0]]
 
@@ -38,23 +38,23 @@ def _row(name: str, sizes: Sequence[int], values: Sequence[float]) -> Row:
 
 
 def _measured(size: int) -> dict[str, float]:
-    office.execute(
+    environment.execute(
         "TRUNCATE integrations_integrationprofile, subscriptions_subscription, subscriptions_evaluation CASCADE"
     )
-    with office.served(size, churn=CHURN) as url:
-        profile = office.connected(url)
+    with environment.served(size, churn=CHURN) as url:
+        profile = environment.connected(url)
         found = {
-            "download, first, µs": _each(size, lambda: office.download(profile)),
-            "download, nothing changed, µs": _each(size, lambda: office.download(profile)),
+            "download, first, µs": _each(size, lambda: environment.download(profile)),
+            "download, nothing changed, µs": _each(size, lambda: environment.download(profile)),
         }
-        office.turn(url, 2)
-        found["download, 5 % churn, µs"] = _each(size, lambda: office.download(profile))
+        environment.turn(url, 2)
+        found["download, 5 % churn, µs"] = _each(size, lambda: environment.download(profile))
     return {**found, **_after(profile, size), **_pages()}
 
 
 def _each(people: int, act: Callable[[], object]) -> float:
     """Microseconds by the clock, for each of them."""
-    return office.timed(act)[0] / people * 1e6
+    return environment.timed(act)[0] / people * 1e6
 
 
 def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
@@ -74,7 +74,7 @@ def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
     run = profile.download_runs.filter(state="complete").latest("pk")
     idle = Subscription.objects.candidates().count()
     found["propose, for each candidate, µs"] = _each(idle, lambda: propose_candidates(run))
-    office.execute("VACUUM ANALYZE")
+    environment.execute("VACUUM ANALYZE")
     return found
 
 

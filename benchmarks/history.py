@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from benchmarks import office
+from benchmarks import environment
 from benchmarks.rows import Row, at_most
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ KNOWN = "SELECT external_id, last_activity_at FROM subscriptions_subscription OR
 
 
 def run(members: int = MEMBERS) -> list[Row]:
-    office.prepare()
+    environment.prepare()
     rows = []
     for churn, most in CHURN.items():
-        office.execute("TRUNCATE subscriptions_subscription, subscriptions_activitysnapshot CASCADE")
+        environment.execute("TRUNCATE subscriptions_subscription, subscriptions_activitysnapshot CASCADE")
         size, note = _simulate(members, churn)
         per_day = size / members / RUNS
         name = f"history, bytes per member-day at {churn} % churn"
@@ -66,7 +66,7 @@ def _simulate(members: int, churn: int) -> tuple[int, str]:
         _run(profile, moment, NEXT, [str(day), churn * members // 100, moment, profile.pk])
         if day in (1, RUNS // 2, RUNS):
             remembered[moment] = _known()
-    office.execute("VACUUM (ANALYZE) subscriptions_activitysnapshot")
+    environment.execute("VACUUM (ANALYZE) subscriptions_activitysnapshot")
     return _size(), _read_back(profile, remembered)
 
 
@@ -96,7 +96,7 @@ def _read_back(profile: IntegrationProfile, remembered: dict[datetime, Known]) -
     from subscriptions.activity.snapshots import as_of
 
     for moment, known in remembered.items():
-        seconds, _ = office.timed(partial(_same, as_of(profile, moment), known))
+        seconds, _ = environment.timed(partial(_same, as_of(profile, moment), known))
     return f"{len(remembered)} days read back exactly, the last in {seconds:.1f} s"
 
 

@@ -19,7 +19,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from benchmarks import office
+from benchmarks import environment
 from benchmarks.generate import organization
 from benchmarks.rows import Row
 from licensehub.audit.models import AuditEvent
@@ -44,8 +44,8 @@ TABLES = (
 
 def run(members: int = 1_000_000, reclaims: int = 500_000, events: int = 10_000_000) -> list[Row]:
     """All of them, in one filling of the database."""
-    office.prepare()
-    office.prepare_pages()
+    environment.prepare()
+    environment.prepare_pages()
     _fill(SMALL, SMALL // 2, SMALL)
     floors = measure(addresses())
     _fill(members, reclaims, events)

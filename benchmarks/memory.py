@@ -6,21 +6,21 @@ import json
 import subprocess
 import sys
 
-from benchmarks import office
+from benchmarks import environment
 from benchmarks.rows import Row, at_most
 
 SIZES = (10_000, 100_000, 1_000_000)
-PEAK = "from benchmarks.office import peak; print(peak())"
+PEAK = "from benchmarks.environment import peak; print(peak())"
 
 
 def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
-    office.prepare()
+    environment.prepare()
     idle = float(_output([sys.executable, "manage.py", "shell", "--verbosity", "0", "-c", PEAK]))
     peaks, walls = [], []
     for size in sizes:
-        office.execute("TRUNCATE integrations_integrationprofile, subscriptions_subscription CASCADE")
-        with office.served(size) as url:
-            office.connected(url)
+        environment.execute("TRUNCATE integrations_integrationprofile, subscriptions_subscription CASCADE")
+        with environment.served(size) as url:
+            environment.connected(url)
             found = json.loads(_output([sys.executable, "-m", "benchmarks.memory", url]))
         peaks.append(found["peak_mb"])
         walls.append(found["wall"])
@@ -46,11 +46,11 @@ def one(url: str) -> dict[str, float]:
     django.setup()
     from integrations.models import IntegrationProfile
 
-    office.at(url)
-    office.without_rate_limit()
+    environment.at(url)
+    environment.without_rate_limit()
     profile = IntegrationProfile.objects.get()
-    wall, _ = office.timed(lambda: office.download(profile))
-    return {"peak_mb": office.peak(), "wall": wall}
+    wall, _ = environment.timed(lambda: environment.download(profile))
+    return {"peak_mb": environment.peak(), "wall": wall}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from benchmarks import limit, office
+from benchmarks import environment, limit
 from benchmarks.rows import Row, against, at_most
 
 if TYPE_CHECKING:
@@ -24,22 +24,22 @@ TIMES = 3
 
 
 def run() -> list[Row]:
-    office.prepare()
-    with office.valkey():
-        with office.served(PAGE) as url:
-            profile = office.connected(url)
+    environment.prepare()
+    with environment.valkey():
+        with environment.served(PAGE) as url:
+            profile = environment.connected(url)
         return [*_at_the_limit(profile), *_at_a_latency(profile), *_takes()]
 
 
 def _at_the_limit(profile: IntegrationProfile) -> list[Row]:
     """The floor: full windows at once, and the last burst as fast as the pages come."""
-    with office.served(PER_MINUTE * PAGE) as url:
-        burst, _ = office.timed(lambda: limit.bare(url))
+    with environment.served(PER_MINUTE * PAGE) as url:
+        burst, _ = environment.timed(lambda: limit.bare(url))
     windows = -(-(MEMBERS // PAGE + 1) // PER_MINUTE)
     floor = (windows - 1) * WINDOW + burst
-    with office.served(MEMBERS, per_minute=PER_MINUTE) as url:
-        office.at(url)
-        ours, _ = office.timed(lambda: office.download(profile))
+    with environment.served(MEMBERS, per_minute=PER_MINUTE) as url:
+        environment.at(url)
+        ours, _ = environment.timed(lambda: environment.download(profile))
         refused = requests.get(f"{url}/refused", timeout=60).json()["refused"]
     name = f"{MEMBERS:,} members at {PER_MINUTE * PAGE:,} a minute"
     return [
@@ -49,13 +49,13 @@ def _at_the_limit(profile: IntegrationProfile) -> list[Row]:
 
 
 def _at_a_latency(profile: IntegrationProfile) -> list[Row]:
-    office.without_rate_limit()
+    environment.without_rate_limit()
     floor = NEAR / PAGE * LATENCY / 1000
-    with office.served(NEAR, latency=LATENCY) as url:
-        office.at(url)
+    with environment.served(NEAR, latency=LATENCY) as url:
+        environment.at(url)
         first = min(_again(profile) for _ in range(TIMES))
         after = min(_after_churn(profile, url, generation) for generation in range(2, 2 + TIMES))
-        alone = min(office.timed(lambda: deque(limit.pages(url), maxlen=0))[0] for _ in range(TIMES))
+        alone = min(environment.timed(lambda: deque(limit.pages(url), maxlen=0))[0] for _ in range(TIMES))
     name, note = f"{NEAR:,} members at {LATENCY:.0f} ms", f"best of {TIMES}"
     return [
         against(f"{name}, first", floor, first, most=1.10, note=note),
@@ -65,13 +65,13 @@ def _at_a_latency(profile: IntegrationProfile) -> list[Row]:
 
 
 def _again(profile: IntegrationProfile) -> float:
-    office.execute("TRUNCATE subscriptions_subscription, subscriptions_activitysnapshot CASCADE")
-    return office.timed(lambda: office.download(profile))[0]
+    environment.execute("TRUNCATE subscriptions_subscription, subscriptions_activitysnapshot CASCADE")
+    return environment.timed(lambda: environment.download(profile))[0]
 
 
 def _after_churn(profile: IntegrationProfile, url: str, generation: int) -> float:
-    office.turn(url, generation)
-    return office.timed(lambda: office.download(profile))[0]
+    environment.turn(url, generation)
+    return environment.timed(lambda: environment.download(profile))[0]
 
 
 def _takes() -> list[Row]:
@@ -83,7 +83,7 @@ def _takes() -> list[Row]:
     budget = RedisRateBudget(settings.REDIS_URL)
     budget._redis.config_resetstat()
     took = sorted(
-        office.timed(lambda: budget.take("benchmark", cost=500, limit=10**9, window=60))[0] for _ in range(2000)
+        environment.timed(lambda: budget.take("benchmark", cost=500, limit=10**9, window=60))[0] for _ in range(2000)
     )
     server = budget._redis.info("commandstats")["cmdstat_evalsha"]["usec_per_call"] / 1000
     note = f"in the server {server:.3f} ms"

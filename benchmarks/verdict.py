@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from benchmarks import office
+from benchmarks import environment
 from benchmarks.pages import members as made_up
 from benchmarks.rows import Row, at_most
 
@@ -33,22 +33,22 @@ GROUPED = "SELECT reclaimable, COUNT(*) FROM subscriptions_subscription GROUP BY
 
 
 def run(members: int = MEMBERS) -> list[Row]:
-    office.prepare()
+    environment.prepare()
     slack = 1 if connection.vendor == "postgresql" else 2
     profile = _fill(members)
     _exclude(profile)
-    office.execute("ANALYZE")
-    limit, _ = office.timed(lambda: office.execute(CONSTANT))
-    office.execute(EMPTY)
-    written, _ = office.timed(lambda: _judge(profile))
-    office.execute("VACUUM", "ANALYZE")
-    again, _ = office.timed(lambda: _judge(profile))
-    constant, _ = office.timed(lambda: office.execute(OTHER))
-    office.execute("VACUUM", "ANALYZE")
-    rewritten, _ = office.timed(lambda: _judge(profile))
-    office.execute("VACUUM", "ANALYZE")
-    floor, _ = office.timed(lambda: office.execute(GROUPED))
-    counted, _ = office.timed(lambda: _count(profile))
+    environment.execute("ANALYZE")
+    limit, _ = environment.timed(lambda: environment.execute(CONSTANT))
+    environment.execute(EMPTY)
+    written, _ = environment.timed(lambda: _judge(profile))
+    environment.execute("VACUUM", "ANALYZE")
+    again, _ = environment.timed(lambda: _judge(profile))
+    constant, _ = environment.timed(lambda: environment.execute(OTHER))
+    environment.execute("VACUUM", "ANALYZE")
+    rewritten, _ = environment.timed(lambda: _judge(profile))
+    environment.execute("VACUUM", "ANALYZE")
+    floor, _ = environment.timed(lambda: environment.execute(GROUPED))
+    counted, _ = environment.timed(lambda: _count(profile))
     where = "PostgreSQL" if connection.vendor == "postgresql" else "SQLite"
     words = f"verdict of {members:,}, {PROTECTIONS:,} protections, {where}"
     note = f"after a first download; limit: one constant for each; again, nothing new: {again:.1f} s"

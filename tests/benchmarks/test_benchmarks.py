@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import limit, office
+from benchmarks import environment, limit
 from benchmarks.rows import against, at_most
 
 
@@ -52,7 +52,7 @@ def test_the_limit_reads_every_page(allow_http, monkeypatch):
         return asked[-1]
 
     monkeypatch.setattr(limit, "_body", counted)
-    with office.served(250) as url:
+    with environment.served(250) as url:
         allow_http(url)
         assert [len(page) for page in limit.pages(url)] == [100, 100, 50]
         limit.bare(url)
