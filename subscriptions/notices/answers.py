@@ -1,6 +1,6 @@
-"""What a person answers who was asked: keep or release, by a signed link, for as long as nothing was sent.
+"""The answer of a person who was asked: keep or release, by a signed link, until the reclaim is sent.
 
-The link names one person in one request and nothing else. It is good for this purpose only, and it ends.
+The link names one person in one request and nothing else. It works for this purpose only, and it expires.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from subscriptions.models import (
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
 
-# The salt of the signature: a value signed for anything else does not fit, though the key is the same.
+# The salt of the signature: a value that is signed for another purpose does not fit, although the key is the same.
 PURPOSE = "subscriptions.answers: keep or release"
-MAX_COMMENT = 200
-# The page still tells what became of the seat for so long after the last moment in which it can be taken back.
+MAX_TOKEN_LENGTH = 200
+# How long the page still shows the outcome after the last moment of a possible reclaim.
 AFTERWARDS = timedelta(days=14)
-# So often may somebody change their mind; after that only a Keep is taken.
+# How often a person may change the answer; after that, only a Keep is accepted.
 MAX_ANSWERS = 20
 BY = "the person, by the link in the mail"
 
 
 class BadLink(Exception):
-    """Not ours, for another purpose, or over. It never says which."""
+    """The link is not ours, is for another purpose, or has expired. The message does not say which."""
 
 
 # --- The link ---------------------------------------------------------------------------------------------------------
@@ -53,14 +53,14 @@ class BadLink(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Whom it names, and until when it is good."""
+    """The person it names, and until when it works."""
 
     person: RequestedRemoval
     until: datetime
 
 
 def ends_at(deadline: datetime) -> datetime:
-    """A late answer counts until the send, so the link outlives the days to answer, the decision and its validity."""
+    """When the link expires. A late answer counts until the send, so it works during decision and validity, too."""
     return deadline + settings.REQUEST_WINDOW + settings.APPROVAL_VALIDITY + AFTERWARDS
 
 
@@ -72,7 +72,7 @@ def link_for(person: RequestedRemoval, *, until: datetime) -> str:
 
 def read_link(token: str) -> Link:
     """Raises BadLink."""
-    if len(token) > MAX_COMMENT:
+    if len(token) > MAX_TOKEN_LENGTH:
         raise BadLink
     try:
         removal_id, until = signing.Signer(salt=PURPOSE).unsign_object(token)
@@ -86,11 +86,11 @@ def read_link(token: str) -> Link:
     return Link(asked, ends)
 
 
-# --- Where it stands --------------------------------------------------------------------------------------------------
+# --- The phase --------------------------------------------------------------------------------------------------------
 
 
 class Phase(StrEnum):
-    """What the page says. In the first two an answer is taken."""
+    """What the page shows. In the first two phases an answer is accepted."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -122,10 +122,10 @@ def _phase_of_send(person: RequestedRemoval, reclaim: Reclaim) -> Phase:
 # --- The answer -------------------------------------------------------------------------------------------------------
 
 
-def answer(person: RequestedRemoval, said: Answer) -> None:
-    """Take the answer. Raises NotActionable when it comes too late; then nothing was changed.
+def answer(person: RequestedRemoval, given: Answer) -> None:
+    """Write down the answer. Raises NotActionable when it comes too late; then nothing was changed.
 
-    Under the lock of the profile's row, as is the intent of a send: whichever comes first, the other sees it.
+    It takes the lock of the profile's row, like the intent of a send: the second of the two sees the first.
     """
     with transaction.atomic():
         locks.lock_profile(person.request.profile_id)
@@ -134,30 +134,30 @@ def answer(person: RequestedRemoval, said: Answer) -> None:
         phase = phase_of(now)
         if phase not in (Phase.ASKED, Phase.APPROVED):
             raise NotActionable("This cannot be answered any more. Nothing was changed.")
-        if now.answer == said:
+        if now.answer == given:
             return
-        _refuse_endless_changes(now, said)
-        _note(now, said)
-        if said == Answer.KEEP:
+        _refuse_endless_changes(now, given)
+        _note(now, given)
+        if given == Answer.KEEP:
             _keep(now, phase)
 
 
-def _refuse_endless_changes(person: RequestedRemoval, said: Answer) -> None:
-    """An answer is written into the audit for ever, and the link needs no login."""
+def _refuse_endless_changes(person: RequestedRemoval, given: Answer) -> None:
+    """Each answer is kept in the audit for ever, and the link needs no login, so there is a limit."""
     mine = AuditEvent.objects.filter(target_type="subscriptions.removalcandidate", target_id=person.candidate_id)
-    if said == Answer.RELEASE and mine.filter(action=Action.PERSON_ANSWERED).count() >= MAX_ANSWERS:
+    if given == Answer.RELEASE and mine.filter(action=Action.PERSON_ANSWERED).count() >= MAX_ANSWERS:
         raise NotActionable("You changed your answer many times. Write to us if you want to change it again.")
 
 
-def _note(person: RequestedRemoval, said: Answer) -> None:
+def _note(person: RequestedRemoval, given: Answer) -> None:
     decided = person.request.decided_at
-    # After the approval, also where another machine's clock is ahead: else a late Keep would not count.
+    # Later than the approval, also where the clock of another machine is ahead: else a late Keep would not count.
     at = max(timezone.now(), decided + timedelta(microseconds=1)) if decided else timezone.now()
     rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, answer=person.answer)
-    if rows.update(answer=said, answered_at=at) != 1:
-        raise NotActionable("This changed in this moment. Open the page again.")
-    person.answer, person.answered_at = said, at
-    data = {"answer": said.value, "request": person.request.number, "by": BY}
+    if rows.update(answer=given, answered_at=at) != 1:
+        raise NotActionable("This has just changed. Open the page again.")
+    person.answer, person.answered_at = given, at
+    data = {"answer": given.value, "request": person.request.number, "by": BY}
     record(Action.PERSON_ANSWERED, actor=None, target=person.candidate, data=data)
 
 
@@ -169,13 +169,13 @@ def _keep(person: RequestedRemoval, phase: Phase) -> None:
 
 
 def keep_is_final(person: RequestedRemoval) -> bool:
-    """Else the approver sees the wish, and decides."""
+    """Whether a Keep ends the matter; else the approver sees it, and decides."""
     rule = ReclaimRule.objects.get(profile=person.request.profile_id)
     return rule.keep_means == KeepMeans.FINAL
 
 
 def _keep_after_approval(person: RequestedRemoval) -> None:
-    """What waits is settled at once. What is claimed cannot commit its send any more, and settles by the next look."""
+    """A queued item ends at once. A claimed one can no longer commit its send, and ends at the next recheck."""
     items = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
     item = items.get(removal=person)
     if item.state != ReclaimState.QUEUED:
@@ -183,4 +183,4 @@ def _keep_after_approval(person: RequestedRemoval) -> None:
     try:
         mark_unsent(item, kept())
     except NotActionable:
-        return  # claimed in this moment, which comes to the same
+        return  # it was just claimed, and cannot be sent any more either

@@ -1,4 +1,4 @@
-"""The words of the mail that asks somebody, and of its reminder: text and HTML, with the link to *My license*."""
+"""The mail that asks somebody, and its reminder: text and HTML, with the link to *My license*."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SUBJECTS = {
     NoticeKind.ASK: "Do you still need your {}license?",
     NoticeKind.REMINDER: "Reminder: do you still need your {}license?",
 }
-# No answering machine is to answer, and none of its answers is to come back to us.
+# Automatic replies (e.g. out of office) are not wanted.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
 
 def mail_for(notice: Notice) -> EmailMultiAlternatives:
-    """Ready to be handed over. The deadline is counted from now, when this is the question itself."""
+    """The complete mail. When it is the question itself, the deadline is counted from now."""
     person = notice.removal
     deadline = answer_by(person)
     context = {

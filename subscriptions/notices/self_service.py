@@ -1,4 +1,4 @@
-"""What the page *My license*, and the mail that leads to it, say about one person: no more than they know anyway."""
+"""What the page *My license* and the mail with its link show about one person: only what that person knows anyway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from subscriptions.notices.answers import Phase, keep_is_final, phase_of
 
 
 def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
-    """What page and mail have in common."""
+    """What the page and the mail both show."""
     evidence = person.evidence
     last = evidence["last_activity_at"]
     return {
@@ -37,13 +37,13 @@ def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
 
 
 def _in_days(deadline: datetime) -> str:
-    """In days of the calendar, as people count them."""
+    """In calendar days."""
     days = (timezone.localdate(deadline) - timezone.localdate()).days
     return f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today"
 
 
 def contact() -> dict[str, str]:
-    """Whom to write to."""
+    """Name and address for questions."""
     return {"contact_name": settings.CONTACT_NAME, "contact_email": settings.CONTACT_EMAIL}
 
 

@@ -1,4 +1,4 @@
-"""*My license*: the one page for people who are not admins, behind the signed link of a mail. No login, no script."""
+"""*My license*: the one page for people who are not admins, by the signed link of a mail. No login, no script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from subscriptions.models import Answer
 from subscriptions.notices.answers import BadLink, Link, answer, read_link
 from subscriptions.notices.self_service import contact, page_of
 
-# Not to be found, not to be kept, and its address not to be told to the pages that it links to.
+# Search engines must not list the page or keep a copy, and the pages it links to must not get its address.
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
 
 
@@ -28,7 +28,7 @@ HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"
 @csp_replace({"script-src": [NONE], "style-src": [SELF]})  # type: ignore[arg-type]  # typed for views without arguments
 @require_http_methods(["GET", "HEAD", "POST"])
 def my_license(request: HttpRequest, token: str) -> HttpResponse:
-    """GET tells and changes nothing: mail scanners follow links. POST answers, and leads back to the page."""
+    """GET shows the page and changes nothing: mail scanners follow links. POST answers, and redirects to the page."""
     try:
         link = read_link(token)
     except BadLink:
@@ -39,11 +39,11 @@ def my_license(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
-    said = request.POST.get("answer", "")
-    if said not in Answer.values:
+    given = request.POST.get("answer", "")
+    if given not in Answer.values:
         return _with_problem(request, link, "Choose whether to keep or to release your license.", status=400)
     try:
-        answer(link.person, Answer(said))
+        answer(link.person, Answer(given))
     except NotActionable as error:
         return _with_problem(request, link, str(error), status=409)
     response = HttpResponseRedirect(reverse("my_license", args=[token]), headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Archive a profile: a deliberate act, by typing its name. Its history stays; everything that could act ends."""
+"""Archive a profile, by typing its name. Its history stays; everything that could still run or send ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from subscriptions.reclaims.direction import SPECS, DirectionSpec
 from subscriptions.schedules.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
-WORDS = "The integration profile was archived."
+REASON = "The integration profile was archived."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def why_not_archive(profile: IntegrationProfile) -> str:
 
 
 def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> str:
-    """Returns a sentence that says how revoking the token went. Raises Refused, and NotActionable when others act."""
+    """Returns a sentence about the revocation of the token. Raises Refused; NotActionable if it is archived already."""
     if typed_name.strip() != profile.name:
         raise Refused(f"Type the name of the profile, “{profile}”, exactly. Nothing was archived.")
     if why_not := why_not_archive(profile):
@@ -85,7 +85,7 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
 
 
 def _close(profile: IntegrationProfile) -> None:
-    """First: from here on, no claim of this profile can commit a send, and no download can begin."""
+    """The first step: after it, no claim of this profile can commit a send, and no download can begin."""
     rows = IntegrationProfile.objects.filter(pk=profile.pk).exclude(state=ProfileState.ARCHIVED)
     values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
     if rows.update(**values) != 1:
@@ -93,14 +93,14 @@ def _close(profile: IntegrationProfile) -> None:
 
 
 def _why_not_now(profile: IntegrationProfile) -> str:
-    """Asked behind the guard; what it finds takes the whole transaction back."""
+    """Checked again after the guarded UPDATE. A reason that is found now rolls the whole transaction back."""
     as_it_was = IntegrationProfile(pk=profile.pk, state=ProfileState.PAUSED)
     return why_not_archive(as_it_was)
 
 
 def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, int]:
     now = timezone.now()
-    skipped = {"state": ReclaimState.SKIPPED, "finished_at": now, "outcome": WORDS, "hold_reason": ""}
+    skipped = {"state": ReclaimState.SKIPPED, "finished_at": now, "outcome": REASON, "hold_reason": ""}
     closed = {
         "state": CandidateState.CLOSED_SKIPPED,
         "close_reason": CloseReason.PROFILE_ARCHIVED,
@@ -109,21 +109,21 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
     staging.empty_all(profile)
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
     return {
-        "approved": sum(_end_queued(profile, way, skipped, actor=actor) for way in SPECS.values()),
+        "approved": sum(_end_queued(profile, spec, skipped, actor=actor) for spec in SPECS.values()),
         "requests": _end(_requests(profile), Action.REQUEST_CANCELED, {"state": RequestState.CANCELED}, actor=actor),
         "candidates": _end(_candidates(profile), Action.CANDIDATE_CLOSED, closed, actor=actor),
     }
 
 
-def _end_queued(profile: IntegrationProfile, way: DirectionSpec, values: dict[str, object], *, actor: Actor) -> int:
-    rows = _queued(profile).filter(direction=way.direction)
-    return _end(rows, way.endings[ReclaimState.SKIPPED], values, actor=actor)
+def _end_queued(profile: IntegrationProfile, spec: DirectionSpec, values: dict[str, object], *, actor: Actor) -> int:
+    rows = _queued(profile).filter(direction=spec.direction)
+    return _end(rows, spec.endings[ReclaimState.SKIPPED], values, actor=actor)
 
 
 def _end(rows: QuerySet[Any], action: Action, values: dict[str, object], *, actor: Actor) -> int:
     found = list(rows)
     rows.model.objects.filter(pk__in=[row.pk for row in found]).update(**values)
-    record_many(action, actor=actor, targets=[(row, {"reason": WORDS}) for row in found])
+    record_many(action, actor=actor, targets=[(row, {"reason": REASON}) for row in found])
     return len(found)
 
 

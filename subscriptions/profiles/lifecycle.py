@@ -1,4 +1,4 @@
-"""Acts on a profile that touch both apps: create, publish, pause, resume, stop and allow sending."""
+"""Actions on a profile that touch both apps: create, publish, pause, resume, stop and allow sending."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _refuse_missing_connections(profile: IntegrationProfile) -> None:
 
 
 def pause(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """No download, no request, no approval; what is approved is held."""
+    """Stop downloads, requests and approvals; what is approved is held."""
     _move(
         profile,
         allowed=[ProfileState.PUBLISHED],
@@ -105,16 +105,16 @@ def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) 
 
 
 def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """The next sweep starts a download, even if no broker can be reached in this moment.
+    """The next sweep starts a download, even if the broker cannot be reached now.
 
-    Raises NotActionable while one is running: a click that came too late asks for no second one. The UPDATE has locked
-    the profile's row by then, which a download that begins must write as well; so none can begin unseen.
+    Raises NotActionable while one is running, so that a late click starts no second one. By then the UPDATE has locked
+    the profile's row. A download that begins must write that row too, so none can begin unnoticed.
     """
     with transaction.atomic():
         allowed = switches.profiles_allowing(Operation.DOWNLOAD_BY_HAND).filter(pk=profile.pk)
         if allowed.update(download_due_at=timezone.now()) != 1:
             found = IntegrationProfile.objects.get(pk=profile.pk)
-            changed = f"“{profile}” changed in this moment. Try again."
+            changed = f"“{profile}” has just changed. Try again."
             raise NotActionable(switches.refusal(found, Operation.DOWNLOAD_BY_HAND) or changed)
         if running := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():
             raise NotActionable(f"{running} is running already. Wait for it, then start another one if it is needed.")
@@ -122,7 +122,7 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 
 def rename(profile: IntegrationProfile, name: str, *, actor: Actor) -> None:
-    """The name is all that an existing profile may change: its organization never does."""
+    """Change the name. Nothing else of an existing profile can be edited, and its organization never changes."""
     with transaction.atomic():
         former = IntegrationProfile.objects.select_for_update().get(pk=profile.pk).name
         if former == name:

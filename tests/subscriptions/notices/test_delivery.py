@@ -186,7 +186,7 @@ def test_a_lost_answer_is_a_doubt_and_never_a_second_mail(asking: Asking, mode):
 
 def test_the_control_a_doubt_that_is_tried_again_mails_twice(asking: Asking, monkeypatch):
     request = asking.request(1)
-    monkeypatch.setattr(delivery, "fate_of", lambda error: delivery.Fate.LATER)
+    monkeypatch.setattr(delivery, "failure_of", lambda error: delivery.Failure.LATER)
     asking.server.mode = smtp.CLOSE_AFTER
     asking.hand_over()
     asking.server.mode = smtp.ACCEPT
