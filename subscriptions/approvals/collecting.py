@@ -32,18 +32,14 @@ def _move_on(request: ReclaimRequest) -> bool:
         if row is None:
             return False
         silent = row.removals.standing().filter(answer="")
-        if silent.exclude(_asked()).exists():
+        asked = Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT)
+        if silent.exclude(Exists(asked)).exists():
             return False
         if silent.exists():
             deadline = row.answers_until if clock_runs(row) else _start_clock(row, silent)
             if deadline is None or deadline > timezone.now():
                 return False
         return open_for_approval(row)
-
-
-def _asked() -> Exists:
-    handed = Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT)
-    return Exists(handed)
 
 
 def clock_runs(request: ReclaimRequest) -> bool:

@@ -55,16 +55,12 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
         refuse_self(request.removals.standing().emails(), actor)
         if request.direction == Direction.DEACTIVATE:
-            _refuse_over_cap(request, people)
+            if sentence := caps.over(request, people):
+                raise OverCap(sentence)
             _move_on(request, people, now)
         if enqueue(request, actor=actor, now=now) != people:
             raise NotActionable(CHANGED)
     return people
-
-
-def _refuse_over_cap(request: ReclaimRequest, people: int) -> None:
-    if sentence := caps.over(request, people):
-        raise OverCap(sentence)
 
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
@@ -73,7 +69,8 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
         raise OwnRequest("You made this request. Another person has to decide.")
     if request.cap_raised_by_id == actor.pk:
         raise OwnRequest("You raised the cap of this request, so a third person has to decide on it.")
-    _refuse_by_switches(request)
+    operation = Operation.RESTORE if request.direction == Direction.REACTIVATE else Operation.APPROVE
+    switches.refuse(IntegrationProfile.objects.get(pk=request.profile_id), operation)
     valid_until = now + settings.APPROVAL_VALIDITY if state == RequestState.APPROVED else None
     rows = ReclaimRequest.objects.filter(
         pk=request.pk, state=RequestState.OPEN, expires_at__gt=now, cap_raised_by=request.cap_raised_by_id
@@ -85,12 +82,6 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
     data = {"comment": comment, "people": request.removals.standing().count()}
     record(action, actor=actor, target=request, data=data)
-
-
-def _refuse_by_switches(request: ReclaimRequest) -> None:
-    profile = IntegrationProfile.objects.get(pk=request.profile_id)
-    restores = request.direction == Direction.REACTIVATE
-    switches.refuse(profile, Operation.RESTORE if restores else Operation.APPROVE)
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:

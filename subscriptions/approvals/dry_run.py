@@ -99,9 +99,9 @@ def summary(tried: DryRun) -> str:
     if not tried.rows:
         return "Nobody to try: nothing approved is due."
     parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
-    for ending, words in ((Ending.SETTLE, "Not sent"), (Ending.HOLD, "Would wait")):
+    for ending, heading in ((Ending.SETTLE, "Not sent"), (Ending.HOLD, "Would wait")):
         if kinds := tried.kinds(ending):
-            parts.append(f"{words}: {for_display(kinds)}.")
+            parts.append(f"{heading}: {for_display(kinds)}.")
     return " ".join(parts)
 
 
@@ -176,8 +176,8 @@ def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
 
 def _try(profile: IntegrationProfile, items: list[Reclaim], *, of: int) -> DryRun:
     rows: list[PersonOutcome] = []
-    for way in (RESTORE, RECLAIM):
-        rows += _walk(profile, [item for item in items if item.direction == way.direction], way.direction)
+    for spec in (RESTORE, RECLAIM):
+        rows += _walk(profile, [item for item in items if item.direction == spec.direction], spec.direction)
     return DryRun(tuple(rows), left_out=of - len(items))
 
 

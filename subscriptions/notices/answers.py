@@ -138,8 +138,10 @@ def answer(person: RequestedRemoval, given: Answer) -> None:
             return
         _refuse_endless_changes(now, given)
         _note(now, given)
-        if given == Answer.KEEP:
-            _keep(now, phase)
+        if given == Answer.KEEP and phase == Phase.APPROVED:
+            _keep_after_approval(now)
+        elif given == Answer.KEEP and keep_is_final(now):
+            drop(now, actor=None, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
 
 
 def _refuse_endless_changes(person: RequestedRemoval, given: Answer) -> None:
@@ -159,13 +161,6 @@ def _note(person: RequestedRemoval, given: Answer) -> None:
     person.answer, person.answered_at = given, at
     data = {"answer": given.value, "request": person.request.number, "by": BY}
     record(Action.PERSON_ANSWERED, actor=None, target=person.candidate, data=data)
-
-
-def _keep(person: RequestedRemoval, phase: Phase) -> None:
-    if phase == Phase.APPROVED:
-        _keep_after_approval(person)
-    elif keep_is_final(person):
-        drop(person, actor=None, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
 
 
 def keep_is_final(person: RequestedRemoval) -> bool:

@@ -20,6 +20,7 @@ def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
     """What the page and the mail both show."""
     evidence = person.evidence
     last = evidence["last_activity_at"]
+    days = (timezone.localdate(deadline) - timezone.localdate()).days
     return {
         "organization": person.request.profile.name,
         "texts": person.request.profile.texts,
@@ -28,18 +29,12 @@ def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
         "last_activity": parse_datetime(last) if last else None,
         "idle_ago": ago(parse_datetime(last)) if last else "",
         "deadline": deadline,
-        "deadline_in": _in_days(deadline),
+        "deadline_in": f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today",
         "over": deadline <= timezone.now(),
         "keep_days": Terms.from_json(evidence["terms"]).threshold_for(evidence["license"]),
         "keep_is_final": keep_is_final(person),
         **contact(),
     }
-
-
-def _in_days(deadline: datetime) -> str:
-    """In calendar days."""
-    days = (timezone.localdate(deadline) - timezone.localdate()).days
-    return f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today"
 
 
 def contact() -> dict[str, str]:
@@ -50,6 +45,7 @@ def contact() -> dict[str, str]:
 def page_of(person: RequestedRemoval, *, until: datetime) -> dict[str, Any]:
     """The context of the page. `until` is when the link ends."""
     phase = phase_of(person)
+    cooldown = person.candidate.subscription.cooldown_until
     taken = Reclaim.objects.filter(removal=person).first()
     return {
         **facts_of(person, deadline=answer_by(person)),
@@ -59,11 +55,6 @@ def page_of(person: RequestedRemoval, *, until: datetime) -> dict[str, Any]:
         "may_release": phase == Phase.ASKED and person.answer != Answer.RELEASE,
         "decided_at": person.request.decided_at,
         "taken_at": taken.sending_at if taken else None,
-        "left_alone_until": _left_alone_until(person),
+        "left_alone_until": cooldown if cooldown and cooldown > timezone.now() else None,
         "until": until,
     }
-
-
-def _left_alone_until(person: RequestedRemoval) -> datetime | None:
-    until = person.candidate.subscription.cooldown_until
-    return until if until and until > timezone.now() else None

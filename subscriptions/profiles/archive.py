@@ -73,7 +73,11 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
         raise Refused(f"“{profile}” cannot be archived now. {why_not}")
     tokens = oauth_flow.tokens_to_revoke(profile)
     with transaction.atomic():
-        _close(profile)
+        # First: after it, no claim of this profile can commit a send, and no download can begin.
+        rows = IntegrationProfile.objects.filter(pk=profile.pk).exclude(state=ProfileState.ARCHIVED)
+        values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
+        if rows.update(**values) != 1:
+            raise NotActionable(f"“{profile}” is archived already.")
         if why_not := _why_not_now(profile):
             raise Refused(f"“{profile}” cannot be archived now. {why_not}")
         ended = _end_everything(profile, actor=actor)
@@ -82,14 +86,6 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
         record(Action.PROFILE_ARCHIVED, actor=actor, target=profile, data=ended)
     profile.refresh_from_db()
     return oauth_flow.revoke_all(tokens)
-
-
-def _close(profile: IntegrationProfile) -> None:
-    """The first step: after it, no claim of this profile can commit a send, and no download can begin."""
-    rows = IntegrationProfile.objects.filter(pk=profile.pk).exclude(state=ProfileState.ARCHIVED)
-    values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
-    if rows.update(**values) != 1:
-        raise NotActionable(f"“{profile}” is archived already.")
 
 
 def _why_not_now(profile: IntegrationProfile) -> str:

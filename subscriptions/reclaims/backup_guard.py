@@ -37,8 +37,10 @@ def is_held() -> bool:
 def _why(found: Mismatch) -> str:
     if not found.nothing_kept:
         return found.sentence
+    approved, undecided = queued().count(), waiting().count()
     return (
-        f"Nothing is known outside of this database about the last event of its audit, while {_how_many()}. "
+        "Nothing is known outside of this database about the last event of its audit, while "
+        f"{approved} approved {_plural(approved, 'item')} and {undecided} {_plural(undecided, 'request')} are open. "
         "If it was restored from a backup, some of that may have been sent already."
     )
 
@@ -67,11 +69,6 @@ def queued() -> QuerySet[Reclaim]:
 def waiting() -> QuerySet[ReclaimRequest]:
     """Requests that may still be approved."""
     return ReclaimRequest.objects.filter(state__in=WAITING)
-
-
-def _how_many() -> str:
-    approved, undecided = queued().count(), waiting().count()
-    return f"{approved} approved {_plural(approved, 'item')} and {undecided} {_plural(undecided, 'request')} are open"
 
 
 def _plural(count: int, word: str) -> str:

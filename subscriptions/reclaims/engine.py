@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import Exists, QuerySet
+from django.db.models import Exists
 from django.utils import timezone
 
 from integrations import connection_state, credential_store
@@ -182,6 +182,8 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         # Counted while the profile's row is locked, so no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
+        # Not dropped, the approval is still valid, and the person has not said *Keep* since.
+        valid = RequestedRemoval.objects.standing().without_late_keep().filter(request__valid_until__gt=timezone.now())
         sent = Reclaim.objects.filter(
             Exists(control_allowing(operation)),
             pk=item.pk,
@@ -189,19 +191,13 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             token=item.token,
             lease_until__gt=now,
             profile__in=profiles_allowing(operation),
-            removal__in=_valid_removals(),
+            removal__in=valid,
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
         if sent == 1:
             item.state = ReclaimState.SENDING
             data = {"request": item.removal.request.number, "external_id": item.subscription.external_id}
             record(spec_for(item.direction).sending, actor=None, target=item, data=data)
     return sent == 1
-
-
-def _valid_removals() -> QuerySet[RequestedRemoval]:
-    """Not dropped, the approval is still valid, and the person has not said *Keep* since."""
-    standing = RequestedRemoval.objects.standing().without_late_keep()
-    return standing.filter(request__valid_until__gt=timezone.now())
 
 
 def _send(batch: _Batch, item: Reclaim) -> Ending | None:

@@ -100,6 +100,7 @@ def mark_done(item: Reclaim, *, came_back: str = "") -> None:
         reason=CloseReason.CONFIRMED_LATER if was_in_doubt else CloseReason.RECLAIMED,
         outcome=outcome,
         read_back=spec.found,
+        read_back_at=timezone.now(),
     )
 
 
@@ -144,6 +145,7 @@ def _escalate(item: Reclaim, message: str, *, found: str) -> None:
         attention=message,
         outcome=message,
         read_back=found,
+        read_back_at=timezone.now(),
     )
 
 
@@ -192,27 +194,16 @@ def _finish(
     candidate_state: CandidateState,
     reason: CloseReason | str = "",
     attention: str = "",
-    read_back: str = "",
-    http_status: int | None = None,
+    **columns: object,
 ) -> None:
     """End an item: its row, its candidate, the fact and the audit, in one transaction. Only from the state it had.
 
-    `read_back` is what the vendor shows, and `http_status` what it answered; without them, these columns stay.
+    `columns` are further columns of the item's row, e.g. what was read back.
     """
-    now = timezone.now()
-    values: dict[str, Any] = {
-        "state": to,
-        "finished_at": now,
-        "lease_until": None,
-        "hold_reason": "",
-        "outcome": outcome,
-    }
-    if read_back:
-        values |= {"read_back": read_back, "read_back_at": now}
-    if http_status is not None:
-        values["http_status"] = http_status
     with transaction.atomic():
-        finished = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(**values)
+        finished = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
+            state=to, finished_at=timezone.now(), lease_until=None, hold_reason="", outcome=outcome, **columns
+        )
         if finished != 1:
             raise NotActionable(f"The {spec_for(item.direction).noun} of {item} was finished by another process.")
         correlation = uuid.uuid4()

@@ -98,8 +98,17 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
     if row.external_id not in found:
         return _no("Not sent: Miro no longer knows this person.", CloseReason.GONE)
     if item.direction == Direction.REACTIVATE:
-        return _refused_approval(item) or _restore(row)
-    return _refused_approval(item) or _kept(item) or _refused_by_facts(item, row, current) or _go(row, current)
+        if row.active:  # somebody else has activated this person
+            still = Decision(send=False, sentence="Not sent: this person is active at Miro already.")
+        else:
+            still = Decision(send=True, sentence="Still deactivated at Miro.")
+        return _refused_approval(item) or still
+    return (
+        _refused_approval(item)
+        or _kept(item)
+        or _refused_by_facts(item, row, current)
+        or Decision(send=True, sentence=f"Still a candidate: {explain(row, current, verdict=Verdict.CANDIDATE)}")
+    )
 
 
 def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | None) -> Decision:
@@ -110,13 +119,6 @@ def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | N
         "Not sent: this was approved before a restored backup was looked through, and may have been done once already. "
         "Request this person again."
     )
-
-
-def _restore(row: Subscription) -> Decision:
-    """Send, unless somebody else has activated this person."""
-    if row.active:
-        return Decision(send=False, sentence="Not sent: this person is active at Miro already.")
-    return Decision(send=True, sentence="Still deactivated at Miro.")
 
 
 def _kept(item: Reclaim) -> Decision | None:
@@ -181,7 +183,3 @@ def _refused_by_facts(item: Reclaim, row: Subscription, current: Terms) -> Decis
 
 def _no(sentence: str, reason: CloseReason) -> Decision:
     return Decision(send=False, sentence=sentence, close_reason=reason)
-
-
-def _go(row: Subscription, terms: Terms) -> Decision:
-    return Decision(send=True, sentence=f"Still a candidate: {explain(row, terms, verdict=Verdict.CANDIDATE)}")

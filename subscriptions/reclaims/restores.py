@@ -52,13 +52,11 @@ def _others() -> QuerySet[Reclaim]:
     return Reclaim.objects.filter(subscription=OuterRef("subscription"))
 
 
-def _asked() -> QuerySet[RequestedRemoval]:
-    return RequestedRemoval.objects.standing().filter(restores=OuterRef("pk"), request__state=RequestState.OPEN)
-
-
 def why_not() -> Case:
     """An expression for rows of Reclaim: why it cannot be restored, in a sentence; empty where it can."""
     under_way = _others().filter(Reclaim.UNDER_WAY)
+    open_requests = RequestedRemoval.objects.standing().filter(request__state=RequestState.OPEN)
+    requested = open_requests.filter(restores=OuterRef("pk"))
     restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
     later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
     # Not a join: the list would keep it in each of its queries, also in those that read keys only.
@@ -70,7 +68,7 @@ def why_not() -> Case:
         ),
         (Exists(restored), "This reclaim is restored already. Somebody has deactivated the person at Miro since."),
         (Exists(under_way), "A reclaim or restore of this person is under way already."),
-        (Exists(_asked()), "A request to restore this person waits for its approval already."),
+        (Exists(requested), "A request to restore this person waits for its approval already."),
         (Exists(later), "This seat was reclaimed again later. Restore the later reclaim."),
         (Exists(active), "This person is active at Miro already, so there is nothing to restore."),
     )
@@ -104,8 +102,8 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
             "decided_at": now,
             "valid_until": now + settings.APPROVAL_VALIDITY,
         }
-        one = Reclaim.objects.filter(pk=reclaim.pk)
-        request = _create(profile, one, actor=actor, reason=reason, now=now, **values)
+        rows = Reclaim.objects.filter(pk=reclaim.pk)
+        request = _create(profile, rows, actor=actor, reason=reason, now=now, **values)
         enqueue(request, actor=actor, now=now)
     return Reclaim.objects.get(removal__request=request)
 
