@@ -109,7 +109,7 @@ def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, 
 
 def _awaiting(profile: IntegrationProfile) -> dict[str, Any]:
     open_requests = profile.requests.filter(state=RequestState.OPEN)
-    people = RequestedRemoval.objects.standing().filter(request__in=open_requests)
+    people = RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)
     return {"requests": open_requests.count(), "requested_people": counts.capped(people)}
 
 

@@ -79,7 +79,7 @@ def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor:
         if not ReclaimRequest.objects.filter(pk=request.pk, state__in=WAITING).update(state=state):
             return False
         record(action, actor=actor, target=request)
-        release(request.removals.standing(), to=CandidateState.READY, reason="", actor=actor)
+        release(request.removals.not_dropped(), to=CandidateState.READY, reason="", actor=actor)
     return True
 
 

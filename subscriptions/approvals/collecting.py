@@ -31,7 +31,7 @@ def _move_on(request: ReclaimRequest) -> bool:
         row = rows.first()
         if row is None:
             return False
-        silent = row.removals.standing().filter(answer="")
+        silent = row.removals.not_dropped().filter(answer="")
         asked = Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT)
         if silent.exclude(Exists(asked)).exists():
             return False

@@ -50,10 +50,10 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
-        people = request.removals.standing().count()
+        people = request.removals.not_dropped().count()
         if not people:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
-        refuse_self(request.removals.standing().emails(), actor)
+        refuse_self(request.removals.not_dropped().emails(), actor)
         if request.direction == Direction.DEACTIVATE:
             if sentence := caps.over(request, people):
                 raise OverCap(sentence)
@@ -80,7 +80,7 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
         raise NotActionable(why_closed(request, now))
     request.refresh_from_db()
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
-    data = {"comment": comment, "people": request.removals.standing().count()}
+    data = {"comment": comment, "people": request.removals.not_dropped().count()}
     record(action, actor=actor, target=request, data=data)
 
 
@@ -99,7 +99,7 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
 
 def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
     """The candidates now wait for their reclaim."""
-    candidates = request.removals.standing().values("candidate")
+    candidates = request.removals.not_dropped().values("candidate")
     moved = RemovalCandidate.objects.filter(pk__in=candidates, state=CandidateState.AWAITING_APPROVAL).update(
         state=CandidateState.AWAITING_REVOCATION, state_changed_at=now
     )
@@ -117,6 +117,6 @@ def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
     now = timezone.now()
     with transaction.atomic():
         _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=now)
-        standing = request.removals.standing()
-        release(standing, to=CandidateState.CLOSED_SKIPPED, reason=CloseReason.REJECTED, actor=actor)
-        return standing.count()
+        people = request.removals.not_dropped()
+        release(people, to=CandidateState.CLOSED_SKIPPED, reason=CloseReason.REJECTED, actor=actor)
+        return people.count()

@@ -132,7 +132,7 @@ def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
         return _try(request.profile, list(rows[:limit]), of=queued.count())
     if request.state not in WAITING:
         raise NotActionable(f"{request} was {request.get_state_display().lower()}, so there is nothing to try.")
-    people = request.removals.standing().select_related("candidate__subscription").order_by("pk")
+    people = request.removals.not_dropped().select_related("candidate__subscription").order_by("pk")
     return _try(request.profile, _as_if_approved(request, people[:limit]), of=people.count())
 
 
@@ -184,9 +184,9 @@ def _try(profile: IntegrationProfile, items: list[Reclaim], *, of: int) -> DryRu
 def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> list[PersonOutcome]:
     if not items:
         return []
-    standing = profile_hold(profile, direction) or try_connections(profile, direction)
-    if standing in HOLDS_WITHOUT_RECHECK:
-        return [_held(item, standing) for item in items]
+    general_hold = profile_hold(profile, direction) or try_connections(profile, direction)
+    if general_hold in HOLDS_WITHOUT_RECHECK:
+        return [_held(item, general_hold) for item in items]
     connector = credential_store.connector_for(profile)
     rolling = caps.caps_of(profile).rolling
     ahead: caps.Ahead = Counter()
@@ -194,7 +194,7 @@ def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> 
     for start in range(0, len(items), CLAIM):
         batch = items[start : start + CLAIM]
         for item, decision in zip(batch, recheck_in_order(profile, batch, connector), strict=True):
-            hold = standing or item_hold(profile, item, rolling=rolling, ahead=ahead)
+            hold = general_hold or item_hold(profile, item, rolling=rolling, ahead=ahead)
             row = _foresee(item, decision, hold)
             ahead[item.removal.request_id] += row.ending == Ending.SEND
             rows.append(row)

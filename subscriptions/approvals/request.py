@@ -169,8 +169,8 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
-        refuse_self(request.removals.standing().emails(), actor)
-        people = request.removals.standing().count()
+        refuse_self(request.removals.not_dropped().emails(), actor)
+        people = request.removals.not_dropped().count()
         waiting = ReclaimRequest.objects.filter(
             pk=request.pk,
             state__in=(RequestState.COLLECTING, RequestState.OPEN),
@@ -191,7 +191,7 @@ def open_for_approval(request: ReclaimRequest) -> bool:
         collecting = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
         if not collecting.select_for_update().exists():
             return False
-        people = list(request.removals.standing().values_list("candidate_id", flat=True))
+        people = list(request.removals.not_dropped().values_list("candidate_id", flat=True))
         to = RequestState.OPEN if people else RequestState.CANCELED
         if collecting.update(state=to, expires_at=now + settings.REQUEST_WINDOW) != 1:
             raise NotActionable(f"{request} no longer waits for answers.")

@@ -93,5 +93,5 @@ def _close(candidates: list[RemovalCandidate], state: CandidateState, reason: Cl
     record_many(Action.CANDIDATE_WITHDRAWN, actor=None, targets=targets)
     # They also leave the request that waits; the other people in it can still be approved.
     waiting = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
-    people = RequestedRemoval.objects.standing().filter(candidate__in=ids, request__in=waiting)
+    people = RequestedRemoval.objects.not_dropped().filter(candidate__in=ids, request__in=waiting)
     people.update(dropped_at=now, drop_reason=reason.label)

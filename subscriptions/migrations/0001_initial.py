@@ -1285,7 +1285,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="requestedremoval",
-            index=models.Index(condition=models.Q(("dropped_at", None)), fields=["request"], name="removal_standing"),
+            index=models.Index(
+                condition=models.Q(("dropped_at", None)), fields=["request"], name="removal_not_dropped"
+            ),
         ),
         migrations.AddConstraint(
             model_name="requestedremoval",

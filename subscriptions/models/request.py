@@ -116,8 +116,8 @@ class ReclaimRequest(models.Model):
 
 
 class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
-    def standing(self) -> RequestedRemovalQuerySet:
-        """Not dropped."""
+    def not_dropped(self) -> RequestedRemovalQuerySet:
+        """The people who are still in their request."""
         return self.filter(dropped_at=None)
 
     def without_late_keep(self) -> RequestedRemovalQuerySet:
@@ -158,7 +158,7 @@ class RequestedRemoval(models.Model):
             models.UniqueConstraint(fields=["request", "candidate"], name="removal_once_per_request")
         ]
         indexes: ClassVar = [
-            models.Index(fields=["request"], condition=models.Q(dropped_at=None), name="removal_standing")
+            models.Index(fields=["request"], condition=models.Q(dropped_at=None), name="removal_not_dropped")
         ]
 
     def __str__(self) -> str:

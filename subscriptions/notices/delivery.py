@@ -114,7 +114,7 @@ def _claimable() -> NoticeQuerySet:
 def _silent() -> RequestedRemovalQuerySet:
     """People who have not answered, in requests that wait for answers."""
     collecting = ReclaimRequest.objects.filter(state=RequestState.COLLECTING)
-    return RequestedRemoval.objects.standing().filter(answer="", request__in=collecting)
+    return RequestedRemoval.objects.not_dropped().filter(answer="", request__in=collecting)
 
 
 def _of(profile: IntegrationProfile) -> Q:

@@ -182,8 +182,8 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         # Counted while the profile's row is locked, so no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
-        # Not dropped, the approval is still valid, and the person has not said *Keep* since.
-        valid = RequestedRemoval.objects.standing().without_late_keep().filter(request__valid_until__gt=timezone.now())
+        # Still in the request, the approval is still valid, and the person has not said *Keep* since.
+        people = RequestedRemoval.objects.not_dropped().without_late_keep()
         sent = Reclaim.objects.filter(
             Exists(control_allowing(operation)),
             pk=item.pk,
@@ -191,7 +191,7 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             token=item.token,
             lease_until__gt=now,
             profile__in=profiles_allowing(operation),
-            removal__in=valid,
+            removal__in=people.filter(request__valid_until__gt=timezone.now()),
         ).update(state=ReclaimState.SENDING, sending_at=now, lease_until=now + Reclaim.LEASE, outcome="")
         if sent == 1:
             item.state = ReclaimState.SENDING

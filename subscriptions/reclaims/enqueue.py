@@ -46,7 +46,7 @@ def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
 
 
 def _next_to_enqueue(request: ReclaimRequest, last: int) -> list[Approved]:
-    people = request.removals.standing().filter(pk__gt=last).order_by("pk")
+    people = request.removals.not_dropped().filter(pk__gt=last).order_by("pk")
     return [Approved(*person) for person in people.values_list(*Approved._fields)[:BATCH]]
 
 

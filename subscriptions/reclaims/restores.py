@@ -55,7 +55,7 @@ def _others() -> QuerySet[Reclaim]:
 def why_not() -> Case:
     """An expression for rows of Reclaim: why it cannot be restored, in a sentence; empty where it can."""
     under_way = _others().filter(Reclaim.UNDER_WAY)
-    open_requests = RequestedRemoval.objects.standing().filter(request__state=RequestState.OPEN)
+    open_requests = RequestedRemoval.objects.not_dropped().filter(request__state=RequestState.OPEN)
     requested = open_requests.filter(restores=OuterRef("pk"))
     restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
     later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)

@@ -129,7 +129,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(number=numbers)
     def drop(self, number: int) -> None:
-        if person := self.one(RequestedRemoval.objects.standing(), number):
+        if person := self.one(RequestedRemoval.objects.not_dropped(), number):
             with suppress(NotActionable):
                 closing.drop(person, actor=self.world.alice)
 
@@ -148,7 +148,7 @@ class Life(RuleBasedStateMachine):
     @rule(number=numbers, keep=st.booleans())
     def answer(self, number: int, keep: bool) -> None:
         """The person says something, perhaps late."""
-        if person := self.one(RequestedRemoval.objects.standing().filter(request__direction="deactivate"), number):
+        if person := self.one(RequestedRemoval.objects.not_dropped().filter(request__direction="deactivate"), number):
             with suppress(NotActionable):
                 answers.answer(person, Answer.KEEP if keep else Answer.RELEASE)
 

@@ -111,7 +111,7 @@ def _legal_together(world: ChaosWorld) -> Iterator[str]:
     asked = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
     for candidate in RemovalCandidate.objects.filter(state__in=asked):
         waiting = (RequestState.COLLECTING, RequestState.OPEN)
-        if not candidate.removals.standing().filter(request__state__in=waiting).exists():
+        if not candidate.removals.not_dropped().filter(request__state__in=waiting).exists():
             yield f"candidate {candidate.pk} is {candidate.state} in no request that waits"
 
 

@@ -59,7 +59,7 @@ class RequestChangeList(TabbedChangeList):
         super().get_results(request)
         idle = defaultdict(list)
         small = [row.pk for row in self.result_list if row.people_standing <= READ_AT_MOST]
-        standing = RequestedRemoval.objects.standing().filter(request__in=small)
+        standing = RequestedRemoval.objects.not_dropped().filter(request__in=small)
         for pk, days in standing.values_list("request_id", "evidence__idle_days"):
             idle[pk].append(days)
         for row in self.result_list:
@@ -107,7 +107,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReclaimRequest]:
         """With the number of people, counted for the rows of the page only."""
-        standing = RequestedRemoval.objects.standing().filter(request=OuterRef("pk")).order_by()
+        standing = RequestedRemoval.objects.not_dropped().filter(request=OuterRef("pk")).order_by()
         people = Subquery(standing.values("request").annotate(people=Count("pk")).values("people"))
         rows: QuerySet[ReclaimRequest] = super().get_queryset(request)
         rows = rows.select_related("profile", "requested_by", "decided_by", "cap_raised_by", "repeats__subscription")
@@ -220,7 +220,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
         if not (request.user.has_perm(DECIDE) or request.user.has_perm(ASK)):
             raise PermissionDenied
-        waits = cap_status_of(row, row.removals.standing().count())
+        waits = cap_status_of(row, row.removals.not_dropped().count())
         return dry_run.show(
             request,
             lambda: try_request(row, limit=dry_run.LIMIT),

@@ -232,7 +232,7 @@ def _in_history(row: Subscription, count: int) -> dict[str, str]:
 
 def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
     """Whether this person was asked, and what came of it; empty where nobody is asked."""
-    removal = candidate.removals.standing().select_related("request").last() if candidate else None
+    removal = candidate.removals.not_dropped().select_related("request").last() if candidate else None
     if removal and removal.request.answers_until:
         until = day_and_time(removal.request.answers_until)
         if removal.answer:

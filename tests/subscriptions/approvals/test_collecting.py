@@ -158,7 +158,7 @@ def test_nobody_is_silent_who_was_not_asked(asking: Asking):
         sweep.repair()
     opened = fresh(request)
     assert opened.state == "open"
-    assert opened.removals.standing().exclude(notices__kind="ask", notices__state="sent").count() == 0
+    assert opened.removals.not_dropped().exclude(notices__kind="ask", notices__state="sent").count() == 0
     slow.candidate.refresh_from_db()
     assert slow.candidate.state == "attention_required"
 
@@ -179,7 +179,7 @@ def test_the_control_without_the_question_who_was_asked_a_request_opens_with_som
         collecting.close_collections()
 
     assert fresh(request).state == "open"
-    assert RequestedRemoval.objects.standing().filter(pk=slow.pk).exists()
+    assert RequestedRemoval.objects.not_dropped().filter(pk=slow.pk).exists()
 
 
 def test_who_is_dropped_by_hand_does_not_hold_the_others_up(asking: Asking, alice):

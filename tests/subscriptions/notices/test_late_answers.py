@@ -14,6 +14,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.closing import drop, expire_requests
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
+from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices import answers
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
@@ -72,7 +73,7 @@ def test_the_control_an_answer_that_the_intent_does_not_look_at_comes_too_late(a
         return commit(item, rolling=rolling)
 
     monkeypatch.setattr(engine, "commit_intent", late)
-    monkeypatch.setattr(engine, "_valid_removals", RequestedRemoval.objects.standing)
+    monkeypatch.setattr(RequestedRemovalQuerySet, "without_late_keep", lambda people: people)
 
     assert reclaim_due(asking.world.profile).reclaimed == 1
 
