@@ -150,12 +150,12 @@ def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> Recl
         raise Refused("Say in a few words why it should be sent again, for the person who decides.")
     with transaction.atomic():
         locks.lock_profile(candidate.profile_id)
-        doubt = send_in_doubt(candidate)
-        if doubt is None:
+        in_doubt = send_in_doubt(candidate)
+        if in_doubt is None:
             raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
         ready_again(candidate, actor=actor)
         again = RemovalCandidate.objects.filter(pk=candidate.pk)
-        return request_reclaim(again, actor=actor, reason=reason.strip(), repeats=doubt)
+        return request_reclaim(again, actor=actor, reason=reason.strip(), repeats=in_doubt)
 
 
 def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:

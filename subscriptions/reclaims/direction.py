@@ -25,7 +25,7 @@ class DirectionSpec:
     requested: Action
     queued: Action
     sending: Action
-    put_back: Action
+    requeued: Action
     endings: dict[ReclaimState, Action]
 
 
@@ -40,7 +40,7 @@ RECLAIM = DirectionSpec(
     requested=Action.REQUEST_OPENED,
     queued=Action.RECLAIM_QUEUED,
     sending=Action.RECLAIM_SENDING,
-    put_back=Action.RECLAIM_REQUEUED,
+    requeued=Action.RECLAIM_REQUEUED,
     endings={
         ReclaimState.DONE: Action.RECLAIM_DONE,
         ReclaimState.SKIPPED: Action.RECLAIM_SKIPPED,
@@ -59,7 +59,7 @@ RESTORE = DirectionSpec(
     requested=Action.RESTORE_REQUESTED,
     queued=Action.RESTORE_QUEUED,
     sending=Action.RESTORE_SENDING,
-    put_back=Action.RESTORE_REQUEUED,
+    requeued=Action.RESTORE_REQUEUED,
     endings={
         ReclaimState.DONE: Action.RESTORE_DONE,
         ReclaimState.SKIPPED: Action.RESTORE_SKIPPED,

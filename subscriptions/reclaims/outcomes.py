@@ -273,5 +273,5 @@ def requeue(item: Reclaim, hold: HoldReason, *, wait: timedelta = RETRY_DELAY, m
             outcome=message,
         )
         if back and item.state == ReclaimState.SENDING:
-            record(spec_for(item.direction).put_back, actor=None, target=item, data={"outcome": message})
+            record(spec_for(item.direction).requeued, actor=None, target=item, data={"outcome": message})
     return back

@@ -276,7 +276,7 @@ def test_not_decided_in_time(world, alice, bob):
 def test_her_own_request(world, alice):
     request = requested(world, alice, 1)
 
-    with pytest.raises(OwnRequest, match="another person"):
+    with pytest.raises(OwnRequest, match="Another person"):
         decide.approve(request, actor=alice)
 
     request.refresh_from_db()
