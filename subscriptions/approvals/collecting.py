@@ -32,14 +32,18 @@ def _move_on(request: ReclaimRequest) -> bool:
         if row is None:
             return False
         silent = row.removals.not_dropped().filter(answer="")
-        asked = Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT)
-        if silent.exclude(Exists(asked)).exists():
+        if silent.exclude(_was_asked()).exists():
             return False
         if silent.exists():
             deadline = row.answers_until if clock_runs(row) else _start_clock(row, silent)
             if deadline is None or deadline > timezone.now():
                 return False
         return open_for_approval(row)
+
+
+def _was_asked() -> Exists:
+    """For rows of RequestedRemoval: the mail server took the question to this person."""
+    return Exists(Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT))
 
 
 def clock_runs(request: ReclaimRequest) -> bool:

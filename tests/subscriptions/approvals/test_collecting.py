@@ -172,7 +172,7 @@ def test_the_control_without_the_question_who_was_asked_a_request_opens_with_som
     slow, _ = people(request)
     asking.server.modes[slow.evidence["email"]] = smtp.BUSY
     asking.hand_over()
-    monkeypatch.setattr(collecting, "_asked", lambda: Q(pk__gt=0))
+    monkeypatch.setattr(collecting, "_was_asked", lambda: Q(pk__gt=0))
 
     sweep.repair()
     with time_machine.travel(timezone.now() + timedelta(days=9), tick=True):
