@@ -75,7 +75,7 @@ def ask_for(page: Page, base: str, chosen, shoot) -> str:
 def refuse_her_own(page: Page, base: str, request_url: str, shoot) -> None:
     """No button, and a sentence; and a forged POST is refused as well."""
     page.goto(request_url)
-    expect(page.get_by_text(re.compile("another person has to decide")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("Another person has to decide")).first).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Approve"))).to_have_count(0)
     shoot("3-own-request")
 

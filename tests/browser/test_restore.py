@@ -52,7 +52,7 @@ def test_restore(real_transactions, world: World, alice, bob, live_server, brows
     shoot("1-confirm")
     page.fill("[name=reason]", "Back from parental leave")
     page.get_by_role("button", name="Restore 1 seat").click()
-    expect(page.get_by_text("will be restored")).to_be_visible()
+    expect(page.get_by_text("The restore of")).to_be_visible()
     world.miro.change(external_id, license="free")
     reclaim_due(world.profile)
     page.reload()
@@ -74,7 +74,7 @@ def test_restore(real_transactions, world: World, alice, bob, live_server, brows
     shoot("5-confirm-several")
     page.fill("[name=reason]", "The whole team is back for the Q1 workshops")
     page.get_by_role("button", name="Request restore of 3 seats").click()
-    expect(page.get_by_text("another person has to decide").first).to_be_visible()
+    expect(page.get_by_text("Another person has to decide").first).to_be_visible()
 
     made = ReclaimRequest.objects.get(direction="reactivate", state="open")
     sign_in(page, base, bob)

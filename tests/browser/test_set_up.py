@@ -55,7 +55,7 @@ def set_up(page: Page, slot: str, values: dict[str, str]) -> None:
     page.get_by_role("link", name=slot, exact=True).click()
     for label, value in values.items():
         page.get_by_label(label, exact=True).fill(value)
-    page.get_by_role("button", name="Store").click()
+    page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("New credentials are stored")).to_be_visible()
 
 
