@@ -241,9 +241,9 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         Verdict.COOLING_DOWN,
         lambda terms, now: Q(cooldown_until__gt=now),
-        lambda row, terms, now: f"Left alone until {_day(row.cooldown_until)}: {row.cooldown_reason}.",
-        "Not left alone for a while",
-        lambda row, terms, now: f"until {_day(row.cooldown_until)}" if row.cooldown_until else "no pause",
+        lambda row, terms, now: f"In cool-down until {_day(row.cooldown_until)}: {row.cooldown_reason}.",
+        "Not in cool-down",
+        lambda row, terms, now: f"until {_day(row.cooldown_until)}" if row.cooldown_until else "no cool-down",
     ),
     Clause(
         Verdict.IN_GRACE,

@@ -523,7 +523,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "protection",
-                "verbose_name_plural": "protected people",
                 "ordering": ["-created_at", "-pk"],
                 "default_permissions": ("view", "add", "change"),
             },
@@ -746,7 +745,7 @@ class Migration(migrations.Migration):
                                 "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90.",
                             ),
                             django.core.validators.MaxValueValidator(
-                                3650, "The last activity threshold is at most 3650 days, which is ten years."
+                                3650, "Enter the threshold in days, at most 3650 (ten years)."
                             ),
                         ],
                     ),
@@ -886,7 +885,7 @@ class Migration(migrations.Migration):
                                 "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90.",
                             ),
                             django.core.validators.MaxValueValidator(
-                                3650, "The last activity threshold is at most 3650 days, which is ten years."
+                                3650, "Enter the threshold in days, at most 3650 (ten years)."
                             ),
                         ]
                     ),

@@ -100,7 +100,6 @@ class Protection(models.Model):
 
     class Meta:
         verbose_name = "protection"
-        verbose_name_plural = "protected people"
         ordering: ClassVar = ["-created_at", "-pk"]
         default_permissions = ("view", "add", "change")
         indexes: ClassVar = [models.Index(fields=["profile", "kind", "value"], name="protection_value")]

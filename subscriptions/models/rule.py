@@ -11,7 +11,7 @@ from integrations.models import IntegrationProfile
 
 THRESHOLD = [
     MinValueValidator(1, "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90."),
-    MaxValueValidator(3650, "The last activity threshold is at most 3650 days, which is ten years."),
+    MaxValueValidator(3650, "Enter the threshold in days, at most 3650 (ten years)."),
 ]
 PERCENT = [
     MinValueValidator(1, "At least 1 percent. To stop everything, stop sending for the profile."),

@@ -1,4 +1,4 @@
-"""What the acts on a request say afterwards: of a reclaim, and of a restore."""
+"""The messages after an action on a request: for a reclaim and for a restore."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ APPROVED = {
     Direction.REACTIVATE: "{request} is approved: {seats} will be restored. History shows each seat.",
 }
 REJECTED = {
-    Direction.DEACTIVATE: "{request} is rejected: {seats} stay as they are, and are left alone for one threshold.",
-    Direction.REACTIVATE: "{request} is rejected: {seats} stay reclaimed.",
+    Direction.DEACTIVATE: "{request} is rejected. {seats} stay, and cannot be requested again during the cool-down.",
+    Direction.REACTIVATE: "{request} is rejected. {seats} stay reclaimed.",
 }
 WITHDRAWN = {
     Direction.DEACTIVATE: "{request} is withdrawn. Its people are Ready again.",

@@ -1,4 +1,4 @@
-"""Protections: who is left alone, why, by whom and until when. Never edited: one ends, and another begins."""
+"""Protections: who is never a candidate, why, by whom and until when. Nobody edits one: it ends, and another begins."""
 
 from __future__ import annotations
 
@@ -81,7 +81,6 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
-    rows_name = "protections"
     search_fields = ("value", "reason", "owner", "created_by__username")
     search_help_text = "E-mail, domain, reason, owner or who made it"
     state_tabs = (StateTab("In force", ("in_force",)), StateTab("Ended", ("ended",)))

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
 from integrations.models import IntegrationProfile
-from licensehub.ui.admin import sentence_of, signed_in
+from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
 from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions.admin.rules.protect import no_longer_candidates
 from subscriptions.admin.rules.rule_form import (
@@ -53,7 +53,7 @@ LOSSES = (
     ("Facts missing", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
     ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
     ("Protected or not removable", (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)),
-    ("In cool-down", (Verdict.COOLING_DOWN,)),
+    ("Cooling down", (Verdict.COOLING_DOWN,)),
     ("In new-joiner grace", (Verdict.IN_GRACE,)),
     ("Active lately", (Verdict.ACTIVE,)),
     ("Never active, to review", (Verdict.NEVER_ACTIVE,)),
@@ -127,6 +127,9 @@ class ReclaimRuleAdmin(ModelAdmin):
     warn_unsaved_form = True
     compressed_fields = False
     readonly_fields = ("license_types",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NoShowAllChangeList]:
+        return NoShowAllChangeList
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from operator import attrgetter
 
 import pytest
 from django.contrib import admin
@@ -13,6 +15,7 @@ from django.urls import NoReverseMatch, reverse
 
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
+from licensehub.site.navigation import GROUPS
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import DownloadRun, Subscription
 from tests.support.profile_states import CANARY, HOSTILE, ROLES, people
@@ -133,3 +136,15 @@ def test_lists_export_what_they_show(run, sign_in, name):
     lines = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
     assert answer["Content-Type"].startswith("text/csv")
     assert len(lines) > 1
+
+
+@pytest.mark.parametrize("entry", [entry for _, entries in GROUPS for entry in entries], ids=attrgetter("title"))
+def test_a_list_has_one_name_in_menu_title_and_breadcrumb(run, admin_client, entry):
+    page = admin_client.get(reverse(f"admin:{entry.view}")).content.decode()
+    # The charts of the overview have titles, too.
+    title, *_ = re.findall(r"<title>(.*?)</title>", page, re.DOTALL)
+    [heading] = re.findall(r"<h1[^>]*>(.*?)</h1>", page, re.DOTALL)
+    breadcrumb = re.sub(r"<[^>]*>", " ", heading).split("chevron_right")[-1]
+
+    assert title.split("|")[0].strip() == entry.title
+    assert " ".join(breadcrumb.split()).lower() == entry.title.lower()

@@ -111,7 +111,7 @@ def test_no_older_approval_takes_the_seat_again(world, reclaimed_person, alice, 
         assert locked_out_again and tally.reclaimed == 1
     else:
         assert not locked_out_again and tally.skipped == 1
-        assert "Left alone until" in Reclaim.objects.get(pk=older.pk).outcome
+        assert "In cool-down until" in Reclaim.objects.get(pk=older.pk).outcome
 
 
 # --- At once ----------------------------------------------------------------------------------------------------------
