@@ -104,7 +104,8 @@ def _judge(profile: IntegrationProfile) -> None:
 
 def _count(profile: IntegrationProfile) -> None:
     """By a threshold that no rollup knows of."""
-    from subscriptions.eligibility.clauses import current_terms, verdict_case
+    from subscriptions.eligibility.clauses import verdict_case
+    from subscriptions.eligibility.terms import current_terms
     from subscriptions.models import Subscription
 
     terms = replace(current_terms(profile.pk), threshold=77)

@@ -15,12 +15,11 @@ from django.db.models import Case, CharField, Count, Q, Value, When
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
-from subscriptions.eligibility.clauses import Terms
 from subscriptions.eligibility.preview import preview_rule
-from subscriptions.models import DownloadRun, ReclaimRule, RequestedRemoval, RequestState, Subscription, Verdict
-from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
+from subscriptions.eligibility.terms import terms_of
+from subscriptions.models import DownloadRun, RequestedRemoval, RequestState, Subscription, Verdict
+from subscriptions.models.subscription import HELD, LEFT_OUT, NEEDS_REVIEW, NEVER_ACTIVE
 
-HELD = Q(active=True, gone_at=None)
 # Up to so many members are counted at every look.
 COUNTED_LIVE = 20_000
 
@@ -60,20 +59,6 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
     )
 
 
-def terms_of(profile: IntegrationProfile) -> Terms:
-    """The terms of the profile's rule; the defaults before it has one."""
-    rule = getattr(profile, "rule", None)
-    if rule is None:
-        default = ReclaimRule()
-        return Terms(
-            threshold=default.last_activity_threshold,
-            licenses=profile.connector.default_licenses,
-            grace=default.new_joiner_grace,
-            never_active=default.never_active,
-        )
-    return Terms.of(rule)
-
-
 def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any]:
     seats = Subscription.objects.filter(profile=profile).aggregate(
         members=Count("pk", filter=Q(gone_at=None)),
@@ -81,7 +66,7 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
         assigned=Count("pk", filter=HELD & Q(license__in=paid)),
         active_lately=Count("pk", filter=Q(evaluation__verdict=Verdict.ACTIVE)),
         inactive=Count("pk", filter=Q(evaluation__verdict=Verdict.CANDIDATE)),
-        never=Count("pk", filter=HELD & Q(last_activity_at=None)),
+        never=Count("pk", filter=NEVER_ACTIVE),
         never_in_review=Count("pk", filter=Q(evaluation__verdict=Verdict.NEVER_ACTIVE)),
         review=Count("pk", filter=Q(evaluation__verdict__in=NEEDS_REVIEW)),
         protected=Count("pk", filter=Q(evaluation__verdict__in=LEFT_OUT)),

@@ -18,7 +18,7 @@ from licensehub.audit.log import Actor, Row, record, record_rows
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.candidates.actions import cool_down
 from subscriptions.candidates.locks import lock_candidate
-from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.terms import Terms
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,

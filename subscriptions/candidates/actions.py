@@ -12,8 +12,8 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,

@@ -6,10 +6,10 @@ admin, so that the explanation can never differ from the decision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
@@ -17,44 +17,10 @@ from django.utils.formats import date_format
 
 from integrations.connectors.contract import UNKNOWN_WORDS, Capability
 from integrations.models import IntegrationProfile
-from subscriptions.models import DownloadRun, NeverActive, Protection, ReclaimRule, Subscription, Verdict
+from subscriptions.eligibility.terms import Terms
+from subscriptions.models import DownloadRun, NeverActive, Protection, Subscription, Verdict
 
 NOT_CHECKED = "not checked"
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a rule said at one moment: small enough to be frozen with a candidate. Thresholds and grace are days."""
-
-    threshold: int
-    licenses: tuple[str, ...]
-    grace: int
-    never_active: str
-    by_license: Mapping[str, int] = field(default_factory=dict)
-    version: int = 1
-
-    @classmethod
-    def of(cls, rule: ReclaimRule) -> Terms:
-        return cls(
-            threshold=rule.last_activity_threshold,
-            licenses=tuple(rule.licenses),
-            grace=rule.new_joiner_grace,
-            never_active=rule.never_active,
-            by_license={row.license: row.last_activity_threshold for row in rule.license_thresholds.all()},
-            version=rule.version,
-        )
-
-    @classmethod
-    def from_json(cls, frozen: Mapping[str, Any]) -> Terms:
-        """The inverse of `freeze`."""
-        return cls(**{**frozen, "licenses": tuple(frozen["licenses"])})
-
-    def to_json(self) -> dict[str, Any]:
-        frozen = {one.name: getattr(self, one.name) for one in fields(self)}
-        return {**frozen, "licenses": list(self.licenses), "by_license": dict(self.by_license)}
-
-    def threshold_for(self, license: str) -> int:
-        return self.by_license.get(license, self.threshold)
 
 
 class Idle(Protocol):
@@ -77,6 +43,8 @@ class Clause:
     why: Callable[[Subscription, Terms, datetime], str]
     label: str
     fact: Callable[[Subscription, Terms, datetime], str]
+    # Whether `when` reads the terms. The preview asks the other clauses once, when it counts people.
+    reads_terms: bool = False
 
 
 def _idle_before(terms: Terms, now: datetime) -> Q:
@@ -216,6 +184,7 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: f"Holds a {row.license_label} license, which the rule leaves alone.",
         "Holds a license in scope",
         lambda row, terms, now: row.license_label,
+        reads_terms=True,
     ),
     Clause(
         Verdict.CANNOT_BE_REMOVED,
@@ -255,6 +224,7 @@ CLAUSES: tuple[Clause, ...] = (
             if row.license_assigned_at
             else "assigned at an unknown date"
         ),
+        reads_terms=True,
     ),
     Clause(
         Verdict.ACTIVE,
@@ -264,6 +234,7 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: (
             f"{_days(days_since(row.idle_since, now))}, threshold {_days(terms.threshold_for(row.license))}"
         ),
+        reads_terms=True,
     ),
     Clause(
         Verdict.NEVER_ACTIVE,
@@ -271,6 +242,7 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: f"Needs review: never active since the license was assigned on {_day(row.idle_since)}.",
         "Was active at least once",
         lambda row, terms, now: f"last on {_day(row.last_activity_at)}" if row.last_activity_at else "never",
+        reads_terms=True,
     ),
 )
 
@@ -293,11 +265,6 @@ def verdict_case(terms: Terms, now: datetime) -> Case:
         *(When(clause.when(terms, now), then=Value(clause.verdict.value)) for clause in CLAUSES),
         default=Value(Verdict.CANDIDATE.value),
     )
-
-
-def current_terms(profile_id: int) -> Terms:
-    """What the profile's rule says now."""
-    return Terms.of(ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile_id))
 
 
 def verdict_of(row: Subscription, terms: Terms) -> Verdict:

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import large_tables
-from subscriptions.eligibility.clauses import Terms, current_terms, verdict_case
+from subscriptions.eligibility.clauses import verdict_case
+from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import Evaluation, Subscription
 
 TABLE = Evaluation._meta.db_table

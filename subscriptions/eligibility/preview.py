@@ -32,11 +32,10 @@ from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from subscriptions.eligibility.clauses import CLAUSES, Clause, Terms, verdict_case
-from subscriptions.models import Bucket, Subscription, Verdict
+from subscriptions.eligibility.clauses import CLAUSES, Clause, verdict_case
+from subscriptions.eligibility.terms import Terms
+from subscriptions.models import Bucket, ReclaimRule, Subscription, Verdict
 
-# What the terms of a rule decide; all other clauses hold, or do not, whatever the rule says.
-BY_RULE = (Verdict.NOT_IN_SCOPE, Verdict.IN_GRACE, Verdict.ACTIVE, Verdict.NEVER_ACTIVE)
 # Longer ones are rare, and would make a hundred times as many buckets: there, everybody is asked.
 GRACES = 90
 MAX_DAYS = 3650
@@ -89,7 +88,7 @@ def preview_rule(profile: IntegrationProfile, terms: Terms) -> Preview:
 def _whens(terms: Terms, at: datetime) -> list[When]:
     """The clauses in their order; those that look at no rule have been asked when the buckets were counted."""
     return [
-        When(clause.when(terms, at) if clause.verdict in BY_RULE else Q(standing=clause.verdict.value), _word(clause))
+        When(clause.when(terms, at) if clause.reads_terms else Q(standing=clause.verdict.value), _word(clause))
         for clause in CLAUSES
     ]
 
@@ -120,9 +119,9 @@ def count_buckets(profile: IntegrationProfile) -> int:
 
 def _kind(now: datetime) -> dict[str, Case]:
     """What a clause may ask about somebody. Moments to come count as the day before today."""
-    # The terms do not matter: only clauses that do not look at them are asked.
-    terms = Terms(threshold=1, licenses=(), grace=0, never_active="")
-    whatever_the_rule = [clause for clause in CLAUSES if clause.verdict not in BY_RULE]
+    # Any terms will do: these clauses do not read them.
+    terms = Terms.of(ReclaimRule())
+    whatever_the_rule = [clause for clause in CLAUSES if not clause.reads_terms]
     return {
         "standing": Case(
             *(When(clause.when(terms, now), _word(clause)) for clause in whatever_the_rule),

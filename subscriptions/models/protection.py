@@ -15,7 +15,7 @@ from django.utils.formats import date_format
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.row_values import compared, row
-from subscriptions.models.subscription import Subscription
+from subscriptions.models.subscription import HELD, Subscription
 
 
 class ProtectionKind(models.TextChoices):
@@ -164,7 +164,7 @@ def count_people(protections: Iterable[Protection]) -> dict[int, int]:
         same.setdefault(protection.value, []).append(protection.pk)
     found: dict[int, int] = {}
     for (profile_id, kind), ids in wanted.items():
-        rows = with_key(profile_id, kind).filter(active=True, gone_at=None, protection_key__in=list(ids)).order_by()
+        rows = with_key(profile_id, kind).filter(HELD, protection_key__in=list(ids)).order_by()
         counted = dict(rows.values_list("protection_key").annotate(models.Count("pk")))
         found |= {pk: counted.get(value, 0) for value, pks in ids.items() for pk in pks}
     return found

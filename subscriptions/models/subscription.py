@@ -45,16 +45,17 @@ FACTS = (
     "why_not",
 )
 
-# Takes no seat: deactivated, or no longer in the organization.
+# A seat that counts: in the organization, and not deactivated.
+HELD = models.Q(active=True, gone_at=None)
+# Everybody else. Written out, since an index has this condition and PostgreSQL must recognize it.
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
-# Takes a seat, and was never active.
-NEVER = models.Q(active=True, gone_at=None, last_activity_at=None)
+NEVER_ACTIVE = HELD & models.Q(last_activity_at=None)
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def held(self) -> SubscriptionQuerySet:
-        """Seats that count: still in the organization and not deactivated."""
-        return self.filter(active=True, gone_at=None)
+        """Seats that count."""
+        return self.filter(HELD)
 
     def candidates(self) -> SubscriptionQuerySet:
         return self.filter(evaluation__verdict=Verdict.CANDIDATE)
@@ -119,7 +120,7 @@ class Subscription(models.Model):
             models.Index(fields=["idle_since", "id"], name="subscription_idle"),
             models.Index(fields=["license"], name="subscription_license"),
             models.Index(fields=["role"], name="subscription_role"),
-            models.Index(fields=["idle_since", "id"], condition=NEVER, name="subscription_never"),
+            models.Index(fields=["idle_since", "id"], condition=NEVER_ACTIVE, name="subscription_never"),
             models.Index(fields=["idle_since", "id"], condition=FREE, name="subscription_free"),
         ]
 

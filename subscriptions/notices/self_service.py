@@ -11,7 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from licensehub.ui.formatting import ago
 from subscriptions.approvals.collecting import answer_by
-from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Answer, Reclaim, RequestedRemoval
 from subscriptions.notices.answers import Phase, keep_is_final, phase_of
 

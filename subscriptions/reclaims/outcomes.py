@@ -27,8 +27,8 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.actions import cool_down, move
-from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,

@@ -18,8 +18,9 @@ from integrations.models import IntegrationProfile
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.withdraw import closing_for
-from subscriptions.eligibility.clauses import Terms, current_terms, explain, verdict_of
+from subscriptions.eligibility.clauses import explain, verdict_of
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import (
     CandidateState,
     CloseReason,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from integrations.connectors.contract import Connector, ConnectorError, Member
-from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import Reclaim, Subscription
 from subscriptions.reclaims.recheck import write_facts
 

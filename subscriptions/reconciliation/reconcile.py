@@ -18,8 +18,8 @@ from integrations.connectors.contract import ConfigError, Connector, ConnectorEr
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import current_terms
 from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimState, Reconciliation, Subscription
 from subscriptions.reclaims.recheck import write_facts

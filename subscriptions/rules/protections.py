@@ -22,8 +22,8 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
-from subscriptions.eligibility.clauses import current_terms
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import current_terms
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import people_of

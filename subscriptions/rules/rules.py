@@ -15,11 +15,12 @@ from licensehub.audit.log import Actor, record
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.preview import count_buckets
+from subscriptions.eligibility.terms import COLUMNS
 from subscriptions.errors import NotActionable
 from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
 
-# By these the verdict is verdict_now; the others say what happens to whom it makes a candidate.
-TERMS = ("last_activity_threshold", "licenses", "new_joiner_grace", "never_active")
+# These fields decide who is a candidate; the others decide what happens next.
+TERMS = tuple(COLUMNS.values())
 ASKING = ("notify_user", "days_to_answer", "keep_means", "file_requests")
 CAPS = ("batch_cap_people", "batch_cap_percent", "rolling_cap_percent")
 FIELDS = (*TERMS, *ASKING, *CAPS)

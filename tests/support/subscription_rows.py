@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.terms import Terms
 from subscriptions.models import DownloadRun, Subscription
 
 TERMS = Terms(threshold=60, licenses=("full", "advanced"), grace=30, never_active="review", by_license={"advanced": 90})

@@ -18,6 +18,7 @@ from licensehub.site.dashboard.links import listed, page
 from licensehub.ui.formatting import ago, day_and_time
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.widgets.charts import histogram, trend
+from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
@@ -29,7 +30,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.subscription import LEFT_OUT
-from subscriptions.stats import ProfileStats, profile_stats, terms_of
+from subscriptions.stats import ProfileStats, profile_stats
 
 TREND_RUNS = 12
 SEES = "subscriptions.view_subscription"

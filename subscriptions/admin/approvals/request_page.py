@@ -31,7 +31,7 @@ from subscriptions.admin.widgets.evidence import (
     run_number,
 )
 from subscriptions.approvals.closing import WAITING
-from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.terms import Terms
 from subscriptions.errors import Refused, refuse_self
 from subscriptions.models import (
     Answer,

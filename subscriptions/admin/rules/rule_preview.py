@@ -11,23 +11,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import ngettext
 
+from subscriptions.admin.rules.rule_form import ReclaimRuleForm, threshold_field
 from subscriptions.admin.widgets.charts import histogram
 from subscriptions.admin.widgets.counts import seats
-from subscriptions.eligibility.clauses import Terms
 from subscriptions.eligibility.preview import preview_rule
-from subscriptions.models import DownloadRun, NeverActive, ReclaimRule, Verdict
+from subscriptions.eligibility.terms import COLUMNS, Terms
+from subscriptions.models import DownloadRun, ReclaimRule, Verdict
 
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
-MAX_DAYS = 3650
 
 
 def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
     """For the template: `verdicts` are numbers of people; without entries, by the saved rule."""
     saved = Terms.of(rule)
-    wanted = entered(saved, entries)
+    wanted = entered(saved, rule, entries)
     before, after = preview_rule(rule.profile, saved), preview_rule(rule.profile, wanted)
     run = DownloadRun.objects.complete().filter(profile=rule.profile_id).first()
     return {
@@ -40,23 +41,26 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
     }
 
 
-def entered(saved: Terms, entries: QueryDict) -> Terms:
-    """The terms in the form. A field that is empty or makes no sense counts as saved; saving tells what is wrong."""
+def entered(saved: Terms, rule: ReclaimRule, entries: QueryDict) -> Terms:
+    """The terms in the form. A field that is empty or wrong counts as saved; saving tells what is wrong."""
     if not entries:
         return saved
-    never = entries.get("never_active", "")
-    return replace(
-        saved,
-        threshold=_days(entries.get("last_activity_threshold", ""), 1, saved.threshold),
-        licenses=tuple(entries.getlist("licenses")) or saved.licenses,
-        grace=_days(entries.get("new_joiner_grace", ""), 0, saved.grace),
-        never_active=never if never in NeverActive.values else saved.never_active,
-        by_license=_by_license(entries) if "license_thresholds-TOTAL_FORMS" in entries else saved.by_license,
-    )
+    form = ReclaimRuleForm(entries, instance=rule)
+    values = {name: _entry(form, column, getattr(saved, name)) for name, column in COLUMNS.items()}
+    if "license_thresholds-TOTAL_FORMS" in entries:
+        values["by_license"] = _by_license(entries)
+    return replace(saved, **values)
 
 
-def _days(entry: str, least: int, saved: int) -> int:
-    return int(entry) if entry.isdecimal() and len(entry) < 5 and least <= int(entry) <= MAX_DAYS else saved
+def _entry(form: ReclaimRuleForm, column: str, saved: Any) -> Any:
+    field = form.fields[column]
+    try:
+        value = field.clean(form[column].data)
+    except ValidationError:
+        return saved
+    if value is None or value == "":
+        return saved
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _by_license(entries: QueryDict) -> dict[str, int]:
@@ -65,8 +69,11 @@ def _by_license(entries: QueryDict) -> dict[str, int]:
         row = LICENSE_FIELD.fullmatch(name)
         if row is None or entries.get(f"license_thresholds-{row[1]}-DELETE"):
             continue
-        days = _days(entries.get(f"license_thresholds-{row[1]}-last_activity_threshold", ""), 1, 0)
-        if license and days:
+        try:
+            days = threshold_field().clean(entries.get(f"license_thresholds-{row[1]}-last_activity_threshold", ""))
+        except ValidationError:
+            continue
+        if license:
             found[str(license)] = days
     return found
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from integrations.connectors.registry import connector_class
 from subscriptions.models import DownloadRun, Subscription, Verdict
-from subscriptions.models.subscription import FREE
+from subscriptions.models.subscription import FREE, HELD
 from subscriptions.stats import BAND_DAYS, BANDS
 
 
@@ -85,7 +85,7 @@ class SeatFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         if self.value() == "held":
-            return queryset.filter(active=True, gone_at=None)
+            return queryset.filter(HELD)
         return queryset.filter(FREE) if self.value() == "free" else queryset
 
 
@@ -106,7 +106,7 @@ class IdleFilter(SimpleListFilter):
         value = self.value()
         if not value:
             return queryset
-        held = queryset.filter(active=True, gone_at=None)
+        held = queryset.filter(HELD)
         if value == "never":
             return held.filter(last_activity_at=None)
         return held.filter(_in_band(int(value))) if value.isdigit() else queryset.none()

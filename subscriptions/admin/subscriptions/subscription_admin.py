@@ -32,9 +32,9 @@ from subscriptions.admin.subscriptions.subscription_page import REQUEST, context
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import Subscription
 from subscriptions.search import matching
-from subscriptions.stats import terms_of
 
 
 def sentence(row: Subscription) -> str:

@@ -16,6 +16,7 @@ from licensehub.ui.formatting import ago, badge, day, day_and_time
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge, outcome_sentence
 from subscriptions.eligibility.clauses import Check, checks, explain, protections_of, team_admins_checked
+from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
     Direction,
@@ -32,7 +33,6 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
-from subscriptions.stats import terms_of
 
 REQUEST = "subscriptions.request_removalcandidate"
 PROTECT = "subscriptions.add_protection"

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
-from subscriptions.eligibility.clauses import Terms
+from subscriptions.eligibility.terms import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
 
 

@@ -17,7 +17,8 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.bulk_sql import read
 from subscriptions.candidates import propose
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.eligibility.clauses import Terms, current_terms, explain
+from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     Notice,

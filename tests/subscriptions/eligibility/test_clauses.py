@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from subscriptions.eligibility.clauses import Terms, checks, explain, verdict_of
+from subscriptions.eligibility.clauses import checks, explain, verdict_of
 from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Subscription, Verdict
 from tests.support.subscription_rows import TERMS, days_ago, make
 

@@ -17,7 +17,7 @@ from integrations.models import IntegrationProfile
 from subscriptions import bulk_sql, search
 from subscriptions.downloads import staging
 from subscriptions.eligibility import evaluate
-from subscriptions.eligibility.clauses import current_terms
+from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 
 pytestmark = [

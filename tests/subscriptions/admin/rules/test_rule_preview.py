@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from subscriptions.eligibility.clauses import Terms, current_terms
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.preview import count_buckets
+from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import ReclaimRule, Subscription
 from subscriptions.rules.rules import change_rule
 from tests.support.members import member
