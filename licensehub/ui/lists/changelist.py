@@ -140,7 +140,7 @@ def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
     if isinstance(term, str):
         column, descending = term.removeprefix("-"), term.startswith("-")
     elif isinstance(term, OrderBy) and isinstance(term.expression, F):
-        column, descending = str(term.expression.name), term.descending
+        column, descending = str(term.expression.name), term.descending  # type: ignore[attr-defined]
     else:
         raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column, not by {term!r}.")
     if "__" in column:
