@@ -1,4 +1,7 @@
-"""Statements that write or read very many rows at once: what would be too slow with one object for each row."""
+"""Statements that write or read very many rows at once, where one object for each row would be too slow.
+
+What PostgreSQL and SQLite need differently is here, so that the modules above write each statement once.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,56 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Max, Model, QuerySet
 
-# What PostgreSQL must not choose for a statement about all rows of a large table, whatever its statistics say.
+# The plans that PostgreSQL must not choose for a statement about all rows of a large table.
 UNSAFE_PLANS = ("enable_nestloop", "enable_sort")
+
+# Only names of our own tables and columns go into the braces of a statement; all values are parameters.
+INSERT_ROW = "INSERT INTO {into} VALUES ({places})"
+INSERT_SELECTED = "INSERT INTO {into} {selected}"
+NEW_IDS = "SELECT nextval((SELECT pg_get_serial_sequence(%s, 'id')::regclass)) FROM generate_series(1, %s)"
+UPDATE_TEXT = "UPDATE {table} SET {column} = %s WHERE id = %s"
+UPDATE_TEXTS = """
+UPDATE {table} SET {column} = v.text
+  FROM unnest(%s::bigint[], %s::text[]) AS v(id, text)
+ WHERE {table}.id = v.id
+   -- The range excludes no row. Without it PostgreSQL reads the whole table for each batch.
+   AND {table}.id BETWEEN %s AND %s
+"""
+
+
+# --- Any statement ----------------------------------------------------------------------------------------------------
+
+
+def execute(statement: str, parameters: Iterable[Any] = ()) -> int:
+    """Run a statement that writes. Returns how many rows it wrote."""
+    with connection.cursor() as cursor:
+        cursor.execute(_translated(statement), adapted(parameters))
+        return int(cursor.rowcount)
+
+
+def fetch_row(statement: str, parameters: Iterable[Any] = ()) -> tuple[Any, ...]:
+    """Run a statement that selects. Returns its first row; empty where it selects no row."""
+    with connection.cursor() as cursor:
+        cursor.execute(_translated(statement), adapted(parameters))
+        return tuple(cursor.fetchone() or ())
+
+
+def _translated(statement: str) -> str:
+    """SQLite has IS DISTINCT FROM since version 3.39 only; its IS NOT means the same."""
+    return statement.replace("IS DISTINCT FROM", "IS NOT") if connection.vendor == "sqlite" else statement
+
+
+def adapted(values: Iterable[Any]) -> list[Any]:
+    """The values as parameters: SQLite has no type for a datetime and gets the text that Django writes."""
+    adapt = connection.ops.adapt_datetimefield_value
+    return [adapt(value) if isinstance(value, datetime) else value for value in values]
+
+
+# --- Plans ------------------------------------------------------------------------------------------------------------
 
 
 def expect_large_tables() -> None:
-    """Until the transaction ends, PostgreSQL plans neither nested loops nor sorts.
+    """PostgreSQL plans no nested loops and no sorts until the transaction ends.
 
     It chooses a nested loop where it believes a table to be small. It can believe so of a table that was empty a moment
     ago, or that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours.
@@ -29,7 +76,7 @@ def expect_large_tables() -> None:
 
 @contextmanager
 def large_tables() -> Iterator[None]:
-    """`expect_large_tables` for some statements only: what follows in the same transaction is planned as usual."""
+    """As `expect_large_tables`, for the `with` block only: what follows in the transaction is planned as usual."""
     with transaction.atomic():
         before = _plan_settings()
         expect_large_tables()
@@ -48,15 +95,17 @@ def _plan_settings() -> dict[str, str]:
         return dict(zip(UNSAFE_PLANS, cursor.fetchone(), strict=True))
 
 
+# --- Many rows --------------------------------------------------------------------------------------------------------
+
+
 def new_ids(model: type[Model], count: int) -> list[int]:
-    """Ids that nobody else will get. In the transaction that uses them: SQLite keeps them apart by its write lock."""
+    """Ids that no other process gets.
+
+    Call it in the transaction that uses them: on SQLite, its write lock keeps other processes away.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            table = model._meta.db_table
-            cursor.execute(
-                "SELECT nextval((SELECT pg_get_serial_sequence(%s, 'id')::regclass)) FROM generate_series(1, %s)",
-                [table, count],
-            )
+            cursor.execute(NEW_IDS, [model._meta.db_table, count])
             return [row[0] for row in cursor.fetchall()]
     first = (model._base_manager.aggregate(last=Max("pk"))["last"] or 0) + 1
     return list(range(first, first + count))
@@ -65,33 +114,55 @@ def new_ids(model: type[Model], count: int) -> list[int]:
 def insert(
     model: type[Model], columns: Sequence[str], rows: Iterable[tuple[Any, ...]], same: Mapping[str, Any]
 ) -> None:
-    """`columns` are the database's names of what differs, `same` is what all share. JSON comes as text.
+    """Insert rows of which some columns differ (`columns`) and the others have the `same` value. JSON comes as text.
 
-    Raises IntegrityError for all or nothing.
+    Columns are named as in the database. Raises IntegrityError, and then inserts no row.
     """
-    names, shared = (*columns, *same), [_adapted(value) for value in same.values()]
-    into = f"{model._meta.db_table} ({', '.join(names)})"
+    shared = list(same.values())
+    if connection.vendor == "postgresql":
+        # A COPY takes text. So each shared value is converted once, not once for each row.
+        shared = [str(value) if isinstance(value, datetime) else value for value in shared]
+    copy_or_insert(model, (*columns, *same), ((*row, *shared) for row in rows))
+
+
+def copy_or_insert(
+    model: type[Model], columns: Sequence[str], rows: Iterable[tuple[Any, ...]], *, types: Sequence[str] = ()
+) -> None:
+    """Write rows with one COPY on PostgreSQL, else with INSERT.
+
+    With `types` (PostgreSQL's names) the COPY is binary, so that no side writes or reads dates as text.
+    https://www.psycopg.org/psycopg3/docs/basic/copy.html
+    """
+    into = f"{model._meta.db_table} ({', '.join(columns)})"
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # https://www.psycopg.org/psycopg3/docs/basic/copy.html
-            with connection.wrap_database_errors, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            statement = f"COPY {into} FROM STDIN{' (FORMAT BINARY)' if types else ''}"
+            with connection.wrap_database_errors, cursor.copy(statement) as copy:
+                if types:
+                    copy.set_types(list(types))
                 for row in rows:
-                    copy.write_row((*row, *shared))
-            return
-        places = ", ".join(["%s"] * len(names))
-        statement = f"INSERT INTO {into} VALUES ({places})"  # noqa: S608 - names of our own models
-        cursor.executemany(statement, [(*row, *shared) for row in rows])
+                    copy.write_row(row)
+        else:
+            places = ", ".join(["%s"] * len(columns))
+            cursor.executemany(INSERT_ROW.format(into=into, places=places), [adapted(row) for row in rows])
+
+
+def insert_selected(model: type[Model], columns: Sequence[str], rows: QuerySet[Any, tuple[Any, ...]]) -> int:
+    """Insert what a `values_list` selects, in the order of `columns`; no row comes to Python. Returns how many."""
+    selected, values = rows.query.sql_with_params()
+    into = f"{model._meta.db_table} ({', '.join(columns)})"
+    return execute(INSERT_SELECTED.format(into=into, selected=selected), values)
 
 
 def read(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """What a `values_list` selects. Its moments are read by psycopg, five times as fast as by Django's loader.
+    """What a `values_list` selects. psycopg reads the datetimes, five times as fast as Django's loader.
 
-    They are the same, in UTC as the session is. https://www.psycopg.org/psycopg3/docs/advanced/adapt.html
+    They are in UTC, as the session is. https://www.psycopg.org/psycopg3/docs/advanced/adapt.html
     """
     if connection.vendor != "postgresql":
         return list(rows)
     selecting, values = rows.query.sql_with_params()
-    from psycopg.types.datetime import TimestamptzLoader  # only where PostgreSQL is
+    from psycopg.types.datetime import TimestamptzLoader  # psycopg is installed only with PostgreSQL
 
     connection.ensure_connection()
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
@@ -99,34 +170,13 @@ def read(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         return list(cursor.execute(selecting, values))
 
 
-def insert_selected(model: type[Model], columns: Sequence[str], rows: QuerySet[Any, tuple[Any, ...]]) -> int:
-    """What `rows` select, without coming here: `values_list` in the order of `columns`. Returns how many."""
-    selecting, values = rows.query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) {selecting}", values)
-        return int(cursor.rowcount)
-
-
-def _adapted(value: Any) -> Any:
-    """As text that a COPY takes, and in Django's words for SQLite."""
-    if not isinstance(value, datetime):
-        return value
-    return str(value) if connection.vendor == "postgresql" else connection.ops.adapt_datetimefield_value(value)
-
-
 def set_column(model: type[Model], column: str, values: Sequence[tuple[int, str]]) -> None:
     """Write one text column of many rows: (id, text)."""
-    table = model._meta.db_table
+    names = {"table": model._meta.db_table, "column": column}
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             ids = [pk for pk, _ in values]
-            # The range adds nothing but a plan: without it the whole table is read for each batch.
-            cursor.execute(
-                f"UPDATE {table} SET {column} = v.text "  # noqa: S608 - names of our own models
-                f"FROM unnest(%s::bigint[], %s::text[]) AS v(id, text) "
-                f"WHERE {table}.id = v.id AND {table}.id BETWEEN %s AND %s",
-                [ids, [text for _, text in values], min(ids), max(ids)],
-            )
-            return
-        statement = f"UPDATE {table} SET {column} = %s WHERE id = %s"  # noqa: S608 - names of our own models
-        cursor.executemany(statement, [(text, pk) for pk, text in values])
+            texts = [text for _, text in values]
+            cursor.execute(UPDATE_TEXTS.format(**names), [ids, texts, min(ids), max(ids)])
+        else:
+            cursor.executemany(UPDATE_TEXT.format(**names), [(text, pk) for pk, text in values])

@@ -1,9 +1,9 @@
-"""How long every change stays: snapshots older than SNAPSHOT_DAYS are thinned to one point a month.
+"""Retention of the history: snapshots older than SNAPSHOT_DAYS are thinned to one point per month.
 
-A month is thinned as a whole, once all of it is old enough. What its runs, and the looks between them, have replaced of
-a subscription becomes one row, column by column the oldest value, and stands with the month's last run. So the history
-reads as if that run had been the only one of the month: at its end, and at the end of every other month, everybody is
-what they were before. All of it are a few statements, the same on PostgreSQL and on SQLite.
+A month is thinned as a whole, once all of it is old enough. The snapshots of a subscription, of the month's runs and of
+the rechecks between them, become one row of the month's last run; in each column it has the oldest value. So the
+history reads as if that run was the only one of the month: the end of this month, and of each other month, shows the
+same as before. This takes a few statements, the same on PostgreSQL and on SQLite.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
-from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
@@ -23,14 +22,34 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import COLUMNS
+from subscriptions.bulk_sql import execute
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
+
+# Only names of columns go into the braces; all values are parameters.
+MERGE_MONTH = """
+INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, {columns})
+WITH replaced AS (
+    SELECT a.subscription_id, r.finished_at AS at, {of_runs}
+      FROM subscriptions_activitysnapshot AS a JOIN subscriptions_downloadrun AS r ON r.id = a.run_id
+     WHERE r.profile_id = %s AND r.state = 'complete' AND r.finished_at > %s AND r.finished_at <= %s
+     UNION ALL
+    SELECT b.subscription_id, b.seen_at, {between}
+      FROM subscriptions_rechecksnapshot AS b
+      JOIN subscriptions_subscription AS s ON s.id = b.subscription_id
+     WHERE s.profile_id = %s AND b.seen_at > %s AND b.seen_at <= %s)
+-- All rows of a subscription are the same here, so DISTINCT leaves one of them.
+SELECT DISTINCT subscription_id, CAST(%s AS integer), {oldest}
+  -- Without a WHERE, SQLite reads ON CONFLICT as the ON of a join.
+  FROM replaced WHERE TRUE
+    ON CONFLICT (subscription_id, run_id) DO UPDATE SET {replacements}
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """All after `start` up to `end`, both midnight UTC: so `as_of` either reads a whole month back, or none of it.
+    """After `start`, up to and with `end`. Both are midnight UTC, so `as_of` goes back a whole month or not at all.
 
-    `kept` is its last complete run.
+    `kept` is the last complete run of the month.
     """
 
     start: datetime
@@ -39,19 +58,19 @@ class Month:
 
 
 def thin_histories() -> int:
-    """Thin whatever is old enough, of all profiles. Returns how many months that were."""
+    """Thin what is old enough, of all profiles. Returns the number of months."""
     return sum(_thin(profile, month) for profile in IntegrationProfile.objects.all() for month in due_months(profile))
 
 
 def due_months(profile: IntegrationProfile) -> list[Month]:
-    """The months of a profile that are over for long enough and hold a point for each run, the oldest first."""
+    """The months of a profile that are old enough and not thinned yet, the oldest first."""
     before = _start_of_month(timezone.now() - timedelta(days=settings.SNAPSHOT_DAYS))
     runs = _runs(profile).filter(thinned=False, finished_at__lte=before).order_by("finished_at", "pk")
     return list(_months((run.finished_at, run.pk) for run in runs.only("finished_at") if run.finished_at))
 
 
 def thinned_before(profile: IntegrationProfile) -> datetime | None:
-    """Since when the history of a profile holds every change; None where it always has."""
+    """From this moment on the history of a profile has every change; None where nothing is thinned."""
     last = _runs(profile).filter(thinned=True).aggregate(last=Max("finished_at"))["last"]
     return _next_month(last - timedelta.resolution) if last else None
 
@@ -74,7 +93,7 @@ def _next_month(moment: datetime) -> datetime:
 
 
 def _thin(profile: IntegrationProfile, month: Month) -> bool:
-    """False when another process does it in this moment."""
+    """False when another process thins the month at the same time."""
     with transaction.atomic():
         due = _runs(profile).filter(thinned=False, finished_at__gt=month.start, finished_at__lte=month.end)
         if not due.filter(pk=month.kept).update(thinned=True):
@@ -104,46 +123,25 @@ def _count(profile: IntegrationProfile, month: Month) -> int:
 
 
 def _merge(profile: IntegrationProfile, month: Month) -> None:
-    """One row for each subscription of the month, in the place of what it has with the kept run, if anything."""
-    columns = ", ".join(COLUMNS)
-    span = [profile.pk, _adapted(month.start), _adapted(month.end)]
-    _execute(
-        f"""
-        INSERT INTO subscriptions_activitysnapshot (subscription_id, run_id, {columns})
-        WITH replaced AS (
-            SELECT a.subscription_id, r.finished_at AS at, {", ".join(f"a.{column}" for column in COLUMNS)}
-              FROM subscriptions_activitysnapshot AS a JOIN subscriptions_downloadrun AS r ON r.id = a.run_id
-             WHERE r.profile_id = %s AND r.state = 'complete' AND r.finished_at > %s AND r.finished_at <= %s
-             UNION ALL
-            SELECT b.subscription_id, b.seen_at, {", ".join(f"b.{column}" for column in COLUMNS)}
-              FROM subscriptions_rechecksnapshot AS b
-              JOIN subscriptions_subscription AS s ON s.id = b.subscription_id
-             WHERE s.profile_id = %s AND b.seen_at > %s AND b.seen_at <= %s)
-        SELECT DISTINCT subscription_id, CAST(%s AS integer), {", ".join(_oldest(column) for column in COLUMNS)}
-          FROM replaced WHERE true
-            ON CONFLICT (subscription_id, run_id)
-            DO UPDATE SET {", ".join(f"{column} = excluded.{column}" for column in COLUMNS)}
-        """,  # noqa: S608 - the names are constants of this project
-        [*span, *span, month.kept],
+    """Write one row for each subscription of the month. It replaces the row that the kept run has, if any."""
+    statement = MERGE_MONTH.format(
+        columns=", ".join(COLUMNS),
+        of_runs=", ".join(f"a.{column}" for column in COLUMNS),
+        between=", ".join(f"b.{column}" for column in COLUMNS),
+        oldest=", ".join(_oldest(column) for column in COLUMNS),
+        replacements=", ".join(f"{column} = excluded.{column}" for column in COLUMNS),
     )
+    span = [profile.pk, month.start, month.end]
+    execute(statement, [*span, *span, month.kept])
 
 
 def _oldest(column: str) -> str:
-    """The oldest value of the month that is told at all; the others say that nothing was replaced."""
-    told_first = f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, at"
-    return f"FIRST_VALUE({column}) OVER (PARTITION BY subscription_id ORDER BY {told_first})"
+    """The oldest value of the month that is not NULL: NULL says that nothing was replaced."""
+    not_null_first = f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, at"
+    return f"FIRST_VALUE({column}) OVER (PARTITION BY subscription_id ORDER BY {not_null_first})"
 
 
 def _drop(profile: IntegrationProfile, month: Month) -> None:
-    """What has gone into the kept run's rows."""
+    """Delete what `_merge` has put into the rows of the kept run."""
     _of_runs(profile, month).exclude(run=month.kept).delete()
     _between(profile, month).delete()
-
-
-def _adapted(moment: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(moment)
-
-
-def _execute(statement: str, parameters: list[Any]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)

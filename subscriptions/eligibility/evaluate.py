@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from subscriptions.bulk_sql import large_tables
+from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.eligibility.clauses import verdict_case
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import Evaluation, Subscription
@@ -65,9 +65,4 @@ def _write(statement: str, evaluated: QuerySet[Any], now: Any, *, locked: bool =
         return 0
     if locked and connection.vendor == "postgresql":
         found += LOCKED
-    with connection.cursor() as cursor:
-        cursor.execute(
-            statement.format(table=TABLE, rows=found),
-            [connection.ops.adapt_datetimefield_value(now), *parameters],
-        )
-        return int(cursor.rowcount)
+    return execute(statement.format(table=TABLE, rows=found), [now, *parameters])

@@ -138,4 +138,4 @@ def test_the_page_says_since_when_every_change_is_there(client, carol):
     with time_machine.travel(BEGIN + timedelta(days=150), tick=False):
         thin_histories()
 
-    assert "Before Mar 1, 2025 the history holds one point a month." in client.get(address).content.decode()
+    assert "Before Mar 1, 2025, only one point a month is kept." in client.get(address).content.decode()

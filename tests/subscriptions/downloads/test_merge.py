@@ -62,7 +62,7 @@ def test_nothing_is_left_of_the_reconciliation(world):
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="the planner of PostgreSQL is meant")
 def test_after_many_new_ones_the_planner_knows_them(world, monkeypatch):
     """In a transaction nobody else can tell it."""
-    monkeypatch.setattr(merge, "MANY", 10)
+    monkeypatch.setattr(merge, "ANALYZE_FROM", 10)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE subscriptions_subscription")
         world.download()
