@@ -19,7 +19,9 @@ def days_ago(days: float) -> datetime:
 
 
 def make(**facts: Any) -> Subscription:
-    profile, _ = IntegrationProfile.objects.get_or_create(name="Northwind", defaults={"organization_id": "1"})
+    profile, _ = IntegrationProfile.objects.get_or_create(
+        name="Northwind", defaults={"organization_id": "1", "kind": "miro_enterprise"}
+    )
     run, _ = DownloadRun.objects.get_or_create(
         profile=profile, defaults={"lease_until": timezone.now(), "started_by": "command"}
     )
