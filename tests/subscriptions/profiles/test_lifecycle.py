@@ -247,7 +247,7 @@ def test_the_page_of_archiving(busy, client, operator):
     shown = text(client.post(address, {"name": "Northwind"}, follow=True))
     assert "is archived. Its history stays." in shown
     assert 'name="_save"' not in shown
-    assert shown.count("None: the profile is archived") == 2
+    assert shown.count("None, because the profile is archived") == 2
     assert shown.count("Its credentials were erased") == 2
     assert "Validate connection" not in shown
     listed = reverse("admin:integrations_integrationprofile_changelist")
