@@ -21,7 +21,7 @@ from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Match
 
 
 class Pages(Paginator):
-    """For unfold's templates: it draws ours instead of numbers, which nobody can count to."""
+    """Makes unfold draw our links instead of page numbers: the number of pages is not known."""
 
     template_name = "admin/pagination.html"
 
@@ -30,7 +30,7 @@ class Pages(Paginator):
 
 
 class NamedChangeList(ChangeList):
-    """Its title is its name in the menu. Django's title tells what to select."""
+    """Its title is its name in the menu. Django's title would say what to select."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +38,7 @@ class NamedChangeList(ChangeList):
 
 
 class PagedChangeList(NamedChangeList):
-    """The address says behind or before which row the page begins: `p=after-…`, `p=before-…`, `p=last`."""
+    """The address names the row that the page follows or precedes: `p=after-…`, `p=before-…`, `p=last`."""
 
     order: keyset.Order
     found: Matches | None
@@ -48,7 +48,7 @@ class PagedChangeList(NamedChangeList):
     way_back: str
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
-        """By one column, whatever else Django would add."""
+        """By one column: the further columns that Django would add are left out."""
         self.order = order_of(super().get_ordering(request, queryset), self.model)
         return self.order.terms()
 
@@ -58,7 +58,7 @@ class PagedChangeList(NamedChangeList):
             self.page = self._page(str(request.GET.get(PAGE_VAR, "")))
         except keyset.InvalidCursor as error:
             raise IncorrectLookupParameters from error
-        # Those whose keys are known need not be filtered and searched for again.
+        # The keys are known, so the rows need no filter and no search a second time.
         self.result_list = keyset.rows_of(self._whole(), self.page.keys)
         self.counted = self._count()
         self.result_count = self.full_result_count = self.counted.number
@@ -70,44 +70,45 @@ class PagedChangeList(NamedChangeList):
         self.way_back, self.preserved_filters = self.preserved_filters, ""
 
     def url_for_result(self, result: Model) -> str:
-        """With the way back to this list. Django would look up the view behind each address to put it together."""
+        """With the filters of this list. Django would resolve the address of each row to add them."""
         address = str(super().url_for_result(result))
         return f"{address}?{self.way_back}" if self.way_back else address
 
     def _search(self) -> None:
-        """What a search finds is looked for once, for the page and for its number."""
+        """Search once, for the page and for its number."""
         self.found = fetch_matches(self.queryset, self.order) if self.query else None
 
     def _page(self, wanted: str) -> keyset.Page:
-        turn, place = self._turn(wanted)
+        direction, place = self._direction(wanted)
         rows, order, size = self.queryset, self.order, self.list_per_page
         if self.found and self.found.are_all:
             keys = self._keys(self.found)
-            # A row that left the list meanwhile is in no list of keys, and still has its place in the order.
+            # The row of the cursor may have left the list meanwhile. Its values still have a place in the order.
             if place is None or place.pk in keys:
-                return page_of(keys, turn, place, size)
+                return page_of(keys, direction, place, size)
         if place:
-            return (keyset.after if turn == AFTER else keyset.before)(rows, order, place, size)
-        return (keyset.last if turn == LAST else keyset.first)(rows, order, size)
+            return (keyset.after if direction == AFTER else keyset.before)(rows, order, place, size)
+        return (keyset.last if direction == LAST else keyset.first)(rows, order, size)
 
     def _keys(self, found: Matches) -> list[Any]:
         return [pk for pk, *_ in found.rows]
 
-    def _turn(self, wanted: str) -> tuple[str, keyset.Cursor | None]:
-        for turn in (AFTER, BEFORE):
-            if wanted.startswith(turn):
-                return turn, keyset.Cursor.read(wanted.removeprefix(turn), self.order)
+    def _direction(self, wanted: str) -> tuple[str, keyset.Cursor | None]:
+        """The direction that the address asks for, and the row that the page begins at. Raises InvalidCursor."""
+        for direction in (AFTER, BEFORE):
+            if wanted.startswith(direction):
+                return direction, keyset.Cursor.read(wanted.removeprefix(direction), self.order)
         if wanted in ("", "1", LAST):
             return LAST if wanted == LAST else FIRST, None
         raise keyset.InvalidCursor(wanted)
 
     def _whole(self) -> QuerySet[Any]:
-        """All rows, with what belongs to them."""
+        """All rows, with their related rows."""
         rows: QuerySet[Any] = self.root_queryset
         return rows if rows.query.select_related else self.apply_select_related(rows)
 
     def _count(self) -> Count:
-        """Who searched has counted already, as far as there is a count."""
+        """A search has counted its rows already."""
         if self.found:
             return Count(len(self.found.rows), exact=self.found.are_all)
         if not self.page.has_previous and not self.page.has_next:
@@ -118,19 +119,19 @@ class PagedChangeList(NamedChangeList):
         return capped(self.queryset)
 
     @property
-    def steps(self) -> list[dict[str, str]]:
-        """For the template: where one can go from here; without an address where there is nothing."""
+    def links(self) -> list[dict[str, str]]:
+        """For the template: the links to other pages. The address is empty where there is no such page."""
         rows, page = self.result_list, self.page
-        back = self._step(BEFORE, rows[0]) if rows and page.has_previous else ""
-        on = self._step(AFTER, rows[-1]) if rows and page.has_next else ""
+        previous = self._address(BEFORE, rows[0]) if rows and page.has_previous else ""
+        following = self._address(AFTER, rows[-1]) if rows and page.has_next else ""
         return [
             {"label": "First", "icon": "first_page", "url": self.get_query_string() if page.has_previous else ""},
-            {"label": "Previous", "icon": "chevron_left", "url": back},
-            {"label": "Next", "icon": "chevron_right", "url": on},
-            {"label": "Last", "icon": "last_page", "url": self.get_query_string({PAGE_VAR: LAST}) if on else ""},
+            {"label": "Previous", "icon": "chevron_left", "url": previous},
+            {"label": "Next", "icon": "chevron_right", "url": following},
+            {"label": "Last", "icon": "last_page", "url": self.get_query_string({PAGE_VAR: LAST}) if following else ""},
         ]
 
-    def _step(self, direction: str, row: Model) -> str:
+    def _address(self, direction: str, row: Model) -> str:
         return str(self.get_query_string({PAGE_VAR: direction + self.order.place_of(row).token()}))
 
 

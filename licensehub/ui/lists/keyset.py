@@ -1,7 +1,7 @@
-"""Pages of a list by key: the next page begins behind the last row shown, so a deep page costs what the first costs.
+"""Pages of a list by key: the next page begins after the last row shown, so a deep page costs what the first costs.
 
-The order is one column and the primary key, or the primary key alone. Empty values come last in either direction; they
-are a stretch of their own, since no database finds its way through both stretches of an index in one condition.
+The order is one column and the primary key, or the primary key alone. Empty values come last in either direction. Rows
+with a value and rows without one are read by two queries: no database uses an index for both in one condition.
 https://use-the-index-luke.com/no-offset
 """
 
@@ -28,11 +28,11 @@ LARGEST = 2**63 - 1
 
 
 class InvalidCursor(Exception):
-    """The address names a place that no page of ours links to."""
+    """The address names a place that no page links to."""
 
 
 def _field(model: type[Model], column: str) -> Field[Any, Any]:
-    """Of a generated column, what it generates: that knows how the database writes a value."""
+    """The field of a column. For a generated column its output field, which knows how the database writes a value."""
     *path, name = column.split("__")
     for step in path:
         model = model._meta.get_field(step).related_model  # type: ignore[assignment]
@@ -40,7 +40,7 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
     if isinstance(found, GeneratedField):
         found = found.output_field
     if not isinstance(found, Field):
-        raise ImproperlyConfigured(f"{model.__name__}: {column} is no column to order by.")
+        raise ImproperlyConfigured(f"{model.__name__}: {column} cannot be ordered by.")
     return found
 
 
@@ -48,7 +48,7 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
 class Order:
     """By which column of the model, and whether the largest comes first. The primary key goes the same way.
 
-    Both may be those of a row that each row has one of, e.g. `evaluation__idle_since`: then its table has the index.
+    Both may be columns of a one-to-one row, e.g. `evaluation__idle_since`: then the index is on that row's table.
     """
 
     model: type[Model]
@@ -69,7 +69,7 @@ class Order:
         return bool(self.field.null)
 
     def terms(self) -> list[OrderBy]:
-        """For `order_by`, where the list is not read in pages."""
+        """For `order_by`, where the list is not read page by page."""
         last = {"nulls_last": True} if self.has_empty else {}
         first = F(self.columns[0])
         terms = [first.desc(**last) if self.descending else first.asc(**last)]
@@ -97,7 +97,7 @@ class Cursor:
 
     @classmethod
     def read(cls, token: str, order: Order) -> Cursor:
-        """Raises NoSuchPlace."""
+        """Raises InvalidCursor."""
         try:
             values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
             *first, pk = values
@@ -112,7 +112,7 @@ class Cursor:
 class Page:
     """The primary keys of some rows of the list, and whether there are more on either side.
 
-    The keys alone: else each row that is passed on the way to those that fit would be joined with everything first.
+    Only the keys: otherwise the database joins each row that it skips with all related tables.
     """
 
     keys: list[Any]
@@ -141,7 +141,7 @@ def before(rows: Rows, order: Order, place: Cursor, size: int) -> Page:
 
 
 def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
-    """All rows in their order, `size` in memory at a time, and no cursor held open meanwhile."""
+    """All rows in their order, `size` in memory at a time, with no database cursor open in between."""
     place = None
     while found := rows_of(rows, _walk(rows, order, place, size, forward=True)):
         yield from found
@@ -149,37 +149,37 @@ def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
 
 
 def walk_columns(rows: Rows, order: Order, size: int, columns: Sequence[str]) -> Iterator[Any]:
-    """As `walk`, these columns alone, as tuples with names: to make an object takes longer than to read its row."""
+    """Like `walk`, but only these columns, as named tuples: to build an object takes longer than to read its row."""
     place = None
     names = tuple(dict.fromkeys((*order.columns, *columns)))
-    while found := _take(_stretches(rows, order, place, True), size, *names):
+    while found := _take(_queries(rows, order, place, True), size, *names):
         yield from found
         place = order.place_of(found[-1])
 
 
 def _walk(rows: Rows, order: Order, place: Cursor | None, count: int, *, forward: bool) -> list[Any]:
-    """The next `count` keys from the place, or from the end that one walks away from."""
-    return [row.pk for row in _take(_stretches(rows, order, place, forward), count, "pk")]
+    """The next `count` keys after the place; without a place, from the beginning in this direction."""
+    return [row.pk for row in _take(_queries(rows, order, place, forward), count, "pk")]
 
 
 def rows_of(rows: Rows, keys: Sequence[Any]) -> list[Any]:
-    """The rows with these primary keys, in this order; those that are gone meanwhile are left out."""
+    """The rows with these primary keys, in this order; rows that were deleted meanwhile are left out."""
     whole = {row.pk: row for row in rows.order_by().filter(pk__in=keys)} if keys else {}
     return [whole[key] for key in keys if key in whole]
 
 
-def _take(stretches: Iterable[Rows], count: int, *columns: str) -> list[Any]:
-    """The first `count` rows of all stretches."""
+def _take(queries: Iterable[Rows], count: int, *columns: str) -> list[Any]:
+    """The first `count` rows of these queries, read one query after the other."""
     found: list[Any] = []
-    for stretch in stretches:
-        found += stretch.values_list(*columns, named=True)[: count - len(found)]
+    for query in queries:
+        found += query.values_list(*columns, named=True)[: count - len(found)]
         if len(found) == count:
             break
     return found
 
 
-def _stretches(rows: Rows, order: Order, place: Cursor | None, forward: bool) -> Iterator[Rows]:
-    """The rows with a value, then the empty ones; the other way round when one walks backwards."""
+def _queries(rows: Rows, order: Order, place: Cursor | None, forward: bool) -> Iterator[Rows]:
+    """One query for the rows with a value, then one for the empty ones; backwards in the reverse order."""
     upwards = forward != order.descending
     in_empty = place is not None and len(order.columns) == 2 and place.values[0] is None
     valued = rows.order_by(*(column if upwards else f"-{column}" for column in order.columns))

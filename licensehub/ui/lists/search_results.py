@@ -1,6 +1,6 @@
-"""What a search finds, where it is little: the keys of the whole list, read and put in order by one query.
+"""What a search finds, where it is little: one query reads the keys of all rows in their order.
 
-No index has the order of these few. Page by page, they would be looked for anew for the page, its count and each tab.
+No index has the order of these few. Without this, the page, its count and each tab would search once more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.db import connection
 
 from licensehub.ui.lists.keyset import Cursor, Order, Page, Rows
 
-# Of more than these, the page is read by walking the list, which soon meets enough of them.
+# Of more rows than these, the page is read in the order of the list, which soon finds enough of them.
 STOP = 1000
 FIRST, LAST, AFTER, BEFORE = "first", "last", "after-", "before-"
 
@@ -28,9 +28,9 @@ class Matches:
 
 
 def fetch_matches(rows: Rows, order: Order, *also: str) -> Matches:
-    """As many as one looks at, and these columns of them.
+    """Up to STOP rows: the primary key and these columns.
 
-    What they are ordered by stays in the database: to read thousands of moments takes longer than to sort them there.
+    The columns of the order are not read: to read thousands of moments takes longer than to sort them in the database.
     """
     wanted = dict.fromkeys(("pk", *order.columns, *also))
     try:
@@ -49,13 +49,13 @@ def _terms(order: Order) -> str:
     return ", ".join(f'"{column}" {direction} NULLS LAST' for column in order.columns)
 
 
-def page_of(keys: Sequence[Any], turn: str, place: Cursor | None, size: int) -> Page:
-    """The primary keys that this page shows. The place is that of a row in the list."""
-    if turn == LAST:
+def page_of(keys: Sequence[Any], direction: str, place: Cursor | None, size: int) -> Page:
+    """The primary keys that this page shows. The place is that of a row in the list, or None at either end."""
+    if direction == LAST:
         start = len(keys) - size
     elif place is None:
         start = 0
     else:
-        start = keys.index(place.pk) + 1 if turn == AFTER else keys.index(place.pk) - size
+        start = keys.index(place.pk) + 1 if direction == AFTER else keys.index(place.pk) - size
     end = min(start + size, len(keys))
     return Page(list(keys[max(0, start) : end]), start > 0, end < len(keys))

@@ -46,7 +46,7 @@ def client(bucket, profile) -> Client:
     return signed_in
 
 
-def steps(response) -> dict[str, str]:
+def links(response) -> dict[str, str]:
     return {label: html.unescape(address) for address, label in STEP.findall(response.content.decode())}
 
 
@@ -72,15 +72,15 @@ def test_through_all_pages_and_back(client, query, stop, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     response = client.get(f"{address}?{query}")
-    assert "Previous" not in steps(response)
+    assert "Previous" not in links(response)
     forwards = [shown(response)]
-    while "Next" in steps(response):
-        response = client.get(address + steps(response)["Next"])
+    while "Next" in links(response):
+        response = client.get(address + links(response)["Next"])
         forwards.append(shown(response))
     assert sorted(pk for page in forwards for pk in page) == sorted(Subscription.objects.values_list("pk", flat=True))
     backwards = [shown(response)]
-    while "Previous" in steps(response):
-        response = client.get(address + steps(response)["Previous"])
+    while "Previous" in links(response):
+        response = client.get(address + links(response)["Previous"])
         backwards.append(shown(response))
     assert [pk for page in reversed(backwards) for pk in page] == [pk for page in forwards for pk in page]
     order = response.context["cl"].order.terms()
@@ -94,10 +94,10 @@ def test_first_and_last(client, query, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     one = client.get(address + query)
-    last = client.get(address + steps(one)["Last"])
+    last = client.get(address + links(one)["Last"])
     everybody = list(Subscription.objects.order_by(*one.context["cl"].order.terms()).values_list("pk", flat=True))
     assert shown(last) == everybody[-11:]
-    assert shown(client.get(address + steps(last)["First"])) == shown(one)
+    assert shown(client.get(address + links(last)["First"])) == shown(one)
     assert "60 subscriptions" in last.content.decode()
 
 
@@ -105,9 +105,9 @@ def test_who_left_what_was_found_still_marks_the_place(client, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
     one = client.get(f"{address}?q=northwind")
-    second = shown(client.get(address + steps(one)["Next"]))
+    second = shown(client.get(address + links(one)["Next"]))
     SearchText.objects.filter(pk=shown(one)[-1]).update(text="somebody else")
-    assert shown(client.get(address + steps(one)["Next"])) == second
+    assert shown(client.get(address + links(one)["Next"])) == second
 
 
 def test_the_last_page_of_a_few(client, monkeypatch):
@@ -168,7 +168,7 @@ def test_a_search_that_finds_very_many_says_so(client, monkeypatch):
 def test_a_filter_and_the_order_stay(client, monkeypatch):
     monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_subscription_changelist")
-    on = steps(client.get(f"{address}?license=full&o=-3"))["Next"]
+    on = links(client.get(f"{address}?license=full&o=-3"))["Next"]
     assert "license=full" in on
     assert "o=-3" in on
 

@@ -82,7 +82,7 @@ def test_the_order_of_the_whole_is_that_of_its_pages(bucket, order):
 def test_through_a_row_of_another_table_its_index_has_the_order(bucket):
     order = Order(Subscription, "evaluation__idle_since", key="evaluation__subscription_id")
     valued = next(row for row in Subscription.objects.select_related("evaluation") if row.idle_since)
-    found = list(keyset._stretches(Subscription.objects.candidates(), order, order.place_of(valued), True))
+    found = list(keyset._queries(Subscription.objects.candidates(), order, order.place_of(valued), True))
     evaluation = "subscriptions_evaluation"
     assert f'("{evaluation}"."idle_since", "{evaluation}"."subscription_id") > (' in str(found[0].query)
     assert f'ORDER BY "{evaluation}"."idle_since" ASC, "{evaluation}"."subscription_id" ASC' in str(found[0].query)
@@ -107,5 +107,5 @@ def test_an_address_of_nobodys_making_is_refused(token):
 def test_the_place_stands_in_the_query_as_one_range(bucket):
     order = Order(Subscription, "idle_since")
     valued = next(row for row in bucket if row.idle_since)
-    found = list(keyset._stretches(Subscription.objects.all(), order, order.place_of(valued), True))
+    found = list(keyset._queries(Subscription.objects.all(), order, order.place_of(valued), True))
     assert '("subscriptions_subscription"."idle_since", "subscriptions_subscription"."id") > (' in str(found[0].query)
