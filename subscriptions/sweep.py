@@ -46,7 +46,7 @@ def recover_claims() -> int:
 
 def recover_sends() -> int:
     """The worker that was sending these items died: the answer is lost."""
-    message = "The process was ended while it waited for Miro's answer."
+    message = "The process was ended while it waited for the vendor's answer."
     with transaction.atomic():
         lost = list(Reclaim.objects.select_for_update().abandoned().filter(state=ReclaimState.SENDING))
         Reclaim.objects.filter(pk__in=[item.pk for item in lost], state=ReclaimState.SENDING).update(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 REACTIVATED_COOLDOWN = timedelta(days=30)
-REACTIVATED_REASON = "somebody reactivated this person at Miro"
+REACTIVATED_REASON = "somebody reactivated this person at the vendor"
 # `s` is the row as it is known, `m` the member as downloaded. The same as `was_reactivated`.
 REACTIVATED_SQL = "(NOT s.active AND m.active)"
 

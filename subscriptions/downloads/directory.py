@@ -18,10 +18,6 @@ from subscriptions.bulk_sql import execute, fetch_row
 # A page of the vendor's directory holds at most as many people.
 BATCH = 1000
 COLUMNS = ("name", "department", "cost_center")
-FOREIGN = (
-    "The directory knows nobody of this organization, so the SCIM token seems to belong to another one. Nothing is "
-    "sent through it. Make a SCIM API token in this organization's company settings at Miro, and set it here."
-)
 # The people of a batch as rows `p`, by database; parameter: their JSON. https://www.sqlite.org/json1.html#jeach
 PEOPLE = {
     "postgresql": """
@@ -66,7 +62,8 @@ def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> int:
         found = found or _knows(profile, rows)
         written += execute(WRITE.format(people=PEOPLE[connection.vendor]), [rows, profile.pk])
     if asked and not found:
-        raise ConfigError(FOREIGN, slot=profile.connector.reclaim_slot, code="foreign_directory")
+        connector = profile.connector
+        raise ConfigError(connector.texts.foreign_directory, slot=connector.reclaim_slot, code="foreign_directory")
     return written
 
 

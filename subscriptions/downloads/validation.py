@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import Exists, OuterRef
+from django.utils.text import capfirst
 
 from integrations.connectors.contract import Allocation, BadAnswer
 from subscriptions.bulk_sql import large_tables
@@ -22,7 +23,8 @@ def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
         return
     if contradiction := staging.contradiction(run):
         raise BadAnswer(
-            f"Miro's pages contradict each other about the member {contradiction}. Nothing was changed. Run the "
+            f"{capfirst(run.profile.vendor)}'s pages contradict each other about the member {contradiction}. Nothing "
+            "was changed. Run the "
             "download again."
         )
     staging.drop_repeated(run)
@@ -33,13 +35,15 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
     """Raises BadAnswer for what must not be believed."""
     if allocation.organization_id != run.profile.organization_id:
         raise BadAnswer(
-            f"Miro answered for organization {allocation.organization_id}, but this profile belongs to "
+            f"{capfirst(run.profile.vendor)} answered for organization {allocation.organization_id}, but this profile "
+            "belongs to "
             f"{run.profile.organization_id}. Check which organization the token was made for."
         )
     if run.read == 0:
         raise BadAnswer(
-            "Miro answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
-            "if it happens again, check that the token's user is still a company admin."
+            f"{capfirst(run.profile.vendor)} answered with no members at all, which cannot be. Nothing was changed. "
+            "Run the download again; "
+            f"if it happens again, check that {run.profile.texts.reader_check}."
         )
     known, missing = _known_and_missing(run)
     _check_shrink(known, missing)
@@ -50,7 +54,7 @@ def _check_repeats(repeated: int, missing: int) -> None:
     """Where the pages moved while they were read, who is missing may have been skipped."""
     if repeated and missing:
         raise Shrunk(
-            f"{repeated} members came twice, and {missing} known ones not at all, so Miro's pages seem to have "
+            f"{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have "
             "moved while they were read. Nothing was changed. Run the download again."
         )
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 
 from integrations.connectors.contract import UNKNOWN_WORDS, Capability
 from integrations.models import IntegrationProfile
@@ -83,10 +84,10 @@ def _why_gone(row: Subscription, terms: Terms, now: datetime) -> str:
 
 def _why_unknown(row: Subscription, terms: Terms, now: datetime) -> str:
     if row.license in UNKNOWN_WORDS:
-        return "Needs review: Miro does not say which license this person holds."
+        return f"Needs review: {row.profile.vendor} does not say which license this person holds."
     if row.role in UNKNOWN_WORDS:
-        return "Needs review: Miro does not say which role this person has."
-    return "Needs review: Miro tells neither a last activity nor when the license was assigned."
+        return f"Needs review: {row.profile.vendor} does not say which role this person has."
+    return f"Needs review: {row.profile.vendor} tells neither a last activity nor when the license was assigned."
 
 
 def _why_active(row: Subscription, terms: Terms, now: datetime) -> str:
@@ -101,8 +102,9 @@ def _why_cannot_be_removed(row: Subscription, terms: Terms, now: datetime) -> st
     if not row.reclaimable:
         return f"Protected: {row.role_label}. {row.why_not}"
     return (
-        f"Protected: the only admin of {row.sole_admin_of}, so Miro refuses to deactivate this person. Make somebody "
-        "else an admin there first; the next download will see it."
+        f"Protected: the only admin of {row.sole_admin_of}, so {row.profile.vendor} refuses to deactivate this "
+        "person. Make "
+        "somebody else an admin there first; the next download will see it."
     )
 
 
@@ -167,8 +169,8 @@ CLAUSES: tuple[Clause, ...] = (
     Clause(
         Verdict.DEACTIVATED,
         lambda terms, now: Q(active=False),
-        lambda row, terms, now: "Deactivated at Miro: takes no seat.",
-        "Active at Miro",
+        lambda row, terms, now: f"Deactivated at {row.profile.vendor}: takes no seat.",
+        "Active at {vendor}",
         lambda row, terms, now: "can sign in" if row.active else "deactivated",
     ),
     Clause(
@@ -190,7 +192,7 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.CANNOT_BE_REMOVED,
         lambda terms, now: Q(reclaimable=False),
         _why_cannot_be_removed,
-        "Miro lets us take the seat back",
+        "{vendor} lets us take the seat back",
         lambda row, terms, now: row.role_label,
     ),
     Clause(
@@ -306,6 +308,7 @@ def checks(row: Subscription, terms: Terms) -> list[Check]:
         held = holds[f"clause_{number}"]
         fact = clause.fact(row, terms, now)
         passed = None if decided or fact == NOT_CHECKED else not held
-        found.append(Check(clause.label, fact, passed))
+        label = capfirst(clause.label.format(vendor=row.profile.vendor))
+        found.append(Check(label, fact, passed))
         decided = decided or held
     return found

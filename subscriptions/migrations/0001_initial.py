@@ -173,7 +173,7 @@ class Migration(migrations.Migration):
             name="Subscription",
             fields=[
                 ("id", models.AutoField(primary_key=True, serialize=False)),
-                ("external_id", models.CharField(editable=False, max_length=40, verbose_name="Miro ID")),
+                ("external_id", models.CharField(editable=False, max_length=40, verbose_name="vendor ID")),
                 ("email", models.CharField(editable=False, max_length=254, verbose_name="e-mail")),
                 ("name", models.CharField(blank=True, db_default="", default="", editable=False, max_length=254)),
                 ("department", models.CharField(blank=True, db_default="", default="", editable=False, max_length=120)),
@@ -598,7 +598,7 @@ class Migration(migrations.Migration):
                             ("rolling_cap", "As many as are allowed in 24 hours were reclaimed"),
                             ("batch_cap", "More people than the rule now allows one request"),
                             ("backup", "This database may be a restored backup"),
-                            ("later", "Miro asked to come back later"),
+                            ("later", "Asked to come back later"),
                         ],
                         default="",
                         max_length=16,
@@ -959,7 +959,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("reclaimed", "Reclaimed"),
                             ("confirmed_later", "Reclaimed, confirmed later"),
-                            ("already_inactive", "Was inactive at Miro already"),
+                            ("already_inactive", "Was inactive at the vendor already"),
                             ("active_again", "Active again"),
                             ("gone", "Left the organization"),
                             ("protected", "Protected meanwhile"),

@@ -33,7 +33,7 @@ CLOSED = (CandidateState.CLOSED_COMPLETE, CandidateState.CLOSED_SKIPPED, Candida
 class CloseReason(models.TextChoices):
     RECLAIMED = "reclaimed", "Reclaimed"
     CONFIRMED_LATER = "confirmed_later", "Reclaimed, confirmed later"
-    ALREADY_INACTIVE = "already_inactive", "Was inactive at Miro already"
+    ALREADY_INACTIVE = "already_inactive", "Was inactive at the vendor already"
     ACTIVE_AGAIN = "active_again", "Active again"
     GONE = "gone", "Left the organization"
     PROTECTED = "protected", "Protected meanwhile"

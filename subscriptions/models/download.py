@@ -58,7 +58,7 @@ class DownloadRun(models.Model):
     all_pages_in = models.BooleanField(default=False, editable=False)
     pages = models.PositiveIntegerField(default=0, editable=False)
     requests = models.PositiveIntegerField(default=0, editable=False)
-    # What the requests cost in the vendor's own units (Miro: credits).
+    # What the requests cost in the vendor's own units (e.g. credits).
     credits = models.PositiveBigIntegerField(default=0, editable=False)
     read = models.PositiveIntegerField(default=0, editable=False)
     new = models.PositiveIntegerField(default=0, editable=False)

@@ -34,7 +34,7 @@ class HoldReason(models.TextChoices):
     ROLLING_CAP = "rolling_cap", "As many as are allowed in 24 hours were reclaimed"
     BATCH_CAP = "batch_cap", "More people than the rule now allows one request"
     BACKUP = "backup", "This database may be a restored backup"
-    LATER = "later", "Miro asked to come back later"
+    LATER = "later", "Asked to come back later"
 
 
 class ReclaimQuerySet(models.QuerySet["Reclaim"]):
@@ -82,11 +82,11 @@ class Reclaim(models.Model):
     finished_at = models.DateTimeField(null=True)
     http_status = models.PositiveSmallIntegerField(null=True)
     request_id = models.CharField(max_length=100, blank=True, default="")
-    # active, inactive or unknown to Miro; empty while nobody has looked.
+    # active, inactive or unknown to the vendor; empty while nobody has looked.
     read_back = models.CharField(max_length=10, blank=True, default="")
     read_back_at = models.DateTimeField(null=True)
     reads = models.PositiveSmallIntegerField("times read back", default=0)
-    # One sentence: what came of it, in Miro's words where it said something.
+    # One sentence: what came of it, in the vendor's words where it said something.
     outcome = models.TextField(blank=True, default="")
 
     objects = ReclaimQuerySet.as_manager()

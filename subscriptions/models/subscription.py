@@ -76,7 +76,7 @@ class Subscription(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    external_id = models.CharField("Miro ID", max_length=40, editable=False)
+    external_id = models.CharField("vendor ID", max_length=40, editable=False)
     email = models.CharField("e-mail", max_length=254, editable=False)
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)

@@ -131,7 +131,7 @@ def _next(profile: IntegrationProfile) -> Notice | None:
 def _unusable(email: str) -> str:
     """Why nothing can be mailed to this address; empty when it can."""
     if not email.strip():
-        return "Miro has no e-mail address of this person."
+        return "The vendor has no e-mail address of this person."
     try:
         validate_email(email)
     except ValidationError:

@@ -91,6 +91,6 @@ def _until(profile: IntegrationProfile, hold: HoldReason) -> dict[str, object]:
     if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
         return {"not_before": _known_end(profile, hold)}
     if hold == HoldReason.LATER:
-        message = "Miro did not answer when its connections were tried before the send."
+        message = "The vendor did not answer when its connections were tried before the send."
         return {"not_before": timezone.now() + RETRY_DELAY, "outcome": message}
     return {}

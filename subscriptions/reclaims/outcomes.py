@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from integrations import connection_state
 from integrations.connectors.contract import (
@@ -62,7 +63,11 @@ def read_back(item: Reclaim, connector: Connector) -> str:
     try:
         active = connector.is_active(item.subscription.external_id)
     except PermanentError as error:
-        _escalate(item, f"Miro does not know this person any more: {error.message}", found="unknown")
+        _escalate(
+            item,
+            f"{capfirst(item.profile.vendor)} does not know this person any more: {error.message}",
+            found="unknown",
+        )
     except ConnectorError as error:
         mark_in_doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
         if isinstance(error, ConfigError):
@@ -115,8 +120,10 @@ def _without_effect(item: Reclaim) -> None:
     next_step = "leave this person, or send again" if found == "active" else "restore again if it is still wanted"
     _escalate(
         item,
-        f"The {noun} was sent, its effect is unknown, and Miro shows this person as {found}. LicenseHub does not "
-        f"send again by itself: somebody may have changed it in between. Look in Miro, then {next_step}.",
+        f"The {noun} was sent, its effect is unknown, and {item.profile.vendor} shows this person as {found}. "
+        "LicenseHub does not "
+        f"send again by itself: somebody may have changed it in between. Look in {item.profile.vendor}, then "
+        f"{next_step}.",
         found=found,
     )
 
@@ -151,7 +158,7 @@ def _escalate(item: Reclaim, message: str, *, found: str) -> None:
 
 def mark_refused(item: Reclaim, error: PermanentError) -> None:
     """The vendor refused, and would refuse again."""
-    message = f"Miro refused: {error.message}"
+    message = f"{capfirst(item.profile.vendor)} refused: {error.message}"
     _finish(
         item,
         to=ReclaimState.FAILED,

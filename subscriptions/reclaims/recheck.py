@@ -97,12 +97,12 @@ def _write(row: Subscription, member: Member) -> None:
 def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decision:
     row = Subscription.objects.select_related("profile").get(pk=item.subscription_id)
     if row.external_id not in found:
-        return _no("Not sent: Miro no longer knows this person.", CloseReason.GONE)
+        return _no(f"Not sent: {row.profile.vendor} no longer knows this person.", CloseReason.GONE)
     if item.direction == Direction.REACTIVATE:
         if row.active:  # somebody else has activated this person
-            still = Decision(send=False, sentence="Not sent: this person is active at Miro already.")
+            still = Decision(send=False, sentence=f"Not sent: this person is active at {row.profile.vendor} already.")
         else:
-            still = Decision(send=True, sentence="Still deactivated at Miro.")
+            still = Decision(send=True, sentence=f"Still deactivated at {row.profile.vendor}.")
         return _refused_approval(item) or still
     return (
         _refused_approval(item)

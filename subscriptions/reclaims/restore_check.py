@@ -29,7 +29,8 @@ def read_restored_seat(item: Reclaim, connector: Connector) -> RestoredSeat:
     member = found.get(row.external_id)
     if member is None or not member.active:
         return RestoredSeat(
-            "Active again. License and role were not compared: Miro's list of members does not show the person as "
+            "Active again. License and role were not compared: the vendor's list of members does not show the person "
+            "as "
             "active yet. The next download reads them."
         )
     return RestoredSeat(f"Active again. {_compared(item, member)}", member)

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
+from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.candidates import locks
@@ -33,17 +34,17 @@ from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 
-# Shown before a restore, and kept on its record: https://help.miro.com/hc/en-us/articles/360025025894
-COMES_BACK = (
-    "The person can sign in to Miro again at once, and finds the boards that are still theirs.",
+LOOKED_AFTER = (
     "License and role are looked up right after, and compared with those before the reclaim.",
     f"LicenseHub leaves the person alone for {RESTORED_COOLDOWN.days} days: no older approval, and no new candidate.",
 )
-CANNOT_COME_BACK = (
-    "Boards that were handed over to somebody else stay with them. Ask the new owner to hand them back.",
-    "Teams that the person was removed from, and roles in teams, e.g. team admin, have to be given again in Miro.",
-    "Miro decides which license it gives. When none of the old kind is free, it is another one.",
-)
+
+
+def notes(profile: IntegrationProfile) -> dict[str, tuple[str, ...]]:
+    """What is shown before a restore, and on its record."""
+    texts = profile.texts
+    return {"comes_back": (*texts.comes_back, *LOOKED_AFTER), "cannot_come_back": texts.cannot_come_back}
+
 
 # --- May this be restored? --------------------------------------------------------------------------------------------
 
@@ -66,11 +67,11 @@ def why_not() -> Case:
             ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
             "Only a verified reclaim can be restored: this one took nothing away, as far as is known.",
         ),
-        (Exists(restored), "This reclaim is restored already. Somebody has deactivated the person at Miro since."),
+        (Exists(restored), "This reclaim is restored already. Somebody has deactivated the person since."),
         (Exists(under_way), "A reclaim or restore of this person is under way already."),
         (Exists(requested), "A request to restore this person waits for its approval already."),
         (Exists(later), "This seat was reclaimed again later. Restore the later reclaim."),
-        (Exists(active), "This person is active at Miro already, so there is nothing to restore."),
+        (Exists(active), f"This person is active at {vendor_texts().vendor} already, so there is nothing to restore."),
     )
     return Case(*(When(clause, then=Value(sentence)) for clause, sentence in clauses), default=Value(""))
 

@@ -21,7 +21,7 @@ class Kind(TextChoices):
     UNSENT_INACTIVE = "unsent_inactive", "Not reclaimed, but inactive"
     RESTORED_AFTER_ALL = "restored_after_all", "Restore without success, but active"
     UNEXPLAINED = "unexplained", "Deactivated by somebody else"
-    NOT_IN_LOG = "not_in_log", "Not in Miro's log"
+    NOT_IN_LOG = "not_in_log", "Not in the vendor's log"
 
 
 NOW_ACTIVE = frozenset({Kind.REACTIVATED, Kind.RESTORED_AFTER_ALL})
@@ -86,8 +86,8 @@ def _difference(item: Reclaim) -> Difference:
         kind=kind,
         external_id=item.subscription.external_id,
         person=item.subscription.display_name,
-        detail=detail.format(when=when, how=item.get_state_display().lower()),
-        next_step=next_step,
+        detail=detail.format(when=when, how=item.get_state_display().lower(), vendor=item.profile.vendor),
+        next_step=next_step.format(vendor=item.profile.vendor),
         reclaim=item.pk,
         at=item.finished_at,
     )
@@ -96,24 +96,25 @@ def _difference(item: Reclaim) -> Difference:
 _TEXTS: dict[tuple[str, bool], tuple[Kind, str, str]] = {
     (Direction.DEACTIVATE.value, True): (
         Kind.REACTIVATED,
-        "Reclaimed on {when}, but active at Miro now: somebody let this person back in.",
+        "Reclaimed on {when}, but active at {vendor} now: somebody let this person back in.",
         f"Nothing, if that was meant: LicenseHub leaves this person alone for {REACTIVATED_COOLDOWN.days} days, and "
         "never reclaims again on the same approval.",
     ),
     (Direction.REACTIVATE.value, True): (
         Kind.RESTORED_INACTIVE,
-        "Restored on {when}, but inactive at Miro now.",
+        "Restored on {when}, but inactive at {vendor} now.",
         "Ask this person's admin whether that was meant. If not, restore again from the history.",
     ),
     (Direction.DEACTIVATE.value, False): (
         Kind.UNSENT_INACTIVE,
-        "The reclaim ended as “{how}” on {when}, but this person is inactive at Miro now.",
-        "Ask who deactivated this person in Miro. If nobody did, activate them there: the reclaim did not succeed, as "
+        "The reclaim ended as “{how}” on {when}, but this person is inactive at {vendor} now.",
+        "Ask who deactivated this person in {vendor}. If nobody did, activate them there: the reclaim did not "
+        "succeed, as "
         "far as LicenseHub knows.",
     ),
     (Direction.REACTIVATE.value, False): (
         Kind.RESTORED_AFTER_ALL,
-        "The restore ended as “{how}” on {when}, but this person is active at Miro now.",
+        "The restore ended as “{how}” on {when}, but this person is active at {vendor} now.",
         "Nothing, if this person was to come back.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Every night: does Miro show what the ledger says, and does the ledger explain what Miro's own log says?
+"""Every night: does the vendor show what the ledger says, and does the ledger explain what the vendor's own log says?
 
 Nothing is changed by it but facts, as a tiny download of the people it looked up would. What differs is written down
 with its next step, and a person acts.
@@ -26,7 +26,7 @@ from subscriptions.reclaims.recheck import write_facts
 from subscriptions.reconciliation.differences import Difference, Kind, in_ledger
 from subscriptions.reconciliation.vendor_log import Log, in_log, read_log, with_doer
 
-# Miro keeps its own log as long; what was done before is history.
+# Vendors keep their own log as long; what was done before is history.
 LEDGER = timedelta(days=90)
 # One that was killed is not waited for any longer.
 MAX_RUNTIME = timedelta(minutes=10)

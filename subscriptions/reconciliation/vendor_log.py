@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from django.utils.text import capfirst
+
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted, VendorEvent
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import day_and_time
@@ -47,7 +49,7 @@ def read_log(connector: Connector, *, since: datetime, until: datetime) -> Log:
         if isinstance(error, ConfigError):
             raise
     except ConnectorError as error:
-        log.problem = f"Miro's own log could not be read to its end: {error.message}"
+        log.problem = f"The vendor's own log could not be read to its end: {error.message}"
     else:
         log.checked = True
     return log
@@ -63,7 +65,7 @@ def _read(connector: Connector, log: Log) -> None:
             log.activated.append(event)
         if time.monotonic() > stop:
             log.until = event.at
-            log.problem = f"Miro's own log is long: it was read up to {day_and_time(event.at)} only."
+            log.problem = f"The vendor's own log is long: it was read up to {day_and_time(event.at)} only."
             return
 
 
@@ -73,14 +75,14 @@ def with_doer(difference: Difference, log: Log) -> Difference:
     last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
     if last is None or not (last.by or last.by_kind):
         return difference
-    words = f"{difference.detail} Miro's log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
+    words = f"{difference.detail} The vendor's log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
     return replace(difference, detail=words)
 
 
 def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: Log) -> list[Difference]:
     """`sent`: the sends of both directions, the oldest first."""
     reclaims = [item for item in sent if item.direction == Direction.DEACTIVATE]
-    return [*_unexplained(profile, reclaims, log), *_without_event(reclaims, log)]
+    return [*_unexplained(profile, reclaims, log), *_without_event(profile, reclaims, log)]
 
 
 # --- A deactivation that is not ours ----------------------------------------------------------------------------------
@@ -98,7 +100,7 @@ def _unexplained(profile: IntegrationProfile, reclaims: list[Reclaim], log: Log)
         else:
             left.remove(intent)  # one intent explains one deactivation
     known = _names(profile, (event.person_id for event in strange))
-    return [_strange(event, known.get(event.person_id, event.person)) for event in strange]
+    return [_strange(profile, event, known.get(event.person_id, event.person)) for event in strange]
 
 
 def _tells_of(event: VendorEvent, item: Reclaim) -> bool:
@@ -113,15 +115,19 @@ def _names(profile: IntegrationProfile, external_ids: Iterable[str]) -> dict[str
     return {row.external_id: row.display_name for row in rows}
 
 
-def _strange(event: VendorEvent, person: str) -> Difference:
+def _strange(profile: IntegrationProfile, event: VendorEvent, person: str) -> Difference:
+    through, vendor = profile.texts.written_through, profile.vendor
     return Difference(
         kind=Kind.UNEXPLAINED,
         external_id=event.person_id,
         person=person or event.person_id,
-        detail=f"Miro's log tells of a deactivation through SCIM on {day_and_time(event.at)}, which LicenseHub did "
+        detail=f"{capfirst(vendor)}'s log tells of a deactivation through {through} on {day_and_time(event.at)}, "
+        "which LicenseHub did "
         "not send, as far as this database knows.",
-        next_step="Ask who else uses SCIM with Miro, for example your identity provider. After a restored backup, this "
-        "person was probably reclaimed by LicenseHub before. If nobody else uses SCIM, replace the SCIM token.",
+        next_step=f"Ask who else uses {through} with {vendor}, for example your identity provider. After a restored "
+        "backup, this "
+        f"person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace the {through} "
+        "token.",
         at=event.at,
     )
 
@@ -129,11 +135,11 @@ def _strange(event: VendorEvent, person: str) -> Difference:
 # --- A reclaim that is not in the log ---------------------------------------------------------------------------------
 
 
-def _without_event(reclaims: list[Reclaim], log: Log) -> list[Difference]:
+def _without_event(profile: IntegrationProfile, reclaims: list[Reclaim], log: Log) -> list[Difference]:
     """Asked only where the log uses a word for deactivations that is known; vendors may change their words."""
     if not log.deactivated:
         return []
-    return [_missing(item) for item in reclaims if _covered(item, log) and not _is_told(item, log)]
+    return [_missing(item, profile.vendor) for item in reclaims if _covered(item, log) and not _is_told(item, log)]
 
 
 def _covered(item: Reclaim, log: Log) -> bool:
@@ -146,14 +152,15 @@ def _is_told(item: Reclaim, log: Log) -> bool:
     return any(_tells_of(event, item) for event in log.deactivated)
 
 
-def _missing(item: Reclaim) -> Difference:
+def _missing(item: Reclaim, vendor: str) -> Difference:
     return Difference(
         kind=Kind.NOT_IN_LOG,
         external_id=item.subscription.external_id,
         person=item.subscription.display_name,
-        detail=f"Reclaimed on {day_and_time(item.finished_at)}, but Miro's own log tells of no deactivation then.",
-        next_step="Look this person up in Miro's audit log. If it is not there, ask Miro; the reclaim's page has the "
-        "time and Miro's answer.",
+        detail=f"Reclaimed on {day_and_time(item.finished_at)}, but {vendor}'s own log tells of no deactivation then.",
+        next_step=f"Look this person up in {vendor}'s audit log. If it is not there, ask {vendor}; the reclaim's page "
+        "has the "
+        f"time and {vendor}'s answer.",
         reclaim=item.pk,
         at=item.finished_at,
     )

@@ -27,7 +27,7 @@ from subscriptions.approvals.dry_run import DryRun, Ending, PersonOutcome
 from subscriptions.models import ReclaimRequest
 
 TEMPLATE = "admin/subscriptions/dry_run.html"
-# Each ten people are one call to Miro: a page tries so many, the command everybody.
+# Each ten people are one call to the vendor: a page tries so many, the command everybody.
 LIMIT = 100
 MARKS = {
     Ending.SEND: ("event_seat", "info"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
+from integrations.connectors.contract import Texts
 from subscriptions.eligibility.clauses import team_admins_checked
 from subscriptions.models import ReclaimRequest, Subscription
 
@@ -24,17 +26,17 @@ class ImpactLine:
 
 def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[ImpactLine]:
     """Of a request that may still be approved, or was. `people` are those who stand."""
-    boards = "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are."
+    texts = request.profile.texts
     lines = [
         ImpactLine(
             "lock",
             "neutral",
-            "They can no longer sign in to Miro.",
+            texts.impact_sign_in,
             "gives access back, for one person or for several.",
             "Restore",
         ),
-        ImpactLine("dashboard", "neutral", "Their boards stay where they are,", boards),
-        _refused_by_miro(people),
+        ImpactLine("dashboard", "neutral", *texts.impact_stays),
+        _refused_by_vendor(texts, people),
         _last_admins(request, people),
         ImpactLine(
             "visibility",
@@ -53,26 +55,31 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Imp
         who = f"{_are(len(teams))} the last admin of a team."
         names = ", ".join(f"“{names}”" for names in teams[:3])
         more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
-        words = f"Miro refuses until {names}{more} has another. Drop, or add an admin first."
+        words = (
+            f"{capfirst(request.profile.vendor)} refuses until {names}{more} has another. Drop, or add an admin first."
+        )
         return ImpactLine("shield_person", "warning", who, words)
     if team_admins_checked(request.profile):
         return ImpactLine("check", "ok", "Nobody is the last admin of a team,", "according to the last download.")
     return ImpactLine(
-        "help", "neutral", "Last admin of a team: not checked.", "Miro refuses such a person; the others go on."
+        "help",
+        "neutral",
+        "Last admin of a team: not checked.",
+        f"{capfirst(request.profile.vendor)} refuses such a person; the others go on.",
     )
 
 
-def _refused_by_miro(people: Iterable[Subscription]) -> ImpactLine:
+def _refused_by_vendor(texts: Texts, people: Iterable[Subscription]) -> ImpactLine:
     refused = sum(not row.reclaimable for row in people)
     if refused:
         who = _are(refused)
         return ImpactLine(
             "block",
             "warning",
-            f"{who} a company admin or guest now.",
+            f"{who} {texts.refused_role} now.",
             "They are left out when LicenseHub checks again before it sends.",
         )
-    return ImpactLine("check", "ok", "No company admins,", "and no guests that Miro would refuse.")
+    return ImpactLine("check", "ok", *texts.nobody_refused)
 
 
 def _are(count: int) -> str:

@@ -159,7 +159,7 @@ def _overdue(request: ReclaimRequest) -> bool:
 
 
 def may_dry_run(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
-    """A dry run asks Miro and keeps fresh facts: for those who ask or decide, while something may still be sent."""
+    """A dry run asks the vendor and keeps fresh facts: for those who ask or decide, until everything is sent."""
     involved = user.has_perm(DECIDE) or user.has_perm(ASK)
     return involved and request.state in (*WAITING, RequestState.APPROVED)
 

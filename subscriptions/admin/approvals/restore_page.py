@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from licensehub.ui.formatting import ago, day
-from subscriptions.admin.reclaims.restore import NOTES
 from subscriptions.admin.reclaims.steps import name_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import license_label, person_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval
+from subscriptions.reclaims.restores import notes
 
 TEMPLATE = "admin/subscriptions/reclaimrequest/restore.html"
 
@@ -38,7 +38,11 @@ class Row:
 def restore_page(request: ReclaimRequest, response: Any) -> Any:
     """The same page, with the people of a restore: `response` is what the admin would show of a reclaim."""
     response.template_name = TEMPLATE
-    response.context_data |= {"people": people_of(request), "second_person": request.decided_by_id is not None, **NOTES}
+    response.context_data |= {
+        "people": people_of(request),
+        "second_person": request.decided_by_id is not None,
+        **notes(request.profile),
+    }
     return response
 
 

@@ -37,9 +37,10 @@ MEANING = {
         "Verdicts and removal candidates were evaluated anew right after it.",
     ),
     RunState.QUARANTINED: (
-        "Miro answered, but the answer cannot be believed as a whole, so nothing of it was used.",
+        "The vendor answered, but the answer cannot be believed as a whole, so nothing of it was used.",
         "All subscriptions keep the facts of the last complete download, and nobody became a candidate by this one. "
-        "Read the reason, then run the download again from the profile. If so many people really left, which Miro's "
+        "Read the reason, then run the download again from the profile. If so many people really left, which the "
+        "vendor's "
         "member list shows, accept this one; otherwise discard it, and validate the connection in the profile.",
     ),
     RunState.DISCARDED: (

@@ -16,17 +16,18 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
 from unfold.sections import TemplateSection
 
+from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import ago, day, two_lines
-from subscriptions.admin.reclaims.restore import NOTES, RESTORE, RestoreMixin
+from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import name_of, requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
 from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import facts, license_label
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
-from subscriptions.reclaims.restores import why_not
+from subscriptions.reclaims.restores import notes, why_not
 from subscriptions.search import ID_DIGITS, matching
 
 NOBODY = "nobody"
@@ -98,7 +99,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     csv_columns = (
         ("Name", lambda row: row.subscription.name),
         ("E-mail", lambda row: row.subscription.email),
-        ("Miro ID", lambda row: row.removal.evidence["external_id"]),
+        (NEUTRAL.member_id, lambda row: row.removal.evidence["external_id"]),
         ("What", lambda row: row.get_direction_display()),
         ("Request", lambda row: row.removal.request.number),
         ("Requested by", lambda row: requester_of(row.removal.request)),
@@ -199,7 +200,11 @@ def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
     may = request.user.has_perm(RESTORE)
     why_not: str = row.why_not  # type: ignore[attr-defined]
     taken = row.direction == Direction.DEACTIVATE and row.state == ReclaimState.DONE
-    return {"may_restore": may and not why_not, "why_not_restore": why_not if may and taken else "", **NOTES}
+    return {
+        "may_restore": may and not why_not,
+        "why_not_restore": why_not if may and taken else "",
+        **notes(row.profile),
+    }
 
 
 def _approver(request: ReclaimRequest) -> str:

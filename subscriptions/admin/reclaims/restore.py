@@ -20,8 +20,6 @@ from subscriptions.models import Reclaim
 from subscriptions.reclaims import restores
 
 RESTORE = "subscriptions.restore_reclaimrequest"
-# What the confirming pages and the record say in the same words.
-NOTES = {"comes_back": restores.COMES_BACK, "cannot_come_back": restores.CANNOT_COME_BACK}
 
 
 class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
@@ -57,7 +55,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         def doing() -> str:
             reason = request.POST.get("reason", "").strip()[:500]
             went.append(restores.restore(row, actor=signed_in(request), reason=reason))
-            return f"The restore of {row} is queued. LicenseHub verifies it when Miro has answered."
+            return f"The restore of {row} is queued. LicenseHub verifies it when {row.profile.vendor} has answered."
 
         if not run_and_report(request, doing, refusals=REFUSALS):
             return HttpResponseRedirect(_page_of(row))
@@ -68,7 +66,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         evidence = row.removal.evidence
         context = {
             **self.admin_site.each_context(request),
-            **NOTES,
+            **restores.notes(row.profile),
             "opts": self.model._meta,
             "title": "Restore 1 seat",
             "item": row,
@@ -113,7 +111,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         across = request.POST.get("select_across") == "1"
         context = {
             **self.admin_site.each_context(request),
-            **NOTES,
+            **restores.notes(able.select_related("profile")[0].profile),
             "opts": self.model._meta,
             "title": f"Request restore of {seats(count)}",
             "count": count,

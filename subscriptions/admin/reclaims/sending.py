@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
 from integrations import sending
+from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile, SendingControl
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.formatting import ago, day_and_time
@@ -44,7 +45,8 @@ def _release(request: HttpRequest, user: User) -> str:
     if not renew:
         return "Sending is released. Approved seats are sent within a minute."
     return (
-        "Sending is released. Approved people who are already inactive in Miro are closed. All others need a new "
+        f"Sending is released. Approved people who are already inactive in {vendor_texts().vendor} are closed. All "
+        "others need a new "
         "approval."
     )
 

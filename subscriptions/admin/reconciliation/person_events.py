@@ -1,4 +1,4 @@
-"""Miro's audit log of one person around a send, asked for when somebody wants to see it."""
+"""The vendor's audit log of one person around a send, asked for when somebody wants to see it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 from django.views.decorators.http import require_GET
 
 from subscriptions.models import Reclaim
@@ -22,5 +23,5 @@ def vendor_log(request: HttpRequest, pk: int) -> HttpResponse:
     context = {"item": item, "log": log_around(item)}
     if request.headers.get("HX-Request"):
         return TemplateResponse(request, "admin/subscriptions/reclaim/vendor_log.html", context)
-    context |= {**admin.site.each_context(request), "title": f"Miro’s audit log of {item}"}
+    context |= {**admin.site.each_context(request), "title": f"{capfirst(item.profile.vendor)}’s audit log of {item}"}
     return TemplateResponse(request, "admin/subscriptions/reclaim/vendor_log_page.html", context)

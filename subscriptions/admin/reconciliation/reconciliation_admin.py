@@ -1,4 +1,4 @@
-"""Reconciliations: what differed between the ledger and Miro, with the next step for each person."""
+"""Reconciliations: what differed between the ledger and the vendor, with the next step for each person."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from subscriptions.reconciliation.differences import Kind
 
 LIST = "admin:subscriptions_reconciliation_changelist"
 VIEW = "subscriptions.view_reconciliation"
-# Comparing asks much of Miro and writes facts: it is for those who act, not for those who only read.
+# Comparing asks much of the vendor and writes facts: it is for those who act, not for those who only read.
 RECONCILE = (
     "subscriptions.request_removalcandidate",
     "integrations.operate_integrationprofile",
@@ -107,7 +107,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def reconcile(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """*Reconcile now*: a worker does it, since Miro may take its time."""
+        """*Reconcile now*: a worker does it, since the vendor may take its time."""
         if not may_reconcile(request):
             raise PermissionDenied
         if request.method != "POST":
@@ -124,7 +124,9 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
         if reconcile.running(profile):
             messages.info(request, f"A reconciliation of “{profile}” is already running. Reload this page in a moment.")
         elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
-            messages.success(request, f"“{profile}” is being reconciled with Miro. Reload this page in a moment.")
+            messages.success(
+                request, f"“{profile}” is being reconciled with {profile.vendor}. Reload this page in a moment."
+            )
         else:
             messages.error(
                 request,
@@ -162,7 +164,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
     def people_shown(self, row: Reconciliation) -> SafeString:
         return two_lines(f"{row.people:,}", "looked up")
 
-    @admin.display(description="Miro's own log")
+    @admin.display(description="Vendor's own log")
     def log(self, row: Reconciliation) -> str:
         return log_text(row).capitalize()
 

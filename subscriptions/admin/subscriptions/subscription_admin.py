@@ -13,6 +13,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from integrations.connectors.contract import NEUTRAL
+from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
 from licensehub.ui.export import CsvExport
@@ -73,21 +75,21 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
     # Says that there is a search; what it finds is told by `subscriptions.search`. So in the lists below.
     search_fields = ("search__text",)
-    search_help_text = "Name, e-mail or Miro ID"
+    search_help_text = "Name, e-mail or the vendor's ID"
     list_before_template = "admin/subscriptions/subscription/list_before.html"
     # The longest idle first; who shows no date at all comes last.
     ordering = ("idle_since", "pk")
     list_per_page = 50
     csv_columns = (
         ("Profile", lambda row: row.profile.name),
-        ("Miro ID", lambda row: row.external_id),
+        (NEUTRAL.member_id, lambda row: row.external_id),
         ("Name", lambda row: row.name),
         ("E-mail", lambda row: row.email),
         ("Department", lambda row: row.department),
         ("Cost center", lambda row: row.cost_center),
         ("License", lambda row: row.license_label),
         ("Role", lambda row: row.role_label),
-        ("Active at Miro", lambda row: "yes" if row.active and not row.gone_at else "no"),
+        ("Active", lambda row: "yes" if row.active and not row.gone_at else "no"),
         ("Last activity", lambda row: row.last_activity_at),
         ("Assigned since", lambda row: row.license_assigned_at),
         ("Verdict", lambda row: row.verdict.label),
@@ -151,7 +153,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Assigned since")
     def assigned(self, row: Subscription) -> SafeString:
-        return day_ago(row.license_assigned_at, never="Unknown", hint="Miro does not say")
+        return day_ago(row.license_assigned_at, never="Unknown", hint=f"{vendor_texts().vendor} does not say")
 
     @admin.display(description="Verdict")
     def verdict_shown(self, row: Subscription) -> SafeString:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import ago, badge, day, day_and_time
@@ -122,7 +123,7 @@ def _facts(row: Subscription) -> list[tuple[str, str, str]]:
         ("Department", row.department or "–", ""),
         ("Cost center", row.cost_center or "–", ""),
         ("Sign-in", "Left the organization" if row.gone_at else "Active" if row.active else "Deactivated", ""),
-        ("Miro ID", row.external_id, ""),
+        (row.profile.texts.member_id, row.external_id, ""),
     ]
 
 
@@ -253,19 +254,21 @@ def _impact(row: Subscription) -> list[tuple[str, str]]:
     if row.gone_at:
         return [("logout", "Left the organization, so there is nothing to reclaim.")]
     if not row.active:
-        return [("lock", "No sign-in to Miro until the account is activated again.")]
+        return [("lock", f"{row.profile.texts.no_sign_in} until the account is activated again.")]
     if not row.reclaimable:
-        return [("shield_person", row.why_not or "Miro does not let this seat be taken back.")]
+        return [
+            ("shield_person", row.why_not or f"{capfirst(row.profile.vendor)} does not let this seat be taken back.")
+        ]
     return [
-        ("lock", "No sign-in to Miro until the seat is restored."),
-        ("dashboard", "Boards stay where they are, and colleagues keep their access."),
+        ("lock", f"{row.profile.texts.no_sign_in} until the seat is restored."),
+        ("dashboard", row.profile.texts.person_stays),
         ("groups", _team_admin(row)),
     ]
 
 
 def _team_admin(row: Subscription) -> str:
     if row.sole_admin_of:
-        return f"The only admin of “{row.sole_admin_of}”: Miro refuses until the team has another."
+        return f"The only admin of “{row.sole_admin_of}”: {row.profile.vendor} refuses until the team has another."
     if team_admins_checked(row.profile):
         return "Not the only admin of any team."
-    return "Whether this person is the only admin of a team is not checked; Miro refuses if so."
+    return f"Whether this person is the only admin of a team is not checked; {row.profile.vendor} refuses if so."

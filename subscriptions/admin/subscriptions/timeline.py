@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from licensehub.ui.formatting import day
 from subscriptions.activity.retention import thinned_before
@@ -94,7 +95,7 @@ def _begin(since: datetime | None, now: datetime) -> datetime:
 
 def _summary(row: Subscription, threshold: int, crossed: datetime | None) -> str:
     if row.idle_since is None:
-        return "Miro tells no date for this person."
+        return f"{capfirst(row.profile.vendor)} tells no date for this person."
     first = f"Last activity {day(row.last_activity_at)}" if row.last_activity_at else "Never active"
     return f"{first}. Beyond the threshold of {threshold} days since {day(crossed)}." if crossed else f"{first}."
 

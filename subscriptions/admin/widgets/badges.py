@@ -51,7 +51,7 @@ WHAT_NEXT = {
     CandidateState.READY: "Nothing happens until somebody requests the reclaim and another person approves it.",
     CandidateState.AWAITING_USER: "The person was asked and has not answered yet.",
     CandidateState.AWAITING_APPROVAL: "A second person has to approve or reject the request.",
-    CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub checks again, then deactivates the seat in Miro.",
+    CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub checks again, then deactivates the seat at the vendor.",
     CandidateState.CLOSED_COMPLETE: "The seat was free when this candidate closed. History shows what followed.",
     CandidateState.CLOSED_SKIPPED: "The person keeps the seat. A later download can propose this person again.",
     CandidateState.CLOSED_CANCELED: "The person is active again and keeps the seat.",

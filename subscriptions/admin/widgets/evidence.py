@@ -37,7 +37,7 @@ def license_label(profile: IntegrationProfile, license: str) -> str:
 
 
 def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The evidence, fact by fact, with the names that Miro's people know."""
+    """The evidence, fact by fact, with the names that the vendor's people know."""
     terms = Terms.from_json(evidence["terms"])
     return [
         ("Last activity", _day_and_ago(moment(evidence, "last_activity_at"), never="Never")),
@@ -45,7 +45,7 @@ def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tupl
         ("License assigned", _day_and_ago(moment(evidence, "license_assigned_at"), never="Unknown")),
         ("Role", profile.connector.roles.get(evidence["role"], evidence["role"])),
         ("Department", evidence["department"] or EMPTY),
-        ("Miro ID", evidence["external_id"]),
+        (profile.texts.member_id, evidence["external_id"]),
         ("Threshold", f"{terms.threshold_for(evidence['license'])} days, rule version {terms.version}"),
         ("Found by", f"download {run_number(evidence)}, facts of {day_and_time(moment(evidence, 'facts_at'))}"),
     ]
@@ -94,7 +94,7 @@ def _away(row: Subscription) -> Change | None:
     if row.gone_at:
         return Change("Left the organization", f"since {day(row.gone_at)}", "ok", "person_off")
     if not row.active:
-        return Change("Deactivated at Miro", f"seen {day(row.facts_at)}", "ok", "person_off")
+        return Change(f"Deactivated at {row.profile.vendor}", f"seen {day(row.facts_at)}", "ok", "person_off")
     return None
 
 

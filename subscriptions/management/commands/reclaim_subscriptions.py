@@ -23,7 +23,7 @@ A_DAY = 24 * 60 * 60.0
 
 
 class Command(ProfileCommand):
-    help = "Send what is approved and due for the profile NAME: deactivate at Miro, read back, settle."
+    help = "Send what is approved and due for the profile NAME: deactivate at the vendor, read back, settle."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)

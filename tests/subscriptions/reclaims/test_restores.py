@@ -132,7 +132,7 @@ def test_somebody_else_let_the_person_in_already(world, reclaimed_person, alice)
     queued.refresh_from_db()
     assert (queued.state, queued.outcome) == ("skipped", "Not sent: this person is active at Miro already.")
     assert activated_by_us(world) == []
-    assert queued.subscription.cooldown_reason == "somebody reactivated this person at Miro"
+    assert queued.subscription.cooldown_reason == "somebody reactivated this person at the vendor"
     with pytest.raises(NotActionable, match="nothing to restore"):
         restores.restore(reclaimed_person, actor=alice, reason=REASON)
 

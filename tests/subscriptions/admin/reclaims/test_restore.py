@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from integrations.connectors.contract import Receipt
+from integrations.connectors.miro.texts import TEXTS
 from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims import outcomes, restores
@@ -57,7 +58,7 @@ def test_the_confirming_page_says_what_comes_back_and_what_cannot(reclaimed, ali
     shown = text_of(client.get(page("reclaim", "restore", reclaimed[0].pk)))
 
     assert "Restore 1 seat" in shown and "was Full, Member" in shown
-    for sentence in (*restores.COMES_BACK, *restores.CANNOT_COME_BACK):
+    for sentence in (*TEXTS.comes_back, *restores.LOOKED_AFTER, *TEXTS.cannot_come_back):
         assert sentence in shown
     assert not Reclaim.objects.filter(direction="reactivate").exists(), "a GET does nothing"
 
@@ -102,7 +103,7 @@ def test_several_need_a_second_person(organization, reclaimed, alice, bob, as_us
     assert 'data-seats="Request restore of"' in text_of(client.get(LIST))
 
     confirming = text_of(client.post(LIST, chosen))
-    assert "Request restore of 3 seats" in confirming and restores.CANNOT_COME_BACK[0] in confirming
+    assert "Request restore of 3 seats" in confirming and TEXTS.cannot_come_back[0] in confirming
     assert not ReclaimRequest.objects.filter(direction="reactivate").exists()
     answer = client.post(LIST, {**chosen, "confirmed": "3", "reason": "The team is back"})
 
@@ -115,7 +116,7 @@ def test_several_need_a_second_person(organization, reclaimed, alice, bob, as_us
 
     deciding = as_user(bob)
     shown = text_of(deciding.get(answer.url))
-    assert "Restore 3 seats" in shown and "Approve 3 seats" in shown and restores.COMES_BACK[0] in shown
+    assert "Restore 3 seats" in shown and "Approve 3 seats" in shown and TEXTS.comes_back[0] in shown
     assert "no longer sign in" not in shown, "that is what a reclaim does"
     told = said(deciding.post(page("reclaimrequest", "approve", made.pk), {"comment": "Fine"}))
     assert "3 seats will be restored" in told and workers_called == [organization.profile.pk]
@@ -180,7 +181,7 @@ def test_the_record_says_what_came_back_and_links_both_ways(reclaimed, restored,
     of_restore = text_of(client.get(page("reclaim", "change", restored.pk)))
     of_reclaim = text_of(client.get(page("reclaim", "change", reclaimed[0].pk)))
 
-    assert "License is Free now, was Full." in of_restore and restores.CANNOT_COME_BACK[0] in of_restore
+    assert "License is Free now, was Full." in of_restore and TEXTS.cannot_come_back[0] in of_restore
     assert "Back &lt;b&gt;from leave&lt;/b&gt;" in of_restore and "<b>from leave" not in of_restore
     assert page("reclaim", "change", reclaimed[0].pk) in of_restore and "Activated again" in of_restore
     assert page("reclaim", "change", restored.pk) in of_reclaim and "Restored" in of_reclaim
