@@ -24,7 +24,7 @@ class ProfileCommand(BaseCommand):
         except IntegrationProfile.DoesNotExist:
             known = ", ".join(f"“{profile}”" for profile in IntegrationProfile.objects.all()) or "none yet"
             raise CommandError(
-                f"There is no integration profile “{name}”. Known profiles: {known}. Make one with connect_miro."
+                f"There is no integration profile “{name}”. Known profiles: {known}. Make one with connect_vendor."
             ) from None
 
     def write_json(self, summary: Mapping[str, Any]) -> None:

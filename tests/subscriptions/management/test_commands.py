@@ -23,11 +23,11 @@ def run(name: str, *args: str) -> str:
 
 @pytest.fixture
 def tokens(monkeypatch):
-    monkeypatch.setenv("MIRO_TOKEN", "canary-rest")
-    monkeypatch.setenv("MIRO_SCIM", "canary-scim")
+    monkeypatch.setenv("MIRO_ACCESS_TOKEN", "canary-rest")
+    monkeypatch.setenv("MIRO_SCIM_TOKEN", "canary-scim")
 
 
-CONNECT = ("connect_miro", "Acme", "--access-token-env", "MIRO_TOKEN", "--scim-token-env", "MIRO_SCIM")
+CONNECT = ("connect_vendor", "Acme", "--kind", "miro_enterprise")
 
 
 def test_connect_and_publish(db, tokens):
@@ -51,7 +51,7 @@ def test_connect_without_publish_says_what_next(db, tokens):
 
 def test_connecting_again_replaces_the_tokens(db, tokens, monkeypatch):
     run(*CONNECT, "--organization", "42", "--publish")
-    monkeypatch.setenv("MIRO_TOKEN", "newer")
+    monkeypatch.setenv("MIRO_ACCESS_TOKEN", "newer")
     run(*CONNECT, "--organization", "42", "--publish")
 
     assert Connection.objects.get(slot="rest").secrets() == {"access_token": "newer"}
@@ -66,12 +66,40 @@ def test_a_profile_never_changes_its_organization(db, tokens):
 
 
 def test_a_missing_variable(db, tokens, monkeypatch):
-    monkeypatch.delenv("MIRO_SCIM")
+    monkeypatch.delenv("MIRO_SCIM_TOKEN")
 
-    with pytest.raises(CommandError, match="MIRO_SCIM is not set"):
+    with pytest.raises(CommandError, match="MIRO_SCIM_TOKEN is not set"):
         run(*CONNECT, "--organization", "42")
 
     assert not IntegrationProfile.objects.exists()
+
+
+def test_a_variable_of_ones_own(db, tokens, monkeypatch):
+    monkeypatch.setenv("OTHER", "from-elsewhere")
+    run(*CONNECT, "--organization", "42", "--token-env", "rest=OTHER")
+
+    assert Connection.objects.get(slot="rest").secrets() == {"access_token": "from-elsewhere"}
+    assert Connection.objects.get(slot="scim").secrets() == {"token": "canary-scim"}
+
+
+def test_an_unknown_connection(db, tokens):
+    with pytest.raises(CommandError, match="no connection “soap”"):
+        run(*CONNECT, "--organization", "42", "--token-env", "soap=OTHER")
+
+
+def test_an_unknown_kind(db, tokens):
+    with pytest.raises(CommandError, match="invalid choice: 'zoom'"):
+        run("connect_vendor", "Acme", "--kind", "zoom", "--organization", "42")
+
+
+def test_the_old_name(db, monkeypatch):
+    monkeypatch.setenv("A", "canary-rest")
+    monkeypatch.setenv("B", "canary-scim")
+    said = run("connect_miro", "Acme", "--access-token-env", "A", "--scim-token-env", "B", "--organization", "42")
+
+    assert "“Acme” is connected and draft." in said
+    assert IntegrationProfile.objects.get().kind == "miro_enterprise"
+    assert Connection.objects.get(slot="scim").secrets() == {"token": "canary-scim"}
 
 
 def test_download(world):

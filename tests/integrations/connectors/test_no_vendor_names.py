@@ -1,0 +1,76 @@
+"""No vendor's name stands outside of its folder, neither in code nor in templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+CONNECTORS = ROOT / "integrations" / "connectors"
+SEARCHED = ("licensehub", "integrations", "subscriptions", "templates")
+ENDINGS = {".py", ".html", ".txt", ".css", ".js", ".svg"}
+# The line that registers it, its old command, and the command and the demo of its sandbox.
+ALLOWED = {
+    "licensehub/settings.py": r"^CONNECTORS = ",
+    "subscriptions/management/commands/connect_miro.py": "",
+    "integrations/management/commands/miro_sandbox.py": "",
+    "licensehub/management/commands/demo.py": "",
+    "licensehub/embedded/demo.py": "",
+}
+
+
+def vendors() -> list[str]:
+    """The names of the connectors' folders."""
+    return sorted(path.parent.name for path in CONNECTORS.glob("*/connector.py"))
+
+
+def files(root: Path) -> Iterator[Path]:
+    for folder in SEARCHED:
+        yield from (path for path in (root / folder).rglob("*") if path.suffix in ENDINGS)
+
+
+def named(root: Path) -> list[str]:
+    """`path:line: text` of each line that names a vendor outside of its folder."""
+    name = re.compile("|".join(map(re.escape, vendors())), re.IGNORECASE)
+    folders = [Path("integrations/connectors") / vendor for vendor in vendors()]
+    found = []
+    for path in files(root):
+        where = path.relative_to(root)
+        if any(folder in where.parents for folder in folders):
+            continue
+        allowed = ALLOWED.get(where.as_posix())
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            if name.search(line) and (allowed is None or not re.search(allowed, line)):
+                found.append(f"{where}:{number}: {line.strip()}")
+        if name.search(where.name) and allowed is None:
+            found.append(f"{where}: the name of the file")
+    return found
+
+
+def test_no_vendor_is_named_outside_of_its_folder():
+    assert vendors() == ["miro"]
+    assert named(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ("subscriptions/reclaims/engine.py", 'TEXT = "Look in Miro"'),
+        ("templates/admin/index.html", "<p>Connect to MIRO</p>"),
+        ("licensehub/settings.py", 'KIND = "miro_enterprise"'),
+        ("integrations/connectors/http.py", "from integrations.connectors.miro import rest"),
+    ],
+)
+def test_a_planted_name_is_found(tmp_path, where, text):
+    path = tmp_path / where
+    path.parent.mkdir(parents=True)
+    path.write_text(f"# a comment\n{text}\n")
+    assert named(tmp_path) == [f"{where}:2: {text}"]
+
+
+def test_what_is_allowed_is_still_needed():
+    for where in ALLOWED:
+        assert "miro" in (ROOT / where).read_text().lower(), f"{where} needs no exception any more"
