@@ -9,7 +9,15 @@ from datetime import datetime, timedelta
 
 from django.utils.text import capfirst
 
-from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted, VendorEvent
+from integrations.connectors.contract import (
+    NEUTRAL,
+    Capability,
+    ConfigError,
+    Connector,
+    ConnectorError,
+    NotGranted,
+    VendorEvent,
+)
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import day_and_time
 from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
@@ -36,11 +44,12 @@ class Log:
     activated: list[VendorEvent] = field(default_factory=list)
     # The doers that are programs on the way that LicenseHub itself uses.
     doers: frozenset[str] = frozenset()
+    vendor: str = NEUTRAL.vendor
 
 
 def read_log(connector: Connector, *, since: datetime, until: datetime) -> Log:
     """Raises ConfigError. Without the scope, nothing is checked; what else goes wrong is told in `problem`."""
-    log = Log(since, until, doers=connector.reclaim_doers)
+    log = Log(since, until, doers=connector.reclaim_doers, vendor=connector.texts.vendor)
     if Capability.AUDIT_LOG not in connector.capabilities:
         return log
     try:
@@ -49,7 +58,7 @@ def read_log(connector: Connector, *, since: datetime, until: datetime) -> Log:
         if isinstance(error, ConfigError):
             raise
     except ConnectorError as error:
-        log.problem = f"The vendor's own log could not be read to its end: {error.message}"
+        log.problem = f"{capfirst(log.vendor)}'s own log could not be read to its end: {error.message}"
     else:
         log.checked = True
     return log
@@ -65,7 +74,7 @@ def _read(connector: Connector, log: Log) -> None:
             log.activated.append(event)
         if time.monotonic() > stop:
             log.until = event.at
-            log.problem = f"The vendor's own log is long: it was read up to {day_and_time(event.at)} only."
+            log.problem = f"{capfirst(log.vendor)}'s own log is long: it was read up to {day_and_time(event.at)} only."
             return
 
 
@@ -75,7 +84,7 @@ def with_doer(difference: Difference, log: Log) -> Difference:
     last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
     if last is None or not (last.by or last.by_kind):
         return difference
-    words = f"{difference.detail} The vendor's log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
+    words = f"{difference.detail} {capfirst(log.vendor)}'s log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
     return replace(difference, detail=words)
 
 
