@@ -35,7 +35,7 @@ class FileRequests(models.TextChoices):
 
 
 class ReclaimRule(models.Model):
-    """The terms by which the verdict is verdict_now. `version` counts its changes; candidates keep the one they met."""
+    """The terms that decide who is a candidate. `version` counts its changes; a candidate keeps the version it met."""
 
     profile = models.OneToOneField(IntegrationProfile, on_delete=models.PROTECT, related_name="rule")
     last_activity_threshold = models.PositiveIntegerField(
