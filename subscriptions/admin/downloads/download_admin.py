@@ -126,6 +126,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, row: DownloadRun) -> dict[str, Any]:
         meaning, next_step = meaning_of(row)
+        labels = row.profile.connector.licenses
         return {
             "run": row,
             "badge": run_badge(row),
@@ -136,7 +137,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
             "started_ago": ago(row.started_at),
             "duration": duration_text(row),
             "starter": starter(row),
-            "purchased": _purchased(row),
+            "purchased": [(labels.get(license, license), count) for license, count in row.purchased.items()],
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
             "quarantine": quarantine_context(row, request),
             **(progress_of(row) if row.state == RunState.RUNNING else {}),
@@ -172,8 +173,3 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
     @admin.display(description="What went wrong")
     def problem_shown(self, row: DownloadRun) -> SafeString:
         return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
-
-
-def _purchased(run: DownloadRun) -> list[tuple[str, int]]:
-    labels = run.profile.connector.licenses
-    return [(labels.get(license, license), count) for license, count in run.purchased.items()]

@@ -114,7 +114,8 @@ def _execution(item: Reclaim) -> list[Step]:
     if looked is None:
         return [_waiting(item), _pending(texts.sent, "send"), _pending("Verified", "verified")]
     if sent is None:
-        return [Step("Checked again", "visibility", _at(looked), item.outcome, _tone(item))]
+        tone = "error" if item.state == ReclaimState.FAILED else "neutral"
+        return [Step("Checked again", "visibility", _at(looked), item.outcome, tone)]
     seen = Step("Checked again", "visibility", _at(looked), texts.rechecked, "ok")
     return [seen, _sent(item, texts), _verified(item, texts)]
 
@@ -146,10 +147,6 @@ def _verified(item: Reclaim, texts: StepTexts) -> Step:
 
 def _pending(title: str, icon: str) -> Step:
     return Step(title, icon, "", "not yet", "pending")
-
-
-def _tone(item: Reclaim) -> str:
-    return "error" if item.state == ReclaimState.FAILED else "neutral"
 
 
 def _at(when: datetime | None) -> str:

@@ -23,7 +23,7 @@ def url(act: str, request: ReclaimRequest) -> str:
 
 
 def text_of(response) -> str:
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -19,7 +19,7 @@ def ready(count: int) -> list[int]:
 
 
 def text_of(response) -> str:
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 def test_the_list_shows_who_is_ready(organization, alice, as_user):

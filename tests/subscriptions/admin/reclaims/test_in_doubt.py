@@ -19,7 +19,7 @@ EVIL = '<img src=x onerror="alert(1)">'
 
 
 def text_of(response) -> str:
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ LIST = "/admin/subscriptions/reclaim/"
 
 
 def text_of(response) -> str:
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ LIST = "/admin/subscriptions/reclaim/"
 
 
 def text_of(response) -> str:
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 def send(organization, direction: str, **words) -> list[Reclaim]:

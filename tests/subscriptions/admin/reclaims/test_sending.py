@@ -28,7 +28,7 @@ def act(name: str) -> str:
 def text(client, address: str) -> str:
     answer = client.get(address)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return " ".join(answer.content.decode().split())
 
 
 @pytest.mark.parametrize("role", ROLES)

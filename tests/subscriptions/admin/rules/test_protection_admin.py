@@ -21,7 +21,7 @@ PROTECT = page("protection", "protect")
 
 def text_of(response) -> str:
     assert response.status_code == 200
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 def entries(organization, **changed) -> dict[str, str]:

@@ -39,7 +39,7 @@ def row(number: int, license: str, days: str) -> dict[str, str]:
 
 
 def text_of(response) -> str:
-    return response.content.decode()
+    return " ".join(response.content.decode().split())
 
 
 def test_a_new_threshold_reaches_verdicts_and_candidates(organization, alice, as_user):
