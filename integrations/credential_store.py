@@ -1,4 +1,4 @@
-"""Acts on connections: set and forget credentials, and build a profile's connector."""
+"""Set and delete the credentials of connections, and build a profile's connector."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOTHING_SET: dict[str, Any] = {
 
 
 def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str, str], *, actor: Actor) -> Connection:
-    """Encrypt and store one slot's credentials, in place of the former ones. The audit gets the fingerprint only.
+    """Encrypt and store one slot's credentials, and replace the former ones. The audit gets only the fingerprint.
 
     An OAuth app's values without a token leave the connection to be connected; the secret of an app that is connected
     already may be replaced, and its token stays. Raises CredentialError.
@@ -66,7 +66,7 @@ def _new_values(profile: IntegrationProfile, slot: str, secrets: Mapping[str, st
 
 
 def _same_app(former: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The tokens of an OAuth app whose secret alone is replaced; none otherwise."""
+    """The tokens of an OAuth app of which only the secret is replaced; none otherwise."""
     slot = former.slot_definition
     if not slot.oauth or not former.ciphertext or slot.token in secrets:
         return {}
@@ -78,7 +78,7 @@ def _same_app(former: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
 
 
 def forget_credentials(profile: IntegrationProfile, *, actor: Actor) -> int:
-    """Erase what is stored for every slot of the profile. Returns for how many there was something."""
+    """Delete the credentials of all slots of the profile. Returns how many slots had any."""
     erased = 0
     with transaction.atomic():
         for connection in Connection.objects.select_for_update().filter(profile=profile).exclude(ciphertext=""):
@@ -88,7 +88,7 @@ def forget_credentials(profile: IntegrationProfile, *, actor: Actor) -> int:
 
 
 def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
-    """In a transaction: the row stays, and holds nothing any more."""
+    """The row stays and holds no credentials. Runs in a transaction."""
     values = {**NOTHING_SET, "state_changed_at": timezone.now()}
     Connection.objects.filter(pk=connection.pk).update(**values)
     _forget_findings(connection.profile_id)

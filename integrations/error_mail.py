@@ -1,7 +1,7 @@
-"""One mail for each time that a connection goes into Error, to those who can repair it.
+"""One mail each time a connection goes into Error, to the people who can repair it.
 
-A mail is an act outside: taking it off the list is committed before it is handed over, so it never goes out twice. A
-mail server that refuses it is asked again, a few times.
+The connection is no longer due, and this is committed, before the mail is sent: it is never sent twice. When the mail
+server refuses it, it is tried again a few times.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RETRY_DELAY = timedelta(minutes=10)
 
 
 def send_due_mails() -> int:
-    """Returns how many were handed over."""
+    """Returns how many were sent."""
     due = Connection.objects.filter(state=ConnectionState.ERROR, mail_due_at__lte=timezone.now())
     return sum(_send(connection) for connection in due.select_related("profile"))
 

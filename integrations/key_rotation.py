@@ -1,4 +1,4 @@
-"""Encrypt all stored credentials again, under the newest key, so that an older one can be taken away."""
+"""Encrypt all stored credentials again with the newest key, so that an older key can be removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRIES = 5
 
 @dataclass
 class Rotated:
-    """`unreadable` names the connections whose credentials no key opens."""
+    """`unreadable` lists the connections whose credentials no key decrypts."""
 
     again: int = 0
     already: int = 0
@@ -24,7 +24,7 @@ class Rotated:
 
 
 def rotate_credentials() -> Rotated:
-    """May be stopped at any moment and run again; never overwrites credentials that change meanwhile."""
+    """It can be stopped at any time and run again. It never overwrites credentials that change meanwhile."""
     done = Rotated()
     for connection in Connection.objects.exclude(ciphertext="").select_related("profile"):
         _rotate(connection, done)
@@ -59,13 +59,13 @@ def _store(connection: Connection) -> bool:
 
 
 def unreadable_connections() -> list[Connection]:
-    """Connections whose stored credentials no configured key opens, or that were changed."""
+    """Connections whose stored credentials no configured key decrypts, or that were tampered with."""
     rows = Connection.objects.exclude(ciphertext="").select_related("profile")
     return [connection for connection in rows if not _is_readable(connection)]
 
 
 def under_former_keys() -> int:
-    """How many are not yet encrypted under the newest key."""
+    """How many are not yet encrypted with the newest key."""
     ciphertexts = Connection.objects.exclude(ciphertext="").values_list("ciphertext", flat=True)
     return sum(not encryption.is_newest(ciphertext) for ciphertext in ciphertexts)
 

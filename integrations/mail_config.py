@@ -1,4 +1,4 @@
-"""Whether mails, and the links in them, can reach anybody at all."""
+"""Whether mails and the links in them reach their readers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def mail_problem() -> str:
-    """Why a mail would reach nobody, with the next step; empty when it can.
+    """Why mails reach nobody, with the next step; empty when they do.
 
-    Plain HTTP is for one person on one machine, who tries things out and reads the mails in the log.
+    Plain HTTP means one person on one machine, who reads the mails in the log.
     """
     if not settings.HTTPS:
         return ""

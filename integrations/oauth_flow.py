@@ -1,7 +1,7 @@
 """*Connect*: the OAuth 2.0 authorization code flow (RFC 6749, section 4.1), its state, and its end.
 
-`state` has 256 bits, is good once, for ten minutes, and for the browser session that it was made in: its digest is made
-together with a value that only that session holds.
+`state` has 256 bits. It is valid once, for ten minutes, and only in the browser session that made it: its digest
+includes a value that only this session knows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AGAIN = "Open the connection's page and connect again."
 
 
 class ConnectRefused(Exception):
-    """Nothing was connected. The text says why and what to do next; `finding` says more, where there is more."""
+    """Nothing was connected. The text says why and what to do next; `finding` may add details."""
 
     def __init__(self, message: str, *, finding: Finding | None = None, profile_id: int | None = None) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class ConnectRefused(Exception):
 
 
 def start(connection: Connection, *, redirect_uri: str, browser: str, actor: User) -> str:
-    """Note the attempt. Returns the vendor's address to go to. Raises ConfigError while the app is not set."""
+    """Store the attempt and return the vendor's address to open. Raises ConfigError while the app is not set."""
     state = secrets.token_urlsafe(32)
     url = connector_for(connection.profile).oauth().authorize_url(redirect_uri=redirect_uri, state=state)
     with transaction.atomic():
@@ -56,7 +56,7 @@ def _digest(state: str, browser: str) -> str:
 
 
 def finish(*, state: str, code: str, error: str, browser: str, actor: User) -> Connection:
-    """The vendor sent the browser back. Raises ConnectRefused; the former credentials stay then."""
+    """The vendor sent the browser back. Raises ConnectRefused and keeps the former credentials."""
     attempt = _use(state, browser=browser, actor=actor)
     connection = attempt.connection
     try:
@@ -70,7 +70,7 @@ def finish(*, state: str, code: str, error: str, browser: str, actor: User) -> C
 
 
 def _use(state: str, *, browser: str, actor: User) -> ConnectAttempt:
-    """The attempt that this state belongs to, used up."""
+    """Mark the attempt of this state as used, and return it."""
     digest, now = _digest(state, browser), timezone.now()
     mine = ConnectAttempt.objects.filter(state_digest=digest, user=actor)
     if mine.filter(used_at=None, expires_at__gt=now).update(used_at=now) == 1:

@@ -16,16 +16,16 @@ MIN_REASON_LENGTH = 10
 
 
 class NotSwitched(Exception):
-    """It stands so already, or words are missing. The text says which."""
+    """It is in this state already, or the reason is missing. The text says which."""
 
 
 def control() -> SendingControl:
-    """The row as it stands now."""
+    """The current row."""
     return SendingControl.objects.get(pk=1)
 
 
 def stop_all(*, actor: Actor, reason: str) -> None:
-    """From now on no deactivation begins, in any profile. Restores go on."""
+    """From now on no deactivation starts in any profile. Restores continue."""
     if not reason.strip():
         raise NotSwitched("Say in a few words why everything is stopped: whoever comes next will want to know.")
     values = {
@@ -44,7 +44,7 @@ def allow_all(*, actor: Actor) -> None:
 
 
 def hold(why: str) -> bool:
-    """LicenseHub itself holds everything until somebody has looked. Returns whether it was not held already."""
+    """LicenseHub holds all sending until a person has checked. Returns whether it was not held before."""
     with transaction.atomic():
         free = SendingControl.objects.filter(pk=1, held_at=None)
         if free.update(held_at=timezone.now(), held_why=why) != 1:
@@ -54,9 +54,9 @@ def hold(why: str) -> bool:
 
 
 def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
-    """An admin confirms what was checked. Raises NotSwitched without words.
+    """An admin confirms what was checked. Raises NotSwitched without a reason.
 
-    With `renew`, no approval given until now is enough for a send any more.
+    With `renew`, approvals given until now no longer allow a send.
     """
     if len(checked.strip()) < MIN_REASON_LENGTH:
         raise NotSwitched("Say in a sentence what you checked before sending goes on.")

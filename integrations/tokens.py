@@ -1,9 +1,9 @@
-"""Tokens that are good now. An OAuth pair is refreshed at 80 % of its life, by one worker at a time.
+"""Tokens that are valid now. One worker at a time refreshes an OAuth pair, at 80 % of its life.
 
-Single flight is held by a lease column and no lock: the lease is committed before the refresh token is sent, so whoever
-finds an expired lease knows that a refresh may have happened. The vendor ends both old tokens with it; therefore an old
-access token that is still alive proves that nothing happened, and the refresh token may be sent again. In every other
-case it is not: the connection goes into Error, and a person connects again.
+A lease column, not a lock, keeps other workers away. The lease is committed before the refresh token is sent, so a
+worker that finds an expired lease knows that a refresh may have happened. A refresh ends both old tokens at the vendor.
+An old access token that still works therefore proves that no refresh happened, and the refresh token may be sent again.
+In every other case it is not sent again: the connection goes into Error, and a person connects again.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def secrets_of(connection: Connection) -> dict[str, str]:
 
 
 def grant_values(grant: Grant) -> dict[str, object]:
-    """Columns of a Connection that go with a new pair."""
+    """The columns of a Connection that change with a new pair."""
     if not grant.refresh_token or not grant.expires_in:
         return {"expires_at": None, "refresh_at": None}
     now = timezone.now()
@@ -100,7 +100,7 @@ def grant_values(grant: Grant) -> dict[str, object]:
 
 
 def with_grant(app_secrets: Mapping[str, str], grant: Grant, *, token_name: str) -> dict[str, str]:
-    """The app's values together with the pair."""
+    """The app's values and the new pair."""
     kept = without_tokens(app_secrets, token_name=token_name)
     pair = {token_name: grant.access_token, "refresh_token": grant.refresh_token}
     return kept | {name: value for name, value in pair.items() if value}
@@ -133,7 +133,7 @@ def _must_connect(connection: Connection) -> ConfigError:
 
 @dataclass
 class _Refresh:
-    """One attempt at new tokens for a connection as it was read. `must`: the old token is of no use any more."""
+    """One attempt to get new tokens for a connection. `must`: the old token does not work any more."""
 
     connection: Connection
     app: OAuthApp
@@ -158,14 +158,14 @@ class _Refresh:
         return self._after_lost(current.refresh_lease)
 
     def _take_lease(self, *, refresh_lease: uuid.UUID | None) -> bool:
-        """The intent, committed before anything is sent."""
+        """Commit the intent before anything is sent."""
         rows = Connection.objects.filter(
             pk=self.connection.pk, ciphertext=self.connection.ciphertext, refresh_lease=refresh_lease
         )
         return rows.update(refresh_lease=self.lease, refresh_lease_until=timezone.now() + LEASE) == 1
 
     def _wait_for_other(self) -> str:
-        """Another worker refreshes. The old token is good until the vendor has rotated it."""
+        """Another worker refreshes. The old token works until the vendor replaces it."""
         expires_at = self.connection.expires_at
         if not self.must and expires_at and expires_at > timezone.now():
             return self._token
@@ -180,7 +180,7 @@ class _Refresh:
         raise TransientError("The access token is being refreshed. LicenseHub tries again by itself.", code="refresh")
 
     def _after_lost(self, former: uuid.UUID) -> str:
-        """Whoever took the lease lives no more, or lost the answer. Look before anything is sent."""
+        """The worker that took the lease died or lost the answer. Check the old token before anything is sent."""
         if not self._take_lease(refresh_lease=former):
             return self.run()
         if self._is_alive():
@@ -188,7 +188,7 @@ class _Refresh:
         raise self._give_up("The vendor's answer to a refresh was lost, and the old token is dead.")
 
     def _is_alive(self) -> bool:
-        """Raises TransientError with the lease left expired, so that the next one looks again."""
+        """Raises TransientError and leaves the lease expired, so that the next worker checks again."""
         try:
             return self.app.is_alive(self._token)
         except ConnectorError as error:
@@ -207,13 +207,13 @@ class _Refresh:
         return self._store(grant)
 
     def _lost(self, error: OutcomeUnknown) -> str:
-        """Sent, and no answer. A late answer may still rotate: the lease stays, expired, and the next one looks."""
+        """The answer is lost; the vendor may still replace the pair. The expired lease stays for the next worker."""
         if not self._is_alive():
             raise self._give_up("The vendor's answer to a refresh was lost, and the old token is dead.") from error
         return self._later(TransientError(error.message, code="refresh"), refresh_lease_until=timezone.now())
 
     def _later(self, error: TransientError, **values: object) -> str:
-        """Nothing happened. The old token serves while it lives; not before a minute is it tried again."""
+        """Nothing happened. The old token is used while it is valid; the next try is at least a minute later."""
         self._mine().update(refresh_at=timezone.now() + RETRY_DELAY, **values)
         expires_at = self.connection.expires_at
         if self.must or not expires_at or expires_at <= timezone.now():
@@ -221,7 +221,7 @@ class _Refresh:
         return self._token
 
     def _store(self, grant: Grant) -> str:
-        """Stored before it is used. 0 rows: credentials were set meanwhile, and those count."""
+        """Store the pair before it is used. 0 rows: somebody set other credentials meanwhile, and these count."""
         name = self.connection.slot_definition.token
         kept = {"refresh_token": self.secrets["refresh_token"]} if not grant.refresh_token else {}
         secrets = {**with_grant(self.secrets, grant, token_name=name), **kept}
@@ -239,7 +239,7 @@ class _Refresh:
         return grant.access_token
 
     def _give_up(self, why: str) -> ConfigError:
-        """The dead pair is forgotten, so nobody can send it again; the app's values stay."""
+        """Delete the dead pair, so that no worker sends it again. The app's values stay."""
         kept = without_tokens(self.secrets, token_name=self.connection.slot_definition.token)
         stored = self._mine().update(
             ciphertext=encryption.encrypt(kept, place=self.connection.place),
