@@ -78,7 +78,7 @@ def _no_decision(profile: IntegrationProfile) -> str:
 def _no_restore(profile: IntegrationProfile) -> str:
     return (
         f"“{profile}” is {_state(profile)}, so LicenseHub sends nothing for it, restores included. A company admin can "
-        "activate this person in {profile.vendor}."
+        f"activate this person in {profile.vendor}."
     )
 
 

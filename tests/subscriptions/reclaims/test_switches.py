@@ -119,6 +119,7 @@ def test_each_cell(profile, name):
             assert (refused, held) == (sentence, None), operation
             continue
         assert refused == "" if isinstance(cell, (str, type(None))) else refused.startswith(sentence), operation
+        assert not refused or refused.endswith(f"A company admin can activate this person in {now.vendor}."), operation
         assert held == reason, operation
         assert bool(list(switches.stopping(now, operation))) == (operation.value in expected), operation
 
