@@ -65,7 +65,9 @@ def test_a_threshold_that_makes_no_sense(organization, alice, as_user, days):
     shown = text_of(as_user(alice).post(address, values))
 
     too_long = days in ("4000", "9" * 40)
-    assert ("The last activity threshold is at most 3650 days" if too_long else "Enter the threshold in days") in shown
+    assert (
+        "Enter the threshold in days, at most 3650 (ten years)." if too_long else "Enter the threshold in days"
+    ) in shown
     assert organization.rule.version == 1
 
 
