@@ -12,7 +12,8 @@ from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
 from subscriptions import sweep as sweeping
 from subscriptions.activity.retention import thin_histories
-from subscriptions.downloads.run import DownloadError, download_subscriptions
+from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask

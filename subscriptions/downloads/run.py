@@ -1,19 +1,17 @@
 """Subflow 1, download subscriptions: pages -> staging -> one merge -> a complete run, then names, verdicts, candidates.
 
-Absence is not evidence: only a complete and plausible run may say that somebody left. Whatever is odd quarantines the
-run as a whole, and the facts of the last complete run stay.
+Only a complete and plausible run may mark people as gone. Anything implausible quarantines the whole run, and the facts
+of the last complete run stay.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from integrations import connection_state, credential_store
@@ -24,7 +22,6 @@ from integrations.connectors.contract import (
     Connector,
     ConnectorError,
     Page,
-    TransientError,
     Usage,
 )
 from integrations.models import IntegrationProfile
@@ -32,37 +29,23 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.downloads import staging
 from subscriptions.downloads.follow_up import complete_facts, evaluate_and_propose
+from subscriptions.downloads.lease import begin, update_owned
 from subscriptions.downloads.merge import analyze_if_large, merge
+from subscriptions.downloads.outages import Retries
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
-from subscriptions.reclaims import switches
-from subscriptions.reclaims.switches import Operation
 from subscriptions.stats import run_stats
 
-# How long one download may wait, all in all, for a vendor that asks to come back later (seconds).
-MAX_TOTAL_WAIT = 600.0
-# How long it waits before it tries again where the vendor says nothing: it is down, or the way to it is.
-OUTAGE_BACKOFF = (1.0, 5.0, 15.0)
-
-# How often what came in is stored with its cursor (seconds), and how many pages at most.
+# Pages are stored after this time (seconds), or when there are this many: a killed run then reads little again.
 STORE_EVERY = 0.25
-PAGES_AT_ONCE = 20
+MAX_PAGES_AT_ONCE = 20
 
 Progress = Callable[[DownloadRun, int], None]
-T = TypeVar("T")
-
-
-class DownloadError(Exception):
-    """The download cannot be started or finished. The text says why and what to do next."""
 
 
 class StagingLost(BadAnswer):
-    """The staging table is not logged by PostgreSQL: what a crash left of it must not be taken for the whole."""
-
-
-class LeaseLost(DownloadError):
-    """Somebody else goes on with this run."""
+    """Members are missing in staging. PostgreSQL does not log this table, so a crash empties it."""
 
 
 @dataclass
@@ -72,19 +55,19 @@ class _Download:
     run: DownloadRun
     connector: Connector
     progress: Progress | None
-    patience: float = MAX_TOTAL_WAIT
-    outages: int = 0
-    expected: int = field(default=0)
+    expected: int
+    retries: Retries
+    # What earlier processes have used for this run before they were killed.
+    used_before: Usage
     stored_at: float = field(default_factory=time.monotonic)
-    counted: Usage = field(default_factory=Usage)
 
-    def asked(self) -> dict[str, int]:
-        """What the run has cost so far, for its row; several processes may have worked on it."""
+    def usage(self) -> dict[str, int]:
+        """All that the run has used so far, as columns of its row."""
         used = self.connector.usage()
-        self.run.requests += used.requests - self.counted.requests
-        self.run.credits += used.credits - self.counted.credits
-        self.counted = used
-        return {"requests": self.run.requests, "credits": self.run.credits}
+        return {
+            "requests": self.used_before.requests + used.requests,
+            "credits": self.used_before.credits + used.credits,
+        }
 
 
 def download_subscriptions(
@@ -95,11 +78,11 @@ def download_subscriptions(
     slot: datetime | None = None,
     progress: Progress | None = None,
 ) -> DownloadRun:
-    """Download all subscriptions of a profile; goes on where a killed download stopped.
+    """Download all subscriptions of a profile. It continues where a killed download stopped.
 
     Returns the run, complete, quarantined or failed. Raises DownloadError when none can be started.
     """
-    run = _begin(profile, actor=actor, started_by=started_by, slot=slot)
+    run = begin(profile, actor=actor, started_by=started_by, slot=slot)
     expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
     try:
         connector = credential_store.connector_for(profile)
@@ -107,7 +90,8 @@ def download_subscriptions(
         connection_state.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     else:
-        _work(_Download(run, connector, progress, expected=expected))
+        used_before = Usage(run.requests, run.credits)
+        _work(_Download(run, connector, progress, expected, Retries(run), used_before))
     run.refresh_from_db()
     return run
 
@@ -115,7 +99,7 @@ def download_subscriptions(
 def _work(work: _Download) -> None:
     run, profile = work.run, work.run.profile
     try:
-        allocation = _patiently(work, work.connector.allocation)
+        allocation = work.retries.call(work.connector.allocation)
         _read_pages(work)
         rows, members = staging.counts(run)
         if rows != run.read:
@@ -123,7 +107,7 @@ def _work(work: _Download) -> None:
             rows, members = staging.counts(run)
         _settle(work, allocation, repeated=rows - members)
     except Shrunk as error:
-        _guarded(run, **work.asked())
+        update_owned(run, **work.usage())
         _stop(run, RunState.QUARANTINED, error.message, acceptable=True)
     except BadAnswer as error:
         _stop(run, RunState.QUARANTINED, error.message)
@@ -137,130 +121,41 @@ def _work(work: _Download) -> None:
         _after(work)
 
 
-def _begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
-    # A schedule does not try a connection in Error again and again; a person may.
-    by_itself = started_by in (StartedBy.SCHEDULE, StartedBy.PUBLISH)
-    if sentence := switches.refusal(profile, Operation.DOWNLOAD if by_itself else Operation.DOWNLOAD_BY_HAND):
-        raise DownloadError(sentence)
-    return _take_over(profile, actor=actor) or _start(profile, actor=actor, started_by=started_by, slot=slot)
-
-
-def _take_over(profile: IntegrationProfile, *, actor: Actor) -> DownloadRun | None:
-    """The profile's abandoned run, now ours; None where there is none."""
-    token = uuid.uuid4()
-    abandoned = DownloadRun.objects.abandoned().filter(profile=profile)
-    with transaction.atomic():
-        if not abandoned.update(token=token, lease_until=timezone.now() + DownloadRun.LEASE):
-            return None
-        run = DownloadRun.objects.get(profile=profile, token=token)
-        record(Action.DOWNLOAD_RESUMED, actor=actor, target=run, data={"pages": run.pages, "read": run.read})
-    return run
-
-
-def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
-    now = timezone.now()
-    try:
-        with transaction.atomic():
-            run = DownloadRun.objects.create(
-                profile=profile,
-                slot=slot,
-                started_by=started_by,
-                started_by_name=actor.get_username() if actor else "",
-                started_at=now,
-                lease_until=now + DownloadRun.LEASE,
-            )
-            IntegrationProfile.objects.filter(pk=profile.pk).update(download_due_at=None)
-            record(Action.DOWNLOAD_STARTED, actor=actor, target=run, data={"by": started_by.label})
-    except IntegrityError as error:
-        raise DownloadError(_why_not_now(profile, slot)) from error
-    return run
-
-
-def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
-    running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
-    if running is None:
-        return f"The download of “{profile}” for {slot:%Y-%m-%d %H:%M} UTC was made already."
-    seconds = max(1, int((running.lease_until - timezone.now()).total_seconds()) + 1)
-    return (
-        f"A download of “{profile}” is running already ({running}, {running.read} members so far). Wait until it is "
-        f"complete. If its process was killed, start again in {seconds} seconds: it goes on where it stopped."
-    )
-
-
 def _read_pages(work: _Download) -> None:
     while not work.run.all_pages_in:
-        _patiently(work, lambda: _read_on(work))
+        work.retries.call(lambda: _read_on(work))
 
 
 def _read_on(work: _Download) -> None:
-    """Read from the saved cursor to the end; each page is stored together with the cursor behind it."""
-    run = work.run
-    if run.all_pages_in:
+    """Read from the saved cursor to the end; pages are stored together with the cursor behind them."""
+    if work.run.all_pages_in:
         return
     waiting: list[Page] = []
     try:
-        for page in work.connector.members(run.cursor):
+        for page in work.connector.members(work.run.cursor):
             waiting.append(page)
-            if _is_enough(waiting, work):
+            if len(waiting) >= MAX_PAGES_AT_ONCE or time.monotonic() - work.stored_at >= STORE_EVERY:
                 pages, waiting = waiting, []
                 _store(work, pages)
     except ConnectorError:
-        # What came in before the error is good: the next try goes on behind it.
+        # The pages before the error are good: the next try continues behind them.
         _store(work, waiting)
         raise
     _store(work, waiting)
 
 
 def _start_over(work: _Download) -> None:
-    """PostgreSQL crashed while this run read, and staging is not logged: what is left of it proves nothing."""
+    """Read all pages again: PostgreSQL crashed during this run, and staging, which is not logged, has lost rows."""
     run = work.run
     run.cursor, run.pages, run.read, run.all_pages_in = "", 0, 0, False
     with transaction.atomic():
         staging.empty(run)
-        _guarded(run, cursor="", pages=0, read=0, all_pages_in=False)
+        update_owned(run, cursor="", pages=0, read=0, all_pages_in=False)
     _read_pages(work)
 
 
-def _is_enough(pages: list[Page], work: _Download) -> bool:
-    """Four times a second, or some pages at once where they come in fast: a killed run then reads little again."""
-    return len(pages) >= PAGES_AT_ONCE or time.monotonic() - work.stored_at >= STORE_EVERY
-
-
-def _patiently(work: _Download, call: Callable[[], T]) -> T:
-    """Call again when the vendor asks to come back later, up to the download's patience; the lease is kept alive."""
-    while True:
-        try:
-            return call()
-        except TransientError as error:
-            wait = error.retry_after or _outage_wait(work)
-            if not wait or wait > work.patience:
-                raise
-            work.patience -= wait
-            _sleep(work.run, wait)
-
-
-def _outage_wait(work: _Download) -> float:
-    """Longer each time; 0.0 when it has lasted too long."""
-    work.outages += 1
-    return OUTAGE_BACKOFF[work.outages - 1] if work.outages <= len(OUTAGE_BACKOFF) else 0.0
-
-
-def _sleep(run: DownloadRun, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        _guarded(run, lease_until=timezone.now() + DownloadRun.LEASE)
-        time.sleep(min(left, 20.0))
-
-
-def _guarded(run: DownloadRun, **values: object) -> None:
-    """Update the run if it is still ours and running."""
-    mine = DownloadRun.objects.filter(pk=run.pk, token=run.token, state=RunState.RUNNING)
-    if mine.update(**values) != 1:
-        raise LeaseLost(f"{run} was taken over by another process, which goes on with it.")
-
-
 def _store(work: _Download, pages: list[Page]) -> None:
-    """The members of these pages, together with the cursor behind them."""
+    """Store the members of these pages together with the cursor behind the last one."""
     run = work.run
     if not pages:
         return
@@ -269,14 +164,14 @@ def _store(work: _Download, pages: list[Page]) -> None:
         run.read += sum(len(page.members) for page in pages)
         run.cursor, run.pages = pages[-1].cursor, run.pages + len(pages)
         run.all_pages_in = not run.cursor
-        _guarded(
+        update_owned(
             run,
             cursor=run.cursor,
             pages=run.pages,
             read=run.read,
             all_pages_in=run.all_pages_in,
             lease_until=timezone.now() + DownloadRun.LEASE,
-            **work.asked(),
+            **work.usage(),
         )
     work.stored_at = time.monotonic()
     if work.progress:
@@ -284,16 +179,16 @@ def _store(work: _Download, pages: list[Page]) -> None:
 
 
 def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
-    """All pages are in: check that they are plausible, then merge, all in one transaction."""
+    """All pages are in: check that they are plausible and merge them, in one transaction."""
     run, now = work.run, timezone.now()
-    # Kept with a quarantined run, too: somebody may accept it.
+    # A quarantined run keeps these, too: people may accept it.
     with transaction.atomic():
         drop_repeated(run, repeated=repeated)
-        _guarded(run, purchased=dict(allocation.purchased), read=run.read)
+        update_owned(run, purchased=dict(allocation.purchased), read=run.read)
     with transaction.atomic():
         check_plausible(run, allocation, repeated=repeated)
         counts = write_facts(run, now=now)
-        _guarded(run, state=RunState.COMPLETE, finished_at=now, **work.asked())
+        update_owned(run, state=RunState.COMPLETE, finished_at=now, **work.usage())
         IntegrationProfile.objects.filter(pk=run.profile_id).update(
             organization_name=allocation.organization_name, plan=allocation.plan
         )
@@ -301,10 +196,10 @@ def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
 
 
 def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
-    """In a transaction: merge what was staged, and note the counts and statistics on the run. Returns the counts.
+    """Merge the staged members and write counts and statistics on the run; in a transaction. Returns the counts.
 
-    What an earlier quarantined run holds in staging is older than this, and can be accepted no more. Raises
-    StagingLost.
+    An earlier quarantined run is older than these facts. So nobody can accept it afterwards, and its staged members
+    are deleted, too. Raises StagingLost.
     """
     if not staging.is_whole(run):
         raise StagingLost(
@@ -323,7 +218,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
 def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool = False) -> None:
     action = Action.DOWNLOAD_QUARANTINED if state == RunState.QUARANTINED else Action.DOWNLOAD_FAILED
     with transaction.atomic():
-        _guarded(run, state=state, finished_at=timezone.now(), problem=problem, acceptable=acceptable)
+        update_owned(run, state=state, finished_at=timezone.now(), problem=problem, acceptable=acceptable)
         if not acceptable:
             run.members.all().delete()
         record(action, actor=None, target=run, data={"problem": problem})
@@ -333,5 +228,5 @@ def _after(work: _Download) -> None:
     work.run.refresh_from_db()
     analyze_if_large(work.run)
     complete_facts(work.run, work.connector)
-    DownloadRun.objects.filter(pk=work.run.pk).update(**work.asked())
+    DownloadRun.objects.filter(pk=work.run.pk).update(**work.usage())
     evaluate_and_propose(work.run)

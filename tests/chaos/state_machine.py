@@ -27,7 +27,7 @@ from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import open_for_approval, raise_cap, request_reclaim, send_again
 from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume
-from subscriptions.downloads.run import DownloadError
+from subscriptions.downloads.lease import DownloadError
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     Answer,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 from django.conf import settings
@@ -17,6 +16,7 @@ from integrations.connectors.http import Limits
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import open_transactions
+from subscriptions.downloads import outages
 from subscriptions.downloads import run as downloading
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, Subscription
@@ -60,8 +60,8 @@ def profile(db, server, settings, monkeypatch) -> IntegrationProfile:
     addresses = {"api": server.url, "authorize": server.url, "scim": f"{server.url}/scim"}
     settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
     monkeypatch.setattr(credential_store, "_budget", lambda url, share: NoBudget())
-    monkeypatch.setattr(downloading, "OUTAGE_BACKOFF", ())
-    monkeypatch.setattr(downloading, "_Download", partial(downloading._Download, patience=0.0))
+    monkeypatch.setattr(outages, "OUTAGE_DELAYS", ())
+    monkeypatch.setattr(outages, "MAX_TOTAL_WAIT", 0.0)
     made = connect({"organization_id": ORGANIZATION, "access_token": "made-up", "scim_token": "made-up"})
     run = download(server, made, Script())
     assert run.state == "complete", run.problem

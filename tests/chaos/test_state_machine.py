@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from subscriptions import sweep
-from subscriptions.downloads import run as download_run
+from subscriptions.downloads import outages
 from subscriptions.models import Reclaim
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.recheck import Decision
@@ -23,7 +23,7 @@ from tests.chaos.world import ChaosWorld, broken_promises, make_world
 @pytest.fixture
 def world(db, settings, monkeypatch, alice, bob) -> ChaosWorld:
     # The clock stands still: a vendor that is away does not come back while a download waits for it.
-    monkeypatch.setattr(download_run, "OUTAGE_BACKOFF", ())
+    monkeypatch.setattr(outages, "OUTAGE_DELAYS", ())
     settings.CONNECTORS = {"miro_enterprise": fake_connector.PATH}
     with time_machine.travel(BEGIN, tick=False):
         return make_world(alice, bob, people=PEOPLE)

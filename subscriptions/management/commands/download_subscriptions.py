@@ -8,7 +8,8 @@ from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from subscriptions.downloads.run import DownloadError, download_subscriptions
+from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.management.profile_command import ProfileCommand
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import StartedBy

@@ -7,8 +7,9 @@ import pytest
 from integrations.models import Connection
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.downloads import run as download_run
-from subscriptions.downloads.run import DownloadError, download_subscriptions
+from subscriptions.downloads import outages
+from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadedMember, Reclaim, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.reclaims.engine import reclaim_due
@@ -16,7 +17,7 @@ from subscriptions.reclaims.engine import reclaim_due
 
 @pytest.fixture(autouse=True)
 def _no_long_waits(monkeypatch):
-    monkeypatch.setattr(download_run, "OUTAGE_BACKOFF", (0.01, 0.01))
+    monkeypatch.setattr(outages, "OUTAGE_DELAYS", (0.01, 0.01))
 
 
 def run(world):

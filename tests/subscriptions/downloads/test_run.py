@@ -12,7 +12,8 @@ from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import Connection
 from subscriptions.downloads import run as download_run
 from subscriptions.downloads import validation
-from subscriptions.downloads.run import DownloadError, download_subscriptions
+from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import ActivitySnapshot, DownloadedMember, DownloadRun, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.models.subscription import FACTS
@@ -101,7 +102,7 @@ def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(download_run, "_store", killed)
-    monkeypatch.setattr(download_run, "PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(download_run, "MAX_PAGES_AT_ONCE", 1)
     with pytest.raises(KeyboardInterrupt):
         run(world)
     first = DownloadRun.objects.get()
@@ -138,7 +139,7 @@ def test_what_a_crash_of_the_database_took_is_read_again(world, monkeypatch):
             DownloadedMember.objects.all().delete()
 
     monkeypatch.setattr(download_run, "_store", crashed)
-    monkeypatch.setattr(download_run, "PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(download_run, "MAX_PAGES_AT_ONCE", 1)
     found = run(world)
     assert (found.state, *counts(found)) == ("complete", MEMBERS, MEMBERS, 0, 0, 0)
     assert len(member_pages(world)) == 2 * found.pages

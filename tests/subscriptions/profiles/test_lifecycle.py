@@ -13,7 +13,8 @@ from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.downloads.run import DownloadError, download_subscriptions
+from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from subscriptions.models.download import StartedBy

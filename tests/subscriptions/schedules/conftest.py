@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from integrations.models import Connection, IntegrationProfile
 from subscriptions import tasks
-from subscriptions.downloads import run as download_run
+from subscriptions.downloads import lease
 from subscriptions.models import DownloadRun
 from subscriptions.profiles import lifecycle
 
@@ -19,7 +19,7 @@ def quick(monkeypatch):
     """A download that ends at once: these tests are about when, not what."""
 
     def instead(profile, *, actor, started_by, slot=None, progress=None):
-        run = download_run._begin(profile, actor=actor, started_by=started_by, slot=slot)
+        run = lease.begin(profile, actor=actor, started_by=started_by, slot=slot)
         DownloadRun.objects.filter(pk=run.pk).update(state="complete", finished_at=timezone.now())
         return run
 

@@ -1,0 +1,54 @@
+"""Call the vendor again after an outage, or when it asks to come back later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from integrations.connectors.contract import TransientError
+from subscriptions.downloads import lease
+from subscriptions.models import DownloadRun
+
+# The longest time in seconds that one download waits in all.
+MAX_TOTAL_WAIT = 600.0
+# The delays in seconds where the vendor names none: it is down, or cannot be reached. After the last one it gives up.
+OUTAGE_DELAYS = (1.0, 5.0, 15.0)
+# The lease of the run is renewed so often while it waits (seconds); well below DownloadRun.LEASE.
+RENEW_DELAY = 20.0
+
+T = TypeVar("T")
+
+
+@dataclass
+class Retries:
+    """What one download has left for waiting."""
+
+    run: DownloadRun
+    seconds_left: float = field(default_factory=lambda: MAX_TOTAL_WAIT)
+    outages: int = 0
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call until it succeeds. Raises TransientError when it would have to wait for too long, or too often."""
+        while True:
+            try:
+                return function()
+            except TransientError as error:
+                delay = error.retry_after or self._next_delay()
+                if not delay or delay > self.seconds_left:
+                    raise
+                self.seconds_left -= delay
+                _wait(self.run, delay)
+
+    def _next_delay(self) -> float:
+        """The delay after one more outage; 0.0 after too many."""
+        self.outages += 1
+        return OUTAGE_DELAYS[self.outages - 1] if self.outages <= len(OUTAGE_DELAYS) else 0.0
+
+
+def _wait(run: DownloadRun, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        lease.renew(run)
+        time.sleep(min(left, RENEW_DELAY))
