@@ -48,7 +48,7 @@ def test_the_ends_of_months_read_back_as_before(seed, steps, later):
 
 
 def values(known: dict) -> list:
-    """Without the ids, which continue from one scenario to the next; in their order, since rows may be stored in any."""
+    """Without the ids, which continue from one scenario to the next. In their order: rows may be stored in any."""
     return [
         (seat.last_activity_at, seat.license_assigned_at, seat.license, seat.role, seat.active, seat.gone)
         for _, seat in sorted(known.items())
