@@ -269,10 +269,10 @@ def test_each_row_leads_back_to_the_list(client):
 @pytest.mark.parametrize(
     ("name", "query", "words"),
     [
-        ("subscriptions_subscription", {"q": "nobody"}, "No subscription fits"),
-        ("subscriptions_subscription", {"license": "standard"}, "No subscription fits"),
-        ("audit_auditevent", {"q": "nobody"}, "No audit event fits"),
-        ("auth_user", {"q": "nobody"}, "No user fits"),
+        ("subscriptions_subscription", {"q": "nobody"}, "No matching subscriptions"),
+        ("subscriptions_subscription", {"license": "standard"}, "No matching subscriptions"),
+        ("audit_auditevent", {"q": "nobody"}, "No matching audit events"),
+        ("auth_user", {"q": "nobody"}, "No matching users"),
         ("integrations_connection", {}, "No connections yet"),
     ],
 )
