@@ -16,7 +16,7 @@ from licensehub.audit.log import Row, record_rows
 from subscriptions.bulk_sql import insert, new_ids, read
 from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
-from subscriptions.eligibility.clauses import days_since, explain_candidate
+from subscriptions.eligibility.sentences import days_since, explain_candidate
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import (
     CandidateState,

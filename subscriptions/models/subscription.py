@@ -12,7 +12,7 @@ from subscriptions.models.download import DownloadRun
 
 
 class Verdict(models.TextChoices):
-    """Why a subscription is, or is not, a candidate. The clauses that pick these stand in `verdict.py`."""
+    """Why a subscription is, or is not, a candidate. See `eligibility.clauses`, which picks one."""
 
     NOT_EVALUATED = "not_evaluated", "Not evaluated yet"
     GONE = "gone", "Left the organization"

@@ -9,7 +9,7 @@ from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
 from integrations.connectors.contract import Texts
-from subscriptions.eligibility.clauses import team_admins_checked
+from subscriptions.eligibility.sentences import team_admins_checked
 from subscriptions.models import ReclaimRequest, Subscription
 
 

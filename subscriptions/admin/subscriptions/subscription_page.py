@@ -16,7 +16,8 @@ from django.utils.translation import ngettext
 from licensehub.ui.formatting import ago, badge, day, day_and_time
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge, outcome_sentence
-from subscriptions.eligibility.clauses import Check, checks, explain, protections_of, team_admins_checked
+from subscriptions.eligibility.clauses import Check, checks, explain
+from subscriptions.eligibility.sentences import protections_of, team_admins_checked
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
