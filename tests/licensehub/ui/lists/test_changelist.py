@@ -271,7 +271,7 @@ def test_each_row_leads_back_to_the_list(client):
     [
         ("subscriptions_subscription", {"q": "nobody"}, "No matching subscriptions"),
         ("subscriptions_subscription", {"license": "standard"}, "No matching subscriptions"),
-        ("audit_auditevent", {"q": "nobody"}, "No matching audit events"),
+        ("audit_auditevent", {"q": "nobody"}, "No matching events"),
         ("auth_user", {"q": "nobody"}, "No matching users"),
         ("integrations_connection", {}, "No connections yet"),
     ],
