@@ -152,7 +152,7 @@ def test_ended_by_time_it_is_noted_by_the_sweep(row, alice):
     row.refresh_from_db()
     # Not noted yet, and no protection any more: the send asks the clause, not the stored verdict.
     assert (row.verdict, verdict_of(row, TERMS)) == (Verdict.PROTECTED, Verdict.CANDIDATE)
-    assert "that ended in this moment" in explain(row, TERMS)
+    assert "until a moment ago" in explain(row, TERMS)
 
     repair()
     repair()
