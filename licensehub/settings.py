@@ -151,6 +151,8 @@ AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-h
 
 # --- Connectors -------------------------------------------------------------------------------------------------------
 CONNECTORS = {"miro_enterprise": "integrations.connectors.miro.connector.MiroConnector"}
+# The folder of a connector is an app, so that Django finds its commands.
+INSTALLED_APPS += [path.rsplit(".", 2)[0] for path in CONNECTORS.values()]
 # Kind -> name -> address, for a sandbox. A connector declares the vendor's addresses and the variables for them.
 CONNECTOR_ADDRESSES: dict[str, dict[str, str]] = {}
 

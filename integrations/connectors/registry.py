@@ -5,12 +5,36 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import cache
-from typing import cast
+from importlib import import_module
+from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from integrations.connectors.contract import NEUTRAL, Connector, Texts
+
+
+class SandboxControl(Protocol):
+    """What the demo asks of a running sandbox."""
+
+    def truth(self) -> dict[str, Any]:
+        """What really happened: `members`, and `transitions` with `id`, `by`, `from` and `to`."""
+
+    def install(self, redirect_uri: str) -> str:
+        """Consent without a browser. Returns the code."""
+
+
+class Sandbox(Protocol):
+    """A module `sandbox/demo.py` of a connector: its emulator of the vendor, as the demo starts and connects it."""
+
+    KIND: str
+    PROFILE: str
+    CONSENT_SLOT: str
+
+    def command(self, *, port: int, members: int, seed: int, state: str) -> list[str]: ...
+    def addresses(self, base: str) -> dict[str, str]: ...
+    def control(self, base: str) -> SandboxControl: ...
+    def credentials(self, sandbox: SandboxControl) -> dict[str, dict[str, str]]: ...
 
 
 @cache
@@ -40,3 +64,9 @@ def addresses_of(kind: str) -> Mapping[str, str]:
     return {
         name: set_here.get(name) or os.environ.get(address.variable) or address.default for name, address in declared
     }
+
+
+def demo_sandbox() -> Sandbox:
+    """The sandbox of the first connector."""
+    package = next(iter(settings.CONNECTORS.values())).rsplit(".", 2)[0]
+    return cast("Sandbox", import_module(f"{package}.sandbox.demo"))

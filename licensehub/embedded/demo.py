@@ -21,7 +21,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from integrations import oauth_flow
-from integrations.connectors.miro.sandbox.control import SandboxControl
+from integrations.connectors.registry import SandboxControl, connector_class, demo_sandbox
 from integrations.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
@@ -35,7 +35,8 @@ from subscriptions.profiles.lifecycle import create_profile, publish
 from subscriptions.reclaims.engine import Tally
 from subscriptions.tasks import enqueue_task, reclaim
 
-PROFILE: Final = "Miro sandbox"
+SANDBOX: Final = demo_sandbox()
+PROFILE: Final = SANDBOX.PROFILE
 MEMBERS: Final = 400
 SEED: Final = 42
 # No browser opens it: the driver gives the operator's consent.
@@ -60,18 +61,19 @@ def refuse_real_data() -> None:
         )
 
 
-def point_to_sandbox(port: int) -> None:
-    """Set the addresses of Miro, here and in the environment, which all children inherit."""
+def point_to_sandbox(port: int) -> SandboxControl:
+    """Send all calls to the sandbox, here and by the environment, which all children inherit."""
     base = f"http://{LOOPBACK}:{port}"
-    addresses = {"api": base, "authorize": f"{base}/oauth/authorize", "scim": f"{base}/api/v1/scim"}
-    os.environ.update({f"MIRO_{name.upper()}_URL": address for name, address in addresses.items()})
-    settings.CONNECTOR_ADDRESSES = {"miro_enterprise": addresses}
+    addresses, declared = SANDBOX.addresses(base), connector_class(SANDBOX.KIND).addresses
+    os.environ.update({declared[name].variable: address for name, address in addresses.items()})
+    settings.CONNECTOR_ADDRESSES = {SANDBOX.KIND: addresses}
+    return SANDBOX.control(base)
 
 
 def sandbox_process(port: int) -> Child:
-    argv = [sys.executable, "manage.py", "miro_sandbox", "--port", str(port)]
-    argv += ["--members", str(MEMBERS), "--seed", str(SEED), "--state", str(settings.VAR_DIR / "sandbox.state")]
-    return Child("sandbox", argv, stops_last=True)
+    state = str(settings.VAR_DIR / "sandbox.state")
+    command = SANDBOX.command(port=port, members=MEMBERS, seed=SEED, state=state)
+    return Child("sandbox", [sys.executable, "manage.py", *command], stops_last=True)
 
 
 @dataclass
@@ -84,20 +86,20 @@ class Driver:
 
     def connect(self) -> None:
         """Make the profile, connect it with a consent at the sandbox, and publish it. Does nothing the second time."""
-        found = self.control.connection()
         profile = IntegrationProfile.objects.filter(name=PROFILE).first()
         if profile is None:
             operator = _account("operator")
-            profile = create_profile(name=PROFILE, organization_id="", kind="miro_enterprise", actor=operator)
-            app = {"client_id": found["client_id"], "client_secret": found["client_secret"]}
-            rest = set_credentials(profile, "rest", app, actor=operator)
-            set_credentials(profile, "scim", {"token": found["scim_token"]}, actor=operator)
-            self._consent(rest, operator)
+            profile = create_profile(name=PROFILE, organization_id="", kind=SANDBOX.KIND, actor=operator)
+            connections = {
+                slot: set_credentials(profile, slot, secrets, actor=operator)
+                for slot, secrets in SANDBOX.credentials(self.control).items()
+            }
+            self._consent(connections[SANDBOX.CONSENT_SLOT], operator)
             publish(profile, actor=operator)
 
-    def _consent(self, rest: Connection, operator: User) -> None:
+    def _consent(self, connection: Connection, operator: User) -> None:
         """Do what the operator's browser would do."""
-        url = oauth_flow.start(rest, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
+        url = oauth_flow.start(connection, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
         [state] = parse_qs(urlsplit(url).query)["state"]
         code = self.control.install(DEMO_CALLBACK)
         oauth_flow.finish(state=state, code=code, error="", browser="demo", actor=operator)

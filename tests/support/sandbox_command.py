@@ -8,7 +8,7 @@ import sys
 
 COMMAND = (
     "import sys; from django.conf import settings; settings.configure();"
-    "from integrations.management.commands.miro_sandbox import Command;"
+    "from integrations.connectors.miro.management.commands.miro_sandbox import Command;"
     "Command().run_from_argv(['manage.py', 'miro_sandbox', *sys.argv[1:]])"
 )
 

@@ -12,7 +12,6 @@ from django.db import connections
 from rich.console import Console
 from rich.table import Table
 
-from integrations.connectors.miro.sandbox.control import SandboxControl
 from licensehub.embedded import demo
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    help = "Runs LicenseHub with a sandbox in Miro's place, downloads, and serves until Ctrl-C."
+    help = "Runs LicenseHub with a sandbox in the vendor's place, downloads, and serves until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="drive the whole job without a person, then stop")
@@ -39,11 +38,10 @@ class Command(BaseCommand):
 
     def _run(self, port: int, *, once: bool) -> int:
         sandbox_port = free_port()
-        demo.point_to_sandbox(sandbox_port)
+        control = demo.point_to_sandbox(sandbox_port)
         prepare(port)
         demo.refuse_real_data()
         connections.close_all()
-        control = SandboxControl(f"http://{LOOPBACK}:{sandbox_port}/_sandbox/")
         children = [demo.sandbox_process(sandbox_port), *processes(port)]
         supervisor = Supervisor(children, logs=settings.VAR_DIR / "logs")
         driver = demo.Driver(control, supervisor.stopping, self.stdout.write)

@@ -12,14 +12,8 @@ ROOT = Path(__file__).parents[3]
 CONNECTORS = ROOT / "integrations" / "connectors"
 SEARCHED = ("licensehub", "integrations", "subscriptions", "templates")
 ENDINGS = {".py", ".html", ".txt", ".css", ".js", ".svg"}
-# The line that registers it, its old command, and the command and the demo of its sandbox.
-ALLOWED = {
-    "licensehub/settings.py": r"^CONNECTORS = ",
-    "subscriptions/management/commands/connect_miro.py": "",
-    "integrations/management/commands/miro_sandbox.py": "",
-    "licensehub/management/commands/demo.py": "",
-    "licensehub/embedded/demo.py": "",
-}
+# The line that registers it.
+ALLOWED = {"licensehub/settings.py": r"^CONNECTORS = "}
 
 
 def vendors() -> list[str]:
