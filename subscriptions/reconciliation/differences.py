@@ -1,4 +1,4 @@
-"""What can differ between the ledger and the vendor, each in a sentence and with its next step."""
+"""The differences that can be between the ledger and the vendor, each with a sentence and its next step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW_ACTIVE = frozenset({Kind.REACTIVATED, Kind.RESTORED_AFTER_ALL})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`reclaim` is the id of the ledger's item; None where the ledger knows of none."""
+    """`reclaim` is the id of the ledger's item; None where the ledger has none."""
 
     kind: Kind
     external_id: str
@@ -52,13 +52,13 @@ class Difference:
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Difference:
-        """What `as_json` gave."""
+        """The inverse of `as_json`."""
         at = datetime.fromisoformat(found["at"]) if found["at"] else None
         return cls(**{**found, "kind": Kind(found["kind"]), "at": at})
 
 
 def in_ledger(settled: Iterable[Reclaim], members: Mapping[str, Member]) -> list[Difference]:
-    """`settled`: each person's last item. Whoever left the organization differs in nothing."""
+    """`settled`: the last item of each person. A person who left the organization makes no difference."""
     found = []
     for item in settled:
         member = members.get(item.subscription.external_id)
@@ -69,7 +69,7 @@ def in_ledger(settled: Iterable[Reclaim], members: Mapping[str, Member]) -> list
 
 
 def _active_by_ledger(item: Reclaim) -> bool | None:
-    """None where the ledger claims nothing: somebody else had acted before we could."""
+    """Whether the person is active, by the ledger; None where somebody else acted first, so that it does not say."""
     done, reclaim = item.state == ReclaimState.DONE, item.direction == Direction.DEACTIVATE
     if done:
         return not reclaim
@@ -109,8 +109,7 @@ _TEXTS: dict[tuple[str, bool], tuple[Kind, str, str]] = {
         Kind.UNSENT_INACTIVE,
         "The reclaim ended as “{how}” on {when}, but this person is inactive at {vendor} now.",
         "Ask who deactivated this person in {vendor}. If nobody did, activate them there: the reclaim did not "
-        "succeed, as "
-        "far as LicenseHub knows.",
+        "succeed, as far as LicenseHub knows.",
     ),
     (Direction.REACTIVATE.value, False): (
         Kind.RESTORED_AFTER_ALL,

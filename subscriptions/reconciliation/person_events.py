@@ -1,6 +1,6 @@
-"""The vendor's own log of one person around a send: did somebody else change them meanwhile?
+"""The vendor's own log of one person around a send, which shows whether somebody else changed this person meanwhile.
 
-Asked when a person wants to see it, outside of any transaction, and never kept.
+It is read when a user opens it, outside of any transaction, and it is not stored.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from integrations import credential_store
 from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
 from subscriptions.models import Reclaim
 
-# From shortly before the send; so many events of the whole organization are looked through.
-BEFORE = timedelta(hours=1)
+# The log is read from this time before the send.
+TIME_BEFORE_SEND = timedelta(hours=1)
+# At most so many events of the whole organization are read.
 MAX_EVENTS = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """What the vendor's log says from `since` to `until`. With `not_checked` it says nothing, and that is why."""
+class PersonLog:
+    """The events of one person from `since` to `until`. `not_checked` says why the log was not read, if it was not."""
 
     since: datetime
     until: datetime
@@ -30,21 +31,21 @@ class Log:
     not_checked: str = ""
 
 
-def log_around(item: Reclaim) -> Log:
-    """What was done to this person, or by them, since shortly before the send. A failure is a sentence, too."""
-    since, until = (item.sending_at or item.queued_at) - BEFORE, timezone.now()
+def log_around(item: Reclaim) -> PersonLog:
+    """What was done to this person, or by them, since shortly before the send. After an error `not_checked` is set."""
+    since, until = (item.sending_at or item.queued_at) - TIME_BEFORE_SEND, timezone.now()
     if Capability.AUDIT_LOG not in item.profile.connector.capabilities:
-        return Log(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
+        return PersonLog(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
     try:
         connector = credential_store.connector_for(item.profile)
         found = list(islice(connector.events(since=since, until=until), MAX_EVENTS))
     except NotGranted as error:
-        return Log(since, until, not_checked=f"Not checked: {error.message}")
+        return PersonLog(since, until, not_checked=f"Not checked: {error.message}")
     except ConnectorError as error:
-        return Log(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
+        return PersonLog(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
     if len(found) == MAX_EVENTS:
         until = found[-1].at
-    return Log(since, until, tuple(event for event in found if _concerns(event, item)))
+    return PersonLog(since, until, tuple(event for event in found if _concerns(event, item)))
 
 
 def _concerns(event: VendorEvent, item: Reclaim) -> bool:

@@ -1,7 +1,7 @@
-"""Every night: does the vendor show what the ledger says, and does the ledger explain what the vendor's own log says?
+"""Reconciliation, every night: the ledger against the vendor's members, and the vendor's own log against the ledger.
 
-Nothing is changed by it but facts, as a tiny download of the people it looked up would. What differs is written down
-with its next step, and a person acts.
+It changes only the facts of the people it looks up, as a download of them would. It writes each difference down with
+its next step, and a person acts.
 """
 
 from __future__ import annotations
@@ -24,30 +24,37 @@ from subscriptions.errors import Refused
 from subscriptions.models import Reclaim, ReclaimState, Reconciliation, Subscription
 from subscriptions.reclaims.recheck import write_facts
 from subscriptions.reconciliation.differences import Difference, Kind, in_ledger
-from subscriptions.reconciliation.vendor_log import Log, in_log, read_log, with_doer
+from subscriptions.reconciliation.vendor_log import VendorLog, in_log, read_log, with_doer
 
-# Vendors keep their own log as long; what was done before is history.
-LEDGER = timedelta(days=90)
-# One that was killed is not waited for any longer.
+# Older reclaims are not reconciled: vendors keep their own log for about as long.
+MAX_AGE = timedelta(days=90)
+# A reconciliation that takes longer was killed, and another one may start.
 MAX_RUNTIME = timedelta(minutes=10)
-# The vendor answers for so many people in one request: ten by their e-mail addresses, a hundred of all members.
-PER_LOOK_UP, PER_PAGE = 10, 100
+# People per request: of a look-up by e-mail address, and of a page of all members.
+PEOPLE_PER_LOOK_UP, PEOPLE_PER_PAGE = 10, 100
+# Events come late into a vendor's log, so the last part of the span before is read again.
+LOG_OVERLAP = timedelta(hours=1)
+# The span of the log that the first reconciliation reads.
+FIRST_LOG_SPAN = timedelta(days=1)
+# For so long an unexplained deactivation stays a difference.
+MAX_UNEXPLAINED_AGE = timedelta(days=30)
 
-ALIVE = (ProfileState.PUBLISHED, ProfileState.PAUSED)
+PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
+SETTLED = (ReclaimState.DONE, ReclaimState.SKIPPED, ReclaimState.FAILED, ReclaimState.IN_DOUBT)
 
 
 def profiles_to_reconcile() -> list[int]:
-    return sorted(IntegrationProfile.objects.filter(state__in=ALIVE).values_list("pk", flat=True))
+    return sorted(IntegrationProfile.objects.filter(state__in=PROFILE_STATES).values_list("pk", flat=True))
 
 
 def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconciliation:
     """Reconcile now. Raises Refused while another reconciliation of the profile is running.
 
-    What could not be asked is told in `problem`; findings of what was asked stand all the same.
+    After an error of the vendor, `problem` says what was not read; the findings until then are kept.
     """
     row = _begin(profile)
     try:
-        _compare(profile, row)
+        _reconcile(profile, row)
     except ConnectorError as error:
         row.problem = error.message
         if isinstance(error, ConfigError):
@@ -56,22 +63,22 @@ def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconcili
     return row
 
 
-def _compare(profile: IntegrationProfile, row: Reconciliation) -> None:
-    """Fills the row in as far as it comes. Raises ConnectorError."""
+def _reconcile(profile: IntegrationProfile, row: Reconciliation) -> None:
+    """Fill in the row step by step, so that an error leaves the findings until then. Raises ConnectorError."""
     connector = credential_store.connector_for(profile)
     found = _against_members(profile, row, connector)
     row.findings = [difference.as_json() for difference in found]
     log = read_log(connector, since=_log_since(profile, row), until=row.started_at)
     row.events, row.audit_log_checked, row.problem = log.events, log.checked, log.problem
     found = [with_doer(difference, log) for difference in found]
-    told = {difference.external_id for difference in found}
-    found += [difference for difference in _against_log(profile, log) if difference.external_id not in told]
+    known = {difference.external_id for difference in found}
+    found += [difference for difference in _against_log(profile, log) if difference.external_id not in known]
     found += _still_open(profile, row, found)
     row.findings = [difference.as_json() for difference in found]
 
 
 def _begin(profile: IntegrationProfile) -> Reconciliation:
-    """The profile's row is locked, so that of many clicks one begins."""
+    """The profile's row is locked, so that many clicks start one reconciliation."""
     with transaction.atomic():
         IntegrationProfile.objects.select_for_update().get(pk=profile.pk)
         if running(profile):
@@ -80,11 +87,11 @@ def _begin(profile: IntegrationProfile) -> Reconciliation:
 
 
 def latest() -> QuerySet[Reconciliation]:
-    """The last one of each profile in use that told anything: one that failed at once hides nothing."""
-    told = Reconciliation.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
-    told = told.filter(Q(problem="") | ~Q(findings=[]))
-    last = told.filter(profile=OuterRef("profile")).order_by("-started_at", "-pk").values("pk")[:1]
-    return told.filter(pk=Subquery(last))
+    """The last one of each profile in use that has a result. One that failed at once does not hide the one before."""
+    rows = Reconciliation.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
+    rows = rows.filter(Q(problem="") | ~Q(findings=[]))
+    last = rows.filter(profile=OuterRef("profile")).order_by("-started_at", "-pk").values("pk")[:1]
+    return rows.filter(pk=Subquery(last))
 
 
 def open_differences() -> int:
@@ -114,7 +121,7 @@ def _finish(row: Reconciliation, *, actor: Actor) -> None:
 
 
 def _against_members(profile: IntegrationProfile, row: Reconciliation, connector: Connector) -> list[Difference]:
-    """What the ledger said both before and after the vendor was asked, so that nothing under way looks like more."""
+    """Only items that the ledger shows the same before and after the look-up: others changed in between."""
     before = last_sends(profile, row.started_at)
     members = _look_up(profile, before.values(), connector)
     row.people = len(before)
@@ -127,15 +134,12 @@ def _against_members(profile: IntegrationProfile, row: Reconciliation, connector
 
 
 def last_sends(profile: IntegrationProfile, now: datetime) -> dict[int, Reclaim]:
-    """Subscription id -> its last item, where that is settled, in the span that is compared."""
+    """Subscription id -> its last item of the reconciled span, if that item is settled."""
     rows = Reclaim.objects.filter(profile=profile).select_related("subscription", "removal__candidate")
     last: dict[int, Reclaim] = {}
-    for item in rows.filter(queued_at__gt=now - LEDGER).order_by("queued_at", "pk"):
+    for item in rows.filter(queued_at__gt=now - MAX_AGE).order_by("queued_at", "pk"):
         last[item.subscription_id] = item
     return {key: item for key, item in last.items() if item.finished_at and item.state in SETTLED}
-
-
-SETTLED = (ReclaimState.DONE, ReclaimState.SKIPPED, ReclaimState.FAILED, ReclaimState.IN_DOUBT)
 
 
 def _same(before: Reclaim, after: Reclaim) -> bool:
@@ -143,12 +147,12 @@ def _same(before: Reclaim, after: Reclaim) -> bool:
 
 
 def _look_up(profile: IntegrationProfile, items: Iterable[Reclaim], connector: Connector) -> dict[str, Member]:
-    """External id -> member, in the way that takes fewer requests. Whoever is not there is left out."""
+    """External id -> member, with as few requests as possible. People whom the vendor does not know are left out."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     if not people:
         return {}
     everybody = Subscription.objects.filter(profile=profile, gone_at=None).count()
-    if len(people) / PER_LOOK_UP <= everybody / PER_PAGE:
+    if len(people) / PEOPLE_PER_LOOK_UP <= everybody / PEOPLE_PER_PAGE:
         found: Iterable[Member] = connector.people(people)
     else:
         found = (member for page in connector.members() for member in page.members)
@@ -159,35 +163,29 @@ def _look_up(profile: IntegrationProfile, items: Iterable[Reclaim], connector: C
 
 
 def _log_since(profile: IntegrationProfile, row: Reconciliation) -> datetime:
-    """From the last reconciliation that read it, a little before; on the first time, of the last day."""
+    """A little before the last reconciliation that read the log; the last day where there is none."""
     read = Reconciliation.objects.filter(profile=profile, audit_log_checked=True, problem="").exclude(pk=row.pk)
     last = read.order_by("-started_at").first()
-    since = last.started_at - OVERLAP if last else row.started_at - FIRST
-    return max(since, row.started_at - LEDGER)
+    since = last.started_at - LOG_OVERLAP if last else row.started_at - FIRST_LOG_SPAN
+    return max(since, row.started_at - MAX_AGE)
 
 
-# Logs come late; what was done just before the last reconciliation is looked for again.
-OVERLAP = timedelta(hours=1)
-FIRST = timedelta(days=1)
-STRANGE = timedelta(days=30)
-
-
-def _against_log(profile: IntegrationProfile, log: Log) -> list[Difference]:
+def _against_log(profile: IntegrationProfile, log: VendorLog) -> list[Difference]:
     if not log.checked:
         return []
-    rows = Reclaim.objects.filter(profile=profile, sending_at__gt=log.since - LEDGER)
+    rows = Reclaim.objects.filter(profile=profile, sending_at__gt=log.since - MAX_AGE)
     return in_log(profile, list(rows.select_related("subscription").order_by("sending_at", "pk")), log)
 
 
 def _still_open(profile: IntegrationProfile, row: Reconciliation, found: list[Difference]) -> list[Difference]:
-    """A strange deactivation is in one night's log only, and stays a difference while the person is inactive."""
+    """Unexplained deactivations of earlier nights, which the log no longer shows, of people who are still inactive."""
     last = Reconciliation.objects.filter(profile=profile, finished_at__isnull=False).exclude(pk=row.pk).first()
-    told = {difference.external_id for difference in found}
+    known = {difference.external_id for difference in found}
     former = [Difference.of_json(finding) for finding in last.findings] if last else []
-    strange = [one for one in former if one.kind == Kind.UNEXPLAINED and one.external_id not in told]
+    unexplained = [one for one in former if one.kind == Kind.UNEXPLAINED and one.external_id not in known]
     inactive = Subscription.objects.filter(profile=profile, gone_at=None, active=False)
     still = set(
-        inactive.filter(external_id__in=[one.external_id for one in strange]).values_list("external_id", flat=True)
+        inactive.filter(external_id__in=[one.external_id for one in unexplained]).values_list("external_id", flat=True)
     )
-    recent = row.started_at - STRANGE
-    return [one for one in strange if one.external_id in still and one.at and one.at > recent]
+    recent = row.started_at - MAX_UNEXPLAINED_AGE
+    return [one for one in unexplained if one.external_id in still and one.at and one.at > recent]

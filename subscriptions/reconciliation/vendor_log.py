@@ -1,9 +1,8 @@
-"""The vendor's own log of who was deactivated and activated, and what of it the ledger explains."""
+"""The vendor's own log of deactivations and activations, against the sends of the ledger."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -23,17 +22,17 @@ from licensehub.ui.formatting import day_and_time
 from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 from subscriptions.reconciliation.differences import NOW_ACTIVE, Difference, Kind
 
-# Two clocks, and a vendor that may apply a write after its answer was lost.
-SKEW = timedelta(minutes=5)
-# An event is in the log by then.
-LAG = timedelta(minutes=10)
-# A longer log is read up to here: one task must not run for hours.
-SECONDS = 120.0
+# The vendor's clock differs from ours, and it may carry out a write after its answer was lost.
+MAX_SKEW = timedelta(minutes=5)
+# After this time an event is in the log.
+MAX_LOG_DELAY = timedelta(minutes=10)
+# A long log is read for so many seconds only, so that the task ends.
+MAX_SECONDS = 120.0
 
 
 @dataclass
-class Log:
-    """What was read: `events` of all kinds, and those that tell of seats taken or given back, the oldest first."""
+class VendorLog:
+    """What was read: the number of events of all kinds, and the deactivations and activations, the oldest first."""
 
     since: datetime
     until: datetime
@@ -47,9 +46,9 @@ class Log:
     vendor: str = NEUTRAL.vendor
 
 
-def read_log(connector: Connector, *, since: datetime, until: datetime) -> Log:
-    """Raises ConfigError. Without the scope, nothing is checked; what else goes wrong is told in `problem`."""
-    log = Log(since, until, doers=connector.reclaim_doers, vendor=connector.texts.vendor)
+def read_log(connector: Connector, *, since: datetime, until: datetime) -> VendorLog:
+    """Without the permission to read it, the log is not checked; `problem` has other errors. Raises ConfigError."""
+    log = VendorLog(since, until, doers=connector.reclaim_doers, vendor=connector.texts.vendor)
     if Capability.AUDIT_LOG not in connector.capabilities:
         return log
     try:
@@ -64,8 +63,8 @@ def read_log(connector: Connector, *, since: datetime, until: datetime) -> Log:
     return log
 
 
-def _read(connector: Connector, log: Log) -> None:
-    stop = time.monotonic() + SECONDS
+def _read(connector: Connector, log: VendorLog) -> None:
+    stop = time.monotonic() + MAX_SECONDS
     for event in connector.events(since=log.since, until=log.until):
         log.events += 1
         if event.event in connector.deactivated_words:
@@ -78,17 +77,17 @@ def _read(connector: Connector, log: Log) -> None:
             return
 
 
-def with_doer(difference: Difference, log: Log) -> Difference:
-    """The same, and who did it, where the log tells."""
+def with_doer(difference: Difference, log: VendorLog) -> Difference:
+    """The same difference, with the person or program that did it, if the log has it."""
     events = log.activated if difference.kind in NOW_ACTIVE else log.deactivated
     last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
     if last is None or not (last.by or last.by_kind):
         return difference
-    words = f"{difference.detail} {capfirst(log.vendor)}'s log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
-    return replace(difference, detail=words)
+    detail = f"{difference.detail} {capfirst(log.vendor)}'s log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
+    return replace(difference, detail=detail)
 
 
-def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: Log) -> list[Difference]:
+def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: VendorLog) -> list[Difference]:
     """`sent`: the sends of both directions, the oldest first."""
     reclaims = [item for item in sent if item.direction == Direction.DEACTIVATE]
     return [*_unexplained(profile, reclaims, log), *_without_event(profile, reclaims, log)]
@@ -97,46 +96,41 @@ def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: Log) -> list[D
 # --- A deactivation that is not ours ----------------------------------------------------------------------------------
 
 
-def _unexplained(profile: IntegrationProfile, reclaims: list[Reclaim], log: Log) -> list[Difference]:
+def _unexplained(profile: IntegrationProfile, reclaims: list[Reclaim], log: VendorLog) -> list[Difference]:
     left = list(reclaims)
-    strange = []
+    unexplained = []
     for event in log.deactivated:
         if event.by_kind not in log.doers:
             continue
-        intent = next((item for item in left if _tells_of(event, item)), None)
+        intent = next((item for item in left if _is_event_of(event, item)), None)
         if intent is None:
-            strange.append(event)
+            unexplained.append(event)
         else:
             left.remove(intent)  # one intent explains one deactivation
-    known = _names(profile, (event.person_id for event in strange))
-    return [_strange(profile, event, known.get(event.person_id, event.person)) for event in strange]
+    ids = [event.person_id for event in unexplained]
+    rows = Subscription.objects.filter(profile=profile, external_id__in=ids)
+    names = {row.external_id: row.display_name for row in rows}
+    return [_not_ours(profile, event, names.get(event.person_id, event.person)) for event in unexplained]
 
 
-def _tells_of(event: VendorEvent, item: Reclaim) -> bool:
+def _is_event_of(event: VendorEvent, item: Reclaim) -> bool:
     if event.person_id != item.subscription.external_id or item.sending_at is None:
         return False
     end = item.finished_at or event.at
-    return item.sending_at - SKEW <= event.at <= end + SKEW
+    return item.sending_at - MAX_SKEW <= event.at <= end + MAX_SKEW
 
 
-def _names(profile: IntegrationProfile, external_ids: Iterable[str]) -> dict[str, str]:
-    rows = Subscription.objects.filter(profile=profile, external_id__in=list(external_ids))
-    return {row.external_id: row.display_name for row in rows}
-
-
-def _strange(profile: IntegrationProfile, event: VendorEvent, person: str) -> Difference:
+def _not_ours(profile: IntegrationProfile, event: VendorEvent, person: str) -> Difference:
     through, vendor = profile.texts.written_through, profile.vendor
     return Difference(
         kind=Kind.UNEXPLAINED,
         external_id=event.person_id,
         person=person or event.person_id,
         detail=f"{capfirst(vendor)}'s log tells of a deactivation through {through} on {day_and_time(event.at)}, "
-        "which LicenseHub did "
-        "not send, as far as this database knows.",
+        "which LicenseHub did not send, as far as this database knows.",
         next_step=f"Ask who else uses {through} with {vendor}, for example your identity provider. After a restored "
-        "backup, this "
-        f"person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace the {through} "
-        "token.",
+        f"backup, this person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace "
+        f"the {through} token.",
         at=event.at,
     )
 
@@ -144,21 +138,22 @@ def _strange(profile: IntegrationProfile, event: VendorEvent, person: str) -> Di
 # --- A reclaim that is not in the log ---------------------------------------------------------------------------------
 
 
-def _without_event(profile: IntegrationProfile, reclaims: list[Reclaim], log: Log) -> list[Difference]:
-    """Asked only where the log uses a word for deactivations that is known; vendors may change their words."""
+def _without_event(profile: IntegrationProfile, reclaims: list[Reclaim], log: VendorLog) -> list[Difference]:
+    """Only where the log has any deactivation: without one, the vendor may have changed its word for it."""
     if not log.deactivated:
         return []
-    return [_missing(item, profile.vendor) for item in reclaims if _covered(item, log) and not _is_told(item, log)]
+    return [
+        _missing(item, profile.vendor)
+        for item in reclaims
+        if _is_covered(item, log) and not any(_is_event_of(event, item) for event in log.deactivated)
+    ]
 
 
-def _covered(item: Reclaim, log: Log) -> bool:
+def _is_covered(item: Reclaim, log: VendorLog) -> bool:
+    """Whether the log that was read must have the event of this item."""
     if item.state != ReclaimState.DONE or item.sending_at is None or item.finished_at is None:
         return False
-    return log.since + SKEW <= item.sending_at and item.finished_at <= log.until - LAG
-
-
-def _is_told(item: Reclaim, log: Log) -> bool:
-    return any(_tells_of(event, item) for event in log.deactivated)
+    return log.since + MAX_SKEW <= item.sending_at and item.finished_at <= log.until - MAX_LOG_DELAY
 
 
 def _missing(item: Reclaim, vendor: str) -> Difference:
@@ -168,8 +163,7 @@ def _missing(item: Reclaim, vendor: str) -> Difference:
         person=item.subscription.display_name,
         detail=f"Reclaimed on {day_and_time(item.finished_at)}, but {vendor}'s own log tells of no deactivation then.",
         next_step=f"Look this person up in {vendor}'s audit log. If it is not there, ask {vendor}; the reclaim's page "
-        "has the "
-        f"time and {vendor}'s answer.",
+        f"has the time and {vendor}'s answer.",
         reclaim=item.pk,
         at=item.finished_at,
     )

@@ -183,7 +183,7 @@ def test_a_strange_deactivation_stays_until_the_person_is_active_again(world, al
     by_scim(world, other)
     assert kinds(reconcile_profile(world.profile, actor=None)) == {"unexplained": 2}
     world.download()
-    Reconciliation.objects.update(started_at=timezone.now() + reconcile.OVERLAP)
+    Reconciliation.objects.update(started_at=timezone.now() + reconcile.LOG_OVERLAP)
     row = reconcile_profile(world.profile, actor=None)
     assert (row.events, kinds(row)) == (0, {"unexplained": 2}), "though this night's log tells of nothing"
     world.miro.change(person, active=True)
