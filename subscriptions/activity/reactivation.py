@@ -1,4 +1,4 @@
-"""A person whom somebody reactivated at the vendor is left alone for a while: one rule, for Python and for SQL."""
+"""The cool-down of people who were reactivated at the vendor: one rule, for Python and for SQL."""
 
 from __future__ import annotations
 

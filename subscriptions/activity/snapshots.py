@@ -1,4 +1,4 @@
-"""The history of subscriptions: keep what a change replaces, and read any day back."""
+"""The history of subscriptions: keep what a change replaces, and reconstruct the state of any day."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from subscriptions.models.snapshot import NEVER
 
 COLUMNS = ("last_activity_at", "license_assigned_at", "license", "role", "active", "gone")
 MOMENTS = ("last_activity_at", "license_assigned_at")
-# What reading back costs in memory is this many changes at once.
+# So many rows are reconstructed at once, which limits the memory.
 CHUNK = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """One subscription as it was known at some moment."""
+    """The known facts of one subscription at one moment."""
 
     external_id: str
     email: str
@@ -34,7 +34,7 @@ class Seat:
 
 
 def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: datetime) -> None:
-    """Outside of a run: note what `changes` (fact -> new value) are about to replace. In the same transaction."""
+    """Outside of a run: keep what `changes` (fact -> new value) replace, in the transaction that writes them."""
     replaced = {
         name: _kept(name, getattr(former, name))
         for name, value in changes.items()
@@ -49,21 +49,21 @@ def _kept(name: str, value: Any) -> Any:
 
 
 def as_of(profile: IntegrationProfile, moment: datetime) -> Iterator[Seat]:
-    """Everybody as known at `moment`: today's facts, with what was replaced since put back, the newest first.
+    """All subscriptions as known at `moment`: today's facts, with each later change undone, the newest first.
 
-    E-mail addresses are today's. Whoever was first seen later is not there.
+    E-mail addresses are today's. A person who was first seen later is left out.
     """
     rows = Subscription.objects.filter(profile=profile, first_run__finished_at__lte=moment).order_by("pk")
     batch: list[Subscription] = []
     for row in rows.iterator(chunk_size=CHUNK):
         batch.append(row)
         if len(batch) == CHUNK:
-            yield from _put_back(batch, moment)
+            yield from _undo_changes(batch, moment)
             batch = []
-    yield from _put_back(batch, moment)
+    yield from _undo_changes(batch, moment)
 
 
-def _put_back(rows: list[Subscription], moment: datetime) -> Iterator[Seat]:
+def _undo_changes(rows: list[Subscription], moment: datetime) -> Iterator[Seat]:
     facts = {row.pk: _facts_of(row) for row in rows}
     for pk, replaced in _replaced_since(list(facts), moment):
         for name, value in replaced.items():
@@ -78,7 +78,7 @@ def _facts_of(row: Subscription) -> dict[str, Any]:
 
 
 def _replaced_since(ids: list[int], moment: datetime) -> list[tuple[int, dict[str, Any]]]:
-    """What was replaced after `moment`, the newest change first, so that the oldest has the last word."""
+    """What was replaced after `moment`, the newest change first: the oldest one is undone last, so its values stay."""
     of_runs = ActivitySnapshot.objects.filter(subscription__in=ids, run__finished_at__gt=moment)
     between = RecheckSnapshot.objects.filter(subscription__in=ids, seen_at__gt=moment)
     found = [
@@ -93,15 +93,15 @@ def _replaced_since(ids: list[int], moment: datetime) -> list[tuple[int, dict[st
 
 
 def activity_seen(row: Subscription) -> list[datetime]:
-    """Every last activity that was ever known of this person, the oldest first."""
-    told = Q(last_activity_at__isnull=False) & ~Q(last_activity_at=NEVER)
+    """All values that the last activity of this person has had, the oldest first."""
+    has_moment = Q(last_activity_at__isnull=False) & ~Q(last_activity_at=NEVER)
     former = [
-        *row.snapshots.filter(told).values_list("last_activity_at", flat=True),
-        *row.recheck_snapshots.filter(told).values_list("last_activity_at", flat=True),
+        *row.snapshots.filter(has_moment).values_list("last_activity_at", flat=True),
+        *row.recheck_snapshots.filter(has_moment).values_list("last_activity_at", flat=True),
     ]
     return sorted({moment for moment in (*former, row.last_activity_at) if moment})
 
 
 def changes_of(row: Subscription) -> int:
-    """How often something about this person was found different."""
+    """How many changes of this person were found."""
     return row.snapshots.count() + row.recheck_snapshots.count()

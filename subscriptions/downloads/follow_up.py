@@ -16,7 +16,7 @@ from subscriptions.search import refresh_search
 
 
 def complete_facts(run: DownloadRun, connector: Connector) -> None:
-    """The run is complete without these; what fails here is noted on it, and made good by the next run."""
+    """The run is complete without these. A failure is noted on it, and the next run tries again."""
     if Capability.DIRECTORY in connector.capabilities:
         _write_names(run, connector)
     if Capability.LAST_TEAM_ADMIN in connector.capabilities:
@@ -33,7 +33,7 @@ def _write_names(run: DownloadRun, connector: Connector) -> None:
 
 
 def _write_team_admins(run: DownloadRun, connector: Connector) -> None:
-    """What is no longer granted is no longer known; after an error, what was known last is kept."""
+    """Without the permission the teams are emptied; after an error the last known teams are kept."""
     try:
         write_sole_admins(run.profile, connector.sole_team_admins())
     except NotGranted:
@@ -52,7 +52,7 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
 
 
 def evaluate_and_propose(run: DownloadRun) -> None:
-    """From the facts of a run that is complete: verdicts, candidates, what lists and previews read, and the request."""
+    """After the facts of a complete run: search, verdicts, candidates, the counts of previews, and the request."""
     refresh_search(run.profile)
     evaluate_profile(run.profile)
     propose_candidates(run)
@@ -64,4 +64,4 @@ def _file(run: DownloadRun) -> None:
     try:
         file_automatically(run.profile)
     except (NotActionable, Refused):
-        return  # somebody was faster, or paused the profile in this moment; the next download files again
+        return  # a user requested them first, or paused the profile; the next download tries again

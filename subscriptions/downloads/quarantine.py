@@ -27,7 +27,7 @@ MIN_REASON_LENGTH = 10
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What accepting would do. `names` are some of those who would be marked as gone."""
+    """What accepting would do. `names` are some of the people who would be marked as gone."""
 
     counts: Merged
     names: list[str]
@@ -59,7 +59,7 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
 
 
 def propose_acceptance(run: DownloadRun, *, reason: str, actor: User) -> None:
-    """The first of two. Raises Refused, and NotActionable when somebody was faster."""
+    """The first of two steps. Raises Refused, and NotActionable when another user was first."""
     if why_not := why_not_acceptable(run):
         raise Refused(f"{run} cannot be accepted. {why_not}")
     if len(reason.strip()) < MIN_REASON_LENGTH:
@@ -72,7 +72,7 @@ def propose_acceptance(run: DownloadRun, *, reason: str, actor: User) -> None:
 
 
 def accept(run: DownloadRun, *, actor: User) -> None:
-    """The second of two: its members become the facts, as of its own time. Raises as `propose_acceptance`."""
+    """The second step: its members become the facts, as of its own time. Raises the same as `propose_acceptance`."""
     if why_not := why_not_confirm(run, actor):
         raise Refused(f"{run} cannot be accepted by you now. {why_not}")
     with transaction.atomic():
@@ -98,7 +98,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
 
 
 def discard(run: DownloadRun, *, actor: User) -> None:
-    """It is of no use. The facts of the last complete download stay."""
+    """Discard its members. The facts of the last complete download stay."""
     with transaction.atomic():
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED)
         values = {"decided_by": actor, "decided_at": timezone.now(), "acceptable": False}

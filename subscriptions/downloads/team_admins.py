@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from django.utils.translation import ngettext
+
 from integrations.models import IntegrationProfile
 from subscriptions.models import Subscription
 
@@ -12,9 +14,9 @@ MAX_LENGTH = 500
 
 
 def write_sole_admins(profile: IntegrationProfile, teams: Mapping[str, tuple[str, ...]]) -> int:
-    """`teams`: external id -> names of the teams; whoever is not in it is the only admin of none.
+    """`teams`: external id -> names of the teams; a person who is not in it is the only admin of no team.
 
-    Only rows that differ are written. Returns how many that were.
+    Only rows that differ are written. Returns how many.
     """
     rows = {row.external_id: row for row in _marked(profile)} | _named(profile, list(teams))
     changed = [row for row in rows.values() if _take(row, teams.get(row.external_id, ()))]
@@ -35,20 +37,20 @@ def _named(profile: IntegrationProfile, ids: list[str]) -> dict[str, Subscriptio
 
 
 def _take(row: Subscription, names: tuple[str, ...]) -> bool:
-    """Put the teams on the row; False when they stand there already."""
-    words = _words(names)
-    if row.sole_admin_of == words:
+    """Put the teams on the row; False when the row has them already."""
+    text = _listed(names)
+    if row.sole_admin_of == text:
         return False
-    row.sole_admin_of = words
+    row.sole_admin_of = text
     return True
 
 
-def _words(names: tuple[str, ...]) -> str:
+def _listed(names: tuple[str, ...]) -> str:
     """As many names as fit, and how many more: `Design, Research and 12 more teams`."""
     for kept in range(len(names), 0, -1):
         left = len(names) - kept
-        more = f" and {left} more team{'' if left == 1 else 's'}" if left else ""
-        words = ", ".join(names[:kept]) + more
-        if len(words) <= MAX_LENGTH:
-            return words
+        more = f" and {left} more {ngettext('team', 'teams', left)}" if left else ""
+        text = ", ".join(names[:kept]) + more
+        if len(text) <= MAX_LENGTH:
+            return text
     return names[0][:MAX_LENGTH] if names else ""

@@ -1,4 +1,4 @@
-"""What of a whole download must not be believed, before it may say that somebody left."""
+"""Checks whether a whole download is plausible, before it may mark people as gone."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SHRINK_LIMIT = 0.20
 
 
 class Shrunk(BadAnswer):
-    """All pages came in, of the right organization, and too many known members are not in them."""
+    """All pages were read, of the right organization, but too many known members are missing in them."""
 
 
 def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
-    """So many members came again on a later page. Raises BadAnswer where the pages contradict each other."""
+    """`repeated` is how many rows came again on a later page. Raises BadAnswer if pages contradict each other."""
     if not repeated:
         return
     if contradiction := staging.contradiction(run):
@@ -32,7 +32,7 @@ def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
 
 
 def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) -> None:
-    """Raises BadAnswer for what must not be believed."""
+    """Raises BadAnswer where it is not plausible."""
     if allocation.organization_id != run.profile.organization_id:
         raise BadAnswer(
             f"{capfirst(run.profile.vendor)} answered for organization {allocation.organization_id}, but this profile "
@@ -51,7 +51,7 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
 
 
 def _check_repeats(repeated: int, missing: int) -> None:
-    """Where the pages moved while they were read, who is missing may have been skipped."""
+    """If the pages moved while they were read, missing members may have been skipped."""
     if repeated and missing:
         raise Shrunk(
             f"{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have "

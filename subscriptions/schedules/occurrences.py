@@ -1,7 +1,8 @@
-"""When a crontab is due, by the calendar of its time zone: pure functions, and no clock but the one that is given.
+"""When a crontab is due, by the calendar of its time zone. Pure functions: the caller gives the time.
 
-A wall time that a change of daylight saving time leaves out comes as much later as the clock was moved; one that comes
-twice counts once, the first time. So each calendar day has the same number of slots.
+A wall time that does not exist, when the clocks go forward, is due later by as much as they were moved. One that exists
+twice, when they go back, is due the first time only. So each calendar day has the same number of slots. `cronsim` would
+move a missing time to the end of the gap, and inside of the repeated hour its slots go back in time.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from zoneinfo import ZoneInfo
 from django_celery_beat.models import CrontabSchedule
 from django_celery_beat.tzcrontab import TzAwareCrontab
 
-# A crontab that is due on one day of a leap year comes again within this time.
-MAX_QUARTERS = 366 * 8
-# A window of one hour in a week is left out when it falls into the hour that a spring leaves out.
+# Days to look through: enough for a crontab that is due on February 29 only.
+MAX_DAYS = 366 * 8
+# A weekly window of one hour can fall into the hour that does not exist, and then opens a week later.
 MAX_CLOSED = timedelta(days=15)
 QUARTER = timedelta(minutes=15)
-MONDAY_TO_SUNDAY = (1, 2, 3, 4, 5, 6, 0)
 
 
 def zone_of(crontab: CrontabSchedule) -> ZoneInfo:
@@ -28,7 +28,7 @@ def zone_of(crontab: CrontabSchedule) -> ZoneInfo:
 def last_slot(crontab: CrontabSchedule, now: datetime) -> datetime | None:
     """The latest slot that is not after `now`, in UTC."""
     today = now.astimezone(zone_of(crontab)).date()
-    for back in range(-1, MAX_QUARTERS):
+    for back in range(-1, MAX_DAYS):
         for slot in reversed(list(slots_of_day(crontab, today - timedelta(days=back)))):
             if slot <= now:
                 return slot
@@ -39,7 +39,7 @@ def next_slots(crontab: CrontabSchedule, now: datetime, *, count: int = 1) -> li
     """The first slots after `now`, in UTC."""
     found: list[datetime] = []
     today = now.astimezone(zone_of(crontab)).date()
-    for ahead in range(-1, MAX_QUARTERS):
+    for ahead in range(-1, MAX_DAYS):
         found += [slot for slot in slots_of_day(crontab, today + timedelta(days=ahead)) if slot > now]
         if len(found) >= count:
             break
@@ -47,7 +47,7 @@ def next_slots(crontab: CrontabSchedule, now: datetime, *, count: int = 1) -> li
 
 
 def slots_of_day(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
-    """In the order of wall time, in UTC."""
+    """The slots of one calendar day in UTC, in the order of their wall times."""
     fields = crontab.schedule
     zone = zone_of(crontab)
     if (day.isoweekday() % 7) not in fields.day_of_week:
@@ -56,12 +56,12 @@ def slots_of_day(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
         return
     for hour in sorted(fields.hour):
         for minute in sorted(fields.minute):
-            # fold=0 takes the first of two, and the offset before a gap, which moves a missing time forward.
+            # fold=0 takes the first of two times; in a gap it takes the offset before it, which moves the time forward.
             yield datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
 
 
 def is_open(crontab: CrontabSchedule, now: datetime) -> bool:
-    """Whether `now` is in an hour of a day that the crontab names: its window."""
+    """Whether `now` is in the window: an hour and a weekday that the crontab names."""
     return _is_in(crontab.schedule, now.astimezone(zone_of(crontab)))
 
 
@@ -74,7 +74,7 @@ def opens_at(crontab: CrontabSchedule, now: datetime) -> datetime | None:
     fields, zone = crontab.schedule, zone_of(crontab)
     if _is_in(fields, now.astimezone(zone)):
         return None
-    # Quarters of an hour, since some zones are half an hour or three quarters off.
+    # Steps of a quarter of an hour, since the offsets of some zones are no whole hours.
     moment = now.astimezone(UTC).replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
     for step in range(1, MAX_CLOSED // QUARTER + 1):
         if _is_in(fields, (moment + step * QUARTER).astimezone(zone)):

@@ -1,6 +1,6 @@
-"""The schedule of each subflow. PeriodicTask is the record; beat only rings, and the slot decides what is due.
+"""The schedule of each subflow, stored as PeriodicTask. Beat only triggers a task; the slot decides what is due.
 
-Download: the moments at which a run is due. Reclaim: the window in which something may be sent.
+Download: the moments at which a run is due. Reclaim: the window in which reclaims may be sent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WEEKDAYS = {1: "Monday", 2: "Tuesday", 3: "Wednesday", 4: "Thursday", 5: "Friday
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an operator chose. `minute` is None for a window, which holds whole hours."""
+    """What an operator chose. `minute` is None for a window, which has whole hours."""
 
     weekdays: frozenset[int]
     hours: frozenset[int]
@@ -41,7 +41,7 @@ class Plan:
     zone: str
 
     def crontab(self) -> CrontabSchedule:
-        """The row with these values; rows are shared, and never changed."""
+        """The row with these values. Rows are shared and never changed."""
         values = {
             "minute": "*/15" if self.minute is None else str(self.minute),
             "hour": _listed(self.hours, 24),
@@ -50,7 +50,7 @@ class Plan:
             "month_of_year": "*",
             "timezone": self.zone,
         }
-        # Nothing in the table keeps two of the same apart; either will do.
+        # The table has no unique constraint, so there may be two equal rows; both are right.
         same = CrontabSchedule.objects.filter(**values).order_by("pk").first()
         return same or CrontabSchedule.objects.create(**values)
 
@@ -64,13 +64,13 @@ def daily_plan(*, at: time, weekdays: frozenset[int] = EVERY_DAY, zone: str) -> 
 
 
 def window_plan(*, start: int, end: int, weekdays: frozenset[int] = EVERY_DAY, zone: str) -> Plan:
-    """From one full hour to another (0 to 24). An end that is not after the start goes over midnight."""
+    """From one full hour to another (0 to 24). With an end that is not after the start it goes over midnight."""
     hours = range(start, end) if start < end else [*range(start, 24), *range(end)]
     return Plan(weekdays=weekdays, hours=frozenset(hours), minute=None, zone=zone)
 
 
 def default_plan(task: str) -> Plan:
-    """What publishing stores where nobody has chosen anything yet."""
+    """What publishing stores if no operator has chosen a schedule."""
     if task == DOWNLOAD_TASK:
         return daily_plan(at=NIGHT, zone=settings.TIME_ZONE)
     return window_plan(start=0, end=24, zone=settings.TIME_ZONE)
@@ -82,7 +82,7 @@ def task_of(profile: IntegrationProfile, task: str) -> PeriodicTask | None:
 
 
 def ensure_schedules(profile: IntegrationProfile) -> None:
-    """The default ones, where there are none: what an operator changed stays."""
+    """Create the default schedules where there are none. Those that an operator changed stay."""
     for task, name in NAMES.items():
         values = {"task": task, "crontab": default_plan(task).crontab(), "args": json.dumps([profile.pk])}
         PeriodicTask.objects.get_or_create(
@@ -92,7 +92,7 @@ def ensure_schedules(profile: IntegrationProfile) -> None:
 
 
 def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor: Actor) -> None:
-    """From now on; what lies before does not become due by it. What stands already is left alone."""
+    """Change it from now on: no slot of the past becomes due. An equal schedule is not written."""
     with transaction.atomic():
         found, crontab = _locked(profile, task), plan.crontab()
         if found.crontab == crontab:
@@ -104,7 +104,7 @@ def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor
 
 
 def switch_schedule(profile: IntegrationProfile, task: str, *, enabled: bool, actor: Actor) -> None:
-    """Pause or resume. Paused, no download starts by itself, and nothing is sent."""
+    """Pause or resume. While it is paused, no download starts automatically, or no reclaim is sent."""
     with transaction.atomic():
         found = _locked(profile, task)
         if found.enabled == enabled:
@@ -121,14 +121,14 @@ def remove_schedules(profile: IntegrationProfile) -> None:
 
 
 def _locked(profile: IntegrationProfile, task: str) -> PeriodicTask:
-    """The row to change. A Draft has none yet: it gets its schedules before it is published."""
+    """The row to change, locked. A Draft has none yet and gets its schedules here."""
     if task_of(profile, task) is None:
         ensure_schedules(profile)
     return PeriodicTask.objects.select_for_update().get(name=NAMES[task].format(profile.pk))
 
 
 def _changed(profile: IntegrationProfile, task: str, before: str, after: str, *, actor: Actor) -> None:
-    """What was held for the window is asked again."""
+    """Release the items that wait for the window, so that they are checked again, and record the change."""
     held = Reclaim.objects.filter(profile=profile, state=ReclaimState.QUEUED, hold_reason=HoldReason.WINDOW)
     held.update(hold_reason="", not_before=None)
     subflow = "download" if task == DOWNLOAD_TASK else "reclaim"
@@ -139,9 +139,9 @@ def _changed(profile: IntegrationProfile, task: str, before: str, after: str, *,
 
 
 def due_slot(profile: IntegrationProfile, now: datetime | None = None) -> datetime | None:
-    """The last slot of the download schedule, if no run has served it. Earlier ones are never made up for.
+    """The last slot of the download schedule, if no run has served it. Earlier missed slots are not caught up.
 
-    Any run that began at or after the slot serves it: its facts are as fresh as the slot asks for.
+    Any run that began at or after the slot serves it, since its facts are fresh enough.
     """
     now = now or timezone.now()
     task = task_of(profile, DOWNLOAD_TASK)
@@ -155,7 +155,7 @@ def due_slot(profile: IntegrationProfile, now: datetime | None = None) -> dateti
 
 
 def profiles_with_due_slot() -> list[int]:
-    """Ids. A download connection in Error is left out: a person's act heals it, and then the last slot is served."""
+    """Ids. A profile whose download connection is in Error is left out until a person repairs it."""
     found = []
     for profile in IntegrationProfile.objects.downloading():
         slot_name = profile.connector.download_slot
@@ -166,7 +166,7 @@ def profiles_with_due_slot() -> list[int]:
 
 
 def window_open(profile: IntegrationProfile) -> bool:
-    """Whether the schedule lets something be sent now."""
+    """Whether the schedule allows sending now."""
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None:
         return True
