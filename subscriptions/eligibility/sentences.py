@@ -62,9 +62,9 @@ def why_active(row: Subscription, terms: Terms, now: datetime) -> str:
 
 def why_cannot_be_removed(row: Subscription, terms: Terms, now: datetime) -> str:
     if not row.reclaimable:
-        return f"Protected: {row.role_label}. {row.why_not}"
+        return f"Cannot be removed: {row.role_label}. {row.why_not}"
     return (
-        f"Protected: the only admin of {row.sole_admin_of}, so {row.profile.vendor} refuses to deactivate this "
+        f"Cannot be removed: the only admin of {row.sole_admin_of}, so {row.profile.vendor} refuses to deactivate this "
         "person. Make somebody else an admin there first; the next download will see it."
     )
 
