@@ -35,7 +35,7 @@ def operator(client) -> User:
 
 
 def text(answer) -> str:
-    return answer.content.decode()
+    return " ".join(answer.content.decode().split())
 
 
 # --- The catalog ------------------------------------------------------------------------------------------------------
