@@ -1,0 +1,53 @@
+"""Raise the cap of a request: a further person, who is neither concerned nor decides, and everybody sees it."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import raise_cap, request_reclaim
+from subscriptions.errors import ConcernsYou, NotActionable
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule
+
+WHY = "The contract ends"
+
+
+@pytest.fixture
+def capped(world, alice) -> ReclaimRequest:
+    """Asks for three where two are allowed."""
+    world.download()
+    ReclaimRule.objects.update(batch_cap_people=2)
+    return request_reclaim(world.candidates(3), actor=alice)
+
+
+def test_a_cap_that_is_raised_meanwhile_is_seen_before_the_decision(capped, bob, admin_user):
+    """Who decides looks at the request as it was before: `capped` was read before the cap was raised."""
+    raise_cap(ReclaimRequest.objects.get(pk=capped.pk), actor=bob, reason=WHY)
+
+    with pytest.raises(NotActionable, match="has just changed"):
+        decide.approve(capped, actor=admin_user)
+
+    assert not Reclaim.objects.exists()
+    assert decide.approve(ReclaimRequest.objects.get(pk=capped.pk), actor=admin_user) == 3
+
+
+def test_nobody_raises_the_cap_for_their_own_seat(capped, bob):
+    User.objects.filter(pk=bob.pk).update(email=capped.removals.all()[0].evidence["email"].upper())
+    bob.refresh_from_db()
+
+    with pytest.raises(ConcernsYou):
+        raise_cap(capped, actor=bob, reason=WHY)
+
+    capped.refresh_from_db()
+    assert (capped.cap, capped.cap_raised_by) == (2, None)
+
+
+@pytest.mark.parametrize("column", ["requested_by", "decided_by"])
+def test_the_database_holds_the_further_person_too(capped, bob, column):
+    values = {column: bob, "cap_raised_by": bob, "cap_raised_at": timezone.now()}
+
+    with pytest.raises(IntegrityError, match="request_cap_further_person"), transaction.atomic():
+        ReclaimRequest.objects.filter(pk=capped.pk).update(**values)
