@@ -84,6 +84,18 @@ def test_the_chain_shows_what_was_done_without_the_triggers(five_events, tamper)
         create(connection)
 
 
+def test_an_event_of_another_history_breaks_the_chain(five_events):
+    """It is signed with the key, e.g. in a restored backup that went on; the next event is linked to the former one."""
+    event = AuditEvent.objects.get(sequence=3)
+    event.actor_name = "mallory"
+    drop(connection)
+    try:
+        AuditEvent.objects.filter(sequence=3).update(actor_name=event.actor_name, hmac=signature(event))
+        assert verify_chain().broken_at == 4
+    finally:
+        create(connection)
+
+
 def test_nothing_is_recorded_outside_a_transaction(profile):
     """The test's own transaction does not count."""
     with pytest.raises(NotInTransaction):

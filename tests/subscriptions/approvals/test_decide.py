@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from integrations.models import IntegrationProfile
+from integrations.models import IntegrationProfile, SendingControl
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.request import request_reclaim
@@ -292,6 +292,8 @@ def test_stopped_sending_holds_and_loses_nothing(downloaded, alice, bob):
         (IntegrationProfile, {"sending_stopped": True}),
         (IntegrationProfile, {"state": "paused"}),
         (IntegrationProfile, {"reclaim_enabled": False}),
+        (SendingControl, {"stopped": True}),
+        (SendingControl, {"held_at": timezone.now()}),
         (Reclaim, {"lease_until": timezone.now() - timedelta(seconds=1)}),
         (Reclaim, {"token": uuid.uuid4()}),
         (RequestedRemoval, {"dropped_at": timezone.now()}),

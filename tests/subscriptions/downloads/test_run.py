@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from datetime import timedelta
 
@@ -119,6 +120,21 @@ def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
     assert counts(found) == (MEMBERS, MEMBERS, 0, 0, 0)
     assert len(member_pages(world)) - asked_before == 1
     assert "download.resumed" in actions()
+
+
+def test_a_run_that_another_process_took_over_is_left_to_it(world, monkeypatch):
+    store = download_run._store
+
+    def taken_over(*args):
+        store(*args)
+        DownloadRun.objects.update(token=uuid.uuid4())
+
+    monkeypatch.setattr(download_run, "_store", taken_over)
+    with pytest.raises(DownloadError, match="taken over by another process"):
+        run(world)
+
+    assert DownloadRun.objects.get().state == "running"
+    assert not Subscription.objects.exists()
 
 
 def test_where_pages_come_in_slowly_they_are_stored_by_the_clock(world, monkeypatch):

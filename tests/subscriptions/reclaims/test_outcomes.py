@@ -53,6 +53,7 @@ def test_done(world, alice, bob):
         item = removal.reclaim
         assert (item.state, item.http_status, item.read_back) == ("done", 200, "inactive")
         assert removal.candidate.subscription.active is False
+        assert removal.candidate.subscription.recheck_snapshots.filter(active=True).count() == 1
     assert actions().count("reclaim.sending") == actions().count("reclaim.done") == 5
     assert reclaim_due(world.profile).as_dict()["reclaimed"] == 0
     assert len(world.deactivated_by_us()) == 5
