@@ -52,7 +52,12 @@ def fork(profile_id: int, rounds: int, folder: Path, processes: int) -> int:
                 os._exit(1)
             os._exit(0)
         children.append(child)
-    signal.signal(signal.SIGTERM, lambda *_: [os.kill(child, signal.SIGTERM) for child in children])
+
+    def end_children(*_: object) -> None:
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, end_children)
     return sum(os.waitpid(child, 0)[1] != 0 for child in children)
 
 
