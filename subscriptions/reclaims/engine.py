@@ -97,14 +97,18 @@ def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
 
 
 def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, until: float) -> None:
-    """Batch after batch, while no switch holds them. The connections are tried once, before the first batch."""
+    """Batch after batch, while no switch holds them. The connections are tried once, before the first batch.
+
+    The switches are read before and after that: the calls may take minutes, and somebody may stop sending meanwhile.
+    """
     hold = profile_hold(profile, direction) or unfit_connections(profile, direction)
     while not hold and time.monotonic() < until:
+        if hold := profile_hold(profile, direction):
+            break
         items = claim(profile, direction=direction)
         if not items:
             return
         _work_on(profile, items, tally)
-        hold = profile_hold(profile, direction)
     if hold:
         tally.add(Ending.HELD, hold_due_items(profile, hold, direction))
 

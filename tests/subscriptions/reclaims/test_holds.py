@@ -10,6 +10,7 @@ from integrations.tasks import validate_nightly
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
+from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 
 
@@ -81,3 +82,20 @@ def test_what_miro_did_not_answer_in_the_try_is_asked_again_before_anything_is_s
     assert {(item.state, item.hold_reason) for item in Reclaim.objects.all()} == {("queued", "later")}
     Reclaim.objects.update(not_before=None)
     assert reclaim_due(approved.profile).reclaimed == 2
+
+
+def test_nobody_is_claimed_when_sending_is_stopped_while_the_connections_are_tried(approved, monkeypatch):
+    """The calls that try the connections may take minutes: the switches are read again after them."""
+    claimed = []
+    claim = engine.claim
+
+    def stop_meanwhile(profile, direction):
+        IntegrationProfile.objects.update(sending_stopped=True)
+
+    monkeypatch.setattr(engine, "unfit_connections", stop_meanwhile)
+    monkeypatch.setattr(
+        engine, "claim", lambda *args, **kwargs: claimed.append(kwargs["direction"]) or claim(*args, **kwargs)
+    )
+    assert reclaim_due(approved.profile).held == 2
+    assert "deactivate" not in claimed
+    assert {item.hold_reason for item in Reclaim.objects.all()} == {"sending_stopped"}

@@ -159,7 +159,7 @@ def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, mon
     world.download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
-    answers = iter([True])  # before the batch
+    answers = iter([True, True])  # before the connections are tried, and after it
     monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
     monkeypatch.setattr("subscriptions.reclaims.holds.window_opens_at", lambda profile: opens)
     reclaim_due(world.profile)

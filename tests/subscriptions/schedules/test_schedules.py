@@ -216,7 +216,7 @@ def test_the_control_without_the_window_sends(approved, monkeypatch):
 
 
 def test_a_window_that_closes_after_the_claim_still_holds(approved, monkeypatch):
-    answers = iter([True, False])  # before the batch, and just before the first send
+    answers = iter([True, True, False])  # before and after the connections are tried, and just before the first send
     monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
     reclaim_due(approved.profile)
     assert approved.deactivated_by_us() == []
