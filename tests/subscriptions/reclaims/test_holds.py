@@ -90,7 +90,8 @@ def test_nobody_is_claimed_when_sending_is_stopped_while_the_connections_are_tri
     claim = engine.claim
 
     def stop_meanwhile(profile, direction):
-        IntegrationProfile.objects.update(sending_stopped=True)
+        if direction == "deactivate":
+            IntegrationProfile.objects.update(sending_stopped=True)
 
     monkeypatch.setattr(engine, "unfit_connections", stop_meanwhile)
     monkeypatch.setattr(
