@@ -188,12 +188,12 @@ class Connection(models.Model):
         return place_of(profile_id=self.profile_id, slot=self.slot)
 
     def secrets(self) -> dict[str, str]:
-        """The decrypted credentials. Raises credentials.CredentialError."""
+        """The decrypted credentials. Raises encryption.CredentialError."""
         return encryption.decrypt(self.ciphertext, place=self.place)
 
 
 def place_of(*, profile_id: int, slot: str) -> str:
-    """Where a ciphertext belongs; see `credentials`."""
+    """Where a ciphertext belongs; see `encryption`."""
     return f"profile {profile_id}, slot {slot}"
 
 

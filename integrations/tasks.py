@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def validate_nightly() -> None:
-    """Rung by beat: try the connections of every profile that is in use, and note what does not work."""
+    """Triggered by beat. Tries the connections of each profile in use, and notes what does not work."""
     for profile in IntegrationProfile.objects.filter(state__in=(ProfileState.PUBLISHED, ProfileState.PAUSED)):
         try:
             validate_connections(profile, actor=None)

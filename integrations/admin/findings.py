@@ -13,6 +13,6 @@ PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 
 
 def summary_of(findings: list[Finding], *, before: str = "") -> str:
-    """What a person is told right after a validation; a `Caution` where something is wrong."""
+    """The message after a validation: a `WarningMessage` if something is wrong."""
     words = f"{before} {len(findings)} checks were made with real calls: {counts_of(f.level for f in findings)}."
     return (str if is_fit(findings) else WarningMessage)(words.strip())

@@ -140,7 +140,7 @@ def _reclaim_off(profile: IntegrationProfile, user: User) -> str:
 
 
 def _download(profile: IntegrationProfile, user: User) -> str:
-    """Due first, then rung: whatever becomes of the bell, the sweep finds it."""
+    """Store that a download is due, then enqueue the task. If the task is lost, the sweep starts it."""
     if reason := no_download(profile):
         raise Refused(f"No download was started. {reason}")
     lifecycle.make_download_due(profile, actor=user)
