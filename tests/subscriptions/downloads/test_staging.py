@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -37,6 +37,32 @@ def test_what_is_stored_is_read_back():
     run = run_of("1")
     staging.store(run, PEOPLE)
     assert rows(run) == [tuple(person) for person in PEOPLE]
+
+
+CONTRADICTIONS = [
+    {"email": "b@northwind.example"},
+    {"active": False},
+    {"license": "free"},
+    {"role": "admin"},
+    {"license_assigned_at": SEEN - timedelta(days=1)},
+    {"license_assigned_at": None},
+    {"reclaimable": False},
+    {"why_not": "Admins stay."},
+]
+
+
+@pytest.mark.parametrize("change", CONTRADICTIONS, ids=str)
+def test_the_same_member_with_another_fact_is_a_contradiction(change):
+    run = run_of("1")
+    staging.store(run, [PEOPLE[0], PEOPLE[1], PEOPLE[0]._replace(**change)])
+    assert staging.contradiction(run) == "1"
+
+
+def test_a_member_may_be_active_while_the_pages_are_read():
+    run = run_of("1")
+    later = PEOPLE[0]._replace(last_activity_at=SEEN + timedelta(hours=1))
+    staging.store(run, [PEOPLE[0], PEOPLE[1], later])
+    assert staging.contradiction(run) == ""
 
 
 def test_a_run_that_ends_leaves_alone_what_another_profile_reads():
