@@ -184,6 +184,22 @@ def test_a_paused_profile_accepts_nothing(shrunk, olivia):
         quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
 
 
+def test_a_profile_that_is_paused_meanwhile_accepts_nothing(shrunk, olivia, oscar, monkeypatch):
+    """The UPDATE itself asks for the state of the profile: it may change after the page was read."""
+    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    shrunk.refresh_from_db()
+
+    def paused_after_it(run, user):
+        lifecycle.pause(IntegrationProfile.objects.get(), actor=None)
+        return ""
+
+    monkeypatch.setattr(quarantine, "why_not_confirm", paused_after_it)
+    with pytest.raises(NotActionable):
+        quarantine.accept(shrunk, actor=oscar)
+    shrunk.refresh_from_db()
+    assert (shrunk.state, gone()) == ("quarantined", 0)
+
+
 @pytest.mark.parametrize("fault", ["cursor_loop", "missing_id"])
 def test_what_was_not_read_to_its_end_can_only_be_discarded(world, olivia, fault):
     world.download()

@@ -122,18 +122,19 @@ def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
     assert "download.resumed" in actions()
 
 
-def test_a_run_that_another_process_took_over_is_left_to_it(world, monkeypatch):
+@pytest.mark.parametrize("change", [{"token": uuid.uuid4()}, {"state": "failed"}], ids=["taken over", "ended"])
+def test_a_run_that_another_process_took_over_or_ended_is_left_to_it(world, monkeypatch, change):
     store = download_run._store
 
-    def taken_over(*args):
+    def changed_meanwhile(*args):
         store(*args)
-        DownloadRun.objects.update(token=uuid.uuid4())
+        DownloadRun.objects.update(**change)
 
-    monkeypatch.setattr(download_run, "_store", taken_over)
+    monkeypatch.setattr(download_run, "_store", changed_meanwhile)
     with pytest.raises(DownloadError, match="taken over by another process"):
         run(world)
 
-    assert DownloadRun.objects.get().state == "running"
+    assert DownloadRun.objects.get().state == change.get("state", "running")
     assert not Subscription.objects.exists()
 
 
