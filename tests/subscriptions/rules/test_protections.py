@@ -100,6 +100,17 @@ def test_another_profile_is_not_covered(row, alice):
     assert verdict_of(row, TERMS) == Verdict.CANDIDATE
 
 
+def test_the_sentence_names_no_protection_of_another_profile(row, alice):
+    other = type(row.profile).objects.create(name="Other", organization_id="2", kind=row.profile.kind)
+    create_protection(row.profile, "person", row.email, WISH, actor=alice)
+    Protection.objects.create(
+        profile=other, kind="license", value="full", reason="Renewal", owner="Omar", created_by=alice
+    )
+
+    row.refresh_from_db()
+    assert explain(row, TERMS).endswith("“On parental leave”. Ask Petra Meyer.")
+
+
 def test_protected_comes_before_and_cooling_down_after(row, alice):
     create_protection(row.profile, "license", "full", WISH, actor=alice)
 
