@@ -1,4 +1,4 @@
-"""Raise the cap of a request: a further person, who is neither concerned nor decides, and everybody sees it."""
+"""Request people who are Ready, all or none. Raise the cap of a request: by a further person, whom everybody sees."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from subscriptions.approvals import decide
+from subscriptions.approvals import decide, request
 from subscriptions.approvals.request import raise_cap, request_reclaim
 from subscriptions.errors import ConcernsYou, NotActionable
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 
 WHY = "The contract ends"
 
@@ -43,6 +43,25 @@ def test_nobody_raises_the_cap_for_their_own_seat(capped, bob):
 
     capped.refresh_from_db()
     assert (capped.cap, capped.cap_raised_by) == (2, None)
+
+
+def test_somebody_who_is_not_ready_any_more_when_all_are_moved_undoes_the_request(world, alice, monkeypatch):
+    """The rows are locked when they are copied. The number shows whether the same ones were moved."""
+    world.download()
+    chosen = world.candidates(3)
+    copy = request.insert_selected
+
+    def one_leaves_meanwhile(*args):
+        copied = copy(*args)
+        RemovalCandidate.objects.filter(pk=chosen[0].pk).update(state="closed_skipped")
+        return copied
+
+    monkeypatch.setattr(request, "insert_selected", one_leaves_meanwhile)
+    with pytest.raises(NotActionable, match="just requested"):
+        request_reclaim(chosen, actor=alice)
+
+    assert not ReclaimRequest.objects.exists()
+    assert {candidate.state for candidate in chosen.all()} == {"ready"}
 
 
 @pytest.mark.parametrize("column", ["requested_by", "decided_by"])
