@@ -103,6 +103,25 @@ def test_one_event_tells_each_month_and_nothing_is_done_twice():
     assert {event.target_id for event in events} == {scenario.profile.pk}
 
 
+def test_a_month_that_another_process_thins_meanwhile_is_thinned_once(monkeypatch):
+    """Both processes have found the month, and neither has begun."""
+    scenario = long_story()
+    due_months = retention.due_months
+
+    def thinned_meanwhile(profile):
+        found = due_months(profile)
+        monkeypatch.setattr(retention, "due_months", due_months)
+        assert thin_histories() == 2
+        return found
+
+    monkeypatch.setattr(retention, "due_months", thinned_meanwhile)
+    with time_machine.travel(BEGIN + timedelta(days=150), tick=False):
+        assert thin_histories() == 0
+
+    events = AuditEvent.objects.filter(action="history.thinned", target_id=scenario.profile.pk)
+    assert [event.data["month"] for event in events.order_by("sequence")] == ["2025-01", "2025-02"]
+
+
 def test_a_month_is_thinned_when_all_of_it_is_old_enough():
     scenario = long_story()
     with time_machine.travel(datetime(2025, 6, 8, tzinfo=UTC), tick=False):  # 99 days after February
