@@ -22,6 +22,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import occurrences, schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -159,8 +160,14 @@ def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, mon
     world.download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
-    answers = iter([True, True])  # before the connections are tried, and after it
-    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
+    recheck, closed = engine.recheck, []
+
+    def closes_meanwhile(*args):
+        closed.append(True)
+        return recheck(*args)
+
+    monkeypatch.setattr(engine, "recheck", closes_meanwhile)
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: not closed)
     monkeypatch.setattr("subscriptions.reclaims.holds.window_opens_at", lambda profile: opens)
     reclaim_due(world.profile)
     [item] = Reclaim.objects.all()

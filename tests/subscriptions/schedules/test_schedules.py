@@ -22,6 +22,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -216,8 +217,14 @@ def test_the_control_without_the_window_sends(approved, monkeypatch):
 
 
 def test_a_window_that_closes_after_the_claim_still_holds(approved, monkeypatch):
-    answers = iter([True, True, False])  # before and after the connections are tried, and just before the first send
-    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: next(answers, False))
+    recheck, closed = engine.recheck, []
+
+    def closes_meanwhile(*args):
+        closed.append(True)
+        return recheck(*args)
+
+    monkeypatch.setattr(engine, "recheck", closes_meanwhile)
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: not closed)
     reclaim_due(approved.profile)
     assert approved.deactivated_by_us() == []
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}
