@@ -296,6 +296,7 @@ def test_stopped_sending_holds_and_loses_nothing(downloaded, alice, bob):
         (SendingControl, {"held_at": timezone.now()}),
         (Reclaim, {"lease_until": timezone.now() - timedelta(seconds=1)}),
         (Reclaim, {"token": uuid.uuid4()}),
+        (Reclaim, {"state": "sending"}),
         (RequestedRemoval, {"dropped_at": timezone.now()}),
         (ReclaimRequest, {"valid_until": timezone.now()}),
     ],

@@ -13,6 +13,7 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import HoldReason, Reclaim
+from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import claim
 from subscriptions.reclaims.outcomes import mark_lapsed, requeue
 
@@ -20,9 +21,13 @@ TAKEN_OVER = [{"token": uuid.uuid4()}, {"state": "sending"}]
 
 
 @pytest.fixture
-def claimed(world, alice, bob) -> Reclaim:
+def approved(world, alice, bob) -> None:
     world.download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+
+
+@pytest.fixture
+def claimed(world, approved) -> Reclaim:
     [item] = claim(world.profile)
     return item
 
@@ -44,6 +49,22 @@ def test_only_who_has_an_item_requeues_it(claimed, change):
     assert requeue(claimed, HoldReason.LATER) == 0
 
     assert Reclaim.objects.get().state != "queued"
+
+
+def test_what_another_worker_claims_meanwhile_is_claimed_once(world, approved, monkeypatch):
+    """Both workers have found the same queued items; then one of them claims first."""
+    first: list[Reclaim] = []
+    uuid4 = uuid.uuid4
+
+    def another_claims_before() -> uuid.UUID:
+        monkeypatch.setattr(engine.uuid, "uuid4", uuid4)
+        first.extend(claim(world.profile))
+        return uuid4()
+
+    monkeypatch.setattr(engine.uuid, "uuid4", another_claims_before)
+    assert claim(world.profile) == []
+
+    assert [item.token for item in first] == [Reclaim.objects.get().token]
 
 
 def test_an_abandoned_claim_is_queued_again(claimed):
