@@ -43,16 +43,20 @@ def write_certificate(path: Path) -> None:
     path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + certificate.public_bytes(pem))
 
 
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+
+
 @dataclass
 class Drip:
-    """Sends the head of an answer byte by byte, for as long as anybody listens."""
+    """Sends the `whole` answers, then the head of an answer byte by byte, for as long as anybody listens."""
 
     url: str
     certificate: Path
     requests: list[bytes]
+    whole: list[bytes]
 
 
-def serve(listener: socket.socket, context: ssl.SSLContext, seen: list[bytes]) -> None:
+def serve(listener: socket.socket, context: ssl.SSLContext, seen: list[bytes], whole: list[bytes]) -> None:
     while True:
         try:
             raw, _ = listener.accept()
@@ -61,6 +65,9 @@ def serve(listener: socket.socket, context: ssl.SSLContext, seen: list[bytes]) -
         try:
             with context.wrap_socket(raw, server_side=True) as client:
                 seen.append(client.recv(4096))
+                while whole:
+                    client.sendall(whole.pop())
+                    seen.append(client.recv(4096))
                 for _ in range(100):
                     client.sendall(b"H")
                     time.sleep(0.05)
@@ -76,10 +83,11 @@ def drip(tmp_path: Path, allow_http: AllowHttp) -> Iterator[Drip]:
     context.load_cert_chain(certificate)
     listener = socket.create_server(("127.0.0.1", 0))
     seen: list[bytes] = []
-    threading.Thread(target=serve, args=(listener, context, seen), daemon=True).start()
+    whole: list[bytes] = []
+    threading.Thread(target=serve, args=(listener, context, seen, whole), daemon=True).start()
     url = f"https://127.0.0.1:{listener.getsockname()[1]}"
     allow_http(url)
-    yield Drip(url=url, certificate=certificate, requests=seen)
+    yield Drip(url=url, certificate=certificate, requests=seen, whole=whole)
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
 
@@ -99,6 +107,19 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(drip: Drip, budget: Lo
 def test_the_deadline_holds_below_tls(drip: Drip, budget: LocalRateBudget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
     session = new_session(drip.url, budget)
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="in time"):
+        session.get("/x", rate=RATE)
+    assert time.monotonic() - started < QUICK.total + 0.4
+
+
+def test_the_deadline_holds_on_a_tls_connection_that_is_used_again(
+    drip: Drip, budget: LocalRateBudget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(drip.certificate))
+    drip.whole.append(WHOLE)
+    session = new_session(drip.url, budget)
+    session.get("/x", rate=RATE)
     started = time.monotonic()
     with pytest.raises(TransientError, match="in time"):
         session.get("/x", rate=RATE)

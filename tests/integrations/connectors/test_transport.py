@@ -1,0 +1,44 @@
+"""The timers of the deadlines: one thread for all calls, and one of its own in each forked process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+from integrations.connectors.transport import TimerThread
+
+FORKED = """
+import os, sys, time
+from integrations.connectors.transport import timers
+timers.call_after(60, print)
+child = os.fork()
+if child == 0:
+    timers.call_after(0.01, lambda: os._exit(0))
+    time.sleep(5)
+    os._exit(1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_timer_that_ends_before_the_others_is_called_in_time() -> None:
+    timers, called = TimerThread(), threading.Event()
+    timers.call_after(60, called.clear)
+    time.sleep(0.1)  # so the thread waits for the minute
+    timers.call_after(0.02, called.set)
+    assert called.wait(5)
+
+
+def test_a_canceled_timer_is_not_called() -> None:
+    timers, called, after_it = TimerThread(), threading.Event(), threading.Event()
+    canceled = timers.call_after(0.02, called.set)
+    timers.call_after(0.05, after_it.set)
+    canceled.cancel()
+    assert after_it.wait(5)
+    assert not called.is_set()
+
+
+def test_a_forked_process_has_timers_of_its_own() -> None:
+    """A worker is forked after its parent has made calls. The parent's timer thread does not exist in it."""
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], timeout=30).returncode == 0
