@@ -159,6 +159,15 @@ def test_a_refused_connection_means_that_nothing_was_written(budget: LocalRateBu
         new_session(nobody, budget).patch("/x", {}, rate=RATE)
 
 
+def test_a_write_that_breaks_off_while_it_is_sent_is_in_doubt(budget: LocalRateBudget, allow_http: AllowHttp) -> None:
+    """The connection stood, so a part of it has arrived. It is larger than what the sockets hold unread."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        allow_http(address)
+        with pytest.raises(OutcomeUnknown):
+            new_session(address, budget).patch("/x", {"long": "a" * 20_000_000}, rate=RATE)
+
+
 def test_reads_keep_a_connection_and_each_write_opens_its_own(server: ScriptedServer, session: ApiSession) -> None:
     """A kept one that died unnoticed would put a write in doubt for nothing."""
     server.replies = [GOOD]
