@@ -1,17 +1,13 @@
-"""The caps of a request as meters: what it takes, what is left, and who may raise them."""
+"""The caps of a request as meters: what the request takes, and what is left."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.contrib.auth.models import AnonymousUser, User
-
 from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates import caps
-from subscriptions.models import ReclaimRequest
-
-RAISE = "subscriptions.raise_cap_reclaimrequest"
+from subscriptions.models import Direction, ReclaimRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,7 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class CapStatus:
-    """`refusal` is why it cannot be approved as it is, `waits` how many would be held by the rolling cap."""
+    """`refusal`: why the request cannot be approved as it is. `waits`: how many people the rolling cap would hold."""
 
     request: Meter
     day: Meter
@@ -49,8 +45,10 @@ class CapStatus:
         return not (self.request.over or self.waits)
 
 
-def cap_status(request: ReclaimRequest, people: int) -> CapStatus:
-    """As they are now, for `people` who stand in a request that is not decided."""
+def cap_status(request: ReclaimRequest, people: int) -> CapStatus | None:
+    """The caps as they are now, for `people` in the request. None for a decided request and for a restore."""
+    if request.state not in WAITING or request.direction == Direction.REACTIVATE:
+        return None
     now = caps.caps_of(request.profile)
     most = caps.allowed(request)
     waits = max(0, min(people, now.used + people - now.rolling))
@@ -67,17 +65,3 @@ def _meter(label: str, count: int, most: int, unit: str, *, before: int) -> Mete
     whole = max(count, most, 1)
     start = round(100 * before / whole)
     return Meter(label, count, most, unit, before=start, part=max(0, round(100 * count / whole) - start))
-
-
-def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
-    """Why the reader cannot raise the cap of a request that is over it; empty when she may.
-
-    The screen's answer; `approvals.raise_cap` decides again for itself.
-    """
-    if request.state not in WAITING:
-        return "The request no longer waits for a decision."
-    if request.requested_by_id == user.pk:
-        return "You made this request. Another person has to raise its cap, and a third person has to decide."
-    if not user.has_perm(RAISE):
-        return "Only an Approver or a Company admin can raise the cap."
-    return ""

@@ -1,4 +1,4 @@
-"""The page that a dry run leads to: totals, then each person with what would happen. Nothing is kept of it."""
+"""The page of a dry run: totals, then what would happen to each person. The result is not stored."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import sentence_of
+from subscriptions.admin.approvals.caps import cap_status
+from subscriptions.admin.approvals.permissions import DECIDE, REQUEST
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.evidence import last_activity, person_of
 from subscriptions.approvals import dry_run
@@ -27,7 +29,7 @@ from subscriptions.approvals.dry_run import DryRun, Ending, PersonOutcome
 from subscriptions.models import ReclaimRequest
 
 TEMPLATE = "admin/subscriptions/dry_run.html"
-# Each ten people are one call to the vendor: a page tries so many, the command everybody.
+# Ten people need one call to the vendor. A page tries this many people at most, the command tries all.
 LIMIT = 100
 MARKS = {
     Ending.SEND: ("event_seat", "info"),
@@ -39,7 +41,7 @@ TILES = {Ending.SEND: "Would be sent", Ending.SETTLE: "Would not be sent", Endin
 
 @dataclass(frozen=True, slots=True)
 class PersonLine:
-    """One person of the table, by number in the order of a send."""
+    """One person of the table. `number` counts in the order of a send."""
 
     number: int
     row: PersonOutcome
@@ -50,24 +52,56 @@ class PersonLine:
     tone: str
 
 
+def profile_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """What a send would do now with everything in a profile that is approved and due."""
+    if not request.user.has_perm(OPERATE):
+        raise PermissionDenied
+    profile = get_object_or_404(IntegrationProfile, pk=pk)
+    return show(
+        request,
+        lambda: dry_run.try_queue(profile, limit=LIMIT),
+        subject=f"“{profile}”",
+        back=reverse("admin:integrations_integrationprofile_change", args=[pk]),
+        again=request.path,
+        command=_command(profile),
+    )
+
+
+def request_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """What a send would do now with the people of a request."""
+    row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
+    if not (request.user.has_perm(DECIDE) or request.user.has_perm(REQUEST)):
+        raise PermissionDenied
+    caps = cap_status(row, row.removals.not_dropped().count())
+    return show(
+        request,
+        lambda: dry_run.try_request(row, limit=LIMIT),
+        subject=row.number,
+        back=reverse("admin:subscriptions_reclaimrequest_change", args=[pk]),
+        again=request.path,
+        command=_command(row.profile, "--request", row.number),
+        warning=caps.refusal if caps else "",
+    )
+
+
 def show(
     request: HttpRequest,
-    trying: Callable[[], DryRun],
+    do: Callable[[], DryRun],
     *,
-    what: str,
+    subject: str,
     back: str,
     again: str = "",
     command: str = "",
     warning: str = "",
 ) -> HttpResponse:
-    """Try, and show what came of it; what stands in the way is one message on the page that it came from.
+    """Run `do` and show its result. An error or a refusal becomes a message on the page at `back`.
 
-    `what` is tried, `back` leads to its page, `again` is where the same is tried anew, `command` tries all of it.
+    `subject` names what is tried, `again` is the address that repeats this dry run, `command` tries all people.
     """
     if request.method != "POST":
         return HttpResponseRedirect(back)
     try:
-        result = trying()
+        result = do()
     except ConnectorError as error:
         messages.error(request, f"{error.message} Nothing was decided or sent.")
         return HttpResponseRedirect(back)
@@ -77,7 +111,7 @@ def show(
     context = {
         **site.each_context(request),
         **_context(result),
-        "title": f"Dry run of {what}",
+        "title": f"Dry run of {subject}",
         "back": back,
         "again": again,
         "command": command,
@@ -89,16 +123,20 @@ def show(
 def _context(result: DryRun) -> dict[str, Any]:
     return {
         "lines": [_line(number, row) for number, row in enumerate(result.rows, start=1)],
-        "summary": dry_run.summary(result),
-        "tiles": [_tile(result, ending) for ending in Ending],
+        "vendor": result.rows[0].item.removal.request.profile.vendor if result.rows else "",
+        "tiles": [
+            {
+                "label": TILES[ending],
+                "count": result.count(ending),
+                "detail": "once the request is approved"
+                if ending == Ending.SEND
+                else dry_run.for_display(result.kinds(ending)),
+            }
+            for ending in Ending
+        ],
         "left_out": result.left_out,
         "tried_at": timezone.now(),
     }
-
-
-def _tile(result: DryRun, ending: Ending) -> dict[str, Any]:
-    detail = dry_run.for_display(result.kinds(ending)) if ending != Ending.SEND else "once the request is approved"
-    return {"label": TILES[ending], "count": result.count(ending), "detail": detail}
 
 
 def _line(number: int, row: PersonOutcome) -> PersonLine:
@@ -116,22 +154,6 @@ def _line(number: int, row: PersonOutcome) -> PersonLine:
     )
 
 
-def profile_view(request: HttpRequest, pk: int) -> HttpResponse:
-    """What a send would do now with everything of a profile that is approved and due."""
-    if not request.user.has_perm(OPERATE):
-        raise PermissionDenied
-    profile = get_object_or_404(IntegrationProfile, pk=pk)
-    return show(
-        request,
-        lambda: dry_run.try_queue(profile, limit=LIMIT),
-        what=f"“{profile}”",
-        back=reverse("admin:integrations_integrationprofile_change", args=[pk]),
-        again=request.path,
-        command=command(profile),
-    )
-
-
-def command(profile: IntegrationProfile, request: ReclaimRequest | None = None) -> str:
-    """What tries everybody, also of a long list."""
-    more = ["--request", request.number] if request else []
-    return f"manage.py {shlex.join(['reclaim_subscriptions', profile.name, '--dry-run', *more])}"
+def _command(profile: IntegrationProfile, *options: str) -> str:
+    """The command that tries everybody, also in a long list."""
+    return f"manage.py {shlex.join(['reclaim_subscriptions', profile.name, '--dry-run', *options])}"

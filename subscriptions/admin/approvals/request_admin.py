@@ -13,52 +13,42 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
+from licensehub.ui.admin import ReadOnlyPermissionsMixin
 from licensehub.ui.export import CsvExport, csv_response
 from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, two_lines
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
-from subscriptions.admin.approvals import dry_run
-from subscriptions.admin.approvals.caps import RAISE
-from subscriptions.admin.approvals.messages import APPROVED, DROPPED, REJECTED, WITHDRAWN, message_for
-from subscriptions.admin.approvals.request_page import (
-    ASK,
-    DECIDE,
-    PEOPLE_COLUMNS,
-    cap_status_of,
-    page_context,
-    people_of,
-)
+from subscriptions.admin.approvals import actions, dry_run
+from subscriptions.admin.approvals.people import PEOPLE_COLUMNS, people_of
+from subscriptions.admin.approvals.permissions import is_overdue
+from subscriptions.admin.approvals.request_page import page_context
 from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.reclaims.steps import name_of, requester_of
-from subscriptions.admin.widgets.actions import enqueue_reclaim, run_action
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.admin.widgets.counts import seats
-from subscriptions.approvals import closing, decide
-from subscriptions.approvals.dry_run import try_request
-from subscriptions.approvals.request import raise_cap
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.search import matching_ids
 
-# How long the people of a request have been idle is read from each of them, so not in a list for very many.
-READ_AT_MOST = 1000
-# So many people lead to their requests, the newest first; of a word that more people have than are searched for, any of
-# them: whoever searches for that looks for a requester.
-CONCERNED, SEARCHED = 1000, 2000
+# The idle days are read from each person of a request. The list does not show them for larger requests.
+MAX_PEOPLE_READ = 1000
+# A search reads at most this many people, and at most this many of their rows in requests, the newest first. For a word
+# that more people have it takes any rows: the reader of such a list more likely looks for a requester.
+MAX_PEOPLE_FOUND = 2000
+MAX_ROWS_FOUND = 1000
 
 
 class RequestChangeList(TabbedChangeList):
-    """Knows how long the people of each request shown have been idle, from one query."""
+    """Reads with one query how long the people of the shown requests have been idle."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         idle = defaultdict(list)
-        small = [row.pk for row in self.result_list if row.people_standing <= READ_AT_MOST]
+        small = [row.pk for row in self.result_list if row.people_standing <= MAX_PEOPLE_READ]
         standing = RequestedRemoval.objects.not_dropped().filter(request__in=small)
         for pk, days in standing.values_list("request_id", "evidence__idle_days"):
             idle[pk].append(days)
@@ -74,7 +64,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
     list_select_related = ("profile", "requested_by", "decided_by")
     list_per_page = 25
     rows_name = "requests"
-    # Says that there is a search; what it does stands in get_search_results().
+    # Shows the search field. get_search_results() does the search.
     search_fields = ("requested_by__username",)
     search_help_text = "Requester, or a person’s name or e-mail"
     ordering = ("-pk",)
@@ -106,7 +96,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         return RequestChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReclaimRequest]:
-        """With the number of people, counted for the rows of the page only."""
+        """With the number of people. The subquery runs only for the rows of the page."""
         standing = RequestedRemoval.objects.not_dropped().filter(request=OuterRef("pk")).order_by()
         people = Subquery(standing.values("request").annotate(people=Count("pk")).values("people"))
         rows: QuerySet[ReclaimRequest] = super().get_queryset(request)
@@ -116,17 +106,17 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ReclaimRequest], search_term: str
     ) -> tuple[QuerySet[ReclaimRequest], bool]:
-        """The few requesters and the few people who fit are found first, each by its own index."""
+        """First finds matching requesters and matching people, each by its own index."""
         if not search_term:
             return queryset, False
         asked = User.objects.all()
         for word in search_term.split():
             asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
-        people = matching_ids(search_term, most=SEARCHED)
+        people = matching_ids(search_term, most=MAX_PEOPLE_FOUND)
         concerned = RequestedRemoval.objects.filter(IdIn("candidate__subscription", people))
-        requests = concerned.order_by().values_list("request", flat=True)[: CONCERNED + 1]
-        if len(requests) > CONCERNED and people.number <= SEARCHED:
-            requests = concerned.order_by("-pk").values_list("request", flat=True)[:CONCERNED]
+        requests = concerned.order_by().values_list("request", flat=True)[: MAX_ROWS_FOUND + 1]
+        if len(requests) > MAX_ROWS_FOUND and people.number <= MAX_PEOPLE_FOUND:
+            requests = concerned.order_by("-pk").values_list("request", flat=True)[:MAX_ROWS_FOUND]
         by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
         return queryset.filter(by | Q(IdIn("pk", IdList.of(requests)))), False
 
@@ -150,7 +140,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
 
     @admin.display(description="State")
     def standing(self, row: ReclaimRequest) -> SafeString:
-        if row.state == RequestState.OPEN and ago(row.expires_at).endswith("ago"):
+        if is_overdue(row):
             return badge("Expired", tone="neutral", icon="timer_off")
         return request_badge(row)
 
@@ -175,102 +165,19 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         view = self.admin_site.admin_view
         name = "subscriptions_reclaimrequest_"
         return [
-            path("<int:pk>/approve/", view(self.approve), name=f"{name}approve"),
-            path("<int:pk>/reject/", view(self.reject), name=f"{name}reject"),
-            path("<int:pk>/raise-cap/", view(self.raise_cap), name=f"{name}raise_cap"),
-            path("<int:pk>/dry-run/", view(self.dry_run), name=f"{name}dry_run"),
+            path("<int:pk>/approve/", view(actions.approve_view), name=f"{name}approve"),
+            path("<int:pk>/reject/", view(actions.reject_view), name=f"{name}reject"),
+            path("<int:pk>/raise-cap/", view(actions.raise_cap_view), name=f"{name}raise_cap"),
+            path("<int:pk>/withdraw/", view(actions.withdraw_view), name=f"{name}withdraw"),
+            path("<int:pk>/drop/<int:removal>/", view(actions.drop_view), name=f"{name}drop"),
+            path("<int:pk>/dry-run/", view(dry_run.request_view), name=f"{name}dry_run"),
             path("<int:pk>/people/", view(self.people_csv), name=f"{name}people"),
-            path("<int:pk>/withdraw/", view(self.withdraw), name=f"{name}withdraw"),
-            path("<int:pk>/drop/<int:removal>/", view(self.drop), name=f"{name}drop"),
             *super().get_urls(),
         ]
 
-    def approve(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = _of_involved(request, pk)
-
-        def doing() -> str:
-            count = decide.approve(row, actor=signed_in(request), comment=_comment(request))
-            enqueue_reclaim(request, row.profile_id)
-            return message_for(APPROVED, row, seats=seats(count))
-
-        return run_action(request, _page_of(pk), doing)
-
-    def reject(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = _of_involved(request, pk)
-
-        def doing() -> str:
-            count = decide.reject(row, actor=signed_in(request), comment=_comment(request))
-            return message_for(REJECTED, row, seats=seats(count))
-
-        return run_action(request, _page_of(pk), doing)
-
-    def raise_cap(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """For a further person; the requester is told by `approvals` why it is not for her."""
-        row = get_object_or_404(ReclaimRequest, pk=pk)
-        if not request.user.has_perm(RAISE) and row.requested_by_id != request.user.pk:
-            raise PermissionDenied
-
-        def doing() -> str:
-            people = raise_cap(row, actor=signed_in(request), reason=_comment(request, "cap_reason"))
-            return f"The cap of {row} is raised to {people} people. A third person now has to decide."
-
-        return run_action(request, _page_of(pk), doing)
-
-    def dry_run(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
-        if not (request.user.has_perm(DECIDE) or request.user.has_perm(ASK)):
-            raise PermissionDenied
-        waits = cap_status_of(row, row.removals.not_dropped().count())
-        return dry_run.show(
-            request,
-            lambda: try_request(row, limit=dry_run.LIMIT),
-            what=row.number,
-            back=_page_of(pk),
-            again=request.path,
-            command=dry_run.command(row.profile, row),
-            warning=waits.refusal if waits else "",
-        )
-
     def people_csv(self, request: HttpRequest, pk: int) -> HttpResponse | StreamingHttpResponse:
-        """Everybody in the request; the page itself shows some hundreds of those without a change."""
+        """All people of the request. The page itself shows only some hundreds of people without a change."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
         return csv_response(PEOPLE_COLUMNS, people_of(row), name=f"{row.number}-people")
-
-    def withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
-        row = _of_involved(request, pk)
-
-        def doing() -> str:
-            closing.cancel(row, actor=signed_in(request))
-            return message_for(WITHDRAWN, row)
-
-        return run_action(request, _page_of(pk), doing)
-
-    def drop(self, request: HttpRequest, pk: int, removal: int) -> HttpResponse:
-        _of_involved(request, pk)
-        person = get_object_or_404(
-            RequestedRemoval.objects.select_related("candidate", "request"), pk=removal, request=pk
-        )
-
-        def doing() -> str:
-            closing.drop(person, actor=signed_in(request))
-            return message_for(DROPPED, person.request, person=person)
-
-        return run_action(request, _page_of(pk), doing)
-
-
-def _of_involved(request: HttpRequest, pk: int) -> ReclaimRequest:
-    """For those who decide, and for the requester, whom `approvals` tells why she cannot; nobody else gets further."""
-    row = get_object_or_404(ReclaimRequest, pk=pk)
-    if not request.user.has_perm(DECIDE) and row.requested_by_id != request.user.pk:
-        raise PermissionDenied
-    return row
-
-
-def _page_of(pk: int) -> str:
-    return reverse("admin:subscriptions_reclaimrequest_change", args=[pk])
-
-
-def _comment(request: HttpRequest, name: str = "comment") -> str:
-    return request.POST.get(name, "").strip()[:500]

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from subscriptions.admin.approvals import request_page
+from subscriptions.admin.approvals import people
 from subscriptions.approvals import closing, decide
 from subscriptions.models import RemovalCandidate, Subscription
 from tests.support.exports import rows
@@ -16,8 +16,8 @@ from tests.support.organization import page, questions
 
 @pytest.fixture
 def short_page(monkeypatch):
-    monkeypatch.setattr(request_page, "SHOWN", 2)
-    monkeypatch.setattr(request_page, "FOLDED", 3)
+    monkeypatch.setattr(people, "SHOWN", 2)
+    monkeypatch.setattr(people, "FOLDED", 3)
 
 
 def test_the_page_tells_of_those_whom_only_the_export_has(organization, alice, bob, as_user, short_page):

@@ -275,5 +275,5 @@ def test_a_search_finds_requests_by_their_people_and_by_who_asked(organization, 
     assert found(client, "northwind") == found(client, alice.username) == requests[::-1]
     assert found(client, "nobody") == []
     # Of more people than lead to their requests, the newest do.
-    monkeypatch.setattr("subscriptions.admin.approvals.request_admin.CONCERNED", 3)
+    monkeypatch.setattr("subscriptions.admin.approvals.request_admin.MAX_ROWS_FOUND", 3)
     assert found(client, "northwind") == requests[:0:-1]

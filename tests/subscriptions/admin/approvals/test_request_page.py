@@ -255,8 +255,8 @@ def tried(monkeypatch) -> list[object]:
         rows = [PersonOutcome(_item(person), Ending.HOLD, "Sending is stopped", "") for person in _people(what)]
         return DryRun(tuple(rows), left_out=7)
 
-    monkeypatch.setattr("subscriptions.admin.approvals.request_admin.try_request", record)
-    monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.try_candidates", record)
+    monkeypatch.setattr("subscriptions.approvals.dry_run.try_request", record)
+    monkeypatch.setattr("subscriptions.approvals.dry_run.try_candidates", record)
     monkeypatch.setattr("subscriptions.approvals.dry_run.try_queue", record)
     return calls
 
@@ -310,7 +310,7 @@ def test_what_stands_in_the_way_is_told_where_one_came_from(organization, alice,
     def away(*args, **kwargs):
         raise TransientError("Miro does not answer.")
 
-    monkeypatch.setattr("subscriptions.admin.approvals.request_admin.try_request", away)
+    monkeypatch.setattr("subscriptions.approvals.dry_run.try_request", away)
     asked = organization.ask(alice)
 
     response = as_user(bob).post(url("dry_run", asked))
@@ -338,7 +338,7 @@ def test_a_dry_run_of_the_queue(organization, alice, bob, as_user, tried, admin_
     address = f"/admin/integrations/integrationprofile/{organization.profile.pk}/"
 
     assert f"{address}dry-run/" in text_of(as_user(admin_user).get(f"{address}change/"))
-    assert "Nobody is there to be tried" in text_of(as_user(admin_user).post(f"{address}dry-run/"))
+    assert "There is nobody to try" in text_of(as_user(admin_user).post(f"{address}dry-run/"))
     assert tried == [organization.profile]
     assert as_user(bob).post(f"{address}dry-run/").status_code == 403
 

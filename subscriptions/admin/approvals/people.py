@@ -1,0 +1,174 @@
+"""The people of a request to reclaim: the table, the figures above it, and what the list is based on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from django.utils.safestring import SafeString
+
+from licensehub.ui.export import Column
+from licensehub.ui.formatting import day
+from subscriptions.admin.approvals.answers import Reply, reply_of
+from subscriptions.admin.reclaims.steps import name_of
+from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
+from subscriptions.admin.widgets.evidence import (
+    Change,
+    change_since,
+    fingerprint,
+    last_activity,
+    license_label,
+    person_of,
+    run_number,
+)
+from subscriptions.eligibility.terms import Terms
+from subscriptions.models import Answer, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
+
+# The page shows this many people openly, and this many others, all without a change, folded. The export has them all.
+SHOWN = 30
+FOLDED = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in the request, and what changed about them since."""
+
+    removal: RequestedRemoval
+    change: Change
+
+    @property
+    def is_dropped(self) -> bool:
+        return self.removal.dropped_at is not None
+
+    @property
+    def is_changed(self) -> bool:
+        return self.is_dropped or self.change.changed
+
+    @property
+    def is_news(self) -> bool:
+        """Shown at the top of the list."""
+        return self.is_changed or self.removal.answer == Answer.KEEP
+
+    @property
+    def reclaim(self) -> Reclaim | None:
+        return getattr(self.removal, "reclaim", None)
+
+
+PEOPLE_COLUMNS: tuple[Column, ...] = (
+    ("Person", lambda person: person_of(person.removal.evidence)),
+    ("E-mail", lambda person: person.removal.evidence["email"]),
+    ("Department", lambda person: person.removal.evidence["department"]),
+    ("License", lambda person: person.removal.evidence["license"]),
+    ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
+    ("Idle days", lambda person: person.removal.evidence["idle_days"]),
+    ("Since the request", lambda person: person.change.text),
+    ("Answer", lambda person: person.removal.get_answer_display()),
+    ("Dropped", lambda person: person.removal.dropped_at),
+    ("Outcome", lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """One line of the people's table."""
+
+    removal: RequestedRemoval
+    name: str
+    second: str
+    last_activity: SafeString
+    license: str
+    change: Change
+    is_changed: bool
+    reply: Reply | None
+    dropped: str
+    reclaim: Reclaim | None
+    badge: SafeString | str
+    outcome: str
+
+
+def people_of(request: ReclaimRequest) -> list[Person]:
+    """People with news come first: those who changed, were dropped, or want to keep the seat."""
+    removals = (
+        request.removals.select_related("candidate__subscription__evaluation", "dropped_by", "reclaim")
+        .defer("candidate__evidence")
+        .order_by("candidate__subscription__idle_since", "pk")
+    )
+    people = []
+    for removal in removals:
+        removal.candidate.subscription.profile = request.profile
+        people.append(Person(removal, _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence)))
+    return sorted(people, key=lambda person: not person.is_news)
+
+
+def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
+    """The drop by a person, with its reason. The changed verdict only follows from the cool-down after the drop."""
+    if removal.dropped_at is None or removal.dropped_by is None:
+        return None
+    return Change(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
+
+
+def table_of(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:
+    """All people with news are on the page, however many they are; only people without news are left to the export."""
+    head = max(SHOWN, sum(person.is_news for person in people))
+    shown, others = people[:head], people[head:]
+    return {
+        "shown": [_row(person, request) for person in shown],
+        "folded": [_row(person, request) for person in others[:FOLDED]],
+        "export_only": len(others[FOLDED:]),
+    }
+
+
+def _row(person: Person, request: ReclaimRequest) -> PersonRow:
+    removal, evidence, item = person.removal, person.removal.evidence, person.reclaim
+    name = person_of(evidence)
+    dropped_by = name_of(removal.dropped_by) if removal.dropped_by else "LicenseHub"
+    return PersonRow(
+        removal=removal,
+        name=name,
+        second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
+        last_activity=last_activity(evidence),
+        license=license_label(request.profile, evidence["license"]),
+        change=person.change,
+        is_changed=person.is_changed,
+        reply=reply_of(removal, request),
+        dropped=f"dropped by {dropped_by}" if person.is_dropped else "",
+        reclaim=item,
+        badge=reclaim_badge(item) if item else "",
+        outcome=outcome_sentence(item) if item else "",
+    )
+
+
+def tiles(people: list[Person]) -> dict[str, Any]:
+    """The figures above the table. Dropped people are counted only in `requested` and `dropped`."""
+    standing = [person for person in people if not person.is_dropped]
+    idle = [person.removal.evidence["idle_days"] for person in standing]
+    return {
+        "seats": len(standing),
+        "requested": len(people),
+        "dropped": len(people) - len(standing),
+        "median": int(median(idle)) if idle else None,
+        "shortest": min(idle, default=None),
+        "longest": max(idle, default=None),
+        "changed": sum(person.change.changed for person in standing),
+        "reclaimed": sum(bool(person.reclaim and person.reclaim.state == ReclaimState.DONE) for person in standing),
+        "under_way": sum(bool(person.reclaim and person.reclaim.finished_at is None) for person in standing),
+    }
+
+
+def basis(people: Iterable[Person]) -> dict[str, Any]:
+    """The versions of the rule and the downloads that the list is based on, and its fingerprint."""
+    removals = [person.removal for person in people]
+    terms = [removal.evidence["terms"] for removal in removals]
+    pairs = zip(terms, removals, strict=True)
+    thresholds = {(json.dumps(frozen, sort_keys=True), removal.evidence["license"]) for frozen, removal in pairs}
+    return {
+        "versions": sorted({frozen["version"] for frozen in terms}),
+        "thresholds": sorted(
+            {Terms.from_json(json.loads(frozen)).threshold_for(license) for frozen, license in thresholds}
+        ),
+        "runs": sorted({(removal.evidence["run"], run_number(removal.evidence)) for removal in removals}),
+        "fingerprint": fingerprint(sorted(removals, key=lambda removal: removal.pk)),
+    }

@@ -1,0 +1,103 @@
+"""*Request reclaim* and *Dry run* in the list of candidates, and the page that confirms a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+
+from licensehub.ui.admin import sentence_of, signed_in
+from subscriptions.admin.approvals import dry_run as dry_run_page
+from subscriptions.admin.approvals.permissions import REQUEST
+from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
+from subscriptions.admin.widgets.counts import seats
+from subscriptions.approvals import dry_run
+from subscriptions.approvals.request import one_profile, request_reclaim
+from subscriptions.candidates import caps
+from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate
+
+# People named on the page that confirms a request; the others are counted.
+NAMED = 12
+
+
+class RequestMixin(ValidateSelectionMixin, ModelAdmin):
+    """Put before ModelAdmin of RemovalCandidate."""
+
+    actions = ("request_reclaim", "dry_run")
+
+    def has_request_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(REQUEST)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Only Ready candidates can be requested, so the other tabs have no checkboxes."""
+        chosen = {value for name, value in request.GET.items() if name.startswith("state_")}
+        return super().get_actions(request) if chosen <= {CandidateState.READY.value} else {}
+
+    @admin.action(description="Request reclaim", permissions=["request"])
+    def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
+        """First the page that shows the people; a POST from there has `confirmed`, and makes the request."""
+        ready = chosen.filter(state=CandidateState.READY)
+        count = ready.count()
+        if count and request.POST.get("confirmed") == str(count):
+            return self._request(request, ready)
+        if request.POST.get("confirmed"):
+            messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
+        return self._confirm(request, ready, count) if count else None
+
+    @admin.action(description="Dry run", permissions=["request"])
+    def dry_run(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
+        """What would happen to these people if they were requested and approved now."""
+        count = chosen.filter(state=CandidateState.READY).count()
+        return dry_run_page.show(
+            request,
+            lambda: dry_run.try_candidates(chosen, limit=dry_run_page.LIMIT),
+            subject=seats(count),
+            back=request.get_full_path(),
+            warning=warnings_before_request(chosen, count)["over_cap"],
+        )
+
+    def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
+        reason = request.POST.get("reason", "").strip()[:500]
+        try:
+            made = request_reclaim(ready, actor=signed_in(request), reason=reason)
+        except REFUSALS as error:
+            messages.error(request, sentence_of(error))
+            return None
+        count = made.removals.count()
+        messages.success(request, f"{made} asks for {seats(count)}. Another person has to approve it.")
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made.pk]))
+
+    def _confirm(self, request: HttpRequest, ready: QuerySet[RemovalCandidate], count: int) -> HttpResponse:
+        across = request.POST.get("select_across") == "1"
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": f"Request reclaim of {seats(count)}",
+            "count": count,
+            "people": ready.select_related("subscription__profile")[:NAMED],
+            "more": max(0, count - NAMED),
+            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
+            "across": across,
+            "reason": request.POST.get("reason", ""),
+            **warnings_before_request(ready, count),
+        }
+        return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)
+
+
+def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
+    """Whether the request is over its cap, and how many days its people have to answer by mail."""
+    try:
+        rule = ReclaimRule.objects.select_related("profile").get(profile=one_profile(ready))
+    except REFUSALS:
+        return {"over_cap": "", "days_to_answer": 0}  # The action itself refuses.
+    cap = caps.batch_of(rule.profile)
+    over = (
+        f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "
+        "has to approve."
+    )
+    return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}
