@@ -22,6 +22,7 @@ from licensehub.ui.formatting import day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import searched_alone
+from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.subscriptions.filters import (
     IdleFilter,
     LicenseFilter,
@@ -30,7 +31,7 @@ from subscriptions.admin.subscriptions.filters import (
     VerdictFilter,
     is_one_verdict,
 )
-from subscriptions.admin.subscriptions.subscription_page import REQUEST, context_of, verdict_badge
+from subscriptions.admin.subscriptions.subscription_page import context_of, verdict_badge
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain

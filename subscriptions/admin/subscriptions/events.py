@@ -1,0 +1,102 @@
+"""The events of one subscription: what happened to its candidates, notices, answers and reclaims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import reverse
+
+from licensehub.ui.formatting import ago, day
+from subscriptions.admin.widgets.badges import outcome_sentence
+from subscriptions.models import (
+    Direction,
+    Notice,
+    NoticeKind,
+    NoticeState,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimState,
+    RemovalCandidate,
+    RequestedRemoval,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the list of events."""
+
+    icon: str
+    tone: str
+    title: str
+    text: str
+    link: str = ""
+    link_label: str = ""
+
+
+def events_of(candidates: list[RemovalCandidate], reclaims: list[Reclaim]) -> list[Event]:
+    """The newest first."""
+    found = [(item.created_at, _found(item)) for item in candidates]
+    found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
+    found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
+    found += _asked_and_answered(candidates)
+    return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _found(candidate: RemovalCandidate) -> Event:
+    return Event(
+        "person_search",
+        "info",
+        "Became a candidate",
+        f"{_on(candidate.created_at)}, found by",
+        reverse("admin:subscriptions_downloadrun_change", args=[candidate.run_id]),
+        str(candidate.run),
+    )
+
+
+def _closed(candidate: RemovalCandidate) -> Event:
+    reason = candidate.get_close_reason_display() or "no reason noted"
+    text = f"{_on(candidate.state_changed_at)}: {reason}."
+    return Event("flag", "neutral", candidate.get_state_display(), text)
+
+
+def _sent(item: Reclaim) -> Event:
+    request = item.removal.request
+    approver = f"approved by {request.decided_by.get_username()}" if request.decided_by else "not approved"
+    if item.direction == Direction.REACTIVATE and request.requested_by:
+        approver = f"asked by {request.requested_by.get_username()}"
+    return Event(
+        "event_seat" if item.direction == Direction.DEACTIVATE else "undo",
+        "ok" if item.state == ReclaimState.DONE else "neutral",
+        f"{item.get_direction_display()}: {item.get_state_display().lower()}",
+        f"{_on(item.finished_at or item.queued_at)}, {approver}. {outcome_sentence(item)}",
+        *_link_to(request),
+    )
+
+
+def _asked_and_answered(candidates: list[RemovalCandidate]) -> list[tuple[datetime, Event]]:
+    notices = Notice.objects.filter(removal__candidate__in=candidates).select_related("removal__request")
+    people = RequestedRemoval.objects.filter(candidate__in=candidates, answered_at__isnull=False)
+    found = [(item.sent_at or item.due_at, _asked(item)) for item in notices]
+    for person in people.select_related("request"):
+        if person.answered_at:
+            text = f"{_on(person.answered_at)}: {person.get_answer_display()}."
+            found.append((person.answered_at, Event("reply", "info", "Answered", text, *_link_to(person.request))))
+    return found
+
+
+def _asked(notice: Notice) -> Event:
+    title = "Reminded by mail" if notice.kind == NoticeKind.REMINDER else "Asked by mail"
+    state, link = NoticeState(notice.state), _link_to(notice.removal.request)
+    if state == NoticeState.SENT:
+        return Event("mail", "info", title, f"{_on(notice.sent_at)}.", *link)
+    tone = "warning" if state in (NoticeState.FAILED, NoticeState.IN_DOUBT) else "neutral"
+    return Event("mail", tone, title, f"{state.label}. {notice.problem}".strip(), *link)
+
+
+def _on(moment: datetime | None) -> str:
+    return f"on {day(moment)}, {ago(moment)}"
+
+
+def _link_to(request: ReclaimRequest) -> tuple[str, str]:
+    return reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]), request.number
