@@ -9,7 +9,7 @@ from django.db.models.functions import Concat, Upper
 from django.test.utils import CaptureQueriesContext
 
 from licensehub.ui.lists.counts import Count
-from licensehub.ui.lists.id_filter import IdIn, IdList, searched_alone
+from licensehub.ui.lists.id_filter import IdIn, IdList, search_count
 from subscriptions.models import SearchText, Subscription
 from subscriptions.search import matching, refresh_search
 from tests.support.members import member
@@ -125,11 +125,11 @@ def test_a_list_of_ids_picks_the_same_rows_in_any_order(bucket):
 def test_only_a_search_alone_knows_its_number(bucket, profile, monkeypatch):
     refresh_search(profile)
     rows = Subscription.objects.filter(IdIn("pk", IdList.of([bucket[0].pk, bucket[1].pk])))
-    assert searched_alone(rows) == Count(2)
-    assert searched_alone(rows.filter(license="full")) is None
-    assert searched_alone(Subscription.objects.all()) is None
-    assert searched_alone(Subscription.objects.filter(license="full")) is None
+    assert search_count(rows) == Count(2)
+    assert search_count(rows.filter(license="full")) is None
+    assert search_count(Subscription.objects.all()) is None
+    assert search_count(Subscription.objects.filter(license="full")) is None
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 59)
     many = Subscription.objects.filter(matching("pk", "northwind"))
-    assert searched_alone(many) == Count(59, exact=False)
-    assert searched_alone(many.filter(license="full")) is None
+    assert search_count(many) == Count(59, exact=False)
+    assert search_count(many.filter(license="full")) is None

@@ -1,4 +1,4 @@
-"""The change list of all long lists: pages by key, counts that stop, and an order that an index has."""
+"""The change list of all long lists: pages by key, capped counts, and only orders that an index has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Match
 
 
 class Pages(Paginator):
-    """Makes unfold draw our links instead of page numbers: the number of pages is not known."""
+    """Makes unfold draw our links instead of page numbers, because the number of pages is not known."""
 
     template_name = "admin/pagination.html"
 
@@ -38,7 +38,10 @@ class NamedChangeList(ChangeList):
 
 
 class PagedChangeList(NamedChangeList):
-    """The address names the row that the page follows or precedes: `p=after-…`, `p=before-…`, `p=last`."""
+    """The address names the row that the page follows or precedes: `p=after-…`, `p=before-…`, `p=last`.
+
+    A list may override `matches`, `count` and `count_filtered`. get_results() calls each of them at most once.
+    """
 
     order: keyset.Order
     found: Matches | None
@@ -48,19 +51,21 @@ class PagedChangeList(NamedChangeList):
     way_back: str
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
-        """By one column: the further columns that Django would add are left out."""
+        """By one column. The further columns that Django would add are left out."""
         self.order = order_of(super().get_ordering(request, queryset), self.model)
         return self.order.terms()
 
     def get_results(self, request: HttpRequest) -> None:
-        self._search()
+        self.found = self.matches()
         try:
             self.page = self._page(str(request.GET.get(PAGE_VAR, "")))
         except keyset.InvalidCursor as error:
             raise IncorrectLookupParameters from error
-        # The keys are known, so the rows need no filter and no search a second time.
-        self.result_list = keyset.rows_of(self._whole(), self.page.keys)
-        self.counted = self._count()
+        # By key from the whole table with its related rows: filters and search need not run a second time.
+        rows: QuerySet[Any] = self.root_queryset
+        rows = rows if rows.query.select_related else self.apply_select_related(rows)
+        self.result_list = keyset.rows_of(rows, self.page.keys)
+        self.counted = self.count()
         self.result_count = self.full_result_count = self.counted.number
         self.show_full_result_count = False
         self.show_admin_actions = bool(self.result_list)
@@ -70,28 +75,37 @@ class PagedChangeList(NamedChangeList):
         self.way_back, self.preserved_filters = self.preserved_filters, ""
 
     def url_for_result(self, result: Model) -> str:
-        """With the filters of this list. Django would resolve the address of each row to add them."""
+        """With the filters of this list. To add them, Django would resolve the address of each row."""
         address = str(super().url_for_result(result))
         return f"{address}?{self.way_back}" if self.way_back else address
 
-    def _search(self) -> None:
-        """Search once, for the page and for its number."""
-        self.found = fetch_matches(self.queryset, self.order) if self.query else None
+    def matches(self) -> Matches | None:
+        """The rows that the search finds; None to read the page in the order of the list, as without a search."""
+        return fetch_matches(self.queryset, self.order) if self.query else None
+
+    def count(self) -> Count:
+        """The number of rows in the list."""
+        if self.found:
+            return Count(len(self.found.rows), exact=self.found.are_all)
+        if not self.page.has_previous and not self.page.has_next:
+            return Count(len(self.page.keys))
+        return self.count_filtered() if self.queryset.query.where else whole_table(self.queryset)
+
+    def count_filtered(self) -> Count:
+        """The number of rows under filters. An estimate suffices only where no action can take all of them."""
+        return capped(self.queryset)
 
     def _page(self, wanted: str) -> keyset.Page:
         direction, place = self._direction(wanted)
         rows, order, size = self.queryset, self.order, self.list_per_page
         if self.found and self.found.are_all:
-            keys = self._keys(self.found)
-            # The row of the cursor may have left the list meanwhile. Its values still have a place in the order.
+            keys = [pk for pk, *_ in self.found.rows]
+            # If the row of the cursor left the list meanwhile, its values still have a place in the order.
             if place is None or place.pk in keys:
                 return page_of(keys, direction, place, size)
         if place:
             return (keyset.after if direction == AFTER else keyset.before)(rows, order, place, size)
         return (keyset.last if direction == LAST else keyset.first)(rows, order, size)
-
-    def _keys(self, found: Matches) -> list[Any]:
-        return [pk for pk, *_ in found.rows]
 
     def _direction(self, wanted: str) -> tuple[str, keyset.Cursor | None]:
         """The direction that the address asks for, and the row that the page begins at. Raises InvalidCursor."""
@@ -101,22 +115,6 @@ class PagedChangeList(NamedChangeList):
         if wanted in ("", "1", LAST):
             return LAST if wanted == LAST else FIRST, None
         raise keyset.InvalidCursor(wanted)
-
-    def _whole(self) -> QuerySet[Any]:
-        """All rows, with their related rows."""
-        rows: QuerySet[Any] = self.root_queryset
-        return rows if rows.query.select_related else self.apply_select_related(rows)
-
-    def _count(self) -> Count:
-        """A search has counted its rows already."""
-        if self.found:
-            return Count(len(self.found.rows), exact=self.found.are_all)
-        if not self.page.has_previous and not self.page.has_next:
-            return Count(len(self.page.keys))
-        return self._count_filtered() if self.queryset.query.where else whole_table(self.queryset)
-
-    def _count_filtered(self) -> Count:
-        return capped(self.queryset)
 
     @property
     def links(self) -> list[dict[str, str]]:
@@ -136,7 +134,7 @@ class PagedChangeList(NamedChangeList):
 
 
 def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
-    """The order that the first term asks for. Raises ImproperlyConfigured for one that no index of the table has."""
+    """The order of the first term. Raises ImproperlyConfigured if it is not a column of the table itself."""
     term = ordering[0]
     if isinstance(term, str):
         column, descending = term.removeprefix("-"), term.startswith("-")

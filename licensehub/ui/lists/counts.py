@@ -1,6 +1,6 @@
-"""How many rows a list has, as far as it is worth counting: an honest “10,000+” beyond that.
+"""How many rows a list has, counted up to 10,000; more are shown as “10,000+”, or as an estimate.
 
-Counting a million rows takes longer than drawing the page. Where somebody acts on all of them, they are counted.
+Counting a million rows takes longer than drawing the page. An action on all rows counts them first.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from django.db import connection
 from django.db.models import QuerySet
 
 STOP = 10_000
-# Where nobody acts on all of them.
+# For estimates.
 EXACT_UP_TO = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`number` rows, or more where it is not `exact`, or about so many."""
+    """`number` rows; if not `exact`, at least so many; with `about`, an estimate."""
 
     number: int
     exact: bool = True
@@ -28,7 +28,9 @@ class Count:
 
     def __str__(self) -> str:
         if self.about:
-            return f"about {_rounded(self.number):,}"
+            # More than two digits would look exact.
+            unit = int(10 ** max(0, len(str(self.number)) - 2))
+            return f"about {round(self.number / unit) * unit:,}"
         if self.exact:
             return f"{self.number:,}"
         return f"{self.number:,}+" if self.number else "?"
@@ -38,24 +40,18 @@ class Count:
         return self.number > 0 or not self.exact
 
     def __add__(self, other: Count) -> Count:
-        """Of two tabs: beyond the stop the sum is worth no more than each."""
+        """The count of two tabs together, also capped at STOP."""
         whole = self.number + other.number
         return Count(min(whole, STOP), exact=self.exact and other.exact and whole <= STOP)
 
 
-def _rounded(number: int) -> int:
-    """Two digits: more would pretend to know."""
-    unit = int(10 ** max(0, len(str(number)) - 2))
-    return round(number / unit) * unit
-
-
 def capped(rows: QuerySet[Any]) -> Count:
-    """Counted up to the stop."""
+    """Counted up to STOP."""
     return _count(rows.order_by().values("pk")[: STOP + 1].count())
 
 
 def estimated(rows: QuerySet[Any]) -> Count:
-    """Exact while they are few, else what PostgreSQL believes. Only where nobody acts on all of them.
+    """Exact up to EXACT_UP_TO, else PostgreSQL's estimate. Only for lists without an action on all rows.
 
     https://www.postgresql.org/docs/current/using-explain.html
     """
@@ -73,7 +69,7 @@ def estimated(rows: QuerySet[Any]) -> Count:
 
 
 def capped_each(choices: Mapping[str, QuerySet[Any]]) -> dict[str, Count]:
-    """Several counts up to the stop, in one query."""
+    """Several counts up to STOP, in one query."""
     if not choices:
         return {}
     parts: list[str] = []
@@ -92,7 +88,7 @@ def capped_each(choices: Mapping[str, QuerySet[Any]]) -> dict[str, Count]:
 
 
 def whole_table(rows: QuerySet[Any]) -> Count:
-    """Of a list without any filter: what PostgreSQL believes, where that is many, and else the exact number.
+    """For a list without filters: PostgreSQL's estimate if it is above STOP, else the exact number.
 
     https://www.postgresql.org/docs/current/row-estimation-examples.html
     """
@@ -100,8 +96,8 @@ def whole_table(rows: QuerySet[Any]) -> Count:
         return Count(rows.order_by().count())
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [f'"{rows.model._meta.db_table}"'])
-        believed = int(cursor.fetchone()[0])
-    return Count(believed, exact=False, about=True) if believed > STOP else capped(rows)
+        estimate = int(cursor.fetchone()[0])
+    return Count(estimate, exact=False, about=True) if estimate > STOP else capped(rows)
 
 
 def _count(number: int) -> Count:

@@ -1,4 +1,4 @@
-"""Rows by a long list of ids: one value for the database, whatever their number."""
+"""Rows by a long list of ids, which goes to the database as one value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SQLITE = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
 
 
 class IdList(NamedTuple):
-    """As the database lists them: thousands go there and back as one text."""
+    """Ids separated by commas, as the database lists them: thousands of ids travel as one text."""
 
     number: int
     listed: str
@@ -61,11 +61,15 @@ class IdIn(Func):
         return sql, (*values, f"[{self.ids.listed}]")
 
 
-def searched_alone(rows: QuerySet[Any]) -> Count | None:
-    """How many rows a search picks, where nothing else does. Nobody counted those that it could not list as ids."""
-    picking = rows.query.where.children
-    if len(picking) != 1 or not isinstance(picking[0], Lookup):
+def search_count(rows: QuerySet[Any]) -> Count | None:
+    """How many rows a search finds, if it is the only condition; None otherwise.
+
+    A search that finds too many rows to list their ids does not count them: there are at least STOP.
+    """
+    conditions = rows.query.where.children
+    if len(conditions) != 1 or not isinstance(conditions[0], Lookup):
         return None
-    if isinstance(picking[0].lhs, IdIn):
-        return Count(picking[0].lhs.ids.number)
-    return Count(counts.STOP, exact=False) if isinstance(picking[0].rhs, Query) else None
+    search = conditions[0]
+    if isinstance(search.lhs, IdIn):
+        return Count(search.lhs.ids.number)
+    return Count(counts.STOP, exact=False) if isinstance(search.rhs, Query) else None

@@ -1,6 +1,6 @@
-"""What a search finds, where it is little: one query reads the keys of all rows in their order.
+"""The result of a search, if it is short: one query reads the keys of all rows in their order.
 
-No index has the order of these few. Without this, the page, its count and each tab would search once more.
+No index has the order of these rows. Without this, the page, its count and each tab would search again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from django.db import connection
 
 from licensehub.ui.lists.keyset import Cursor, Order, Page, Rows
 
-# Of more rows than these, the page is read in the order of the list, which soon finds enough of them.
+# With more results than these, the page is read in the order of the list, which soon meets enough of them.
 STOP = 1000
 FIRST, LAST, AFTER, BEFORE = "first", "last", "after-", "before-"
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Of each row the primary key and some columns; in the order of the list, where these are all."""
+    """The primary key and some columns of each row. If these are all results, they are in the order of the list."""
 
     rows: list[tuple[Any, ...]]
     are_all: bool
@@ -30,7 +30,8 @@ class Matches:
 def fetch_matches(rows: Rows, order: Order, *also: str) -> Matches:
     """Up to STOP rows: the primary key and these columns.
 
-    The columns of the order are not read: to read thousands of moments takes longer than to sort them in the database.
+    The columns of the order are not read, because reading thousands of moments takes longer than sorting them in the
+    database.
     """
     wanted = dict.fromkeys(("pk", *order.columns, *also))
     try:
@@ -38,15 +39,12 @@ def fetch_matches(rows: Rows, order: Order, *also: str) -> Matches:
     except EmptyResultSet:
         return Matches([], are_all=True)
     shown = ", ".join(f'"{column}"' for column in ("pk", *also))
+    direction = "DESC" if order.descending else "ASC"
+    terms = ", ".join(f'"{column}" {direction} NULLS LAST' for column in order.columns)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {shown} FROM ({sql}) AS found ORDER BY {_terms(order)}", values)  # noqa: S608 - Django's SQL
+        cursor.execute(f"SELECT {shown} FROM ({sql}) AS found ORDER BY {terms}", values)  # noqa: S608 - Django's SQL
         found: list[tuple[Any, ...]] = cursor.fetchall()
     return Matches(found[:STOP], are_all=len(found) <= STOP)
-
-
-def _terms(order: Order) -> str:
-    direction = "DESC" if order.descending else "ASC"
-    return ", ".join(f'"{column}" {direction} NULLS LAST' for column in order.columns)
 
 
 def page_of(keys: Sequence[Any], direction: str, place: Cursor | None, size: int) -> Page:

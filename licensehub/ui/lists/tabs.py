@@ -1,4 +1,4 @@
-"""Lists in tabs by state. The state is no list filter, so that the Filters button lights up for real filters only."""
+"""Lists in tabs by state. The state is no list filter, so the Filters button lights up for real filters only."""
 
 from __future__ import annotations
 
@@ -20,55 +20,51 @@ from licensehub.ui.lists.search_results import Matches, fetch_matches
 class StateTab:
     label: str
     states: tuple[str, ...]
-    # A tab that most never need shows only while something is in it.
+    # Shows the tab only while it has rows, because most users never need it.
     hide_empty: bool = False
-
-    @property
-    def query(self) -> str:
-        if len(self.states) == 1:
-            return f"state__exact={self.states[0]}"
-        return f"state__in={','.join(self.states)}"
 
 
 class TabbedChangeList(PagedChangeList):
-    """Takes the state out of the filters; without one in the address the admin's default tab is shown."""
+    """Takes the state out of the filters. Without a state in the address, it shows the admin's default tab."""
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         found = super().get_filters_params(params)
-        self.states = _states_in(found) or self.model_admin.default_states
+        listed = [*found.get("state__exact", []), *found.get("state__in", [])]
+        chosen = tuple(state for states in listed for state in str(states).split(",") if state)
+        self.states = chosen or self.model_admin.default_states
         return {name: value for name, value in found.items() if not name.startswith("state_")}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        """What a search finds is looked for once, for all tabs."""
+        """Searches and counts once, for all tabs."""
         every_state = super().get_queryset(request, exclude_parameters)
-        self.found = fetch_matches(every_state, self.order, "state") if self.query else None
-        self.counts = self._each(every_state)
+        self.found_in_tabs = fetch_matches(every_state, self.order, "state") if self.query else None
+        self.counts = self._counts_by_state(every_state)
         return every_state.filter(state__in=self.states)
 
-    def _search(self) -> None:
-        """Done, for all tabs."""
-
-    def _each(self, every_state: QuerySet[Any]) -> dict[str, Count]:
+    def _counts_by_state(self, every_state: QuerySet[Any]) -> dict[str, Count]:
         states = sorted({state for tab in self.model_admin.state_tabs for state in tab.states})
-        if self.found is None:
+        if self.found_in_tabs is None:
             return capped_each({state: every_state.filter(state=state) for state in states})
-        found = Counter(state for _, state in self.found.rows)
-        return {state: Count(found[state], exact=self.found.are_all) for state in states}
+        found = Counter(state for _, state in self.found_in_tabs.rows)
+        return {state: Count(found[state], exact=self.found_in_tabs.are_all) for state in states}
 
-    def _keys(self, found: Matches) -> list[Any]:
-        return [pk for pk, state in found.rows if state in self.states]
+    def matches(self) -> Matches | None:
+        """Of the rows that get_queryset() found in all tabs, those in the shown tab."""
+        if self.found_in_tabs is None:
+            return None
+        shown = [row for row in self.found_in_tabs.rows if row[1] in self.states]
+        return Matches(shown, self.found_in_tabs.are_all)
 
-    def _count(self) -> Count:
-        """The tab has counted already."""
-        return self._in(self.states)
+    def count(self) -> Count:
+        return self._count_in(self.states)
 
-    def _in(self, states: tuple[str, ...]) -> Count:
-        """Nobody is in a state that no tab has."""
+    def _count_in(self, states: tuple[str, ...]) -> Count:
+        """A state that is in no tab, e.g. from an edited address, has no rows."""
         return sum((self.counts.get(state, Count(0)) for state in states), Count(0))
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
-        """For the template: label, count, address (search and filters kept), and which one is shown."""
+        """For the template: label, count, address (with search and filters), and whether the tab is shown."""
         return [
             {
                 "label": tab.label,
@@ -77,17 +73,12 @@ class TabbedChangeList(PagedChangeList):
                 "url": self._address_of(tab),
             }
             for tab in self.model_admin.state_tabs
-            if (count := self._in(tab.states)) or not tab.hide_empty
+            if (count := self._count_in(tab.states)) or not tab.hide_empty
         ]
 
     def _address_of(self, tab: StateTab) -> str:
-        name, _, value = tab.query.partition("=")
-        return str(self.get_query_string({name: value}, remove=["state_", "p"]))
-
-
-def _states_in(params: dict[str, Any]) -> tuple[str, ...]:
-    found = [*params.get("state__exact", []), *params.get("state__in", [])]
-    return tuple(state for value in found for state in str(value).split(",") if state)
+        name = "state__exact" if len(tab.states) == 1 else "state__in"
+        return str(self.get_query_string({name: ",".join(tab.states)}, remove=["state_", "p"]))
 
 
 class StateTabs(LargeTableMixin):

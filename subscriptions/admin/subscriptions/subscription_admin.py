@@ -1,4 +1,4 @@
-"""Subscriptions: who holds which seat, and the one sentence why it is a candidate or not."""
+"""Subscriptions: who holds which seat, and the sentence why it is a candidate or not."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations.connectors.contract import NEUTRAL
-from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
 from licensehub.ui.export import CsvExport
 from licensehub.ui.formatting import day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, estimated
-from licensehub.ui.lists.id_filter import searched_alone
+from licensehub.ui.lists.id_filter import search_count
+from licensehub.ui.lists.search_results import Matches
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.subscriptions.filters import (
     IdleFilter,
@@ -45,20 +45,20 @@ def sentence(row: Subscription) -> str:
 
 
 class SubscriptionChangeList(PagedChangeList):
-    """Of one verdict, the rows come in the order of its index."""
+    """Rows of one verdict come in the order of the verdict's index."""
 
-    def _search(self) -> None:
-        """A search alone is walked: of few people it knows the number, and many are soon met."""
-        self.alone = searched_alone(self.queryset) if self.query else None
-        self.found = None
-        if self.alone is None:
-            super()._search()
+    search_count: Count | None
 
-    def _count(self) -> Count:
-        return super()._count() if self.alone is None else self.alone
+    def matches(self) -> Matches | None:
+        """None for a search without filters: its count is known, and reading in the order of the list is fast."""
+        self.search_count = search_count(self.queryset) if self.query else None
+        return super().matches() if self.search_count is None else None
 
-    def _count_filtered(self) -> Count:
-        """Nobody acts on all of them here."""
+    def count(self) -> Count:
+        return super().count() if self.search_count is None else self.search_count
+
+    def count_filtered(self) -> Count:
+        """An estimate, since this list has no action for all rows."""
         return estimated(self.queryset)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
@@ -74,11 +74,11 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
-    # Says that there is a search; what it finds is told by `subscriptions.search`. So in the lists below.
+    # Shows the search field. get_search_results() does the search.
     search_fields = ("search__text",)
     search_help_text = "Name, e-mail or the vendor's ID"
     list_before_template = "admin/subscriptions/subscription/list_before.html"
-    # The longest idle first; who shows no date at all comes last.
+    # The longest idle first. People without any date come last.
     ordering = ("idle_since", "pk")
     list_per_page = 50
     csv_columns = (
@@ -99,7 +99,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        """With the rules, once per page: the sentence of each row needs its profile's terms."""
+        """With the rules, since the sentence of each row needs its profile's terms."""
         rows: QuerySet[Subscription] = super().get_queryset(request)
         return rows.select_related("profile__rule", "evaluation").prefetch_related("profile__rule__license_thresholds")
 
@@ -154,7 +154,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
 
     @admin.display(description="Assigned since")
     def assigned(self, row: Subscription) -> SafeString:
-        return day_ago(row.license_assigned_at, never="Unknown", hint=f"{vendor_texts().vendor} does not say")
+        return day_ago(row.license_assigned_at, never="Unknown", hint=f"{row.profile.vendor} does not say")
 
     @admin.display(description="Verdict")
     def verdict_shown(self, row: Subscription) -> SafeString:
