@@ -1,4 +1,4 @@
-"""Connections: whether they work, a write-only form with its guide beside it, and *Connect*."""
+"""Connections: whether they work, a write-only form with a guide beside it, and *Connect*."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -20,11 +21,12 @@ from integrations.admin.forms import CredentialsForm
 from integrations.connectors.contract import ConnectorError
 from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError
-from integrations.models import Connection, ConnectionState
+from integrations.models import Connection, ConnectionState, IntegrationProfile
 from integrations.validation import validate_connections
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
 from licensehub.ui.formatting import EMPTY, ago, badge, day_ago, day_and_time, two_lines
 
+VIEW = "integrations.view_connection"
 CHANGE = "integrations.change_connection"
 PAGE = "admin:integrations_connection_change"
 LEAVE = "admin/integrations/connection/leave.html"
@@ -40,7 +42,7 @@ BROWSER = "connect_browser"
 
 
 def state_words(connection: Connection) -> str:
-    """An OAuth app whose values are stored waits for its consent."""
+    """The state; of an OAuth app with stored values that nobody has installed yet: “Not connected”."""
     waits = connection.state == ConnectionState.NOT_SET and connection.fingerprint
     return "Not connected" if waits else connection.get_state_display()
 
@@ -50,8 +52,12 @@ def state_badge(connection: Connection) -> SafeString:
     return badge(state_words(connection), tone=tone, icon=icon)
 
 
+def may_change(profile: IntegrationProfile, user: User | AnonymousUser) -> bool:
+    return user.has_perm(CHANGE) and not profile.is_archived
+
+
 def redirect_uri(request: HttpRequest) -> str:
-    """The one address that must be entered at the vendor, exactly."""
+    """The address that must be entered at the vendor, exactly as it is."""
     return request.build_absolute_uri(reverse("admin:integrations_connection_callback"))
 
 
@@ -96,8 +102,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
     def connect(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send the browser to the vendor, by a page and not by a redirect.
 
-        A redirect would belong to the form, and the Content-Security-Policy would have to name every host on the way:
-        the vendor's, and those of the company's own sign-in.
+        A redirect would count as the target of the form, and the Content-Security-Policy would have to name every host
+        on the way: the vendor's, and those of the company's own sign-in.
         """
         if refusal := refuse_unless_post(request, CHANGE):
             return refusal
@@ -115,7 +121,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
     def callback(self, request: HttpRequest) -> HttpResponse:
         """The vendor sends the browser back here, with a code or an error (RFC 6749, section 4.1.2).
 
-        A GET that acts: what makes it safe is the single-use state of this very session.
+        This GET changes data. The single-use state, which belongs to this session, makes it safe.
         """
         if not request.user.has_perm(CHANGE):
             messages.error(request, "Your role may not connect. Nothing was connected.")
@@ -130,12 +136,14 @@ class ConnectionAdmin(ReadOnlyAdmin):
             )
         except oauth_flow.ConnectRefused as refused:
             messages.error(request, str(refused))
-            return HttpResponseRedirect(_after_refusal(refused))
+            if refused.profile_id is None:
+                return HttpResponseRedirect(reverse("admin:integrations_connection_changelist"))
+            return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[refused.profile_id]))
         self._welcome(request, connection)
         return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[connection.profile_id]))
 
     def _welcome(self, request: HttpRequest, connection: Connection) -> None:
-        """Say that it is connected, and try it at once."""
+        """Report the connection, and validate it at once."""
         granted = connection.granted
         words = f"Connected to {granted['organization_name']} through the team “{granted['team']}”."
 
@@ -160,7 +168,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, row: Connection) -> dict[str, Any]:
         slot = row.slot_definition
-        may_change = request.user.has_perm(CHANGE) and not row.profile.is_archived
+        changes = may_change(row.profile, request.user)
         return {
             "connection": row,
             "slot": slot,
@@ -173,8 +181,8 @@ class ConnectionAdmin(ReadOnlyAdmin):
             "since_ago": ago(row.state_changed_at),
             "expires": f"{day_and_time(row.expires_at)} ({ago(row.expires_at)})" if row.expires_at else "",
             "redirect_uri": redirect_uri(request) if slot.oauth else "",
-            "may_change": may_change,
-            "credentials_form": CredentialsForm(slot) if may_change else None,
+            "may_change": changes,
+            "credentials_form": CredentialsForm(slot) if changes else None,
         }
 
     @admin.display(description="Connection", ordering="profile__name")
@@ -197,9 +205,3 @@ class ConnectionAdmin(ReadOnlyAdmin):
     @admin.display(description="What is wrong")
     def error_shown(self, row: Connection) -> SafeString:
         return format_html('<span class="lh-sentence">{}</span>', row.error or "Nothing known.")
-
-
-def _after_refusal(refused: oauth_flow.ConnectRefused) -> str:
-    if refused.profile_id is None:
-        return reverse("admin:integrations_connection_changelist")
-    return reverse(PROFILE_PAGE, args=[refused.profile_id])

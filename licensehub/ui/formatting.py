@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
 EMPTY = "–"
+UNITS = ((86400, "{} day", "{} days"), (3600, "{} hour", "{} hours"), (60, "{} minute", "{} minutes"))
 TONES = frozenset({"ok", "warning", "error", "info", "neutral"})
 
 
@@ -21,18 +22,11 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
     if moment is None:
         return ""
     seconds = int(((now or timezone.now()) - moment).total_seconds())
-    count, unit = _largest_unit(abs(seconds))
-    if not count:
-        return "just now"
-    span = f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{span} ago" if seconds > 0 else f"in {span}"
-
-
-def _largest_unit(seconds: int) -> tuple[int, str]:
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            return seconds // size, unit
-    return 0, ""
+    for size, one, many in UNITS:
+        if count := abs(seconds) // size:
+            span = ngettext(one, many, count).format(count)
+            return f"{span} ago" if seconds > 0 else f"in {span}"
+    return "just now"
 
 
 def day(moment: datetime | date | None) -> str:

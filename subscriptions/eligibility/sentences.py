@@ -94,8 +94,10 @@ def why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
     if not found:
         return "Was protected until a moment ago; the next evaluation decides again."
     first, others = found[0], len(found) - 1
-    more = f" {others} more cover{'s' if others == 1 else ''} this person, too." if others else ""
-    return f"Protected {first.sentence}{more}"
+    if not others:
+        return f"Protected {first.sentence}"
+    more = ngettext("{} more covers this person, too.", "{} more cover this person, too.", others).format(others)
+    return f"Protected {first.sentence} {more}"
 
 
 def protected_by(row: Subscription, terms: Terms, now: datetime) -> str:

@@ -1,7 +1,8 @@
-"""One profile's page: what is wrong and what to do next, then its two subflows side by side."""
+"""The page of one profile: the problems and the next steps, then its two subflows side by side."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from integrations.admin.connection_admin import VIEW, may_change
 from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
@@ -20,6 +22,8 @@ from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
 
 STATES = {
     ProfileState.DRAFT: ("neutral", "edit_note"),
@@ -27,13 +31,19 @@ STATES = {
     ProfileState.PAUSED: ("warning", "pause_circle"),
     ProfileState.ARCHIVED: ("neutral", "archive"),
 }
+# For the profile's own switches, by the reason for which they hold a send.
+SWITCH_BADGES: dict[HoldReason | None, tuple[str, str, str]] = {
+    HoldReason.SENDING_STOPPED: ("Sending stopped", "error", "front_hand"),
+    HoldReason.RECLAIM_OFF: ("Switched off", "warning", "toggle_off"),
+}
+# The number of runs in the strip.
 STRIP = 14
 SEVERITY = {"error": 0, "warning": 1, "not_checked": 2, "ok": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class SlotLine:
-    """A connection as its section shows it; `connection` is None while nothing is set."""
+    """A line about one connection; `connection` is None while nothing is set."""
 
     label: str
     connection: Connection | None
@@ -49,25 +59,25 @@ def profile_badge(profile: IntegrationProfile, *, broken: bool) -> SafeString:
 
 
 def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any]:
-    slots = _slots(profile)
+    connections = {row.slot: row for row in Connection.objects.filter(profile=profile).select_related("profile")}
+    slots = [_slot_line(slot.label, connections.get(slot.name)) for slot in profile.connector.slots]
     broken = [line.connection for line in slots if line.connection and line.connection.state == ConnectionState.ERROR]
+    # Slots whose error is explained by the validation on the same page, with its next steps.
+    explained = {finding["slot"] for finding in profile.findings if finding["level"] == "error"}
     return {
         "profile": profile,
         "badge": profile_badge(profile, broken=bool(broken)),
-        "broken": [connection for connection in broken if connection.slot not in _slots_in_findings(profile)],
+        "broken": [connection for connection in broken if connection.slot not in explained],
         "lead": _lead(profile),
         "may_operate": request.user.has_perm(OPERATE),
+        "may_view_connections": request.user.has_perm(VIEW),
+        "may_change_connections": may_change(profile, request.user),
         "head_buttons": [button.on(profile) for button in actions.head_buttons(profile)],
         "why_not_validate": actions.nothing_to_validate(profile),
-        "findings": _findings(profile),
+        "findings": _findings(profile, connections),
         "download": _download(profile, slots),
         "reclaim": _reclaim(profile, slots),
     }
-
-
-def _slots_in_findings(profile: IntegrationProfile) -> set[str]:
-    """Slots whose error the validation on the page tells already, with its next steps."""
-    return {finding["slot"] for finding in profile.findings if finding["level"] == "error"}
 
 
 def _lead(profile: IntegrationProfile) -> str:
@@ -75,11 +85,6 @@ def _lead(profile: IntegrationProfile) -> str:
     since = f" Published {day(profile.published_at)} ({ago(profile.published_at)})." if profile.published_at else ""
     until = f" Archived {day(profile.archived_at)} ({ago(profile.archived_at)})." if profile.archived_at else ""
     return f"{profile.connector.label}, {organization}.{since}{until}"
-
-
-def _slots(profile: IntegrationProfile) -> list[SlotLine]:
-    there = {row.slot: row for row in Connection.objects.filter(profile=profile).select_related("profile")}
-    return [_slot_line(slot.label, there.get(slot.name)) for slot in profile.connector.slots]
 
 
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
@@ -92,19 +97,18 @@ def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     return SlotLine(label, connection, connection_badge(connection), words)
 
 
-def _findings(profile: IntegrationProfile) -> dict[str, Any] | None:
-    """What the last validation said, the worst first."""
+def _findings(profile: IntegrationProfile, connections: dict[str, Connection]) -> dict[str, Any] | None:
+    """The findings of the last validation, the worst first."""
     if not profile.validated_at:
         return None
-    there = {row.slot: row for row in Connection.objects.filter(profile=profile).select_related("profile")}
-    found = [{**row, "connection": there.get(row["slot"])} for row in profile.findings]
+    found = [{**row, "connection": connections.get(row["slot"])} for row in profile.findings]
     rows = sorted(found, key=lambda row: SEVERITY.get(row["level"], 1))
     passed = [row for row in rows if row["level"] == "ok"]
     moment = profile.validated_at
     by = f", by {profile.validated_by}" if profile.validated_by else ""
     return {
         "open": [row for row in rows if row["level"] != "ok" and not _waits(row)],
-        # Checks that could not be made because of what is wrong above them.
+        # Checks that could not be made because of the problems above them.
         "waiting": [row["title"] for row in rows if _waits(row)],
         "passed": passed,
         "when": f"{day_and_time(moment)} ({ago(moment)}){by}",
@@ -118,6 +122,7 @@ def _waits(row: dict[str, Any]) -> bool:
 
 def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
     runs = list(DownloadRun.objects.filter(profile=profile)[:STRIP])
+    states = [run.get_state_display().lower() for run in runs]
     schedule = schedule_of(profile)
     last = runs[0] if runs else None
     return {
@@ -130,8 +135,11 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
         "due": is_due(profile),
         "badge": run_badge(last) if last else badge("No run yet", tone="neutral", icon="hourglass_empty"),
         "last_started": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
-        "strip": [{"run": run, "tone": run.state, "title": _strip_title(run)} for run in reversed(runs)],
-        "summary": _strip_summary(runs),
+        "strip": [
+            {"run": run, "tone": run.state, "title": f"{run.number}, {state}, {day(run.started_at)}"}
+            for run, state in zip(reversed(runs), reversed(states), strict=True)
+        ],
+        "summary": ", ".join(f"{count} {state}" for state, count in Counter(states).items()),
         "button": actions.DOWNLOAD.on(profile),
     }
 
@@ -147,20 +155,10 @@ def _next(profile: IntegrationProfile, next_at: Any) -> str:
     return f"Next {day_and_time(next_at)} ({ago(next_at)})" if next_at else "No download is scheduled."
 
 
-def _strip_title(run: DownloadRun) -> str:
-    return f"{run.number}, {run.get_state_display().lower()}, {day(run.started_at)}"
-
-
-def _strip_summary(runs: list[DownloadRun]) -> str:
-    counts: dict[str, int] = {}
-    for run in runs:
-        counts[run.get_state_display().lower()] = counts.get(run.get_state_display().lower(), 0) + 1
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
-
-
 def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
     mine = Reclaim.objects.filter(profile=profile)
     waiting = mine.unfinished().count()
+    held = mine.filter(state=ReclaimState.QUEUED).exclude(hold_reason="").order_by().values_list("hold_reason")
     window = window_of(profile)
     last = mine.filter(state=ReclaimState.DONE).order_by("-finished_at").first()
     return {
@@ -169,7 +167,7 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
         "waiting": waiting,
         "window": window.text,
         "opens": f"Opens {day_and_time(window.next_at)} ({ago(window.next_at)})" if window.next_at else "",
-        "holds": _holds(profile),
+        "holds": [f"{count} held: {HoldReason(reason).label}." for reason, count in held.annotate(n=Count("pk"))],
         "in_doubt": mine.filter(state=ReclaimState.IN_DOUBT).count(),
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",
         "month": mine.filter(state=ReclaimState.DONE, finished_at__gte=timezone.now() - timedelta(days=30)).count(),
@@ -177,17 +175,12 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
     }
 
 
-def _holds(profile: IntegrationProfile) -> list[str]:
-    held = Reclaim.objects.filter(profile=profile, state=ReclaimState.QUEUED).exclude(hold_reason="").order_by()
-    counted = held.values_list("hold_reason").annotate(n=Count("pk"))
-    return [f"{count} held: {HoldReason(reason).label}." for reason, count in counted]
-
-
 def _reclaim_badge(profile: IntegrationProfile, waiting: int) -> SafeString:
-    if profile.sending_stopped:
-        return badge("Sending stopped", tone="error", icon="front_hand")
-    if not profile.reclaim_enabled:
-        return badge("Switched off", tone="warning", icon="toggle_off")
+    # The state of the profile has its own badge, and the banner shows whether all sending is stopped.
+    for switch in switches.TABLE:
+        if switch.profile_off and switch.is_on(profile):
+            label, tone, icon = SWITCH_BADGES[switch.effects[Operation.SEND].hold]
+            return badge(label, tone=tone, icon=icon)
     if waiting:
         return badge(f"{waiting} waiting", tone="info", icon="schedule")
     return badge("Nothing is waiting", tone="neutral", icon="check")

@@ -1,4 +1,4 @@
-"""History: every reclaim and restore with its request, its approver, the evidence and what came of it."""
+"""History: every reclaim and restore with its request, its approver, the evidence and the outcome."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ApproverFilter(DropdownFilter):
 
 
 class OutcomeFilter(ChoicesDropdownFilter):
-    """The state, by the name that the list has for it."""
+    """The filter by state, under the name of its column in the list."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,7 +61,7 @@ class OutcomeFilter(ChoicesDropdownFilter):
 
 
 class StepsSection(TemplateSection):
-    """What a row of the list opens into."""
+    """The timeline that a row of the list opens into."""
 
     template_name = "admin/subscriptions/reclaim/list_row.html"
 
@@ -82,7 +82,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     )
     list_filter_submit = True
     list_sections = (StepsSection,)
-    # Each row opens into its story, which is drawn with it.
+    # Few rows, because each is drawn with its timeline.
     list_per_page = 25
     rows_name = "reclaims and restores"
     list_select_related = (
@@ -133,13 +133,16 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     @admin.display(description="Request")
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
+        approver = f"approved by {name_of(request.decided_by)}"
+        if request.direction == Direction.REACTIVATE and request.decided_by is None:
+            approver = "no approval needed"
         return format_html(
             '<span class="lh-two-lines"><a class="lh-text-link" href="{}">{}</a>'
             "<small>asked by {}</small><small>{}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
             requester_of(request),
-            _approver(request),
+            approver,
         )
 
     @admin.display(description="Evidence")
@@ -161,7 +164,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Reclaim], search_term: str
     ) -> tuple[QuerySet[Reclaim], bool]:
-        """R-0139 is found by its number as well: each by its own index, which no OR would use."""
+        """Finds people, and a request by its number, e.g. R-0139. Each has its own index, which an OR would not use."""
         if not search_term:
             return queryset, False
         number = search_term.strip().upper().removeprefix("R-")
@@ -196,7 +199,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
 
 
 def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
-    """Whether *Restore* is offered, and what it can give back; why not, where one would look for it."""
+    """Whether *Restore* is offered, or why not, and what it can give back."""
     may = request.user.has_perm(RESTORE)
     why_not: str = row.why_not  # type: ignore[attr-defined]
     taken = row.direction == Direction.DEACTIVATE and row.state == ReclaimState.DONE
@@ -205,9 +208,3 @@ def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
         "why_not_restore": why_not if may and taken else "",
         **notes(row.profile),
     }
-
-
-def _approver(request: ReclaimRequest) -> str:
-    if request.direction == Direction.REACTIVATE and request.decided_by is None:
-        return "no approval needed"
-    return f"approved by {name_of(request.decided_by)}"

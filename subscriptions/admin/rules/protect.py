@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from django.contrib import messages
 from django.contrib.admin import site
 from django.core.exceptions import PermissionDenied
@@ -27,9 +29,9 @@ NAMED = 12
 
 
 def protect_view(request: HttpRequest) -> HttpResponse:
-    """POST ids as `subscription` or `candidate` (or `_selected_action`, as a list of candidates sends them).
+    """A POST has ids as `subscription`, `candidate`, or `_selected_action` (from the list of candidates).
 
-    With `confirmed` the action itself, else the form for it. A GET goes to the list of the protected.
+    With `confirmed` it runs the action, otherwise it shows the form. A GET redirects to the list of protections.
     """
     if not request.user.has_perm(ADD):
         raise PermissionDenied
@@ -43,7 +45,7 @@ def protect_view(request: HttpRequest) -> HttpResponse:
 
 
 def chosen(sent: QueryDict) -> QuerySet[Subscription]:
-    """Ids that make no sense choose nobody."""
+    """Invalid ids choose nobody."""
     subscriptions = _ids(sent.getlist("subscription"))
     candidates = _ids([*sent.getlist("candidate"), *sent.getlist("_selected_action")])
     rows = Subscription.objects.filter(Q(pk__in=subscriptions) | Q(candidates__in=candidates)).distinct()
@@ -55,10 +57,13 @@ def _ids(sent: list[str]) -> list[int]:
 
 
 def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
-    """The form for these people, or with `confirmed` the action."""
+    """With `confirmed` and a valid form, protect these people; otherwise show the form."""
     form = DetailsForm(request.POST if "confirmed" in request.POST else None)
     if form.is_bound and form.is_valid():
-        done = [_protect(request, profile, emails, form.details) for profile, emails in _by_profile(rows)]
+        emails: dict[IntegrationProfile, list[str]] = defaultdict(list)
+        for row in rows:
+            emails[row.profile].append(row.email)
+        done = [_protect(request, profile, theirs, form.details) for profile, theirs in emails.items()]
         if all(done):
             return HttpResponseRedirect(_back(rows))
     context = {
@@ -72,11 +77,6 @@ def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
         "back": _back(rows),
     }
     return TemplateResponse(request, TEMPLATE, context)
-
-
-def _by_profile(rows: QuerySet[Subscription]) -> list[tuple[IntegrationProfile, list[str]]]:
-    profiles = {row.profile_id: row.profile for row in rows}
-    return [(profile, [row.email for row in rows if row.profile_id == pk]) for pk, profile in profiles.items()]
 
 
 def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], details: ProtectionInput) -> bool:
@@ -96,7 +96,7 @@ def _back(rows: QuerySet[Subscription]) -> str:
 
 
 def effect_message(effect: Effect) -> str:
-    """What it did to verdicts and candidates."""
+    """How many verdicts and candidates it changed."""
     return f"{people(effect.changed)} changed verdict.{no_longer_candidates(effect.withdrawn)}"
 
 

@@ -1,4 +1,5 @@
-"""Protections: who is never a candidate, why, by whom and until when. Nobody edits one: it ends, and another begins."""
+"""Protections: who is never a candidate, why, by whom and until when. A protection is never edited: end it, and create
+another."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ ICONS = {
 
 class ProtectionList(TabbedChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        """Whom each covers is counted for the whole page at once."""
+        """Counts the people that each protection covers, for the whole page at once."""
         super().get_results(request)
         counts = count_people(row for row in self.result_list if row.is_in_force)
         for row in self.result_list:
@@ -63,7 +64,7 @@ def how_it_ended(row: Protection) -> str:
 
 
 def address_of_people(row: Protection) -> str:
-    """The list of subscriptions, filtered to those whom it covers."""
+    """The address of the list of subscriptions, filtered to the people that it covers."""
     scope = {
         ProtectionKind.PERSON: {"q": row.value},
         ProtectionKind.DOMAIN: {"q": f"@{row.value}"},
@@ -198,6 +199,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
             "ended": how_it_ended(row),
             "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else "No end",
             "made": f"{day_and_time(row.created_at)} ({ago(row.created_at)})",
+            "count": count,
             "people": people(count),
             "people_url": address_of_people(row),
             "events": mine.order_by("sequence"),

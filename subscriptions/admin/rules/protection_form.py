@@ -1,4 +1,4 @@
-"""The forms that protect people: why, whom to ask, until when; and who, where that is not chosen already."""
+"""The forms that protect people: reason, owner and end, and the people themselves unless they are already chosen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INPUT = {"class": "lh-input"}
 
 
 def profiles() -> QuerySet[IntegrationProfile]:
-    """Those with a rule, which the first publishing makes: before it there is nobody to protect."""
+    """Profiles with a rule. The first publishing creates it, and nobody can be protected before."""
     return IntegrationProfile.objects.exclude(state=ProfileState.ARCHIVED).exclude(rule=None)
 
 
@@ -47,15 +47,11 @@ class DetailsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "ends_at" in cleaned:
-            self.details = ProtectionInput(
-                cleaned.get("reason", ""), cleaned.get("owner", ""), _end_of(cleaned["ends_at"])
-            )
+            last_day = cleaned["ends_at"]
+            end = timezone.make_aware(datetime.combine(last_day, time(23, 59, 59))) if last_day else None
+            self.details = ProtectionInput(cleaned.get("reason", ""), cleaned.get("owner", ""), end)
             check_input(self.details)
         return cleaned
-
-
-def _end_of(day: Any) -> datetime | None:
-    return timezone.make_aware(datetime.combine(day, time(23, 59, 59))) if day else None
 
 
 class ProtectionForm(DetailsForm):
@@ -84,12 +80,12 @@ class ProtectionForm(DetailsForm):
             choice.widget, choice.initial = forms.HiddenInput(), choice.queryset.get()  # type: ignore[attr-defined]
 
     def known_values(self) -> list[str]:
-        """What a browser may suggest: license types and roles."""
+        """License types and roles, as suggestions of the browser."""
         kinds = (ProtectionKind.LICENSE, ProtectionKind.ROLE)
         return sorted({label for kind in kinds for found in profiles() for label in words_of(found, kind).values()})
 
     def clean(self) -> dict[str, Any]:
-        """The value is looked at first: a wrong one must not hide behind a missing reason."""
+        """The value is checked first, so that a missing reason does not hide a wrong value."""
         data = self.cleaned_data
         if "profile" in data and "kind" in data and "value" in data:
             try:

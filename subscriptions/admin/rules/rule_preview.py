@@ -1,6 +1,6 @@
-"""What the terms that stand in the form would mean, before anything is saved.
+"""The preview of a rule: the effect of the terms in the form, before anything is saved.
 
-Numbers come from the buckets of the last download, so that they follow a dragged threshold: see
+The numbers come from the buckets of the last download, which is fast enough to follow a dragged threshold: see
 `subscriptions.eligibility.preview`.
 """
 
@@ -17,7 +17,6 @@ from django.utils.translation import ngettext
 
 from subscriptions.admin.rules.rule_form import ReclaimRuleForm, threshold_field
 from subscriptions.admin.widgets.charts import histogram
-from subscriptions.admin.widgets.counts import seats
 from subscriptions.eligibility.preview import preview_rule
 from subscriptions.eligibility.terms import COLUMNS, Terms
 from subscriptions.models import DownloadRun, ReclaimRule, Verdict
@@ -26,7 +25,7 @@ LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
 
 
 def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
-    """For the template: `verdicts` are numbers of people; without entries, by the saved rule."""
+    """The context of the template: `verdicts` are numbers of people. Without entries, the saved rule counts."""
     saved = Terms.of(rule)
     wanted = entered(saved, rule, entries)
     before, after = preview_rule(rule.profile, saved), preview_rule(rule.profile, wanted)
@@ -42,7 +41,7 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
 
 
 def entered(saved: Terms, rule: ReclaimRule, entries: QueryDict) -> Terms:
-    """The terms in the form. A field that is empty or wrong counts as saved; saving tells what is wrong."""
+    """The terms in the form. For an empty or wrong field the saved value counts; saving shows the errors."""
     if not entries:
         return saved
     form = ReclaimRuleForm(entries, instance=rule)
@@ -81,15 +80,12 @@ def _by_license(entries: QueryDict) -> dict[str, int]:
 def difference(before: Mapping[str, int], after: Mapping[str, int], saved: Terms, wanted: Terms) -> str:
     """`37 more people would be candidates: 596 at 60 days, 633 at 45 days.`"""
     was, will = before.get(Verdict.CANDIDATE, 0), after.get(Verdict.CANDIDATE, 0)
+    seats = ngettext("{:,} seat is", "{:,} seats are", will).format(will)
     if wanted == saved:
-        return f"{_seats(will)} inactive by the saved rule."
+        return f"{seats} inactive by the saved rule."
     if was == will:
-        return f"Nothing would change: {_seats(will)} inactive, as by the saved rule."
+        return f"Nothing would change: {seats} inactive, as by the saved rule."
     kind, apart = "more" if will > was else "fewer", abs(will - was)
     who = ngettext("{count:,} {kind} person would be a candidate", "{count:,} {kind} people would be candidates", apart)
     change = who.format(count=apart, kind=kind)
     return f"{change}: {was:,} at {saved.threshold} days, {will:,} at {wanted.threshold} days."
-
-
-def _seats(count: int) -> str:
-    return f"{seats(count)} {ngettext('is', 'are', count)}"

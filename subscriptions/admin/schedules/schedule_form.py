@@ -1,4 +1,4 @@
-"""The one place where a schedule is changed: in plain words, for one subflow of one profile."""
+"""The page that changes a schedule, for one subflow of one profile. No other page does."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ TITLES = {"download": "When downloads start", "reclaim": "When seats may be recl
 
 
 def zones() -> list[tuple[str, str]]:
-    """UTC and those of a place first; then old names, since TIME_ZONE may hold any of them."""
+    """UTC and the zones of places first, then old names, because the setting TIME_ZONE may be any of them."""
     others = available_timezones() - {"UTC"}
     ordered = sorted(others, key=lambda name: ("/" not in name or name.startswith("Etc/"), name))
     return [(name, name) for name in ("UTC", *ordered)]
 
 
 class ScheduleForm(forms.Form):
-    """What both subflows have: the days and the time zone."""
+    """The fields of both subflows: the days and the time zone."""
 
     weekdays = forms.TypedMultipleChoiceField(
         label="Days",
@@ -73,7 +73,7 @@ class ReclaimScheduleForm(ScheduleForm):
     field_order = ("weekdays", "start", "end", "zone")
 
     def clean_end(self) -> int:
-        """08:00 to 08:00 might be read as no hour or as all of them."""
+        """Refuses 08:00 to 08:00, which could mean no hour or all hours."""
         end: int = self.cleaned_data["end"]
         if end == self.cleaned_data.get("start"):
             raise ValidationError("The window ends when it begins. For the whole day, choose 00:00 to 24:00.")
@@ -85,7 +85,7 @@ class ReclaimScheduleForm(ScheduleForm):
 
     @staticmethod
     def values(plan: Plan) -> dict[str, Any]:
-        """A window over midnight begins where the hour before is not in it."""
+        """A window over midnight begins at the hour whose previous hour is not in the window."""
         start = next((hour for hour in sorted(plan.hours) if (hour - 1) % 24 not in plan.hours), 0)
         return {"start": start, "end": (start + len(plan.hours) - 1) % 24 + 1}
 
@@ -97,14 +97,16 @@ FORMS: dict[str, type[DownloadScheduleForm] | type[ReclaimScheduleForm]] = {
 
 
 def schedule_view(request: HttpRequest, pk: int, subflow: str) -> HttpResponse:
-    """Show the form, and store what was chosen."""
+    """Show the form, or store the schedule from it."""
     if not request.user.has_perm(VIEW):
         raise PermissionDenied
     profile = IntegrationProfile.objects.filter(pk=pk).first()
     if profile is None or subflow not in TASKS or profile.is_archived:
         raise Http404
     if request.method != "POST":
-        return _page(request, profile, subflow, FORMS[subflow](initial=_now(profile, subflow)))
+        plan = _plan(profile, subflow)
+        now = {"weekdays": sorted(plan.weekdays), "zone": plan.zone, **FORMS[subflow].values(plan)}
+        return _page(request, profile, subflow, FORMS[subflow](initial=now))
     if refusal := refuse_unless_post(request, OPERATE):
         return refusal
     if "switch" in request.POST:
@@ -140,12 +142,6 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
 def _schedule_text(profile: IntegrationProfile, subflow: str) -> str:
     task = schedules.task_of(profile, TASKS[subflow])
     return schedules.words_of(task) if task else "none yet"
-
-
-def _now(profile: IntegrationProfile, subflow: str) -> dict[str, Any]:
-    """The form's values for the schedule as it is."""
-    plan = _plan(profile, subflow)
-    return {"weekdays": sorted(plan.weekdays), "zone": plan.zone, **FORMS[subflow].values(plan)}
 
 
 def _plan(profile: IntegrationProfile, subflow: str) -> Plan:
