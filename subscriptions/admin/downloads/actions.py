@@ -86,5 +86,6 @@ def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any]
         "effect": None if why_not else quarantine.effect_of(run),
         "why_not_confirm": quarantine.why_not_confirm(run, user),
         "may_operate": user.has_perm(OPERATE),
+        "may_view_people": user.has_perm("subscriptions.view_subscription"),
         "proposed": f"{day_and_time(run.proposed_at)} ({ago(run.proposed_at)})" if run.proposed_at else "",
     }
