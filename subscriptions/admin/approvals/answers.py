@@ -1,4 +1,4 @@
-"""What the people of a request answered who were asked whether they keep their seat."""
+"""The answers of the people in a request who were asked whether they keep their seat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from subscriptions.models import Answer, ReclaimRequest, RequestedRemoval, Reque
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One person's answer for the table; `tone` as for a badge."""
+    """The answer of one person, for the table; `tone` as for a badge."""
 
     text: str
     detail: str
@@ -21,7 +21,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How many of those who were asked answered what."""
+    """How many people were asked, and how many gave which answer."""
 
     asked: int
     keep: int
@@ -41,7 +41,7 @@ class Progress:
 
 
 def reply_of(removal: RequestedRemoval, request: ReclaimRequest) -> Reply | None:
-    """None where nobody was asked."""
+    """None when nobody was asked."""
     if request.answers_until is None:
         return None
     when = f"{day(removal.answered_at)} · {ago(removal.answered_at)}" if removal.answered_at else ""
@@ -55,7 +55,7 @@ def reply_of(removal: RequestedRemoval, request: ReclaimRequest) -> Reply | None
 
 
 def progress(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> Progress | None:
-    """Of everybody who was asked, dropped since or not. None where nobody was."""
+    """Counts all people who were asked, dropped or not. None when nobody was asked."""
     if request.answers_until is None:
         return None
     answers = [removal.answer for removal in removals]

@@ -1,4 +1,4 @@
-"""What an approval will cause, in the words of the person who decides; what is not checked is said to be so."""
+"""The effect of an approval, for the person who decides. Facts that are not checked are marked so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from subscriptions.models import ReclaimRequest, Subscription
 
 @dataclass(frozen=True, slots=True)
 class ImpactLine:
-    """`lead` is the part that carries the weight; `icon` and `tone` as for a badge; `action` is what History offers."""
+    """`lead` is shown in bold; `icon` and `tone` as for a badge; `action` is an action that History offers."""
 
     icon: str
     tone: str
@@ -25,7 +25,7 @@ class ImpactLine:
 
 
 def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[ImpactLine]:
-    """Of a request that may still be approved, or was. `people` are those who stand."""
+    """For a request that waits or is approved. `people` are those who were not dropped."""
     texts = request.profile.texts
     lines = [
         ImpactLine(
@@ -49,16 +49,16 @@ def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[Impac
 
 
 def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> ImpactLine:
-    """Named from what the last complete download found, where the connection may ask for it at all."""
+    """The last admins that the last complete download found, if the connection is allowed to read them."""
     teams = [row.sole_admin_of for row in people if row.sole_admin_of]
     if teams:
         who = f"{_are(len(teams))} the last admin of a team."
         names = ", ".join(f"“{names}”" for names in teams[:3])
         more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
-        words = (
+        text = (
             f"{capfirst(request.profile.vendor)} refuses until {names}{more} has another. Drop, or add an admin first."
         )
-        return ImpactLine("shield_person", "warning", who, words)
+        return ImpactLine("shield_person", "warning", who, text)
     if team_admins_checked(request.profile):
         return ImpactLine("check", "ok", "Nobody is the last admin of a team,", "according to the last download.")
     return ImpactLine(

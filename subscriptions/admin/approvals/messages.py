@@ -1,4 +1,4 @@
-"""The messages after an action on a request: for a reclaim and for a restore."""
+"""The messages after an action on a request, for a reclaim and for a restore."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ DROPPED = {
 }
 
 
-def message_for(sentences: dict[Direction, str], request: ReclaimRequest, **values: object) -> str:
-    return sentences[Direction(request.direction)].format(request=request, **values)
+def message_for(messages: dict[Direction, str], request: ReclaimRequest, **values: object) -> str:
+    return messages[Direction(request.direction)].format(request=request, **values)

@@ -20,7 +20,7 @@ TEMPLATE = "admin/subscriptions/reclaimrequest/restore.html"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One person, and what is to be taken back."""
+    """One person, and the reclaim that is to be undone."""
 
     removal: RequestedRemoval
     name: str
@@ -36,7 +36,7 @@ class Row:
 
 
 def restore_page(request: ReclaimRequest, response: Any) -> Any:
-    """The same page, with the people of a restore: `response` is what the admin would show of a reclaim."""
+    """The page of a restore, made from `response`, the page of a reclaim request."""
     response.template_name = TEMPLATE
     response.context_data |= {
         "people": people_of(request),

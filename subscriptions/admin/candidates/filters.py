@@ -1,4 +1,4 @@
-"""Filters of the candidates' list. Each hides itself where it would offer one choice only."""
+"""Filters of the list of candidates. A filter hides itself if it would offer only one choice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from integrations.models import IntegrationProfile
 from subscriptions.models import ReclaimRule
 
-# Days without activity, from and below.
+# Days without activity: from the first number, below the second.
 BANDS = {
     "0": ("Less than 90 days", 0, 90),
     "90": ("90 to 179 days", 90, 180),

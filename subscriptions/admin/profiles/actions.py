@@ -1,4 +1,4 @@
-"""What the buttons on a profile's page do, and why one may not be pressed now."""
+"""The buttons on the page of a profile: what they do, and why one is disabled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WhyNot = Callable[[IntegrationProfile], str]
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """`why_not` gives the reason beside a disabled button; empty, it may be pressed."""
+    """`why_not` gives the reason beside a disabled button; it is empty for an enabled button."""
 
     name: str
     label: str
@@ -37,7 +37,7 @@ class Button:
     main: bool = False
 
     def on(self, profile: IntegrationProfile) -> dict[str, Any]:
-        """What the template needs to draw it for this profile."""
+        """The button of this profile, for the template."""
         why_not = self.why_not(profile)
         return {
             "name": self.name,
@@ -49,16 +49,16 @@ class Button:
 
 
 def missing_slots(profile: IntegrationProfile) -> dict[str, str]:
-    """What is still to be done for each slot that cannot be used yet, e.g. `connect OAuth app`, by its name."""
-    there = {row.slot: row for row in Connection.objects.filter(profile=profile)}
-    usable = {name for name, row in there.items() if row.state != ConnectionState.NOT_SET}
-    stored = {name for name, row in there.items() if row.fingerprint}
+    """The next step for each slot that cannot be used yet, e.g. `connect OAuth app`, by the name of the slot."""
+    found = {row.slot: row for row in Connection.objects.filter(profile=profile)}
+    usable = {name for name, row in found.items() if row.state != ConnectionState.NOT_SET}
+    stored = {name for name, row in found.items() if row.fingerprint}
     missing = [slot for slot in profile.connector.slots if slot.name not in usable]
     return {slot.name: f"{'connect' if slot.name in stored else 'set up'} {slot.label}" for slot in missing}
 
 
 def _first(steps: Iterable[str]) -> str:
-    """`Connect OAuth app and set up SCIM API token first.`; empty without any step."""
+    """`Connect OAuth app and set up SCIM API token first.`; empty without steps."""
     words = " and ".join(steps)
     return f"{words[0].upper()}{words[1:]} first." if words else ""
 
@@ -68,12 +68,12 @@ def needs_credentials(profile: IntegrationProfile) -> str:
 
 
 def nothing_to_validate(profile: IntegrationProfile) -> str:
-    """One connection is enough: the findings tell what the other lacks."""
+    """One connection is enough: the findings say what is missing for the other."""
     return needs_credentials(profile) if len(missing_slots(profile)) == len(profile.connector.slots) else ""
 
 
 def not_validated(profile: IntegrationProfile) -> str:
-    """Draft -> Validate -> Publish: new credentials forget what was found with the former ones."""
+    """Why a Draft cannot be published. New credentials delete the findings of the old ones."""
     if missing := needs_credentials(profile):
         return missing
     if profile.validated_at is None:
@@ -93,7 +93,7 @@ def no_download(profile: IntegrationProfile) -> str:
 
 
 def no_reclaim(profile: IntegrationProfile) -> str:
-    """What holds everything that is approved for this profile."""
+    """Why nothing of this profile can be sent now."""
     if reason := switches.note(profile, Operation.SEND):
         return reason
     if not window_open(profile):
@@ -140,7 +140,7 @@ def _reclaim_off(profile: IntegrationProfile, user: User) -> str:
 
 
 def _download(profile: IntegrationProfile, user: User) -> str:
-    """Store that a download is due, then enqueue the task. If the task is lost, the sweep starts it."""
+    """Store that a download is due, then enqueue the task. If the task is lost, the sweep starts the download."""
     if reason := no_download(profile):
         raise Refused(f"No download was started. {reason}")
     lifecycle.make_download_due(profile, actor=user)
@@ -164,7 +164,7 @@ def _reclaim(profile: IntegrationProfile, user: User) -> str:
 
 
 def validate(profile: IntegrationProfile, user: User) -> str:
-    """Real, harmless calls; what they found stands on the page. Raises Refused."""
+    """Validate with real, harmless calls. The page shows the findings. Raises Refused."""
     if reason := nothing_to_validate(profile):
         raise Refused(reason)
     try:
@@ -189,7 +189,7 @@ BUTTONS = {
 
 
 def head_buttons(profile: IntegrationProfile) -> list[Button]:
-    """Beside the name: what its state lets do."""
+    """The buttons beside the name, by the state of the profile."""
     by_state = {ProfileState.DRAFT: [PUBLISH], ProfileState.PUBLISHED: [PAUSE], ProfileState.PAUSED: [UNPAUSE]}
     return by_state.get(ProfileState(profile.state), [])
 

@@ -1,4 +1,4 @@
-"""Archive a profile: its page of consequences, and the filter that keeps archived ones out of sight."""
+"""Archive a profile: the page that confirms it, and the filter that hides archived profiles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATE = "admin/integrations/integrationprofile/archive.html"
 
 
 class StateFilter(SimpleListFilter):
-    """Archived profiles are shown when they are asked for."""
+    """Hides archived profiles, unless their state is chosen."""
 
     title = "state"
     parameter_name = "state"
@@ -35,7 +35,7 @@ class StateFilter(SimpleListFilter):
 
 
 def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
-    """Say what ends; do it when the name is typed."""
+    """Show what ends; archive the profile when its name is typed."""
     profile = IntegrationProfile.objects.filter(pk=pk).first()
     if profile is None:
         raise Http404
@@ -46,8 +46,8 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
     actor, typed = signed_in(request), request.POST.get("name", "")
 
     def do() -> str:
-        told = archive.archive(profile, typed_name=typed, actor=actor)
-        return f"“{profile}” is archived. Its history stays. {told}".strip()
+        message = archive.archive(profile, typed_name=typed, actor=actor)
+        return f"“{profile}” is archived. Its history stays. {message}".strip()
 
     done = run_and_report(request, do, refusals=REFUSALS)
     address = reverse(PROFILE_PAGE, args=[pk])

@@ -16,7 +16,7 @@ TEMPLATE = "admin/integrations/integrationprofile/catalog.html"
 
 
 def found_connectors(query: str) -> list[type[Connector]]:
-    """Those whose name or description contains every word of the query, in upper or lower case."""
+    """The connectors whose name or description contains every word of the query, in any case."""
     wanted = query.casefold().split()
     known = [connector_class(kind) for kind in settings.CONNECTORS]
     return [
@@ -32,7 +32,7 @@ def catalog_page(request: HttpRequest) -> HttpResponse:
         **site.each_context(request),
         "title": "New integration profile",
         "query": query,
-        # A template would call a class.
+        # Dicts, because a template would call a class.
         "connectors": [
             {"kind": found.kind, "label": found.label, "description": found.description, "slots": found.slots}
             for found in found_connectors(query)

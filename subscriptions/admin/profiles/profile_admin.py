@@ -1,4 +1,4 @@
-"""Integration profiles: the page stands here, because its acts touch both apps."""
+"""Integration profiles. Their admin is in this app, because its actions need both apps."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ class IntegrationProfileAdmin(ModelAdmin):
         return NoShowAllChangeList
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """An archived one is history."""
+        """Nobody edits an archived profile."""
         return super().has_change_permission(request, obj) and not (obj and obj.is_archived)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> Any:
-        """First the catalog, then the form for what was chosen there."""
+        """First the catalog, then the form for the connector that was chosen there."""
         if request.GET.get("kind") not in settings.CONNECTORS and self.has_add_permission(request):
             return catalog_page(request)
         return super().add_view(request, form_url, extra_context)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Its history outlives it."""
+        """A profile is archived, never deleted, because its records stay."""
         return False
 
     def get_urls(self) -> list[URLPattern]:
@@ -103,13 +103,13 @@ class IntegrationProfileAdmin(ModelAdmin):
             return HttpResponseRedirect(request.path)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        """The form with the kind that was chosen in the catalog."""
+        """The form, with the kind of connector that was chosen in the catalog."""
         form = super().get_form(request, obj, change, **kwargs)
         form.kind = request.GET.get("kind", "")
         return form
 
     def save_model(self, request: HttpRequest, obj: IntegrationProfile, form: ProfileForm, change: Any) -> None:
-        """Through the plain functions, which keep the rules and the audit."""
+        """Saves through `lifecycle`, which keeps the rules and the audit."""
         actor = signed_in(request)
         if change:
             lifecycle.rename(obj, obj.name, actor=actor)
@@ -128,7 +128,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def run_button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        """One of the buttons."""
+        """Runs one of the buttons in `actions`."""
         if answer := refuse_unless_post(request, OPERATE):
             return answer
         profile, user = self._profile(pk), signed_in(request)
@@ -144,7 +144,7 @@ class IntegrationProfileAdmin(ModelAdmin):
         return run_action(request, reverse(PROFILE_PAGE, args=[pk]), lambda: validate(profile, user))
 
     def due(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Asked for every two seconds while a download is due; once it has begun, the whole page is loaded again."""
+        """The page requests this every two seconds while a download is due, and reloads once it has begun."""
         profile = self._profile(pk)
         if not self.has_view_permission(request, profile):
             raise PermissionDenied

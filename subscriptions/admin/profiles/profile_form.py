@@ -1,4 +1,4 @@
-"""The form of a profile: its name, and once its organization."""
+"""The form of a profile: its name, and for a new profile its organization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from integrations.models import IntegrationProfile
 
 
 class ProfileForm(forms.ModelForm):
-    """A new profile's name and organization; later its name alone."""
+    """Name and organization of a new profile; later only the name can change."""
 
     # The connector that was chosen in the catalog, for a new profile.
     kind = ""

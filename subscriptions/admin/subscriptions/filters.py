@@ -1,4 +1,4 @@
-"""Filters of the subscriptions, counted by the same bands as the charts that link to them."""
+"""Filters of the subscriptions. Their bands are those of the charts that link to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from subscriptions.stats import BAND_DAYS, BANDS
 
 
 def _labels(kind: str) -> dict[str, str]:
-    """The vendors' words for licenses or roles, and how they are shown."""
+    """The vendors' words for licenses or roles, with their labels."""
     found: dict[str, str] = {}
     for connector in settings.CONNECTORS:
         words: Mapping[str, str] = getattr(connector_class(connector), kind)
@@ -30,12 +30,12 @@ def _labels(kind: str) -> dict[str, str]:
 
 
 def is_one_verdict(value: str) -> bool:
-    """Of a single one, the index of the evaluations gives the rows in their order."""
+    """Whether the filter is one verdict: then an index of the evaluations gives the rows in their order."""
     return value in Verdict.values and value != Verdict.NOT_EVALUATED
 
 
 class VerdictFilter(SimpleListFilter):
-    """One verdict, or several with commas between them."""
+    """One verdict, or several separated by commas."""
 
     title = "verdict"
     parameter_name = "verdict"
@@ -90,7 +90,7 @@ class SeatFilter(SimpleListFilter):
 
 
 class IdleFilter(SimpleListFilter):
-    """Held seats by days since the last activity, counted from the last complete download, as the histogram is."""
+    """Held seats by days since the last activity, as of the last complete download, like the histogram."""
 
     title = "time since last activity"
     parameter_name = "idle"
@@ -113,17 +113,17 @@ class IdleFilter(SimpleListFilter):
 
 
 def _in_band(start: int) -> Q:
-    """Each profile by the clock of its own last complete download."""
+    """The days count back from the last complete download of each profile."""
     runs = DownloadRun.objects.complete().values("profile").annotate(at=Max("finished_at")).order_by()
     bands = []
     for run in runs:
         now = run["at"] or timezone.now()
-        # Whoever was active is idle since then; that column has the index.
+        # For people who were active, `idle_since` is the last activity, and it has an index.
         band = Q(profile=run["profile"], idle_since__lte=now - timedelta(days=start))
         if start == 0:
             band = Q(profile=run["profile"])
         if start < BAND_DAYS * BANDS:
             band &= Q(idle_since__gt=now - timedelta(days=start + BAND_DAYS))
         bands.append(band & Q(last_activity_at__isnull=False))
-    # Not begun with an empty one: of a single band the index is used.
+    # Without an empty first term, so that the index is used for a single band.
     return reduce(or_, bands) if bands else Q(pk=None)

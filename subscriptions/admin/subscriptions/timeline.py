@@ -1,4 +1,4 @@
-"""One subscription's activity on a line of time: what the downloads saw, the silence, and the threshold in it."""
+"""The activity of one subscription on a time axis: seen activity, the idle time, and the threshold."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LEFT, RIGHT = 10, 620
 USUAL_SPAN = timedelta(days=365)
 MAX_SPAN = timedelta(days=3 * 365)
 MARGIN = timedelta(days=14)
-# Two labels need this much room between them.
-ROOM = 150
+# Two labels need this distance.
+LABEL_WIDTH = 150
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Places are in the units of the drawing, 700 wide."""
+    """Positions are in units of the drawing, which is 700 wide."""
 
     dots: tuple[tuple[float, str], ...]
     months: tuple[tuple[float, str], ...]
@@ -31,14 +31,14 @@ class Timeline:
     beyond: tuple[float, float] | None
     threshold_x: float | None
     threshold_label: str
-    # Where its line begins: below the label of the last activity where that would be struck through.
+    # The top of its line. It is below the label of the last activity if the line would cross that label.
     threshold_top: int
     last_x: float | None
     last_label: str
     last_label_x: float
     last_anchor: str
     changes: int
-    # Before this day the history holds one point a month; empty where it holds every change.
+    # Before this day, only one change a month is kept; empty when all changes are kept.
     thinned_before: str
     summary: str
 
@@ -61,7 +61,7 @@ def timeline(row: Subscription, threshold: int) -> Timeline:
         beyond=(silent_end, round(RIGHT - silent_end, 1)) if over else None,
         threshold_x=silent_end if over else None,
         threshold_label=f"{day(crossed)}: {threshold} days" if over else "",
-        threshold_top=40 if over and silent_end - (LEFT if last_x is None else last_x) < ROOM else 20,
+        threshold_top=40 if over and silent_end - (LEFT if last_x is None else last_x) < LABEL_WIDTH else 20,
         last_x=last_x,
         last_label=f"{day(since)}, {'last activity' if row.last_activity_at else 'assigned, never active'}"
         if since
@@ -80,10 +80,10 @@ def _thinned_before(row: Subscription) -> str:
 
 
 def _anchor(x: float) -> str:
-    """Which end of a label stands at x, so that none leaves the drawing."""
-    if x < ROOM:
+    """The end of a label that is placed at x, so that the label stays inside the drawing."""
+    if x < LABEL_WIDTH:
         return "start"
-    return "end" if x > RIGHT - ROOM / 2 else "middle"
+    return "end" if x > RIGHT - LABEL_WIDTH / 2 else "middle"
 
 
 def _begin(since: datetime | None, now: datetime) -> datetime:
@@ -95,7 +95,7 @@ def _begin(since: datetime | None, now: datetime) -> datetime:
 
 def _summary(row: Subscription, threshold: int, crossed: datetime | None) -> str:
     if row.idle_since is None:
-        return f"{capfirst(row.profile.vendor)} tells no date for this person."
+        return f"{capfirst(row.profile.vendor)} gives no date for this person."
     first = f"Last activity {day(row.last_activity_at)}" if row.last_activity_at else "Never active"
     return f"{first}. Beyond the threshold of {threshold} days since {day(crossed)}." if crossed else f"{first}."
 
@@ -110,7 +110,7 @@ class _Scale:
         return round(LEFT + min(max(share, 0.0), 1.0) * (RIGHT - LEFT), 1)
 
     def months(self) -> tuple[tuple[float, str], ...]:
-        """The first days of months, every third of a long time."""
+        """The first day of each month, or of every third month on a long axis."""
         step = 1 if self.end - self.begin <= USUAL_SPAN + MARGIN else 3
         marks = []
         moment = self.begin.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
