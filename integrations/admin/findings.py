@@ -1,4 +1,4 @@
-"""What a validation found, as one message, and where the page of its profile is."""
+"""The findings of a validation as one message, and the page and permission of a profile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from integrations.validation import is_fit
 from licensehub.ui.admin import WarningMessage
 from licensehub.ui.formatting import counts_of
 
-# Who may publish, pause, run, schedule and archive a profile.
+# The permission to publish, pause, run, schedule and archive a profile.
 OPERATE = "integrations.operate_integrationprofile"
 PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 

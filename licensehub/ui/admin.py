@@ -1,4 +1,4 @@
-"""Shared by all admin pages: read-only models, actions behind POST, refusals as one message."""
+"""Shared by all admin pages: read-only models, actions behind POST, refusals as messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from licensehub.ui.lists.changelist import NamedChangeList, PagedChangeList
 
 
 class NoShowAllChangeList(NamedChangeList):
-    """Offers no “Show all” where everything is shown already."""
+    """Offers no “Show all” when all rows are shown already."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -30,7 +30,7 @@ class NoShowAllChangeList(NamedChangeList):
 
 
 class ReadOnlyPermissionsMixin:
-    """Put before ModelAdmin: only functions of our packages write these records, and nobody in the admin."""
+    """Put before ModelAdmin: nobody writes these records in the admin, only functions of our packages do."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -60,7 +60,7 @@ class LargeTableMixin:
 
     @admin.display(description=ModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: Model) -> SafeString:
-        """Rendered once: a template for every row takes a tenth of the time of the page."""
+        """Rendered once. A template for each row would take a tenth of the time of the page."""
         return SafeString(_box().replace('value="0"', f'value="{int(obj.pk)}"'))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
@@ -68,7 +68,7 @@ class LargeTableMixin:
 
 
 class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
-    """Records whose page is a template of its own."""
+    """Records with a page of their own template."""
 
     actions = None
     # The template renders the page from `page_context`.
@@ -87,20 +87,20 @@ class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
 
 
 def signed_in(request: HttpRequest) -> User:
-    """The person who acts. The admin lets nobody in without a login; a guest is refused all the same."""
+    """The signed-in user. The admin lets nobody else in; this refuses an anonymous user once more."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user
 
 
 class WarningMessage(str):
-    """The message of an action that was done, and after which something has to be repaired."""
+    """The message of a successful action after which something has to be repaired."""
 
     __slots__ = ()
 
 
 def run_and_report(request: HttpRequest, action: Callable[[], str], *, refusals: tuple[type[Exception], ...]) -> bool:
-    """Run it, and report the result in one message. `action` returns the message for success."""
+    """Run `action`, and show the message that it returns, or the refusal. Returns whether it succeeded."""
     try:
         message = action()
     except refusals as error:
@@ -112,12 +112,12 @@ def run_and_report(request: HttpRequest, action: Callable[[], str], *, refusals:
 
 
 def sentence_of(error: Exception) -> str:
-    """The sentence of a refusal."""
+    """The text of a refusal."""
     return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
 
 
 def refuse_unless_post(request: HttpRequest, permission: str) -> HttpResponse | None:
-    """A link, a prefetch, or a person without the permission must not change anything."""
+    """None for a POST by a user with the permission: a link or a prefetch must not change anything."""
     if not request.user.has_perm(permission):
         raise PermissionDenied
     return None if request.method == "POST" else HttpResponseNotAllowed(["POST"])

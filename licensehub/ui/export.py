@@ -1,4 +1,4 @@
-"""Export CSV: exactly the rows that a list shows under its search, tabs and filters, streamed."""
+"""Export CSV: exactly the rows of a list with its search, tab and filters, as a stream."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from licensehub.ui.lists.changelist import PagedChangeList
 Column = tuple[str, Callable[[Any], object]]
 
 CHUNK = 2000
-# Lines sent at once: sent one by one, they take longer than to be made.
+# Lines sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
 # A spreadsheet reads a cell that starts like this as a formula, and may run it.
 FORMULA = re.compile(r" *[=+\-@\t\r\n|%]")
@@ -40,7 +40,7 @@ def harmless(value: object) -> str:
 
 
 def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
-    """By key where the list is read by key: for a cursor, PostgreSQL would first write the whole result to its disk."""
+    """Reads a list by key, if it has keys. For a cursor, PostgreSQL would first write the whole result to disk."""
     if not isinstance(shown, PagedChangeList):
         return shown.queryset.iterator(chunk_size=CHUNK)
     if fields:
@@ -57,7 +57,7 @@ def csv_response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -
 
 def _lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
     values = [value for _, value in columns]
-    # Without this mark Excel misreads every letter that is not ASCII.
+    # Without this mark, Excel misreads letters that are not ASCII.
     yield "\ufeff" + _text([[header for header, _ in columns]])
     left = iter(rows)
     while part := list(islice(left, LINES)):

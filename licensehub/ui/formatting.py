@@ -1,4 +1,4 @@
-"""Parts of all screens: dates, two-line cells, and badges with an icon and a word."""
+"""Dates, two-line cells, and badges with an icon and a word, for all screens."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def two_lines(first: str, second: str = "") -> SafeString:
 
 
 def day_ago(moment: datetime | None, *, never: str = "Never", hint: str = "") -> SafeString:
-    """The date, and below it how long ago that is."""
+    """The date, and below it how long ago it is."""
     if moment is None:
         return two_lines(never, hint)
     return two_lines(day(moment), ago(moment))
 
 
 def badge(label: str, *, tone: str, icon: str) -> SafeString:
-    """A state: an icon (a Material Symbols name) and a word, never color alone."""
+    """A state as an icon (a Material Symbols name) and a word, never as color alone."""
     if tone not in TONES:
         raise ValueError(f"A badge's tone is one of {', '.join(sorted(TONES))}, not {tone}")
     return format_html(

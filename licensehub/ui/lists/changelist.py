@@ -51,7 +51,7 @@ class PagedChangeList(NamedChangeList):
     way_back: str
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
-        """By one column. The further columns that Django would add are left out."""
+        """Orders by one column, without the further columns that Django would add."""
         self.order = order_of(super().get_ordering(request, queryset), self.model)
         return self.order.terms()
 
@@ -75,7 +75,7 @@ class PagedChangeList(NamedChangeList):
         self.way_back, self.preserved_filters = self.preserved_filters, ""
 
     def url_for_result(self, result: Model) -> str:
-        """With the filters of this list. To add them, Django would resolve the address of each row."""
+        """Adds the filters of this list. Django would resolve the address of each row to do so."""
         address = str(super().url_for_result(result))
         return f"{address}?{self.way_back}" if self.way_back else address
 

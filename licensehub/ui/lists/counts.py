@@ -36,7 +36,7 @@ class Count:
         return f"{self.number:,}+" if self.number else "?"
 
     def __bool__(self) -> bool:
-        """Whether there may be any."""
+        """Whether there can be any rows."""
         return self.number > 0 or not self.exact
 
     def __add__(self, other: Count) -> Count:

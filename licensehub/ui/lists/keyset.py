@@ -1,4 +1,4 @@
-"""Pages of a list by key: the next page begins after the last row shown, so a deep page costs what the first costs.
+"""Pages of a list by key: the next page begins after the last row shown, so each page costs the same.
 
 The order is one column and the primary key, or the primary key alone. Empty values come last in either direction. Rows
 with a value and rows without one are read by two queries: no database uses an index for both in one condition.
@@ -28,7 +28,7 @@ LARGEST = 2**63 - 1
 
 
 class InvalidCursor(Exception):
-    """The address names a place that no page links to."""
+    """The address has a position that no page links to."""
 
 
 def _field(model: type[Model], column: str) -> Field[Any, Any]:
@@ -46,7 +46,7 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which column of the model, and whether the largest comes first. The primary key goes the same way.
+    """The column of the order, and whether the largest value comes first. The primary key has the same direction.
 
     Both may be columns of a one-to-one row, e.g. `evaluation__idle_since`: then the index is on that row's table.
     """
@@ -69,7 +69,7 @@ class Order:
         return bool(self.field.null)
 
     def terms(self) -> list[OrderBy]:
-        """For `order_by`, where the list is not read page by page."""
+        """For `order_by`, when the list is not read page by page."""
         last = {"nulls_last": True} if self.has_empty else {}
         first = F(self.columns[0])
         terms = [first.desc(**last) if self.descending else first.asc(**last)]
@@ -91,7 +91,7 @@ class Cursor:
         return self.values[-1]
 
     def token(self) -> str:
-        """For an address. Moments keep their microseconds."""
+        """The cursor as text for an address. Moments keep their microseconds."""
         words = [value.isoformat() if isinstance(value, datetime) else value for value in self.values]
         return base64.urlsafe_b64encode(json.dumps(words).encode()).decode().rstrip("=")
 
@@ -112,7 +112,7 @@ class Cursor:
 class Page:
     """The primary keys of some rows of the list, and whether there are more on either side.
 
-    Only the keys: otherwise the database joins each row that it skips with all related tables.
+    Only the keys, because with whole rows the database joins each row that it skips with all related tables.
     """
 
     keys: list[Any]
@@ -149,7 +149,7 @@ def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
 
 
 def walk_columns(rows: Rows, order: Order, size: int, columns: Sequence[str]) -> Iterator[Any]:
-    """Like `walk`, but only these columns, as named tuples: to build an object takes longer than to read its row."""
+    """Like `walk`, but only these columns, as named tuples. Building an object takes longer than reading its row."""
     place = None
     names = tuple(dict.fromkeys((*order.columns, *columns)))
     while found := _take(_queries(rows, order, place, True), size, *names):

@@ -1,4 +1,4 @@
-"""`(a, b) > (x, y)`, `(a, b) IN (SELECT x, y ...)`: what both databases compare as one.
+"""Row values, which both databases compare as one: `(a, b) > (x, y)`, `(a, b) IN (SELECT x, y ...)`.
 
 https://www.sqlite.org/rowvalue.html
 """

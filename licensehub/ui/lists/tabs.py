@@ -49,7 +49,7 @@ class TabbedChangeList(PagedChangeList):
         return {state: Count(found[state], exact=self.found_in_tabs.are_all) for state in states}
 
     def matches(self) -> Matches | None:
-        """Of the rows that get_queryset() found in all tabs, those in the shown tab."""
+        """The rows of the shown tab; get_queryset() has searched all tabs."""
         if self.found_in_tabs is None:
             return None
         shown = [row for row in self.found_in_tabs.rows if row[1] in self.states]

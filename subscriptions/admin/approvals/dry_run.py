@@ -53,7 +53,7 @@ class PersonLine:
 
 
 def profile_view(request: HttpRequest, pk: int) -> HttpResponse:
-    """What a send would do now with everything in a profile that is approved and due."""
+    """A dry run of everything in a profile that is approved and due."""
     if not request.user.has_perm(OPERATE):
         raise PermissionDenied
     profile = get_object_or_404(IntegrationProfile, pk=pk)
@@ -68,7 +68,7 @@ def profile_view(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def request_view(request: HttpRequest, pk: int) -> HttpResponse:
-    """What a send would do now with the people of a request."""
+    """A dry run of the people of a request."""
     row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
     if not (request.user.has_perm(DECIDE) or request.user.has_perm(REQUEST)):
         raise PermissionDenied

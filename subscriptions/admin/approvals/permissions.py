@@ -1,4 +1,4 @@
-"""What a reader may do with a request, and why not. The functions in `subscriptions.approvals` check again."""
+"""Who may do what with a request, for the screens. The functions in `subscriptions.approvals` check again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RAISE = "subscriptions.raise_cap_reclaimrequest"
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What the reader may do with a request, and the sentence that says why not."""
+    """The actions that a reader may take on a request; `why_not` says why the reader cannot decide."""
 
     decide: bool = False
     drop: bool = False

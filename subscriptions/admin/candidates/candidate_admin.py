@@ -169,7 +169,7 @@ def _formaction(action: str, pk: int) -> SafeString:
 
 
 def cap_of_list(request: HttpRequest) -> int | None:
-    """How many people one request may have; None where the list shows several profiles."""
+    """How many people one request may have; None when the list shows several profiles."""
     rules = ReclaimRule.objects.filter(profile__in=IntegrationProfile.objects.in_use()).select_related("profile")
     chosen = request.GET.get("profile", "")
     if chosen.isdecimal():
@@ -192,7 +192,7 @@ def verdict_tabs() -> dict[str, Count | str]:
 
 
 def audit_events_of(row: RemovalCandidate) -> QuerySet[AuditEvent]:
-    """What happened to the candidate, to the requests it was in, and to its reclaims."""
+    """The audit events of the candidate, its requests and its reclaims."""
     removals = row.removals.values_list("request_id", "reclaim__pk")
     requests = {request for request, _ in removals}
     reclaims = {reclaim for _, reclaim in removals if reclaim}

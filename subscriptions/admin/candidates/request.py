@@ -51,7 +51,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
 
     @admin.action(description="Dry run", permissions=["request"])
     def dry_run(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
-        """What would happen to these people if they were requested and approved now."""
+        """A dry run as if these people were requested and approved now."""
         count = chosen.filter(state=CandidateState.READY).count()
         return dry_run_page.show(
             request,

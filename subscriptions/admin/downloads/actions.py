@@ -1,4 +1,4 @@
-"""What can be done on a download run's page: follow it while it runs, accept or discard it when it was not believed."""
+"""Actions on the page of a download run: follow its progress, and accept or discard a quarantined run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROGRESS = "admin/subscriptions/downloadrun/progress.html"
 
 
 def progress_of(run: DownloadRun) -> dict[str, Any]:
-    """Beside the run itself, how far it is. The first download of a profile has nothing to be measured by."""
+    """The progress of the run. For the first download of a profile, the expected number is unknown."""
     known = Subscription.objects.filter(profile=run.profile, gone_at=None).count()
     expected = max(known, run.read) if known else None
     percent = round(100 * run.read / expected) if expected else None
@@ -32,7 +32,7 @@ def progress_of(run: DownloadRun) -> dict[str, Any]:
 
 
 def progress(request: HttpRequest, pk: int) -> HttpResponse:
-    """A piece of the page, asked for every two seconds; the end of the run reloads the whole page."""
+    """The part of the page that is requested every two seconds. When the run has ended, the page reloads."""
     run = DownloadRun.objects.select_related("profile").filter(pk=pk).first()
     if run is None or not request.user.has_perm("subscriptions.view_downloadrun"):
         raise Http404
@@ -76,7 +76,7 @@ def decide(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 
 def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any] | None:
-    """What the page says about a quarantined run; None for any other."""
+    """The context of the page for a quarantined run; None for any other run."""
     if run.state != RunState.QUARANTINED:
         return None
     user = signed_in(request)

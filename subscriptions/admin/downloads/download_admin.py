@@ -1,4 +1,4 @@
-"""Download runs: what each one read and changed, and what to do when one was not believed."""
+"""Download runs: what each one read and changed, and what to do about a quarantined one."""
 
 from __future__ import annotations
 
@@ -29,40 +29,39 @@ BADGES = {
 MEANING = {
     RunState.RUNNING: (
         "Members are being read, page by page, into a staging table.",
-        "Nothing has changed yet: the subscriptions change all at once, when the last page is in and the whole is "
-        "plausible. If the process is killed, the next one goes on at the saved page.",
+        "Nothing has changed yet: all subscriptions are updated in one step, after the last page was read and the "
+        "result was found plausible. If the process is killed, the next one continues at the saved page.",
     ),
     RunState.COMPLETE: (
-        "All pages came in, the whole was plausible, and the subscriptions were updated in one step.",
-        "Verdicts and removal candidates were evaluated anew right after it.",
+        "All pages were read, the result was plausible, and the subscriptions were updated in one step.",
+        "Verdicts and removal candidates were evaluated again right after it.",
     ),
     RunState.QUARANTINED: (
-        "The vendor answered, but the answer cannot be believed as a whole, so nothing of it was used.",
-        "All subscriptions keep the facts of the last complete download, and nobody became a candidate by this one. "
-        "Read the reason, then run the download again from the profile. If so many people really left, which the "
-        "vendor's "
-        "member list shows, accept this one; otherwise discard it, and validate the connection in the profile.",
+        "The vendor answered, but the result is not plausible, so nothing of it was used.",
+        "All subscriptions keep the facts of the last complete download, and nobody became a candidate through this "
+        "run. Read the reason, then run the download again from the profile. If the vendor's member list shows that so "
+        "many people really left, accept this run; otherwise discard it, and validate the connection in the profile.",
     ),
     RunState.DISCARDED: (
-        "Somebody looked at the quarantined download and decided that nothing of it is used.",
+        "Somebody looked at the quarantined download and decided not to use it.",
         "All subscriptions keep the facts of the last complete download.",
     ),
     RunState.FAILED: (
         "The download could not be finished, so nothing of it was used.",
         "All subscriptions keep the facts of the last complete download. Do what the reason says, then run the "
-        "download again from the profile; validating the connection there tells more.",
+        "download again from the profile. Validating the connection there shows more.",
     ),
 }
 
 
 ACCEPTED = (
-    "All pages came in, but the whole was not plausible by itself. Two people accepted it, and the subscriptions were "
-    "updated in one step."
+    "All pages were read, but the result was not plausible. Two people accepted it, and the subscriptions were updated "
+    "in one step."
 )
 
 
 def meaning_of(run: DownloadRun) -> tuple[str, str]:
-    """What its state means, and what comes next."""
+    """The meaning of its state, and the next step."""
     meaning, next_step = MEANING[RunState(run.state)]
     accepted = run.state == RunState.COMPLETE and run.decided_by_id is not None
     return (ACCEPTED if accepted else meaning), next_step

@@ -1,4 +1,4 @@
-"""*Restore* in History: the page that says what comes back and what cannot, and the request for several."""
+"""*Restore* in History: the page that confirms one restore, and the request for several."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
     # --- One ----------------------------------------------------------------------------------------------------------
 
     def restore(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """A GET shows the page that asks for the reason; a POST acts."""
+        """A GET shows the page that asks for the reason; a POST restores."""
         if not self.has_restore_permission(request):
             raise PermissionDenied
         rows = Reclaim.objects.select_related("subscription", "profile", "removal__request")
@@ -50,17 +50,17 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         return self._confirm_one(request, row)
 
     def _restore(self, request: HttpRequest, row: Reclaim) -> HttpResponse:
-        went = []
+        queued: list[Reclaim] = []
 
-        def doing() -> str:
+        def do() -> str:
             reason = request.POST.get("reason", "").strip()[:500]
-            went.append(restores.restore(row, actor=signed_in(request), reason=reason))
+            queued.append(restores.restore(row, actor=signed_in(request), reason=reason))
             return f"The restore of {row} is queued. LicenseHub verifies it when {row.profile.vendor} has answered."
 
-        if not run_and_report(request, doing, refusals=REFUSALS):
+        if not run_and_report(request, do, refusals=REFUSALS):
             return HttpResponseRedirect(_page_of(row))
         enqueue_reclaim(request, row.profile_id)
-        return HttpResponseRedirect(_page_of(went[0]))
+        return HttpResponseRedirect(_page_of(queued[0]))
 
     def _confirm_one(self, request: HttpRequest, row: Reclaim) -> HttpResponse:
         evidence = row.removal.evidence
@@ -80,7 +80,10 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
 
     @admin.action(description="Request restore", permissions=["restore"])
     def request_restore(self, request: HttpRequest, chosen: QuerySet[Reclaim]) -> HttpResponse | None:
-        """First the page that says for whom; with `confirmed` the action itself. One seat needs no second person."""
+        """First the page that shows the people; a POST from there has `confirmed`, and makes the request.
+
+        One seat needs no request: it has a page of its own.
+        """
         able = restores.restorable(chosen)
         count = able.count()
         if count and request.POST.get("confirmed") == str(count):
@@ -126,7 +129,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
 
 
 def _reasons(chosen: QuerySet[Reclaim]) -> str:
-    """Why some of the selected cannot be restored, each reason once with how many it is for; empty when all can."""
+    """Why some of the selected seats cannot be restored: each reason with its count; empty when all can."""
     rows = Reclaim.objects.filter(pk__in=chosen.order_by().values("pk")).order_by()
     counted = rows.annotate(sentence=restores.why_not()).exclude(sentence="").values_list("sentence")
     return " ".join(f"{seats(count)}: {sentence}" for sentence, count in counted.annotate(n=Count("pk")).order_by("-n"))

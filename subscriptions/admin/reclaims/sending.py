@@ -1,4 +1,4 @@
-"""The page of the switch for everything: stop and allow all sending, and release it after a restored backup."""
+"""The page that stops and allows all sending, and releases it after a restored backup."""
 
 from __future__ import annotations
 
@@ -46,8 +46,7 @@ def _release(request: HttpRequest, user: User) -> str:
         return "Sending is released. Approved seats are sent within a minute."
     return (
         f"Sending is released. Approved people who are already inactive in {vendor_texts().vendor} are closed. All "
-        "others need a new "
-        "approval."
+        "others need a new approval."
     )
 
 

@@ -1,4 +1,4 @@
-"""The vendor's audit log of one person around a send, asked for when somebody wants to see it."""
+"""The vendor's audit log of one person around a send. It is read only on demand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from subscriptions.reconciliation.person_events import log_around
 
 @require_GET
 def vendor_log(request: HttpRequest, pk: int) -> HttpResponse:
-    """A piece of the page for htmx; without JavaScript a page of its own."""
+    """A part of the page for htmx; without JavaScript a page of its own."""
     if not request.user.has_perm("subscriptions.view_reclaim"):
         raise PermissionDenied
     item = get_object_or_404(Reclaim.objects.select_related("profile", "subscription"), pk=pk)

@@ -1,4 +1,4 @@
-"""Reconciliations: what differed between the ledger and the vendor, with the next step for each person."""
+"""Reconciliations: the differences between our reclaims and the vendor, with the next step for each person."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from subscriptions.reconciliation.differences import Kind
 
 LIST = "admin:subscriptions_reconciliation_changelist"
 VIEW = "subscriptions.view_reconciliation"
-# Comparing asks much of the vendor and writes facts: it is for those who act, not for those who only read.
+# A reconciliation makes many calls to the vendor and writes facts, so it is not for people who only read.
 RECONCILE = (
     "subscriptions.request_removalcandidate",
     "integrations.operate_integrationprofile",
@@ -107,7 +107,7 @@ class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def reconcile(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """*Reconcile now*: a worker does it, since the vendor may take its time."""
+        """*Reconcile now*: a worker does it, since the vendor may be slow."""
         if not may_reconcile(request):
             raise PermissionDenied
         if request.method != "POST":

@@ -57,7 +57,7 @@ def _ids(sent: list[str]) -> list[int]:
 
 
 def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
-    """With `confirmed` and a valid form, protect these people; otherwise show the form."""
+    """Protect these people if the form is confirmed and valid; otherwise show the form."""
     form = DetailsForm(request.POST if "confirmed" in request.POST else None)
     if form.is_bound and form.is_valid():
         emails: dict[IntegrationProfile, list[str]] = defaultdict(list)

@@ -1,5 +1,4 @@
-"""Protections: who is never a candidate, why, by whom and until when. A protection is never edited: end it, and create
-another."""
+"""Protections: who is never a candidate, the reason, and the end. A protection is never edited, only ended."""
 
 from __future__ import annotations
 

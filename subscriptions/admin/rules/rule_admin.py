@@ -1,4 +1,4 @@
-"""The reclaim rule: its terms, and beside them what they mean for the people of the last download."""
+"""The reclaim rule: its terms, and beside them a preview for the people of the last download."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHANGE = "subscriptions.change_reclaimrule"
 
 @dataclass(frozen=True, slots=True)
 class FunnelBar:
-    """One line of the funnel. `kind` is whole, loss or rest; `verdicts` leads to the people behind the number."""
+    """One line of the funnel. `kind` is whole, loss or rest; `verdicts` filters the list behind the number."""
 
     label: str
     count: int
@@ -47,7 +47,7 @@ class FunnelBar:
     width: int = 0
 
 
-# What leaves on the way from everybody to the candidates, in the order of the clauses.
+# Who is not a candidate, in the order of the clauses.
 LOSSES = (
     ("Left or deactivated", (Verdict.GONE, Verdict.DEACTIVATED)),
     ("Facts missing", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
@@ -61,7 +61,7 @@ LOSSES = (
 
 
 def funnel(counts: Mapping[str, int]) -> list[FunnelBar]:
-    """From everybody to the candidates, each line with its people; widths and offsets are percent."""
+    """From all members to the candidates. Widths and offsets are percent."""
     everybody = sum(counts.values())
     if not everybody:
         return []
@@ -82,7 +82,7 @@ def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: in
 
 
 def caps_now(profile: IntegrationProfile) -> str:
-    """What the saved caps mean in numbers: `Now at most 15 people per request: 5 % of 300 active licenses.`"""
+    """The saved caps as numbers of people: `Now at most 15 people per request: 5 % of 300 active licenses.`"""
     caps, rule = caps_of(profile), ReclaimRule.objects.get(profile=profile)
     if not caps.seats:
         return "The numbers appear after the first complete download."
@@ -138,7 +138,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         return False
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[tuple[str | None, dict[str, Any]]]:
-        """Readers see the license types in words, editors as boxes to tick."""
+        """Readers see the license types as text, editors as checkboxes."""
         edits = self.has_change_permission(request, obj)
         shown = ["license_types" if name == "licenses" and not edits else name for name in TERMS]
         return [
@@ -148,7 +148,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         ]
 
     def get_inlines(self, request: HttpRequest, obj: ReclaimRule) -> tuple[type[LicenseThresholdInline], ...]:
-        """An empty table says nothing to those who cannot fill it."""
+        """Readers do not see an empty table of thresholds."""
         if self.has_change_permission(request, obj) or obj.license_thresholds.exists():
             return self.inlines
         return ()
@@ -181,7 +181,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         try:
             response = super().changeform_view(request, *args, **kwargs)
         except REFUSALS as error:
-            # Saved by somebody else between the check of the form and the write: rolled back as a whole.
+            # Somebody else saved the rule between the check of the form and the write. Everything is rolled back.
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.get_full_path())
         if changed := getattr(request, "changed_rule", None):
@@ -207,7 +207,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         return [path("<int:pk>/preview/", view, name="subscriptions_reclaimrule_preview"), *super().get_urls()]
 
     def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The card beside the form, for the terms that stand in it. Nothing is saved."""
+        """The card beside the form, for the terms in the form. Nothing is saved."""
         rule = get_object_or_404(ReclaimRule.objects.select_related("profile"), pk=pk)
         if not self.has_view_permission(request, rule):
             raise PermissionDenied
@@ -220,7 +220,7 @@ class ReclaimRuleAdmin(ModelAdmin):
         return {**found, "funnel": funnel(found["verdicts"]), "preview_url": address}
 
     def save_model(self, request: HttpRequest, obj: ReclaimRule, form: Any, change: bool) -> None:
-        """Nothing yet: terms and thresholds are one change, see save_related()."""
+        """Saves nothing: terms and thresholds are one change, see save_related()."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         rule = ReclaimRule.objects.select_related("profile").get(pk=form.instance.pk)
@@ -233,7 +233,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             messages.info(request, "Nothing was changed.")
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> str:
-        """The audit log keeps old and new values; Django's own log needs none."""
+        """The audit log has the old and new values, so Django's log needs none."""
         return "See the audit log."
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:

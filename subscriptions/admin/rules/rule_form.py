@@ -1,4 +1,4 @@
-"""The form of a reclaim rule: every wrong value gets a sentence beside its field."""
+"""The form of a reclaim rule. Every wrong value has an error sentence at its field."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHANGED_MEANWHILE = (
 
 
 def license_choices(rule: ReclaimRule) -> list[tuple[str, str]]:
-    """The connector's license types, and those that the rule names and the connector no longer knows."""
+    """The license types of the connector, and types of the rule that the connector no longer knows."""
     known = {word: label for word, label in rule.profile.connector.licenses.items() if word not in UNKNOWN_WORDS}
     return [*known.items(), *((word, word) for word in rule.licenses if word not in known)]
 
@@ -84,7 +84,7 @@ class ReclaimRuleForm(forms.ModelForm):
         cast(forms.MultipleChoiceField, self.fields["licenses"]).choices = license_choices(self.instance)
 
     def clean(self) -> dict[str, Any]:
-        """Nobody overwrites a colleague unseen: the second to save is told first, and her entries stay."""
+        """Nobody overwrites a colleague unnoticed: the second person sees an error first, and the entries stay."""
         cleaned = super().clean() or {}
         now = ReclaimRule.objects.get(pk=self.instance.pk)
         if cleaned.get("seen_version") != now.version:
@@ -111,7 +111,7 @@ class LicenseThresholdFormSet(BaseInlineFormSet):
         cast(forms.ChoiceField, form.fields["license"]).choices = choices
 
     def validate_unique(self) -> None:
-        """Said in our words by clean()."""
+        """clean() reports duplicates in our own words."""
 
     def clean(self) -> None:
         seen = set()
@@ -122,7 +122,7 @@ class LicenseThresholdFormSet(BaseInlineFormSet):
             seen.add(license)
 
     def kept(self) -> list[str]:
-        """The license types that are filled in and not ticked for removal."""
+        """The license types that are filled in and not marked for removal."""
         return [license for license, _ in self.pairs()]
 
     def pairs(self) -> list[tuple[str, int]]:

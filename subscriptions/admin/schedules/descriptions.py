@@ -1,4 +1,4 @@
-"""A profile's schedules in plain words, from the PeriodicTask, which is the record."""
+"""The schedules of a profile in words, read from their PeriodicTask."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`next_at` is empty where nothing will start by itself."""
+    """`next_at` is None when nothing will start by itself."""
 
     text: str
     next_at: datetime | None
@@ -34,7 +34,7 @@ def schedule_of(profile: IntegrationProfile) -> Schedule:
 
 
 def window_of(profile: IntegrationProfile) -> Schedule:
-    """When something may be sent; `next_at` is when the window opens, None while it is open."""
+    """When reclaims may be sent; `next_at` is when the window opens, None while it is open."""
     if profile.is_archived:
         return ARCHIVED
     task = schedules.task_of(profile, RECLAIM_TASK)

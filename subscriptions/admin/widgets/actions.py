@@ -1,4 +1,4 @@
-"""Acts behind buttons: POST only, one permission each, and every refusal becomes one message on the page."""
+"""Actions behind buttons: they need a POST, and each refusal becomes a message on the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFUSALS = (Refused, NotActionable, ValidationError)
 
 
 class ValidateSelectionMixin(ModelAdmin):
-    """Ids that no page of ours sends are refused with a sentence; Django would fail on them."""
+    """Refuses invalid ids with a sentence. Django would fail on them."""
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
@@ -29,9 +29,9 @@ class ValidateSelectionMixin(ModelAdmin):
 
 
 def run_action(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpResponseRedirect:
-    """Do it, tell the sentence that `do` returns (or why it was refused), and go back to the page.
+    """Run `do`, show its sentence or the refusal as a message, and redirect to the page at `back`.
 
-    A GET, e.g. of somebody who was sent through the sign-in page, does nothing but go there.
+    A GET, e.g. after a redirect through the sign-in page, only redirects.
     """
     if request.method == "POST":
         run_and_report(request, do, refusals=REFUSALS)
@@ -39,7 +39,7 @@ def run_action(request: HttpRequest, back: str, do: Callable[[], str]) -> HttpRe
 
 
 def enqueue_reclaim(request: HttpRequest, profile_id: int) -> None:
-    """Wake a worker. The database is the queue: without a broker the sweep finds what is due a little later."""
+    """Start a worker. Without a broker, the sweep finds what is due a little later: the database is the queue."""
     if not enqueue_task(reclaim, profile_id):
         messages.warning(
             request,

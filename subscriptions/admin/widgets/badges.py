@@ -1,4 +1,4 @@
-"""Each state as a badge, and in one sentence what it means and what comes next."""
+"""Each state as a badge, and its meaning and next step in one sentence."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def direction_badge(item: Reclaim) -> SafeString:
 
 
 def outcome_sentence(item: Reclaim) -> str:
-    """`PATCH 200 · read back inactive`, or in words why it waits or was not sent."""
+    """`PATCH 200 · read back inactive`, or the reason why it waits or was not sent."""
     if item.state == ReclaimState.DONE:
         came_back = item.outcome.removeprefix("Active again. ") if item.direction == Direction.REACTIVATE else ""
         parts = [f"PATCH {item.http_status}" if item.http_status else "", f"read back {item.read_back}", came_back]

@@ -1,4 +1,4 @@
-"""Charts as numbers: where each bar, line and word stands. The templates draw them as SVG, style sheets color them."""
+"""Charts as numbers: the position of each bar, line and label. Templates draw them as SVG, style sheets color them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from subscriptions.stats import BAND_DAYS, BANDS
 
 PITCH, BAR, BASE, TALLEST = 46, 39, 210, 160
 NEVER_X = PITCH * (BANDS + 1) + 34
-# A bar this many times taller than the next one is cut, else all others would be flat.
+# A bar this many times taller than the next one is cut, because all others would look flat.
 GIANT = 2.0
 
 
@@ -97,7 +97,7 @@ def histogram(stats: Mapping[str, Any], threshold: int) -> Histogram:
 
 
 def _ceiling(counts: list[int]) -> float:
-    """The count that fills the height. A giant is left out, and drawn cut."""
+    """The count that fills the height. A much larger bar is ignored here, and drawn with a cut."""
     tallest, *others = sorted(counts, reverse=True)
     second = others[0]
     if second and tallest > GIANT * second:
@@ -133,7 +133,7 @@ def _label(key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`points` for the line, `area` for what lies under it, `dots` to hover."""
+    """`points` of the line, `area` below it, and `dots` with tooltips."""
 
     points: str
     area: str
@@ -212,7 +212,7 @@ def _line(xs: list[float], values: list[int], top: int, moments: Sequence[dateti
 
 
 def _day_labels(moments: Sequence[datetime], xs: list[float]) -> tuple[tuple[float, str], ...]:
-    """As many days below the axis as stand there without touching; the last one always."""
+    """Day labels that fit on the axis without overlapping; always the last one."""
     labels = [(xs[-1], f"{moments[-1]:%b} {moments[-1].day}")]
     for moment, x in zip(reversed(moments[:-1]), reversed(xs[:-1]), strict=True):
         if labels[-1][0] - x >= 64:

@@ -1,4 +1,4 @@
-"""Frozen evidence as screens show it, and what changed about a person since it was frozen."""
+"""Frozen evidence for the screens, and what changed about a person since it was frozen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def license_label(profile: IntegrationProfile, license: str) -> str:
 
 
 def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The evidence, fact by fact, with the names that the vendor's people know."""
+    """The evidence as label and fact, in the words of the vendor."""
     terms = Terms.from_json(evidence["terms"])
     return [
         ("Last activity", _day_and_ago(moment(evidence, "last_activity_at"), never="Never")),
@@ -69,7 +69,7 @@ def fingerprint(people: Iterable[RequestedRemoval]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What changed since the evidence was frozen. `tone` as for a badge; ok speaks for keeping the seat."""
+    """A change since the evidence was frozen. `tone` as for a badge; "ok" is a reason to keep the seat."""
 
     text: str
     detail: str = ""
@@ -85,7 +85,7 @@ NO_CHANGE = Change("No change")
 
 
 def change_since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Change:
-    """Compare the facts of now with the frozen ones; asks nothing of the database when all is at hand."""
+    """Compares the current facts with the frozen ones. Needs no query if the related rows are loaded."""
     row = candidate.subscription
     return _away(row) or _other_facts(row, evidence) or _other_verdict(row) or _closed(candidate) or NO_CHANGE
 
@@ -112,7 +112,7 @@ def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Change | Non
 def _other_verdict(row: Subscription) -> Change | None:
     if row.verdict in (Verdict.CANDIDATE, Verdict.NOT_EVALUATED):
         return None
-    detail = row.cooldown_reason or row.why_not or "by the rule of now"
+    detail = row.cooldown_reason or row.why_not or "by the current rule"
     return Change(row.verdict.label, detail, "warning", "rule")
 
 
