@@ -128,7 +128,6 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
     return {
         "slot": slots[0] if slots else None,
         "schedule": schedule.text,
-        "paused": schedule.paused,
         "next": _next(profile, schedule.next_at),
         "last": last,
         "running": progress_of(last) if last and last.state == RunState.RUNNING else None,

@@ -16,7 +16,6 @@ class Schedule:
 
     text: str
     next_at: datetime | None
-    paused: bool = False
 
 
 ARCHIVED = Schedule("None, because the profile is archived", None)
@@ -30,7 +29,7 @@ def schedule_of(profile: IntegrationProfile) -> Schedule:
     if task is None:
         return Schedule("None yet. It is created when you publish, and runs every night.", None)
     coming = schedules.next_moments(task, count=1) if profile.state == ProfileState.PUBLISHED else []
-    return Schedule(schedules.words_of(task), coming[0] if coming else None, paused=not task.enabled)
+    return Schedule(schedules.words_of(task), coming[0] if coming else None)
 
 
 def window_of(profile: IntegrationProfile) -> Schedule:
@@ -40,4 +39,4 @@ def window_of(profile: IntegrationProfile) -> Schedule:
     task = schedules.task_of(profile, RECLAIM_TASK)
     if task is None:
         return Schedule("At any time", None)
-    return Schedule(schedules.words_of(task), schedules.window_opens_at(profile), paused=not task.enabled)
+    return Schedule(schedules.words_of(task), schedules.window_opens_at(profile))

@@ -78,7 +78,6 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "events": events_of(candidates, reclaims),
         "in_history": _in_history(row, len(reclaims)),
         "user_answer": _answer_so_far(row, candidate),
-        "candidate": candidate,
         "has_seat": row.active and row.gone_at is None,
         "impact": _impact(row),
         "may_protect": _may_protect(row, request),
