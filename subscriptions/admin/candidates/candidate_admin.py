@@ -25,6 +25,7 @@ from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.candidates.request import RequestMixin
+from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
 from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label
@@ -98,7 +99,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Requ
     # --- The list -----------------------------------------------------------------------------------------------------
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        shown = {"verdict_tabs": verdict_tabs(), "cap": cap_of_list(request)}
+        shown = {"verdict_tabs": verdict_tabs(), "cap": cap_of_list(request), "may_protect": request.user.has_perm(ADD)}
         return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def get_search_results(
