@@ -108,16 +108,8 @@ def show(
     except REFUSALS as error:
         messages.error(request, sentence_of(error))
         return HttpResponseRedirect(back)
-    context = {
-        **site.each_context(request),
-        **_context(result),
-        "title": f"Dry run of {subject}",
-        "back": back,
-        "again": again,
-        "command": command,
-        "warning": warning,
-    }
-    return TemplateResponse(request, TEMPLATE, context)
+    context = {"title": f"Dry run of {subject}", "back": back, "again": again, "command": command, "warning": warning}
+    return TemplateResponse(request, TEMPLATE, {**site.each_context(request), **_context(result), **context})
 
 
 def _context(result: DryRun) -> dict[str, Any]:
