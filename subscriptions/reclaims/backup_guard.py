@@ -1,7 +1,8 @@
-"""A restored backup sends nothing a second time: everything is held until an admin has checked it.
+"""Hold all sending after a restored backup until an admin has checked it, so that nothing is sent a second time.
 
-A database that was restored shows as open what was done since the backup was made. The head of the audit chain, kept
-outside of it, tells. Asked at the start of a worker, by the sweep, and before each batch of sends.
+A restored database shows as open what was done after the backup was made. The checkpoint of the audit is kept outside
+of the database, and differs from it then. The two are compared when a worker starts, by the sweep, and before each
+batch of sends.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db.models import QuerySet
+from django.utils.translation import ngettext
 
 from integrations import sending
 from licensehub.audit.actions import Action
@@ -29,7 +31,7 @@ def is_held() -> bool:
     if found.nothing_kept and not something_open():
         return False  # a new installation, or one in which nothing could be sent twice
     if found.unsure:
-        return True  # for now: it is asked again, and by then the broker may answer
+        return True  # for now: the next check asks the broker again
     sending.hold(_why(found))
     return True
 
@@ -40,7 +42,8 @@ def _why(found: Mismatch) -> str:
     approved, undecided = queued().count(), waiting().count()
     return (
         "Nothing is known outside of this database about the last event of its audit, while "
-        f"{approved} approved {_plural(approved, 'item')} and {undecided} {_plural(undecided, 'request')} are open. "
+        f"{approved} approved {ngettext('item', 'items', approved)} and {undecided} "
+        f"{ngettext('request', 'requests', undecided)} are open. "
         "If it was restored from a backup, some of that may have been sent already."
     )
 
@@ -48,8 +51,8 @@ def _why(found: Mismatch) -> str:
 def approvals_void_before() -> datetime | None:
     """Approvals from before this moment are void, because an admin asked for new ones when sending was released.
 
-    Somebody who was reclaimed and let back in by a human looks, in a restored database, like one who was never
-    reclaimed. Only a new approval tells them apart.
+    A person may have been reclaimed and let back in by a human after the backup was made. The restored database shows
+    neither, so only a new approval may reclaim this person.
     """
     row = sending.control()
     events = AuditEvent.objects.filter(target_type=row._meta.label_lower, target_id=row.pk)
@@ -69,7 +72,3 @@ def queued() -> QuerySet[Reclaim]:
 def waiting() -> QuerySet[ReclaimRequest]:
     """Requests that may still be approved."""
     return ReclaimRequest.objects.filter(state__in=WAITING)
-
-
-def _plural(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"

@@ -13,7 +13,7 @@ from subscriptions.reclaims.switches import Operation
 
 @dataclass(frozen=True, slots=True)
 class DirectionSpec:
-    """What differs between them: the call, what reading back must find, the nouns, and the audit actions."""
+    """The differences between them: the call, what reading back must find, the words, and the audit actions."""
 
     direction: Direction
     operation: Operation

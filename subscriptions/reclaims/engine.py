@@ -45,7 +45,7 @@ TASK_SECONDS = 120.0
 
 
 class Ending(StrEnum):
-    """What happened to one item in one call. The names are those of `Tally`."""
+    """The ending of one item in one call. The names are those of `Tally`."""
 
     RECLAIMED = "reclaimed"
     RESTORED = "restored"
@@ -67,7 +67,7 @@ class Tally:
     in_doubt: int = 0
 
     def add(self, ending: Ending | None, count: int = 1) -> None:
-        """Count it; None is an item that another process took over."""
+        """Count it. None stands for an item that another process took over."""
         if ending:
             setattr(self, ending, getattr(self, ending) + count)
 
@@ -77,7 +77,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What the items of one claim share."""
+    """The values that the items of one claim share."""
 
     profile: IntegrationProfile
     connector: Connector
@@ -97,7 +97,7 @@ def reclaim_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
 
 
 def _send_due(profile: IntegrationProfile, direction: Direction, tally: Tally, until: float) -> None:
-    """Batch after batch, while no switch holds them. The connections are tried once, before the first batch.
+    """Claim and send batch after batch, until a switch holds them. The connections are tried before the first batch.
 
     The switches are read before and after that: the calls may take minutes, and somebody may stop sending meanwhile.
     """
@@ -149,7 +149,7 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally) ->
 
 
 def _execute(batch: _Batch, item: Reclaim, decision: Decision) -> Ending | None:
-    """End the item unsent, put it back into the queue, or send it. None: another process took it over."""
+    """End the item unsent, put it back into the queue, or send it. Returns None when another process took it over."""
     if not decision.send:
         mark_unsent(item, decision)
         return Ending.REFUSED if decision.state == ReclaimState.FAILED else Ending.SKIPPED
@@ -183,10 +183,10 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
     operation = spec_for(item.direction).operation
     with transaction.atomic():
         profile = locks.lock_profile(item.profile_id)
-        # Counted while the profile's row is locked, so no other process counts at the same time.
+        # The caps are counted while the profile's row is locked, so no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
-        # Still in the request, the approval is still valid, and the person has not said *Keep* since.
+        # The person is still in the request and has not said *Keep* since, and the approval is still valid.
         people = RequestedRemoval.objects.not_dropped().without_late_keep()
         sent = Reclaim.objects.filter(
             Exists(control_allowing(operation)),

@@ -1,4 +1,4 @@
-"""Put approved people into the queue of record, in both directions: each one is signed and gets a row of Reclaim."""
+"""Put approved people into the queue of record, in both directions. Each person is signed and gets a row of Reclaim."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 5000
 
 
 class Approved(NamedTuple):
-    """One person: a row of RequestedRemoval. A model object would take longer than the signature."""
+    """The columns of one person's RequestedRemoval. Making a model object would take longer than the signature."""
 
     pk: int
     candidate_id: int
@@ -37,17 +37,17 @@ def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
 
     Raises NotActionable when something is under way for one of them already.
     """
-    correlation, queued, last = uuid.uuid4(), 0, 0
-    while people := _next_to_enqueue(request, last):
+    action, correlation = spec_for(request.direction).queued, uuid.uuid4()
+    label, data = Reclaim._meta.label_lower, {"request": request.number}
+    approved = request.removals.not_dropped().order_by("pk").values_list(*Approved._fields)
+    queued, last = 0, 0
+    while people := [Approved(*person) for person in approved.filter(pk__gt=last)[:BATCH]]:
         set_column(RequestedRemoval, "signature", [(person.pk, sign(person, request)) for person in people])
-        _record(request, people, _insert(request, people, now), actor, correlation)
+        ids = _insert(request, people, now)
+        events = [Row(label, pk, person.name, data) for pk, person in zip(ids, people, strict=True)]
+        record_rows(action, actor=actor, rows=events, correlation=correlation)
         queued, last = queued + len(people), people[-1].pk
     return queued
-
-
-def _next_to_enqueue(request: ReclaimRequest, last: int) -> list[Approved]:
-    people = request.removals.not_dropped().filter(pk__gt=last).order_by("pk")
-    return [Approved(*person) for person in people.values_list(*Approved._fields)[:BATCH]]
 
 
 def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> list[int]:
@@ -74,11 +74,3 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
             "and try again when it has ended."
         ) from error
     return ids
-
-
-def _record(
-    request: ReclaimRequest, people: list[Approved], ids: list[int], actor: Actor, correlation: uuid.UUID
-) -> None:
-    label, data = Reclaim._meta.label_lower, {"request": request.number}
-    events = [Row(label, pk, person.name, data) for pk, person in zip(ids, people, strict=True)]
-    record_rows(spec_for(request.direction).queued, actor=actor, rows=events, correlation=correlation)

@@ -20,19 +20,14 @@ RETRY_DELAY = timedelta(seconds=60)
 
 
 def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
-    """Why nothing may be sent for this profile now; None when it may."""
+    """Why nothing may be sent for this profile now; None when it may. A restore waits for no window and no cap."""
     now = IntegrationProfile.objects.get(pk=profile.pk)
-    if hold := switches.hold(now, spec_for(direction).operation):
+    hold = switches.hold(now, spec_for(direction).operation)
+    if hold or direction != Direction.DEACTIVATE:
         return hold
-    return _hold_by_time(now) if direction == Direction.DEACTIVATE else None
-
-
-def _hold_by_time(profile: IntegrationProfile) -> HoldReason | None:
-    if not window_open(profile):
+    if not window_open(now):
         return HoldReason.WINDOW
-    if not caps.caps_of(profile).left:
-        return HoldReason.ROLLING_CAP
-    return None
+    return None if caps.caps_of(now).left else HoldReason.ROLLING_CAP
 
 
 def item_hold(
@@ -40,7 +35,7 @@ def item_hold(
 ) -> HoldReason | None:
     """Why this one person has to wait although no switch holds anything. A restore waits for no window and no cap.
 
-    `ahead`, in a dry run, are the people who would be sent before.
+    `ahead` counts the people whom a dry run would send before this one.
     """
     if item.direction == Direction.REACTIVATE:
         return None
@@ -50,12 +45,15 @@ def item_hold(
 
 
 def unfit_connections(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
-    """Before the first batch: why the connections do not fit, or None. They are not tried when nothing is due."""
+    """Try the connections before the first batch, if anything is due. Returns why nothing may be sent, or None."""
     return try_connections(profile, direction) if _due(profile, direction).exists() else None
 
 
 def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason | None:
-    """Try both connections with harmless calls, and whether they are of one organization. Why not to send, or None."""
+    """Try both connections with harmless calls, and check that they belong to one organization.
+
+    Returns why nothing may be sent, or None.
+    """
     try:
         fit = is_fit(validate_connections(profile, actor=None))
     except ConnectorError:
@@ -64,8 +62,17 @@ def try_connections(profile: IntegrationProfile, direction: str) -> HoldReason |
 
 
 def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str = Direction.DEACTIVATE) -> int:
-    """Note the reason on all items that are due. Returns how many there are."""
-    return _due(profile, direction).update(hold_reason=hold, **_until(profile, hold))
+    """Note the reason on all items that are due. Returns how many there are.
+
+    The window and the cap have a known end, and the vendor is tried again soon. Other holds end when somebody acts.
+    """
+    values: dict[str, object] = {"hold_reason": hold}
+    if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
+        values["not_before"] = _known_end(profile, hold)
+    elif hold == HoldReason.LATER:
+        values["not_before"] = timezone.now() + RETRY_DELAY
+        values["outcome"] = "The vendor did not answer when its connections were tried before the send."
+    return _due(profile, direction).update(**values)
 
 
 def _due(profile: IntegrationProfile, direction: str) -> ReclaimQuerySet:
@@ -84,13 +91,3 @@ def _known_end(profile: IntegrationProfile, hold: HoldReason) -> datetime | None
     if hold == HoldReason.ROLLING_CAP:
         return caps.free_at(profile)
     return None
-
-
-def _until(profile: IntegrationProfile, hold: HoldReason) -> dict[str, object]:
-    """When the item is due again: the window, the cap and the vendor tell; the other holds end when somebody acts."""
-    if hold in (HoldReason.WINDOW, HoldReason.ROLLING_CAP):
-        return {"not_before": _known_end(profile, hold)}
-    if hold == HoldReason.LATER:
-        message = "The vendor did not answer when its connections were tried before the send."
-        return {"not_before": timezone.now() + RETRY_DELAY, "outcome": message}
-    return {}

@@ -52,7 +52,7 @@ RESTORED_COOLDOWN = timedelta(days=30)
 
 
 def note_receipt(item: Reclaim, receipt: Receipt) -> None:
-    """Note what the vendor answered to the write. What is true is found by reading back."""
+    """Note the vendor's answer to the send. Whether it is true is found by reading back."""
     Reclaim.objects.filter(pk=item.pk, state=ReclaimState.SENDING, token=item.token).update(
         http_status=receipt.status, request_id=receipt.request_id
     )
@@ -63,36 +63,28 @@ def read_back(item: Reclaim, connector: Connector) -> str:
     try:
         active = connector.is_active(item.subscription.external_id)
     except PermanentError as error:
-        _escalate(
-            item,
-            f"{capfirst(item.profile.vendor)} does not know this person any more: {error.message}",
-            found="unknown",
-        )
+        vendor = capfirst(item.profile.vendor)
+        _escalate(item, f"{vendor} does not know this person any more: {error.message}", found="unknown")
     except ConnectorError as error:
         mark_in_doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
         if isinstance(error, ConfigError):
             connection_state.mark_failed(item.profile, error)
     else:
-        if active == spec_for(item.direction).leaves_active:
-            _as_wanted(item, connector)
-        else:
+        if active != spec_for(item.direction).leaves_active:
             _without_effect(item)
+        elif item.direction == Direction.DEACTIVATE:
+            mark_done(item)
+        else:
+            # A restore also looks up what came back, and writes that down after it is done.
+            found = read_restored_seat(item, connector)
+            mark_done(item, came_back=found.sentence)
+            note_facts(item, found)
     item.refresh_from_db()
     return item.state
 
 
-def _as_wanted(item: Reclaim, connector: Connector) -> None:
-    """A restore also looks up what came back, and writes that down after it is done."""
-    if item.direction == Direction.DEACTIVATE:
-        mark_done(item)
-        return
-    found = read_restored_seat(item, connector)
-    mark_done(item, came_back=found.sentence)
-    note_facts(item, found)
-
-
 def mark_done(item: Reclaim, *, came_back: str = "") -> None:
-    """The vendor shows what was wanted."""
+    """End the item as done: the vendor shows what was wanted."""
     spec = spec_for(item.direction)
     was_in_doubt = item.state == ReclaimState.IN_DOUBT
     outcome = came_back or f"Read back as {spec.found}."
@@ -110,20 +102,18 @@ def mark_done(item: Reclaim, *, came_back: str = "") -> None:
 
 
 def _without_effect(item: Reclaim) -> None:
-    """The first look may be too early, since the vendor may not be done yet. After the second, a human decides."""
+    """The first read may be too early, since the vendor may not be done yet. After the second, a human decides."""
     found = "inactive" if spec_for(item.direction).leaves_active else "active"
     if item.reads + 1 < READS_NEEDED:
         message = item.outcome or f"Read back as still {found}."
         mark_in_doubt(item, message, status=item.http_status, reads=item.reads + 1)
         return
-    noun = spec_for(item.direction).noun
+    noun, vendor = spec_for(item.direction).noun, item.profile.vendor
     next_step = "leave this person, or send again" if found == "active" else "restore again if it is still wanted"
     _escalate(
         item,
-        f"The {noun} was sent, its effect is unknown, and {item.profile.vendor} shows this person as {found}. "
-        "LicenseHub does not "
-        f"send again by itself: somebody may have changed it in between. Look in {item.profile.vendor}, then "
-        f"{next_step}.",
+        f"The {noun} was sent, its effect is unknown, and {vendor} shows this person as {found}. LicenseHub does not "
+        f"send again by itself: somebody may have changed it in between. Look in {vendor}, then {next_step}.",
         found=found,
     )
 
@@ -157,7 +147,7 @@ def _escalate(item: Reclaim, message: str, *, found: str) -> None:
 
 
 def mark_refused(item: Reclaim, error: PermanentError) -> None:
-    """The vendor refused, and would refuse again."""
+    """End the item as refused: the vendor refused, and would refuse again."""
     message = f"{capfirst(item.profile.vendor)} refused: {error.message}"
     _finish(
         item,
@@ -183,7 +173,7 @@ def mark_unsent(item: Reclaim, decision: Decision) -> None:
 
 
 def mark_lapsed(item: Reclaim) -> None:
-    """The approval is no longer valid."""
+    """End an item whose approval is no longer valid, before anything was sent."""
     mark_unsent(item, lapsed())
 
 
@@ -203,9 +193,10 @@ def _finish(
     attention: str = "",
     **columns: object,
 ) -> None:
-    """End an item: its row, its candidate, the fact and the audit, in one transaction. Only from the state it had.
+    """End an item in one transaction: its row, its candidate, the fact and the audit.
 
-    `columns` are further columns of the item's row, e.g. what was read back.
+    Raises NotActionable when the row no longer has the state and the token of `item`. `columns` are further columns of
+    the row, e.g. what was read back.
     """
     with transaction.atomic():
         finished = Reclaim.objects.filter(pk=item.pk, state=item.state, token=item.token).update(
@@ -226,7 +217,7 @@ def _finish(
 def _move_candidate(
     item: Reclaim, to: CandidateState, reason: CloseReason | str, attention: str, correlation: uuid.UUID
 ) -> None:
-    """Only for reclaims: the candidate of a restore was closed with the reclaim that the restore takes back."""
+    """Reclaims only: the candidate of a restore was closed with the reclaim that the restore takes back."""
     candidate = item.removal.candidate
     move(
         candidate,

@@ -38,7 +38,7 @@ from subscriptions.reclaims.signatures import is_signed
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with one approved item: send it, or else end it with this state, sentence and reason."""
+    """The decision on one approved item: send it, or else end it with this state, sentence and reason."""
 
     send: bool
     sentence: str
@@ -48,9 +48,9 @@ class Decision:
 
 
 def recheck(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> dict[int, Decision]:
-    """Read and write fresh facts of these people, then decide on each. Reclaim id -> decision.
+    """Read and write fresh facts of these people, then decide on each. Returns reclaim id -> decision.
 
-    Raises the connector's errors: then nothing was decided.
+    Raises the connector's errors; then nothing was decided.
     """
     return {
         item.pk: decision for item, decision in zip(items, recheck_in_order(profile, items, connector), strict=True)
@@ -58,7 +58,7 @@ def recheck(profile: IntegrationProfile, items: list[Reclaim], connector: Connec
 
 
 def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connector: Connector) -> list[Decision]:
-    """The same as `recheck`, in the order of the items: those of a dry run are not in the database and have no id."""
+    """The same as `recheck`, as a list in the order of the items, since the items of a dry run have no id."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     found = {member.external_id: member for member in connector.people(people)}
     write_facts(profile, found.values())
@@ -69,7 +69,7 @@ def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connecto
 
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
-    """Write what differs, like a download of these people only, and keep what is replaced for their timeline."""
+    """Write the facts that differ, like a download of these people only, and keep replaced ones for their timeline."""
     found = {member.external_id: member for member in members}
     for known in Subscription.objects.filter(profile=profile, external_id__in=list(found)):
         member = found[known.external_id]
@@ -83,7 +83,7 @@ def _differs(row: Subscription, member: Member) -> bool:
 
 
 def _write(row: Subscription, member: Member) -> None:
-    """Write it, unless another process that rechecks at the same time has done so."""
+    """Write the facts, unless another recheck at the same time has written them."""
     if not _differs(row, member):
         return
     now = timezone.now()
@@ -113,7 +113,7 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
 
 
 def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | None) -> Decision:
-    """What would be sent needs an approval from after the release of a restored backup; else the decision stays."""
+    """After a restored backup was released, a send needs a newer approval. Returns the decision that counts."""
     if not decision.send or void_before is None or item.queued_at > void_before:
         return decision
     return lapsed(
@@ -123,10 +123,11 @@ def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | N
 
 
 def _kept(item: Reclaim) -> Decision | None:
-    """Read the answer again. The request is the item's: a dry run treats it as decided, and does not store that."""
+    """Read the answer again, and skip a person who wants to keep the seat."""
     person = RequestedRemoval.objects.filter(pk=item.removal_id).first()
     if person is None:
         return None
+    # A dry run treats its request as decided, and does not store that.
     person.request = item.removal.request
     return kept() if person.keep_counts else None
 
@@ -136,8 +137,13 @@ def kept() -> Decision:
 
 
 def _refused_approval(item: Reclaim) -> Decision | None:
-    request = item.removal.request
-    if not _is_what_was_approved(item):
+    removal, request = item.removal, item.removal.request
+    is_what_was_approved = (
+        item.direction == request.direction
+        and item.subscription.external_id == removal.evidence["external_id"]
+        and is_signed(removal)
+    )
+    if not is_what_was_approved:
         return Decision(
             send=False,
             sentence="Not sent: the approval does not match its signature, so this is not what was approved. "
@@ -148,13 +154,6 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     if request.valid_until is None or request.valid_until <= timezone.now():
         return lapsed()
     return None
-
-
-def _is_what_was_approved(item: Reclaim) -> bool:
-    """Whether it is signed, and the item has the same direction and the same person."""
-    removal = item.removal
-    same_direction = item.direction == removal.request.direction
-    return same_direction and item.subscription.external_id == removal.evidence["external_id"] and is_signed(removal)
 
 
 def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Request this person again.") -> Decision:

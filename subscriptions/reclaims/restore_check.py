@@ -1,4 +1,4 @@
-"""What a restore brought back: the current license and role, compared with those before the reclaim."""
+"""Compare what a restore brought back, the license and the role, with the seat before the reclaim."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def read_restored_seat(item: Reclaim, connector: Connector) -> RestoredSeat:
     if member is None or not member.active:
         return RestoredSeat(
             "Active again. License and role were not compared: the vendor's list of members does not show the person "
-            "as "
-            "active yet. The next download reads them."
+            "as active yet. The next download reads them."
         )
     return RestoredSeat(f"Active again. {_compared(item, member)}", member)
 

@@ -34,16 +34,16 @@ from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 
-LOOKED_AFTER = (
+AFTER_EACH_RESTORE = (
     "License and role are looked up right after, and compared with those before the reclaim.",
     f"LicenseHub leaves the person alone for {RESTORED_COOLDOWN.days} days: no older approval, and no new candidate.",
 )
 
 
 def notes(profile: IntegrationProfile) -> dict[str, tuple[str, ...]]:
-    """What is shown before a restore, and on its record."""
+    """The texts that are shown before a restore, and on its record."""
     texts = profile.texts
-    return {"comes_back": (*texts.comes_back, *LOOKED_AFTER), "cannot_come_back": texts.cannot_come_back}
+    return {"comes_back": (*texts.comes_back, *AFTER_EACH_RESTORE), "cannot_come_back": texts.cannot_come_back}
 
 
 # --- May this be restored? --------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def why_not() -> Case:
     requested = open_requests.filter(restores=OuterRef("pk"))
     restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
     later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
-    # Not a join: the list would keep it in each of its queries, also in those that read keys only.
+    # Not a join: the list would keep the join in each of its queries, also in those that read keys only.
     active = Subscription.objects.filter(pk=OuterRef("subscription"), active=True)
     clauses: tuple[tuple[Any, str], ...] = (
         (
@@ -110,9 +110,10 @@ def restore(reclaim: Reclaim, *, actor: User, reason: str) -> Reclaim:
 
 
 def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) -> ReclaimRequest:
-    """Request the restore of those of these reclaims that can be restored, all of one profile. Another person decides.
+    """Request the restore of these reclaims, as far as they can be restored. All are of one profile.
 
-    Raises NotActionable when none can be restored, Refused when the profile or the person does not allow it.
+    Another person decides. Raises NotActionable when none can be restored, Refused when the profile or the person does
+    not allow it.
     """
     profile = _one_profile(reclaims)
     with transaction.atomic():
@@ -135,13 +136,7 @@ def _one_profile(reclaims: QuerySet[Reclaim]) -> IntegrationProfile:
 
 
 def _create(
-    profile: IntegrationProfile,
-    reclaims: QuerySet[Reclaim],
-    *,
-    actor: User,
-    reason: str,
-    now: datetime,
-    **values: Any,
+    profile: IntegrationProfile, reclaims: QuerySet[Reclaim], *, actor: User, reason: str, now: datetime, **values: Any
 ) -> ReclaimRequest:
     """Make the request with its people, each with the evidence of the reclaim that it takes back."""
     if not reason.strip():

@@ -10,12 +10,12 @@ from django.conf import settings
 
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 
-# What is signed and what is checked is written in the same form.
+# Signing and checking write the content in the same form.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Person(Protocol):
-    """What a signature covers of one person: a RequestedRemoval, or the row of one that `enqueue` reads."""
+    """The part of a person that a signature covers: a RequestedRemoval, or the row of one that `enqueue` reads."""
 
     @property
     def pk(self) -> int: ...

@@ -19,7 +19,7 @@ from subscriptions.reclaims import backup_guard
 
 
 class Operation(StrEnum):
-    """What a switch can stop: the columns of the table."""
+    """An operation that a switch can stop: a column of the table."""
 
     DOWNLOAD = "download by schedule"
     DOWNLOAD_BY_HAND = "download by hand"
@@ -33,7 +33,7 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a switch does to one operation: a person is refused with a sentence, and what is queued waits."""
+    """The effect of a switch on one operation: a person is refused with a sentence, and what is queued waits."""
 
     refusal: Callable[[IntegrationProfile], str] | None = None
     hold: HoldReason | None = None
@@ -43,8 +43,9 @@ class Effect:
 class Switch:
     """A row of the table. An operation that has no effect in it goes on.
 
-    `state`, `profile_off` and `control_off` are for SQL: the state that this row is about, and the values of the
-    profile's row, or of the one row of SendingControl, with which the switch is off. `note` is for a disabled button.
+    `state`, `profile_off` and `control_off` are for SQL. `state` is the profile's state in which the switch is on. The
+    other two are the values of the profile's row, and of the one row of SendingControl, with which the switch is off.
+    `note` is the text of a disabled button.
     """
 
     name: str
