@@ -1,4 +1,4 @@
-"""Why an action is not allowed for this person, or not now. The text says why, and what to do instead."""
+"""Errors for an action that is not allowed for this person, or not now. The text says why, and what to do instead."""
 
 from __future__ import annotations
 

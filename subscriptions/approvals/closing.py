@@ -1,4 +1,4 @@
-"""How people and whole requests end without an approval: dropped, withdrawn, expired. Nobody is reclaimed by that."""
+"""End people and whole requests without an approval: drop, withdraw, expire. Nobody is reclaimed by that."""
 
 from __future__ import annotations
 
@@ -84,11 +84,16 @@ def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor:
 
 
 def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:
-    """Move the candidates of a request that was not approved. A candidate that closed meanwhile stays closed.
+    """Move the candidates of people who leave a request without an approval. Returns how many moved.
 
-    Nothing moves for a restore: its candidates closed with the reclaims that it takes back. Returns how many moved.
+    A candidate that was closed meanwhile stays closed. The candidates of a restore do not move: they were closed with
+    the reclaims that the restore takes back.
     """
-    leaving = _lock(people)
+    rows = RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST)
+    evidence = (KT(f"evidence__{name}") for name in ("name", "email", "terms"))
+    # Locked in the order of their ids, as everywhere, so that there is no deadlock.
+    locked = rows.order_by("pk").select_for_update(of=("self",)).values_list("pk", "subscription", *evidence)
+    leaving = [_Leaving(*row) for row in locked]
     candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(row.pk for row in leaving)), state__in=IN_REQUEST)
     candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())
     action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
@@ -101,7 +106,7 @@ def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: C
 
 
 class _Leaving(NamedTuple):
-    """One candidate that moves. A model object would take longer than the move itself. `terms` is JSON."""
+    """The columns of one candidate that moves. Making model objects would take longer than that. `terms` is JSON."""
 
     pk: int
     subscription: int
@@ -110,16 +115,8 @@ class _Leaving(NamedTuple):
     terms: str
 
 
-def _lock(people: QuerySet[RequestedRemoval]) -> list[_Leaving]:
-    """Lock those that still wait, in the order of their ids, as everybody does."""
-    rows = RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST).order_by("pk")
-    evidence = (KT(f"evidence__{name}") for name in ("name", "email", "terms"))
-    locked = rows.select_for_update(of=("self",)).values_list("pk", "subscription", *evidence)
-    return [_Leaving(*row) for row in locked]
-
-
 def _cool_down(leaving: list[_Leaving], reason: CloseReason) -> None:
-    """Each one by the terms in its evidence. Most candidates have the same terms, so they are grouped by them."""
+    """Start the cool-downs by the terms in the evidence. Most candidates have the same terms, so these are grouped."""
     by_terms: dict[str, list[int]] = defaultdict(list)
     for row in leaving:
         by_terms[row.terms].append(row.subscription)

@@ -42,7 +42,7 @@ def _move_on(request: ReclaimRequest) -> bool:
 
 
 def _was_asked() -> Exists:
-    """For rows of RequestedRemoval: the mail server took the question to this person."""
+    """A condition on rows of RequestedRemoval: the mail server has taken the question to this person."""
     return Exists(Notice.objects.filter(removal=OuterRef("pk"), kind=NoticeKind.ASK, state=NoticeState.SENT))
 
 
@@ -75,7 +75,7 @@ def days_of(request: ReclaimRequest) -> timedelta:
 
 
 def answer_by(person: RequestedRemoval) -> datetime:
-    """Until when this person may answer, as promised. It becomes later where others of the request are asked later."""
+    """Until when this person may answer, as promised. It becomes later when others of the request are asked later."""
     request = ReclaimRequest.objects.get(pk=person.request_id)
     if request.answers_until and clock_runs(request):
         return request.answers_until

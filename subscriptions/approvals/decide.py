@@ -18,13 +18,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.approvals.closing import release
 from subscriptions.candidates import caps, locks
-from subscriptions.errors import (
-    NotActionable,
-    OverCap,
-    OwnRequest,
-    Refused,
-    refuse_self,
-)
+from subscriptions.errors import NotActionable, OverCap, OwnRequest, Refused, refuse_self
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -108,7 +102,7 @@ def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
 
 
 def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
-    """A second person rejects, with a reason. Returns for how many people.
+    """A second person rejects, with a reason. Returns how many people are concerned.
 
     People who were to be reclaimed are left alone for one threshold; those who were to be restored stay deactivated.
     """

@@ -42,7 +42,7 @@ HOLDS_WITHOUT_RECHECK = (HoldReason.PAUSED, HoldReason.CONNECTION, HoldReason.LA
 
 
 class Ending(StrEnum):
-    """What would happen to one person."""
+    """A possible ending for one person."""
 
     SEND = "send"
     SETTLE = "settle"
@@ -51,7 +51,7 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PersonOutcome:
-    """What would happen to one person, and why. People are counted by `ending`, and within it by `kind`."""
+    """The ending for one person, and why. People are counted by `ending`, and within it by `kind`."""
 
     item: Reclaim
     ending: Ending
@@ -64,12 +64,12 @@ class PersonOutcome:
 
     @property
     def heading(self) -> str:
-        """What would happen, in a few words."""
+        """The ending in a few words."""
         return f"Would wait: {self.kind[0].lower()}{self.kind[1:]}" if self.ending == Ending.HOLD else self.kind
 
     @property
     def sentence(self) -> str:
-        """What would happen and why, in one line."""
+        """The ending and its reason in one line."""
         return self.why if self.ending == Ending.SETTLE else f"{self.heading}. {self.why}".strip()
 
     @property
@@ -110,7 +110,7 @@ def for_display(kinds: list[tuple[str, int]]) -> str:
     return ", ".join(f"{count} ({kind[0].lower()}{kind[1:]})" for kind, count in kinds)
 
 
-# --- What is tried ----------------------------------------------------------------------------------------------------
+# --- The items to try -------------------------------------------------------------------------------------------------
 
 
 def try_queue(profile: IntegrationProfile, *, limit: int | None = None) -> DryRun:
@@ -157,18 +157,13 @@ def _as_if_approved(request: ReclaimRequest, people: Iterable[RequestedRemoval])
     """Items in memory only. Their signatures name nobody who decided, so they fit no request in the database."""
     request.decided_at = timezone.now()
     request.valid_until = request.decided_at + settings.APPROVAL_VALIDITY
-    return [_supposed(request, person) for person in people]
-
-
-def _supposed(request: ReclaimRequest, person: RequestedRemoval) -> Reclaim:
-    person.request = request
-    person.signature = sign(person, request)
-    return Reclaim(
-        profile=request.profile,
-        subscription=person.candidate.subscription,
-        removal=person,
-        direction=request.direction,
-    )
+    same = {"profile": request.profile, "direction": request.direction}
+    items = []
+    for person in people:
+        person.request = request
+        person.signature = sign(person, request)
+        items.append(Reclaim(**same, subscription=person.candidate.subscription, removal=person))
+    return items
 
 
 # --- The steps of a send ----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""Request a reclaim: by a person, by the schedule, or again after a send in doubt; until it is open for approval.
+"""Request a reclaim, by a person, by the schedule, or again after a send in doubt, and open it for approval.
 
-A request holds frozen evidence. Who is in it can be dropped, and nobody can be added.
+A request holds frozen evidence. A person in it can be dropped, and nobody can be added.
 """
 
 from __future__ import annotations
@@ -20,12 +20,7 @@ from licensehub.audit.log import Actor, record
 from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.actions import ready_again, send_in_doubt
-from subscriptions.errors import (
-    NotActionable,
-    OwnRequest,
-    Refused,
-    refuse_self,
-)
+from subscriptions.errors import NotActionable, OwnRequest, Refused, refuse_self
 from subscriptions.models import (
     CandidateState,
     FileRequests,
@@ -47,10 +42,10 @@ FILED = "Filed by LicenseHub after the download, as the rule says."
 def request_reclaim(
     candidates: QuerySet[RemovalCandidate], *, actor: Actor, reason: str = "", repeats: Reclaim | None = None
 ) -> ReclaimRequest:
-    """Make one request of those of these candidates that are Ready, all of one profile.
+    """Make one request of the Ready ones of these candidates, all of one profile.
 
-    It opens for approval at once, or after its people were asked, as the rule says. `actor=None`: the schedule files
-    it. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
+    It opens for approval at once, or after its people were asked, as the rule says. `actor=None` stands for the
+    schedule. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
     ready = candidates.filter(state=CandidateState.READY)
     profile = one_profile(ready)
@@ -121,9 +116,9 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
 
 
 def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
-    """Make the request of the schedule, where the rule says so: the longest idle first, up to the batch cap.
+    """Make the request of the schedule, if the rule says so: the longest idle people first, up to the batch cap.
 
-    One at a time: the next request is made when the one before is decided. A person still approves.
+    The next request is made only after the one before is decided. A person still approves.
     """
     rule = ReclaimRule.objects.get(profile=profile)
     if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):

@@ -1,4 +1,4 @@
-"""What a person or the engine does to one candidate: a guarded step from state to state, with its audit event."""
+"""The actions on one candidate: each is a guarded step from state to state, with its audit event."""
 
 from __future__ import annotations
 

@@ -28,13 +28,13 @@ from subscriptions.models import (
 WINDOW = timedelta(hours=24)
 # States in which somebody was deactivated, or may have been.
 COUNTED_STATES = (ReclaimState.SENDING, ReclaimState.DONE, ReclaimState.IN_DOUBT)
-# In a dry run: how many people would be sent before, by the id of their request.
+# How many people a dry run would send before the next one, by the id of their request.
 Ahead = Counter[int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What the rule allows now. `used`: deactivations of the last 24 hours; `rolling`: how many they may be.
+    """The caps that the rule sets now. `used`: deactivations of the last 24 hours; `rolling`: how many are allowed.
 
     `seats`: the active licenses in scope from which the percentages are taken, as they were before those deactivations.
     """
@@ -52,14 +52,14 @@ class Caps:
 def caps_of(profile: IntegrationProfile, *, given_back: int = 0) -> Caps:
     """The caps by the current rule. `given_back`: seats that count as if they had not been reclaimed."""
     rule = ReclaimRule.objects.get(profile=profile)
-    acts = acts_of(profile)
-    # Before the seats are counted: an item that ends between the two counts is then not counted, and never twice.
-    taken = max(given_back, acts.filter(state=ReclaimState.DONE).count())
+    deactivations = deactivations_of(profile)
+    # Counted before the seats: an item that ends between the two counts is then not counted, and never twice.
+    taken = max(given_back, deactivations.filter(state=ReclaimState.DONE).count())
     seats = _in_scope(rule).count() + taken
     return Caps(
         batch=_batch(rule, seats),
         rolling=max(1, percent(rule.rolling_cap_percent, seats)),
-        used=acts.count(),
+        used=deactivations.count(),
         seats=seats,
     )
 
@@ -68,7 +68,7 @@ def batch_of(profile: IntegrationProfile, *, given_back: int = 0) -> int:
     """`Caps.batch` alone. It stops counting where the cap in people becomes the stricter one."""
     rule = ReclaimRule.objects.get(profile=profile)
     enough = ceil(rule.batch_cap_people * 100 / max(1, rule.batch_cap_percent))
-    done = acts_of(profile).filter(state=ReclaimState.DONE)
+    done = deactivations_of(profile).filter(state=ReclaimState.DONE)
     taken = max(given_back, done.order_by()[:enough].count())
     return _batch(rule, _in_scope(rule).order_by()[:enough].count() + taken)
 
@@ -87,7 +87,7 @@ def percent(share: int, whole: int) -> int:
     return ceil(share * whole / 100)
 
 
-def acts_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
+def deactivations_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
     """Deactivations of the last 24 hours that are done, or may be."""
     since = timezone.now() - WINDOW
     rows = Reclaim.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=COUNTED_STATES)
@@ -98,17 +98,17 @@ def allowed(request: ReclaimRequest) -> int:
     """How many people this request may reclaim: its raised cap, else the lower of its cap and the current one."""
     if request.cap_raised_by_id:
         return request.cap
-    taken = _acts_for(request).filter(state=ReclaimState.DONE).count()
+    taken = _reclaims_of(request).filter(state=ReclaimState.DONE).count()
     return min(request.cap, batch_of(request.profile, given_back=taken))
 
 
 def touched_by(request: ReclaimRequest) -> int:
     """How many people of this request were deactivated, or may have been."""
-    return _acts_for(request).filter(state__in=COUNTED_STATES).count()
+    return _reclaims_of(request).filter(state__in=COUNTED_STATES).count()
 
 
-def _acts_for(request: ReclaimRequest) -> QuerySet[Reclaim]:
-    """By primary key: the request of a dry run has none, so it has no items."""
+def _reclaims_of(request: ReclaimRequest) -> QuerySet[Reclaim]:
+    """Selected by primary key: the request of a dry run has none, so it has no items."""
     return Reclaim.objects.filter(removal__request=request.pk)
 
 
@@ -129,7 +129,7 @@ def reached(
 ) -> HoldReason | None:
     """The cap that is reached for this request, or None."""
     before = ahead or Counter()
-    if acts_of(profile).count() + before.total() >= rolling:
+    if deactivations_of(profile).count() + before.total() >= rolling:
         return HoldReason.ROLLING_CAP
     if touched_by(request) + before[request.pk] >= allowed(request):
         return HoldReason.BATCH_CAP
@@ -138,5 +138,5 @@ def reached(
 
 def free_at(profile: IntegrationProfile) -> datetime:
     """When the oldest deactivation is more than 24 hours ago, so that one more is allowed."""
-    oldest = acts_of(profile).order_by("sending_at").values_list("sending_at", flat=True).first()
+    oldest = deactivations_of(profile).order_by("sending_at").values_list("sending_at", flat=True).first()
     return (oldest or timezone.now()) + WINDOW

@@ -30,7 +30,7 @@ BATCH = 5000
 
 
 class CandidateFacts(NamedTuple):
-    """What the evidence is made of: a row of Subscription. A model object would take longer than all the rest."""
+    """The columns of Subscription that the evidence is made of. Model objects would take longer than the rest."""
 
     pk: int
     external_id: str
@@ -72,7 +72,7 @@ def freeze_evidence(row: CandidateFacts, terms: Terms, now: datetime, shared: Ma
 
 
 def propose_candidates(run: DownloadRun) -> int:
-    """Withdraw what is no longer a candidate, and open a candidate for each subscription that is one and has none yet.
+    """Withdraw stale candidates, and open one for each subscription whose verdict is `candidate` and that has none yet.
 
     Works in batches. Each takes the lock of the profile's row, so two runs never open two candidates for one
     subscription. Returns how many were opened.

@@ -40,7 +40,7 @@ CLOSING = {
 def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -> tuple[CandidateState, CloseReason]:
     """How a candidate closes when its subscription now has this verdict, which is not `candidate`.
 
-    Where the facts differ from the evidence (a newer activity, another license), they are the reason; else the rule is.
+    The reason is the facts where they differ from the evidence (a newer activity, another license), else the rule.
     """
     last_activity = row.last_activity_at.isoformat() if row.last_activity_at else None
     if verdict == Verdict.ACTIVE and last_activity == evidence["last_activity_at"]:
@@ -70,7 +70,7 @@ def withdraw(profile_id: int) -> int:
 
 
 def _withdraw(ids: list[int]) -> int:
-    """Close those that nobody has decided on meanwhile. A decision stands; the recheck before the send decides then."""
+    """Close those that nobody has decided on meanwhile. The recheck before the send decides on approved ones."""
     with transaction.atomic():
         locked = RemovalCandidate.objects.select_for_update(of=("self",)).withdrawable().filter(pk__in=ids)
         groups = defaultdict(list)

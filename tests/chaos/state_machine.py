@@ -345,7 +345,7 @@ class Life(RuleBasedStateMachine):
 
     @staticmethod
     def acts() -> int:
-        return caps.acts_of(Life.world.profile).count()
+        return caps.deactivations_of(Life.world.profile).count()
 
     @staticmethod
     def within_caps(used: int) -> None:
