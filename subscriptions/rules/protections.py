@@ -1,6 +1,6 @@
-"""Protect people: make a protection, end it, and let both reach the verdicts and the not yet approved candidates.
+"""Protect people: make and end protections, and apply both to the verdicts and to candidates that are not yet approved.
 
-What is approved already is stopped by the look before the send, which asks the same clause.
+What is approved already is stopped by the recheck before the send, which evaluates the same clause.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WORDS = {ProtectionKind.LICENSE: "license type", ProtectionKind.ROLE: "role"}
 
 @dataclass(frozen=True, slots=True)
 class ProtectionInput:
-    """Why somebody is to be left alone, whom to ask about it, and until when; None is without an end."""
+    """The reason for a protection, the owner to ask about it, and its end; None means without an end."""
 
     reason: str
     owner: str
@@ -43,7 +43,7 @@ class ProtectionInput:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`made` protections, or those that were ended; of the people they cover `changed` have another verdict now."""
+    """`made` are the protections that were made or ended. Of their people, `changed` have another verdict now."""
 
     made: list[Protection]
     changed: int
@@ -54,7 +54,7 @@ class Effect:
 
 
 def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
-    """The value as it is compared: see `models.protection.keys`. Raises ValidationError with a sentence for `value`."""
+    """The value in the form that is compared, see `models.protection.keys`. Raises ValidationError for `value`."""
     given = value.strip()
     if kind in (ProtectionKind.LICENSE, ProtectionKind.ROLE):
         return _known_word(profile, ProtectionKind(kind), given)
@@ -129,7 +129,7 @@ def create_protection(
                 "was changed. End that one first if its reason, owner or end is to be another."
             )
         [made] = _make(profile, kind, [wanted], wish, actor=actor)
-    return _judge([made])
+    return _reevaluate([made])
 
 
 def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: ProtectionInput, *, actor: User) -> Effect:
@@ -146,7 +146,7 @@ def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: Pro
         if not new:
             raise Refused("All of these people are protected already. Nothing was changed.")
         made = _make(profile, ProtectionKind.PERSON, new, wish, actor=actor)
-    return _judge(made)
+    return _reevaluate(made)
 
 
 def _make(
@@ -167,17 +167,17 @@ def _make(
 def end_protection(protection: Protection, *, actor: User) -> Effect:
     """From now on it covers nobody; the record stays. Raises NotActionable when it has ended already."""
     _end(protection, actor=actor)
-    return _judge([protection])
+    return _reevaluate([protection])
 
 
 def end_run_out() -> int:
-    """Note those whose end has come, and evaluate their people anew. Returns how many.
+    """Note the protections whose end has come, and evaluate their people again. Returns how many.
 
-    They cover nobody from their end on, noted or not; a second process finds nothing left to note.
+    A protection covers nobody after its end, whether that is noted or not. A second process finds nothing left to note.
     """
     ended = 0
     for protection in Protection.objects.run_out().select_related("profile"):
-        _judge([protection])
+        _reevaluate([protection])
         try:
             _end(protection, actor=None)
         except NotActionable:
@@ -195,11 +195,11 @@ def _end(protection: Protection, *, actor: Actor) -> None:
         record(Action.PROTECTION_ENDED, actor=actor, target=protection, data=data)
 
 
-# --- Consequences -----------------------------------------------------------------------------------------------------
+# --- The effect -------------------------------------------------------------------------------------------------------
 
 
-def _judge(protections: list[Protection]) -> Effect:
-    """Evaluate the covered people anew, after the commit, and take back their candidates that no longer hold."""
+def _reevaluate(protections: list[Protection]) -> Effect:
+    """After the commit, evaluate the covered people again, and withdraw their candidates that are stale now."""
     profile_id = protections[0].profile_id
     terms = current_terms(profile_id)
     changed = sum(evaluate_rows(rows, terms) for rows in people_of(protections))

@@ -1,4 +1,4 @@
-"""Change a reclaim rule, and let the change reach the verdicts and the candidates that are not yet approved."""
+"""Change a reclaim rule, and apply the change to the verdicts and to candidates that are not yet approved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIELDS = (*TERMS, *ASKING, *CAPS)
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a changed rule did: of `subscriptions`, `changed` have another verdict, and `candidates` are inactive."""
+    """The effect of a rule: of `subscriptions`, `changed` have another verdict now, and `candidates` are inactive."""
 
     subscriptions: int
     changed: int
@@ -39,11 +39,13 @@ class Effect:
 def change_rule(
     rule: ReclaimRule, *, actor: Actor, changed: Mapping[str, Any], by_license: Mapping[str, int] | None = None
 ) -> bool:
-    """Set terms of the rule, as it stood at `rule.version`; `by_license` replaces all thresholds of license types.
+    """Set terms of the rule, if it still has `rule.version`; `by_license` replaces all thresholds of license types.
 
     Returns whether anything differs. Raises ValidationError, and NotActionable when somebody else was faster.
     """
-    before = _terms(ReclaimRule.objects.get(pk=rule.pk))
+    found = ReclaimRule.objects.get(pk=rule.pk)
+    thresholds = found.license_thresholds.order_by("license").values_list("license", "last_activity_threshold")
+    before = {**{name: getattr(found, name) for name in FIELDS}, "by_license": dict(thresholds)}
     wanted = {**before, **{name: changed[name] for name in FIELDS if name in changed}}
     if by_license is not None:
         wanted["by_license"] = dict(sorted(by_license.items()))
@@ -52,20 +54,12 @@ def change_rule(
     _validate(rule, wanted)
     with transaction.atomic():
         _write(rule, wanted)
-        data = {"version": rule.version + 1, "changed": _differences(before, wanted)}
+        differing = [name for name in wanted if wanted[name] != before[name]]
+        differences = {name: {"from": before[name], "to": wanted[name]} for name in differing}
+        data = {"version": rule.version + 1, "changed": differences}
         record(Action.RULE_CHANGED, actor=actor, target=rule, data=data)
     rule.refresh_from_db()
     return True
-
-
-def _terms(rule: ReclaimRule) -> dict[str, Any]:
-    rows = rule.license_thresholds.order_by("license")
-    by_license = dict(rows.values_list("license", "last_activity_threshold"))
-    return {**{name: getattr(rule, name) for name in FIELDS}, "by_license": by_license}
-
-
-def _differences(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: {"from": before[name], "to": wanted[name]} for name in wanted if wanted[name] != before[name]}
 
 
 def _validate(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
@@ -76,7 +70,7 @@ def _validate(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
 
 
 def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
-    """The version that was read must still stand: two people editing never overwrite each other unseen."""
+    """Write only over the version that was read, so that two people who edit the rule never overwrite each other."""
     values = {name: wanted[name] for name in FIELDS}
     written = ReclaimRule.objects.filter(pk=rule.pk, version=rule.version).update(
         **values, version=rule.version + 1, changed_at=timezone.now()
@@ -91,7 +85,7 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
 
 
 def apply_rule(profile: IntegrationProfile) -> Effect:
-    """Evaluate everybody of the profile anew, and take back the not yet approved candidates that no longer hold."""
+    """Evaluate everybody of the profile again, and withdraw the candidates that are not yet approved and stale now."""
     changed = evaluate_profile(profile)
     withdrawn = withdraw(profile.pk)
     count_buckets(profile)
