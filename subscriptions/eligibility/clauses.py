@@ -1,4 +1,4 @@
-"""Why each subscription is, or is not, a candidate: one ordered list of clauses, one SQL CASE.
+"""The clauses decide why a subscription is, or is not, a candidate: one ordered list, one CASE in SQL.
 
 The first clause that holds gives the verdict. Each clause has its condition in SQL and its sentence (see `sentences`),
 so that the explanation of one row can never differ from the decision about all rows.
@@ -37,19 +37,23 @@ from subscriptions.models import NeverActive, Protection, Subscription, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`when` picks the rows in SQL, `why` is the sentence for one of them, `label` names what lets pass."""
+    """`when` selects the rows for which the clause holds, in SQL. `why` is the sentence for one of these rows.
+
+    `label` and `fact` are for the list of checks of a row: `label` names what a row must fulfill, so that the clause
+    does not hold, and `fact` is what the row has.
+    """
 
     verdict: Verdict
     when: Callable[[Terms, datetime], Q]
     why: Callable[[Subscription, Terms, datetime], str]
     label: str
     fact: Callable[[Subscription, Terms, datetime], str]
-    # Whether `when` reads the terms. The preview asks the other clauses once, when it counts people.
+    # Whether `when` reads the terms. The preview evaluates the other clauses once, when it counts people.
     reads_terms: bool = False
 
 
 def _idle_before(terms: Terms, now: datetime) -> Q:
-    """Idle since longer than the threshold of the row's license."""
+    """Rows that are idle for longer than the threshold of their license."""
     usual = Q(idle_since__lt=now - timedelta(days=terms.threshold)) & ~Q(license__in=list(terms.by_license))
     for license, days in terms.by_license.items():
         usual |= Q(license=license, idle_since__lt=now - timedelta(days=days))
@@ -159,9 +163,9 @@ CLAUSES: tuple[Clause, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One clause as it fell out for one subscription.
+    """The result of one clause for one subscription.
 
-    `passed` is None for those after the one that decided, and for what the vendor does not let us check.
+    `passed` is None for the clauses after the one that decided, and for what the vendor does not let us check.
     """
 
     label: str
@@ -178,7 +182,7 @@ def verdict_case(terms: Terms, now: datetime) -> Case:
 
 
 def verdict_of(row: Subscription, terms: Terms) -> Verdict:
-    """The verdict on one row by the given terms, asked of the same CASE; nothing is written."""
+    """The verdict on one row by the given terms, evaluated by the same CASE; nothing is written."""
     found = (
         Subscription.objects.filter(pk=row.pk)
         .annotate(evaluated=verdict_case(terms, timezone.now()))
@@ -201,7 +205,7 @@ def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) 
 
 
 def checks(row: Subscription, terms: Terms) -> list[Check]:
-    """Every clause in its order with the fact behind it, asked of the database in one query."""
+    """The result of every clause, in order, with the fact behind it. The database evaluates all in one query."""
     now = timezone.now()
     flags = {
         f"clause_{number}": Case(

@@ -1,4 +1,4 @@
-"""Write the verdict of subscriptions into their evaluations: two statements, whatever the number of rows."""
+"""Write the verdicts of subscriptions into their evaluations: two statements for any number of rows."""
 
 from __future__ import annotations
 
@@ -21,37 +21,36 @@ INSERT INTO {table} (subscription_id, verdict, idle_since, evaluated_at)
 SELECT evaluated.id, evaluated.verdict_now, evaluated.idle_since, %s FROM ({rows}) AS evaluated WHERE TRUE
     ON CONFLICT (subscription_id) DO NOTHING
 """
-# Materialized, so that the rows are evaluated once. PostgreSQL would evaluate all of them again for each row of the
-# table where it believes both to be few.
+# Materialized, so that each row is evaluated once. Where PostgreSQL expects few rows, it would evaluate all of them
+# again for each row of the table.
 UPDATE_CHANGED = """
 UPDATE {table} SET verdict = evaluated.verdict_now, idle_since = evaluated.idle_since, evaluated_at = %s
   FROM (WITH once AS MATERIALIZED ({rows}) SELECT * FROM once) AS evaluated
  WHERE evaluated.id = {table}.subscription_id
 """
-# Whoever has changed the facts of a row, and not yet committed, is waited for: then these rows are evaluated anew.
+# The UPDATE waits for a transaction that has changed facts of these rows. After its commit they are evaluated again.
 LOCKED = ' FOR NO KEY UPDATE OF "subscriptions_subscription"'
-# The evaluation in place says the same.
+# The stored evaluation is the same.
 UNCHANGED = Q(evaluation__verdict=F("verdict_now")) & (
     Q(evaluation__idle_since=F("idle_since")) | Q(evaluation__idle_since=None, idle_since=None)
 )
 
 
 def evaluate_profile(profile: IntegrationProfile) -> int:
-    """Evaluate all rows of a profile anew and write those whose verdict changed. Returns how many that were."""
+    """Evaluate all rows of a profile and write the verdicts that changed. Returns how many."""
     return evaluate_rows(Subscription.objects.filter(profile=profile), current_terms(profile.pk))
 
 
 def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = False) -> int:
-    """Evaluate these rows and write what differs from their evaluations. Returns how many that were.
+    """Evaluate these rows and write the evaluations that differ. Returns how many.
 
-    `few` says that `rows` picks some rows by their primary key, so that each is looked up in an index. All others are
-    planned as if they were all rows of a large table.
-
-    Those never evaluated come first: a row that another process evaluates in this moment is then evaluated anew below.
+    `few` says that `rows` selects some rows by their primary key, so that each is looked up in an index. Any other
+    selection is planned as if it had all rows of a large table.
     """
     now = timezone.now()
     evaluated: QuerySet[Any] = rows.annotate(verdict_now=verdict_case(terms, now))
     with transaction.atomic() if few else large_tables():
+        # First the rows without an evaluation: if another process inserts one now, the UPDATE below finds it.
         first = _write(INSERT_MISSING, evaluated.filter(evaluation=None), now)
         return first + _write(
             UPDATE_CHANGED, evaluated.filter(evaluation__isnull=False).exclude(UNCHANGED), now, locked=True

@@ -1,7 +1,7 @@
-"""What any reclaim rule would make of the people of the last download, without asking each of them again.
+"""Preview a reclaim rule: how many people would have which verdict, without evaluating each of them again.
 
 Each evaluation counts people once, by license and whole days, into a few thousand buckets: see `models.Bucket`. The
-clauses of the verdict that depend on a rule then evaluate the buckets. This gives the same numbers as an evaluation of
+clauses that depend on a rule are then evaluated for the buckets. This gives the same numbers as an evaluation of
 everybody at that moment.
 """
 
@@ -36,16 +36,17 @@ from subscriptions.eligibility.clauses import CLAUSES, Clause, verdict_case
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Bucket, ReclaimRule, Subscription, Verdict
 
-# Longer ones are rare, and would make a hundred times as many buckets: there, everybody is asked.
+# A longer grace is rare, and would need a hundred times as many buckets. So it is evaluated for each person.
 GRACES = 90
 MAX_DAYS = 3650
 BATCH = 2000
 
 
 class WholeDays(Func):
-    """Days between a moment of the row and `now`, as an integer: those that are over, or those begun less one.
+    """The number of days between a moment of the row and `now`, as an integer.
 
-    The first answers “less than n days”, the second “more than n days”, both to the microsecond.
+    Only whole days count, so that “less than n days” can be answered. With `begun`, the day that has begun counts as
+    well, and one is subtracted, so that “more than n days” can be answered. Both are exact to the microsecond.
     """
 
     output_field = IntegerField()
@@ -65,7 +66,7 @@ class WholeDays(Func):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """People by verdict, as they were at that moment. `at` is None while nobody was counted yet."""
+    """The number of people by verdict, as of `at`, which is None while nobody was counted yet."""
 
     verdicts: dict[str, int]
     at: datetime | None
@@ -76,25 +77,20 @@ class Preview:
 
 
 def preview_rule(profile: IntegrationProfile, terms: Terms) -> Preview:
-    """What these terms make of the profile's people; nothing is written."""
+    """The verdicts of the profile's people by these terms; nothing is written."""
     buckets = Bucket.objects.filter(profile=profile)
     at = buckets.aggregate(at=Max("counted_at"))["at"]
     if at is None or terms.grace > GRACES:
-        return Preview(_by_verdict(_evaluated(Subscription.objects.filter(profile=profile), terms), Count("pk")), at)
-    case = Case(*_whens(terms, at), default=Value(Verdict.CANDIDATE.value))
-    return Preview(_by_verdict(buckets.annotate(evaluated=case), Sum("people")), at)
-
-
-def _whens(terms: Terms, at: datetime) -> list[When]:
-    """The clauses in their order; those that look at no rule have been asked when the buckets were counted."""
-    return [
+        everybody = Subscription.objects.filter(profile=profile)
+        evaluated: QuerySet[Any] = everybody.annotate(evaluated=verdict_case(terms, timezone.now()))
+        return Preview(_by_verdict(evaluated, Count("pk")), at)
+    # `standing` has the verdict of the clauses that do not read the terms, from when the buckets were counted.
+    whens = [
         When(clause.when(terms, at) if clause.reads_terms else Q(standing=clause.verdict.value), _word(clause))
         for clause in CLAUSES
     ]
-
-
-def _evaluated(rows: QuerySet[Subscription], terms: Terms) -> QuerySet[Any]:
-    return rows.annotate(evaluated=verdict_case(terms, timezone.now()))
+    case = Case(*whens, default=Value(Verdict.CANDIDATE.value))
+    return Preview(_by_verdict(buckets.annotate(evaluated=case), Sum("people")), at)
 
 
 def _by_verdict(evaluated: QuerySet[Any], people: Any) -> dict[str, int]:
@@ -106,7 +102,7 @@ def _word(clause: Clause) -> Value:
 
 
 def count_buckets(profile: IntegrationProfile) -> int:
-    """Count the people of the profile anew, as they are now. Returns how many buckets they make."""
+    """Count the people of the profile again, as they are now. Returns how many buckets they make."""
     now = timezone.now()
     kinds: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_kind(now))
     counted = kinds.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
@@ -118,8 +114,11 @@ def count_buckets(profile: IntegrationProfile) -> int:
 
 
 def _kind(now: datetime) -> dict[str, Case]:
-    """What a clause may ask about somebody. Moments to come count as the day before today."""
-    # Any terms will do: these clauses do not read them.
+    """The values by which people are counted, which are all that a clause can read.
+
+    A future moment counts as the day before today.
+    """
+    # Any terms are right, since these clauses do not read them.
     terms = Terms.of(ReclaimRule())
     whatever_the_rule = [clause for clause in CLAUSES if not clause.reads_terms]
     return {
@@ -150,7 +149,7 @@ def _bucket(
     never: bool,
     people: int,
 ) -> Bucket:
-    """Each moment is the middle of its day."""
+    """Make one bucket; each moment is the middle of its day."""
     idle_since = None if idle is None else now - timedelta(days=idle + 0.5)
     return Bucket(
         profile=profile,

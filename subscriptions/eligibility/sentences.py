@@ -1,4 +1,4 @@
-"""The sentences and facts by which the clauses explain one subscription to the admin."""
+"""The sentences and facts of the clauses, which explain one subscription to an admin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_CHECKED = "not checked"
 
 
 class Idle(Protocol):
-    """The facts that the sentence for a candidate needs: of a Subscription, or of a row with these columns alone."""
+    """The facts that the sentence for a candidate needs: a Subscription, or a row with these columns only."""
 
     @property
     def license(self) -> str: ...
@@ -117,7 +117,7 @@ def why_never_active(row: Subscription, terms: Terms, now: datetime) -> str:
 
 
 def explain_candidate(row: Idle, terms: Terms, now: datetime) -> str:
-    """The sentence for a candidate: no clause holds."""
+    """The sentence for a candidate, for whom no clause holds."""
     idle = days_since(row.idle_since, now)
     over = in_days(idle - terms.threshold_for(row.license))
     if row.last_activity_at is None:
