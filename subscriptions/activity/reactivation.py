@@ -17,5 +17,5 @@ def was_reactivated(*, known_active: bool, found_active: bool) -> bool:
 
 
 def cooldown_from(now: datetime) -> dict[str, Any]:
-    """What is written of a reactivated person: columns of Subscription and their values."""
+    """The columns of Subscription that are written for a reactivated person, with their values."""
     return {"cooldown_until": now + REACTIVATED_COOLDOWN, "cooldown_reason": REACTIVATED_REASON}

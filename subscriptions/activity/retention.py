@@ -1,14 +1,13 @@
 """Retention of the history: snapshots older than SNAPSHOT_DAYS are thinned to one point per month.
 
-A month is thinned as a whole, once all of it is old enough. The snapshots of a subscription, of the month's runs and of
-the rechecks between them, become one row of the month's last run; in each column it has the oldest value. So the
-history reads as if that run was the only one of the month: the end of this month, and of each other month, shows the
-same as before. This takes a few statements, the same on PostgreSQL and on SQLite.
+A month is thinned as a whole, when all of it is old enough. All snapshots that a subscription has in the month, from
+runs and from rechecks, become one row of the month's last run. Each column of this row has the oldest value. Then the
+history reads as if that run were the only one of the month, and the facts at the end of any month stay the same. This
+takes a few statements, the same on PostgreSQL and on SQLite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -47,7 +46,7 @@ SELECT DISTINCT subscription_id, CAST(%s AS integer), {oldest}
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """After `start`, up to and with `end`. Both are midnight UTC, so `as_of` goes back a whole month or not at all.
+    """The time after `start`, up to and including `end`. Both are midnight UTC, so `as_of` undoes whole months.
 
     `kept` is the last complete run of the month.
     """
@@ -58,7 +57,7 @@ class Month:
 
 
 def thin_histories() -> int:
-    """Thin what is old enough, of all profiles. Returns the number of months."""
+    """Thin the months that are old enough, of all profiles. Returns how many."""
     return sum(_thin(profile, month) for profile in IntegrationProfile.objects.all() for month in due_months(profile))
 
 
@@ -66,22 +65,19 @@ def due_months(profile: IntegrationProfile) -> list[Month]:
     """The months of a profile that are old enough and not thinned yet, the oldest first."""
     before = _start_of_month(timezone.now() - timedelta(days=settings.SNAPSHOT_DAYS))
     runs = _runs(profile).filter(thinned=False, finished_at__lte=before).order_by("finished_at", "pk")
-    return list(_months((run.finished_at, run.pk) for run in runs.only("finished_at") if run.finished_at))
+    finished = ((run.finished_at, run.pk) for run in runs.only("finished_at") if run.finished_at)
+    by_month = groupby(finished, key=lambda run: _start_of_month(run[0] - timedelta.resolution))
+    return [Month(start, _next_month(start), kept=list(of_month)[-1][1]) for start, of_month in by_month]
 
 
 def thinned_before(profile: IntegrationProfile) -> datetime | None:
-    """From this moment on the history of a profile has every change; None where nothing is thinned."""
+    """The moment from which on the history of a profile has every change; None when nothing is thinned."""
     last = _runs(profile).filter(thinned=True).aggregate(last=Max("finished_at"))["last"]
     return _next_month(last - timedelta.resolution) if last else None
 
 
 def _runs(profile: IntegrationProfile) -> QuerySet[DownloadRun]:
     return DownloadRun.objects.complete().filter(profile=profile)
-
-
-def _months(runs: Iterable[tuple[datetime, int]]) -> Iterator[Month]:
-    for start, of_month in groupby(runs, key=lambda run: _start_of_month(run[0] - timedelta.resolution)):
-        yield Month(start=start, end=_next_month(start), kept=list(of_month)[-1][1])
 
 
 def _start_of_month(moment: datetime) -> datetime:
@@ -93,14 +89,16 @@ def _next_month(moment: datetime) -> datetime:
 
 
 def _thin(profile: IntegrationProfile, month: Month) -> bool:
-    """False when another process thins the month at the same time."""
+    """Thin one month. Returns False when another process thins it at the same time."""
     with transaction.atomic():
         due = _runs(profile).filter(thinned=False, finished_at__gt=month.start, finished_at__lte=month.end)
         if not due.filter(pk=month.kept).update(thinned=True):
             return False
         before = _count(profile, month)
         _merge(profile, month)
-        _drop(profile, month)
+        # Delete what `_merge` has put into the rows of the kept run.
+        _of_runs(profile, month).exclude(run=month.kept).delete()
+        _between(profile, month).delete()
         due.update(thinned=True)
         data = {"month": f"{month.start:%Y-%m}", "before": before, "after": _count(profile, month)}
         record(Action.HISTORY_THINNED, actor=None, target=profile, data=data)
@@ -139,9 +137,3 @@ def _oldest(column: str) -> str:
     """The oldest value of the month that is not NULL: NULL says that nothing was replaced."""
     not_null_first = f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, at"
     return f"FIRST_VALUE({column}) OVER (PARTITION BY subscription_id ORDER BY {not_null_first})"
-
-
-def _drop(profile: IntegrationProfile, month: Month) -> None:
-    """Delete what `_merge` has put into the rows of the kept run."""
-    _of_runs(profile, month).exclude(run=month.kept).delete()
-    _between(profile, month).delete()

@@ -15,7 +15,7 @@ from subscriptions.models.snapshot import NEVER
 
 COLUMNS = ("last_activity_at", "license_assigned_at", "license", "role", "active", "gone")
 MOMENTS = ("last_activity_at", "license_assigned_at")
-# So many rows are reconstructed at once, which limits the memory.
+# How many rows are reconstructed at once, which limits the memory.
 CHUNK = 2000
 
 
@@ -35,17 +35,14 @@ class Seat:
 
 def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: datetime) -> None:
     """Outside of a run: keep what `changes` (fact -> new value) replace, in the transaction that writes them."""
+    facts = {name: getattr(former, name) for name in changes if name in COLUMNS}
     replaced = {
-        name: _kept(name, getattr(former, name))
-        for name, value in changes.items()
-        if name in COLUMNS and getattr(former, name) != value
+        name: NEVER if name in MOMENTS and fact is None else fact
+        for name, fact in facts.items()
+        if fact != changes[name]
     }
     if replaced:
         RecheckSnapshot.objects.create(subscription=former, seen_at=seen_at, **replaced)
-
-
-def _kept(name: str, value: Any) -> Any:
-    return NEVER if name in MOMENTS and value is None else value
 
 
 def as_of(profile: IntegrationProfile, moment: datetime) -> Iterator[Seat]:
@@ -64,7 +61,10 @@ def as_of(profile: IntegrationProfile, moment: datetime) -> Iterator[Seat]:
 
 
 def _undo_changes(rows: list[Subscription], moment: datetime) -> Iterator[Seat]:
-    facts = {row.pk: _facts_of(row) for row in rows}
+    names = [name for name in COLUMNS if name != "gone"]
+    facts: dict[int, dict[str, Any]] = {
+        row.pk: {**{name: getattr(row, name) for name in names}, "gone": row.gone_at is not None} for row in rows
+    }
     for pk, replaced in _replaced_since(list(facts), moment):
         for name, value in replaced.items():
             if value is not None:
@@ -73,12 +73,8 @@ def _undo_changes(rows: list[Subscription], moment: datetime) -> Iterator[Seat]:
         yield Seat(external_id=row.external_id, email=row.email, **facts[row.pk])
 
 
-def _facts_of(row: Subscription) -> dict[str, Any]:
-    return {**{name: getattr(row, name) for name in COLUMNS if name != "gone"}, "gone": row.gone_at is not None}
-
-
 def _replaced_since(ids: list[int], moment: datetime) -> list[tuple[int, dict[str, Any]]]:
-    """What was replaced after `moment`, the newest change first: the oldest one is undone last, so its values stay."""
+    """The facts that were replaced after `moment`, the newest change first. The oldest is undone last, so it counts."""
     of_runs = ActivitySnapshot.objects.filter(subscription__in=ids, run__finished_at__gt=moment)
     between = RecheckSnapshot.objects.filter(subscription__in=ids, seen_at__gt=moment)
     found = [
