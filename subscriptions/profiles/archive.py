@@ -1,4 +1,4 @@
-"""Archive a profile, by typing its name. Its history stays; everything that could still run or send ends."""
+"""Archive a profile, after its name was typed. Its history stays; everything that could still run or send ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from subscriptions.models import (
     RequestState,
     RunState,
 )
-from subscriptions.reclaims.direction import SPECS, DirectionSpec
+from subscriptions.reclaims.direction import SPECS
 from subscriptions.schedules.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
@@ -37,7 +37,7 @@ REASON = "The integration profile was archived."
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """What ends with the profile."""
+    """How many candidates, requests and approved people end with the profile."""
 
     candidates: int
     requests: int
@@ -66,7 +66,10 @@ def why_not_archive(profile: IntegrationProfile) -> str:
 
 
 def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> str:
-    """Returns a sentence about the revocation of the token. Raises Refused; NotActionable if it is archived already."""
+    """Archive the profile. Returns a sentence about the revocation of the token.
+
+    Raises Refused when it cannot be archived now, NotActionable when it is archived already.
+    """
     if typed_name.strip() != profile.name:
         raise Refused(f"Type the name of the profile, “{profile}”, exactly. Nothing was archived.")
     if why_not := why_not_archive(profile):
@@ -78,7 +81,8 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
         values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
         if rows.update(**values) != 1:
             raise NotActionable(f"“{profile}” is archived already.")
-        if why_not := _why_not_now(profile):
+        # Checked again after the guarded UPDATE. A reason that is found now rolls the whole transaction back.
+        if why_not := why_not_archive(IntegrationProfile(pk=profile.pk, state=ProfileState.PAUSED)):
             raise Refused(f"“{profile}” cannot be archived now. {why_not}")
         ended = _end_everything(profile, actor=actor)
         remove_schedules(profile)
@@ -86,12 +90,6 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
         record(Action.PROFILE_ARCHIVED, actor=actor, target=profile, data=ended)
     profile.refresh_from_db()
     return oauth_flow.revoke_all(tokens)
-
-
-def _why_not_now(profile: IntegrationProfile) -> str:
-    """Checked again after the guarded UPDATE. A reason that is found now rolls the whole transaction back."""
-    as_it_was = IntegrationProfile(pk=profile.pk, state=ProfileState.PAUSED)
-    return why_not_archive(as_it_was)
 
 
 def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, int]:
@@ -104,16 +102,15 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
     }
     staging.empty_all(profile)
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
+    approved = 0
+    for spec in SPECS.values():
+        queued = _queued(profile).filter(direction=spec.direction)
+        approved += _end(queued, spec.endings[ReclaimState.SKIPPED], skipped, actor=actor)
     return {
-        "approved": sum(_end_queued(profile, spec, skipped, actor=actor) for spec in SPECS.values()),
+        "approved": approved,
         "requests": _end(_requests(profile), Action.REQUEST_CANCELED, {"state": RequestState.CANCELED}, actor=actor),
         "candidates": _end(_candidates(profile), Action.CANDIDATE_CLOSED, closed, actor=actor),
     }
-
-
-def _end_queued(profile: IntegrationProfile, spec: DirectionSpec, values: dict[str, object], *, actor: Actor) -> int:
-    rows = _queued(profile).filter(direction=spec.direction)
-    return _end(rows, spec.endings[ReclaimState.SKIPPED], values, actor=actor)
 
 
 def _end(rows: QuerySet[Any], action: Action, values: dict[str, object], *, actor: Actor) -> int:

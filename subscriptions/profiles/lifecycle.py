@@ -19,7 +19,7 @@ from subscriptions.schedules.schedules import ensure_schedules
 
 
 def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) -> IntegrationProfile:
-    """A new Draft. Raises Refused with a sentence when a value does not fit."""
+    """Create a profile in state Draft. Raises Refused with a sentence when a value is not valid."""
     profile = IntegrationProfile(name=name, organization_id=organization_id, kind=kind)
     try:
         profile.full_clean()
@@ -34,7 +34,7 @@ def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) 
 
 
 def publish(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """Draft -> Published: the first download is due, the schedules and the default rule stand.
+    """Move a Draft to Published: its first download is due, and it gets the default rule and schedules.
 
     Raises Refused while a connection is missing, NotActionable when it is no Draft any more.
     """
@@ -66,7 +66,7 @@ def _refuse_missing_connections(profile: IntegrationProfile) -> None:
 
 
 def pause(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """Stop downloads, requests and approvals; what is approved is held."""
+    """Stop downloads, requests and approvals. What is approved is held."""
     _move(
         profile,
         allowed=[ProfileState.PUBLISHED],
@@ -96,7 +96,7 @@ def allow_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 
 def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) -> None:
-    """Off: candidates still appear, but nothing is requested, approved or sent."""
+    """While it is off, candidates still appear, but nothing is requested, approved or sent."""
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, reclaim_enabled=not enabled)
         if rows.update(reclaim_enabled=enabled) != 1:

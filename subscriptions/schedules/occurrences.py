@@ -1,8 +1,8 @@
 """When a crontab is due, by the calendar of its time zone. Pure functions: the caller gives the time.
 
-A wall time that does not exist, when the clocks go forward, is due later by as much as they were moved. One that exists
-twice, when they go back, is due the first time only. So each calendar day has the same number of slots. `cronsim` would
-move a missing time to the end of the gap, and inside of the repeated hour its slots go back in time.
+When the clocks go forward, a wall time that does not exist is due later, by as much as the clocks were moved. When they
+go back, a wall time that exists twice is due the first time only. So each calendar day has the same number of slots.
+`cronsim` would move a missing time to the end of the gap, and in the repeated hour its slots go back in time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django_celery_beat.tzcrontab import TzAwareCrontab
 
 # Days to look through: enough for a crontab that is due on February 29 only.
 MAX_DAYS = 366 * 8
-# A weekly window of one hour can fall into the hour that does not exist, and then opens a week later.
+# A weekly window of one hour can be the hour that does not exist, and then opens a week later.
 MAX_CLOSED = timedelta(days=15)
 QUARTER = timedelta(minutes=15)
 

@@ -33,7 +33,7 @@ WEEKDAYS = {1: "Monday", 2: "Tuesday", 3: "Wednesday", 4: "Thursday", 5: "Friday
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an operator chose. `minute` is None for a window, which has whole hours."""
+    """The times that an operator chose. `minute` is None for a window, which has whole hours."""
 
     weekdays: frozenset[int]
     hours: frozenset[int]
@@ -41,7 +41,7 @@ class Plan:
     zone: str
 
     def crontab(self) -> CrontabSchedule:
-        """The row with these values. Rows are shared and never changed."""
+        """The row of CrontabSchedule with these values. Such rows are shared and never changed."""
         values = {
             "minute": "*/15" if self.minute is None else str(self.minute),
             "hour": _listed(self.hours, 24),
@@ -64,13 +64,13 @@ def daily_plan(*, at: time, weekdays: frozenset[int] = EVERY_DAY, zone: str) -> 
 
 
 def window_plan(*, start: int, end: int, weekdays: frozenset[int] = EVERY_DAY, zone: str) -> Plan:
-    """From one full hour to another (0 to 24). With an end that is not after the start it goes over midnight."""
+    """A window from one full hour to another (0 to 24). If the end is not after the start, it goes over midnight."""
     hours = range(start, end) if start < end else [*range(start, 24), *range(end)]
     return Plan(weekdays=weekdays, hours=frozenset(hours), minute=None, zone=zone)
 
 
 def default_plan(task: str) -> Plan:
-    """What publishing stores if no operator has chosen a schedule."""
+    """The schedule that publishing stores if no operator has chosen one."""
     if task == DOWNLOAD_TASK:
         return daily_plan(at=NIGHT, zone=settings.TIME_ZONE)
     return window_plan(start=0, end=24, zone=settings.TIME_ZONE)
@@ -82,7 +82,7 @@ def task_of(profile: IntegrationProfile, task: str) -> PeriodicTask | None:
 
 
 def ensure_schedules(profile: IntegrationProfile) -> None:
-    """Create the default schedules where there are none. Those that an operator changed stay."""
+    """Create the default schedules that are missing. Existing ones, which an operator may have changed, stay."""
     for task, name in NAMES.items():
         values = {"task": task, "crontab": default_plan(task).crontab(), "args": json.dumps([profile.pk])}
         PeriodicTask.objects.get_or_create(
@@ -92,7 +92,7 @@ def ensure_schedules(profile: IntegrationProfile) -> None:
 
 
 def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor: Actor) -> None:
-    """Change it from now on: no slot of the past becomes due. An equal schedule is not written."""
+    """Change the schedule from now on: no past slot becomes due. An equal schedule is not written."""
     with transaction.atomic():
         found, crontab = _locked(profile, task), plan.crontab()
         if found.crontab == crontab:
@@ -104,7 +104,7 @@ def change_schedule(profile: IntegrationProfile, task: str, plan: Plan, *, actor
 
 
 def switch_schedule(profile: IntegrationProfile, task: str, *, enabled: bool, actor: Actor) -> None:
-    """Pause or resume. While it is paused, no download starts automatically, or no reclaim is sent."""
+    """Pause or resume the schedule. While it is paused, no download starts by itself, or no reclaim is sent."""
     with transaction.atomic():
         found = _locked(profile, task)
         if found.enabled == enabled:
@@ -128,7 +128,7 @@ def _locked(profile: IntegrationProfile, task: str) -> PeriodicTask:
 
 
 def _changed(profile: IntegrationProfile, task: str, before: str, after: str, *, actor: Actor) -> None:
-    """Release the items that wait for the window, so that they are checked again, and record the change."""
+    """Clear the hold of items that wait for the window, so that they are checked again, and record the change."""
     held = Reclaim.objects.filter(profile=profile, state=ReclaimState.QUEUED, hold_reason=HoldReason.WINDOW)
     held.update(hold_reason="", not_before=None)
     subflow = "download" if task == DOWNLOAD_TASK else "reclaim"
@@ -155,7 +155,7 @@ def due_slot(profile: IntegrationProfile, now: datetime | None = None) -> dateti
 
 
 def profiles_with_due_slot() -> list[int]:
-    """Ids. A profile whose download connection is in Error is left out until a person repairs it."""
+    """Ids of profiles. One whose download connection is in Error is left out until a person repairs it."""
     found = []
     for profile in IntegrationProfile.objects.downloading():
         slot_name = profile.connector.download_slot
@@ -174,7 +174,7 @@ def window_open(profile: IntegrationProfile) -> bool:
 
 
 def window_opens_at(profile: IntegrationProfile) -> datetime | None:
-    """None while it is open, or while the schedule is paused."""
+    """When the window opens next; None while it is open, or while the schedule is paused."""
     task = task_of(profile, RECLAIM_TASK)
     if task is None or task.crontab is None or not task.enabled:
         return None
@@ -185,7 +185,7 @@ def window_opens_at(profile: IntegrationProfile) -> datetime | None:
 
 
 def words_of(task: PeriodicTask) -> str:
-    """`Every day at 02:00 Europe/Berlin`; `Monday to Friday, 08:00 to 18:00 UTC`; with `, paused` behind it."""
+    """`Every day at 02:00 Europe/Berlin`, or `Monday to Friday, 08:00 to 18:00 UTC`; `, paused` may follow."""
     if task.crontab is None:
         return "Unknown"
     words = _window_words(task.crontab) if task.task == RECLAIM_TASK else _daily_words(task.crontab)
