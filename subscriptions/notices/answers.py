@@ -37,7 +37,7 @@ from subscriptions.reclaims.recheck import kept
 # The salt of the signature: a value that is signed for another purpose does not fit, although the key is the same.
 PURPOSE = "subscriptions.answers: keep or release"
 MAX_TOKEN_LENGTH = 200
-# How long the page still shows the outcome after the last moment of a possible reclaim.
+# How long the page shows the outcome after the last moment of a possible reclaim.
 AFTERWARDS = timedelta(days=14)
 # How often a person may change the answer; after that, only a Keep is accepted.
 MAX_ANSWERS = 20
@@ -45,7 +45,7 @@ BY = "the person, by the link in the mail"
 
 
 class BadLink(Exception):
-    """The link is not ours, is for another purpose, or has expired. The message does not say which."""
+    """The link is not ours, is for another purpose, or has expired. The page does not say which."""
 
 
 # --- The link ---------------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ class BadLink(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The person it names, and until when it works."""
+    """The person that a link names, and the time until which it works."""
 
     person: RequestedRemoval
     until: datetime
@@ -90,7 +90,7 @@ def read_link(token: str) -> Link:
 
 
 class Phase(StrEnum):
-    """What the page shows. In the first two phases an answer is accepted."""
+    """The phase that the page shows. In the first two, an answer is accepted."""
 
     ASKED = "asked"
     APPROVED = "approved"
@@ -103,13 +103,9 @@ class Phase(StrEnum):
 
 def phase_of(person: RequestedRemoval) -> Phase:
     reclaim = Reclaim.objects.filter(removal=person).first()
-    if reclaim:
-        return _phase_of_send(person, reclaim)
-    asked = person.dropped_at is None and person.request.state in WAITING
-    return Phase.ASKED if asked else Phase.OVER
-
-
-def _phase_of_send(person: RequestedRemoval, reclaim: Reclaim) -> Phase:
+    if reclaim is None:
+        asked = person.dropped_at is None and person.request.state in WAITING
+        return Phase.ASKED if asked else Phase.OVER
     if reclaim.state in (ReclaimState.QUEUED, ReclaimState.CLAIMED):
         return Phase.OVERRULED if person.keep_was_overruled else Phase.APPROVED
     if reclaim.state in (ReclaimState.SENDING, ReclaimState.IN_DOUBT):
@@ -125,7 +121,7 @@ def _phase_of_send(person: RequestedRemoval, reclaim: Reclaim) -> Phase:
 def answer(person: RequestedRemoval, given: Answer) -> None:
     """Write down the answer. Raises NotActionable when it comes too late; then nothing was changed.
 
-    It takes the lock of the profile's row, like the intent of a send: the second of the two sees the first.
+    It takes the lock of the profile's row, as the intent of a send does, so that the later one sees the earlier one.
     """
     with transaction.atomic():
         locks.lock_profile(person.request.profile_id)
@@ -153,7 +149,7 @@ def _refuse_endless_changes(person: RequestedRemoval, given: Answer) -> None:
 
 def _note(person: RequestedRemoval, given: Answer) -> None:
     decided = person.request.decided_at
-    # Later than the approval, also where the clock of another machine is ahead: else a late Keep would not count.
+    # Later than the approval, even if the clock of another machine is ahead: else a late Keep would not count.
     at = max(timezone.now(), decided + timedelta(microseconds=1)) if decided else timezone.now()
     rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, answer=person.answer)
     if rows.update(answer=given, answered_at=at) != 1:
@@ -164,7 +160,7 @@ def _note(person: RequestedRemoval, given: Answer) -> None:
 
 
 def keep_is_final(person: RequestedRemoval) -> bool:
-    """Whether a Keep ends the matter; else the approver sees it, and decides."""
+    """Whether a Keep takes the person out of the request. Otherwise the approver sees it and decides."""
     rule = ReclaimRule.objects.get(profile=person.request.profile_id)
     return rule.keep_means == KeepMeans.FINAL
 

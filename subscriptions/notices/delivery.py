@@ -1,8 +1,8 @@
 """Ask people by mail. A mail cannot be taken back, so it takes the same steps as a send.
 
-The intent (`sending`) is committed before the mail server gets the mail, and the outcome after it. What the server
-did not take is tried again, a few times. What it may have taken is never mailed again. A person who cannot be reached
-leaves the request, and this is recorded for an admin: nobody is reclaimed because a mail was lost.
+The intent (`sending`) is committed before the mail server gets the mail, and the outcome after it. A mail that the
+server did not take is tried again, a few times. A mail that it may have taken is never sent again. A person who cannot
+be reached leaves the request, and this is recorded for an admin: nobody is reclaimed because a mail was lost.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
-from enum import StrEnum
-from smtplib import SMTPDataError, SMTPException, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused
+from smtplib import SMTPException
 
 from django.core.exceptions import ValidationError
 from django.core.mail import get_connection
@@ -41,27 +40,19 @@ from subscriptions.models import (
 from subscriptions.models.notice import NoticeQuerySet
 from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
+from subscriptions.notices.mail_failures import Failure, failure_of, message_of
 from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
 
 TASK_SECONDS = 120.0
-# Much longer than one mail can take: each answer of the server takes EMAIL_TIMEOUT seconds at most.
+# Much longer than one mail takes: each answer of the server takes EMAIL_TIMEOUT seconds at most.
 LEASE = timedelta(minutes=15)
 # The wait after each failed try; together they are longer than a weekend without a mail server.
 BACKOFF = (timedelta(minutes=15), timedelta(hours=2), timedelta(hours=12), timedelta(hours=48))
 MAX_TRIES = len(BACKOFF) + 1
 # A question that was never tried, e.g. in a paused profile, must not keep its request waiting for ever.
 MAX_TOTAL_WAIT = timedelta(days=7)
-
-
-class Failure(StrEnum):
-    """What it means that a mail was not handed over."""
-
-    LATER = "later"  # not taken: try this mail again
-    DOWN = "down"  # not taken, and the server would take no other mail either
-    REFUSED = "refused"  # the server never takes mail for this person
-    DOUBT = "doubt"  # the server may have taken it
 
 
 # --- The loop ---------------------------------------------------------------------------------------------------------
@@ -104,7 +95,7 @@ def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
 
 
 def _claimable() -> NoticeQuerySet:
-    """Due and still wanted. The table of switches says when nothing is mailed."""
+    """Mails that are due and still wanted, where no switch stops mails."""
     asking = profiles_allowing(Operation.ASK)
     requests = ReclaimRequest.objects.filter(state=RequestState.COLLECTING, profile__in=asking)
     people = _silent().filter(request__in=requests)
@@ -117,14 +108,14 @@ def _silent() -> RequestedRemovalQuerySet:
     return RequestedRemoval.objects.not_dropped().filter(answer="", request__in=collecting)
 
 
-def _of(profile: IntegrationProfile) -> Q:
-    """As a subquery: a filter over a join would move the conditions of an UPDATE into a subquery, see ADR 15."""
+def _belongs_to(profile: IntegrationProfile) -> Q:
+    """A condition with subqueries. A join would move the conditions of an UPDATE into a subquery, see ADR 15."""
     requests = ReclaimRequest.objects.filter(profile=profile)
     return Q(removal__in=RequestedRemoval.objects.filter(request__in=requests))
 
 
 def _next(profile: IntegrationProfile) -> Notice | None:
-    rows = _claimable().filter(_of(profile))
+    rows = _claimable().filter(_belongs_to(profile))
     return rows.select_related("removal__request__profile", "removal__candidate").first()
 
 
@@ -196,36 +187,6 @@ def _close(connection: BaseEmailBackend) -> None:
         logger.info("The connection to the mail server could not be closed (%s)", error)
 
 
-def failure_of(error: Exception) -> Failure:
-    """What this error means (RFC 5321, section 4.2.1: 4xx is temporary, 5xx is permanent).
-
-    Only an answer of the server proves that it did not take the mail. A lost connection may have lost that answer.
-    """
-    if isinstance(error, (SMTPSenderRefused, SMTPHeloError)):
-        return Failure.DOWN
-    if isinstance(error, SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
-    elif isinstance(error, SMTPDataError):
-        codes = [error.smtp_code]
-    else:
-        return Failure.DOUBT
-    if any(400 <= code < 500 for code in codes):
-        return Failure.LATER
-    return Failure.REFUSED if all(500 <= code < 600 for code in codes) else Failure.DOUBT
-
-
-def message_of(error: Exception) -> str:
-    """What the server answered, in a sentence for people."""
-    if isinstance(error, SMTPRecipientsRefused):
-        code, answer = next(iter(error.recipients.values()))
-    elif isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPDataError)):
-        code, answer = error.smtp_code, error.smtp_error  # type: ignore[assignment]
-    else:
-        return f"The mail server could not be reached, or was lost: {error}"[:500]
-    text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
-    return f"The mail server answered: {code} {text}"[:500]
-
-
 # --- What was not handed over -----------------------------------------------------------------------------------------
 
 
@@ -235,20 +196,16 @@ def _failed(notice: Notice, failure: Failure, reason: str) -> None:
     elif failure == Failure.REFUSED or notice.tries >= MAX_TRIES:
         _end(notice, to=NoticeState.FAILED, reason=reason)
     else:
-        _later(notice, reason)
-
-
-def _later(notice: Notice, reason: str) -> None:
-    due_at = timezone.now() + BACKOFF[notice.tries - 1]
-    with transaction.atomic():
-        if _mine(notice).update(state=NoticeState.DUE, due_at=due_at, lease_until=None, problem=reason) == 1:
-            _record(Action.NOTICE_FAILED, notice, problem=reason, again_at=due_at.isoformat())
+        due_at = timezone.now() + BACKOFF[notice.tries - 1]
+        with transaction.atomic():
+            if _mine(notice).update(state=NoticeState.DUE, due_at=due_at, lease_until=None, problem=reason) == 1:
+                _record(Action.NOTICE_FAILED, notice, problem=reason, again_at=due_at.isoformat())
 
 
 def _all_later(profile: IntegrationProfile, reason: str) -> None:
-    """Nobody can be mailed now. This counts as one try of each due mail. Nothing was sent, so nothing is recorded."""
+    """No mail can be handed over now. Count one try of each due mail. Nothing was sent, so nothing is recorded."""
     now = timezone.now()
-    due = Notice.objects.filter(_of(profile), state=NoticeState.DUE, due_at__lte=now)
+    due = Notice.objects.filter(_belongs_to(profile), state=NoticeState.DUE, due_at__lte=now)
     for tries, wait in enumerate(BACKOFF):
         due.filter(tries=tries).update(tries=tries + 1, due_at=now + wait, problem=reason)
     for notice in due.filter(tries__gte=len(BACKOFF)).select_related("removal__request", "removal__candidate"):
@@ -256,21 +213,17 @@ def _all_later(profile: IntegrationProfile, reason: str) -> None:
 
 
 def _end(notice: Notice, *, to: NoticeState, reason: str) -> bool:
-    """Try no more. A person who was not asked leaves the request; a lost reminder changes nothing."""
+    """Stop trying this mail. A person who was not asked leaves the request; a lost reminder changes nothing."""
     with transaction.atomic():
         locks.lock_candidate(notice.removal.candidate_id)
         if _mine(notice).update(state=to, lease_until=None, problem=reason) != 1:
             return False
         _record(Action.NOTICE_FAILED, notice, problem=reason, doubt=to == NoticeState.IN_DOUBT)
         if notice.kind == NoticeKind.ASK:
-            _no_contact(notice.removal, f"No contact: {_why_no_contact(to)} {reason}")
+            lost = "the mail may have been lost, and nobody is mailed twice."
+            why = lost if to == NoticeState.IN_DOUBT else "the question could not be handed over."
+            _no_contact(notice.removal, f"No contact: {why} {reason}")
     return True
-
-
-def _why_no_contact(to: NoticeState) -> str:
-    if to == NoticeState.IN_DOUBT:
-        return "the mail may have been lost, and nobody is mailed twice."
-    return "the question could not be handed over."
 
 
 def _no_contact(person: RequestedRemoval, reason: str) -> None:

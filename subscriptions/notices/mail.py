@@ -20,7 +20,7 @@ HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"
 
 
 def mail_for(notice: Notice) -> EmailMultiAlternatives:
-    """The complete mail. When it is the question itself, the deadline is counted from now."""
+    """The complete mail. The deadline of the first question is counted from now."""
     person = notice.removal
     deadline = answer_by(person)
     context = {

@@ -1,4 +1,4 @@
-"""What the page *My license* and the mail with its link show about one person: only what that person knows anyway."""
+"""The facts that the page *My license* and the mail show about one person: only what that person knows anyway."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from subscriptions.notices.answers import Phase, keep_is_final, phase_of
 
 
 def facts_of(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
-    """What the page and the mail both show."""
+    """The facts that the page and the mail both show."""
     evidence = person.evidence
     last = evidence["last_activity_at"]
     days = (timezone.localdate(deadline) - timezone.localdate()).days
