@@ -15,7 +15,7 @@ from integrations.connectors.contract import ConfigError, Person
 from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import execute, fetch_row
 
-# A page of the vendor's directory holds at most as many people.
+# A page of the vendor's directory has at most this many people.
 BATCH = 1000
 COLUMNS = ("name", "department", "cost_center")
 # The people of a batch as rows `p`, by database; parameter: their JSON. https://www.sqlite.org/json1.html#jeach
@@ -44,11 +44,12 @@ UPDATE subscriptions_subscription AS s
 
 
 def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> int:
-    """Write what differs. A person whom the directory does not know (a guest) keeps the e-mail address as name.
+    """Write what differs. Returns how many rows. A person without an entry is shown by the e-mail address.
 
-    Returns how many rows were written. Raises ConfigError when the directory has people, and none of them is a member
-    of this profile: nobody must be deactivated through such a token.
+    Raises ConfigError when the directory has people, and none of them is a member of this profile: nobody may be
+    deactivated through such a token.
     """
+    entries = PEOPLE[connection.vendor]
     written = asked = 0
     found = False
     for batch in _batches(people):
@@ -59,8 +60,8 @@ def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> int:
             ]
         )
         asked += len(batch)
-        found = found or _knows(profile, rows)
-        written += execute(WRITE.format(people=PEOPLE[connection.vendor]), [rows, profile.pk])
+        found = found or bool(fetch_row(KNOWS.format(people=entries), [rows, profile.pk])[0])
+        written += execute(WRITE.format(people=entries), [rows, profile.pk])
     if asked and not found:
         connector = profile.connector
         raise ConfigError(connector.texts.foreign_directory, slot=connector.reclaim_slot, code="foreign_directory")
@@ -68,13 +69,7 @@ def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> int:
 
 
 def _batches(people: Iterable[Person]) -> Iterator[list[Person]]:
-    """Each person is once in a batch, as the last page shows them, since an UPDATE writes a row only once."""
+    """A batch has each person once, as the last page shows them, since an UPDATE writes a row only once."""
     iterator = iter(people)
     while batch := list(islice(iterator, BATCH)):
         yield list({person.external_id: person for person in batch}.values())
-
-
-def _knows(profile: IntegrationProfile, rows: str) -> bool:
-    """Whether any person of the batch is a member of this profile."""
-    [known] = fetch_row(KNOWS.format(people=PEOPLE[connection.vendor]), [rows, profile.pk])
-    return bool(known)

@@ -1,6 +1,8 @@
-"""After a complete run: names, team admins, verdicts, candidates, and the request where the rule files it."""
+"""The steps after a complete run: names, team admins, verdicts, candidates, and the request if the rule files it."""
 
 from __future__ import annotations
+
+import contextlib
 
 from integrations import connection_state
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
@@ -16,7 +18,7 @@ from subscriptions.search import refresh_search
 
 
 def complete_facts(run: DownloadRun, connector: Connector) -> None:
-    """The run is complete without these. A failure is noted on it, and the next run tries again."""
+    """Add names and team admins to a complete run. A failure is noted on the run, and the next run tries again."""
     if Capability.DIRECTORY in connector.capabilities:
         _write_names(run, connector)
     if Capability.LAST_TEAM_ADMIN in connector.capabilities:
@@ -33,7 +35,7 @@ def _write_names(run: DownloadRun, connector: Connector) -> None:
 
 
 def _write_team_admins(run: DownloadRun, connector: Connector) -> None:
-    """Without the permission the teams are emptied; after an error the last known teams are kept."""
+    """Without the permission the teams are cleared; after an error the last known teams stay."""
     try:
         write_sole_admins(run.profile, connector.sole_team_admins())
     except NotGranted:
@@ -52,16 +54,11 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
 
 
 def evaluate_and_propose(run: DownloadRun) -> None:
-    """After the facts of a complete run: search, verdicts, candidates, the counts of previews, and the request."""
+    """Update what follows from the facts: search, verdicts, candidates, the counts of previews, and the request."""
     refresh_search(run.profile)
     evaluate_profile(run.profile)
     propose_candidates(run)
     count_buckets(run.profile)
-    _file(run)
-
-
-def _file(run: DownloadRun) -> None:
-    try:
+    # Refused when a user requested these people first, or paused the profile. The next download tries again.
+    with contextlib.suppress(NotActionable, Refused):
         file_automatically(run.profile)
-    except (NotActionable, Refused):
-        return  # a user requested them first, or paused the profile; the next download tries again

@@ -1,4 +1,4 @@
-"""Which process works on a download run: start one, take over an abandoned one, and write to one that is still ours.
+"""The lease of a download run: start a run, take over an abandoned one, and write only to one that is still ours.
 
 At most one run of a profile is in state RUNNING. The process that works on it knows the run's token, and renews its
 lease. A run whose lease has ended is abandoned: the next download takes it over with a new token.
@@ -75,7 +75,7 @@ def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
     seconds = max(1, int((running.lease_until - timezone.now()).total_seconds()) + 1)
     return (
         f"A download of “{profile}” is running already ({running}, {running.read} members so far). Wait until it is "
-        f"complete. If its process was killed, start again in {seconds} seconds: it goes on where it stopped."
+        f"complete. If its process was killed, start again in {seconds} seconds: it continues where it stopped."
     )
 
 
@@ -87,4 +87,4 @@ def update_owned(run: DownloadRun, **values: object) -> None:
     """Update the run if it is running and this process still holds it. Raises LeaseLost."""
     owned = DownloadRun.objects.filter(pk=run.pk, token=run.token, state=RunState.RUNNING)
     if owned.update(**values) != 1:
-        raise LeaseLost(f"{run} was taken over by another process, which goes on with it.")
+        raise LeaseLost(f"{run} was taken over by another process, which continues it.")

@@ -1,4 +1,4 @@
-"""Staging -> Subscription, set-based: a few statements, for any number of members.
+"""Merge the staging table into Subscription: a few statements for any number of members.
 
 Only rows that changed are written, and the values they replace go into ActivitySnapshot before. The statements are the
 same on PostgreSQL and on SQLite.
@@ -17,11 +17,11 @@ from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
 from subscriptions.models.subscription import FACTS
 
-# The columns of which the history keeps the replaced value. Of KEPT_MOMENTS that value may be NULL.
+# The columns of which the history keeps the replaced value. In KEPT_MOMENTS that value may be NULL.
 KEPT = ("license", "role", "active")
 KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
 HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
-# PostgreSQL counts its statistics again after so many new members.
+# After this many new members, PostgreSQL collects its statistics again.
 ANALYZE_FROM = 1000
 CHANGED = "changed_members"
 
@@ -83,7 +83,7 @@ UPDATE subscriptions_subscription AS s
        {cooldown}
   FROM {changed_members} AS m
  WHERE s.id = m.subscription_id
-   -- Asked again: another process may have written newer facts since the rows were compared.
+   -- Checked again: another process may have written newer facts since the rows were compared.
    AND s.facts_at < %s
 """
 INSERT_NEW = """
@@ -125,10 +125,13 @@ def merge(run: DownloadRun, *, now: datetime) -> Merged:
 
 
 def _merge_known(run: DownloadRun, now: datetime) -> tuple[int, int]:
-    """How many of the known members changed, and how many left."""
+    """Merge the members that are known already. Returns how many changed, and how many left."""
     execute(FIND_CHANGED.format(**PARTS), [run.pk, run.profile_id, run.started_at])
     _keep_changed(run)
-    changed = _update_changed(run, now)
+    cooldown = cooldown_from(now)
+    columns = ", ".join(f"{name} = CASE WHEN {REACTIVATED_SQL} THEN %s ELSE s.{name} END" for name in cooldown)
+    statement = UPDATE_CHANGED.format(**PARTS, cooldown=columns)
+    changed = execute(statement, [run.pk, now, *cooldown.values(), run.started_at])
     execute(f"DROP TABLE {CHANGED}")
     is_gone = [run.profile_id, run.started_at, run.pk]
     if not execute(KEEP_GONE.format(**PARTS), [run.pk, *is_gone]):
@@ -137,25 +140,18 @@ def _merge_known(run: DownloadRun, now: datetime) -> tuple[int, int]:
 
 
 def _keep_changed(run: DownloadRun) -> None:
-    """Keep what `_update_changed` replaces."""
+    """Keep what UPDATE_CHANGED replaces."""
     execute(KEEP_CHANGED.format(**PARTS), [run.pk] + [NEVER] * len(KEPT_MOMENTS))
 
 
-def _update_changed(run: DownloadRun, now: datetime) -> int:
-    cooldown = cooldown_from(now)
-    columns = ", ".join(f"{name} = CASE WHEN {REACTIVATED_SQL} THEN %s ELSE s.{name} END" for name in cooldown)
-    statement = UPDATE_CHANGED.format(**PARTS, cooldown=columns)
-    return execute(statement, [run.pk, now, *cooldown.values(), run.started_at])
-
-
 def analyze_if_large(run: DownloadRun) -> None:
-    """Many new members: else PostgreSQL plans for the few rows it knew before. Autovacuum may come too late."""
+    """Collect new statistics after many new members. Until then PostgreSQL plans for few; autovacuum is late."""
     if run.new >= ANALYZE_FROM and connection.vendor == "postgresql":
         execute("ANALYZE subscriptions_subscription")
 
 
 def preview_merge(run: DownloadRun) -> Merged:
-    """What `merge` would change now; nothing is written."""
+    """Count what `merge` would change now; nothing is written."""
     with large_tables():
         [new] = fetch_row(COUNT_NEW.format(**PARTS), [run.pk, run.profile_id])
         [changed] = fetch_row(COUNT_CHANGED.format(**PARTS), [run.pk, run.profile_id, run.started_at])

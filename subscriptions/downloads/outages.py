@@ -1,4 +1,4 @@
-"""Call the vendor again after an outage, or when it asks to come back later."""
+"""Call the vendor again after an outage, or after the delay that it asks for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from integrations.connectors.contract import TransientError
 from subscriptions.downloads import lease
 from subscriptions.models import DownloadRun
 
-# The longest time in seconds that one download waits in all.
+# The longest time in seconds that one download waits in total.
 MAX_TOTAL_WAIT = 600.0
-# The delays in seconds where the vendor names none: it is down, or cannot be reached. After the last one it gives up.
+# The delays in seconds if the vendor names none, e.g. because it is down. After the last one the download gives up.
 OUTAGE_DELAYS = (1.0, 5.0, 15.0)
-# The lease of the run is renewed so often while it waits (seconds); well below DownloadRun.LEASE.
+# Seconds after which the lease of the run is renewed while it waits; well below DownloadRun.LEASE.
 RENEW_DELAY = 20.0
 
 T = TypeVar("T")
@@ -23,14 +23,14 @@ T = TypeVar("T")
 
 @dataclass
 class Retries:
-    """What one download has left for waiting."""
+    """The time that one download may still wait, and the outages that it had."""
 
     run: DownloadRun
     seconds_left: float = field(default_factory=lambda: MAX_TOTAL_WAIT)
     outages: int = 0
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call until it succeeds. Raises TransientError when it would have to wait for too long, or too often."""
+        """Call until it succeeds. Raises TransientError when the wait would be too long, or after too many outages."""
         while True:
             try:
                 return function()
@@ -42,7 +42,7 @@ class Retries:
                 _wait(self.run, delay)
 
     def _next_delay(self) -> float:
-        """The delay after one more outage; 0.0 after too many."""
+        """Count one more outage. Returns its delay; 0.0 after too many."""
         self.outages += 1
         return OUTAGE_DELAYS[self.outages - 1] if self.outages <= len(OUTAGE_DELAYS) else 0.0
 

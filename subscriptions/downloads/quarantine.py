@@ -27,7 +27,7 @@ MIN_REASON_LENGTH = 10
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What accepting would do. `names` are some of the people who would be marked as gone."""
+    """The effect of accepting. `names` are some of the people who would be marked as gone."""
 
     counts: Merged
     names: list[str]
@@ -38,19 +38,18 @@ def effect_of(run: DownloadRun, *, names: int = 20) -> Effect:
 
 
 def why_not_acceptable(run: DownloadRun) -> str:
-    """Empty when it may be accepted."""
+    """Why the run cannot be accepted; empty when it can."""
     if run.state != RunState.QUARANTINED:
         return f"{run} is {run.get_state_display().lower()}."
     if not run.acceptable:
-        newer = DownloadRun.objects.complete().filter(profile=run.profile, pk__gt=run.pk).exists()
-        if newer:
-            return "A newer download is complete, so this one is of no use any more."
+        if DownloadRun.objects.complete().filter(profile=run.profile, pk__gt=run.pk).exists():
+            return "A newer download is complete, so this one is not needed any more."
         return "It was not read to its end, or not for the right organization, so nothing of it can be used."
     return switches.refusal(run.profile, Operation.PROPOSE)
 
 
 def why_not_confirm(run: DownloadRun, user: User) -> str:
-    """Empty when this person may confirm."""
+    """Why this person cannot confirm; empty when they can."""
     if run.proposed_by_id is None:
         return "Nobody has proposed to accept it yet."
     if run.proposed_by_id == user.pk:
@@ -72,7 +71,7 @@ def propose_acceptance(run: DownloadRun, *, reason: str, actor: User) -> None:
 
 
 def accept(run: DownloadRun, *, actor: User) -> None:
-    """The second step: its members become the facts, as of its own time. Raises the same as `propose_acceptance`."""
+    """The second step: the run's members become the facts, as of its own time. Raises Refused or NotActionable."""
     if why_not := why_not_confirm(run, actor):
         raise Refused(f"{run} cannot be accepted by you now. {why_not}")
     with transaction.atomic():

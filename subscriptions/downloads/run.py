@@ -1,7 +1,7 @@
-"""Subflow 1, download subscriptions: pages -> staging -> one merge -> a complete run, then names, verdicts, candidates.
+"""Subflow 1, download subscriptions: read all pages into staging, merge them once, and complete the run.
 
-Only a complete and plausible run may mark people as gone. Anything implausible quarantines the whole run, and the facts
-of the last complete run stay.
+Names, verdicts and candidates come after that, in `follow_up`. Only a complete and plausible run may mark people as
+gone. Anything implausible quarantines the whole run, and the facts of the last complete run stay.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.stats import run_stats
 
-# Pages are stored after this time (seconds), or when there are this many: a killed run then reads little again.
+# Pages are stored after this time (seconds), or when there are this many, so that a killed run reads few pages again.
 STORE_EVERY = 0.25
 MAX_PAGES_AT_ONCE = 20
 
@@ -50,19 +50,19 @@ class StagingLost(BadAnswer):
 
 @dataclass
 class _Download:
-    """What the steps of one download share."""
+    """The values that the steps of one download share."""
 
     run: DownloadRun
     connector: Connector
     progress: Progress | None
     expected: int
     retries: Retries
-    # What earlier processes have used for this run before they were killed.
+    # The usage of earlier processes that worked on this run and were killed.
     used_before: Usage
     stored_at: float = field(default_factory=time.monotonic)
 
     def usage(self) -> dict[str, int]:
-        """All that the run has used so far, as columns of its row."""
+        """The usage of the run so far, as columns of its row."""
         used = self.connector.usage()
         return {
             "requests": self.used_before.requests + used.requests,
@@ -127,7 +127,7 @@ def _read_pages(work: _Download) -> None:
 
 
 def _read_on(work: _Download) -> None:
-    """Read from the saved cursor to the end; pages are stored together with the cursor behind them."""
+    """Read from the saved cursor to the end. Pages are stored together with the cursor of the next page."""
     if work.run.all_pages_in:
         return
     waiting: list[Page] = []
@@ -138,7 +138,7 @@ def _read_on(work: _Download) -> None:
                 pages, waiting = waiting, []
                 _store(work, pages)
     except ConnectorError:
-        # The pages before the error are good: the next try continues behind them.
+        # The pages before the error are good, so the next try continues after them.
         _store(work, waiting)
         raise
     _store(work, waiting)
@@ -155,7 +155,7 @@ def _start_over(work: _Download) -> None:
 
 
 def _store(work: _Download, pages: list[Page]) -> None:
-    """Store the members of these pages together with the cursor behind the last one."""
+    """Store the members of these pages together with the cursor of the next page."""
     run = work.run
     if not pages:
         return
@@ -179,7 +179,7 @@ def _store(work: _Download, pages: list[Page]) -> None:
 
 
 def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
-    """All pages are in: check that they are plausible and merge them, in one transaction."""
+    """All pages are read. Check that they are plausible and merge them, in one transaction."""
     run, now = work.run, timezone.now()
     # A quarantined run keeps these, too: people may accept it.
     with transaction.atomic():

@@ -60,19 +60,19 @@ HAVING MIN(email) <> MAX(email) OR MIN(license) <> MAX(license) OR MIN(role) <> 
 
 
 def store(run: DownloadRun, members: Iterable[Member]) -> None:
-    """Put them into staging. Call it in the transaction that also stores the cursor behind them."""
+    """Put them into staging. Call it in the transaction that also stores the cursor of the next page."""
     pk = run.pk
     # The fields of a member are in the order of the columns.
     copy_or_insert(DownloadedMember, COLUMNS, ((pk, *member) for member in members), types=tuple(TYPES.values()))
 
 
 def is_whole(run: DownloadRun) -> bool:
-    """Whether all stored rows are still there. After a crash of PostgreSQL they are not."""
+    """Whether all stored rows are still there. A crash of PostgreSQL empties the table."""
     return run.members.count() == run.read
 
 
 def contradiction(run: DownloadRun) -> str:
-    """The id of a member whom two pages show with different facts; empty when there is none.
+    """The id of a member that two pages show with different facts; empty when there is none.
 
     Only the last activity may have changed while the pages were read.
     """
@@ -86,17 +86,17 @@ def counts(run: DownloadRun) -> tuple[int, int]:
 
 
 def drop_repeated(run: DownloadRun) -> None:
-    """Keep one row of each member whom several pages show."""
+    """Keep one row of each member that several pages show."""
     with large_tables():
         execute(DROP_REPEATED[connection.vendor], [run.pk, run.pk])
 
 
 def empty_all(profile: IntegrationProfile) -> None:
-    """No run of the profile needs its members any more. Rows are found by run: profiles may share people."""
+    """Delete the staged members of all runs of the profile. Rows are found by run: profiles may share people."""
     runs = DownloadRun.objects.filter(profile=profile)
     DownloadedMember.objects.filter(run__in=runs.values("pk")).delete()
 
 
 def empty(run: DownloadRun) -> None:
-    """The run needs no members any more."""
+    """Delete the staged members of the run."""
     run.members.all().delete()

@@ -1,4 +1,4 @@
-"""Who is the only admin of a team, written after a complete run: the vendor refuses to deactivate such a person."""
+"""Write who is the only admin of a team, after a complete run: the vendor refuses to deactivate such a person."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ def write_sole_admins(profile: IntegrationProfile, teams: Mapping[str, tuple[str
 
     Only rows that differ are written. Returns how many.
     """
-    rows = {row.external_id: row for row in _marked(profile)} | _named(profile, list(teams))
-    changed = [row for row in rows.values() if _take(row, teams.get(row.external_id, ()))]
+    marked = Subscription.objects.filter(profile=profile).exclude(sole_admin_of="").only("external_id", "sole_admin_of")
+    rows = {row.external_id: row for row in marked} | _named(profile, list(teams))
+    changed = []
+    for row in rows.values():
+        text = _listed(teams.get(row.external_id, ()))
+        if row.sole_admin_of != text:
+            row.sole_admin_of = text
+            changed.append(row)
     return Subscription.objects.bulk_update(changed, ["sole_admin_of"], batch_size=BATCH) if changed else 0
-
-
-def _marked(profile: IntegrationProfile) -> list[Subscription]:
-    rows = Subscription.objects.filter(profile=profile).exclude(sole_admin_of="")
-    return list(rows.only("external_id", "sole_admin_of"))
 
 
 def _named(profile: IntegrationProfile, ids: list[str]) -> dict[str, Subscription]:
@@ -36,17 +37,8 @@ def _named(profile: IntegrationProfile, ids: list[str]) -> dict[str, Subscriptio
     return found
 
 
-def _take(row: Subscription, names: tuple[str, ...]) -> bool:
-    """Put the teams on the row; False when the row has them already."""
-    text = _listed(names)
-    if row.sole_admin_of == text:
-        return False
-    row.sole_admin_of = text
-    return True
-
-
 def _listed(names: tuple[str, ...]) -> str:
-    """As many names as fit, and how many more: `Design, Research and 12 more teams`."""
+    """As many names as fit, and the number of the others: `Design, Research and 12 more teams`."""
     for kept in range(len(names), 0, -1):
         left = len(names) - kept
         more = f" and {left} more {ngettext('team', 'teams', left)}" if left else ""

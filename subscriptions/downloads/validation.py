@@ -1,4 +1,4 @@
-"""Checks whether a whole download is plausible, before it may mark people as gone."""
+"""Check whether a whole download is plausible, before it may mark people as gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHRINK_LIMIT = 0.20
 
 
 class Shrunk(BadAnswer):
-    """All pages were read, of the right organization, but too many known members are missing in them."""
+    """All pages of the right organization were read, but too many known members are missing."""
 
 
 def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
@@ -24,46 +24,36 @@ def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
     if contradiction := staging.contradiction(run):
         raise BadAnswer(
             f"{capfirst(run.profile.vendor)}'s pages contradict each other about the member {contradiction}. Nothing "
-            "was changed. Run the "
-            "download again."
+            "was changed. Run the download again."
         )
     staging.drop_repeated(run)
     run.read -= repeated
 
 
 def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) -> None:
-    """Raises BadAnswer where it is not plausible."""
+    """Raises BadAnswer when it is not plausible."""
+    vendor = capfirst(run.profile.vendor)
     if allocation.organization_id != run.profile.organization_id:
         raise BadAnswer(
-            f"{capfirst(run.profile.vendor)} answered for organization {allocation.organization_id}, but this profile "
-            "belongs to "
+            f"{vendor} answered for organization {allocation.organization_id}, but this profile belongs to "
             f"{run.profile.organization_id}. Check which organization the token was made for."
         )
     if run.read == 0:
         raise BadAnswer(
-            f"{capfirst(run.profile.vendor)} answered with no members at all, which cannot be. Nothing was changed. "
-            "Run the download again; "
+            f"{vendor} answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
             f"if it happens again, check that {run.profile.texts.reader_check}."
         )
-    known, missing = _known_and_missing(run)
-    _check_shrink(known, missing)
-    _check_repeats(repeated, missing)
-
-
-def _check_repeats(repeated: int, missing: int) -> None:
-    """If the pages moved while they were read, missing members may have been skipped."""
+    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
+    there = run.members.filter(external_id=OuterRef("external_id"))
+    with large_tables():
+        before, missing = known.count(), known.exclude(Exists(there)).count()
+    _check_shrink(before, missing)
+    # If the pages moved while they were read, missing members may have been skipped.
     if repeated and missing:
         raise Shrunk(
             f"{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have "
             "moved while they were read. Nothing was changed. Run the download again."
         )
-
-
-def _known_and_missing(run: DownloadRun) -> tuple[int, int]:
-    known = Subscription.objects.filter(profile=run.profile, gone_at=None)
-    there = run.members.filter(external_id=OuterRef("external_id"))
-    with large_tables():
-        return known.count(), known.exclude(Exists(there)).count()
 
 
 def _check_shrink(before: int, missing: int) -> None:

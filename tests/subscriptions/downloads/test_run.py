@@ -108,7 +108,7 @@ def test_a_killed_download_goes_on_at_its_saved_cursor(world, monkeypatch):
         run(world)
     first = DownloadRun.objects.get()
     assert (first.state, first.read) == ("running", 100)
-    with pytest.raises(DownloadError, match="goes on where it stopped"):
+    with pytest.raises(DownloadError, match="continues where it stopped"):
         run(world)
     DownloadRun.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     world.miro.clear_faults()
