@@ -1,4 +1,4 @@
-"""The differences that can be between the ledger and the vendor, each with a sentence and its next step."""
+"""The possible differences between the ledger and the vendor, each with a sentence and the next step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NOW_ACTIVE = frozenset({Kind.REACTIVATED, Kind.RESTORED_AFTER_ALL})
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`reclaim` is the id of the ledger's item; None where the ledger has none."""
+    """`reclaim` is the id of the ledger's item; None when the ledger has no item."""
 
     kind: Kind
     external_id: str
@@ -58,7 +58,7 @@ class Difference:
 
 
 def in_ledger(settled: Iterable[Reclaim], members: Mapping[str, Member]) -> list[Difference]:
-    """`settled`: the last item of each person. A person who left the organization makes no difference."""
+    """The differences of the last item of each person (`settled`). A person who left the organization makes none."""
     found = []
     for item in settled:
         member = members.get(item.subscription.external_id)
@@ -69,7 +69,7 @@ def in_ledger(settled: Iterable[Reclaim], members: Mapping[str, Member]) -> list
 
 
 def _active_by_ledger(item: Reclaim) -> bool | None:
-    """Whether the person is active, by the ledger; None where somebody else acted first, so that it does not say."""
+    """Whether the ledger says that the person is active; None when it does not say, since somebody else acted first."""
     done, reclaim = item.state == ReclaimState.DONE, item.direction == Direction.DEACTIVATE
     if done:
         return not reclaim

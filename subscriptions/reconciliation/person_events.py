@@ -15,9 +15,9 @@ from integrations import credential_store
 from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
 from subscriptions.models import Reclaim
 
-# The log is read from this time before the send.
+# How long before the send the log is read.
 TIME_BEFORE_SEND = timedelta(hours=1)
-# At most so many events of the whole organization are read.
+# At most this many events of the whole organization are read.
 MAX_EVENTS = 5000
 
 
@@ -32,7 +32,7 @@ class PersonLog:
 
 
 def log_around(item: Reclaim) -> PersonLog:
-    """What was done to this person, or by them, since shortly before the send. After an error `not_checked` is set."""
+    """The events of this person since shortly before the send, done to or by them. An error sets `not_checked`."""
     since, until = (item.sending_at or item.queued_at) - TIME_BEFORE_SEND, timezone.now()
     if Capability.AUDIT_LOG not in item.profile.connector.capabilities:
         return PersonLog(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
@@ -45,10 +45,7 @@ def log_around(item: Reclaim) -> PersonLog:
         return PersonLog(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
     if len(found) == MAX_EVENTS:
         until = found[-1].at
-    return PersonLog(since, until, tuple(event for event in found if _concerns(event, item)))
-
-
-def _concerns(event: VendorEvent, item: Reclaim) -> bool:
     row = item.subscription
-    did_it = event.by.casefold() in {name.casefold() for name in (row.email, row.name) if name}
-    return event.person_id == row.external_id or did_it
+    names = {name.casefold() for name in (row.email, row.name) if name}
+    events = (event for event in found if event.person_id == row.external_id or event.by.casefold() in names)
+    return PersonLog(since, until, tuple(events))

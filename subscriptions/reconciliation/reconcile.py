@@ -1,7 +1,7 @@
-"""Reconciliation, every night: the ledger against the vendor's members, and the vendor's own log against the ledger.
+"""Reconciliation: compare the ledger with the vendor's members every night, and the vendor's own log with the ledger.
 
-It changes only the facts of the people it looks up, as a download of them would. It writes each difference down with
-its next step, and a person acts.
+It changes only the facts of the people it looks up, as a download of them would. It notes each difference with the
+next step, which a person takes.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from subscriptions.reconciliation.vendor_log import VendorLog, in_log, read_log,
 MAX_AGE = timedelta(days=90)
 # A reconciliation that takes longer was killed, and another one may start.
 MAX_RUNTIME = timedelta(minutes=10)
-# People per request: of a look-up by e-mail address, and of a page of all members.
+# People per request: in a look-up by e-mail address, and on a page of all members.
 PEOPLE_PER_LOOK_UP, PEOPLE_PER_PAGE = 10, 100
-# Events come late into a vendor's log, so the last part of the span before is read again.
+# Events appear late in a vendor's log, so the end of the previous span is read again.
 LOG_OVERLAP = timedelta(hours=1)
 # The span of the log that the first reconciliation reads.
 FIRST_LOG_SPAN = timedelta(days=1)
-# For so long an unexplained deactivation stays a difference.
+# How long an unexplained deactivation stays a difference.
 MAX_UNEXPLAINED_AGE = timedelta(days=30)
 
 PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
@@ -50,7 +50,7 @@ def profiles_to_reconcile() -> list[int]:
 def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconciliation:
     """Reconcile now. Raises Refused while another reconciliation of the profile is running.
 
-    After an error of the vendor, `problem` says what was not read; the findings until then are kept.
+    After an error of the vendor, `problem` says what was not read. The findings before it are kept.
     """
     row = _begin(profile)
     try:
@@ -64,7 +64,7 @@ def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconcili
 
 
 def _reconcile(profile: IntegrationProfile, row: Reconciliation) -> None:
-    """Fill in the row step by step, so that an error leaves the findings until then. Raises ConnectorError."""
+    """Fill in the row step by step, so that an error leaves the findings before it. Raises ConnectorError."""
     connector = credential_store.connector_for(profile)
     found = _against_members(profile, row, connector)
     row.findings = [difference.as_json() for difference in found]
@@ -78,7 +78,7 @@ def _reconcile(profile: IntegrationProfile, row: Reconciliation) -> None:
 
 
 def _begin(profile: IntegrationProfile) -> Reconciliation:
-    """The profile's row is locked, so that many clicks start one reconciliation."""
+    """Lock the profile's row, so that many clicks start one reconciliation."""
     with transaction.atomic():
         IntegrationProfile.objects.select_for_update().get(pk=profile.pk)
         if running(profile):
@@ -87,7 +87,7 @@ def _begin(profile: IntegrationProfile) -> Reconciliation:
 
 
 def latest() -> QuerySet[Reconciliation]:
-    """The last one of each profile in use that has a result. One that failed at once does not hide the one before."""
+    """The last one of each profile in use that has a result. One that failed at once does not hide an earlier one."""
     rows = Reconciliation.objects.filter(profile__in=IntegrationProfile.objects.in_use(), finished_at__isnull=False)
     rows = rows.filter(Q(problem="") | ~Q(findings=[]))
     last = rows.filter(profile=OuterRef("profile")).order_by("-started_at", "-pk").values("pk")[:1]
@@ -121,7 +121,7 @@ def _finish(row: Reconciliation, *, actor: Actor) -> None:
 
 
 def _against_members(profile: IntegrationProfile, row: Reconciliation, connector: Connector) -> list[Difference]:
-    """Only items that the ledger shows the same before and after the look-up: others changed in between."""
+    """Compare the items that are the same in the ledger before and after the look-up. Others have just changed."""
     before = last_sends(profile, row.started_at)
     members = _look_up(profile, before.values(), connector)
     row.people = len(before)
@@ -147,7 +147,7 @@ def _same(before: Reclaim, after: Reclaim) -> bool:
 
 
 def _look_up(profile: IntegrationProfile, items: Iterable[Reclaim], connector: Connector) -> dict[str, Member]:
-    """External id -> member, with as few requests as possible. People whom the vendor does not know are left out."""
+    """External id -> member, with as few requests as possible. People that the vendor does not know are left out."""
     people = {item.subscription.external_id: item.subscription.email for item in items}
     if not people:
         return {}
@@ -163,7 +163,7 @@ def _look_up(profile: IntegrationProfile, items: Iterable[Reclaim], connector: C
 
 
 def _log_since(profile: IntegrationProfile, row: Reconciliation) -> datetime:
-    """A little before the last reconciliation that read the log; the last day where there is none."""
+    """A little before the last reconciliation that read the log; a day ago when there is none."""
     read = Reconciliation.objects.filter(profile=profile, audit_log_checked=True, problem="").exclude(pk=row.pk)
     last = read.order_by("-started_at").first()
     since = last.started_at - LOG_OVERLAP if last else row.started_at - FIRST_LOG_SPAN
@@ -178,7 +178,7 @@ def _against_log(profile: IntegrationProfile, log: VendorLog) -> list[Difference
 
 
 def _still_open(profile: IntegrationProfile, row: Reconciliation, found: list[Difference]) -> list[Difference]:
-    """Unexplained deactivations of earlier nights, which the log no longer shows, of people who are still inactive."""
+    """Unexplained deactivations of earlier nights, of people who are still inactive. The log shows them no longer."""
     last = Reconciliation.objects.filter(profile=profile, finished_at__isnull=False).exclude(pk=row.pk).first()
     known = {difference.external_id for difference in found}
     former = [Difference.of_json(finding) for finding in last.findings] if last else []

@@ -1,4 +1,4 @@
-"""The vendor's own log of deactivations and activations, against the sends of the ledger."""
+"""Compare the vendor's own log of deactivations and activations with the sends of the ledger."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from subscriptions.reconciliation.differences import NOW_ACTIVE, Difference, Kin
 MAX_SKEW = timedelta(minutes=5)
 # After this time an event is in the log.
 MAX_LOG_DELAY = timedelta(minutes=10)
-# A long log is read for so many seconds only, so that the task ends.
+# A long log is read for this many seconds only, so that the task ends.
 MAX_SECONDS = 120.0
 
 
 @dataclass
 class VendorLog:
-    """What was read: the number of events of all kinds, and the deactivations and activations, the oldest first."""
+    """The events that were read: their number, and the deactivations and activations, the oldest first."""
 
     since: datetime
     until: datetime
@@ -41,13 +41,13 @@ class VendorLog:
     problem: str = ""
     deactivated: list[VendorEvent] = field(default_factory=list)
     activated: list[VendorEvent] = field(default_factory=list)
-    # The doers that are programs on the way that LicenseHub itself uses.
+    # The words for doers that write in the same way as LicenseHub itself.
     doers: frozenset[str] = frozenset()
     vendor: str = NEUTRAL.vendor
 
 
 def read_log(connector: Connector, *, since: datetime, until: datetime) -> VendorLog:
-    """Without the permission to read it, the log is not checked; `problem` has other errors. Raises ConfigError."""
+    """Read the log. Without the permission it stays unchecked; `problem` has other errors. Raises ConfigError."""
     log = VendorLog(since, until, doers=connector.reclaim_doers, vendor=connector.texts.vendor)
     if Capability.AUDIT_LOG not in connector.capabilities:
         return log
@@ -78,7 +78,7 @@ def _read(connector: Connector, log: VendorLog) -> None:
 
 
 def with_doer(difference: Difference, log: VendorLog) -> Difference:
-    """The same difference, with the person or program that did it, if the log has it."""
+    """The same difference, with the person or program that did it, if the log has them."""
     events = log.activated if difference.kind in NOW_ACTIVE else log.deactivated
     last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
     if last is None or not (last.by or last.by_kind):
@@ -88,7 +88,7 @@ def with_doer(difference: Difference, log: VendorLog) -> Difference:
 
 
 def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: VendorLog) -> list[Difference]:
-    """`sent`: the sends of both directions, the oldest first."""
+    """The differences between the log and the sends of both directions (`sent`, the oldest first)."""
     reclaims = [item for item in sent if item.direction == Direction.DEACTIVATE]
     return [*_unexplained(profile, reclaims, log), *_without_event(profile, reclaims, log)]
 
@@ -139,7 +139,7 @@ def _not_ours(profile: IntegrationProfile, event: VendorEvent, person: str) -> D
 
 
 def _without_event(profile: IntegrationProfile, reclaims: list[Reclaim], log: VendorLog) -> list[Difference]:
-    """Only where the log has any deactivation: without one, the vendor may have changed its word for it."""
+    """Reclaims that the log lacks. If it has no deactivation at all, the vendor may have changed its word for it."""
     if not log.deactivated:
         return []
     return [
@@ -150,7 +150,7 @@ def _without_event(profile: IntegrationProfile, reclaims: list[Reclaim], log: Ve
 
 
 def _is_covered(item: Reclaim, log: VendorLog) -> bool:
-    """Whether the log that was read must have the event of this item."""
+    """Whether the part of the log that was read must have the event of this item."""
     if item.state != ReclaimState.DONE or item.sending_at is None or item.finished_at is None:
         return False
     return log.since + MAX_SKEW <= item.sending_at and item.finished_at <= log.until - MAX_LOG_DELAY
