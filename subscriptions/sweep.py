@@ -1,6 +1,6 @@
-"""Every minute: repair abandoned work, end what has expired, and list what is due, for `tasks.sweep` to enqueue.
+"""The steps of the sweep, every minute: repair abandoned work, end what has expired, and list what is due.
 
-The database is the queue of record. A task that was lost is enqueued again from here.
+The database is the queue of record. `tasks.sweep` enqueues what is due, and so also each task that was lost.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations import credential_store
-from integrations.connectors.contract import Connector, ConnectorError
+from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from subscriptions.approvals.closing import expire_requests
@@ -45,7 +45,7 @@ def recover_claims() -> int:
 
 
 def recover_sends() -> int:
-    """The worker that was sending these items died: the answer is lost."""
+    """The worker that was sending these items died, so the answer is lost. The items are in doubt."""
     message = "The process was ended while it waited for the vendor's answer."
     with transaction.atomic():
         lost = list(Reclaim.objects.select_for_update().abandoned().filter(state=ReclaimState.SENDING))
@@ -59,19 +59,18 @@ def recover_sends() -> int:
 
 
 def lapse_approvals() -> int:
-    """An approval is valid for some days only. What was held for longer needs a new one."""
+    """End the items whose approval is no longer valid: they were held for too long, and need a new one."""
+    lapsed = 0
     over = Reclaim.objects.filter(
         state=ReclaimState.QUEUED, removal__request__valid_until__lte=timezone.now()
     ).select_related(*WITH_ALL)
-    return sum(_lapse(item) for item in over)
-
-
-def _lapse(item: Reclaim) -> bool:
-    try:
-        mark_lapsed(item)
-    except NotActionable:
-        return False  # just claimed: the recheck before the send finds the same
-    return True
+    for item in over:
+        try:
+            mark_lapsed(item)
+        except NotActionable:
+            continue  # it was just claimed, and the recheck before the send finds the same
+        lapsed += 1
+    return lapsed
 
 
 def read_back_doubts(profile: IntegrationProfile) -> int:
@@ -83,15 +82,14 @@ def read_back_doubts(profile: IntegrationProfile) -> int:
         connector = credential_store.connector_for(profile)
     except ConnectorError:
         return 0  # the connection is in Error and shows it; the items stay in doubt until it works
-    return sum(_read(item, connector) for item in doubts)
-
-
-def _read(item: Reclaim, connector: Connector) -> bool:
-    try:
-        read_back(item, connector)
-    except NotActionable:
-        return False  # another process just ended it
-    return bool(item.finished_at)
+    ended = 0
+    for item in doubts:
+        try:
+            read_back(item, connector)
+        except NotActionable:
+            continue  # another process has just ended it
+        ended += item.finished_at is not None
+    return ended
 
 
 def profiles_to_download() -> list[int]:
@@ -102,7 +100,7 @@ def profiles_to_download() -> list[int]:
 
 
 def profiles_to_reclaim() -> list[int]:
-    """Ids of the profiles with something due to be sent or to be read back."""
+    """Ids of the profiles with something that is due to be sent or read back."""
     due = Reclaim.objects.due().values_list("profile_id", flat=True)
     doubts = Reclaim.objects.to_read_back().values_list("profile_id", flat=True)
     return sorted({*due, *doubts})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 from celery import Task, shared_task
 from django.contrib.auth.models import User
@@ -10,7 +11,7 @@ from kombu.exceptions import OperationalError
 
 from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
-from subscriptions import sweep as sweeping
+from licensehub.audit.log import Actor
 from subscriptions.activity.retention import thin_histories
 from subscriptions.downloads.lease import DownloadError
 from subscriptions.downloads.run import download_subscriptions
@@ -21,6 +22,7 @@ from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import reconcile
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
+from subscriptions.sweep import profiles_to_download, profiles_to_reclaim, read_back_doubts, repair
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +48,18 @@ def download_daily(profile_id: int) -> None:
 
 @shared_task
 def download_due(profile_id: int, user_id: int | None = None) -> None:
-    """Triggered by *Run now*, and by the sweep for what is due or abandoned; at most one run at a time."""
-    if profile_id not in sweeping.profiles_to_download():
+    """Triggered by *Run now*, and by the sweep for a run that is due or abandoned; at most one run at a time."""
+    if profile_id not in profiles_to_download():
         return
     due_at = IntegrationProfile.objects.values_list("download_due_at", flat=True).get(pk=profile_id)
     actor = User.objects.filter(pk=user_id).first() if user_id else None
     _download(profile_id, started_by=StartedBy.PERSON if actor else StartedBy.PUBLISH, actor=actor, slot=due_at)
 
 
-def _download(profile_id: int, **how: object) -> None:
+def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, actor: Actor = None) -> None:
     profile = IntegrationProfile.objects.get(pk=profile_id)
     try:
-        download_subscriptions(profile, **{"actor": None, **how})  # type: ignore[arg-type]
+        download_subscriptions(profile, actor=actor, started_by=started_by, slot=slot)
     except DownloadError as error:
         logger.info("%s", error)
 
@@ -66,7 +68,7 @@ def _download(profile_id: int, **how: object) -> None:
 def reclaim(profile_id: int) -> None:
     """Send what is approved and due, and read back what is in doubt."""
     profile = IntegrationProfile.objects.get(pk=profile_id)
-    sweeping.read_back_doubts(profile)
+    read_back_doubts(profile)
     reclaim_due(profile)
 
 
@@ -85,7 +87,7 @@ def reconcile_all() -> None:
 
 @shared_task
 def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
-    """Triggered every night, and by *Reconcile now*; of several at once, one compares."""
+    """Triggered every night, and by *Reconcile now*; of several at once, one does the work."""
     actor = User.objects.filter(pk=user_id).first() if user_id else None
     try:
         reconcile.reconcile_profile(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
@@ -103,13 +105,13 @@ def thin_history() -> None:
 def sweep() -> None:
     """Triggered by beat every minute. First it checks for a restored backup, before anything is added to the audit."""
     backup_guard.is_held()
-    sweeping.repair()
+    repair()
     send_due_mails()
-    for profile_id in sweeping.profiles_to_download():
+    for profile_id in profiles_to_download():
         enqueue_task(download_due, profile_id)
     for profile_id in profiles_with_due_slot():
         enqueue_task(download_daily, profile_id)
     for profile_id in profiles_to_ask():
         enqueue_task(ask_people, profile_id)
-    for profile_id in sweeping.profiles_to_reclaim():
+    for profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)

@@ -47,9 +47,7 @@ def scheduled(profile: IntegrationProfile) -> list[datetime | None]:
 @pytest.fixture
 def only_downloads(monkeypatch) -> None:
     """The sweep looks for downloads only: what else it does has nothing to do here, and is asked 720 times."""
-    for name in ("repair", "profiles_to_reclaim"):
-        monkeypatch.setattr(sweep, name, list)
-    for name in ("send_due_mails", "profiles_to_ask"):
+    for name in ("repair", "profiles_to_reclaim", "send_due_mails", "profiles_to_ask"):
         monkeypatch.setattr(tasks, name, list)
 
 
