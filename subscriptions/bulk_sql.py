@@ -1,6 +1,6 @@
 """Statements that write or read very many rows at once, where one object for each row would be too slow.
 
-What PostgreSQL and SQLite need differently is here, so that the modules above write each statement once.
+The differences between PostgreSQL and SQLite are here, so that the modules above write each statement once.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def fetch_row(statement: str, parameters: Iterable[Any] = ()) -> tuple[Any, ...]
 
 
 def _translated(statement: str) -> str:
-    """SQLite has IS DISTINCT FROM since version 3.39 only; its IS NOT means the same."""
+    """SQLite has IS DISTINCT FROM only since version 3.39; its IS NOT means the same."""
     return statement.replace("IS DISTINCT FROM", "IS NOT") if connection.vendor == "sqlite" else statement
 
 
 def adapted(values: Iterable[Any]) -> list[Any]:
-    """The values as parameters: SQLite has no type for a datetime and gets the text that Django writes."""
+    """The values as parameters. SQLite has no type for a datetime, and gets the text that Django writes."""
     adapt = connection.ops.adapt_datetimefield_value
     return [adapt(value) if isinstance(value, datetime) else value for value in values]
 
@@ -64,9 +64,9 @@ def adapted(values: Iterable[Any]) -> list[Any]:
 def expect_large_tables() -> None:
     """PostgreSQL plans no nested loops and no sorts until the transaction ends.
 
-    It chooses a nested loop where it believes a table to be small. It can believe so of a table that was empty a moment
-    ago, or that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours.
-    For the same reason it would sort all rows, where it can count them in a hash table.
+    It chooses a nested loop when it expects a small table. It expects this of a table that was empty a moment ago, or
+    that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours. For the
+    same reason it would sort all rows although it can count them in a hash table.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -76,12 +76,12 @@ def expect_large_tables() -> None:
 
 @contextmanager
 def large_tables() -> Iterator[None]:
-    """As `expect_large_tables`, for the `with` block only: what follows in the transaction is planned as usual."""
+    """Call `expect_large_tables` for the `with` block only: later statements are planned as usual."""
     with transaction.atomic():
         before = _plan_settings()
         expect_large_tables()
         yield
-        # After an error there is nothing to do: the rollback also takes the settings back.
+        # After an error there is nothing to do: the rollback also restores the settings.
         with connection.cursor() as cursor:
             for setting, value in before.items():
                 cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])
@@ -99,7 +99,7 @@ def _plan_settings() -> dict[str, str]:
 
 
 def new_ids(model: type[Model], count: int) -> list[int]:
-    """Ids that no other process gets.
+    """Get ids that no other process gets.
 
     Call it in the transaction that uses them: on SQLite, its write lock keeps other processes away.
     """
@@ -148,16 +148,16 @@ def copy_or_insert(
 
 
 def insert_selected(model: type[Model], columns: Sequence[str], rows: QuerySet[Any, tuple[Any, ...]]) -> int:
-    """Insert what a `values_list` selects, in the order of `columns`; no row comes to Python. Returns how many."""
+    """Insert what a `values_list` selects, in the order of `columns`, inside the database. Returns how many rows."""
     selected, values = rows.query.sql_with_params()
     into = f"{model._meta.db_table} ({', '.join(columns)})"
     return execute(INSERT_SELECTED.format(into=into, selected=selected), values)
 
 
 def read(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """What a `values_list` selects. psycopg reads the datetimes, five times as fast as Django's loader.
+    """Read the rows of a `values_list`. psycopg loads the datetimes, five times as fast as Django does.
 
-    They are in UTC, as the session is. https://www.psycopg.org/psycopg3/docs/advanced/adapt.html
+    They are in UTC, like the session. https://www.psycopg.org/psycopg3/docs/advanced/adapt.html
     """
     if connection.vendor != "postgresql":
         return list(rows)

@@ -1,7 +1,7 @@
 """The text that the lists search in: name and e-mail address of each subscription, in capitals.
 
-The merge does not write it. The step after a download does, for new people and for changed names and addresses. Until
-then a new person is in every list, and no search finds them.
+The merge does not write it. A step after the download does, for new people and for changed names and addresses. Before
+that step a new person is in every list, but no search finds them.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ SELECT id, new_text, new_address
 
 
 def refresh_search(profile: IntegrationProfile) -> int:
-    """Write the texts that differ. Returns how many were written."""
+    """Write the texts that differ. Returns how many."""
     with large_tables(), connection.cursor() as cursor:
         cursor.execute(WRITE, [SearchText._meta.get_field("text").max_length, profile.pk])
         return int(cursor.rowcount)
 
 
 def matching(column: str, term: str) -> IdIn | Q:
-    """For `filter`: `column` is a subscription that the term finds."""
+    """A condition for `filter`: `column` is a subscription that the term finds."""
     ids = matching_ids(term, most=counts.STOP)
     if ids.number <= counts.STOP:
         return IdIn(column, ids)
-    # So many rows match that a page of them is found soon by walking the list.
+    # With this many matches, walking the list finds a page of them soon.
     return Q(**{f"{column}__in": _containing(term.split()).values("pk")})
 
 
 def matching_ids(term: str, *, most: int) -> IdList:
-    """The subscriptions that the term finds: at most `most`, and one more.
+    """The subscriptions that the term finds, at most `most` and one more.
 
     A whole id of the vendor or a whole e-mail address finds exactly that person. Any other term finds the subscriptions
     that have each of its words in their name or address.
@@ -75,5 +75,5 @@ def _containing(words: Sequence[str]) -> QuerySet[SearchText]:
 
 
 def _capitals(word: str) -> Upper:
-    """The database turns it into capitals, as it did with the texts."""
+    """The word in capitals, converted by the database, as the texts are."""
     return Upper(Value(word))

@@ -1,6 +1,6 @@
 """The numbers of a profile. Each is counted by the same filter that the list behind it uses.
 
-Counting all people at every look takes too long where they are many: there, the numbers are those of the last
+Counting all people for each page view takes too long when they are many. Then the numbers are those of the last
 download, and the page says so.
 """
 
@@ -20,13 +20,13 @@ from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import DownloadRun, RequestedRemoval, RequestState, Subscription, Verdict
 from subscriptions.models.subscription import HELD, LEFT_OUT, NEEDS_REVIEW, NEVER_ACTIVE
 
-# Up to so many members are counted at every look.
+# Up to this many members are counted for each page view.
 COUNTED_LIVE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileStats:
-    """One profile's numbers, now. `paid` are the license types that `purchased` and `assigned` speak of."""
+    """The current numbers of one profile. `paid` are the license types that `purchased` and `assigned` count."""
 
     paid: tuple[str, ...]
     purchased: int | None
@@ -51,11 +51,14 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
     paid = tuple(sorted(purchased)) or terms_of(profile).licenses
     live = run is None or run.read <= COUNTED_LIVE or not run.stats
     people = _counts(profile, paid) if live or run is None else _of_the_run(profile, run, paid)
+    open_requests = profile.requests.filter(state=RequestState.OPEN)
     return ProfileStats(
         paid=paid,
         purchased=sum(purchased.values()) if purchased else None,
         live=live,
-        **{**people, **_awaiting(profile)},
+        requests=open_requests.count(),
+        requested_people=counts.capped(RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)),
+        **people,
     )
 
 
@@ -75,7 +78,7 @@ def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any
 
 
 def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, ...]) -> dict[str, Any]:
-    """The same from what was counted with the run, and from the buckets counted right after it."""
+    """The same numbers, from the statistics of the run and from the buckets counted right after it."""
     verdicts = preview_rule(profile, terms_of(profile)).verdicts
     licenses = sorted(run.stats["by_license"].items(), key=lambda item: (-item[1], item[0]))
     return {
@@ -90,12 +93,6 @@ def _of_the_run(profile: IntegrationProfile, run: DownloadRun, paid: tuple[str, 
         "protected": sum(verdicts.get(verdict, 0) for verdict in LEFT_OUT),
         "by_license": dict(licenses),
     }
-
-
-def _awaiting(profile: IntegrationProfile) -> dict[str, Any]:
-    open_requests = profile.requests.filter(state=RequestState.OPEN)
-    people = RequestedRemoval.objects.not_dropped().filter(request__in=open_requests)
-    return {"requests": open_requests.count(), "requested_people": counts.capped(people)}
 
 
 def by_license(profile: IntegrationProfile) -> dict[str, int]:
@@ -114,7 +111,7 @@ def run_stats(profile: IntegrationProfile, *, now: datetime) -> dict[str, Any]:
     """{"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, … "360": n}, "never": n}.
 
     `idle` counts the held seats by days since the last activity, in bands that begin with their key. All rows are read
-    once: what they are grouped by makes some hundred groups.
+    once, by a statement that groups them into some hundred groups.
     """
     rows = Subscription.objects.filter(profile=profile, gone_at=None).annotate(band=_band(now)).order_by()
     members, idle, by_license = 0, Counter[str](), Counter[str]()
@@ -134,7 +131,7 @@ def run_stats(profile: IntegrationProfile, *, now: datetime) -> dict[str, Any]:
 
 
 def _band(now: datetime) -> Case:
-    """The band of a row: the youngest one that its last activity is not older than, or that there was none."""
+    """The band of a row, by its last activity; NEVER when there was none."""
     newest_first = [
         When(
             last_activity_at__gt=now - timedelta(days=BAND_DAYS * (band + 1)),
