@@ -1,4 +1,4 @@
-"""What the commands that work on one profile share."""
+"""The base of the commands that work on one profile."""
 
 from __future__ import annotations
 

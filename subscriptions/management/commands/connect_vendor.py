@@ -64,7 +64,7 @@ def _variables(kind: str) -> str:
 
 
 def _tokens(connector: type[Connector], given: dict[str, str]) -> dict[str, dict[str, str]]:
-    """The token of each connection, from the variable that was given for it, else from the one it declares."""
+    """The token of each connection, from the variable that was given for it, else from its default variable."""
     unknown = sorted(given.keys() - {slot.name for slot in connector.slots})
     if unknown:
         known = ", ".join(slot.name for slot in connector.slots)

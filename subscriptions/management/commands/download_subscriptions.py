@@ -28,18 +28,15 @@ class Command(ProfileCommand):
         except DownloadError as error:
             raise CommandError(str(error)) from error
         counts = {name: getattr(run, name) for name in COUNTS}
+        if options["json"] and run.state != RunState.COMPLETE:
+            self.write_json({"run": run.number, "state": run.state, **counts})
         if run.state != RunState.COMPLETE:
-            self._fail(run, counts, as_json=options["json"])
+            raise CommandError(f"{run} {run.get_state_display().lower()}: {run.problem}")
         self.stdout.write(f"{run} complete: " + ", ".join(f"{n} {name}" for name, n in counts.items()) + ".")
         if run.problem:
             self.stdout.write(run.problem)
         if options["json"]:
             self.write_json({"run": run.number, "state": run.state, **counts})
-
-    def _fail(self, run: DownloadRun, counts: dict[str, int], *, as_json: bool) -> None:
-        if as_json:
-            self.write_json({"run": run.number, "state": run.state, **counts})
-        raise CommandError(f"{run} {run.get_state_display().lower()}: {run.problem}")
 
 
 class _Bar:

@@ -1,4 +1,4 @@
-"""Send what is approved and due for one profile, now; or try it first."""
+"""Send what is approved and due for one profile, now, or try it first in a dry run."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ A_DAY = 24 * 60 * 60.0
 
 
 class Command(ProfileCommand):
-    help = "Send what is approved and due for the profile NAME: deactivate at the vendor, read back, settle."
+    help = "Send what is approved and due for the profile NAME: deactivate people at the vendor, and read back."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--dry-run", action="store_true", help="decide on each person, and send nothing")
+        parser.add_argument("--dry-run", action="store_true", help="show what would happen, and send nothing")
         parser.add_argument("--request", metavar="R-0142", help="with --dry-run: only this request, approved or not")
 
     def handle(self, *args: Any, **options: Any) -> None:
         profile = self.profile(options["name"])
         if options["request"] and not options["dry_run"]:
-            raise CommandError("--request is for --dry-run only: what is sent goes in the order of the approvals.")
-        told = self._preview(profile, options["request"]) if options["dry_run"] else self._send(profile)
+            raise CommandError("--request works only with --dry-run. Sends always go in the order of the approvals.")
+        result = self._preview(profile, options["request"]) if options["dry_run"] else self._send(profile)
         if options["json"]:
-            self.write_json(told)
+            self.write_json(result)
 
     def _send(self, profile: IntegrationProfile) -> dict[str, Any]:
         sweep.repair()
@@ -51,7 +51,7 @@ class Command(ProfileCommand):
         try:
             tried = try_request(_request(profile, number)) if number else try_queue(profile)
         except ConnectorError as error:
-            raise CommandError(f"{error.message} Nothing was decided, nothing was sent.") from error
+            raise CommandError(f"{error.message} Nothing was decided or sent.") from error
         except NotActionable as error:
             raise CommandError(str(error)) from error
         self.stdout.write(_table(tried))

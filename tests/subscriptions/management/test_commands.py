@@ -173,7 +173,7 @@ def test_dry_run_of_one_request(world, alice):
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["--request", "R-0001"], "--request is for --dry-run only"),
+        (["--request", "R-0001"], "--request works only with --dry-run"),
         (["--dry-run", "--request", "R-9999"], "“Northwind” has no request R-9999"),
         (["--dry-run", "--request", "soon"], "“Northwind” has no request soon"),
     ],
