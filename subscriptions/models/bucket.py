@@ -1,4 +1,4 @@
-"""How many people there are of each kind that a reclaim rule can tell apart: see `eligibility.preview`."""
+"""Counts of people who are the same for every reclaim rule: see `eligibility.preview`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from integrations.models import IntegrationProfile
 
 
 class Bucket(models.Model):
-    """So many people of one license, with the same days of idleness, and the same verdict where no rule is asked.
+    """A number of people with the same license, idle for the same number of days.
 
-    The moments are made up so that they stand in for those of all these people: any threshold and any grace in whole
-    days evaluates them as it would evaluate each of the people at `counted_at`.
+    The moments are representative values. A rule with any threshold and any grace, in whole days, gives the same
+    verdict for them as for each of these people at `counted_at`.
     """
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="buckets")
     counted_at = models.DateTimeField()
-    # The verdict of the first clause that holds whatever the rule says; empty where none does.
+    # The verdict of the first clause that holds and does not read the terms of a rule; empty when none holds.
     standing = models.CharField(max_length=20, blank=True)
     license = models.CharField(max_length=40)
     idle_since = models.DateTimeField(null=True)
-    # Empty for those never active.
+    # Empty for people who were never active.
     last_activity_at = models.DateTimeField(null=True)
     license_assigned_at = models.DateTimeField(null=True)
     people = models.PositiveIntegerField()

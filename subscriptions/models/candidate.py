@@ -15,7 +15,7 @@ from subscriptions.models.subscription import Subscription
 
 
 class CandidateState(models.TextChoices):
-    """ServiceNow's names; `CloseReason` says which of the many meanings of closed."""
+    """The names are those of ServiceNow. `CloseReason` says why a candidate was closed."""
 
     ATTENTION_REQUIRED = "attention_required", "Attention Required"
     READY = "ready", "Ready"
@@ -53,7 +53,7 @@ class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
         return self.exclude(state__in=CLOSED)
 
     def withdrawable(self) -> RemovalCandidateQuerySet:
-        """Not yet approved: a newer run or rule may take these back."""
+        """Candidates that are not yet approved: a newer run or rule may withdraw them."""
         return self.filter(
             state__in=(
                 CandidateState.READY,
@@ -64,10 +64,10 @@ class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
 
 
 class RemovalCandidate(models.Model):
-    """At most one open one for each subscription."""
+    """A subscription has at most one open candidate."""
 
-    # Profile and run without a constraint: both are the same for all that are proposed at once, under a lock of the
-    # profile's row, and asking for them again with each of a hundred thousand takes longer than writing these.
+    # Profile and run have no constraint. All candidates that are proposed at once have the same, under a lock of the
+    # profile's row. To check both for each of a hundred thousand rows would take longer than to write the rows.
     profile = models.ForeignKey(
         IntegrationProfile, on_delete=models.PROTECT, related_name="candidates", db_constraint=False
     )
@@ -81,11 +81,11 @@ class RemovalCandidate(models.Model):
     )
     state = models.CharField(max_length=20, choices=CandidateState.choices, default=CandidateState.READY)
     close_reason = models.CharField(max_length=20, choices=CloseReason.choices, blank=True, default="")
-    # Why a human must look, in the vendor's words where it said something.
+    # Why a human must look, in the vendor's words if it answered.
     attention = models.TextField(blank=True, default="")
     # Frozen facts, rule version and terms: see candidates.propose.freeze_evidence().
     evidence = models.JSONField(editable=False)
-    # Of the evidence, for the order and the filters of the list. ISO 8601 in UTC: its order as text is that of time.
+    # From the evidence, for the order and the filters of the list. ISO 8601 in UTC sorts as text in the order of time.
     idle_since = models.GeneratedField(
         expression=Coalesce(KT("evidence__last_activity_at"), KT("evidence__license_assigned_at")),
         output_field=models.CharField(max_length=40, null=True),

@@ -33,19 +33,19 @@ class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
         return self.filter(state=RunState.COMPLETE)
 
     def abandoned(self) -> DownloadRunQuerySet:
-        """Running in name only: whoever worked on it was killed and no longer renews the lease."""
+        """Runs in state Running whose process was killed and no longer renews the lease."""
         return self.filter(state=RunState.RUNNING, lease_until__lt=timezone.now())
 
 
 class DownloadRun(models.Model):
-    """One download. While it runs, `token` and `lease_until` tell whose it is; `cursor` is where to go on."""
+    """One download. While it runs, `token` and `lease_until` say which process owns it; `cursor` is the next page."""
 
     LEASE: ClassVar[timedelta] = timedelta(seconds=90)
 
     # Four bytes: the history refers to it a thousand times.
     id = models.AutoField(primary_key=True)
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="download_runs")
-    # The moment of the schedule that this run is for; two beats at once make one run.
+    # The moment of the schedule that this run serves. A slot has at most one run, even if two beats run.
     slot = models.DateTimeField(null=True, editable=False)
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.RUNNING, editable=False)
     started_by = models.CharField(max_length=10, choices=StartedBy.choices, editable=False)
@@ -69,7 +69,7 @@ class DownloadRun(models.Model):
     problem = models.TextField(blank=True, editable=False)
     # Quarantined with all its members in staging, and of the right organization: people may accept it.
     acceptable = models.BooleanField(default=False, editable=False)
-    # Accepting takes two: one proposes with a reason, another confirms.
+    # Accepting takes two people: one proposes it with a reason, another one confirms it.
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
     )
@@ -80,11 +80,11 @@ class DownloadRun(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
     )
     decided_at = models.DateTimeField(null=True, editable=False)
-    # Whether the vendor told who is the last admin of a team; it takes a scope of its own.
+    # Whether the vendor showed who is the last admin of a team, which needs a scope of its own.
     team_admins_checked = models.BooleanField(default=False, editable=False)
-    # Its history stands in the month's one point by now: see `retention`.
+    # Its snapshots were merged into those of the month's last run: see `retention`.
     thinned = models.BooleanField(default=False, editable=False)
-    # {"full": 500}: licenses bought, as far as the vendor tells.
+    # {"full": 500}: the licenses that were bought, as far as the vendor shows it.
     purchased = models.JSONField(default=dict, editable=False)
     # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}
     stats = models.JSONField(default=dict, editable=False)
@@ -119,10 +119,10 @@ class DownloadedMember(models.Model):
     """Staging: one member as a run has read it. Nothing decides on these rows.
 
     Its table is made by a migration of its own, without a key, and on PostgreSQL without a log: a page is stored by one
-    COPY. After a crash of the database it may be empty, which `staging.is_whole` tells.
+    COPY. After a crash of the database it may be empty, which `staging.is_whole` finds.
     """
 
-    # A name for Django only; pages may overlap, and the same member may then be there twice.
+    # A primary key for Django only. Where pages overlap, the table may have the same member twice.
     external_id = models.CharField(max_length=40, primary_key=True)
     run = models.ForeignKey(DownloadRun, on_delete=models.CASCADE, related_name="members")
     email = models.CharField(max_length=254)

@@ -10,7 +10,7 @@ from subscriptions.models.subscription import Subscription, Verdict
 
 
 class Evaluation(models.Model):
-    """The verdict on one subscription as of `evaluated_at`; without one it waits for the next complete download.
+    """The verdict on one subscription as of `evaluated_at`. Without one, it waits for the next complete download.
 
     A separate narrow table: verdicts are written after the facts, and an UPDATE of a wide row rewrites every index
     of its table. For a million subscriptions the wide table takes three times as long.
@@ -20,7 +20,7 @@ class Evaluation(models.Model):
         Subscription, on_delete=models.CASCADE, primary_key=True, related_name="evaluation", db_constraint=False
     )
     verdict = models.CharField(max_length=20, choices=Verdict.choices)
-    # As it was evaluated: the order in which the lists of one verdict are read.
+    # A copy from the subscription: the lists of one verdict are sorted by it.
     idle_since = models.DateTimeField(null=True)
     evaluated_at = models.DateTimeField()
 

@@ -30,7 +30,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
 
 class Notice(models.Model):
-    """One of each kind for each person. The intent is committed before the hand-over, the outcome after it."""
+    """A person gets one mail of each kind. The intent is committed before the hand-over, the outcome after it."""
 
     removal = models.ForeignKey(RequestedRemoval, on_delete=models.PROTECT, related_name="notices")
     kind = models.CharField(max_length=10, choices=NoticeKind.choices)

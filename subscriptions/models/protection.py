@@ -1,4 +1,4 @@
-"""Who is left alone: a person, a domain, a license type or a role, with a reason, an owner and an end."""
+"""Protections: a person, a domain, a license type or a role is left alone, with a reason, an owner and an end."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Text = str | Combinable
 
 
 def keys(email: Text, license: Text, role: Text) -> dict[str, Combinable]:
-    """The one matching rule: for each kind, what of a person a protection's value must be equal to."""
+    """The one rule of matching: for each kind, the value of a person that a protection's value must equal."""
     address = models.Value(email) if isinstance(email, str) else email
     return {
         ProtectionKind.PERSON: Lower(address),
@@ -53,26 +53,26 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         return self.filter(_in_force())
 
     def with_state(self) -> ProtectionQuerySet:
-        """Each with `state`: in_force or ended."""
+        """Annotate each with `state`: in_force or ended."""
         state = Case(When(_in_force(), then=models.Value("in_force")), default=models.Value("ended"))
         return self.annotate(state=state)
 
     def run_out(self) -> ProtectionQuerySet:
-        """Their end has come, and nobody has noted it yet."""
+        """Protections whose end has come and is not noted yet."""
         return self.filter(ended_at=None, ends_at__lte=timezone.now())
 
     def covering(self, *, profile: int | Combinable, email: Text, license: Text, role: Text) -> ProtectionQuerySet:
-        """Those in force that cover one person of these values."""
+        """Protections in force that cover a person with these values."""
         matches = Q()
         for kind, key in keys(email, license, role).items():
             matches |= Q(kind=kind, value=key)
         return self.in_force().filter(matches, profile=profile)
 
     def covers_row(self) -> Q:
-        """A condition on rows with profile, email, license and role, e.g. subscriptions: one in force covers the row.
+        """A condition on rows with profile, email, license and role, e.g. subscriptions: the row is protected.
 
-        One IN for each kind, with nothing of the row inside: both databases then read the protections once, and not
-        once for each row.
+        It has one IN for each kind, and the subquery reads nothing of the row. So both databases read the protections
+        once, and not once for each row.
         """
         covered = Q()
         for kind, key in keys(F("email"), F("license"), F("role")).items():
@@ -82,13 +82,13 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
 
 
 class Protection(models.Model):
-    """Never edited and never deleted: it ends, and another one begins. Values of people and domains are lower case."""
+    """A protection is never edited or deleted: it ends, and another one begins. People and domains are lower case."""
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="protections")
     kind = models.CharField("what", max_length=10, choices=ProtectionKind.choices, default=ProtectionKind.PERSON)
     value = models.CharField(max_length=254)
     reason = models.CharField(max_length=500)
-    # Whom to ask whether it is still needed; any name, since owners leave and accounts are few.
+    # The person to ask whether it is still needed. Any name is allowed, since few owners have an account.
     owner = models.CharField(max_length=150)
     ends_at = models.DateTimeField("ends", null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -113,7 +113,7 @@ class Protection(models.Model):
 
     @property
     def value_label(self) -> str:
-        """As people say it: `Full` for `full`."""
+        """The label of the value: `Full` for `full`."""
         connector = self.profile.connector
         words = {ProtectionKind.LICENSE: connector.licenses, ProtectionKind.ROLE: connector.roles}
         return words.get(ProtectionKind(self.kind), {}).get(self.value, self.value)
@@ -134,14 +134,14 @@ class Protection(models.Model):
 
     @property
     def sentence(self) -> str:
-        """Who, until when, why, and whom to ask; goes on after `Protected`."""
+        """Who protected, until when, why, and whom to ask; follows the word `Protected`."""
         scope = "" if self.kind == ProtectionKind.PERSON else f", as {self.scope_label}"
         reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
         return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
 
 
 def people_of(protections: Iterable[Protection]) -> Iterator[models.QuerySet[Subscription]]:
-    """Whom these protections of one profile cover, in force or not: for each kind the subscriptions."""
+    """The subscriptions that these protections of one profile cover, in force or not, for each kind."""
     values: dict[str, set[str]] = {}
     for protection in protections:
         values.setdefault(protection.kind, set()).add(protection.value)
@@ -151,7 +151,7 @@ def people_of(protections: Iterable[Protection]) -> Iterator[models.QuerySet[Sub
 
 
 def with_key(profile_id: int, kind: str) -> models.QuerySet[Any]:
-    """A profile's subscriptions, each with what a protection of this kind is compared with, as `protection_key`."""
+    """A profile's subscriptions. `protection_key` is the value that a protection of this kind is compared with."""
     rows = Subscription.objects.filter(profile=profile_id)
     return rows.annotate(protection_key=keys(F("email"), F("license"), F("role"))[kind])
 

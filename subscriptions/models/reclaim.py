@@ -43,11 +43,11 @@ class ReclaimQuerySet(models.QuerySet["Reclaim"]):
         return self.filter(state=ReclaimState.QUEUED).filter(models.Q(not_before=None) | models.Q(not_before__lte=now))
 
     def abandoned(self) -> ReclaimQuerySet:
-        """Claimed or sending, and whoever did it no longer lives."""
+        """Items that are claimed or being sent, by a worker that died."""
         return self.filter(state__in=(ReclaimState.CLAIMED, ReclaimState.SENDING), lease_until__lt=timezone.now())
 
     def to_read_back(self) -> ReclaimQuerySet:
-        """In doubt, and not yet read back."""
+        """Items in doubt that were not read back yet."""
         now = timezone.now()
         return self.filter(state=ReclaimState.IN_DOUBT, read_back="").filter(
             models.Q(not_before=None) | models.Q(not_before__lte=now)
@@ -61,7 +61,7 @@ UNFINISHED = (ReclaimState.QUEUED, ReclaimState.CLAIMED, ReclaimState.SENDING)
 
 
 class Reclaim(models.Model):
-    """One approved deactivation, from the queue to its proof."""
+    """One approved deactivation or activation, from the queue until it is verified."""
 
     LEASE: ClassVar[timedelta] = timedelta(seconds=180)
     # Not ended, or in doubt and not read back yet.
@@ -82,11 +82,11 @@ class Reclaim(models.Model):
     finished_at = models.DateTimeField(null=True)
     http_status = models.PositiveSmallIntegerField(null=True)
     request_id = models.CharField(max_length=100, blank=True, default="")
-    # active, inactive or unknown to the vendor; empty while nobody has looked.
+    # active, inactive or unknown to the vendor; empty before it was read back.
     read_back = models.CharField(max_length=10, blank=True, default="")
     read_back_at = models.DateTimeField(null=True)
     reads = models.PositiveSmallIntegerField("times read back", default=0)
-    # One sentence: what came of it, in the vendor's words where it said something.
+    # The result in one sentence, in the vendor's words if it answered.
     outcome = models.TextField(blank=True, default="")
 
     objects = ReclaimQuerySet.as_manager()

@@ -11,7 +11,7 @@ from integrations.models import IntegrationProfile
 
 
 class Reconciliation(models.Model):
-    """What was compared, and the differences, each with its next step."""
+    """One reconciliation: what was compared, and the differences, each with its next step."""
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="reconciliations")
     started_at = models.DateTimeField(default=timezone.now)

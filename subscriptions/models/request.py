@@ -19,7 +19,7 @@ class Direction(models.TextChoices):
 
 
 class Answer(models.TextChoices):
-    """What the person said who was asked."""
+    """The answer of a person who was asked."""
 
     KEEP = "keep", "Wants to keep it"
     RELEASE = "release", "Released it"
@@ -35,10 +35,10 @@ class RequestState(models.TextChoices):
 
 
 class ReclaimRequest(models.Model):
-    """Who asked, for whom, why; who decided, when, with which words. Never edited, never deleted.
+    """A request with its reason, and the decision with its comment. It is never edited or deleted.
 
-    A restore of several people is a request as well, of the other direction. A single restore needs no second person:
-    it is approved as it is made, by nobody else.
+    The restore of several people is also a request, with the other direction. The restore of one person needs no second
+    person, so its request is approved when it is made.
     """
 
     direction = models.CharField(max_length=10, choices=Direction.choices, default=Direction.DEACTIVATE)
@@ -52,9 +52,9 @@ class ReclaimRequest(models.Model):
     reason = models.CharField("why now", max_length=500, blank=True)
     # Until when people may answer; empty where nobody is asked.
     answers_until = models.DateTimeField(null=True)
-    # While people are asked, the earliest; set anew when the request opens.
+    # While people are asked, the earliest moment of expiry. It is set again when the request opens.
     expires_at = models.DateTimeField()
-    # How many people this request may touch: the batch cap when it was made, or what a further person raised it to.
+    # How many people this request may reclaim: the batch cap when it was made, or the cap raised by a further person.
     cap = models.PositiveIntegerField(default=50)
     cap_raised_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     cap_raised_at = models.DateTimeField(null=True)
@@ -68,7 +68,7 @@ class ReclaimRequest(models.Model):
     )
     decided_at = models.DateTimeField(null=True)
     comment = models.CharField(max_length=500, blank=True)
-    # Approved until: after this moment nothing more is sent on it.
+    # The end of the approval: after this moment nothing more is sent.
     valid_until = models.DateTimeField(null=True)
 
     class Meta:
@@ -83,7 +83,7 @@ class ReclaimRequest(models.Model):
         ]
         indexes: ClassVar = [models.Index(fields=["state", "id"], name="request_state")]
         constraints: ClassVar = [
-            # The second person, held by the database as well.
+            # The database also ensures that a second person decides.
             models.CheckConstraint(
                 condition=models.Q(decided_by=None)
                 | models.Q(requested_by=None)
@@ -121,28 +121,28 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
         return self.filter(dropped_at=None)
 
     def without_late_keep(self) -> RequestedRemovalQuerySet:
-        """Without the people whose *Keep* stops the send: the same rule as `RequestedRemoval.keep_counts`, in SQL."""
+        """Leave out people whose *Keep* stops the send: the same rule as `RequestedRemoval.keep_counts`, in SQL."""
         keep_was_seen = models.Q(answered_at__lte=models.F("request__decided_at"))
         return self.filter(~models.Q(answer=Answer.KEEP) | keep_was_seen)
 
     def emails(self) -> models.QuerySet[RequestedRemoval, str]:
-        """As they stand in the evidence."""
+        """The e-mail addresses in the evidence."""
         return self.values_list(KT("evidence__email"), flat=True)
 
 
 class RequestedRemoval(models.Model):
-    """One person in a request. Dropping is a recorded mark; nobody can be added."""
+    """One person in a request. Somebody who is dropped is marked, and nobody can be added."""
 
     request = models.ForeignKey(ReclaimRequest, on_delete=models.PROTECT, related_name="removals")
     candidate = models.ForeignKey(RemovalCandidate, on_delete=models.PROTECT, related_name="removals")
     # The candidate's evidence as the approver sees it: see candidates.propose.freeze_evidence().
     evidence = models.JSONField(editable=False)
-    # HMAC made at approval, checked before the send: see signatures.sign().
+    # The HMAC that is made at approval and checked before the send: see signatures.sign().
     signature = models.CharField(max_length=64, blank=True, editable=False)
-    # What the person answered who was asked; the last answer before the send counts.
+    # The answer of a person who was asked. The last answer before the send counts.
     answer = models.CharField(max_length=10, choices=Answer.choices, blank=True, default="")
     answered_at = models.DateTimeField(null=True)
-    # A restore only: the reclaim that it takes back.
+    # Only in a restore: the reclaim that it takes back.
     restores = models.ForeignKey("subscriptions.Reclaim", on_delete=models.PROTECT, null=True, related_name="restores")
     dropped_at = models.DateTimeField(null=True)
     dropped_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")

@@ -1,4 +1,4 @@
-"""When is somebody inactive? One rule for each profile."""
+"""The reclaim rule says when a person is inactive. Each profile has one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FileRequests(models.TextChoices):
 
 
 class ReclaimRule(models.Model):
-    """The terms that decide who is a candidate. `version` counts its changes; a candidate keeps the version it met."""
+    """The terms that decide who is a candidate. `version` counts the changes, and is part of the evidence."""
 
     profile = models.OneToOneField(IntegrationProfile, on_delete=models.PROTECT, related_name="rule")
     last_activity_threshold = models.PositiveIntegerField(

@@ -1,7 +1,7 @@
-"""The history of all subscriptions, change by change, in as few bytes as it takes.
+"""The history of all subscriptions, change by change, in few bytes.
 
-A row holds what a run *replaced*: the facts as they were before it. What did not change is empty. So a first download
-writes no history at all, and any day can be read back from today's facts and what has replaced them since: see
+A row has what a run *replaced*: the facts as they were before the run. What did not change is empty. So a first
+download writes no history, and the facts of any day can be computed from today's facts and the later rows: see
 `subscriptions.activity.snapshots`.
 """
 
@@ -15,12 +15,12 @@ from django.db import models
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.subscription import Subscription
 
-# Stands for "was empty before", since empty stands for "did not change".
+# The value of a moment that was empty before, since empty means "did not change".
 NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 
 
 class ReplacedFacts(models.Model):
-    """The facts that a change replaced; empty where it did not touch them. A moment of NEVER: there was none."""
+    """The facts that a change replaced; empty where it changed nothing. NEVER says that there was no moment."""
 
     last_activity_at = models.DateTimeField(null=True)
     license_assigned_at = models.DateTimeField(null=True)
@@ -34,7 +34,7 @@ class ReplacedFacts(models.Model):
 
 
 class ActivitySnapshot(ReplacedFacts):
-    """What one run replaced of one subscription. Two keys of four bytes, and one index: the primary key."""
+    """The facts of one subscription that one run replaced. Its only index is the primary key, of two small numbers."""
 
     pk = models.CompositePrimaryKey("subscription_id", "run_id")
     subscription = models.ForeignKey(
@@ -53,7 +53,7 @@ class ActivitySnapshot(ReplacedFacts):
 
 
 class RecheckSnapshot(ReplacedFacts):
-    """What was replaced outside of a run: by looking again before a send, or by the send itself."""
+    """The facts that were replaced outside of a run: by the recheck before a send, or by the send itself."""
 
     subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="recheck_snapshots")
     seen_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Who holds which license, and what LicenseHub makes of it."""
+"""Subscriptions: who holds which license, as downloaded, and the possible verdicts on it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
-# Facts that a download writes. Staging and Subscription have the same columns.
+# The facts that a download writes. Staging and Subscription have the same columns.
 FACTS = (
     "email",
     "active",
@@ -47,7 +47,7 @@ FACTS = (
 
 # A seat that counts: in the organization, and not deactivated.
 HELD = models.Q(active=True, gone_at=None)
-# Everybody else. Written out, since an index has this condition and PostgreSQL must recognize it.
+# All others. Written out, since an index has this condition and PostgreSQL must recognize it.
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
 NEVER_ACTIVE = HELD & models.Q(last_activity_at=None)
 
@@ -62,12 +62,12 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
 
 
 class Subscription(models.Model):
-    """One person's seat in one organization: facts from the vendor. What LicenseHub makes of it: see `Evaluation`."""
+    """One person in one organization: the facts from the vendor. `Evaluation` has the verdict on them."""
 
     # Four bytes: its history refers to it a thousand times.
     id = models.AutoField(primary_key=True)
-    # No index of its own: those below begin with it. No constraint: rows are written by the merge alone, a hundred
-    # thousand at once, and checking each of its keys costs more than writing it. So also for the runs below.
+    # No index of its own: the unique constraint below begins with it. No foreign key: only the merge writes rows, a
+    # hundred thousand at once, and to check the keys of a row costs more than to write it. The runs below, too.
     profile = models.ForeignKey(
         IntegrationProfile,
         on_delete=models.PROTECT,
@@ -88,7 +88,7 @@ class Subscription(models.Model):
     last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
     reclaimable = models.BooleanField(editable=False)
     why_not = models.CharField(max_length=200, blank=True, editable=False)
-    # Teams that would have no admin without this person; the vendor refuses to deactivate such a one.
+    # Teams that would have no admin without this person; the vendor refuses to deactivate such a person.
     sole_admin_of = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
     idle_since = models.GeneratedField(
         expression=Coalesce("last_activity_at", "license_assigned_at"),
@@ -134,7 +134,7 @@ class Subscription(models.Model):
 
     @property
     def verdict(self) -> Verdict:
-        """As of its `evaluation`; a list asks for that with `select_related`."""
+        """The verdict of its `evaluation`, which a list loads with `select_related`."""
         evaluation = getattr(self, "evaluation", None)
         return Verdict(evaluation.verdict) if evaluation else Verdict.NOT_EVALUATED
 
