@@ -1,1 +1,4 @@
-"""Speed and memory, as ratios against a limit that is measured in the same run: `make benchmark`."""
+"""Measure speed and memory, as ratios to a limit that is measured in the same run: `make benchmark`.
+
+`rows` has a module for each row of the table. The modules here are what the rows share.
+"""

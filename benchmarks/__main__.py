@@ -1,7 +1,7 @@
 """Measure the targets of docs/performance.md: `python -m benchmarks [ROW ...] [--write]`.
 
-Each row is a process of its own, on a database of its own: a throw-away PostgreSQL, or SQLite where the name says so.
-Every row measures its limit in the same run, so that a slow or busy machine slows both.
+Each row runs in its own process, on its own database: a throw-away PostgreSQL, or SQLite if the name says so. Every row
+measures its limit in the same run, so that a slow or busy machine slows both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.environment import environment
 from benchmarks.rows import Row
 from tests.support.databases import postgres
 
-# Name -> module, function, database, what it tells.
+# Name -> module in benchmarks/rows, function, database, description.
 ROWS = {
     "download": ("download", "run", "postgresql", "100,000 members without latency, first and after 5 % churn, peers"),
     "pace": ("pace", "run", "postgresql", "at Miro's limit, and at 50 ms; takes three minutes"),
@@ -42,7 +42,7 @@ ROWS = {
     "growth": ("growth", "run", "postgresql", "steps and pages at 10,000, 100,000 and 1,000,000"),
     "lists": ("lists", "run", "postgresql", "pages, overview and audit at 1,000,000 rows"),
 }
-# As on a small server: the defaults of PostgreSQL are for one of 128 MB.
+# Settings of a small server: the defaults of PostgreSQL are for a smaller one.
 SERVER = ("shared_buffers=512MB", "max_wal_size=4GB")
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 MEASURED = "## Measured\n"
@@ -50,9 +50,9 @@ HEADER = ("row", "limit", "ours", "ratio", "target", "ok", "note")
 
 
 def main() -> int:
-    """0 when every target is met."""
+    """Returns 0 when every target is met."""
     options = _options()
-    # A run that is stopped from outside must stop its PostgreSQL, too.
+    # A run that is terminated must stop its PostgreSQL, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if options.here:
         return _measure_here(options.here)
@@ -64,9 +64,9 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    told = "\n".join(f"  {name:15} {told}" for name, (_, _, _, told) in ROWS.items())
+    names = "\n".join(f"  {name:15} {description}" for name, (_, _, _, description) in ROWS.items())
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=f"{__doc__}\n{told}", formatter_class=argparse.RawTextHelpFormatter
+        prog="python -m benchmarks", description=f"{__doc__}\n{names}", formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", choices=[*ROWS, []], help="which to measure; default: all")
     parser.add_argument("--write", action="store_true", help="append the result to docs/performance.md")
@@ -75,12 +75,12 @@ def _options() -> argparse.Namespace:
 
 
 def _measure_here(name: str) -> int:
-    """In the process that was started for this row: the result as JSON on the last line."""
+    """Measure one row in this process, which was started for it. Writes the result as JSON on the last line."""
     module, function, _, _ = ROWS[name]
     import django
 
     django.setup()
-    rows: list[Row] = getattr(import_module(f"benchmarks.{module}"), function)()
+    rows: list[Row] = getattr(import_module(f"benchmarks.rows.{module}"), function)()
     sys.stdout.write("\n" + json.dumps([asdict(row) for row in rows]) + "\n")
     return 0
 
@@ -95,7 +95,7 @@ def _measured(names: list[str]) -> Iterator[Row]:
 
 
 def _fresh(url: str, name: str) -> str:
-    """The address of an empty database beside the one that `url` names."""
+    """Create an empty database on the server of `url`. Returns its address."""
     database = f"benchmark_{name}"
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(f'DROP DATABASE IF EXISTS "{database}"')
@@ -131,14 +131,10 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
-def _machine() -> str:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, load {load:.1f}"
-
-
 def _write(rows: list[Row]) -> None:
-    lines = [f"\n### {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {_machine()}\n"]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
+    lines = [f"\n### {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine}, load {os.getloadavg()[0]:.1f}\n"]
     lines += [f"| {' | '.join(cells)} |" for cells in (HEADER, ["---"] * len(HEADER), *map(_cells, rows))]
     text = REPORT.read_text()
     if MEASURED not in text:

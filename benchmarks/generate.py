@@ -1,8 +1,7 @@
 """An organization of any size, made inside the database: members, candidates, reclaims and audit events.
 
-Set-based, and the same for the same size. About 15 % of the members are candidates, 4 % were never active, 3 % take no
-seat, 12 % are guests. The signatures of the audit events are made up: `verify_chain`
-finds that out at the first one.
+The same size gives the same rows. About 15 % of the members are candidates, 4 % were never active, 3 % take no seat,
+and 12 % are guests. The signatures of the audit events are not valid: `verify_chain` reports the first one.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ SELECT s.profile_id, s.id, s.first_run_id, CASE WHEN s.id %% 2000 = 0 THEN 'atte
   FROM subscriptions_subscription AS s JOIN subscriptions_evaluation AS j ON j.subscription_id = s.id
  WHERE j.verdict = 'candidate'
 """  # noqa: S608 - names of our own tables
-# Everybody was asked for, approved and reclaimed once: ten people to a request.
+# Everybody was requested, approved and reclaimed once, with ten people in each request.
 CLOSED = f"""
 INSERT INTO subscriptions_removalcandidate
     (profile_id, subscription_id, run_id, state, close_reason, attention, evidence, created_at, state_changed_at)
@@ -103,7 +102,7 @@ SELECT n, %(now)s - (%(events)s - n) * interval '3 seconds',
 def organization(
     *, members: int, reclaims: int = 0, events: int = 0, statistics: str = "VACUUM ANALYZE"
 ) -> IntegrationProfile:
-    """Fill an empty PostgreSQL database. All sizes are numbers of rows. VACUUM takes no part in a transaction."""
+    """Fill an empty PostgreSQL database. All sizes are numbers of rows. VACUUM does not run inside a transaction."""
     now = timezone.now()
     profile = IntegrationProfile.objects.create(
         name="Northwind", organization_id="3074457345", kind="miro_enterprise", state=ProfileState.PUBLISHED

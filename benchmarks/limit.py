@@ -1,4 +1,4 @@
-"""What a client of Miro cannot do without: the limits that a download is measured against."""
+"""The limits of a download: the least that a client of Miro has to do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Member:
 
 
 def bare(url: str) -> None:
-    """All pages over one socket, looked at for their cursor only."""
+    """Fetch all pages over one socket, and read only their cursors."""
     where = urlsplit(url)
     with socket.create_connection((str(where.hostname), where.port or 80)) as wire:
         cursor = ""
@@ -50,7 +50,7 @@ def _body(wire: socket.socket) -> bytes:
 
 
 def pages(url: str) -> Any:
-    """The loop over the pages with requests.Session: lists of members as JSON."""
+    """Loop over the pages with requests.Session. Yields lists of members as JSON."""
     session, cursor = requests.Session(), ""
     while True:
         tail = f"&cursor={cursor}" if cursor else ""
@@ -62,7 +62,7 @@ def pages(url: str) -> Any:
 
 
 def limit(url: str) -> None:
-    """L: that loop, typed members, and one COPY per page into an unlogged table. Nothing else."""
+    """The limit L: that loop, typed members, and one COPY per page into an unlogged table. Nothing else."""
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS benchmark_limit")
         cursor.execute(f"CREATE UNLOGGED TABLE benchmark_limit ({COLUMNS})")

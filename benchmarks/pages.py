@@ -1,9 +1,9 @@
-"""A server of members whose pages are rendered before the first request: it costs a client next to nothing.
+"""A server of members that renders its pages before the first request, so that it takes no time from the client.
 
     python -m benchmarks.pages --members 100000 [--churn 5] [--latency 50] [--per-minute 200]
 
-Prints its address. `GET /generation/2` turns to the second state of the organization, in which `--churn` percent of
-the members were active again. Everything else answers as Miro does for one organization and one token.
+It prints its address. `GET /generation/2` turns to the second state of the organization, in which `--churn` percent of
+the members were active again. All other paths answer as Miro does for one organization and one token.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LICENSES = ("full", "full", "full", "advanced", "standard", "basic", "free_restr
 ROLES = ("organization_internal_user",) * 18 + ("organization_internal_admin", "organization_team_guest_user")
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 DATE = "%Y-%m-%dT%H:%M:%S.000Z"
-# Seconds before a moment from which on it is waited for without sleeping.
+# The last part of a wait, in seconds, in which the process does not sleep.
 SPIN = 0.0005
 HEAD = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
 
@@ -58,7 +58,7 @@ def members(count: int, seed: int) -> Iterator[dict[str, object]]:
 
 
 def render(count: int, *, seed: int, churn: float, generation: int) -> dict[str, bytes]:
-    """Cursor -> the whole answer. In the second generation a share of the members was active today."""
+    """Cursor -> the whole answer. In later generations some of the members were active again."""
     chance = random.Random(seed + 1)  # noqa: S311 - made up, the same in each run
     pages: dict[str, bytes] = {}
     batch: list[dict[str, object]] = []
@@ -82,7 +82,7 @@ def _answer(value: object) -> bytes:
 
 
 class Pages:
-    """What is served, and how fast it may be asked for."""
+    """The pages that are served, and the limit of requests for them."""
 
     def __init__(self, *, count: int, churn: float, latency: float, per_minute: int) -> None:
         self.count, self.churn, self.latency, self.per_minute = count, churn, latency, per_minute
@@ -113,7 +113,7 @@ class Pages:
         return self.pages[target.partition("cursor=")[2].partition("&")[0]]
 
     def _has_room(self) -> bool:
-        """A sliding minute: stricter than any fixed one."""
+        """Whether the limit of a sliding minute allows one more request. It is stricter than a fixed minute."""
         now = time.monotonic()
         while self.asked and self.asked[0] <= now - 60:
             self.asked.popleft()
@@ -149,7 +149,7 @@ def _talk(pages: Pages, connection: socket.socket) -> None:
 
 
 def _sleep_until(moment: float) -> None:
-    """To a few microseconds: a sleep alone ends up to a quarter of a millisecond late, which is no latency of ours."""
+    """Wait exactly, to a few microseconds: a sleep alone ends up to a quarter of a millisecond late."""
     time.sleep(max(0.0, moment - time.monotonic() - SPIN))
     while time.monotonic() < moment:
         pass

@@ -1,6 +1,6 @@
-"""How others would do it: Django's bulk_create, and dlt, on the same pages into the same PostgreSQL.
+"""Other ways to do the same: Django's bulk_create, and dlt, from the same pages into the same PostgreSQL.
 
-dlt is no dependency of LicenseHub. It is measured where PEERS has a Python with it:
+dlt is no dependency of LicenseHub. It is measured if PEERS has a Python with it:
 
     python3 -m venv ~/.cache/licensehub/peers && ~/.cache/licensehub/peers/bin/pip install "dlt[postgres]" requests
 """
@@ -44,7 +44,7 @@ print(time.perf_counter() - started)
 
 
 class Peer(models.Model):
-    """What a Django developer would write first."""
+    """The model that a Django developer would write first."""
 
     external_id = models.CharField(max_length=40, unique=True)
     email = models.CharField(max_length=254)
@@ -60,7 +60,7 @@ class Peer(models.Model):
 
 
 def bulk_create(url: str) -> tuple[float, str]:
-    """Seconds for the first load, as an upsert by 1,000."""
+    """Load all members, as an upsert by 1,000. Returns the seconds and a note."""
     with connection.schema_editor() as editor:
         editor.create_model(Peer)
     started = time.perf_counter()
@@ -91,7 +91,7 @@ def _peer(one: limit.Member) -> Peer:
 
 
 def dlt(url: str) -> tuple[float, str]:
-    """Seconds; 0.0 with a sentence where it is not installed."""
+    """Load all members with dlt. Returns the seconds and a note; 0.0 if dlt is not installed."""
     python = PEERS / "bin" / "python"
     if not python.exists():
         return 0.0, SKIPPED
@@ -104,6 +104,6 @@ def dlt(url: str) -> tuple[float, str]:
 
 
 def _address(database: dict[str, Any]) -> str:
-    """As libpq reads it, to whom the last host counts; dlt wants to see one, and a password."""
+    """An address for libpq, which uses the last host. dlt also requires a host and a password."""
     host = database["HOST"] or database["OPTIONS"].get("host", "")
     return f"postgresql://{database['USER']}:-@localhost/{database['NAME']}?host={host}"

@@ -15,7 +15,7 @@ from benchmarks.rows import against, at_most
 @pytest.mark.parametrize("name", benchmarks.ROWS)
 def test_every_row_can_be_called(name):
     module, function, database, told = benchmarks.ROWS[name]
-    assert callable(getattr(import_module(f"benchmarks.{module}"), function))
+    assert callable(getattr(import_module(f"benchmarks.rows.{module}"), function))
     assert database in ("postgresql", "sqlite")
     assert told
 

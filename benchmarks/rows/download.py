@@ -1,4 +1,4 @@
-"""A download of 100,000 members without latency, into an empty database and again after 5 % were active."""
+"""Download 100,000 members without latency, into an empty database, and again after 5 % were active."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Times = dict[str, list[tuple[float, float]]]
 
 
 def run(members: int = MEMBERS) -> list[Row]:
-    """The best of several turns, each with the limit and ours: the machine may be busy in any of them."""
+    """The best of several rounds. Each round measures the limit and ours, since the machine may be busy in any."""
     environment.prepare()
     environment.without_rate_limit()
     with environment.valkey(), environment.served(members) as url:

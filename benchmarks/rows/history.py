@@ -1,4 +1,4 @@
-"""What a day of history takes on disk: 30 runs of 100,000 members, and whether any day of them reads back exactly."""
+"""Measure the size of a day of history, over 30 runs of 100,000 members, and check that days read back exactly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Known = list[tuple[str, "datetime | None"]]
 MEMBERS = 100_000
 RUNS = 30
-# Percent of the members that were active since the last run -> most bytes per member-day.
+# Percent of the members that were active since the last run -> maximum of bytes per member-day.
 CHURN = {5: 4.0, 25: 18.0}
 FIRST = """
 INSERT INTO subscriptions_downloadedmember
@@ -52,7 +52,7 @@ def run(members: int = MEMBERS) -> list[Row]:
 
 
 def _simulate(members: int, churn: int) -> tuple[int, str]:
-    """Bytes of the history after 30 runs, indexes and all, and whether three of its days read back."""
+    """The bytes of the history after 30 runs, with indexes, and a note on three days that were read back."""
     from benchmarks.pages import ORGANIZATION
     from subscriptions.profiles import lifecycle
 
@@ -71,7 +71,7 @@ def _simulate(members: int, churn: int) -> tuple[int, str]:
 
 
 def _run(profile: IntegrationProfile, moment: datetime, statement: str, parameters: list[Any]) -> None:
-    """A complete run at some moment, through the merge that every download takes."""
+    """Make a complete run at this moment, by the same merge as a download."""
     from subscriptions.downloads.run import write_facts
     from subscriptions.models import DownloadRun
 

@@ -1,4 +1,4 @@
-"""The largest resident set of a download, above that of an idle `manage.py shell`: one process for each size."""
+"""Measure the largest resident set of a download, above an idle `manage.py shell`, with one process per size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
         environment.execute("TRUNCATE integrations_integrationprofile, subscriptions_subscription CASCADE")
         with environment.served(size) as url:
             environment.connected(url)
-            found = json.loads(_output([sys.executable, "-m", "benchmarks.memory", url]))
+            found = json.loads(_output([sys.executable, "-m", "benchmarks.rows.memory", url]))
         peaks.append(found["peak_mb"])
         walls.append(found["wall"])
     rows = [
@@ -40,7 +40,7 @@ def _output(command: list[str]) -> str:
 
 
 def one(url: str) -> dict[str, float]:
-    """In a process of its own, on tables that are there."""
+    """Measure one download in its own process, on existing tables."""
     import django
 
     django.setup()

@@ -1,4 +1,4 @@
-"""A download at Miro's documented limit, and one at a real latency: what is left to win is the waiting."""
+"""Measure a download at Miro's documented limit, and one at a real latency, against the time that is only waiting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PER_MINUTE = 200
 WINDOW = 60.0
-# One call asks for the organization, and costs as much as a page: 599 pages and that one fill three windows.
+# One call reads the organization, and costs as much as a page. With 599 pages it fills three windows.
 MEMBERS = 59_900
 NEAR = 10_000
 LATENCY = 50.0
@@ -32,7 +32,7 @@ def run() -> list[Row]:
 
 
 def _at_the_limit(profile: IntegrationProfile) -> list[Row]:
-    """The floor: full windows at once, and the last burst as fast as the pages come."""
+    """The limit: wait for full windows, and then read the last pages as fast as they come."""
     with environment.served(PER_MINUTE * PAGE) as url:
         burst, _ = environment.timed(lambda: limit.bare(url))
     windows = -(-(MEMBERS // PAGE + 1) // PER_MINUTE)
@@ -75,7 +75,7 @@ def _after_churn(profile: IntegrationProfile, url: str, generation: int) -> floa
 
 
 def _takes() -> list[Row]:
-    """What one take costs the worker and, in it, the server."""
+    """The time that one take of the rate budget costs the worker and, as a part of it, the server."""
     from django.conf import settings
 
     from integrations.connectors.rate_limit import RedisRateBudget

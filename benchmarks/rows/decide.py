@@ -17,7 +17,7 @@ SELECT id, profile_id, to_jsonb(s) AS evidence FROM subscriptions_subscription A
 
 
 def propose(members: int = MEMBERS) -> list[Row]:
-    """The limit: the same rows, as JSON, into a table without key."""
+    """The limit: insert the same rows, as JSON, into a table without a key."""
     from benchmarks.generate import organization
 
     environment.prepare()
@@ -39,7 +39,7 @@ def propose(members: int = MEMBERS) -> list[Row]:
 
 
 def approve(people: int = PEOPLE) -> list[Row]:
-    """The limit: one row for each person, by one INSERT into a table without key."""
+    """The limit: one row for each person, by one INSERT into a table without a key."""
     from benchmarks.generate import organization
 
     environment.prepare()

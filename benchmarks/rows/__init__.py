@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`limit_seconds` is what cannot be done without, measured in the same run; `ratio` is ours to it.
+    """`limit_seconds` is the least that has to be done, measured in the same run; `ratio` is ours to the limit.
 
-    Both are in seconds, unless `unit` names another. `ok` is None where no target is set.
+    Both are in seconds, unless `unit` names another unit. `ok` is None when there is no target.
     """
 
     name: str
@@ -29,6 +29,6 @@ def against(name: str, limit: float, ours: float, *, most: float, note: str = ""
 
 
 def at_most(name: str, ours: float, *, most: float, limit: float = 0.0, note: str = "", unit: str = "s") -> Row:
-    """A row whose target is a number of its own."""
+    """A row whose target is a number, independent of the limit."""
     ratio = ours / limit if limit else 0.0
     return Row(name, limit, ours, ratio, note, f"<= {most:g} {unit}", ours <= most, unit)

@@ -1,4 +1,4 @@
-"""The exact verdict of a million with 2,000 protections: written, and counted for another threshold."""
+"""Write the exact verdicts of a million people with 2,000 protections, and count them for another threshold."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 MEMBERS = 1_000_000
 PROTECTIONS = 2000
-# Seconds on PostgreSQL; SQLite has twice as long.
+# The targets in seconds on PostgreSQL; on SQLite they are doubled.
 WRITTEN, COUNTED = 10.0, 1.0
 BATCH = 20_000
 CONSTANT = """
 INSERT INTO subscriptions_evaluation (subscription_id, verdict, idle_since, evaluated_at)
-SELECT id, 'unjudged', idle_since, facts_at FROM subscriptions_subscription
+SELECT id, 'not_evaluated', idle_since, facts_at FROM subscriptions_subscription
 """
 EMPTY = "DELETE FROM subscriptions_evaluation"
-OTHER = "UPDATE subscriptions_evaluation SET verdict = 'unjudged'"
-# By a column that no index has: all rows are read, as they are for a verdict.
+OTHER = "UPDATE subscriptions_evaluation SET verdict = 'not_evaluated'"
+# Grouped by a column without an index, so that all rows are read, as for a verdict.
 GROUPED = "SELECT reclaimable, COUNT(*) FROM subscriptions_subscription GROUP BY reclaimable"
 
 
@@ -36,16 +36,16 @@ def run(members: int = MEMBERS) -> list[Row]:
     environment.prepare()
     slack = 1 if connection.vendor == "postgresql" else 2
     profile = _fill(members)
-    _exclude(profile)
+    _protect(profile)
     environment.execute("ANALYZE")
     limit, _ = environment.timed(lambda: environment.execute(CONSTANT))
     environment.execute(EMPTY)
-    written, _ = environment.timed(lambda: _judge(profile))
+    written, _ = environment.timed(lambda: _evaluate(profile))
     environment.execute("VACUUM", "ANALYZE")
-    again, _ = environment.timed(lambda: _judge(profile))
+    again, _ = environment.timed(lambda: _evaluate(profile))
     constant, _ = environment.timed(lambda: environment.execute(OTHER))
     environment.execute("VACUUM", "ANALYZE")
-    rewritten, _ = environment.timed(lambda: _judge(profile))
+    rewritten, _ = environment.timed(lambda: _evaluate(profile))
     environment.execute("VACUUM", "ANALYZE")
     floor, _ = environment.timed(lambda: environment.execute(GROUPED))
     counted, _ = environment.timed(lambda: _count(profile))
@@ -60,7 +60,7 @@ def run(members: int = MEMBERS) -> list[Row]:
 
 
 def _fill(members: int) -> IntegrationProfile:
-    """Through staging and merge, as a download would; the same people on both databases."""
+    """Fill the database through staging and merge, like a download, with the same people on both databases."""
     from integrations.connectors.miro import parse
     from subscriptions.downloads import staging
     from subscriptions.downloads.run import write_facts
@@ -83,7 +83,7 @@ def _fill(members: int) -> IntegrationProfile:
     return profile
 
 
-def _exclude(profile: IntegrationProfile) -> None:
+def _protect(profile: IntegrationProfile) -> None:
     from django.contrib.auth.models import User
 
     from subscriptions.models import Protection, Subscription
@@ -96,14 +96,14 @@ def _exclude(profile: IntegrationProfile) -> None:
     )
 
 
-def _judge(profile: IntegrationProfile) -> None:
+def _evaluate(profile: IntegrationProfile) -> None:
     from subscriptions.eligibility.evaluate import evaluate_profile
 
     evaluate_profile(profile)
 
 
 def _count(profile: IntegrationProfile) -> None:
-    """By a threshold that no rollup knows of."""
+    """Count the verdicts for another threshold, without the buckets of the preview."""
     from subscriptions.eligibility.clauses import verdict_case
     from subscriptions.eligibility.terms import current_terms
     from subscriptions.models import Subscription

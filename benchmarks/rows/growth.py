@@ -1,6 +1,6 @@
-"""What grows with the number of people, and what does not: the same steps and pages at 10,000, 100,000 and 1,000,000.
+"""Measure which steps and pages become slower with more people: at 10,000, 100,000 and 1,000,000.
 
-Steps are told for each person they concern, pages as they are. All of them through the code that a download runs.
+The time of a step is divided by the number of people, the time of a page is not. All steps run the code of a download.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from django.urls import reverse
 
-from benchmarks import environment, lists
-from benchmarks.rows import Row
+from benchmarks import environment
+from benchmarks.rows import Row, lists
 
 if TYPE_CHECKING:
     from integrations.models import IntegrationProfile
@@ -33,8 +33,8 @@ def run(sizes: tuple[int, ...] = SIZES) -> list[Row]:
 def _row(name: str, sizes: Sequence[int], values: Sequence[float]) -> Row:
     """The limit is the smallest organization, ours the largest."""
     what, _, unit = name.rpartition(", ")
-    told = "; ".join(f"{size:,}: {value:,.1f} {unit}" for size, value in zip(sizes, values, strict=True))
-    return Row(f"growth: {what}", values[0], values[-1], values[-1] / values[0], told, unit=unit)
+    note = "; ".join(f"{size:,}: {value:,.1f} {unit}" for size, value in zip(sizes, values, strict=True))
+    return Row(f"growth: {what}", values[0], values[-1], values[-1] / values[0], note, unit=unit)
 
 
 def _measured(size: int) -> dict[str, float]:
@@ -53,7 +53,7 @@ def _measured(size: int) -> dict[str, float]:
 
 
 def _each(people: int, act: Callable[[], object]) -> float:
-    """Microseconds by the clock, for each of them."""
+    """Microseconds by the clock for each person."""
     return environment.timed(act)[0] / people * 1e6
 
 
@@ -79,7 +79,7 @@ def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
 
 
 def _pages() -> dict[str, float]:
-    """Milliseconds, the median."""
+    """The median of each page, in milliseconds."""
     subscriptions = reverse("admin:subscriptions_subscription_changelist")
     times = lists.measure(
         {

@@ -1,7 +1,7 @@
-"""How long any page of any list takes, the overview, the preview of a rule, and the export of the audit log.
+"""Measure the pages of all lists, the overview, the preview of a rule, and the export of the audit log.
 
-The limit is the same page with 1,000 rows behind it: what is left then is drawing the page. Pages are asked for in this
-process, as a superuser, with a warm cache. All functions fill the database anew: PostgreSQL, and nothing else in it.
+The limit is the same page with 1,000 rows in the tables, which is the time to render it. Pages are requested in this
+process, by a superuser, with a warm cache. The functions empty and fill the database, which must be PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.generate import organization
 from benchmarks.rows import Row
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.keyset import Order
-from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.models import ReclaimRule, Subscription
 
 # Seconds, and times the limit. The overview and the preview do not list rows.
 MAX_OF_A_LIST, MAX_TIMES = 0.12, 1.5
@@ -43,7 +43,7 @@ TABLES = (
 
 
 def run(members: int = 1_000_000, reclaims: int = 500_000, events: int = 10_000_000) -> list[Row]:
-    """All of them, in one filling of the database."""
+    """Measure all pages and the export, with one filling of the database."""
     environment.prepare()
     environment.prepare_pages()
     _fill(SMALL, SMALL // 2, SMALL)
@@ -58,7 +58,7 @@ def _fill(members: int, reclaims: int, events: int) -> None:
 
 
 def empty() -> None:
-    """All tables that grow."""
+    """Empty all tables that grow."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_auditevent DISABLE TRIGGER ALL")
         cursor.execute(f"TRUNCATE {TABLES} CASCADE")
@@ -68,8 +68,8 @@ def empty() -> None:
 def compare(floors: Mapping[str, list[float]], ours: Mapping[str, list[float]]) -> list[Row]:
     """One row for each page: medians, and the 95th percentile in the note.
 
-    A filter may leave few of 1,000 rows, and so little to draw: the limit of a filtered list is at least that of its
-    first page.
+    A filter may leave few of 1,000 rows, and so little to render. So the limit of a filtered list is at least the limit
+    of its first page.
     """
     rows = []
     for name, times in ours.items():
@@ -93,7 +93,7 @@ def _p95(times: list[float]) -> float:
 
 
 def measure(pages: Mapping[str, str]) -> dict[str, list[float]]:
-    """Seconds of each page, taken in turns, so that a busy moment hits all of them alike."""
+    """The seconds of each page. The pages take turns, so that a busy moment of the machine slows all of them."""
     client = Client(SERVER_NAME="localhost")
     client.force_login(User.objects.filter(is_superuser=True).first() or _superuser())
     times: dict[str, list[float]] = {name: [] for name in pages}
@@ -187,7 +187,7 @@ def _some_address() -> str:
 
 
 def _middle(order: Order) -> str:
-    """Behind the row that stands in the middle by its primary key."""
+    """The cursor after the row whose primary key is in the middle."""
     rows = order.model._default_manager.order_by("pk")
     first, last = rows.first(), rows.last()
     row = rows.filter(pk__gte=(first.pk + last.pk) // 2).first() if first and last else None
@@ -195,7 +195,7 @@ def _middle(order: Order) -> str:
 
 
 def export(events: int) -> Row:
-    """The whole audit log as CSV; the limit is the same rows by one COPY. The note tells what it takes in memory."""
+    """Export the whole audit log as CSV. The limit is one COPY of the same rows. The note has the memory it takes."""
     limit = _clocked(_copied)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ours = _clocked(_exported)
@@ -221,9 +221,3 @@ def _exported() -> None:
     response: Any = client.get(reverse("admin:audit_auditevent_export"), secure=True)
     for _ in response.streaming_content:
         pass
-
-
-def counted() -> dict[str, int]:
-    """How many rows there are, for the report."""
-    models = (Subscription, RemovalCandidate, Reclaim, DownloadRun, AuditEvent)
-    return {model.__name__: model._default_manager.count() for model in models}
