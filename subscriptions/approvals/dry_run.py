@@ -45,7 +45,7 @@ class Ending(StrEnum):
     """A possible ending for one person."""
 
     SEND = "send"
-    SETTLE = "settle"
+    NOT_SENT = "not_sent"
     HOLD = "hold"
 
 
@@ -70,7 +70,7 @@ class PersonOutcome:
     @property
     def sentence(self) -> str:
         """The ending and its reason in one line."""
-        return self.why if self.ending == Ending.SETTLE else f"{self.heading}. {self.why}".strip()
+        return self.why if self.ending == Ending.NOT_SENT else f"{self.heading}. {self.why}".strip()
 
     @property
     def request(self) -> str:
@@ -99,7 +99,7 @@ def summary(tried: DryRun) -> str:
     if not tried.rows:
         return "Nobody to try: nothing approved is due."
     parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
-    for ending, heading in ((Ending.SETTLE, "Not sent"), (Ending.HOLD, "Would wait")):
+    for ending, heading in ((Ending.NOT_SENT, "Not sent"), (Ending.HOLD, "Would wait")):
         if kinds := tried.kinds(ending):
             parts.append(f"{heading}: {for_display(kinds)}.")
     return " ".join(parts)
@@ -200,7 +200,7 @@ def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> Pers
     """The same choice as the engine makes after its recheck: end, wait, or send."""
     if not decision.send:
         kind = decision.close_reason.label if decision.close_reason else "Needs a person"
-        return PersonOutcome(item, Ending.SETTLE, kind, decision.sentence)
+        return PersonOutcome(item, Ending.NOT_SENT, kind, decision.sentence)
     if hold:
         return _held(item, hold, decision.sentence)
     return PersonOutcome(item, Ending.SEND, f"Would {spec_for(item.direction).verb}", decision.sentence)

@@ -35,16 +35,14 @@ class Retries:
             try:
                 return function()
             except TransientError as error:
-                delay = error.retry_after or self._next_delay()
+                delay = error.retry_after
+                if not delay:
+                    delay = OUTAGE_DELAYS[self.outages] if self.outages < len(OUTAGE_DELAYS) else 0.0
+                    self.outages += 1
                 if not delay or delay > self.seconds_left:
                     raise
                 self.seconds_left -= delay
                 _wait(self.run, delay)
-
-    def _next_delay(self) -> float:
-        """Count one more outage. Returns its delay; 0.0 after too many."""
-        self.outages += 1
-        return OUTAGE_DELAYS[self.outages - 1] if self.outages <= len(OUTAGE_DELAYS) else 0.0
 
 
 def _wait(run: DownloadRun, seconds: float) -> None:

@@ -40,8 +40,8 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
         )
     if run.read == 0:
         raise BadAnswer(
-            f"{vendor} answered with no members at all, which cannot be. Nothing was changed. Run the download again; "
-            f"if it happens again, check that {run.profile.texts.reader_check}."
+            f"{vendor} answered with no members at all, which cannot be right. Nothing was changed. Run the download "
+            f"again; if it happens again, check that {run.profile.texts.reader_check}."
         )
     known = Subscription.objects.filter(profile=run.profile, gone_at=None)
     there = run.members.filter(external_id=OuterRef("external_id"))

@@ -49,7 +49,7 @@ def why_unknown(row: Subscription, terms: Terms, now: datetime) -> str:
         return f"Needs review: {row.profile.vendor} does not say which license this person holds."
     if row.role in UNKNOWN_WORDS:
         return f"Needs review: {row.profile.vendor} does not say which role this person has."
-    return f"Needs review: {row.profile.vendor} tells neither a last activity nor when the license was assigned."
+    return f"Needs review: {row.profile.vendor} shows neither a last activity nor when the license was assigned."
 
 
 def why_active(row: Subscription, terms: Terms, now: datetime) -> str:

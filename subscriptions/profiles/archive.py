@@ -61,7 +61,7 @@ def why_not_archive(profile: IntegrationProfile) -> str:
     busy = Reclaim.objects.filter(profile=profile, state__in=BUSY).count()
     if busy:
         seats = "1 seat is" if busy == 1 else f"{busy:,} seats are"
-        return f"{seats} being sent or in doubt. Pause the profile, and wait until that is settled."
+        return f"{seats} being sent or in doubt. Pause the profile, and wait until this has ended."
     return ""
 
 

@@ -117,7 +117,7 @@ def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | N
     if not decision.send or void_before is None or item.queued_at > void_before:
         return decision
     return lapsed(
-        "Not sent: this was approved before a restored backup was looked through, and may have been done once already. "
+        "Not sent: this was approved before a restored backup was checked, and may have been done once already. "
         "Request this person again."
     )
 

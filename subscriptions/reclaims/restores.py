@@ -35,7 +35,7 @@ from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 
 AFTER_EACH_RESTORE = (
-    "License and role are looked up right after, and compared with those before the reclaim.",
+    "License and role are read right after it, and compared with those before the reclaim.",
     f"LicenseHub leaves the person alone for {RESTORED_COOLDOWN.days} days: no older approval, and no new candidate.",
 )
 
@@ -65,7 +65,7 @@ def why_not() -> Case:
     clauses: tuple[tuple[Any, str], ...] = (
         (
             ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
-            "Only a verified reclaim can be restored: this one took nothing away, as far as is known.",
+            "Only a verified reclaim can be restored. As far as LicenseHub knows, this one took no seat away.",
         ),
         (Exists(restored), "This reclaim is restored already. Somebody has deactivated the person since."),
         (Exists(under_way), "A reclaim or restore of this person is under way already."),

@@ -57,10 +57,10 @@ class Difference:
         return cls(**{**found, "kind": Kind(found["kind"]), "at": at})
 
 
-def in_ledger(settled: Iterable[Reclaim], members: Mapping[str, Member]) -> list[Difference]:
-    """The differences of the last item of each person (`settled`). A person who left the organization makes none."""
+def in_ledger(ended: Iterable[Reclaim], members: Mapping[str, Member]) -> list[Difference]:
+    """The differences of the last item of each person (`ended`). A person who left the organization makes none."""
     found = []
-    for item in settled:
+    for item in ended:
         member = members.get(item.subscription.external_id)
         expected = _active_by_ledger(item)
         if member is not None and expected is not None and member.active != expected:

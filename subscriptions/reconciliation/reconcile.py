@@ -40,7 +40,7 @@ FIRST_LOG_SPAN = timedelta(days=1)
 MAX_UNEXPLAINED_AGE = timedelta(days=30)
 
 PROFILE_STATES = (ProfileState.PUBLISHED, ProfileState.PAUSED)
-SETTLED = (ReclaimState.DONE, ReclaimState.SKIPPED, ReclaimState.FAILED, ReclaimState.IN_DOUBT)
+ENDED = (ReclaimState.DONE, ReclaimState.SKIPPED, ReclaimState.FAILED, ReclaimState.IN_DOUBT)
 
 
 def profiles_to_reconcile() -> list[int]:
@@ -129,17 +129,17 @@ def _against_members(profile: IntegrationProfile, row: Reconciliation, connector
     looked_up = Subscription.objects.filter(pk__in=before)
     evaluate_rows(looked_up, current_terms(profile.pk))
     after = last_sends(profile, row.started_at)
-    settled = [item for key, item in after.items() if key in before and _same(before[key], item)]
-    return in_ledger(settled, members)
+    unchanged = [item for key, item in after.items() if key in before and _same(before[key], item)]
+    return in_ledger(unchanged, members)
 
 
 def last_sends(profile: IntegrationProfile, now: datetime) -> dict[int, Reclaim]:
-    """Subscription id -> its last item of the reconciled span, if that item is settled."""
+    """Subscription id -> its last item of the reconciled span, if that item has ended."""
     rows = Reclaim.objects.filter(profile=profile).select_related("subscription", "removal__candidate")
     last: dict[int, Reclaim] = {}
     for item in rows.filter(queued_at__gt=now - MAX_AGE).order_by("queued_at", "pk"):
         last[item.subscription_id] = item
-    return {key: item for key, item in last.items() if item.finished_at and item.state in SETTLED}
+    return {key: item for key, item in last.items() if item.finished_at and item.state in ENDED}
 
 
 def _same(before: Reclaim, after: Reclaim) -> bool:

@@ -126,7 +126,7 @@ def _not_ours(profile: IntegrationProfile, event: VendorEvent, person: str) -> D
         kind=Kind.UNEXPLAINED,
         external_id=event.person_id,
         person=person or event.person_id,
-        detail=f"{capfirst(vendor)}'s log tells of a deactivation through {through} on {day_and_time(event.at)}, "
+        detail=f"{capfirst(vendor)}'s log shows a deactivation through {through} on {day_and_time(event.at)}, "
         "which LicenseHub did not send, as far as this database knows.",
         next_step=f"Ask who else uses {through} with {vendor}, for example your identity provider. After a restored "
         f"backup, this person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace "
@@ -161,7 +161,7 @@ def _missing(item: Reclaim, vendor: str) -> Difference:
         kind=Kind.NOT_IN_LOG,
         external_id=item.subscription.external_id,
         person=item.subscription.display_name,
-        detail=f"Reclaimed on {day_and_time(item.finished_at)}, but {vendor}'s own log tells of no deactivation then.",
+        detail=f"Reclaimed on {day_and_time(item.finished_at)}, but {vendor}'s own log shows no deactivation then.",
         next_step=f"Look this person up in {vendor}'s audit log. If it is not there, ask {vendor}; the reclaim's page "
         f"has the time and {vendor}'s answer.",
         reclaim=item.pk,

@@ -76,7 +76,7 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
         **values, version=rule.version + 1, changed_at=timezone.now()
     )
     if written != 1:
-        raise NotActionable("Somebody else changed this rule in the meantime. Nothing of yours was saved yet.")
+        raise NotActionable("Somebody else changed this rule in the meantime. None of your changes was saved yet.")
     rule.license_thresholds.all().delete()
     LicenseThreshold.objects.bulk_create(
         LicenseThreshold(rule=rule, license=license, last_activity_threshold=days)

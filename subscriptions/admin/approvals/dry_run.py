@@ -33,10 +33,10 @@ TEMPLATE = "admin/subscriptions/dry_run.html"
 LIMIT = 100
 MARKS = {
     Ending.SEND: ("event_seat", "info"),
-    Ending.SETTLE: ("person_off", "ok"),
+    Ending.NOT_SENT: ("person_off", "ok"),
     Ending.HOLD: ("hourglass_top", "warning"),
 }
-TILES = {Ending.SEND: "Would be sent", Ending.SETTLE: "Would not be sent", Ending.HOLD: "Would wait"}
+TILES = {Ending.SEND: "Would be sent", Ending.NOT_SENT: "Would not be sent", Ending.HOLD: "Would wait"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Command(ProfileCommand):
         return {
             "dry_run": True,
             "would_send": tried.count(Ending.SEND),
-            "would_not_send": tried.count(Ending.SETTLE),
+            "would_not_send": tried.count(Ending.NOT_SENT),
             "would_wait": tried.count(Ending.HOLD),
         }
 

@@ -76,12 +76,12 @@ def test_it_foretells_what_the_send_then_does(downloaded, alice, bob):
 
     for item in Reclaim.objects.select_related("subscription"):
         row = foretold[item.subscription.external_id]
-        assert {"done": "send", "skipped": "settle", "queued": "hold"}[item.state] == row.ending
-        if row.ending == Ending.SETTLE:
+        assert {"done": "send", "skipped": "not_sent", "queued": "hold"}[item.state] == row.ending
+        if row.ending == Ending.NOT_SENT:
             assert row.sentence == item.outcome
         if row.ending == Ending.HOLD:
             assert row.kind == item.get_hold_reason_display()
-    assert endings(tried) == {"settle": 3, "send": 4, "hold": 1}
+    assert endings(tried) == {"not_sent": 3, "send": 4, "hold": 1}
 
 
 @pytest.mark.parametrize("way", ["candidates", "open", "approved"])
@@ -96,7 +96,7 @@ def test_nothing_is_changed_but_the_facts(downloaded, alice, bob, way):
 
     tried = try_request(ReclaimRequest.objects.get()) if request else try_candidates(chosen)
 
-    assert endings(tried) == {"settle": 1, "send": 2}
+    assert endings(tried) == {"not_sent": 1, "send": 2}
     assert summary(tried) == "Would deactivate 2. Not sent: 1 (active again)."
     assert records() == before
     assert patches(downloaded) == 0 and downloaded.deactivated_by_us() == []
@@ -155,7 +155,7 @@ def test_stopped_sending_holds_everybody_who_would_go(downloaded, alice, bob):
 
     tried = try_request(request)
 
-    assert endings(tried) == {"settle": 1, "hold": 1}
+    assert endings(tried) == {"not_sent": 1, "hold": 1}
     assert "Would wait: sending is stopped. Still a candidate" in tried.rows[1].sentence
 
 

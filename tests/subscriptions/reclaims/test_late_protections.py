@@ -32,7 +32,7 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
     item.refresh_from_db()
     assert item.state == "skipped"
     assert "Not sent: Protected by alice" in item.outcome and "“On parental leave”. Ask Petra Meyer." in item.outcome
-    assert preview.ending == Ending.SETTLE and preview.why in item.outcome
+    assert preview.ending == Ending.NOT_SENT and preview.why in item.outcome
     candidate = item.removal.candidate
     assert (candidate.state, candidate.close_reason) == ("closed_skipped", "protected")
     assert world.deactivated_by_us() == []
