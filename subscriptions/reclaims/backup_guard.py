@@ -28,7 +28,7 @@ def is_held() -> bool:
     found = find_mismatch()
     if found is None:
         return False
-    if found.nothing_kept and not something_open():
+    if found.nothing_kept and not queued().exists() and not waiting().exists():
         return False  # a new installation, or one in which nothing could be sent twice
     if found.unsure:
         return True  # for now: the next check asks the broker again
@@ -58,10 +58,6 @@ def approvals_void_before() -> datetime | None:
     events = AuditEvent.objects.filter(target_type=row._meta.label_lower, target_id=row.pk)
     released = events.filter(action=Action.SENDING_RELEASED, data__renew=True).order_by("-sequence").first()
     return released.at if released else None
-
-
-def something_open() -> bool:
-    return queued().exists() or waiting().exists()
 
 
 def queued() -> QuerySet[Reclaim]:
