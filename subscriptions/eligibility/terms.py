@@ -42,8 +42,14 @@ class Terms:
 
     @classmethod
     def from_json(cls, frozen: Mapping[str, Any]) -> Terms:
-        """The inverse of `to_json`."""
-        return cls(**{name: _frozen(value) for name, value in frozen.items()})
+        """The inverse of `to_json`, also for terms that an earlier version of LicenseHub froze.
+
+        A field that they lack has its column's default. A field that exists no longer is left out. A recheck asks the
+        terms of today as well, so that neither lets anybody through.
+        """
+        values = {name: ReclaimRule._meta.get_field(column).get_default() for name, column in COLUMNS.items()}
+        values |= {one.name: frozen[one.name] for one in fields(cls) if one.name in frozen}
+        return cls(**{name: _frozen(value) for name, value in values.items()})
 
     def to_json(self) -> dict[str, Any]:
         values = {one.name: getattr(self, one.name) for one in fields(self)}

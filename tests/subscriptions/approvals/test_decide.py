@@ -213,6 +213,17 @@ def test_a_stricter_rule_after_the_approval_keeps_people(downloaded, alice, bob)
     assert (candidate.state, candidate.close_reason) == ("closed_skipped", "rule_changed")
 
 
+def test_what_an_earlier_version_froze_is_still_sent(downloaded, alice, bob):
+    """A field of the rule that was added since then is not in the evidence of the people who are approved already."""
+    for candidate in downloaded.candidates(1):
+        del candidate.evidence["terms"]["grace"]
+        candidate.save()
+    decide.approve(ask(downloaded, alice, 1), actor=bob)
+    assert "grace" not in RequestedRemoval.objects.get().evidence["terms"]
+
+    assert reclaim_due(downloaded.profile).reclaimed == 1
+
+
 def test_a_looser_rule_after_the_approval_takes_nobody_more(downloaded, alice, bob):
     """Back 45 days ago: inactive by the rule of today, active by the one that was approved."""
     request = ask(downloaded, alice, 1)

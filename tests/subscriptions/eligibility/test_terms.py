@@ -43,6 +43,19 @@ def test_each_term_is_read_frozen_and_previewed(profile):
     assert set(saved.to_json()) == {field.name for field in fields(Terms)}
 
 
+def test_terms_that_an_earlier_version_froze_are_read():
+    frozen = {"threshold": 45, "licenses": ["full"], "version": 3, "a_field_that_is_gone": True}
+    default = ReclaimRule()
+    assert Terms.from_json(frozen) == Terms(
+        threshold=45,
+        licenses=("full",),
+        grace=default.new_joiner_grace,
+        never_active=default.never_active,
+        by_license={},
+        version=3,
+    )
+
+
 def test_a_wrong_entry_counts_as_saved(profile):
     rule = ReclaimRule.objects.get(profile=profile)
     saved = Terms.of(rule)
