@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 
 from integrations import credential_store
+from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
 from integrations.models import IntegrationProfile
@@ -111,9 +112,16 @@ class World:
 
 
 @pytest.fixture(autouse=True)
-def fresh_rate_budget() -> None:
-    """Each test has Miro's limits to itself, though its profile has the same number as the one before."""
+def fresh_rate_budget(settings) -> None:
+    """Each test has Miro's limits to itself, though its profile has the same number as the one before.
+
+    Once a test has started the broker, the budget of all later tests of this process is in it.
+    """
     credential_store._budget.cache_clear()
+    if settings.EMBEDDED_BROKER_SOCKET.exists():
+        with redis.Redis(unix_socket_path=str(settings.EMBEDDED_BROKER_SOCKET)) as client:
+            if keys := list(client.scan_iter(f"{KEY_PREFIX}*")):
+                client.delete(*keys)
 
 
 @pytest.fixture
