@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 OWNER = "licensehub"
+# Set for a run that need not repeat the tests without a database, see tests.support.selection.
+ONLY_DATABASE = "LICENSEHUB_TESTS_ONLY_DATABASE"
 # Where a test that crashes the throw-away cluster finds it: its programs and its folder.
 CLUSTER = "LICENSEHUB_TEST_CLUSTER"
 
@@ -65,9 +67,12 @@ def on_postgres(command: list[str]) -> int:
 
 
 def on_both(command: list[str]) -> int:
-    """At the same time, since many tests wait for something; what PostgreSQL's run writes is shown after the other."""
+    """At the same time, since many tests wait for something; what PostgreSQL's run writes is shown after the other.
+
+    Tests that ask no database run once.
+    """
     with postgres() as (url, origin), tempfile.TemporaryFile() as written:
-        environment = {**os.environ, "DATABASE_URL": url}
+        environment = {**os.environ, "DATABASE_URL": url, ONLY_DATABASE: "1"}
         with subprocess.Popen(command, env=environment, stdout=written, stderr=subprocess.STDOUT) as other:
             try:
                 code = on_sqlite(command)

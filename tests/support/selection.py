@@ -1,0 +1,29 @@
+"""Of two runs at the same time, the one on PostgreSQL leaves out the tests that ask no database: the other has them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from django.test import SimpleTestCase
+
+from tests.support.databases import ONLY_DATABASE
+
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get(ONLY_DATABASE):
+        config.hook.pytest_deselected(items=[item for item in items if not asks_database(item)])
+        items[:] = [item for item in items if asks_database(item)]
+
+
+def asks_database(item: pytest.Item) -> bool:
+    """True for a test with the fixture or the marker of a database, and for each of a Django TestCase."""
+    fixtures = getattr(item, "fixturenames", ())
+    test_case = getattr(item, "cls", None)
+    return (
+        not {"db", "transactional_db"}.isdisjoint(fixtures)
+        or item.get_closest_marker("django_db") is not None
+        or (test_case is not None and issubclass(test_case, SimpleTestCase))
+    )
