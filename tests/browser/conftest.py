@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,17 +27,36 @@ def browser_program() -> Path:
     return chromium.find_or_install()
 
 
-@pytest.fixture
-def browser(browser_program: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Browser]:
-    """One Chromium for each test."""
-    # Playwright's event loop runs in this thread, and Django would take the test for asynchronous code.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+@pytest.fixture(scope="session")
+def chromium_process(browser_program: Path) -> Iterator[tuple[Browser, asyncio.AbstractEventLoop]]:
+    """One Chromium for each process of pytest-xdist, and the event loop that Playwright runs for it."""
     with sync_playwright() as playwright:
+        loop = asyncio.get_running_loop()
         running = playwright.chromium.launch(executable_path=str(browser_program), args=chromium.flags())
-        yield running
+        asyncio._set_running_loop(None)
+        yield running, loop
+        asyncio._set_running_loop(loop)
         running.close()
-        # Made under Playwright's event loop, and found by nobody outside of it.
-        connections.close_all()
+
+
+@pytest.fixture
+def browser(
+    chromium_process: tuple[Browser, asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Browser]:
+    """Chromium without any page. All that a test opens is closed after it.
+
+    Playwright's loop stays in this thread. Outside of these tests it is hidden, since Django would take all tests that
+    come after them for asynchronous code. Inside Django is told that this is meant.
+    """
+    running, loop = chromium_process
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    asyncio._set_running_loop(loop)
+    yield running
+    for context in running.contexts:
+        context.close()
+    # Made under Playwright's event loop, and found by nobody outside of it.
+    connections.close_all()
+    asyncio._set_running_loop(None)
 
 
 @pytest.fixture
