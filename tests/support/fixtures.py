@@ -12,9 +12,9 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 
 from integrations import credential_store
-from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox, start
+from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.models import IntegrationProfile
 from licensehub.audit import checkpoint
 from licensehub.audit.log import open_transactions, verify_chain

@@ -10,7 +10,6 @@ from django.test import SimpleTestCase
 from tests.support.databases import ONLY_DATABASE
 
 
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if os.environ.get(ONLY_DATABASE):
