@@ -106,10 +106,10 @@ def test_no_redirect_is_followed(server: ScriptedServer, session: ApiSession, st
         HTML,
     ],
 )
-def test_a_read_is_tried_again(server: ScriptedServer, session: ApiSession, first: Reply) -> None:
+def test_a_read_is_tried_again(server: ScriptedServer, patient_session: ApiSession, first: Reply) -> None:
     server.replies = [first, GOOD]
-    assert session.get("/x", rate=RATE).data == {"ok": True}
-    assert session.requests == len(server.seen) == 2
+    assert patient_session.get("/x", rate=RATE).data == {"ok": True}
+    assert patient_session.requests == len(server.seen) == 2
 
 
 @pytest.mark.parametrize(
@@ -126,11 +126,11 @@ def test_a_read_is_tried_again(server: ScriptedServer, session: ApiSession, firs
     ],
 )
 def test_a_read_gives_up_after_three_tries(
-    server: ScriptedServer, session: ApiSession, reply: Reply, expected: type[ConnectorError], words: str
+    server: ScriptedServer, patient_session: ApiSession, reply: Reply, expected: type[ConnectorError], words: str
 ) -> None:
     server.replies = [reply]
     with pytest.raises(expected, match=words):
-        session.get("/x", rate=RATE)
+        patient_session.get("/x", rate=RATE)
     assert len(server.seen) == 3
 
 
