@@ -1,4 +1,4 @@
-"""Whether a connection works: noted by whoever has called through it."""
+"""Marks a connection as working or failed after a call through it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from licensehub.audit.log import record
 
 
 def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
-    """Put the connection that `error` names (all of them when it names none) into Error, once per cause.
+    """Set the connection that `error` names to Error, or all connections of the profile when it names none.
 
-    The first of them makes a mail due; what follows before it works again does not.
+    A connection that has this error already is not changed. The first error makes a mail due. Later errors make
+    none until the connection works again.
     """
     known = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
     connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
@@ -29,7 +30,7 @@ def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
 
 
 def mark_working(profile: IntegrationProfile, slot: str) -> None:
-    """A call through this slot was answered."""
+    """Set the connection to Working: the vendor has answered a call through this slot."""
     connections = Connection.objects.filter(profile=profile, slot=slot).exclude(
         state__in=(ConnectionState.WORKING, ConnectionState.NOT_SET)
     )

@@ -37,8 +37,8 @@ NOTHING_SET: dict[str, Any] = {
 def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str, str], *, actor: Actor) -> Connection:
     """Encrypt and store one slot's credentials, and replace the former ones. The audit gets only the fingerprint.
 
-    An OAuth app's values without a token leave the connection to be connected; the secret of an app that is connected
-    already may be replaced, and its token stays. Raises CredentialError.
+    An OAuth app is stored without a token, and a person connects it afterwards. When only the secret of a connected
+    app is replaced, its token stays. Raises CredentialError.
     """
     with transaction.atomic():
         rows = Connection.objects.select_for_update().select_related("profile")
@@ -66,7 +66,7 @@ def _new_values(profile: IntegrationProfile, slot: str, secrets: Mapping[str, st
 
 
 def _same_app(former: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
-    """The tokens of an OAuth app of which only the secret is replaced; none otherwise."""
+    """The tokens to keep: those of an OAuth app when only its secret is replaced, else none."""
     slot = former.slot_definition
     if not slot.oauth or not former.ciphertext or slot.token in secrets:
         return {}
@@ -88,7 +88,7 @@ def forget_credentials(profile: IntegrationProfile, *, actor: Actor) -> int:
 
 
 def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
-    """The row stays and holds no credentials. Runs in a transaction."""
+    """Delete the credentials of one connection; its row stays. Call it in a transaction."""
     values = {**NOTHING_SET, "state_changed_at": timezone.now()}
     Connection.objects.filter(pk=connection.pk).update(**values)
     _forget_findings(connection.profile_id)
@@ -96,7 +96,7 @@ def erase(connection: Connection, action: Action, *, actor: Actor) -> None:
 
 
 def _forget_findings(profile_id: int) -> None:
-    """What was validated is not what is stored now."""
+    """Delete the findings: they are about the former credentials."""
     IntegrationProfile.objects.filter(pk=profile_id).update(findings=[], validated_at=None, validated_by="")
 
 

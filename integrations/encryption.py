@@ -1,7 +1,7 @@
-"""Secrets at rest: MultiFernet with keys from the environment, newest first.
+"""Encrypts stored secrets: MultiFernet with keys from the environment, the newest first.
 
-Fernet (https://github.com/fernet/spec) carries no associated data, so the place where a secret belongs is put
-into the plaintext and compared: a ciphertext moved to another row opens nothing.
+Fernet (https://github.com/fernet/spec) has no associated data. So the plaintext names the connection of the secret
+(`place`), and `decrypt` compares it: a ciphertext that somebody moves to another row cannot be used.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class CredentialError(Exception):
 
 
 def encrypt(secrets: Mapping[str, str], *, place: str) -> str:
-    """The ciphertext of `secrets`, good only at `place`."""
+    """The ciphertext of `secrets`. It can be decrypted only with the same `place`."""
     plain = json.dumps({"place": place, "secrets": dict(secrets)})
     return _fernet().encrypt(plain.encode()).decode()
 
 
 def decrypt(ciphertext: str, *, place: str) -> dict[str, str]:
-    """The secrets. Raises CredentialError; never hands back a value that was not encrypted here."""
+    """The secrets. Raises CredentialError for a value that was not encrypted here, or for another `place`."""
     try:
         plain = json.loads(_fernet().decrypt(ciphertext.encode()))
     except (InvalidToken, UnicodeEncodeError):
@@ -50,7 +50,7 @@ def is_newest(ciphertext: str) -> bool:
 
 
 def fingerprint(secrets: Mapping[str, str]) -> str:
-    """Eight hexadecimal digits by which two people can compare a secret without seeing it."""
+    """Eight hexadecimal digits: two people can compare a secret without seeing it."""
     plain = json.dumps(dict(secrets), sort_keys=True)
     digest = hmac.new(settings.AUDIT_KEY.encode(), plain.encode(), hashlib.sha256).hexdigest()
     return f"{digest[:4]}-{digest[4:8]}"
@@ -58,5 +58,5 @@ def fingerprint(secrets: Mapping[str, str]) -> str:
 
 def _fernet() -> MultiFernet:
     if not settings.CREDENTIAL_KEYS:
-        raise CredentialError("CREDENTIAL_KEYS is empty. Run `make install`, or set it as .env.example tells.")
+        raise CredentialError("CREDENTIAL_KEYS is empty. Run `make install`, or set it as .env.example explains.")
     return MultiFernet([Fernet(key) for key in settings.CREDENTIAL_KEYS])

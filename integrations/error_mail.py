@@ -1,7 +1,7 @@
-"""One mail each time a connection goes into Error, to the people who can repair it.
+"""Sends one mail each time a connection goes into Error, to the people who can repair it.
 
-The connection is no longer due, and this is committed, before the mail is sent: it is never sent twice. When the mail
-server refuses it, it is tried again a few times.
+`mail_due_at` is cleared and committed before the mail is sent, so no mail is sent twice. When the mail server refuses
+a mail, LicenseHub tries again a few times.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RETRY_DELAY = timedelta(minutes=10)
 
 
 def send_due_mails() -> int:
-    """Returns how many were sent."""
+    """Send all mails that are due. Returns how many were sent."""
     due = Connection.objects.filter(state=ConnectionState.ERROR, mail_due_at__lte=timezone.now())
     return sum(_send(connection) for connection in due.select_related("profile"))
 
@@ -40,7 +40,7 @@ def _send(connection: Connection) -> bool:
         return False
     recipients = people_who_can_repair()
     if not recipients:
-        logger.warning("%s is in error, and no operator has an e-mail address that could be told", connection)
+        logger.warning("%s is in error, and no operator has an e-mail address", connection)
         return False
     try:
         _mail(connection, recipients).send()
@@ -54,7 +54,7 @@ def _send(connection: Connection) -> bool:
 
 def _later(connection: Connection, error: Exception) -> None:
     tries = connection.mail_tries + 1
-    logger.warning("The mail about %s was not taken (%s), try %d", connection, type(error).__name__, tries)
+    logger.warning("The mail about %s was not sent (%s), try %d", connection, type(error).__name__, tries)
     if tries < MAX_TRIES:
         still = Connection.objects.filter(pk=connection.pk, state=ConnectionState.ERROR, mail_due_at=None)
         still.update(mail_due_at=timezone.now() + RETRY_DELAY)
@@ -73,8 +73,8 @@ def _mail(connection: Connection, recipients: list[str]) -> EmailMessage:
     body = (
         f"{connection} has not worked since {connection.state_changed_at:%Y-%m-%d %H:%M} UTC.\n\n"
         f"{connection.error}\n\n"
-        "Until it works again, nothing is sent to the vendor; what is approved waits and is not lost.\n\n"
+        "Until it works again, nothing is sent to the vendor. Approved reclaims wait and are not lost.\n\n"
         f"{page}\n\n"
-        "This mail is sent once. The next one comes only after the connection has worked in between."
+        "This mail is sent once. LicenseHub sends the next one only after the connection has worked again."
     )
     return EmailMessage(subject=f"LicenseHub: {connection} is in error", body=body, bcc=recipients)

@@ -16,7 +16,7 @@ TRIES = 5
 
 @dataclass
 class Rotated:
-    """`unreadable` lists the connections whose credentials no key decrypts."""
+    """`unreadable` lists the connections with credentials that no key can decrypt."""
 
     again: int = 0
     already: int = 0
@@ -59,7 +59,7 @@ def _store(connection: Connection) -> bool:
 
 
 def unreadable_connections() -> list[Connection]:
-    """Connections whose stored credentials no configured key decrypts, or that were tampered with."""
+    """Connections with stored credentials that no configured key can decrypt, or that somebody changed."""
     rows = Connection.objects.exclude(ciphertext="").select_related("profile")
     return [connection for connection in rows if not _is_readable(connection)]
 

@@ -11,7 +11,7 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def mail_problem() -> str:
-    """Why mails reach nobody, with the next step; empty when they do.
+    """The reason that mails reach nobody, with the next step; "" when they reach people.
 
     Plain HTTP means one person on one machine, who reads the mails in the log.
     """

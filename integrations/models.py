@@ -1,4 +1,4 @@
-"""Which organizations LicenseHub reaches, and with which credentials."""
+"""Integration profiles, their connections with the encrypted credentials, and the switch for all sending."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ProfileState(models.TextChoices):
 
 class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
     def downloading(self) -> IntegrationProfileQuerySet:
-        """Profiles whose state lets a download run."""
+        """Profiles in a state that allows downloads."""
         return self.filter(state=ProfileState.PUBLISHED)
 
     def in_use(self) -> IntegrationProfileQuerySet:
-        """All but the archived ones, whose history stays."""
+        """All profiles except the archived ones, which only keep their rows."""
         return self.exclude(state=ProfileState.ARCHIVED)
 
 
@@ -57,7 +57,7 @@ class IntegrationProfile(models.Model):
         help_text="When on, nothing more is sent to the vendor. What is approved waits and is not lost.",
     )
     validated_at = models.DateTimeField(null=True, editable=False)
-    # Who asked for it; empty where LicenseHub did so by itself.
+    # The user who started the validation; empty when LicenseHub did it by itself.
     validated_by = models.CharField(max_length=150, blank=True, editable=False)
     # [{"level", "title", "detail", "next_step", "slot", "steps": [...]}] of the last validation.
     findings = models.JSONField(default=list, editable=False)
@@ -96,7 +96,7 @@ class IntegrationProfile(models.Model):
 
     @property
     def texts(self) -> Texts:
-        """What is said about the vendor; neutral when its connector is not installed any more."""
+        """The texts about the vendor; neutral ones when its connector is no longer installed."""
         try:
             return self.connector.texts
         except LookupError:
@@ -116,14 +116,15 @@ class IntegrationProfile(models.Model):
 
 
 class SendingControl(models.Model):
-    """One row for the whole installation: whether anything may be sent at all. Its acts stand in `sending.py`."""
+    """One row for the whole installation: whether anything may be sent at all. `sending.py` changes it."""
 
     # All sending is stopped, in every profile.
     stopped = models.BooleanField(default=False)
     stopped_by = models.CharField(max_length=150, blank=True, default="")
     stopped_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=500, blank=True, default="")
-    # Held by LicenseHub itself, since this database may be a restored backup; why, in one or two sentences.
+    # LicenseHub itself holds all sending, since this database may be a restored backup. The reason is one or two
+    # sentences.
     held_at = models.DateTimeField(null=True)
     held_why = models.TextField(blank=True, default="")
 
@@ -144,7 +145,7 @@ class ConnectionState(models.TextChoices):
 
 
 class Connection(models.Model):
-    """The credentials for one slot of a profile's connector, encrypted; they are written and never shown."""
+    """The encrypted credentials for one slot of a profile's connector. No page shows them."""
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="connections")
     slot = models.CharField(max_length=20)
@@ -156,14 +157,14 @@ class Connection(models.Model):
     )
     state_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     error = models.TextField(blank=True, editable=False)
-    # A mail about the error is due; empty once it was handed over.
+    # When a mail about the error is due; empty when none is.
     mail_due_at = models.DateTimeField(null=True, editable=False)
     mail_tries = models.PositiveSmallIntegerField(default=0, editable=False)
     # OAuth only. What was granted: {"organization_id", "organization_name", "team", "user", "scopes": [...]}.
     granted = models.JSONField(default=dict, editable=False)
     expires_at = models.DateTimeField(null=True, editable=False)
     refresh_at = models.DateTimeField(null=True, editable=False)
-    # Whoever holds the lease has sent, or is about to send, the refresh token.
+    # The worker with this lease has sent the refresh token, or is about to send it.
     refresh_lease = models.UUIDField(null=True, editable=False)
     refresh_lease_until = models.DateTimeField(null=True, editable=False)
 
@@ -176,7 +177,7 @@ class Connection(models.Model):
 
     @property
     def label(self) -> str:
-        """The slot in the connector's words."""
+        """The name that the connector gives to the slot."""
         return self.slot_definition.label
 
     @property
@@ -193,18 +194,18 @@ class Connection(models.Model):
 
 
 def place_of(*, profile_id: int, slot: str) -> str:
-    """Where a ciphertext belongs; see `encryption`."""
+    """The `place` of a connection's ciphertext; see `encryption`."""
     return f"profile {profile_id}, slot {slot}"
 
 
 class ConnectAttempt(models.Model):
-    """One click on *Connect*: the OAuth `state` (RFC 6749, section 10.12), good once, for one browser, for a while."""
+    """One click on *Connect*: the OAuth `state` (RFC 6749, section 10.12). It is valid once, in one browser."""
 
     LIFE: ClassVar[timedelta] = timedelta(minutes=10)
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="attempts")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    # SHA-256, in hexadecimal digits: who reads the database cannot finish somebody's attempt.
+    # SHA-256 in hexadecimal digits: a reader of the database cannot finish somebody's attempt.
     state_digest = models.CharField(max_length=64, unique=True, editable=False)
     redirect_uri = models.CharField(max_length=500, editable=False)
     expires_at = models.DateTimeField(editable=False)

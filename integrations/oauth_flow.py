@@ -1,4 +1,4 @@
-"""*Connect*: the OAuth 2.0 authorization code flow (RFC 6749, section 4.1), its state, and its end.
+"""*Connect* and *Disconnect*: the OAuth 2.0 authorization code flow (RFC 6749, section 4.1).
 
 `state` has 256 bits. It is valid once, for ten minutes, and only in the browser session that made it: its digest
 includes a value that only this session knows.
@@ -56,7 +56,7 @@ def _digest(state: str, browser: str) -> str:
 
 
 def finish(*, state: str, code: str, error: str, browser: str, actor: User) -> Connection:
-    """The vendor sent the browser back. Raises ConnectRefused and keeps the former credentials."""
+    """Finish the attempt after the vendor sent the browser back. ConnectRefused keeps the former credentials."""
     attempt = _use(state, browser=browser, actor=actor)
     connection = attempt.connection
     try:
@@ -89,8 +89,8 @@ def _use(state: str, *, browser: str, actor: User) -> ConnectAttempt:
 def _denied(error: str) -> str:
     if error == "access_denied":
         return f"The app was not installed: somebody chose Cancel at the vendor. {AGAIN}"
-    told = f" (“{error[:60]}”)" if error else ""
-    return f"The vendor sent no code{told}, so nothing was connected. {AGAIN}"
+    reason = f" (“{error[:60]}”)" if error else ""
+    return f"The vendor sent no code{reason}, so nothing was connected. {AGAIN}"
 
 
 def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: User) -> Connection:
@@ -99,8 +99,8 @@ def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: Use
         grant = app.exchange(code, redirect_uri=redirect_uri)
         granted = app.granted(grant.access_token)
     except ConnectorError as error:
-        words = "The code may have been used before, be older than ten minutes, or the client secret may be wrong."
-        raise ConnectRefused(f"{error.message} {words} {AGAIN}") from error
+        causes = "The code was used before, or it is older than ten minutes, or the client secret is wrong."
+        raise ConnectRefused(f"{error.message} {causes} {AGAIN}") from error
     try:
         _refuse_unfit(app, granted, connection)
         return _store(connection, grant, granted, actor=actor)
@@ -110,14 +110,17 @@ def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: Use
 
 
 def _refuse_unfit(app: OAuthApp, granted: Granted, connection: Connection) -> None:
-    """Where a former connection works, the page goes on to tell about that one."""
+    """Raise ConnectRefused when the token must not be used for this profile.
+
+    When a former connection works, the error has no finding: the page continues to show the findings about that one.
+    """
     for finding in app.refusals(granted, organization_id=connection.profile.organization_id):
-        said = f"{finding.title}. {finding.detail}"
+        problem = f"{finding.title}. {finding.detail}"
         if connection.state == ConnectionState.WORKING:
             steps = " ".join((finding.next_step, *finding.steps))
-            raise ConnectRefused(f"{said} The former connection stays and works on. {steps}")
-        next_step = "Below stands what to do next." if finding.steps else finding.next_step
-        raise ConnectRefused(f"{said} {next_step}", finding=finding)
+            raise ConnectRefused(f"{problem} The former connection stays and still works. {steps}")
+        next_step = "The next steps are listed below." if finding.steps else finding.next_step
+        raise ConnectRefused(f"{problem} {next_step}", finding=finding)
 
 
 def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: User) -> Connection:
@@ -143,7 +146,7 @@ def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: Use
 
 
 def _pin(profile: IntegrationProfile, granted: Granted) -> None:
-    """A Draft without an organization gets the token's, once and for all."""
+    """Give a Draft without an organization the one of the token. It never changes afterwards."""
     rows = IntegrationProfile.objects.filter(pk=profile.pk)
     found = {"organization_id": granted.organization_id, "organization_name": granted.organization_name}
     try:
@@ -158,7 +161,7 @@ def _pin(profile: IntegrationProfile, granted: Granted) -> None:
 
 
 def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: User) -> None:
-    """The finding stands on the profile's page until the next validation."""
+    """Record the refusal. The profile's page shows its finding until the next validation."""
     with transaction.atomic():
         if refused.finding:
             IntegrationProfile.objects.filter(pk=connection.profile_id).update(
@@ -169,7 +172,7 @@ def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: Use
 
 
 def disconnect(connection: Connection, *, actor: Actor) -> str:
-    """Forget the tokens, then revoke them at the vendor. Returns a sentence that says how the latter went."""
+    """Delete the tokens, then revoke them at the vendor. Returns a sentence about the result."""
     app, token = _app_and_token(connection)
     kept = without_tokens(secrets_of(connection), token_name=connection.slot_definition.token)
     with transaction.atomic():
@@ -181,12 +184,12 @@ def disconnect(connection: Connection, *, actor: Actor) -> str:
                 fingerprint=fingerprint,
                 credentials_set_at=set_at,
             )
-    told = revoke_all([(app, token)] if app and token else [])
-    return f"Disconnected. {told or 'There was no token that could be revoked.'}"
+    result = revoke_all([(app, token)] if app and token else [])
+    return f"Disconnected. {result or 'There was no token that could be revoked.'}"
 
 
 def tokens_to_revoke(profile: IntegrationProfile) -> list[tuple[OAuthApp, str]]:
-    """Read before they are forgotten."""
+    """The profile's tokens, each with its app. Call it before the credentials are deleted."""
     slots = {slot.name for slot in profile.connector.slots if slot.oauth}
     rows = Connection.objects.filter(profile=profile, slot__in=slots).select_related("profile")
     found = [_app_and_token(connection) for connection in rows]
@@ -194,7 +197,7 @@ def tokens_to_revoke(profile: IntegrationProfile) -> list[tuple[OAuthApp, str]]:
 
 
 def revoke_all(tokens: list[tuple[OAuthApp, str]]) -> str:
-    """A sentence that says how it went; empty when there was nothing to revoke."""
+    """Revoke the tokens. Returns a sentence about the result; "" when there is no token."""
     if not tokens:
         return ""
     confirmed = [_revoke(app, token) for app, token in tokens]
@@ -208,7 +211,7 @@ def _app_and_token(connection: Connection) -> tuple[OAuthApp | None, str]:
         secrets_held = secrets_of(connection)
         app = connector_for(connection.profile).oauth()
     except ConnectorError:
-        return None, ""  # what cannot be read cannot be revoked, and is forgotten all the same
+        return None, ""  # a token that cannot be read cannot be revoked; it is deleted anyway
     return app, secrets_held.get(connection.slot_definition.token, "")
 
 

@@ -16,7 +16,7 @@ MIN_REASON_LENGTH = 10
 
 
 class NotSwitched(Exception):
-    """It is in this state already, or the reason is missing. The text says which."""
+    """Nothing was changed: sending is in this state already, or the reason is missing. The text says which."""
 
 
 def control() -> SendingControl:
@@ -27,24 +27,24 @@ def control() -> SendingControl:
 def stop_all(*, actor: Actor, reason: str) -> None:
     """From now on no deactivation starts in any profile. Restores continue."""
     if not reason.strip():
-        raise NotSwitched("Say in a few words why everything is stopped: whoever comes next will want to know.")
+        raise NotSwitched("Say in a few words why all sending is stopped. Other people will need the reason.")
     values = {
         "stopped": True,
         "stopped_by": actor.get_username() if actor else "",
         "stopped_at": timezone.now(),
         "reason": reason.strip(),
     }
-    _switch(values, when={"stopped": False}, action=Action.ALL_SENDING_STOPPED, actor=actor, words=reason.strip())
+    _switch(values, when={"stopped": False}, action=Action.ALL_SENDING_STOPPED, actor=actor, reason=reason.strip())
 
 
 def allow_all(*, actor: Actor) -> None:
-    """Allow sending again; a profile whose own sending is stopped stays stopped."""
+    """Allow sending again. A profile that was stopped on its own page stays stopped."""
     values = {"stopped": False, "stopped_by": "", "stopped_at": None, "reason": ""}
-    _switch(values, when={"stopped": True}, action=Action.ALL_SENDING_ALLOWED, actor=actor, words="")
+    _switch(values, when={"stopped": True}, action=Action.ALL_SENDING_ALLOWED, actor=actor, reason="")
 
 
 def hold(why: str) -> bool:
-    """LicenseHub holds all sending until a person has checked. Returns whether it was not held before."""
+    """Hold all sending until a person has checked. Returns False when it was held already."""
     with transaction.atomic():
         free = SendingControl.objects.filter(pk=1, held_at=None)
         if free.update(held_at=timezone.now(), held_why=why) != 1:
@@ -54,12 +54,12 @@ def hold(why: str) -> bool:
 
 
 def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
-    """An admin confirms what was checked. Raises NotSwitched without a reason.
+    """Release held sending after an admin has said what was checked. Raises NotSwitched.
 
     With `renew`, approvals given until now no longer allow a send.
     """
     if len(checked.strip()) < MIN_REASON_LENGTH:
-        raise NotSwitched("Say in a sentence what you checked before sending goes on.")
+        raise NotSwitched("Say in a sentence what you checked before you release sending.")
     with transaction.atomic():
         held = SendingControl.objects.filter(pk=1, held_at__isnull=False)
         if held.update(held_at=None, held_why="") != 1:
@@ -70,14 +70,14 @@ def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
 
 def released_since(moment: datetime) -> bool:
     """Whether an admin has released sending after this moment."""
-    # By the index of the audit on the target: the log may be long.
+    # The audit has an index on the target, and may be long.
     events = AuditEvent.objects.filter(target_type=SendingControl._meta.label_lower, target_id=1)
     return events.filter(action=Action.SENDING_RELEASED, at__gt=moment).exists()
 
 
-def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, words: str) -> None:
+def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, reason: str) -> None:
     with transaction.atomic():
         if SendingControl.objects.filter(pk=1, **when).update(**values) != 1:
             state = "stopped" if values["stopped"] else "allowed"
             raise NotSwitched(f"All sending is {state} already.")
-        record(action, actor=actor, target=control(), data={"reason": words} if words else {})
+        record(action, actor=actor, target=control(), data={"reason": reason} if reason else {})

@@ -1,4 +1,4 @@
-"""Thin doors for Celery."""
+"""The Celery task of this app. It only calls `integrations.validation`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def validate_nightly() -> None:
-    """Triggered by beat. Tries the connections of each profile in use, and notes what does not work."""
+    """Triggered by beat. Validates the connections of each published or paused profile, and stores the findings."""
     for profile in IntegrationProfile.objects.filter(state__in=(ProfileState.PUBLISHED, ProfileState.PAUSED)):
         try:
             validate_connections(profile, actor=None)

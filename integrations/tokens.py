@@ -1,4 +1,4 @@
-"""Tokens that are valid now. One worker at a time refreshes an OAuth pair, at 80 % of its life.
+"""Gives valid tokens. One worker at a time refreshes an OAuth pair, after 80 % of its lifetime.
 
 A lease column, not a lock, keeps other workers away. The lease is committed before the refresh token is sent, so a
 worker that finds an expired lease knows that a refresh may have happened. A refresh ends both old tokens at the vendor.
@@ -42,6 +42,7 @@ RETRY_DELAY = timedelta(seconds=60)
 POLL = 0.1  # seconds
 WAIT = 60.0  # seconds
 
+ANSWER_LOST = "The vendor's answer to a refresh was lost, and the old token no longer works."
 RECONNECT = "Open the connection's page and choose Reconnect."
 
 
@@ -59,7 +60,9 @@ class StoredTokens:
         if known and not rejected and time.monotonic() - known[0] < TOKEN_CACHE_SECONDS and not is_due(known[1]):
             return known[2]
         row = self._row(slot)
-        token = token_of(row, self._app(row), rejected=rejected)
+        refreshes = row.slot_definition.oauth and row.refresh_at
+        app = self.connector.oauth() if self.connector and refreshes else None
+        token = token_of(row, app, rejected=rejected)
         row.refresh_from_db()
         self._known[slot] = (time.monotonic(), row, token)
         return token
@@ -70,16 +73,13 @@ class StoredTokens:
         except Connection.DoesNotExist:
             raise ConfigError("This connection is not set up yet.", slot=slot, code="no_token") from None
 
-    def _app(self, row: Connection) -> OAuthApp | None:
-        return self.connector.oauth() if self.connector and row.slot_definition.oauth and row.refresh_at else None
-
 
 def is_due(connection: Connection) -> bool:
     return connection.refresh_at is not None and connection.refresh_at <= timezone.now()
 
 
 def secrets_of(connection: Connection) -> dict[str, str]:
-    """The decrypted values; none while nothing is set. Raises ConfigError when they cannot be read."""
+    """The decrypted values; empty while nothing is set. Raises ConfigError when they cannot be read."""
     if not connection.ciphertext:
         return {}
     try:
@@ -111,13 +111,13 @@ def without_tokens(secrets: Mapping[str, str], *, token_name: str) -> dict[str, 
 
 
 def token_of(connection: Connection, app: OAuthApp | None, *, rejected: str = "") -> str:
-    """See `TokenSource`. Refreshes when that is due, or when the vendor rejected a token that should still live."""
+    """See `TokenSource`. Refreshes when that is due, or when the vendor rejected a token that has not expired."""
     secrets = secrets_of(connection)
     token = secrets.get(connection.slot_definition.token, "")
     if not token:
         raise _must_connect(connection)
     replaced = bool(rejected) and token != rejected
-    # In Error it was tried already: no loop of refreshes.
+    # In Error, a refresh was tried already: another one for each call would be a loop.
     wanted = is_due(connection) or (bool(rejected) and connection.state != ConnectionState.ERROR)
     if app is None or replaced or not wanted or not secrets.get("refresh_token"):
         return token
@@ -127,13 +127,13 @@ def token_of(connection: Connection, app: OAuthApp | None, *, rejected: str = ""
 def _must_connect(connection: Connection) -> ConfigError:
     slot = connection.slot_definition
     next_step = "Open its page and connect." if slot.oauth else "Open its page and enter it."
-    words = connection.error or f"“{slot.label}” is not set up yet. {next_step}"
-    return ConfigError(words, slot=connection.slot, code="no_token")
+    message = connection.error or f"“{slot.label}” is not set up yet. {next_step}"
+    return ConfigError(message, slot=connection.slot, code="no_token")
 
 
 @dataclass
 class _Refresh:
-    """One attempt to get new tokens for a connection. `must`: the old token does not work any more."""
+    """One attempt to get new tokens for a connection. `must`: the old token no longer works."""
 
     connection: Connection
     app: OAuthApp
@@ -158,7 +158,7 @@ class _Refresh:
         return self._after_lost(current.refresh_lease)
 
     def _take_lease(self, *, refresh_lease: uuid.UUID | None) -> bool:
-        """Commit the intent before anything is sent."""
+        """Commit the intent before anything is sent. False when another worker has changed the row meanwhile."""
         rows = Connection.objects.filter(
             pk=self.connection.pk, ciphertext=self.connection.ciphertext, refresh_lease=refresh_lease
         )
@@ -185,10 +185,10 @@ class _Refresh:
             return self.run()
         if self._is_alive():
             return self._send()
-        raise self._give_up("The vendor's answer to a refresh was lost, and the old token is dead.")
+        raise self._give_up(ANSWER_LOST)
 
     def _is_alive(self) -> bool:
-        """Raises TransientError and leaves the lease expired, so that the next worker checks again."""
+        """Whether the old token works. TransientError when that is not known; then the next worker checks again."""
         try:
             return self.app.is_alive(self._token)
         except ConnectorError as error:
@@ -207,13 +207,13 @@ class _Refresh:
         return self._store(grant)
 
     def _lost(self, error: OutcomeUnknown) -> str:
-        """The answer is lost; the vendor may still replace the pair. The expired lease stays for the next worker."""
+        """The answer is lost, and the vendor may still replace the pair. The next worker finds an expired lease."""
         if not self._is_alive():
-            raise self._give_up("The vendor's answer to a refresh was lost, and the old token is dead.") from error
+            raise self._give_up(ANSWER_LOST) from error
         return self._later(TransientError(error.message, code="refresh"), refresh_lease_until=timezone.now())
 
     def _later(self, error: TransientError, **values: object) -> str:
-        """Nothing happened. The old token is used while it is valid; the next try is at least a minute later."""
+        """There is no new pair. The old token is used while it is valid; the next try is a minute later or more."""
         self._mine().update(refresh_at=timezone.now() + RETRY_DELAY, **values)
         expires_at = self.connection.expires_at
         if self.must or not expires_at or expires_at <= timezone.now():
@@ -221,7 +221,7 @@ class _Refresh:
         return self._token
 
     def _store(self, grant: Grant) -> str:
-        """Store the pair before it is used. 0 rows: somebody set other credentials meanwhile, and these count."""
+        """Store the pair before it is used. When somebody has set other credentials meanwhile, those are used."""
         name = self.connection.slot_definition.token
         kept = {"refresh_token": self.secrets["refresh_token"]} if not grant.refresh_token else {}
         secrets = {**with_grant(self.secrets, grant, token_name=name), **kept}
@@ -238,7 +238,7 @@ class _Refresh:
             return token_of(Connection.objects.select_related("profile").get(pk=self.connection.pk), None)
         return grant.access_token
 
-    def _give_up(self, why: str) -> ConfigError:
+    def _give_up(self, reason: str) -> ConfigError:
         """Delete the dead pair, so that no worker sends it again. The app's values stay."""
         kept = without_tokens(self.secrets, token_name=self.connection.slot_definition.token)
         stored = self._mine().update(
@@ -248,7 +248,7 @@ class _Refresh:
             expires_at=None,
             refresh_at=None,
         )
-        error = ConfigError(f"{why} {RECONNECT}", slot=self.connection.slot, code="reconnect")
+        error = ConfigError(f"{reason} {RECONNECT}", slot=self.connection.slot, code="reconnect")
         if stored:
             mark_failed(self.connection.profile, error)
         return error

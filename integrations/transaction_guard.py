@@ -1,4 +1,4 @@
-"""No vendor call while a transaction is open: it would hold locks for as long as a stranger likes."""
+"""Refuses vendor calls while a transaction is open: its locks would be held until the vendor answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CallInTransaction(RuntimeError):
 def refuse_inside_transaction() -> None:
     """The guard that `http` calls before each request."""
     if open_transactions() > getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
-        raise CallInTransaction("A vendor call must stand outside of database transactions")
+        raise CallInTransaction("A vendor call must be made outside of database transactions")
 
 
 def register_guard() -> None:

@@ -1,4 +1,4 @@
-"""Try a profile's connections with real, harmless calls, and note what was found on the profile and each connection."""
+"""Validates a profile's connections with real calls that change nothing, and stores the result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from licensehub.audit.log import Actor
 
 
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
-    """The connector's findings. Raises ConfigError when the stored credentials cannot even be read."""
+    """Returns the connector's findings. Raises ConfigError when the stored credentials cannot be read."""
     try:
         findings = credential_store.connector_for(profile).validate()
     except ConfigError as error:
@@ -31,14 +31,14 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
 
 
 def is_fit(findings: Iterable[Finding]) -> bool:
-    """Whether something may be sent: nothing is wrong, and nothing was left open because the vendor did not answer."""
+    """Whether something may be sent: there is no error, and no check was left out because the vendor did not answer."""
     return all(finding.level != "error" and finding.code != LATER for finding in findings)
 
 
 def _note(profile: IntegrationProfile, slot: str, findings: list[Finding]) -> None:
     failed = [finding for finding in findings if finding.level == "error"]
     if failed:
-        words = " ".join(part for part in (failed[0].title + ".", failed[0].detail, failed[0].next_step) if part)
-        connection_state.mark_failed(profile, ConfigError(words, slot=slot))
+        message = " ".join(part for part in (failed[0].title + ".", failed[0].detail, failed[0].next_step) if part)
+        connection_state.mark_failed(profile, ConfigError(message, slot=slot))
     elif any(finding.level == "ok" for finding in findings) and is_fit(findings):
         connection_state.mark_working(profile, slot)

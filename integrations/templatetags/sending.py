@@ -1,4 +1,4 @@
-"""The banner on every page of the admin while nothing, or nothing but restores, is sent."""
+"""The banner on every admin page while sending is stopped (only restores are sent) or held (nothing is sent)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ register = template.Library()
 
 @register.inclusion_tag("admin/sending_banner.html", takes_context=True)
 def sending_banner(context: RequestContext) -> dict[str, Any]:
-    """Nothing for guests, and on the page that tells more."""
+    """Empty before the sign-in, and on the page of the switch itself."""
     request = context.get("request")
     address = reverse("admin:integrations_sendingcontrol_changelist")
     if request is None or not request.user.is_authenticated or request.path == address:

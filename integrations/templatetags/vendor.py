@@ -1,4 +1,4 @@
-"""What pages about no single profile say about the vendor."""
+"""The texts about the vendor on pages that belong to no single profile."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_a_refused_reconnect_leaves_what_works(connected, signed_in, miro, opera
     code = miro.install(BACK, team_id=miro.team("developer"))
     text = text_of(signed_in.get(callback(), {"state": state, "code": code}, follow=True))
     assert "The app is installed on a Developer team" in text
-    assert "The former connection stays and works on." in text
+    assert "The former connection stays and still works." in text
     assert "pick a production team" in text
     assert IntegrationProfile.objects.get().findings == before
     assert credential_store.connector_for(connected.profile).allocation().organization_id
@@ -147,7 +147,7 @@ def test_a_wrong_client_secret_is_told(rest, signed_in, miro, at_sandbox):
     app = {"client_id": at_sandbox["client_id"], "client_secret": "wrong"}
     credential_store.set_credentials(rest.profile, "rest", app, actor=None)
     answer = signed_in.get(callback(), {"state": start_in(signed_in, rest), "code": miro.install(BACK)}, follow=True)
-    assert "client secret may be wrong" in text_of(answer)
+    assert "client secret is wrong" in text_of(answer)
 
 
 def test_a_developer_team_is_refused_by_name_with_the_steps(rest, signed_in, miro):
@@ -158,7 +158,7 @@ def test_a_developer_team_is_refused_by_name_with_the_steps(rest, signed_in, mir
     assert "The app is installed on a Developer team" in text
     assert "Install it on a team of your Enterprise organization" in text
     assert "pick a production team" in text
-    assert "Below stands what to do next." in text
+    assert "The next steps are listed below." in text
     assert "Labs Dev Sandbox" in text
     rest.refresh_from_db()
     assert (rest.state, rest.profile.organization_id) == ("not_set", "")

@@ -1,4 +1,4 @@
-"""A vendor call never stands inside a transaction: it would hold locks for as long as a stranger likes."""
+"""No vendor call is made inside a transaction: its locks would be held until the vendor answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py stop_sending`: thin door to `integrations.sending`, for when the pages cannot be reached."""
+"""`manage.py stop_sending`: calls `integrations.sending`, for a moment when the pages cannot be reached."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from integrations import sending
 
 
 class Command(BaseCommand):
-    help = "Stop all sending, in every profile: no deactivation begins any more. What is approved waits."
+    help = "Stop all sending in every profile: no new deactivation begins, and approved reclaims wait."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("reason", nargs="?", default="", help="shown on every page while all is stopped")
-        parser.add_argument("--allow", action="store_true", help="take it back")
+        parser.add_argument("reason", nargs="?", default="", help="shown on every page while sending is stopped")
+        parser.add_argument("--allow", action="store_true", help="allow all sending again")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -68,7 +68,7 @@ def test_the_banner_is_on_every_page_while_it_is_stopped(run, sign_in):
 def test_without_a_reason_nothing_is_stopped(run, sign_in):
     client = sign_in("Operator")
     page = client.post(act("stop"), {"reason": "  "}, follow=True).content.decode()
-    assert "Say in a few words why everything is stopped" in page
+    assert "Say in a few words why all sending is stopped" in page
     assert not sending.control().stopped
     assert client.post(act("nonsense")).status_code == 404
 
