@@ -1,4 +1,4 @@
-"""Reading one page ahead: while the caller stores a page, a thread reads the next one."""
+"""Reads one page ahead: while the caller stores a page, a thread reads the next one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, Protocol, Self, TypeVar
 
-from integrations.connectors.contract import ConfigError
+from integrations.connectors.contract import ConfigError, ConnectorError
 from integrations.connectors.request import UNAUTHORIZED
 
 
@@ -38,10 +38,20 @@ class Prefetch(Generic[P]):
         self._pool.shutdown(cancel_futures=True)
 
     def page(self, cursor: str) -> P:
-        """The page at `cursor`, which is the first one's or that of the page before. Raises as `fetch` and `token`."""
+        """The page at `cursor`: the first cursor, or the one of the page before. Raises as `fetch` and `token`."""
         page = self._prefetched(self._next, cursor) if self._next else self._fetch(cursor, None)
-        self._next = self._pool.submit(self._fetch, page.cursor, self._token()) if page.cursor else None
+        self._next = self._read_ahead(page.cursor) if page.cursor else None
         return page
+
+    def _read_ahead(self, cursor: str) -> Future[P]:
+        """The next page. An error of `token` is raised with that page, so the one before is not lost."""
+        try:
+            token = self._token()
+        except ConnectorError as error:
+            failed: Future[P] = Future()
+            failed.set_exception(error)
+            return failed
+        return self._pool.submit(self._fetch, cursor, token)
 
     def _prefetched(self, prefetched: Future[P], cursor: str) -> P:
         try:

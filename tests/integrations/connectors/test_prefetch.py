@@ -54,6 +54,7 @@ class Vendor:
     # Each call in the thread waits for one.
     may_answer: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1000))
     tokens: list[str] = field(default_factory=list)
+    token_error: Exception | None = None
 
     def fetch(self, cursor: str, token: str | None) -> Numbered:
         self.calls.append((cursor, token, threading.current_thread().name))
@@ -64,6 +65,8 @@ class Vendor:
         return Numbered(int(cursor or "0"), self.last)
 
     def token(self) -> str:
+        if self.token_error:
+            raise self.token_error
         self.tokens.append(threading.current_thread().name)
         return f"token {len(self.tokens)}"
 
@@ -155,7 +158,17 @@ def test_a_rejected_token_is_renewed_in_the_callers_thread(vendor: Vendor) -> No
     ]
 
 
-def test_a_rejected_token_that_cannot_be_renewed_is_told(vendor: Vendor) -> None:
+@pytest.mark.parametrize("error", [ConfigError("erased"), TransientError("being refreshed")])
+def test_without_a_token_for_the_next_page_the_page_before_is_given_first(vendor: Vendor, error: Exception) -> None:
+    vendor.token_error = error
+    with vendor.prefetch() as prefetch:
+        assert prefetch.page("").number == 0
+        with pytest.raises(type(error)):
+            prefetch.page("1")
+    assert vendor.cursors() == [""]
+
+
+def test_a_rejected_token_that_cannot_be_renewed_is_reported(vendor: Vendor) -> None:
     vendor.fails = {"1": [ConfigError("dead", status=401), ConfigError("still dead", status=401)]}
     with vendor.prefetch() as prefetch:
         prefetch.page("")
@@ -276,7 +289,7 @@ def test_without_a_token_nothing_more_is_sent(server: ScriptedServer) -> None:
         return found
 
     pages = rest_of(server, token=token).members()
-    assert next(pages).cursor == "1"
+    assert [next(pages).cursor, next(pages).cursor] == ["1", "2"]
     with pytest.raises(ConfigError, match="erased"):
         next(pages)
     assert len(server.seen) == 2 and not threads()
@@ -304,7 +317,7 @@ def test_a_reader_that_stops_leaves_no_thread(server: ScriptedServer) -> None:
     assert not threads() and len(server.seen) == 2
 
 
-def test_a_bad_cursor_is_told_with_its_page(server: ScriptedServer) -> None:
+def test_a_bad_cursor_is_reported_with_its_page(server: ScriptedServer) -> None:
     server.respond = by_cursor(first=page("A", "1"), A=page(["no cursor"], "2"))
     pages = rest_of(server).members()
     assert next(pages).cursor == "A"
