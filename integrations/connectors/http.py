@@ -33,7 +33,7 @@ def set_call_guard(guard: Callable[[], None] | None) -> None:
 
 
 class SessionToken:
-    """The token of a session. `source` gives it, or a newer one when asked with the one that the vendor rejected."""
+    """The token of a session. `source("")` gives it; `source(rejected)` gives a newer one than the rejected one."""
 
     def __init__(self, source: Token, *, vendor: str, slot: str) -> None:
         self._source = source
@@ -41,11 +41,11 @@ class SessionToken:
         self._slot = slot
 
     def current(self) -> str:
-        """Raises ConfigError for a token that cannot be sent, and as `source`."""
+        """The token to send. Raises ConfigError for a token that cannot be sent, and as `source`."""
         return checked_token(self._source(""), vendor=self._vendor, slot=self._slot)
 
     def newer(self, rejected: str) -> str | None:
-        """None when there is no other one. Raises as `current`."""
+        """A newer token than `rejected`; None when there is none. Raises as `current`."""
         token = checked_token(self._source(rejected), vendor=self._vendor, slot=self._slot)
         return token if token != rejected else None
 
@@ -154,7 +154,7 @@ class ApiSession:
             if not failure.sent:
                 raise error from None
         raise OutcomeUnknown(
-            f"{error.message} It is not known whether {self._vendor} has made the change: look before trying again.",
+            f"{error.message} It is not known whether {self._vendor} has made the change: look before you try again.",
             status=error.status,
             code=error.code,
         )

@@ -1,9 +1,9 @@
 """The rate budget: a sliding window for the requests to a vendor, shared by all processes that use the same token.
 
-The budget in Redis and the local one count alike. A window has 1,000 slots. Taken units count until their slot, and
-three slots more, have left the window. So no period of `window` seconds ever holds more than `limit`, wherever the
-vendor's own windows begin, and even if a request is sent a little after its units are taken. This costs at most 0.4 %
-of the limit.
+The budget in Redis and the local one count in the same way. A window has 1,000 slots. Taken units count until their
+slot, and three slots more, have left the window. So no period of `window` seconds ever holds more than `limit`,
+wherever the vendor's own windows begin, and even if a request is sent a little after its units are taken. This costs
+at most 0.4 % of the limit.
 
 Taken units are kept in a list, the oldest first. A take reads only the two ends of the list.
 """
@@ -138,13 +138,10 @@ class _Bucket:
             self.used -= self.taken.popleft()[1]
         if self.used + cost > limit:
             return self._free_at(cost=cost, limit=limit, slot=slot) - now
-        self._add(current, cost)
-        return 0.0
-
-    def _add(self, current: int, cost: int) -> None:
         number, units = self.taken.pop() if self.taken and self.taken[-1][0] >= current else (current, 0)
         self.taken.append((number, units + cost))
         self.used += cost
+        return 0.0
 
     def _free_at(self, *, cost: int, limit: int, slot: float) -> float:
         """The moment when enough slots have left the window."""

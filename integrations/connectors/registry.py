@@ -15,17 +15,17 @@ from integrations.connectors.contract import NEUTRAL, Connector, Texts
 
 
 class SandboxControl(Protocol):
-    """What the demo asks of a running sandbox."""
+    """The calls that the demo makes to a running sandbox."""
 
     def truth(self) -> dict[str, Any]:
-        """What really happened: `members`, and `transitions` with `id`, `by`, `from` and `to`."""
+        """The sandbox's own record: `members`, and `transitions` with `id`, `by`, `from` and `to`."""
 
     def install(self, redirect_uri: str) -> str:
         """Consent without a browser. Returns the code."""
 
 
 class Sandbox(Protocol):
-    """A module `sandbox/demo.py` of a connector: its emulator of the vendor, as the demo starts and connects it."""
+    """The module `sandbox/demo.py` of a connector: how the demo starts the emulator of the vendor and connects it."""
 
     KIND: str
     PROFILE: str
@@ -52,13 +52,13 @@ def connector_class(kind: str) -> type[Connector]:
 
 
 def vendor_texts() -> Texts:
-    """For what is about no profile: the texts of the only connector, neutral ones where there are several."""
+    """The texts for pages that belong to no profile: those of the only connector, or neutral ones."""
     kinds = list(settings.CONNECTORS)
     return connector_class(kinds[0]).texts if len(kinds) == 1 else NEUTRAL
 
 
 def addresses_of(kind: str) -> Mapping[str, str]:
-    """Where the calls of this connector go: by `settings.CONNECTOR_ADDRESSES`, the environment, or as declared."""
+    """The addresses that this connector calls: `settings.CONNECTOR_ADDRESSES`, else the environment, else its own."""
     set_here = settings.CONNECTOR_ADDRESSES.get(kind, {})
     declared = connector_class(kind).addresses.items()
     return {

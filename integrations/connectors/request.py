@@ -32,7 +32,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What one call takes out of the rate budget: `cost` of `limit` units per `window` seconds."""
+    """The units that one call takes from the rate budget: `cost` of `limit` units per `window` seconds."""
 
     bucket: str
     cost: int
@@ -68,13 +68,13 @@ class Failure(Exception):
 
 
 def checked_base(base: str, *, slot: str) -> str:
-    """The address without a slash at its end. A token is sent over HTTPS only, or to this machine."""
+    """The address without a slash at its end. Raises ConfigError unless it is HTTPS or this machine."""
     parts = urlsplit(base)
     safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
     if safe and parts.hostname and "@" not in parts.netloc and not parts.query and not parts.fragment:
         return base.rstrip("/")
     raise ConfigError(
-        "The vendor's address must begin with https:// and hold no user name. Correct it in LicenseHub's settings.",
+        "The vendor's address must begin with https:// and contain no user name. Correct it in LicenseHub's settings.",
         slot=slot,
         code="bad_address",
     )
@@ -90,12 +90,12 @@ def _is_loopback(host: str) -> bool:
 
 
 def checked_token(token: str, *, vendor: str, slot: str) -> str:
-    """A token that fits into a header. The HTTP library's own error for a line break would show the token."""
+    """The token, if it fits into a header. The HTTP library's own error for a line break would show the token."""
     token = token.strip()
     if token and token.isascii() and token.isprintable() and " " not in token:
         return token
     raise ConfigError(
-        f"The stored {vendor} token is empty or holds characters that no token has. Enter it again.",
+        f"The stored {vendor} token is empty, or has characters that a token cannot have. Enter it again.",
         slot=slot,
         code="bad_token",
     )

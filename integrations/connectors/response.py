@@ -1,4 +1,4 @@
-"""A complete answer of a vendor, and what its status means for every vendor alike."""
+"""A complete answer of a vendor, and the errors for those statuses that mean the same at every vendor."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 class AnswerCheck:
-    """Accepts an answer, or raises what its status means. `explain` gives the error for a status 4xx."""
+    """Accepts an answer, or raises the error for its status. `explain` gives the error for a status 4xx."""
 
     def __init__(self, explain: Callable[[Answer], ConnectorError], *, vendor: str, slot: str) -> None:
         self._explain = explain
@@ -110,7 +110,7 @@ class AnswerCheck:
     def _not_json(self, answer: Answer) -> BadAnswer:
         what = "with a web page instead of data" if answer.is_web_page else "with something that is not data (JSON)"
         return BadAnswer(
-            f"{self._vendor} answered {what}. A proxy or a maintenance page may stand in between; try again later.",
+            f"{self._vendor} answered {what}. A proxy or a maintenance page may be in between; try again later.",
             status=answer.status,
             code="not_json",
         )

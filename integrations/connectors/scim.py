@@ -58,7 +58,7 @@ def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> 
             raise BadAnswer("The directory ended before everybody was listed.", code="short")
         if not items:
             return
-        page = {_id(item): item for item in reversed(items)}
+        page = {clean(item.get("id")): item for item in reversed(items)}
         ids = frozenset(page)
         if ids <= before or hash(ids) in seen:
             raise BadAnswer("The directory repeats the same page.", code="loop")
@@ -79,7 +79,3 @@ def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:
         raise BadAnswer("The directory's answer is not a list of people.", code="not_a_list")
     total = body.get("totalResults")
     return [mapping(item) for item in items], total if isinstance(total, int) else None
-
-
-def _id(item: Mapping[str, Any]) -> str:
-    return clean(item.get("id"))

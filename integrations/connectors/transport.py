@@ -76,7 +76,7 @@ class TimerThread:
                 fire()
 
     def _next(self) -> Callable[[], None] | None:
-        """Wait until the first timer is due, or until an earlier one comes. What is to be called now, if anything."""
+        """Wait until the first timer is due or an earlier one is added. Returns the function to call now, or None."""
         with self._changed:
             self._drop_canceled()
             left = self._waiting[0][0] - time.monotonic() if self._waiting else None
@@ -120,7 +120,7 @@ class Deadline:
         _current.reset(self._token)
 
     def watch(self, sock: socket.socket | None) -> None:
-        """This is the socket to shut at the deadline."""
+        """Set the socket to shut at the deadline."""
         with self._lock:
             self.connected = True
             self._socket = sock
@@ -215,7 +215,7 @@ class Transport:
         self._http = _PlainSession({"Accept": media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"})
 
     def close(self) -> None:
-        """Drop the kept connections."""
+        """Close the kept connections."""
         self._http.close()
 
     def send(self, call: Call, token: str) -> Answer:
@@ -264,7 +264,7 @@ class Transport:
         return body
 
     def _broken(self, error: Exception, call: Call, deadline: Deadline) -> Exception:
-        """The error to raise when the exchange broke off. Before the connection stood, nothing was sent."""
+        """The error for an exchange that broke off. Nothing is sent before the connection is made."""
         if deadline.expired or isinstance(error, requests.Timeout) or "timed out" in str(error):
             return self._too_slow(sent=deadline.connected)
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -277,8 +277,8 @@ class Transport:
 
     def _untrusted(self, call: Call) -> ConfigError:
         text = (
-            f"The TLS certificate of {host_of(call.url)} cannot be trusted, so nothing was sent. Ask whoever runs the "
-            "network of this machine."
+            f"The TLS certificate of {host_of(call.url)} cannot be trusted, so nothing was sent. Ask the people who "
+            "run the network of this machine."
         )
         return ConfigError(text, slot=self._slot, code="certificate")
 

@@ -1,4 +1,4 @@
-"""What a connector is: the only vocabulary that the rest of LicenseHub uses for a vendor.
+"""The contract of a connector: the only names that the rest of LicenseHub uses for a vendor.
 
 A connector is a folder beside this one and one line in `settings.CONNECTORS`. It knows no model, no Celery and no other
 connector: it is given everything that it needs, and it answers with the values and errors of this package.

@@ -53,13 +53,16 @@ class OAuthApp(Protocol):
         ...
 
     def refusals(self, granted: Granted, *, organization_id: str) -> list[Finding]:
-        """Why such a token must not be used for this organization; none when it may. With "", for any organization."""
+        """The findings that forbid such a token for this organization; empty when it may be used.
+
+        With "" there is no organization yet, and the findings hold for any.
+        """
         ...
 
 
 class TokenSource(Protocol):
     def __call__(self, slot: str, *, rejected: str = "") -> str:
-        """The slot's valid token. With the `rejected` one: a newer token if there is one, else the same.
+        """The slot's valid token. With `rejected`, a newer token than that one if there is one, else the same.
 
         Raises ConfigError when a human must connect again, TransientError when a later call may succeed.
         """
@@ -80,7 +83,7 @@ class RateBudget(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """What a connector gets: the organization, the secrets per slot, the addresses, and the shared budget.
+    """The input of a connector: the organization, the secrets per slot, the addresses, and the shared budget.
 
     `tokens` gives tokens that change while the connector exists; without it, the tokens of `secrets` are used.
     `account` names the owner of the vendor's rate limits, e.g. the profile.
@@ -109,7 +112,7 @@ class Connector(Protocol):
     # The licenses that a new rule covers.
     default_licenses: ClassVar[tuple[str, ...]]
     texts: ClassVar[Texts]
-    # Where its calls go, by the names that `ConnectorConfig.addresses` uses.
+    # The addresses of its calls, by the names that `ConnectorConfig.addresses` uses.
     addresses: ClassVar[Mapping[str, Address]]
     # The vendor's event names for a deactivation and an activation; empty without AUDIT_LOG.
     deactivated_words: ClassVar[frozenset[str]]

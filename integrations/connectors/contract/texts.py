@@ -1,4 +1,4 @@
-"""What screens and mails say about a vendor. The defaults are neutral: a connector sets what it can say better."""
+"""The texts about a vendor on screens and in mails. The defaults are neutral; a connector replaces some of them."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ class Texts:
     Each comment shows the sentence that the text becomes a part of.
     """
 
-    # As people call it, in the middle of a sentence: "Reconcile with …".
+    # The vendor's name in the middle of a sentence: "Reconcile with …".
     vendor: str = "the vendor"
     # The name of a person's id, as column and field.
     member_id: str = "Vendor ID"
     # "Set up its connections: ….", on the first page while there is no profile.
     set_up: str = "what LicenseHub needs to read members and to take seats back"
-    # How a person calls the license: "Do you still need your … license?". A name, followed by one space.
+    # The name of the license, followed by one space: "Do you still need your … license?".
     license: str = ""
 
     # --- To the person who may lose the seat
     # "… Mar 3, 2026, 90 days ago."
     last_used: str = "You last used it on"
     never_used: str = "You have not used it since you got your license."
-    # What stays: the first sentence stands out.
+    # The things that stay. The first sentence is bold.
     stays: tuple[str, str] = ("What you made stays.", "LicenseHub deletes nothing.")
-    # What the person can no longer do: the first part stands out, the second ends the sentence.
+    # The things that the person can no longer do. The first part is bold, the second ends the sentence.
     loses: tuple[str, str] = ("You can no longer sign in", "with your work account.")
     # "You can get it back. Write to IT. …"
     back: str = "Your account will be activated again."
 
     # --- To the people who decide
-    # What an approval changes: the first part stands out.
+    # The change that an approval makes. The first part is bold.
     impact_sign_in: str = "They can no longer sign in."
     impact_stays: tuple[str, str] = ("What they made stays,", "LicenseHub deletes nothing.")
-    # Of one person: "No sign-in …", and what stays.
+    # The same for one person: "No sign-in …", and what stays.
     no_sign_in: str = "No sign-in"
     person_stays: str = "What the person made stays; LicenseHub deletes nothing."
     # "1 is … now."
-    refused_role: str = "a person whom the vendor refuses to deactivate"
-    # What an approval says when nobody is one of them.
+    refused_role: str = "a person that the vendor refuses to deactivate"
+    # The text of an approval when nobody has such a role.
     nobody_refused: tuple[str, str] = ("Nobody has a role", "that the vendor would refuse to deactivate.")
-    # "Never proposed: …, and people you protect."
-    never_proposed: str = "people whom the vendor does not let go"
+    # "Never requested: …, and people you protect."
+    never_proposed: str = "people that the vendor refuses to deactivate"
     # "… cannot be removed."
-    cannot_be_removed: str = "People whom the vendor refuses to deactivate"
-    # What comes back with a restore, and what cannot.
+    cannot_be_removed: str = "People that the vendor refuses to deactivate"
+    # The things that a restore brings back, and those that it cannot bring back.
     comes_back: tuple[str, ...] = ("The person can sign in again at once.",)
     cannot_come_back: tuple[str, ...] = ("The vendor decides which license it gives.",)
 
@@ -59,14 +59,13 @@ class Texts:
         "The directory knows nobody of this organization, so its credentials seem to belong to another one. Nothing is "
         "sent through them. Set the credentials of this organization here."
     )
-    # Through what programs write: "a deactivation through …", "who else uses … with the vendor".
+    # The API that programs use for changes: "a deactivation through …", "who else uses … with the vendor".
     written_through: str = "its API"
-    # Why the vendor's own log was not read, and what to do.
+    # The reason that the vendor's own log was not read, and the next step.
     log_not_granted: str = (
-        "This connection may not read the log. Without it, deactivations that LicenseHub did not send are seen by "
-        "nobody here."
+        "This connection may not read the log. Without it, LicenseHub does not see deactivations that it did not send."
     )
 
 
-# What is said where several vendors are possible.
+# The texts for pages where several vendors are possible.
 NEUTRAL = Texts()

@@ -14,7 +14,7 @@ UNKNOWN_WORDS = ("", UNKNOWN)
 
 
 class Capability(StrEnum):
-    """What a connector can do. Screens and rules check these, never its name."""
+    """The abilities that a connector can have. Screens and rules check these, never its name."""
 
     DEACTIVATE = "deactivate"
     REACTIVATE = "reactivate"
@@ -65,7 +65,7 @@ class Slot:
     guide: Guide
     token: str = "token"  # noqa: S105 - the name under which it is kept
     oauth: bool = False
-    # The environment variable from which `manage.py connect_vendor` takes the token, unless it is given another.
+    # The environment variable that `manage.py connect_vendor` reads the token from, unless it is given another.
     variable: str = ""
 
 
@@ -91,7 +91,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The tokens that a vendor issued (RFC 6749, section 5.1). Without `expires_in` (seconds), until revoked."""
+    """The tokens that a vendor issued (RFC 6749, section 5.1). Without `expires_in` (seconds), they do not expire."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(default="", repr=False)
@@ -100,7 +100,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What a token is for, in the vendor's words; empty where it does not say."""
+    """The organization, person and scopes of a token, as the vendor reports them; empty where it does not."""
 
     organization_id: str
     organization_name: str

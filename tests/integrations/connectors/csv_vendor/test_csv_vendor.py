@@ -117,7 +117,7 @@ def test_the_pages_say_its_name(profile, people, client):
         reverse("admin:integrations_integrationprofile_add"): "Choose Paper Office",
         reverse("admin:integrations_integrationprofile_change", args=[profile.pk]): "Paper Office",
         reverse("admin:integrations_connection_change", args=[Connection.objects.get().pk]): "Path of the file",
-        reverse("admin:subscriptions_removalcandidate_changelist"): "does not let go",
+        reverse("admin:subscriptions_removalcandidate_changelist"): "people that the vendor refuses to deactivate",
         reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]): "They can no longer sign in.",
         reverse("admin:subscriptions_subscription_change", args=[item.subscription_id]): "Paper number",
         reverse("admin:subscriptions_reclaim_changelist"): "Ann Idle",
