@@ -1,4 +1,4 @@
-"""What a token is for, and the reasons not to use it for a profile."""
+"""The context of a token (organization, person, scopes), and the reasons not to use it for a profile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MISSING_SCOPE = "missing_scope"
 
 @dataclass(frozen=True, slots=True)
 class TokenContext:
-    """What a token is for. Accounts without an Enterprise plan have no organization.
+    """The context of a token. Accounts without an Enterprise plan have no organization.
 
     `skew` is how many seconds Miro's clock is ahead of ours; `credits_left` and `credits` are of this minute. None:
     Miro did not say.

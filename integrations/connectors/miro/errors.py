@@ -46,20 +46,22 @@ def explain_rest(answer: Answer) -> ConnectorError:
         return ConfigError(text, slot=REST, status=answer.status, code=code)
     if _is_strange_404(answer):
         return _wrong_address(REST)
-    words = clean(body.get("message"))
-    return PermanentError(_refused(answer.status, words), status=answer.status, code=code)
+    reason = clean(body.get("message"))
+    return PermanentError(_refused(answer.status, reason), status=answer.status, code=code)
 
 
 def explain_scim(answer: Answer) -> ConnectorError:
     """The error for a status 4xx of SCIM, with Miro's reason."""
-    words = error_body(answer.data)
+    body = error_body(answer.data)
     if answer.status in _SCIM_NEXT:
-        return ConfigError(_SCIM_NEXT[answer.status], slot=SCIM, status=answer.status, code=words.kind)
+        return ConfigError(_SCIM_NEXT[answer.status], slot=SCIM, status=answer.status, code=body.kind)
     if _is_strange_404(answer):
         return _wrong_address(SCIM)
     if answer.status == 404:
-        return PermanentError(_not_known(words.detail), status=404, code=words.kind)
-    return PermanentError(_refused(answer.status, words.detail), status=answer.status, code=words.kind)
+        reason = f" Miro's words: {body.detail}" if body.detail else ""
+        text = f"Miro's SCIM does not know this person (404): it manages neither guests nor external users.{reason}"
+        return PermanentError(text, status=404, code=body.kind)
+    return PermanentError(_refused(answer.status, body.detail), status=answer.status, code=body.kind)
 
 
 @contextmanager
@@ -71,8 +73,8 @@ def optional(scope: str, what: str) -> Iterator[None]:
         if error.status != 403:
             raise
         raise NotGranted(
-            f"Miro does not tell {what} (403): the app does not have the optional scope {scope}, or a company admin "
-            "did not install it. To have it checked, tick the scope in the app's settings in Miro, install the app "
+            f"Miro does not show {what} (403): the app does not have the optional scope {scope}, or a company admin "
+            "did not install it. To have this checked, tick the scope in the app's settings in Miro, install the app "
             "again, and connect again.",
             status=403,
             code=error.code,
@@ -113,10 +115,5 @@ def _wrong_address(slot: str) -> ConfigError:
     return ConfigError(text, slot=slot, status=404, code="wrong_address")
 
 
-def _not_known(words: str) -> str:
-    told = f" Miro's words: {words}" if words else ""
-    return f"Miro's SCIM does not know this person (404): it manages neither guests nor external users.{told}"
-
-
-def _refused(status: int, words: str) -> str:
-    return f"Miro refuses ({status}): {words}" if words else f"Miro refuses ({status}) and gives no reason."
+def _refused(status: int, reason: str) -> str:
+    return f"Miro refuses ({status}): {reason}" if reason else f"Miro refuses ({status}) and gives no reason."

@@ -32,8 +32,8 @@ DEAD = (400, 401)
 def explain_oauth(answer: Answer) -> ConnectorError:
     """The error for a status 4xx of the token endpoint: https://developers.miro.com/docs/troubleshooting-oauth20."""
     body = mapping(answer.data)
-    words = clean(body.get("message"))
-    reason = f": {words.rstrip('.')}" if words else ""
+    message = clean(body.get("message"))
+    reason = f": {message.rstrip('.')}" if message else ""
     text = f"Miro refuses ({answer.status}{reason})."
     return ConfigError(text, slot=REST, status=answer.status, code=clean(body.get("code"), max_length=60))
 
@@ -59,7 +59,7 @@ class MiroOAuth:
         self._context = context
 
     def authorize_url(self, *, redirect_uri: str, state: str) -> str:
-        """https://developers.miro.com/reference/create-authorization-request-link. There is no `scope` at Miro."""
+        """https://developers.miro.com/reference/create-authorization-request-link. Miro takes no `scope`."""
         query = {
             "response_type": "code",
             "client_id": self._client_id,
@@ -90,7 +90,7 @@ class MiroOAuth:
         try:
             self._session.post(REVOKE_PATH, rate=self._rate, body=body)
         except ConfigError as error:
-            if error.status != 404:  # already dead
+            if error.status != 404:  # Miro does not know the token any more
                 raise
 
     def is_alive(self, access_token: str) -> bool:

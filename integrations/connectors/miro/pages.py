@@ -1,4 +1,4 @@
-"""Follows cursors from page to page, and proves that the list has ended."""
+"""Follows cursors from page to page, and refuses a list that repeats or does not end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def walk(fetch: Callable[[str], P], *, cursor: str = "", max_pages: int, what: s
         page = fetch(cursor)
         cursor = page.cursor
         if cursor and hash(cursor) in seen:
-            raise BadAnswer(f"Miro's pages of {what} go round in a circle. None of them is used.", code="loop")
+            raise BadAnswer(f"Miro's pages of {what} repeat in a loop. None of them is used.", code="loop")
         seen.add(hash(cursor))
         yield page
         if not cursor:

@@ -25,7 +25,7 @@ LEVEL_2 = 100
 LEVEL_3 = 500
 PAGE_SIZE = 100
 EMAILS_PER_CALL = 10
-# The statuses for a dead token that asks about itself.
+# The statuses that mean a dead token in `token_context`.
 DEAD = frozenset({400, 401})
 
 
@@ -49,7 +49,7 @@ class MiroRest:
         return self._session.credits
 
     def token_context(self) -> TokenContext:
-        """https://developers.miro.com/reference/get-access-token-information. A dead token is 400 there, or 401."""
+        """https://developers.miro.com/reference/get-access-token-information. A dead token gets 400 there, or 401."""
         try:
             answer = self._session.get("/v1/oauth-token", rate=rate(self._account, cost=LEVEL_1), rejections=DEAD)
         except PermanentError as error:
@@ -116,8 +116,10 @@ class MiroRest:
         Matched by id only: an address may have changed, or may belong to another person now.
         """
         missing = dict(members)
+        # Commas separate the addresses of a call: a person without an address, or with a comma in it, is read by id.
+        asked = [address for address in members.values() if "@" in address and "," not in address]
         # Addresses are compared without regard to case.
-        known = {address.casefold(): address for address in members.values() if _can_be_asked(address)}
+        known = {address.casefold(): address for address in asked}
         addresses = list(known.values())
         for start in range(0, len(addresses), EMAILS_PER_CALL):
             for found in self._by_emails(addresses[start : start + EMAILS_PER_CALL]):
@@ -132,7 +134,7 @@ class MiroRest:
             if found is not None:
                 yield found
             elif not confirmed:
-                # In a wrong organization nobody is found either: check it once before an absence counts.
+                # In a wrong organization nobody is found either. So check it once before an absence counts.
                 self.allocation()
                 confirmed = True
 
@@ -174,7 +176,7 @@ class MiroRest:
         unknown_is_wrong: bool = True,
         token: str | None = None,
     ) -> Any:
-        """The JSON of a call below the organization. With `unknown_is_wrong`, a 404 means the organization."""
+        """The JSON of a call below the organization. With `unknown_is_wrong`, a 404 means a wrong organization."""
         if not self.organization_id:
             raise wrong_organization("")
         path = f"/v2/orgs/{safe_id(self.organization_id, where='The integration profile')}{tail}"
@@ -188,26 +190,21 @@ class MiroRest:
     def get_own(
         self, path: str, query: Mapping[str, str | int] | None = None, *, cost: int, token: str | None = None
     ) -> Any:
-        """The JSON of a call without an organization in its path: it is about the token's own."""
+        """The JSON of a call without an organization in its path: it is about the token's own organization."""
         return self._session.get(path, rate=rate(self._account, cost=cost), query=query, token=token).data
 
 
 def _skew(date: str) -> float | None:
     """Seconds that the vendor's clock is ahead (RFC 9110, section 6.6.1)."""
     try:
-        told = parsedate_to_datetime(date)
+        theirs = parsedate_to_datetime(date)
     except ValueError:
         return None
-    return (told.replace(tzinfo=told.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    return (theirs.replace(tzinfo=theirs.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
 
 
 def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
-
-
-def _can_be_asked(address: str) -> bool:
-    """Commas separate the addresses of a call. A person without an address, or with a comma in it, is read by id."""
-    return "@" in address and "," not in address
 
 
 def _stale_cursor(error: PermanentError) -> BadAnswer:

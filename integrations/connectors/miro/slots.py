@@ -1,6 +1,6 @@
 """The two connections that Miro needs, and the guides beside their forms.
 
-Where the values are found: https://developers.miro.com/docs/getting-started-with-enterprise-api (app) and
+Miro describes the values at https://developers.miro.com/docs/getting-started-with-enterprise-api (app) and
 https://developers.miro.com/docs/how-to-enable-scim (SCIM).
 """
 
@@ -24,21 +24,21 @@ REST_SLOT = Slot(
             "In Miro, open your profile settings, then Your apps, and create an app on a Developer team. Keep "
             "“Expire user authorization token” ticked.",
             "Under Redirect URI for OAuth 2.0, enter the redirect address shown here, exactly as it is.",
-            "Under Permissions, tick organizations:read. If you like, tick organizations:teams:read and auditlogs:read "
-            "as well; nothing else is needed.",
+            "Under Permissions, tick organizations:read. You can also tick organizations:teams:read and "
+            "auditlogs:read. Nothing else is needed.",
             "Copy the client ID and the client secret from the app's page into this form, and store them.",
             "Choose Connect to Miro. Sign in as a company admin, and pick a production team of your Enterprise "
             "organization, not the Developer team.",
         ),
         least=(
-            "organizations:read. With organizations:teams:read LicenseHub tells beforehand who is the only admin of a "
-            "team, whom Miro does not deactivate; with auditlogs:read it finds its changes in Miro's own log. It works "
-            "without both; Validate connection tells which of them are there."
+            "organizations:read. With organizations:teams:read, LicenseHub shows in advance who is the only admin of a "
+            "team: Miro does not deactivate these people. With auditlogs:read, it finds its changes in Miro's own log. "
+            "LicenseHub works without these two; Validate connection shows which of them the app has."
         ),
         will=(
             "Read the organization: its name, plan, and how many Full licenses were bought.",
             "Read its members: e-mail address, license, role, last activity.",
-            "Where you allow it, read the teams and their admins, and Miro's audit log.",
+            "If you allow it, read the teams and their admins, and Miro's audit log.",
         ),
         will_not=("Read or change boards.", "Change anybody's license, role or team.", "See anybody's password."),
         link="https://developers.miro.com/docs/getting-started-with-enterprise-api",
@@ -57,12 +57,12 @@ SCIM_SLOT = Slot(
             "Copy the SCIM API token into this form. If your identity provider uses it as well, do not generate a new "
             "one: the old one may stop working at once.",
         ),
-        least="Miro knows one SCIM token for the whole organization; it has no scopes. Keep it here only.",
+        least="Miro has one SCIM token for the whole organization, and it has no scopes. Keep it only here.",
         will=(
             "Read names, departments and cost centers after each complete download.",
             "Deactivate a person after a second person has approved it, and reactivate them when asked.",
         ),
-        will_not=("Delete anybody: LicenseHub holds no call for it.", "Change names, licenses, roles or groups."),
+        will_not=("Delete anybody: LicenseHub has no call that deletes.", "Change names, licenses, roles or groups."),
         link="https://developers.miro.com/docs/how-to-enable-scim",
     ),
 )

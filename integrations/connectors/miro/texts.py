@@ -1,6 +1,6 @@
-"""What screens and mails say about Miro.
+"""The texts about Miro on screens and in mails.
 
-What a restore brings back: https://help.miro.com/hc/en-us/articles/360025025894
+Miro describes what a restore brings back: https://help.miro.com/hc/en-us/articles/360025025894
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ TEXTS = Texts(
     impact_sign_in="They can no longer sign in to Miro.",
     impact_stays=(
         "Their boards stay where they are,",
-        "and nobody else becomes the owner. Miro does not tell LicenseHub how many there are.",
+        "and nobody else becomes the owner. LicenseHub cannot see how many there are.",
     ),
     no_sign_in="No sign-in to Miro",
     person_stays="Boards stay where they are, and colleagues keep their access.",
     refused_role="a company admin or guest",
     nobody_refused=("No company admins,", "and no guests that Miro would refuse."),
-    never_proposed="company admins, guests and other people whom Miro does not let go",
+    never_proposed="company admins, guests and other people that Miro refuses to deactivate",
     cannot_be_removed="Company admins, guests and the only admins of teams",
     comes_back=("The person can sign in to Miro again at once, and finds the boards that are still theirs.",),
     cannot_come_back=(
@@ -41,7 +41,7 @@ TEXTS = Texts(
     ),
     written_through="SCIM",
     log_not_granted=(
-        "The app in Miro does not have the scope auditlogs:read. Without it, deactivations that LicenseHub did not "
-        "send are seen by nobody here. Add the scope in Miro and connect again."
+        "The app in Miro does not have the scope auditlogs:read. Without it, LicenseHub does not see deactivations "
+        "that it did not send. Add the scope in Miro and connect again."
     ),
 )

@@ -117,8 +117,8 @@ def _organization(found: Allocation, context: TokenContext) -> Finding:
     if found.plan == DEVELOPER_PLAN:
         return developer_team(context.team)
     seats = found.purchased.get("full")
-    told = "no number of Full licenses" if seats is None else f"{seats:,} Full licenses"
-    detail = f"{found.organization_name}, plan {found.plan or 'unknown'}, {told}."
+    licenses = "no number of Full licenses" if seats is None else f"{seats:,} Full licenses"
+    detail = f"{found.organization_name}, plan {found.plan or 'unknown'}, {licenses}."
     if found.plan == ENTERPRISE_PLAN:
         return _ok("Organization", detail, slot=REST)
     return Finding(
@@ -133,25 +133,25 @@ def _organization(found: Allocation, context: TokenContext) -> Finding:
 def _company_admin(rest: MiroRest, context: TokenContext) -> Finding:
     title = "Company admin"
     if not context.user_id:
-        return Finding(level=NOT_CHECKED, title=title, detail="Miro does not tell who installed the app.", slot=REST)
+        return Finding(level=NOT_CHECKED, title=title, detail="Miro does not say who installed the app.", slot=REST)
     if rest.role_of(context.user_id) == ADMIN:
         return _ok(title, f"{_installer(context)} installed the app and is a company admin.", slot=REST)
     return _no_company_admin(context, "Miro names another role.")
 
 
-def _no_company_admin(context: TokenContext, told: str) -> Finding:
-    """The token is for this organization and has the scope; what Miro refuses then, it refuses for the person."""
+def _no_company_admin(context: TokenContext, reason: str) -> Finding:
+    """The token is for this organization and has the scope. So Miro's refusal is about the person who installed it."""
     return Finding(
         level=ERROR,
         title="The app was not installed by a company admin",
-        detail=f"{_installer(context)} installed it. {told}",
+        detail=f"{_installer(context)} installed it. {reason}",
         next_step=_NEXT[REST],
         slot=REST,
     )
 
 
 def _installer(context: TokenContext) -> str:
-    return context.user or "Somebody whom Miro does not name"
+    return context.user or "A person that Miro does not name"
 
 
 def _members(rest: MiroRest) -> Finding:
@@ -178,14 +178,14 @@ def _clock(context: TokenContext) -> Finding:
         level=WARNING,
         title="Clock",
         detail=f"The clock of this machine is {apart:,.0f} seconds {relation} Miro's.",
-        next_step="Set it by NTP: schedules, thresholds and the life of tokens go by it.",
+        next_step="Set it by NTP: schedules, thresholds and the expiry of tokens depend on it.",
         slot=REST,
     )
 
 
 def _budget(context: TokenContext) -> Finding:
     if context.credits_left is None or not context.credits:
-        return Finding(level=NOT_CHECKED, title="Rate budget", detail="Miro does not tell it.", slot=REST)
+        return Finding(level=NOT_CHECKED, title="Rate budget", detail="Miro does not report it.", slot=REST)
     detail = f"{context.credits_left:,} of {context.credits:,} credits left in this minute."
     if context.credits_left >= context.credits * LOW_BUDGET:
         return _ok("Rate budget", detail, slot=REST)
@@ -199,13 +199,13 @@ def _budget(context: TokenContext) -> Finding:
 
 
 def _optional(context: TokenContext) -> list[Finding]:
-    """What LicenseHub can do without; said, so that nobody believes it was checked."""
+    """The findings for optional scopes. They are shown, so that nobody believes that these things were checked."""
     return [
         _scope_finding(
             context,
             teams.SCOPE,
             title="Last team admins",
-            without="Miro does not deactivate the only admin of a team. LicenseHub learns it from Miro's refusal.",
+            without="Miro does not deactivate the only admin of a team. LicenseHub sees this only when Miro refuses.",
         ),
         _scope_finding(
             context,
@@ -239,11 +239,11 @@ def _scim_findings(scim: Callable[[], MiroScim]) -> list[Finding]:
 
 def _deactivation(scim: MiroScim) -> Finding:
     if scim.can_patch():
-        return _ok("Deactivation", "Miro announces that it can be done.", slot=SCIM)
+        return _ok("Deactivation", "Miro says that SCIM can do it.", slot=SCIM)
     return Finding(
         level=ERROR,
         title="SCIM cannot deactivate anybody",
-        detail="Miro does not announce that SCIM can change single attributes (PATCH).",
+        detail="Miro does not say that SCIM can change single attributes (PATCH).",
         next_step="Ask Miro's support whether SCIM provisioning is switched on completely.",
         slot=SCIM,
     )
@@ -260,14 +260,14 @@ def _compare(rest: MiroRest, scim: MiroScim, *, title: str) -> Finding:
     """Ids are the same in both APIs for members and company admins; guests are in REST only."""
     members: list[Member] = rest.sample(limit=SAMPLE, role=INTERNAL)
     if not members:
-        detail = "There is no member yet who could be looked up in SCIM."
+        detail = "There is no member yet to look up in SCIM."
         return Finding(level=NOT_CHECKED, title=title, detail=detail, next_step=_LATER, slot=SCIM)
     if any(scim.knows(member.external_id) for member in members):
-        return _ok(title, "A member whom the OAuth app sees is known to SCIM, too.", slot=SCIM)
+        return _ok(title, "SCIM also knows a member that the OAuth app sees.", slot=SCIM)
     return Finding(
         level=ERROR,
         title="The SCIM API token is for another organization",
-        detail=f"SCIM knows none of {len(members)} members whom the OAuth app sees.",
+        detail=f"SCIM knows none of {len(members)} members that the OAuth app sees.",
         next_step="Enter the SCIM API token of the organization that the OAuth app reads.",
         slot=SCIM,
     )
@@ -282,8 +282,8 @@ def _run(title: str, check: Callable[[], Finding], *, slot: str) -> Finding:
 
 def _failed(title: str, error: ConnectorError, *, slot: str) -> Finding:
     if isinstance(error, TransientError):
-        words = f"Could not be checked now. {error.message}"
-        return Finding(level=NOT_CHECKED, title=title, detail=words, next_step=_LATER, slot=slot, code=LATER)
+        detail = f"Could not be checked now. {error.message}"
+        return Finding(level=NOT_CHECKED, title=title, detail=detail, next_step=_LATER, slot=slot, code=LATER)
     next_step = _NEXT[slot] if isinstance(error, ConfigError) else _LATER
     return Finding(level=ERROR, title=title, detail=error.message, next_step=next_step, slot=slot)
 

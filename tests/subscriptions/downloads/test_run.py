@@ -182,7 +182,7 @@ def member_pages(world: World) -> list[dict]:
 
 
 ODD: list[tuple[str, dict, str]] = [
-    ("cursor_loop", {}, "circle"),
+    ("cursor_loop", {}, "repeat in a loop"),
     ("wrong_organization", {}, "organization"),
     ("missing_id", {}, "id"),
 ]

@@ -15,11 +15,11 @@ from integrations.connectors.miro.sandbox.server import first_line, start
 
 
 class Command(BaseCommand):
-    help = "Serves a made-up Miro organization on 127.0.0.1; its addresses and tokens are the first line of output."
+    help = "Serve a made-up Miro organization on 127.0.0.1. The first line of output has its addresses and tokens."
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--port", type=int, default=0, help="0: a free one")
+        parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
         parser.add_argument("--members", type=int, default=400, help="people in a new organization")
         parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same people and tokens")
         parser.add_argument("--state", type=Path, default=None, help="file that keeps the organization")
