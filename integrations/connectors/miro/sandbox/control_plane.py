@@ -46,14 +46,14 @@ class ControlPlane:
             ("DELETE", "storm"): lambda request: storm.end(),
             ("GET", "manual-changes"): lambda request: manual_changes.as_json(),
             ("POST", "manual-changes"): lambda request: manual_changes.change(**_object(request)),
-            ("POST", "clock"): self._clock,
+            ("POST", "clock"): lambda request: {"now": world.set_clock(**_object(request)).isoformat()},
             ("GET", "clock"): lambda request: {"now": world.now().isoformat()},
             ("GET", "toggles"): lambda request: world.toggles.as_json(),
             ("POST", "toggles"): lambda request: world.set_toggles(_object(request)),
             ("GET", "oauth"): lambda request: self._app(),
             ("POST", "oauth"): self._app_action,
-            ("GET", "members"): self._member,
-            ("POST", "members"): self._change,
+            ("GET", "members"): lambda request: asdict(world.members[request.member]),
+            ("POST", "members"): lambda request: asdict(world.change_by_hand(request.member, _object(request))),
         }
 
     def answer(self, request: Request) -> Answer:
@@ -104,28 +104,19 @@ class ControlPlane:
 
     def _app_action(self, request: Request) -> Json:
         """`install` consents without a browser; `expire` and `revoke` act on all tokens."""
-        act, grants = request.path.rpartition("/")[2], self._world.grants
-        if act == "install":
+        action, grants = request.path.rpartition("/")[2], self._world.grants
+        if action == "install":
             body = _object(request)
             team = body.get("team_id") or next(iter(self._world.install_teams()))
             done: Json = {"code": self._oauth.consent(str(team), str(body.get("redirect_uri") or ""))}
-        elif act == "expire":
+        elif action == "expire":
             done = {"expired": grants.expire_all(self._world.now())}
-        elif act == "revoke":
+        elif action == "revoke":
             done = {"revoked": grants.revoke_all()}
         else:
             raise SandboxError(f"There is no {request.path}.")
         self._world.save_grants()
         return done
-
-    def _clock(self, request: Request) -> Json:
-        return {"now": self._world.set_clock(**_object(request)).isoformat()}
-
-    def _member(self, request: Request) -> Json:
-        return asdict(self._world.members[request.member])
-
-    def _change(self, request: Request) -> Json:
-        return asdict(self._world.change_by_hand(request.member, _object(request)))
 
 
 def _object(request: Request) -> Json:

@@ -1,4 +1,4 @@
-"""What the demo needs to know of this sandbox: how to start it, and what to store in order to connect to it."""
+"""The interface for the demo: how to start this sandbox, and which credentials to store for it."""
 
 from __future__ import annotations
 

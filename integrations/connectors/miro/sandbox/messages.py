@@ -73,7 +73,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """Raised inside of an endpoint to give an error answer."""
+    """Raised inside of an endpoint to return an error answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)

@@ -30,7 +30,7 @@ class Route(NamedTuple):
 
 
 class Access(NamedTuple):
-    """What a token may do, and its team."""
+    """The scopes of a token, and its team."""
 
     scopes: list[str]
     team_id: str
@@ -94,7 +94,7 @@ class Rest:
         raise rest_error(status, code, "The access token is unknown or no longer valid")
 
     def _access(self, token: str) -> Access | None:
-        """What a token may do. The initial token never expires."""
+        """The scopes and the team of a token; None when it is unknown. The initial token never expires."""
         teams = self._world.install_teams()
         if token == self._world.secrets["access_token"]:
             return Access(self._world.toggles.scopes, next(iter(teams)))

@@ -1,4 +1,4 @@
-"""Serves the sandbox over plain HTTP on 127.0.0.1: `start()` for tests, `manage.py miro_sandbox` for everybody else."""
+"""Serves the sandbox over plain HTTP on 127.0.0.1: `start()` for tests, `manage.py miro_sandbox` for people."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Sandbox:
         }
 
     def stop(self) -> None:
-        """Also ends all connections: a client must not continue with a sandbox that is stopped."""
+        """End the server and all connections: a client must not continue with a sandbox that is stopped."""
         self.stopping.set()
         self._server.shutdown()
         self._server.server_close()

@@ -63,7 +63,7 @@ class FaultStorm:
             return {"storm": asdict(self._fault_mix) if self._fault_mix else None, "struck": dict(self._struck)}
 
     def pick(self, request: Request, answer: Answer | None = None) -> Fault | None:
-        """As `Faults.pick`: before the request is carried out, or after it."""
+        """The fault for a request before it is carried out (no answer yet), or after it; see `Faults.pick`."""
         with self._lock:
             fault_mix = self._fault_mix
             if fault_mix is None:

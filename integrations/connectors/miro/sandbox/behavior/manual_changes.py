@@ -44,7 +44,7 @@ class ManualChanges:
         return {**now, "chosen": len(self._chosen), "done": self._done}
 
     def stop(self) -> None:
-        """After `stopping` is set."""
+        """End the thread. Call it after `stopping` is set."""
         if self._thread is not None:
             self._due.put(None)
             self._thread.join()
@@ -52,16 +52,14 @@ class ManualChanges:
     def _on_transition(self, transition: Json) -> None:
         """The world calls this for each transition, under its lock."""
         member = transition["id"]
-        if transition["by"] != "scim" or transition["to"] or member in self._chosen or not self._is_chosen(member):
+        if transition["by"] != "scim" or transition["to"] or member in self._chosen:
             return
-        self._chosen.add(member)
-        self._due.put((time.monotonic() + self._after, member))
-
-    def _is_chosen(self, member: str) -> bool:
-        return random.Random(f"{self._seed}:{member}").random() < self._share  # noqa: S311 - no secret
+        if random.Random(f"{self._seed}:{member}").random() < self._share:  # noqa: S311 - no secret
+            self._chosen.add(member)
+            self._due.put((time.monotonic() + self._after, member))
 
     def _run(self) -> None:
-        """In the order of deactivation, which is the order of the due times while `after` stays the same."""
+        """Activate people in the order of their deactivation: the order of the due times while `after` is the same."""
         while (due := self._due.get()) is not None:
             at, member = due
             if self._stopping.wait(max(0.0, at - time.monotonic())):

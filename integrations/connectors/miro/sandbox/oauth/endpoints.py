@@ -62,7 +62,7 @@ class OAuth:
         return consent_page(self._world, request.query)
 
     def _decide(self, request: Request) -> Answer:
-        """The consent page. With a wrong client or address, the browser is never redirected."""
+        """The answer on the consent page. With a wrong client or address, the browser is never redirected."""
         form = _form(request)
         if problem := self._wrong(form):
             return problem_page(problem)
@@ -149,7 +149,7 @@ def _form(request: Request) -> dict[str, str]:
 
 
 def _is_header(redirect_uri: str) -> bool:
-    """It becomes a Location header: a line break in it would begin another header."""
+    """Whether it can be a Location header: a line break in it would begin another header."""
     return redirect_uri.isascii() and redirect_uri.isprintable() and " " not in redirect_uri
 
 

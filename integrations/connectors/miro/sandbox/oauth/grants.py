@@ -1,6 +1,6 @@
 """The grants of the OAuth app: codes, and families of tokens. A refresh gives the next pair of a family.
 
-https://developers.miro.com/reference/oauth-20-authorization-v2. Kept in the state file, which is local, as they are.
+https://developers.miro.com/reference/oauth-20-authorization-v2. The state file, which is local, holds them as they are.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Family:
 
 
 class Grants:
-    """It has no lock: the caller holds the world's. `changed`: the state must be written."""
+    """It has no lock: the caller holds the world's."""
 
     def __init__(self, doc: Json | None) -> None:
         doc = doc or {}

@@ -59,7 +59,9 @@ class Scim:
         if parts[0] != "Users" or len(parts) > 2:
             raise scim_error(404, f"There is nothing at {request.path}")
         _allow(request, *(("GET", "PATCH", "PUT") if len(parts) == 2 else ("GET",)))
-        self._spend(f"{request.method} {len(parts)}")
+        bucket = f"{request.method} {len(parts)}"
+        if self._world.toggles.rate_limits and self._limits.scim(bucket, self._world.now()).refused:
+            raise too_many("scim")
         if len(parts) == 1:
             return self._ok(self._list(request))
         return self._one(request, self._find(parts[1]))
@@ -92,10 +94,6 @@ class Scim:
             raise scim_error(401, "The organization cannot be authenticated from the token")
         if not toggles.scim_enabled:
             raise scim_error(403, "SCIM integration is disabled")
-
-    def _spend(self, bucket: str) -> None:
-        if self._world.toggles.rate_limits and self._limits.scim(bucket, self._world.now()).refused:
-            raise too_many("scim")
 
     def _find(self, identifier: str) -> Member:
         """SCIM does not know guests, although REST lists them with the same kind of id."""
@@ -179,7 +177,7 @@ class Scim:
         self._world.change(member, wanted, by="scim", request=request.n)
 
     def _must_be_unique(self, email: str, member: Member) -> None:
-        """With the messages of https://developers.miro.com/docs/errors."""
+        """Refuses with the messages of https://developers.miro.com/docs/errors."""
         if email != member.email and any(other.id != member.id for other in self._world.by_email({email})):
             raise scim_error(400, f"User name '{email}' is invalid: 'not unique'", "invalidValue")
 

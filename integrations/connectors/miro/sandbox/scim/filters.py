@@ -139,7 +139,7 @@ def _literal(token: str) -> Any:
     try:
         return json.loads(token)
     except ValueError as error:
-        raise FilterError(f"{token!r} is no value; text stands in double quotes") from error
+        raise FilterError(f"{token!r} is not a value; put text in double quotes") from error
 
 
 def _compare(path: str, operator: str, wanted: Any) -> Test:
@@ -147,7 +147,7 @@ def _compare(path: str, operator: str, wanted: Any) -> Test:
         raise FilterError(f"{operator} does not go with true or false")
     check = _OPERATORS.get(operator)
     if check is None:
-        raise FilterError(f"{operator!r} is no operator")
+        raise FilterError(f"{operator!r} is not an operator")
     plain = _plain(wanted)
     if operator == "ne":
         return lambda resource: all(_plain(value) != plain for value in values(resource, path))

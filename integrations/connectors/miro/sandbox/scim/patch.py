@@ -1,4 +1,4 @@
-"""Reads a SCIM PATCH (RFC 7644, section 3.5.2) as far as Miro documents it for a user, into changes of a member.
+"""Turns a SCIM PATCH (RFC 7644, section 3.5.2), as far as Miro documents it for a user, into changes of a member.
 
 https://developers.miro.com/reference/patchuser
 """
@@ -17,7 +17,7 @@ ROLES = {"ORGANIZATION_INTERNAL_ADMIN": ADMIN, "ORGANIZATION_INTERNAL_USER": USE
 
 
 def changes(request: Request, member: Member, patch_value: str) -> Json:
-    """All operations together. Raises Refusal before any of them is carried out."""
+    """The changes of all operations together. Raises Refusal before any of them is carried out."""
     found: Json = {}
     for operation in _operations(request):
         name, value = _read(operation, member, patch_value)
@@ -28,8 +28,8 @@ def changes(request: Request, member: Member, patch_value: str) -> Json:
 def replacement(request: Request, member: Member, shown: Json) -> Json:
     """A PUT (RFC 7644, section 3.5.1) read as one operation for each attribute that it changes.
 
-    What is read-only, or not known to Miro, is ignored. `shown` is the user as a GET has it, which may be sent back as
-    it is, even where the license shown is not the one that is kept.
+    Attributes that are read-only, or that Miro does not know, are ignored. `shown` is the user as a GET returns it. A
+    client may send it back unchanged, even when it shows another license than the stored one.
     """
     found: Json = {}
     before = dict(_attributes(shown))

@@ -20,7 +20,7 @@ SORTINGS = ("ASC", "DESC")
 IP = "192.0.2.10"  # of nobody: RFC 5737
 
 # Miro publishes the form of an event and two of its words (sign_in_succeeded, board_opened), but no list of them. The
-# others are made up in that manner; this is the only place where they stand.
+# others are made up in the same style. They are written only here.
 OPENED = ("board_opened", "board")
 ACTIVATED = ("user_activated", "user_management")
 DEACTIVATED = ("user_deactivated", "user_management")
@@ -40,8 +40,8 @@ class Doer(NamedTuple):
     email: str = ""
 
     def as_json(self) -> Json:
-        told = {"type": self.kind, "id": self.id, "name": self.name}
-        return told | ({"email": self.email} if self.email else {})
+        found = {"type": self.kind, "id": self.id, "name": self.name}
+        return found | ({"email": self.email} if self.email else {})
 
 
 def user(member: Member) -> Doer:

@@ -284,8 +284,8 @@ def app_secrets(organization_id: str) -> dict[str, str]:
     }
 
 
-def stumbling_blocks(organization: Json) -> dict[str, Json]:
-    """A stand-alone Developer team, without an organization, and a team of another company."""
+def unfit_teams(organization: Json) -> dict[str, Json]:
+    """Teams that LicenseHub must refuse: a Developer team without an organization, and one of another company."""
     return {
         "3074457358600000001": {
             "name": "Labs Dev Sandbox",

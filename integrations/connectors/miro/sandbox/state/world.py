@@ -1,4 +1,4 @@
-"""The organization as it is now: people, teams, clock, toggles, and what happened to it; all of it kept in a Store."""
+"""The organization as it is now: people, teams, clock, toggles, and its past changes. A Store keeps all of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from integrations.connectors.miro.sandbox.state.seed import (
     app_secrets,
     iso,
     populate,
-    stumbling_blocks,
+    unfit_teams,
 )
 from integrations.connectors.miro.sandbox.state.store import Store
 
@@ -111,7 +111,7 @@ class World:
             team.id: {"name": team.name, "kind": "organization", "about": ours["name"], "organization": ours}
             for team in self.teams.values()
         }
-        return teams | stumbling_blocks(ours)
+        return teams | unfit_teams(ours)
 
     def save_grants(self) -> None:
         with self.lock:
@@ -199,7 +199,9 @@ class World:
         if key not in CHANGEABLE:
             raise SandboxError(f"{key!r} of a member cannot be changed.")
         if key.endswith("_at"):
-            return iso(self.now()) if value == "now" else _moment(value)
+            if value is None:
+                return None
+            return iso(self.now() if value == "now" else _parse(value))
         if key == "active" and not isinstance(value, bool):
             raise SandboxError("active is true or false.")
         known = {"license": LICENSES, "role": ROLES}.get(key)
@@ -276,7 +278,3 @@ def _parse(text: str) -> datetime:
     except (TypeError, ValueError) as error:
         raise SandboxError(f"{text!r} is no ISO 8601 date and time.") from error
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-
-
-def _moment(value: Any) -> str | None:
-    return None if value is None else iso(_parse(value))
