@@ -17,7 +17,7 @@ app.autodiscover_tasks()
 
 @worker_init.connect
 def check_backup_before_the_first_task(**_: Any) -> None:
-    """Workers start after a backup was restored. The processes that they fork must not inherit the connection."""
+    """Look for a restored backup before the worker sends anything. Forked processes must not inherit the connection."""
     from django.db import connections
 
     from subscriptions.reclaims import backup_guard

@@ -62,7 +62,7 @@ def error(number: str, sentence: str, hint: str) -> Error:
 
 @register
 def check_environment(**_: Any) -> list[CheckMessage]:
-    """What settings.py could not read."""
+    """settings.py could not read these values."""
     return [
         error(ENVIRONMENT[name][0], sentence, ENVIRONMENT[name][1])
         for name, sentence in settings.ENVIRONMENT_PROBLEMS.items()
@@ -152,7 +152,7 @@ def address_findings(name: str, url: str) -> Iterator[CheckMessage]:
 
 
 def is_loopback(host: str) -> bool:
-    """This machine, by name or by number."""
+    """Whether it is this machine, by name or by number."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -211,13 +211,13 @@ def check_reach(**_: Any) -> list[CheckMessage]:
         found.append(error("E018", "HTTPS is off while ALLOWED_HOSTS names more than this machine.", hint))
     if "*" in settings.ALLOWED_HOSTS:
         hint = "Name the hosts, separated by commas."
-        found.append(error("E019", "ALLOWED_HOSTS takes every host name.", hint))
+        found.append(error("E019", "ALLOWED_HOSTS accepts every host name.", hint))
     return found
 
 
 # --- The database -----------------------------------------------------------------------------------------------------
 
-# Migrations of the versions before 0.1.0. All of them are one `0001_initial` now, so Django takes them for applied.
+# Migrations of the versions before 0.1.0. They are one `0001_initial` now, which Django believes to be applied.
 OLD_MIGRATIONS: Final = {("audit", "0002_lists"), ("integrations", "0002_connect"), ("subscriptions", "0002_roles")}
 
 
@@ -242,12 +242,12 @@ def check_old_database(databases: Sequence[str] | None = None, **_: Any) -> list
 
 @register(Tags.database)
 def check_stored_credentials(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """Does CREDENTIAL_KEYS still open what is stored?"""
+    """CREDENTIAL_KEYS must still decrypt the stored credentials."""
     if not databases or not settings.CREDENTIAL_KEYS or not has_connections():
         return []
     hint = "Put the former key back behind the new one, or set these credentials again on the connection's page."
     unreadable: list[CheckMessage] = [
-        error("E021", f"No key of CREDENTIAL_KEYS opens the credentials of “{stored}”, or they were changed.", hint)
+        error("E021", f"CREDENTIAL_KEYS cannot decrypt the credentials of “{stored}”, or they were changed.", hint)
         for stored in unreadable_connections()
     ]
     return unreadable or former_keys()

@@ -1,6 +1,6 @@
 """Reads typed values from the environment. A value that cannot be read is noted and raises nothing.
 
-The safe value replaces it: no DEBUG, HTTPS on, and a database that refuses to work instead of a wrong one.
+A safe value replaces it: no DEBUG, HTTPS on, and a database that refuses to work instead of a wrong one.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Reader:
         return text
 
     def redis(self, name: str, default: str) -> RedisUrls:
-        """Instead of a wrong address, that of the embedded broker: nobody answers there unless `manage.py run` runs."""
+        """The URLs of a Redis. For a wrong address, those of the embedded broker, which only `manage.py run` starts."""
         text = self._text(name)
         if text and not _is_redis(text):
             self.problems[name] = f"{name} is not the address of a Redis or Valkey."

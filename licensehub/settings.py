@@ -163,8 +163,8 @@ RATE_SHARE = reader.percent("RATE_SHARE", 80)
 REQUEST_WINDOW = timedelta(hours=72)
 APPROVAL_VALIDITY = timedelta(days=7)
 
-# --- History ----------------------------------------------------------------------------------------------------------
-# For so many days every change of a subscription is kept; of older months, one point.
+# --- Past activity ----------------------------------------------------------------------------------------------------
+# Every change of a subscription is kept for so many days. One point is kept of each older month.
 SNAPSHOT_DAYS = reader.number("SNAPSHOT_DAYS", 400)
 
 # --- Sign-in and sessions ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The closed list of what can happen. `record()` refuses any other word; a used word never changes its meaning."""
+"""The closed list of audit actions. `record()` refuses any other value; a used value never changes its meaning."""
 
 from django.db.models import TextChoices
 
@@ -37,7 +37,7 @@ class Action(TextChoices):
     DOWNLOAD_ACCEPTED = "download.accepted", "Download accepted"
     DOWNLOAD_DISCARDED = "download.discarded", "Download discarded"
     DOWNLOAD_FAILED = "download.failed", "Download failed"
-    HISTORY_THINNED = "history.thinned", "Old history thinned to one point a month"
+    HISTORY_THINNED = "history.thinned", "Past activity thinned to one point a month"
     RULE_CREATED = "rule.created", "Reclaim rule created"
     RULE_CHANGED = "rule.changed", "Reclaim rule changed"
     PROTECTION_CREATED = "protection.created", "Protection created"

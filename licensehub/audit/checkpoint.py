@@ -62,7 +62,7 @@ class Head:
 
     @classmethod
     def of_text(cls, text: str) -> Head:
-        """Raises ValueError for anything else than `as_text` gives."""
+        """The head in a text of `as_text`. Raises ValueError for any other text."""
         try:
             found = json.loads(text)
             at = datetime.fromisoformat(found["at"]) if found["at"] else None
@@ -76,16 +76,19 @@ class PlaceAway(Exception):
 
 
 class Place(Protocol):
-    """Where a head is kept."""
+    """A place that keeps a head."""
 
     label: str
 
     def read(self) -> Head | None:
-        """What is kept; None where there is nothing. Raises PlaceAway."""
+        """The head that is kept; None where there is none. Raises PlaceAway."""
         ...
 
     def keep(self, head: Head, *, instead_of: Head | None) -> None:
-        """Keep it, unless something higher is kept other than `instead_of`. Raises PlaceAway."""
+        """Keep this head. A head with the same or a higher sequence stays, unless it is `instead_of`.
+
+        Raises PlaceAway.
+        """
         ...
 
 
@@ -157,11 +160,11 @@ class RedisKey:
 
 
 def _readable(text: str, label: str) -> Head | None:
-    """A damaged text counts as nothing, and the next event replaces it."""
+    """The head in this text; None for a damaged text, which the next event replaces."""
     try:
         return Head.of_text(text)
     except ValueError:
-        logger.error("What is kept of the audit in %s is damaged, and does not count", label)
+        logger.error("The last event of the audit in %s is damaged, and is ignored", label)
         return None
 
 
@@ -177,7 +180,7 @@ def _redis_key(url: str) -> RedisKey:
 
 # --- Confirmations ----------------------------------------------------------------------------------------------------
 
-# Each says whether somebody has confirmed, after that moment, that this database is the one to go on with.
+# Each says whether an admin has confirmed, after that moment, that this database is the right one.
 _confirmations: list[Callable[[datetime], bool]] = []
 
 
@@ -190,12 +193,12 @@ def register_confirmation(confirmed_since: Callable[[datetime], bool]) -> None:
 
 
 def keep_after_commit() -> None:
-    """In the transaction that appends events: once they are committed, keep the new head."""
+    """Keep the new head after the commit. Call it in the transaction that appends events."""
     transaction.on_commit(_keep_once, robust=True)
 
 
 def _keep_once() -> None:
-    """Several actions in one commit ask for it several times: all but the first find that it is done."""
+    """Keep the head of the database. A commit with several actions calls this several times; only the first writes."""
     head = head_of_database()
     if head != _Last.kept:
         _Last.kept = head
@@ -234,7 +237,7 @@ def head_of_database() -> Head:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Why this database may be a restored backup: `sentence` says what does not fit.
+    """The sign that this database may be a restored backup: `sentence` says what does not fit.
 
     `nothing_kept`: no place holds a head. `unsure`: a place cannot be read now, and may hold one.
     """
@@ -272,7 +275,7 @@ def _belongs(kept: Head) -> bool:
 
 
 def _set_aside(kept: Head) -> bool:
-    """Whether an admin has confirmed a restored backup after this event. The files of other hosts learn it here."""
+    """Whether an admin has confirmed a restored backup after this event. Other hosts can then replace their files."""
     return kept.at is not None and any(confirmed(kept.at) for confirmed in _confirmations)
 
 
@@ -281,9 +284,9 @@ def _what_differs(kept: Head, label: str) -> str:
     if kept.sequence > now.sequence:
         return (
             f"The last event of the audit that {label} knows is {kept}; this database ends with {now}. It looks like "
-            "a restored backup: what was sent in between is not known here."
+            "a restored backup. This database does not know what was sent in between."
         )
     return (
-        f"Event {kept}, as {label} knows it, is another one in this database, which has gone on to {now}. It looks "
-        "like a restored backup that has been used since: what was sent before is not known here."
+        f"Event {kept} in {label} is another one in this database, which now ends with {now}. It looks like a "
+        "restored backup that has been used since. This database does not know what was sent before."
     )

@@ -30,7 +30,7 @@ Actor = User | None
 
 
 class Row(NamedTuple):
-    """What one event is about: the label of a model, the id of its row, its name as text, and the details."""
+    """The subject of one event: the label of a model, the id of its row, its name as text, and the details."""
 
     target_type: str
     target_id: int
@@ -83,7 +83,7 @@ def record_many(
 
 
 def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlation: uuid.UUID | None = None) -> None:
-    """As `record_many`, for many thousands of targets without an object for each."""
+    """The same as `record_many`, for many thousands of targets without an object for each."""
     if open_transactions() <= getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its action")
     common = SharedColumns(
@@ -102,7 +102,7 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
 
 
 def _chained(head: ChainHead, rows: Sequence[Row], common: SharedColumns) -> Iterator[tuple[Any, ...]]:
-    """The events in the order of `store.EVENT_COLUMNS`, each linked to the one before; `head` is moved on."""
+    """The events in the order of `store.EVENT_COLUMNS`, each linked to the one before. It advances `head`."""
     key, at, correlation = settings.AUDIT_KEY.encode(), common.at.isoformat(), str(common.correlation)
     who_did_what = (common.action, common.actor_id, common.actor_name)
     for row in rows:
@@ -114,7 +114,7 @@ def _chained(head: ChainHead, rows: Sequence[Row], common: SharedColumns) -> Ite
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
-    """The data as the database returns it: only then a signature that is computed later is the same."""
+    """The data in the form that the database returns, so that a signature that is computed later is the same."""
     if all(type(value) in PLAIN for value in data.values()):
         return dict(data)
     return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder))

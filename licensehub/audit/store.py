@@ -46,7 +46,7 @@ def store(events: Iterable[tuple[Any, ...]], common: SharedColumns) -> None:
 
 
 def _adapted(value: Any) -> Any:
-    """As text for COPY; SQLite has no types for moments and UUIDs, and gets the text that Django writes."""
+    """The value as text for COPY. SQLite has no types for moments and UUIDs, and gets the text that Django writes."""
     if connection.vendor == "postgresql":
         return str(value) if isinstance(value, datetime | UUID) else value
     if isinstance(value, datetime):

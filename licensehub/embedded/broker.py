@@ -53,7 +53,7 @@ def prepare(socket: Path, data: Path) -> None:
 
 
 def own_folder(folder: Path) -> None:
-    """The owner of a foreign folder in /tmp could replace the socket, and so read and forge tasks."""
+    """Make a folder that is ours: the owner of another one in /tmp could replace the socket, and forge tasks."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

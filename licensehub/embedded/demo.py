@@ -98,7 +98,7 @@ class Driver:
             publish(profile, actor=operator)
 
     def _consent(self, connection: Connection, operator: User) -> None:
-        """Do what the operator's browser would do."""
+        """Connect in the place of the operator's browser."""
         url = oauth_flow.start(connection, redirect_uri=DEMO_CALLBACK, browser="demo", actor=operator)
         [state] = parse_qs(urlsplit(url).query)["state"]
         code = self.control.install(DEMO_CALLBACK)

@@ -1,4 +1,4 @@
-"""The processes of the embedded mode, and what must hold before they start."""
+"""The processes of the embedded mode, and the checks before they start."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def check_database() -> None:
 
 
 def require_writable_var() -> None:
-    """The database, the broker's file and the static files live there."""
+    """The database, the broker's file and the static files are stored there."""
     try:
         settings.VAR_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=settings.VAR_DIR):
@@ -93,7 +93,7 @@ def require_writable_var() -> None:
 
 
 def require_free(port: int) -> None:
-    """Without this, only the log of the web process would show that the port is in use."""
+    """Raise CannotRunError for a port in use. Without this, only the log of the web process would show that."""
     with contextlib.closing(_listening_socket()) as probe:
         try:
             probe.bind((LOOPBACK, port))

@@ -169,9 +169,9 @@ class _Leader(honcho.process.Popen):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        threading.Thread(target=self._sweep, daemon=True).start()
+        threading.Thread(target=self._end_group, daemon=True).start()
 
-    def _sweep(self) -> None:
+    def _end_group(self) -> None:
         self.wait()
         _signal(os.killpg, self.pid, signal.SIGKILL)
 

@@ -102,7 +102,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         }
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
-        """Within a span of time, by the index on time; the numbers have the same order."""
+        """Sort a span of time by the index on time; the numbers have the same order."""
         in_time = any(name.startswith("at_") for name in request.GET)
         return ("-at", "-sequence") if in_time else ("-sequence",)
 

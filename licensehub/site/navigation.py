@@ -1,4 +1,4 @@
-"""The sidebar: everything that an admin does in a day, in the order of the flow, with counts of what waits."""
+"""The sidebar: links to all pages, in the order of the work, with the number of things that wait."""
 
 from __future__ import annotations
 

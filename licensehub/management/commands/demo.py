@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole job against the sandbox."""
+"""`manage.py demo`: runs the whole job against the sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    help = "Runs LicenseHub with a sandbox in the vendor's place, downloads, and serves until Ctrl-C."
+    help = "Run LicenseHub with a sandbox in the vendor's place: download, and serve until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="drive the whole job without a person, then stop")

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """The embedded mode without the sandbox; the demo adds that."""
 
-    help = "Runs LicenseHub on this machine: web, worker, beat and broker, until Ctrl-C."
+    help = "Run LicenseHub on this machine: web, worker, beat and broker, until Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The port, and where the processes write."""
+        """The port, and the place that the processes write to."""
         parser.add_argument("--port", type=int, default=settings.WEB_PORT, help="default: WEB_PORT, or 8000")
         parser.add_argument("--quiet", action="store_true", help="write to var/logs/ instead of the terminal")
 
@@ -38,6 +38,6 @@ class Command(BaseCommand):
         sys.exit(code)
 
     def announce(self, url: str, supervisor: Supervisor) -> None:
-        """The address, once it answers."""
+        """Print the address, once it answers."""
         wait_for_http(f"{url}health", stopping=supervisor.stopping)
         self.stdout.write(f"LicenseHub is at {url}  (Ctrl-C stops it)")

@@ -42,11 +42,11 @@ def health_strip(
     if user.has_perm("subscriptions.view_reclaimrequest"):
         found += [_oldest(profile, scope), _doubts(profile, scope)]
     if user.has_perm("subscriptions.view_reconciliation"):
-        found.append(_compared(profile))
+        found.append(_reconciled(profile))
     return [*found, _sending()]
 
 
-def _compared(profile: IntegrationProfile) -> Health:
+def _reconciled(profile: IntegrationProfile) -> Health:
     last = latest().filter(profile=profile).first()
     reconciled = f"Reconciled with {profile.vendor}"
     if last is None:
@@ -77,7 +77,8 @@ def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Hea
     if newest.state == RunState.RUNNING:
         return Health("cloud_sync", "Downloading", f"{newest.read:,} read so far", "ok", link)
     if newest.state != RunState.COMPLETE:
-        text = f"{ago(newest.started_at)}; facts of {day(last.finished_at) if last else 'no day'} are kept"
+        kept = f"the facts of {day(last.finished_at)} are kept" if last else "there are no facts yet"
+        text = f"{ago(newest.started_at)}; {kept}"
         return Health("error", f"Download {newest.get_state_display().lower()}", text, "error", link)
     stale = timezone.now() - newest.started_at > STALE
     tone, icon = ("warning", "history_toggle_off") if stale else ("ok", "check_circle")

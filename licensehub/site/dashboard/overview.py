@@ -1,4 +1,4 @@
-"""The overview: is everything well, how much is unused, what waits for me. Every number links to the list behind it."""
+"""The overview: the health of a profile, its numbers, and the work that waits. Each number links to its list."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _seats(count: Count) -> str:
 
 def _free(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     if numbers.purchased is None:
-        return f"{capfirst(profile.vendor)} does not tell"
+        return f"{capfirst(profile.vendor)} does not report it"
     left = numbers.purchased - numbers.assigned
     return f"{_seats(Count(left))} free" if left >= 0 else f"{-left:,} more assigned"
 
@@ -173,7 +173,7 @@ def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[st
 def _waiting(
     profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
 ) -> list[dict[str, str]]:
-    """What needs a person, the most urgent first."""
+    """The work that needs a person, the most urgent first."""
     doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
     attention = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.ATTENTION_REQUIRED).count()
     to_do = "to decide" if user.has_perm("subscriptions.decide_reclaimrequest") else "waiting for an approver"
