@@ -15,7 +15,8 @@ import django
 django.setup()
 
 from integrations.connectors import rate_limit  # noqa: E402 - the applications come first
-from integrations.connectors.miro import connector, rest, scim  # noqa: E402
+from integrations.connectors.miro import connector, scim  # noqa: E402
+from integrations.connectors.miro.rest import client  # noqa: E402
 from licensehub.celery import app as app  # noqa: E402
 from subscriptions import sweep  # noqa: E402
 from subscriptions.models import HoldReason, Reclaim, ReclaimState  # noqa: E402
@@ -40,7 +41,7 @@ def hurry() -> None:
     if os.environ.get("CHAOS_LIMITS") != "on":
         rate_limit.MIN_HOLD = 0.2
         scim.READS = scim.WRITES = NO_LIMIT
-        rest.CREDITS_PER_MINUTE = NO_LIMIT * rest.LEVEL_3
+        client.CREDITS_PER_MINUTE = NO_LIMIT * client.LEVEL_3
 
 
 def blindly_again() -> None:

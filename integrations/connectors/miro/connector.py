@@ -27,11 +27,11 @@ from integrations.connectors.contract import (
     VendorEvent,
 )
 from integrations.connectors.http import DEFAULT_LIMITS, ApiSession, Limits, Token
-from integrations.connectors.miro import audit_log, teams
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import REST, SCIM, explain_rest, explain_scim
 from integrations.connectors.miro.oauth import MiroOAuth, explain_oauth
-from integrations.connectors.miro.rest import LEVEL_1, MiroRest, rate
+from integrations.connectors.miro.rest import audit_log, teams
+from integrations.connectors.miro.rest.client import LEVEL_1, MiroRest, rate
 from integrations.connectors.miro.scim import MiroScim
 from integrations.connectors.miro.slots import REST_SLOT, SCIM_SLOT
 from integrations.connectors.miro.texts import TEXTS

@@ -14,7 +14,6 @@ from integrations.connectors.contract import (
     Member,
     TransientError,
 )
-from integrations.connectors.miro import audit_log, teams
 from integrations.connectors.miro.context import (
     MISSING_SCOPE,
     SCOPE,
@@ -25,7 +24,8 @@ from integrations.connectors.miro.context import (
 )
 from integrations.connectors.miro.errors import REST, SCIM
 from integrations.connectors.miro.parse import ADMIN, INTERNAL
-from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.miro.rest import audit_log, teams
+from integrations.connectors.miro.rest.client import MiroRest
 from integrations.connectors.miro.scim import MiroScim
 
 OK = "ok"

@@ -11,10 +11,10 @@ import pytest
 
 from integrations.connectors.contract import BadAnswer, ConfigError, RateBudget, TransientError
 from integrations.connectors.http import ApiSession, Token
-from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.miro.rest.client import MiroRest
 from integrations.connectors.prefetch import Prefetch
 from integrations.connectors.rate_limit import LocalRateBudget
-from tests.integrations.connectors.miro.test_members import by_cursor, page, query_of
+from tests.integrations.connectors.miro.rest.test_members import by_cursor, page, query_of
 from tests.support.connector_sessions import ORGANIZATION, PATIENT, TOKEN, explain
 from tests.support.scripted_server import Reply, ScriptedServer, Seen
 

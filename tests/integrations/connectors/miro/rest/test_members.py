@@ -9,7 +9,7 @@ import pytest
 
 from integrations.connectors.contract import BadAnswer, ConfigError, PermanentError
 from integrations.connectors.miro.connector import MiroConnector
-from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.miro.rest.client import MiroRest
 from integrations.connectors.rate_limit import LocalRateBudget
 from tests.support.connector_sessions import ORGANIZATION, new_miro, new_session
 from tests.support.miro_members import MISSING, by_cursor, page, query_of, raw

@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from integrations.connectors.contract import BadAnswer, Capability, ConfigError, NotGranted, VendorEvent
-from integrations.connectors.miro import audit_log, teams
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.parse import INTERNAL
-from integrations.connectors.miro.rest import MiroRest
+from integrations.connectors.miro.rest import audit_log, teams
+from integrations.connectors.miro.rest.client import MiroRest
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import LocalRateBudget

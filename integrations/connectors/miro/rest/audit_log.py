@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from integrations.connectors.contract import BadAnswer, VendorEvent
 from integrations.connectors.miro.errors import optional
-from integrations.connectors.miro.pages import walk
 from integrations.connectors.miro.parse import event, next_cursor
-from integrations.connectors.miro.rest import LEVEL_2, PAGE_SIZE, MiroRest
+from integrations.connectors.miro.rest.client import LEVEL_2, PAGE_SIZE, MiroRest
+from integrations.connectors.miro.rest.pages import walk
 from integrations.connectors.parsing import mapping
 
 SCOPE = "auditlogs:read"

@@ -15,7 +15,7 @@ from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import dead_token, wrong_organization
-from integrations.connectors.miro.pages import MAX_PAGES, walk
+from integrations.connectors.miro.rest.pages import MAX_PAGES, walk
 from integrations.connectors.parsing import clean, mapping, safe_id
 from integrations.connectors.prefetch import Prefetch
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from integrations.connectors.contract import BadAnswer, PermanentError
 from integrations.connectors.miro.errors import optional
-from integrations.connectors.miro.pages import walk
 from integrations.connectors.miro.parse import next_cursor
-from integrations.connectors.miro.rest import LEVEL_1, LEVEL_2, PAGE_SIZE, MiroRest
+from integrations.connectors.miro.rest.client import LEVEL_1, LEVEL_2, PAGE_SIZE, MiroRest
+from integrations.connectors.miro.rest.pages import walk
 from integrations.connectors.parsing import clean, mapping, safe_id
 
 SCOPE = "organizations:teams:read"
