@@ -48,5 +48,5 @@ def signed_in(client, operator):
 
 @pytest.fixture
 def connected(rest, miro, operator) -> Connection:
-    """Through the whole flow but the browser's part."""
+    """Run the whole flow without the browser."""
     return install(rest, miro, operator)

@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted, bound to their place, rotatable, and never usable after a change."""
+"""Stored secrets are encrypted, bound to their place, rotatable, and never usable after a change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_round_trip_and_no_plain_text():
     assert encryption.decrypt(ciphertext, place=PLACE) == {"token": CANARY}
 
 
-def test_a_ciphertext_moved_to_another_place_opens_nothing():
+def test_a_ciphertext_moved_to_another_place_cannot_be_decrypted():
     ciphertext = encryption.encrypt({"token": CANARY}, place=PLACE)
 
     with pytest.raises(CredentialError, match="another connection"):
@@ -40,7 +40,7 @@ def test_a_changed_ciphertext_is_never_a_value():
         encryption.decrypt(ciphertext[:-6] + "AAAAA=", place=PLACE)
 
 
-def test_the_former_key_still_opens(settings):
+def test_the_former_key_still_decrypts(settings):
     ciphertext = encryption.encrypt({"token": CANARY}, place=PLACE)
     former = settings.CREDENTIAL_KEYS
     settings.CREDENTIAL_KEYS = [Fernet.generate_key().decode(), *former]

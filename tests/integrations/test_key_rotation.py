@@ -1,4 +1,4 @@
-"""`rotate_credentials_key`, and the system check of what is stored."""
+"""`rotate_credentials_key`, and the system check of the stored credentials."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_afterwards_the_old_key_can_be_removed(new_key, settings):
     assert AuditEvent.objects.filter(action="connection.key_rotated").count() == 2
 
 
-def test_twice_is_harmless(new_key):
+def test_a_second_rotation_changes_nothing(new_key):
     run()
     before = list(Connection.objects.values_list("ciphertext", flat=True))
     assert "0 connections were encrypted again, 2 had" in run()

@@ -1,4 +1,4 @@
-"""*Connect to Miro*, against the sandbox: what is accepted, what is refused, and what each leaves behind."""
+"""*Connect to Miro*, against the sandbox: accepted and refused attempts, and the state after each."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_connected_and_validated(rest, signed_in, miro, at_sandbox):
     assert miro.oauth()["counters"]["secrets_in_query"] == 0
 
 
-def test_a_refused_reconnect_leaves_what_works(connected, signed_in, miro, operator):
-    """The former connection goes on, and so does what its validation found."""
+def test_a_refused_reconnect_leaves_the_working_connection(connected, signed_in, miro, operator):
+    """The former connection stays, and so do the findings of its validation."""
     validate_connections(connected.profile, actor=operator)
     before = IntegrationProfile.objects.get().findings
     state = start_in(signed_in, connected)
@@ -71,7 +71,7 @@ def test_a_refused_reconnect_leaves_what_works(connected, signed_in, miro, opera
     assert credential_store.connector_for(connected.profile).allocation().organization_id
 
 
-def test_after_a_disconnect_the_page_tells_of_no_old_validation(connected, signed_in, operator):
+def test_after_a_disconnect_the_page_shows_no_old_validation(connected, signed_in, operator):
     validate_connections(connected.profile, actor=operator)
     oauth_flow.disconnect(connected, actor=operator)
     profile = IntegrationProfile.objects.get()
@@ -80,7 +80,7 @@ def test_after_a_disconnect_the_page_tells_of_no_old_validation(connected, signe
     assert "checks passed" not in text
 
 
-def test_a_state_is_good_once(rest, signed_in, miro):
+def test_a_state_is_valid_once(rest, signed_in, miro):
     state = start_in(signed_in, rest)
     signed_in.get(callback(), {"state": state, "code": miro.install(BACK)})
     answer = signed_in.get(callback(), {"state": state, "code": miro.install(BACK)}, follow=True)
@@ -88,7 +88,7 @@ def test_a_state_is_good_once(rest, signed_in, miro):
     assert miro.oauth()["counters"]["exchanges"] == 1
 
 
-def test_a_state_lives_for_ten_minutes(rest, signed_in, miro):
+def test_a_state_is_valid_for_ten_minutes(rest, signed_in, miro):
     state = start_in(signed_in, rest)
     ConnectAttempt.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     answer = signed_in.get(callback(), {"state": state, "code": miro.install(BACK)}, follow=True)
@@ -119,7 +119,7 @@ def test_the_database_holds_no_state(rest, operator):
     assert url.rpartition("state=")[2] not in str(list(ConnectAttempt.objects.values()))
 
 
-def test_cancel_is_told(rest, signed_in):
+def test_cancel_is_reported(rest, signed_in):
     state = start_in(signed_in, rest)
     answer = signed_in.get(callback(), {"state": state, "error": "access_denied"}, follow=True)
     assert "somebody chose Cancel" in text_of(answer)
@@ -143,7 +143,7 @@ def test_an_expired_code_is_refused(rest, signed_in, miro):
     assert "has expired" in text_of(answer)
 
 
-def test_a_wrong_client_secret_is_told(rest, signed_in, miro, at_sandbox):
+def test_a_wrong_client_secret_is_reported(rest, signed_in, miro, at_sandbox):
     app = {"client_id": at_sandbox["client_id"], "client_secret": "wrong"}
     credential_store.set_credentials(rest.profile, "rest", app, actor=None)
     answer = signed_in.get(callback(), {"state": start_in(signed_in, rest), "code": miro.install(BACK)}, follow=True)
@@ -215,7 +215,7 @@ def test_disconnect_revokes(connected, miro):
     assert not credential_store.connector_for(connected.profile).oauth().is_alive(token)
 
 
-def test_disconnect_forgets_even_when_miro_is_away(connected, sandbox):
+def test_disconnect_deletes_the_tokens_even_when_miro_is_away(connected, sandbox):
     sandbox.stop()
     assert "did not confirm" in oauth_flow.disconnect(connected, actor=None)
     connected.refresh_from_db()
@@ -266,7 +266,7 @@ def test_every_step_is_in_the_audit_without_a_secret(connected, miro, operator):
 
 
 def test_validation_names_the_developer_team_of_a_token_that_came_another_way(rest, miro, at_sandbox, operator):
-    """Stored by the command line, so nobody looked at it when it was granted."""
+    """It was stored by the command line, so nobody checked it when it was granted."""
     code = miro.install(BACK, team_id=miro.team("developer"))
     grant = credential_store.connector_for(rest.profile).oauth().exchange(code, redirect_uri=BACK)
     IntegrationProfile.objects.update(organization_id=at_sandbox["organization_id"])

@@ -1,4 +1,4 @@
-"""Secrets that must be found nowhere: in no page of any role, log, mail, task, broker, audit or database dump."""
+"""No secret is found in a page of any role, a log, a mail, a task, the broker, the audit or a database dump."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ROLES = ("Company admin", "License manager", "Approver", "Auditor", "Operator")
 
 
 class Everything(logging.Handler):
-    """Keeps each record as it would be written, with its traceback."""
+    """Keeps the text of each record, with its traceback."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -46,7 +46,7 @@ class Everything(logging.Handler):
 
 @pytest.fixture
 def logged():
-    """All loggers at DEBUG, those that the settings keep quiet among them."""
+    """Set all loggers to DEBUG, also those with a higher level in the settings."""
     keeper = Everything()
     names = ["", "urllib3", "celery", "django", "integrations", "subscriptions", "kombu"]
     before = {name: logging.getLogger(name).level for name in names}
@@ -60,7 +60,7 @@ def logged():
 
 
 def pages(profile) -> list[str]:
-    """Every page on which something about connections, runs or events stands."""
+    """Every page that shows something about connections, runs or events."""
     change = "admin:{}_change".format
     rows = [reverse(change("integrations_connection"), args=[row.pk]) for row in profile.connections.all()]
     runs = [reverse(change("subscriptions_downloadrun"), args=[run.pk]) for run in profile.download_runs.all()]
@@ -105,7 +105,7 @@ def message_of(entry: bytes | str) -> str:
 
 
 def dump() -> str:
-    """Every row of every table, as it lies in the database."""
+    """Every row of every table, as text."""
     found: list[str] = []
     with database.cursor() as cursor:
         for table in database.introspection.table_names():
@@ -115,7 +115,7 @@ def dump() -> str:
 
 
 def live_through_a_lot(rest: Connection, miro, operator, signed_in) -> set[str]:
-    """Connect, refresh, fail in several ways, disconnect. Returns all secrets there ever were."""
+    """Connect, refresh, fail in several ways, disconnect. Returns all secrets that were used."""
     secrets: set[str] = set()
 
     def note() -> None:
@@ -180,7 +180,7 @@ def test_secrets_are_found_nowhere(rest, miro, operator, signed_in, logged, valk
 
 
 def test_the_control_finds_one(rest, operator):
-    """The search does find what stands there: a secret written where it must not be."""
+    """The search finds a secret that the test writes to a forbidden place."""
     secret = rest.secrets()["client_secret"]
     Connection.objects.filter(pk=rest.pk).update(error=f"It is {secret}")
     assert secret in dump()

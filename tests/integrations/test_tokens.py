@@ -23,7 +23,7 @@ def due(connection: Connection) -> None:
 
 
 def read(connection: Connection) -> str:
-    """One call to Miro, as any worker makes it."""
+    """One call to Miro, the same that a worker makes."""
     return credential_store.connector_for(connection.profile).allocation().organization_id
 
 
@@ -37,7 +37,7 @@ def test_a_fresh_token_is_not_refreshed(connected, miro):
     assert counters(miro)["refreshes"] == 0
 
 
-def test_at_eighty_percent_of_its_life_it_is_refreshed_once(connected, miro):
+def test_at_eighty_percent_of_its_lifetime_it_is_refreshed_once(connected, miro):
     life = connected.expires_at - connected.refresh_at
     assert timedelta(seconds=700) < life < timedelta(seconds=740)
     due(connected)
@@ -61,7 +61,7 @@ def test_a_long_lived_connector_gets_the_new_token(connected, miro, monkeypatch)
 
 
 def test_a_token_that_another_worker_has_rotated_is_read_again(connected, miro):
-    """It believes its token for some seconds; Miro's 401 makes it look."""
+    """It keeps its token for some seconds; after Miro's 401 it reads the row again."""
     connector = credential_store.connector_for(connected.profile)
     connector.allocation()
     due(connected)
@@ -94,8 +94,8 @@ def test_a_refused_refresh_is_an_error_with_one_mail_and_no_loop(connected, miro
     assert counters(miro)["refresh_reuse"] == 0
 
 
-def test_a_token_that_is_new_and_refused_all_the_same_is_not_refreshed_again(connected, miro):
-    """Miro says 401 to whatever it is given: one refresh, then Error, and no loop."""
+def test_a_new_token_that_is_refused_is_not_refreshed_again(connected, miro):
+    """Miro answers 401 to every token: one refresh, then Error, and no loop."""
     miro.fault("error_before", status=401, match={"path": "/v2/orgs"}, times=-1)
     for _ in range(4):
         with pytest.raises(ConfigError) as refused:
@@ -106,7 +106,7 @@ def test_a_token_that_is_new_and_refused_all_the_same_is_not_refreshed_again(con
     assert counters(miro)["refreshes"] == 1
 
 
-def test_another_cause_is_told_on_the_page_and_not_in_a_second_mail(connected, operator):
+def test_another_cause_is_shown_on_the_page_and_not_in_a_second_mail(connected, operator):
     for cause in ("The scope is missing.", "The app is uninstalled."):
         connection_state.mark_failed(connected.profile, ConfigError(cause, slot="rest"))
         error_mail.send_due_mails()
@@ -120,7 +120,7 @@ def test_another_cause_is_told_on_the_page_and_not_in_a_second_mail(connected, o
 
 
 def test_a_lost_answer_after_the_rotation_is_an_error(connected, miro):
-    """Miro rotated, we do not know the new pair. The old refresh token is never sent again."""
+    """Miro has made a new pair that we do not know. The old refresh token is never sent again."""
     due(connected)
     miro.fault("error_after", match=TOKEN)
     with pytest.raises(ConfigError, match="lost"):
@@ -132,7 +132,7 @@ def test_a_lost_answer_after_the_rotation_is_an_error(connected, miro):
     assert counters(miro)["refresh_reuse"] == 0
 
 
-def test_a_lost_answer_without_a_rotation_goes_on_with_the_old_token(connected, miro):
+def test_a_lost_answer_without_a_rotation_keeps_the_old_token(connected, miro):
     due(connected)
     miro.fault("error_before", match=TOKEN)
     assert read(connected)
@@ -165,8 +165,8 @@ def test_a_killed_worker_after_it_sent_is_an_error(connected, miro):
     assert counters(miro)["refresh_reuse"] == 0
 
 
-def test_the_control_without_the_look_reuses_the_token(connected, miro, monkeypatch):
-    """Switch the defense off, and an old refresh token is sent: the counter that the others rely on does count."""
+def test_the_control_without_the_check_reuses_the_token(connected, miro, monkeypatch):
+    """Without the defense, an old refresh token is sent: the counter of the other tests works."""
     worker = credential_store.connector_for(connected.profile)
     worker.oauth().refresh(connected.secrets()["refresh_token"])
     Connection.objects.update(
@@ -179,7 +179,7 @@ def test_the_control_without_the_look_reuses_the_token(connected, miro, monkeypa
     assert counters(miro)["refresh_reuse"] == 1
 
 
-def test_while_another_worker_refreshes_the_old_token_serves(connected, miro):
+def test_while_another_worker_refreshes_the_old_token_is_used(connected, miro):
     Connection.objects.update(
         refresh_lease="11111111-1111-1111-1111-111111111111", refresh_lease_until=timezone.now() + timedelta(minutes=1)
     )
@@ -188,7 +188,7 @@ def test_while_another_worker_refreshes_the_old_token_serves(connected, miro):
     assert counters(miro)["refreshes"] == 0
 
 
-def test_new_credentials_win_over_a_refresh_under_way(connected, miro, monkeypatch):
+def test_new_credentials_win_over_a_running_refresh(connected, miro, monkeypatch):
     due(connected)
     real = tokens._Refresh._store
 
@@ -203,7 +203,7 @@ def test_new_credentials_win_over_a_refresh_under_way(connected, miro, monkeypat
     assert (connected.ciphertext, connected.state) == ("", "not_set")
 
 
-def test_a_mail_server_that_is_away_is_asked_again(connected, miro, operator, monkeypatch):
+def test_a_mail_server_that_is_away_is_tried_again(connected, miro, operator, monkeypatch):
     miro.revoke_tokens()
     with pytest.raises(ConfigError):
         read(connected)

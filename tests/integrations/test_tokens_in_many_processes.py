@@ -34,7 +34,7 @@ def wait_for(folder: Path, pattern: str, count: int, running: subprocess.Popen[b
 @pytest.mark.usefixtures("real_transactions")
 @pytest.mark.parametrize("expiries", [40, pytest.param(200, marks=pytest.mark.chaos)])
 def test_twenty_processes_and_many_expiries(connected, miro, at_sandbox, tmp_path, expiries):
-    """Half of the expiries are of the clock (due), half are tokens that Miro refuses before their time."""
+    """Half of the tokens are due by the clock; Miro refuses the other half before their time."""
     miro.set_toggles(rate_limits=False)
     environment = environment_for_children(MIRO_API_URL=at_sandbox["api_url"], MIRO_SCIM_URL=at_sandbox["scim_url"])
     command = [sys.executable, "-m", "tests.support.refresher", str(connected.profile_id), str(expiries), str(tmp_path)]

@@ -1,4 +1,4 @@
-"""Every setting that can be wrong is answered by a check with an id and a hint."""
+"""For every setting that can be wrong there is a check with an id and a hint."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def found() -> set[str]:
     return {str(finding.id).removeprefix("licensehub.") for finding in ours}
 
 
-def test_right_settings_are_quiet():
+def test_correct_settings_give_no_finding():
     assert found() == set()
 
 
@@ -87,7 +87,7 @@ def test_one_wrong_address(monkeypatch, name, value, expected):
 
 
 @pytest.mark.parametrize("url", ["http://localhost:9000", "http://127.0.0.1:9000", "http://[::1]:9000", "https://x.eu"])
-def test_addresses_that_are_right(monkeypatch, url):
+def test_correct_addresses(monkeypatch, url):
     monkeypatch.setenv("MIRO_API_URL", url)
     assert found() == set()
 
@@ -99,7 +99,7 @@ def test_two_equal_keys(settings, pair):
     assert found() == {"E007"}
 
 
-def test_a_credential_key_is_no_other_key(settings):
+def test_a_credential_key_is_different_from_the_other_keys(settings):
     settings.AUDIT_KEY = settings.CREDENTIAL_KEYS[0]
     assert found() == {"E007"}
 
@@ -150,7 +150,7 @@ def test_debug_and_plain_http_are_for_this_machine(settings):
         ("LOG_LEVEL", "LOUD", "log_level", "INFO", "E016"),
     ],
 )
-def test_what_cannot_be_read_is_a_finding_and_no_traceback(
+def test_an_unreadable_value_is_a_finding_and_no_traceback(
     settings, monkeypatch, name, value, kind, fallback, expected
 ):
     monkeypatch.setenv(name, value)
@@ -169,7 +169,7 @@ def test_what_cannot_be_read_is_a_finding_and_no_traceback(
         ("postgres:////run/pg/name", "/run/pg"),
     ],
 )
-def test_databases_that_are_right(monkeypatch, value, host):
+def test_correct_databases(monkeypatch, value, host):
     monkeypatch.setenv("DATABASE_URL", value)
     reader = Reader(environ.Env())
     assert reader.database("DATABASE_URL", "")["HOST"] == host

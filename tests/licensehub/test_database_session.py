@@ -1,4 +1,4 @@
-"""PostgreSQL's sessions are opened as the settings say."""
+"""PostgreSQL's sessions have the options of the settings."""
 
 from __future__ import annotations
 

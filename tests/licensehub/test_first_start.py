@@ -1,4 +1,4 @@
-"""After `make install` nothing else is needed: the first command makes what it needs."""
+"""After `make install` no other preparation is needed: the first command makes its folder and database."""
 
 from __future__ import annotations
 

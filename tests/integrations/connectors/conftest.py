@@ -18,7 +18,7 @@ from tests.support.scripted_server import ScriptedServer
 
 @pytest.fixture(autouse=True)
 def no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the application has registered stays away from these tests, and is back after them."""
+    """Remove the guard that the application has registered, and put it back after the test."""
     monkeypatch.setattr(http, "_guard", None)
 
 

@@ -1,4 +1,4 @@
-"""The one session: deadlines, retries, limits, and what it never shows."""
+"""The API session: deadlines, retries, limits, and secrets that it never shows."""
 
 from __future__ import annotations
 
@@ -59,9 +59,7 @@ def test_a_slow_drip_after_a_write_leaves_it_in_doubt(server: ScriptedServer, se
     assert len(server.seen) == 1
 
 
-def test_a_dripped_body_of_no_announced_length_is_not_taken_for_whole(
-    server: ScriptedServer, session: ApiSession
-) -> None:
+def test_a_slow_body_without_a_length_does_not_count_as_complete(server: ScriptedServer, session: ApiSession) -> None:
     """Cutting it off looks to the client like its regular end."""
     server.replies = [Reply(data=1, raw=b"1" * 2000, headers={"Transfer-Encoding": "identity"}, manner="drip")]
     with pytest.raises(TransientError, match="in time"):
@@ -169,7 +167,7 @@ def test_a_write_that_breaks_off_while_it_is_sent_is_in_doubt(budget: LocalRateB
 
 
 def test_reads_keep_a_connection_and_each_write_opens_its_own(server: ScriptedServer, session: ApiSession) -> None:
-    """A kept one that died unnoticed would put a write in doubt for nothing."""
+    """A write over a kept connection that is dead already would be in doubt for no reason."""
     server.replies = [GOOD]
     session.get("/x", rate=RATE)
     session.get("/x", rate=RATE)
@@ -198,7 +196,7 @@ def test_a_429_waits_in_the_shared_budget_and_is_tried_again(server: ScriptedSer
     assert 0.9 < time.monotonic() - started < 2
 
 
-def test_nothing_left_holds_the_next_call_back(server: ScriptedServer, session: ApiSession) -> None:
+def test_an_answer_with_nothing_left_delays_the_next_call(server: ScriptedServer, session: ApiSession) -> None:
     reset = str(int(time.time()) + 30)
     server.replies = [Reply(data=[], headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset})]
     session.get("/x", rate=RATE)
@@ -234,10 +232,10 @@ def test_reserved_room_is_waited_for_once(server: ScriptedServer) -> None:
     session.patch("/x", {}, rate=RATE)
     assert next(waits) == 0.0  # neither the second time nor the call itself asked for room
     with pytest.raises(StopIteration):
-        session.patch("/x", {}, rate=RATE)  # what was reserved is used up
+        session.patch("/x", {}, rate=RATE)  # the reserved units are used up
 
 
-def test_a_refusal_is_the_vendors_to_explain_and_not_tried_again(server: ScriptedServer, session: ApiSession) -> None:
+def test_a_refusal_is_explained_by_the_vendor_and_not_tried_again(server: ScriptedServer, session: ApiSession) -> None:
     server.replies = [Reply(status=409, raw=b"<html>")]
     with pytest.raises(PermanentError, match="refused 409"):
         session.get("/x", rate=RATE)
@@ -274,13 +272,13 @@ def test_there_is_no_way_to_delete(session: ApiSession) -> None:
         "https://api.miro.com/?a=b",
     ],
 )
-def test_a_token_goes_nowhere_unsafe(budget: LocalRateBudget, address: str) -> None:
+def test_a_token_is_sent_to_no_unsafe_address(budget: LocalRateBudget, address: str) -> None:
     with pytest.raises(ConfigError, match="https"):
         new_session(address, budget)
 
 
 @pytest.mark.parametrize("token", ["", "a\nb", "a b", "grün", "a\x00b"])
-def test_a_token_that_is_none_is_told_without_showing_it(
+def test_an_invalid_token_is_reported_without_showing_it(
     server: ScriptedServer, budget: LocalRateBudget, token: str
 ) -> None:
     with pytest.raises(ConfigError, match="Enter it again") as caught:
@@ -289,7 +287,7 @@ def test_a_token_that_is_none_is_told_without_showing_it(
     assert not token or token not in str(caught.value)
 
 
-def test_the_environment_has_no_say(
+def test_the_environment_has_no_effect(
     server: ScriptedServer, session: ApiSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", closed_port())

@@ -1,4 +1,4 @@
-"""No vendor's name stands outside of its folder, neither in code nor in templates."""
+"""No vendor's name is used outside of its folder, neither in code nor in templates."""
 
 from __future__ import annotations
 

@@ -82,13 +82,13 @@ def test_a_drained_bucket_holds_everybody_and_a_shorter_hold_changes_nothing(eit
     assert 29 < either.take("drained", cost=1, limit=10, window=60) <= 30
 
 
-def test_a_cost_that_never_fits_is_told(either: RateBudget) -> None:
+def test_a_cost_that_never_fits_is_an_error(either: RateBudget) -> None:
     with pytest.raises(ValueError, match="never be taken"):
         either.take("cost", cost=11, limit=10, window=60)
 
 
 class Clocked:
-    """A budget whose clock stands still until somebody waits: milliseconds, as Redis tells them."""
+    """A budget with a clock that moves only when somebody waits. In milliseconds, like the clock of Redis."""
 
     def __init__(self, budget: RateBudget) -> None:
         self.now = 1_790_000_000_000
@@ -102,7 +102,7 @@ class Clocked:
 
     @classmethod
     def redis(cls, address: str) -> Clocked:
-        """The same script, with the test's clock in the server's place."""
+        """The same script with the test's clock instead of the server's."""
         budget = RedisRateBudget(address)
         clocked = cls(budget)
         told = "{math.floor(tonumber(ARGV[4]) / 1000), tonumber(ARGV[4]) % 1000 * 1000}"
@@ -116,7 +116,7 @@ class Clocked:
 
 @pytest.fixture(params=["local", "redis"])
 def clocked(request: pytest.FixtureRequest) -> Callable[[], Clocked]:
-    """Makes either budget, with a clock to turn."""
+    """Makes either budget, with a clock that the test moves."""
     if request.param == "local":
         return Clocked.local
     address = request.getfixturevalue("valkey")
@@ -124,7 +124,7 @@ def clocked(request: pytest.FixtureRequest) -> Callable[[], Clocked]:
 
 
 def fullest(taken: list[tuple[int, int]], window: int) -> int:
-    """The most units that any stretch of `window` milliseconds holds."""
+    """The largest number of units in any period of `window` milliseconds."""
     moments = deque[tuple[int, int]]()
     most = 0
     for moment, cost in taken:
@@ -143,7 +143,7 @@ STEPS = st.lists(st.tuples(st.integers(0, 9000), st.integers(1, 40)), min_size=1
 def test_no_stretch_of_a_window_ever_holds_more_than_the_limit(
     clocked: Callable[[], Clocked], steps: list[tuple[int, int]]
 ) -> None:
-    """Whoever asks whenever, for whatever: pauses in ms, costs. A refused one asks again when it was told to."""
+    """For any pauses (in ms) and costs. A refused caller asks again after the wait that it got."""
     budget, bucket, taken = clocked(), uuid4().hex, []
     for pause, cost in steps:
         budget.now += pause
@@ -159,7 +159,7 @@ def test_no_stretch_of_a_window_ever_holds_more_than_the_limit(
 def test_at_least_99_percent_of_the_limit_can_be_used(
     clocked: Callable[[], Clocked], cost: int, limit: int, window: int
 ) -> None:
-    """Who asks again and again, as soon as they are told to: ten windows of it."""
+    """A caller asks again after each wait that it got, for ten windows."""
     budget, bucket, units = clocked(), uuid4().hex, 0
     start = budget.now
     while budget.now < start + 10 * window * 1000:
@@ -179,15 +179,15 @@ def test_the_control_of_ten_slots_loses_more_than_that(monkeypatch: pytest.Monke
         test_at_least_99_percent_of_the_limit_can_be_used(Clocked.local, 1, 100, 30)
 
 
-def test_a_slot_less_and_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: what is sent late may then stand in a window with what was taken in its place."""
+def test_with_one_slot_less_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: units that are sent late can then be in one window with the units that replaced them."""
     monkeypatch.setattr("integrations.connectors.rate_limit.COUNTED", 1002)
     with pytest.raises(AssertionError):
         test_no_stretch_of_a_window_ever_holds_more_than_the_limit(Clocked.local)
 
 
-def test_a_take_is_quick_however_much_was_taken(valkey: str) -> None:
-    """The two ends of the line are looked at: hundreds of slots in between cost nothing. The server's own time."""
+def test_a_take_is_fast_after_many_takes(valkey: str) -> None:
+    """Only the two ends of the list are read: hundreds of slots in between cost nothing. By the server's own time."""
     budget = RedisRateBudget(valkey)
     for number in range(400):
         budget._redis.rpush("licensehub:rate:{long}", f"{number + 2**40}:1:{number + 1}")
@@ -231,7 +231,7 @@ def test_the_shared_budget_uses_redis(valkey: str) -> None:
     assert SharedRateBudget(valkey).take("both", cost=10, limit=10, window=60) > 0
 
 
-def test_without_redis_it_goes_on_alone_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_redis_it_counts_locally_and_logs_that_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     budget = SharedRateBudget("unix:///nowhere/valkey.sock?password=hush")
     assert budget.take("alone", cost=10, limit=10, window=60) == 0
@@ -242,7 +242,7 @@ def test_without_redis_it_goes_on_alone_and_says_so_once(caplog: pytest.LogCaptu
     assert "hush" not in caplog.text
 
 
-def test_an_address_that_is_none_is_told_at_once() -> None:
+def test_an_invalid_address_is_an_error_at_once() -> None:
     with pytest.raises(ValueError, match="redis"):
         SharedRateBudget("kafka://somewhere")
 

@@ -16,7 +16,7 @@ CALLS = 450  # more than two windows hold, wherever the minute ends
 
 
 class Share(LocalRateBudget):
-    """As SharedRateBudget does it, with this process alone."""
+    """The same as SharedRateBudget, for this process alone."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -26,11 +26,11 @@ class Share(LocalRateBudget):
         return super().take(bucket, cost=cost, limit=int(limit * self.share), window=window)
 
     def drain(self, bucket: str, *, seconds: float) -> None:
-        """Miro's own headers would hold us back, too; this is about the share alone."""
+        """Ignore Miro's own headers, which would delay us, too: this test is about the share alone."""
 
 
 def refused(sandbox: Sandbox, share: float) -> int:
-    """How many 429 the sandbox gave to somebody who asks as fast as the budget lets them."""
+    """The number of 429 that the sandbox gives to a client that asks as fast as the budget allows."""
     urls = sandbox.urls()
     config = ConnectorConfig(
         organization_id=urls["organization_id"],

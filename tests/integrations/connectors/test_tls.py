@@ -1,4 +1,4 @@
-"""TLS: a certificate that nobody vouches for, and the deadline below the encryption."""
+"""TLS: a certificate without a trusted issuer, and the deadline below the encryption."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.network import AllowHttp
 
 
 def write_certificate(path: Path) -> None:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
+    """A self-signed certificate for 127.0.0.1, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
     now = datetime.now(UTC)
@@ -48,7 +48,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2
 
 @dataclass
 class Drip:
-    """Sends the `whole` answers, then the head of an answer byte by byte, for as long as anybody listens."""
+    """Sends the `whole` answers, then the head of an answer byte by byte, until the client leaves."""
 
     url: str
     certificate: Path
@@ -92,12 +92,12 @@ def drip(tmp_path: Path, allow_http: AllowHttp) -> Iterator[Drip]:
     listener.close()
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(drip: Drip, budget: LocalRateBudget) -> None:
+def test_a_self_signed_certificate_is_refused(drip: Drip, budget: LocalRateBudget) -> None:
     session = new_session(drip.url, budget)
     query: dict[str, str | int] = {"emails": "ada"}
     with pytest.raises(ConfigError, match="certificate") as caught:
         session.get("/x", rate=RATE, query=query)
-    # The library's own error, with the whole address in it, must not come along.
+    # The library's own error has the whole address in it, and must not be shown.
     assert "emails=" not in "".join(traceback.format_exception(caught.value))
     with pytest.raises(ConfigError, match="nothing was sent"):
         session.patch("/x", {}, rate=RATE)

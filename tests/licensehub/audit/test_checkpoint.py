@@ -1,4 +1,4 @@
-"""The head outside of the database: higher only, whole, private, cheap, and never in the way of an act."""
+"""The head outside of the database: it only rises, is whole, private and cheap, and stops no action."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def head(sequence: int, mark: str = "a") -> Head:
 
 
 def act(times: int = 1) -> None:
-    """One commit with so many acts."""
+    """One commit with so many actions."""
     with transaction.atomic():
         for number in range(times):
             record(Action.PROFILE_CHANGED, actor=None, target=sending.control(), data={"n": number})
@@ -47,13 +47,13 @@ def place(request, tmp_path):
     return RedisKey(settings.REDIS_URL)
 
 
-def test_what_is_kept_is_read_again(place):
+def test_a_kept_head_is_read_again(place):
     assert place.read() is None
     place.keep(head(3), instead_of=None)
     assert place.read() == head(3)
 
 
-def test_it_never_goes_back(place):
+def test_a_lower_head_never_replaces_a_higher_one(place):
     place.keep(head(5), instead_of=None)
     place.keep(head(4), instead_of=None)
     place.keep(head(5, "b"), instead_of=None)
@@ -62,7 +62,7 @@ def test_it_never_goes_back(place):
     assert place.read() == head(6)
 
 
-def test_only_what_was_looked_at_is_replaced_by_something_lower(place):
+def test_only_the_head_that_was_checked_is_replaced_by_a_lower_one(place):
     place.keep(head(5), instead_of=None)
     place.keep(head(2, "c"), instead_of=head(9))
     assert place.read() == head(5)
@@ -70,7 +70,7 @@ def test_only_what_was_looked_at_is_replaced_by_something_lower(place):
     assert place.read() == head(2, "c")
 
 
-def test_damage_counts_as_nothing_and_is_replaced(tmp_path, caplog):
+def test_a_damaged_head_is_ignored_and_replaced(tmp_path, caplog):
     path = tmp_path / "head.json"
     for broken in ("", "{", "[]", '{"sequence": 1}', '{"sequence": null, "hash": "", "at": ""}'):
         path.write_text(broken)
@@ -89,7 +89,7 @@ def test_damage_in_redis(valkey, settings):
         assert place.read() == head(1)
 
 
-def test_the_file_is_private_and_leaves_nothing_beside_it(tmp_path):
+def test_the_file_is_private_and_leaves_no_other_file(tmp_path):
     HeadFile(tmp_path / "head.json").keep(head(1), instead_of=None)
     assert (tmp_path / "head.json").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["head.json", "head.lock"]
@@ -128,7 +128,7 @@ def test_a_dead_broker_costs_little_and_is_left_alone(tmp_path):
     assert time.monotonic() - start < 0.5
 
 
-def test_a_broker_that_hangs_is_waited_for_once(tmp_path):
+def test_a_hanging_broker_is_waited_for_once(tmp_path):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "silent.sock"))
         silent.listen()
@@ -171,7 +171,7 @@ def test_in_both_places(real_transactions, head_file, valkey):
     assert json.loads(text)["sequence"] == AuditEvent.objects.count()
 
 
-def test_what_was_rolled_back_is_never_kept(real_transactions, head_file, writes):
+def test_a_rolled_back_event_is_never_kept(real_transactions, head_file, writes):
     with pytest.raises(RuntimeError), transaction.atomic():
         record(Action.PROFILE_CHANGED, actor=None, target=sending.control())
         raise RuntimeError
@@ -184,7 +184,7 @@ def test_what_was_rolled_back_is_never_kept(real_transactions, head_file, writes
     assert find_mismatch() is None
 
 
-def test_a_place_that_cannot_be_written_breaks_no_act(real_transactions, settings, tmp_path, caplog):
+def test_a_place_that_cannot_be_written_stops_no_action(real_transactions, settings, tmp_path, caplog):
     (tmp_path / "occupied").write_text("")
     settings.AUDIT_HEAD_FILE = tmp_path / "occupied" / "head.json"
     act()
@@ -192,7 +192,7 @@ def test_a_place_that_cannot_be_written_breaks_no_act(real_transactions, setting
     assert "was not kept: the file head.json cannot be" in caplog.text
 
 
-def test_what_one_commit_costs(real_transactions, head_file, valkey):
+def test_the_cost_of_one_commit(real_transactions, head_file, valkey):
     act()
     start = time.perf_counter()
     for _ in range(50):
@@ -227,7 +227,7 @@ def test_a_database_that_is_behind(db, head_file):
     )
 
 
-def test_another_history_is_not_covered_up(real_transactions, head_file):
+def test_another_history_is_not_hidden(real_transactions, head_file):
     act(times=3)
     other = Head(AuditEvent.objects.count(), "f" * 64, datetime.now(UTC))
     head_file.unlink()
@@ -237,7 +237,7 @@ def test_another_history_is_not_covered_up(real_transactions, head_file):
     assert "is another one in this database" in find_mismatch().sentence
 
 
-def test_a_release_sets_aside_what_was_kept_before_it_on_every_host(real_transactions, head_file, tmp_path, settings):
+def test_a_release_replaces_the_older_heads_of_every_host(real_transactions, head_file, tmp_path, settings):
     act(times=3)
     HeadFile(head_file).keep(Head(9000, "f" * 64, datetime.now(UTC)), instead_of=None)
     elsewhere = tmp_path / "elsewhere.json"
@@ -251,7 +251,7 @@ def test_a_release_sets_aside_what_was_kept_before_it_on_every_host(real_transac
     assert HeadFile(elsewhere).read() == head_of_database()
 
 
-def test_a_release_counts_for_nothing_that_is_kept_later(real_transactions, head_file):
+def test_a_release_does_not_count_for_later_heads(real_transactions, head_file):
     sending.hold("It looks like a restored backup.")
     sending.release(actor=None, checked="Looked at everything.")
     later = Head(9000, "f" * 64, datetime.now(UTC) + timedelta(seconds=1))

@@ -73,8 +73,8 @@ def test_postgresql_refuses_to_truncate(five_events):
         "DELETE FROM audit_auditevent WHERE sequence = 5",
     ],
 )
-def test_the_chain_shows_what_was_done_without_the_triggers(five_events, tamper):
-    """Control of the triggers: once they are lifted the change goes through, and the chain tells."""
+def test_the_chain_shows_a_change_without_the_triggers(five_events, tamper):
+    """The control: without the triggers the change succeeds, and the chain shows it."""
     drop(connection)
     try:
         with connection.cursor() as cursor:
@@ -85,7 +85,7 @@ def test_the_chain_shows_what_was_done_without_the_triggers(five_events, tamper)
 
 
 def test_an_event_of_another_history_breaks_the_chain(five_events):
-    """It is signed with the key, e.g. in a restored backup that went on; the next event is linked to the former one."""
+    """It is signed with the key, e.g. in a used backup; the next event is linked to the former one."""
     event = AuditEvent.objects.get(sequence=3)
     event.actor_name = "mallory"
     drop(connection)
@@ -102,8 +102,8 @@ def test_nothing_is_recorded_outside_a_transaction(profile):
         record(Action.PROFILE_CHANGED, actor=None, target=profile)
 
 
-def test_what_was_sealed_years_ago_still_fits(settings):
-    """Computed once and written down: a signature that is made in another way would break every chain there is."""
+def test_an_old_signature_still_fits(settings):
+    """The expected signature is a constant: another way to sign would break every existing chain."""
     settings.AUDIT_KEY = "key-of-the-year-before"
     event = AuditEvent(
         sequence=7,
@@ -122,8 +122,8 @@ def test_what_was_sealed_years_ago_still_fits(settings):
     assert signature(event) == "20ad3aee8424aca06a794a2749931de240175c67a23af157ea478cd888365298"
 
 
-def test_what_is_written_is_what_was_sealed(profile, alice):
-    """With every kind of value that a COPY or a text of JSON could spell in another way."""
+def test_the_written_values_are_the_signed_ones(profile, alice):
+    """With every kind of value that COPY or JSON could write in another form."""
     label = 'Zoë\t\\N \x7f "Müller"\n😀'
     row = Row(
         "integrations.integrationprofile", profile.pk, label, {"why": label, "n": 2**53, "none": None, "no": False}
@@ -139,13 +139,13 @@ def test_what_is_written_is_what_was_sealed(profile, alice):
     assert verify_chain().broken_at is None
 
 
-def test_an_unknown_word_is_refused(profile):
+def test_an_unknown_action_is_refused(profile):
     with transaction.atomic(), pytest.raises(ValueError, match=r"profile\.exploded"):
         record("profile.exploded", actor=None, target=profile)
 
 
-def test_no_audit_no_act(profile, alice, monkeypatch):
-    """The act and its event stand or fall together."""
+def test_no_action_without_its_event(profile, alice, monkeypatch):
+    """The action and its event are committed together, or not at all."""
     from subscriptions.profiles import lifecycle
 
     monkeypatch.setattr("licensehub.audit.log.store", _disk_full)

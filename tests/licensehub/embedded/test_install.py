@@ -1,4 +1,4 @@
-"""`make install`: what it writes, and what it says where it cannot."""
+"""`make install`: the files that it writes, and its messages when it cannot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_first_env_is_private_and_right(tmp_path):
     assert (found["DEBUG"], found["HTTPS"]) == ("off", "off")
 
 
-def test_an_existing_env_is_never_touched(tmp_path):
+def test_an_existing_env_is_never_changed(tmp_path):
     (tmp_path / ".env").write_text("SECRET_KEY=mine\n")
     install.write_env(tmp_path / ".env")
     assert (tmp_path / ".env").read_text() == "SECRET_KEY=mine\n"
@@ -63,7 +63,7 @@ def test_a_fitting_venv_with_the_same_pins_is_left_alone(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("words", [[], ["both"], ["both", "pytest"], ["mysql", "--", "pytest"]])
-def test_the_database_runner_tells_its_usage(words):
+def test_the_database_runner_shows_its_usage(words):
     done = subprocess.run([sys.executable, "-m", "tests.support.databases", *words], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("usage:")

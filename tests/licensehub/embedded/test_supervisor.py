@@ -1,4 +1,4 @@
-"""The embedded mode's supervisor, with small children: all run, or none."""
+"""The embedded mode's supervisor, with small child processes: all run, or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from licensehub.embedded import broker
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import free_port, require_free, require_writable_var
 
-# The supervisor wants the main thread and forks: a process of its own is what `manage.py run` is, too.
+# The supervisor needs the main thread, and forks. So it runs in a process of its own, like `manage.py run`.
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
@@ -49,7 +49,7 @@ def start(tmp_path, code: str) -> subprocess.Popen[str]:
 
 
 def runs(tmp_path, name: str) -> bool:
-    """A zombie that nobody has buried yet does not run."""
+    """Whether the process runs. A zombie does not."""
     command = ["ps", "-o", "stat=", "-p", (tmp_path / name).read_text()]
     state = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return bool(state) and not state.startswith("Z")
@@ -71,7 +71,7 @@ def test_the_foreground_gives_the_exit_code_and_stops_all(tmp_path):
     assert not runs(tmp_path, "broker")
 
 
-def test_what_the_foreground_raises_is_raised_after_all_have_stopped(tmp_path):
+def test_an_error_of_the_foreground_is_raised_after_all_have_stopped(tmp_path):
     process = start(
         tmp_path,
         """

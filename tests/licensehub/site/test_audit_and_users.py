@@ -1,4 +1,4 @@
-"""Verify audit log finds tampering, and nobody lifts themselves above their role."""
+"""*Verify audit log* finds tampering, and nobody gives themselves more rights than their role has."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def as_written(event: AuditEvent) -> list[str]:
     ]
 
 
-# unfold's filter by time makes moments without a zone; Django takes them for those of the server.
+# unfold's filter by time makes moments without a zone; Django reads them in the server's zone.
 @pytest.mark.filterwarnings("ignore:DateTimeField:RuntimeWarning")
 @pytest.mark.parametrize("query", ["", "?at_from_0=2020-01-01&at_from_1=00:00:00"])
 def test_the_export_has_every_event_as_it_is(published, sign_in, query, monkeypatch):
-    """By number, and by time: chunk by chunk, and some lines at once."""
+    """Sorted by number and by time, in chunks and in one piece."""
     monkeypatch.setattr("licensehub.ui.export.CHUNK", 3)
     monkeypatch.setattr("licensehub.ui.export.LINES", 2)
     with transaction.atomic():
@@ -103,7 +103,7 @@ def test_a_company_admin_gives_roles_but_no_powers(other, sign_in):
     assert not other.user_permissions.exists()
 
 
-def test_nor_to_themselves(sign_in):
+def test_a_company_admin_gives_themselves_no_powers(sign_in):
     client = sign_in("Company admin")
     me = User.objects.get(username="company.admin")
     client.post(reverse("admin:auth_user_change", args=[me.pk]), account(me, is_superuser="on"))
@@ -111,7 +111,7 @@ def test_nor_to_themselves(sign_in):
     assert not me.is_superuser
 
 
-def test_a_superuser_is_out_of_their_reach(sign_in, django_user_model):
+def test_a_superuser_is_not_changed_by_a_company_admin(sign_in, django_user_model):
     root = django_user_model.objects.create_superuser("root", "root@x.example", "x")
     client = sign_in("Company admin")
     assert client.post(reverse("admin:auth_user_change", args=[root.pk]), account(root)).status_code == 403

@@ -1,4 +1,4 @@
-"""The numbers agree with the lists behind them, and an empty overview says what to do next."""
+"""The numbers agree with the lists behind them, and an empty overview shows the next step."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_open_requests_are_counted(run, sign_in):
     assert context["waiting"][0]["title"] == "1 request to decide"
 
 
-def test_of_very_many_in_open_requests_it_says_so(run, sign_in, monkeypatch):
+def test_a_very_large_count_in_open_requests_is_capped(run, sign_in, monkeypatch):
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 4)
     request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
@@ -75,7 +75,7 @@ def test_the_threshold_follows_the_rule(run, sign_in):
     assert context["histogram"].threshold == 100
 
 
-def test_an_empty_admin_tells_the_first_steps(sign_in):
+def test_an_empty_admin_shows_the_first_steps(sign_in):
     page = sign_in("Company admin").get(reverse(INDEX)).content.decode()
     assert "Connect Miro" in page
     assert "Create an integration profile" in page
@@ -86,11 +86,11 @@ def test_an_empty_admin_tells_the_first_steps(sign_in):
     )
 
 
-def test_before_the_first_download_it_says_what_is_missing(draft, sign_in):
+def test_before_the_first_download_the_missing_step_is_shown(draft, sign_in):
     assert "is a draft" in sign_in("Company admin").get(reverse(INDEX)).content.decode()
 
 
-def test_who_may_see_nothing_gets_a_sentence(run, sign_in):
+def test_a_person_without_permissions_gets_a_sentence(run, sign_in):
     page = sign_in("").get(reverse(INDEX)).content.decode()
     assert "Your account has no role here yet" in page
     assert "lh-tile-number" not in page
@@ -112,7 +112,7 @@ def test_profiles_can_be_switched(run, draft, sign_in):
     assert client.get(reverse(INDEX), {"profile": "nonsense"}).context["profile"] == run.profile
 
 
-def test_a_giant_bar_is_cut_and_the_others_stay_visible():
+def test_a_very_tall_bar_is_cut_and_the_others_stay_visible():
     drawn = histogram({"idle": {"0": 2850, "30": 309, "60": 79}, "never": 0}, 60)
     assert [bar.cut for bar in drawn.bars[:3]] == [True, False, False]
     assert drawn.bars[1].height > 100

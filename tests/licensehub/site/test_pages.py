@@ -1,4 +1,4 @@
-"""Every page opens for whoever may see it, stays shut for others, shows no secret and escapes what it is told."""
+"""Every page opens only for people who may see it, shows no secret, and escapes text from outside."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def addresses(run):
 
 
 @pytest.mark.parametrize("role", [*ROLES, ""])
-def test_each_page_opens_for_whoever_may_view_it_and_for_nobody_else(run, sign_in, role):
+def test_each_page_opens_only_for_people_who_may_view_it(run, sign_in, role):
     client = sign_in(role)
     user = User.objects.get(pk=client.session["_auth_user_id"])
     for permission, address in addresses(run):
@@ -54,7 +54,7 @@ def test_each_page_opens_for_whoever_may_view_it_and_for_nobody_else(run, sign_i
     assert client.get(reverse("admin:index")).status_code == 200
 
 
-def test_strangers_are_sent_to_sign_in(run, client, sign_in):
+def test_people_without_a_session_are_sent_to_sign_in(run, client, sign_in):
     sign_in("Auditor")
     for _, address in addresses(run):
         assert client.get(address).status_code == 302
@@ -70,7 +70,7 @@ def test_no_page_shows_a_secret(run, sign_in, role):
             assert ciphertext not in page
 
 
-def test_a_hostile_name_is_escaped(run, sign_in):
+def test_a_name_with_html_is_escaped(run, sign_in):
     client = sign_in("Auditor")
     row = Subscription.objects.get(name=HOSTILE)
     for address in (

@@ -1,4 +1,4 @@
-"""docs/adding-a-connector.md is true: a folder and one line of the settings make a vendor work from end to end."""
+"""docs/adding-a-connector.md is correct: a folder and one line of the settings make a vendor work from end to end."""
 
 from __future__ import annotations
 

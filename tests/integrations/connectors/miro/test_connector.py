@@ -1,4 +1,4 @@
-"""The whole connector against the sandbox, with the faults that a real organization will meet."""
+"""The whole connector against the sandbox, with the faults that happen in a real organization."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_the_boolean_is_accepted(connect: Connect, control: SandboxControl, patc
     assert miro.deactivate(anybody(miro).external_id).status == 200
 
 
-def test_names_of_everybody_whom_scim_knows(connect: Connect) -> None:
+def test_names_of_everybody_that_scim_knows(connect: Connect) -> None:
     miro = connect()
     known = {member.external_id for member in all_members(miro) if "internal" in member.role}
     people = list(miro.directory())
@@ -132,7 +132,7 @@ def test_a_rate_limited_write_was_not_done(connect: Connect, control: SandboxCon
 
 
 @pytest.mark.parametrize("kind", ["missing_id"])
-def test_a_spoiled_page_is_refused(connect: Connect, control: SandboxControl, kind: str) -> None:
+def test_a_broken_page_is_refused(connect: Connect, control: SandboxControl, kind: str) -> None:
     control.fault(kind, match={"path": "/members"})
     with pytest.raises(BadAnswer, match="Member 1 of"):
         all_members(connect())
@@ -201,7 +201,7 @@ def test_optional_scopes_are_not_checked_where_they_are_missing(connect: Connect
         ({"patch_supported": False}, "SCIM cannot deactivate anybody"),
     ],
 )
-def test_what_is_wrong_is_found_and_says_what_next(
+def test_each_problem_is_found_with_its_next_step(
     connect: Connect, control: SandboxControl, switches: dict[str, object], title: str
 ) -> None:
     control.set_toggles(**switches)
@@ -214,7 +214,7 @@ def test_what_is_wrong_is_found_and_says_what_next(
     "switches", [{"installer_role": "member"}, {"scopes": ["boards:read"]}, {"foreign_scim": True}]
 )
 def test_one_cause_is_one_error(connect: Connect, control: SandboxControl, switches: dict[str, object]) -> None:
-    """What cannot be checked because of it is not called wrong, too."""
+    """Checks that are impossible because of it are not reported as further errors."""
     control.set_toggles(**switches)
     assert list(levels(connect().validate()).values()).count(ERROR) == 1
 
@@ -234,14 +234,14 @@ def test_a_budget_that_others_have_used_up_is_a_warning(connect: Connect, contro
     assert (found.level, "RATE_SHARE" in found.next_step) == (WARNING, True)
 
 
-def test_a_scim_token_of_another_organization_is_told_as_such(connect: Connect, control: SandboxControl) -> None:
+def test_a_scim_token_of_another_organization_is_reported(connect: Connect, control: SandboxControl) -> None:
     control.set_toggles(foreign_scim=True)
     [wrong] = [finding for finding in connect().validate() if finding.level == ERROR]
     assert wrong.title == "The SCIM API token is for another organization"
     assert "SCIM knows none of 3 members" in wrong.detail
 
 
-def test_without_any_member_to_compare_nothing_is_concluded(connect: Connect, control: SandboxControl) -> None:
+def test_without_a_member_to_compare_nothing_is_concluded(connect: Connect, control: SandboxControl) -> None:
     control.fault("empty_page", match={"path": "/members"}, times=1000)
     found = levels(connect().validate())
     assert (found["Members"], found["Same organization"]) == (WARNING, NOT_CHECKED)

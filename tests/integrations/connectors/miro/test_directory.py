@@ -14,7 +14,7 @@ def listing(total: object, *ids: str) -> dict[str, Any]:
     return {"totalResults": total, "Resources": [{"id": external_id, "displayName": "N"} for external_id in ids]}
 
 
-def test_the_next_index_follows_what_came() -> None:
+def test_the_next_index_depends_on_the_number_received() -> None:
     pages = {1: listing(5, "a", "b"), 3: listing(5, "c", "b"), 5: listing(5, "d")}
     assert [item["id"] for item in resources(lambda start: pages[start])] == ["a", "b", "c", "d"]
 
@@ -45,12 +45,12 @@ def test_pages_without_an_end_are_an_error() -> None:
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {"Resources": {}}])
-def test_a_list_that_is_none(data: object) -> None:
+def test_an_answer_that_is_no_list(data: object) -> None:
     with pytest.raises(BadAnswer, match="not a list"):
         list(resources(lambda start: data))
 
 
-def test_items_that_are_none_do_not_stop_the_others() -> None:
+def test_invalid_items_do_not_stop_the_others() -> None:
     data = {"totalResults": 3, "Resources": [None, {"displayName": "no id"}, {"id": "a"}]}
     assert [item.get("id") for item in resources(lambda start: data)][-1] == "a"
 
@@ -63,7 +63,7 @@ def test_active_as_a_text_or_a_boolean(value: object, expected: bool | None) -> 
 
 
 @pytest.mark.parametrize("data", [None, [], {"detail": 7}])
-def test_an_error_body_that_is_none(data: object) -> None:
+def test_an_invalid_error_body(data: object) -> None:
     assert error_body(data).detail == ""
 
 

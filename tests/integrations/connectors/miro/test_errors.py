@@ -1,4 +1,4 @@
-"""What each refusal of Miro means for a read and for a write."""
+"""The error for each refusal of Miro, for a read and for a write."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_read_back_is_not_guessed(server: ScriptedServer, miro: MiroConnector,
 
 
 @pytest.mark.parametrize("external_id", ["", "..", "../Groups/1", "1?x=y"])
-def test_an_id_that_would_lead_elsewhere_is_not_sent(
+def test_an_id_that_would_change_the_path_is_not_sent(
     server: ScriptedServer, miro: MiroConnector, external_id: str
 ) -> None:
     with pytest.raises(BadAnswer):

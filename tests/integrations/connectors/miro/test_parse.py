@@ -53,7 +53,7 @@ def test_an_absent_date_is_never() -> None:
         ("2024-04-11", datetime(2024, 4, 11, tzinfo=UTC)),
     ],
 )
-def test_dates_in_many_forms_are_utc(text: str, expected: datetime) -> None:
+def test_dates_in_many_formats_become_utc(text: str, expected: datetime) -> None:
     found = parse.moment({"at": text}, "at", where=WHERE)
     assert found == expected
     assert found is not None
@@ -63,7 +63,7 @@ def test_dates_in_many_forms_are_utc(text: str, expected: datetime) -> None:
 @pytest.mark.parametrize(
     "value", ["never", " ", "2024-13-01T00:00:00Z", 0, 1712847844, False, [], {}, "0001-01-01T00:00:00+14:00"]
 )
-def test_a_garbage_date_is_no_never(value: object) -> None:
+def test_a_garbage_date_does_not_mean_never(value: object) -> None:
     with pytest.raises(BadAnswer, match="Member 1, lastActivityAt: not a date"):
         parse.member(raw(lastActivityAt=value), where=WHERE)
 
@@ -104,7 +104,7 @@ def test_garbage_answers_are_refused(value: object) -> None:
         parse.allocation(value)
 
 
-def test_unsound_text_is_mended() -> None:
+def test_text_that_cannot_be_stored_is_cleaned() -> None:
     mail = json.loads('"a\\u0000b\\ud800c@example.com"')
     assert parse.member(raw(email=mail), where=WHERE).email == "abc@example.com"
     assert len(parse.member(raw(email="x" * 1000), where=WHERE).email) == 254
@@ -136,13 +136,13 @@ def test_a_role_that_nobody_knows_yet_is_left_alone() -> None:
         ("organization_team_guest_user", parse.NOT_MANAGED),
     ],
 )
-def test_who_cannot_be_reclaimed(role: str, why_not: str) -> None:
+def test_roles_that_cannot_be_reclaimed(role: str, why_not: str) -> None:
     member = parse.member(raw(role=role), where=WHERE)
     assert (member.reclaimable, member.why_not) == (False, why_not)
 
 
 @pytest.mark.parametrize("value", [None, "", 3074457345821140934, "..", "a/b", "a?b", "1" * 41, "1\n", "%2e", True])
-def test_an_id_that_is_none_names_the_place_and_shows_nothing(value: object) -> None:
+def test_an_invalid_id_names_the_place_and_does_not_show_the_value(value: object) -> None:
     with pytest.raises(BadAnswer, match="Member 2 of Miro's answer has no usable id") as caught:
         parse.members([raw(), raw(id=value)])
     assert "ada" not in str(caught.value)
@@ -172,7 +172,7 @@ def test_an_unusable_cursor_is_refused(value: object) -> None:
 
 
 @pytest.mark.parametrize(("full", "purchased"), [(7, {"full": 7}), (-1, {}), (None, {}), (True, {}), ("7", {})])
-def test_licenses_bought_as_far_as_miro_tells(full: object, purchased: dict[str, int]) -> None:
+def test_licenses_bought_as_far_as_miro_reports_them(full: object, purchased: dict[str, int]) -> None:
     found = parse.allocation({"id": "1", "name": "N", "plan": "company", "fullLicensesPurchased": full})
     assert found.purchased == purchased
 

@@ -1,4 +1,4 @@
-"""Paging through members, and looking some of them up."""
+"""Reading all members page by page, and looking some of them up."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_empty_page_with_a_cursor_is_not_the_end(server: ScriptedServer, miro
     assert sum(len(found.members) for found in miro.members()) == 2
 
 
-def test_it_goes_on_from_a_cursor(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_it_continues_from_a_cursor(server: ScriptedServer, miro: MiroConnector) -> None:
     server.respond = by_cursor(A=page("", "3"))
     assert [found.cursor for found in miro.members("A")] == [""]
 
@@ -54,7 +54,7 @@ def test_a_loop_is_an_error_and_never_the_end(
     assert len(server.seen) <= len(pages) + 1  # one page may be prefetched
 
 
-def test_a_resumed_loop_is_found_too(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_a_loop_is_found_after_a_restart_too(server: ScriptedServer, miro: MiroConnector) -> None:
     server.respond = by_cursor(A=page("B"), B=page("A"))
     with pytest.raises(BadAnswer, match="repeat in a loop"):
         list(miro.members("A"))
@@ -83,7 +83,7 @@ def test_a_cursor_that_miro_forgot(server: ScriptedServer, miro: MiroConnector, 
 
 
 @pytest.mark.parametrize("data", [[], {}, {"data": None}, {"data": {}}, "text", 7])
-def test_a_page_that_is_none(server: ScriptedServer, miro: MiroConnector, data: object) -> None:
+def test_an_answer_that_is_no_page(server: ScriptedServer, miro: MiroConnector, data: object) -> None:
     server.replies = [Reply(data=data)]
     with pytest.raises(BadAnswer):
         list(miro.members())
@@ -115,7 +115,7 @@ def test_people_are_asked_for_ten_at_a_time_by_address(server: ScriptedServer, m
     assert "emails=P%2B0%40example.com,P%2B1%40example.com," in server.seen[0].path
 
 
-def test_who_changed_the_address_is_found_by_id(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_a_person_with_a_new_address_is_found_by_id(server: ScriptedServer, miro: MiroConnector) -> None:
     server.respond = Members(raw(id="1", email="new@example.com"))
     assert [member.email for member in miro.people({"1": "old@example.com"})] == ["new@example.com"]
 
@@ -126,7 +126,7 @@ def test_an_address_that_belongs_to_somebody_else_now(server: ScriptedServer, mi
     assert [(member.external_id, member.email) for member in found] == [("1", "ada.l@example.com")]
 
 
-def test_who_is_gone_is_not_yielded_once_the_organization_is_certain(
+def test_a_person_who_is_gone_is_left_out_after_the_organization_is_confirmed(
     server: ScriptedServer, miro: MiroConnector
 ) -> None:
     server.respond = Members()
@@ -141,7 +141,7 @@ def test_an_unknown_organization_does_not_make_everybody_gone(server: ScriptedSe
         list(miro.people({"1": ""}))
 
 
-def test_a_404_that_is_not_miros_does_not_make_anybody_gone(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_a_404_that_is_not_from_miro_makes_nobody_gone(server: ScriptedServer, miro: MiroConnector) -> None:
     server.replies = [Reply(status=404, raw=b"<html>not here</html>")]
     with pytest.raises(ConfigError, match="address is probably wrong"):
         list(miro.people({"1": ""}))
@@ -165,7 +165,7 @@ def test_an_allocation_of_another_organization_is_refused(server: ScriptedServer
 
 
 @pytest.mark.parametrize("organization", ["", "../../v1"])
-def test_an_organization_id_that_is_none(server: ScriptedServer, budget: LocalRateBudget, organization: str) -> None:
+def test_an_invalid_organization_id(server: ScriptedServer, budget: LocalRateBudget, organization: str) -> None:
     server.replies = [Reply(data={})]
     with pytest.raises((ConfigError, BadAnswer)):
         new_miro(server.url, server.url, budget, organization=organization).allocation()

@@ -1,4 +1,4 @@
-"""What the connector reads only where the app has a further scope: sole team admins, and Miro's own log."""
+"""The calls that need an optional scope of the app: sole team admins, and Miro's own log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def truth_of_sole_admins(sandbox: Sandbox) -> dict[str, list[str]]:
     return found
 
 
-def test_the_sole_admins_are_those_whom_miro_would_refuse(connect: Connect, sandbox: Sandbox) -> None:
+def test_the_sole_admins_are_the_people_that_miro_would_refuse(connect: Connect, sandbox: Sandbox) -> None:
     expected = truth_of_sole_admins(sandbox)
     found = connect().sole_team_admins()
     assert found and found == {key: tuple(sorted(names)) for key, names in expected.items()}
@@ -132,7 +132,7 @@ def test_pages_that_never_end(server: ScriptedServer, budget: LocalRateBudget, w
         call(rest) if call else list(audit_log.events(rest, since=SINCE, until=UNTIL))
 
 
-def test_a_team_without_an_id_spoils_the_answer(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_a_team_without_an_id_makes_the_answer_unusable(server: ScriptedServer, miro: MiroConnector) -> None:
     wrong: tuple[Any, ...] = ({"data": [{"name": "x"}]}, {"data": None}, [])
     for broken in wrong:
         server.replies = [Reply(data=broken)]
@@ -160,7 +160,7 @@ def test_all_pages_oldest_first_and_each_once(connect: Connect, control: Sandbox
     assert len([entry for entry in control.requests() if entry["path"] == "/v2/audit/logs"]) == -(-len(found) // 100)
 
 
-def test_spans_that_meet_neither_double_nor_miss_an_event(connect: Connect) -> None:
+def test_adjoining_spans_neither_repeat_nor_miss_an_event(connect: Connect) -> None:
     miro = connect()
     whole = log(miro, days=80)
     ends = [whole[0].at, whole[10].at, whole[10].at + timedelta(microseconds=400), whole[50].at, soon()]
@@ -169,7 +169,7 @@ def test_spans_that_meet_neither_double_nor_miss_an_event(connect: Connect) -> N
     assert [event for part in parts for event in part] == whole
 
 
-def test_what_is_sent(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_the_query_that_is_sent(server: ScriptedServer, miro: MiroConnector) -> None:
     server.replies = [listing("")]
     berlin = datetime.fromisoformat("2026-06-01T02:00:00+02:00")
     assert list(miro.events(since=berlin, until=UNTIL)) == []
@@ -192,7 +192,7 @@ def test_forms_of_dates(server: ScriptedServer, miro: MiroConnector, date: str) 
     assert found == VendorEvent(datetime(2026, 6, 1, 9, 30, 10, 840_000, UTC), "", "", "", "", "")
 
 
-def test_what_is_strange_is_read_as_far_as_it_goes(server: ScriptedServer, miro: MiroConnector) -> None:
+def test_strange_values_are_read_as_far_as_possible(server: ScriptedServer, miro: MiroConnector) -> None:
     odd = {
         "createdAt": DATES[0],
         "event": "x" * 500,
@@ -211,7 +211,7 @@ def test_what_is_strange_is_read_as_far_as_it_goes(server: ScriptedServer, miro:
     [{}, {"createdAt": "soon"}, {"createdAt": DATES[0], "context": {"organization": {"id": "7"}}}],
     ids=["no date", "bad date", "another organization"],
 )
-def test_events_that_say_nothing(server: ScriptedServer, miro: MiroConnector, event: dict[str, Any]) -> None:
+def test_events_without_usable_values(server: ScriptedServer, miro: MiroConnector, event: dict[str, Any]) -> None:
     server.replies = [listing("", event)]
     with pytest.raises(BadAnswer, match="Event 1 of Miro's answer"):
         list(miro.events(since=SINCE, until=UNTIL))
@@ -248,5 +248,5 @@ def test_a_dead_token_is_no_missing_scope(connect: Connect, control: SandboxCont
         CALLS[scope](connect())
 
 
-def test_it_says_what_it_can() -> None:
+def test_its_capabilities_are_declared() -> None:
     assert {Capability.LAST_TEAM_ADMIN, Capability.AUDIT_LOG} <= connector_class("miro_enterprise").capabilities

@@ -1,4 +1,4 @@
-"""`GET /v2/audit/logs` tells what really happened in the sandbox."""
+"""`GET /v2/audit/logs` shows the changes that were made in the sandbox."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def about(miro: Client, member: str) -> list[Any]:
     return [event for event in miro.events() if event["object"]["id"] == member]
 
 
-def test_scim_and_a_human_are_told_apart(miro: Client) -> None:
+def test_scim_and_a_human_are_different_authors(miro: Client) -> None:
     member = miro.ordinary()
     miro.patch(member.id)
     miro.control.change(member.id, active=True)
@@ -35,7 +35,7 @@ def test_scim_and_a_human_are_told_apart(miro: Client) -> None:
     assert down["createdAt"].endswith("+0000") and ID.fullmatch(down["id"])
 
 
-def test_what_changes_nothing_is_no_event(miro: Client) -> None:
+def test_a_change_of_nothing_makes_no_event(miro: Client) -> None:
     member = miro.ordinary()
     before = len(miro.events())
     miro.patch(member.id, True)

@@ -1,4 +1,4 @@
-"""Each answer holds against the OpenAPI file that Miro publishes (github.com/miroapp/api-clients)."""
+"""Each answer fits the OpenAPI file that Miro publishes (github.com/miroapp/api-clients)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORMATS = FormatChecker(formats=())
 
 @FORMATS.checks("date-time", raises=ValueError)
 def _is_date_time(value: object) -> bool:
-    """Written out, since jsonschema checks this format only with a further library."""
+    """A check of our own, since jsonschema checks this format only with a further library."""
     from datetime import datetime
 
     if isinstance(value, str):
@@ -43,7 +43,7 @@ def _is_date_time(value: object) -> bool:
 
 
 def nullable(schema: Any) -> Any:
-    """OpenAPI 3.0 says `nullable` where JSON Schema says another type."""
+    """Turn `nullable` of OpenAPI 3.0 into a second type, which JSON Schema knows."""
     if isinstance(schema, list):
         return [nullable(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""The control plane, what is kept across a restart, and the command."""
+"""The control plane, the state file after a restart, and the command."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_person_changes_by_hand(miro: Client) -> None:
         miro.control.member("1")
 
 
-def test_the_journal_tells_everything_but_secrets(miro: Client) -> None:
+def test_the_journal_shows_everything_but_secrets(miro: Client) -> None:
     member = miro.ordinary()
     miro.patch(member.id)
     miro.rest(miro.members_path, access_token="s3cret", limit=1)
@@ -104,7 +104,7 @@ def test_clock_and_switches(miro: Client) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
-def test_web_pages_are_kept_out(miro: Client, headers: dict[str, str]) -> None:
+def test_web_pages_are_refused(miro: Client, headers: dict[str, str]) -> None:
     assert requests.get(f"{miro.sandbox.control_url}/truth", headers=headers, timeout=5).status_code == 403
 
 
@@ -179,7 +179,7 @@ class _Remote:
         raise AssertionError("nobody could be deactivated")
 
 
-def test_what_is_in_the_way_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_an_obstacle_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is no database, and longer than one header " * 9)
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         wrong = (

@@ -1,4 +1,4 @@
-"""Storms, people who undo what SCIM did, and the summary that a checker goes by."""
+"""Storms, changes by hand that undo those of SCIM, and the summary that a checker reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WILD = {"rate_limited": 0.2, "error_before": 0.15, "error_after": 0.15, "truncat
 
 
 def ordinary(miro: Client, number: int) -> list[str]:
-    """People whom SCIM may deactivate."""
+    """People that SCIM may deactivate."""
     miro.control.set_toggles(team_admin_deactivation="allow")
     found = [m.id for m in miro.people() if m.active and m.role == "organization_internal_user"]
     assert len(found) >= number
@@ -33,7 +33,7 @@ def ordinary(miro: Client, number: int) -> list[str]:
 
 
 def storm_of_reads(miro: Client, seed: int) -> list[Any]:
-    """What struck each of a hundred reads."""
+    """The fault of each of a hundred reads."""
     miro.control.storm(seed=seed, mix=WILD)
     begun = miro.control.truth()["requests"]
     for _ in range(100):
@@ -92,7 +92,7 @@ def test_a_429_of_a_storm_is_short_and_needs_no_limits(miro: Client) -> None:
     assert miro.control.toggles()["rate_limits"] is True
 
 
-def test_a_fault_goes_before_the_storm(miro: Client) -> None:
+def test_a_single_fault_comes_before_the_storm(miro: Client) -> None:
     miro.control.storm(seed=1, mix={"error_before": 1})
     miro.control.fault("html")
     assert miro.rest("/v1/oauth-token").text.startswith("<!DOCTYPE")
@@ -104,7 +104,7 @@ def test_a_fault_goes_before_the_storm(miro: Client) -> None:
     [{"mix": {"fire": 0.1}}, {"mix": {"hang": 0.6, "cut": 0.6}}, {"mix": {"cut": -1}}, {"mix": {"cut": "x"}},
      {"mix": {}, "match": {"color": "red"}}, {"mix": {}, "wind": 3}],
 )  # fmt: skip
-def test_storms_that_cannot_be(miro: Client, wrong: dict[str, Any]) -> None:
+def test_invalid_storms_are_refused(miro: Client, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         miro.control.storm(seed=1, **wrong)
 
@@ -117,7 +117,7 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
-def test_a_share_of_humans_comes_back(make: Make) -> None:
+def test_a_share_of_people_is_activated_by_hand(make: Make) -> None:
     chosen = []
     for order in (1, -1):
         miro = make(200)
@@ -146,7 +146,7 @@ def check_times(miro: Client, chosen: Iterable[str], *, after: float) -> None:
         assert after - 0.01 <= waited.total_seconds() < after + 2
 
 
-def test_only_scim_wakes_humans_and_only_once(miro: Client) -> None:
+def test_only_a_change_by_scim_is_undone_and_only_once(miro: Client) -> None:
     first, second = ordinary(miro, 2)
     miro.control.manual_changes(share=1, after=0)
     miro.control.change(first, active=False)
@@ -162,12 +162,12 @@ def test_only_scim_wakes_humans_and_only_once(miro: Client) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"share": 2}, {"share": "x"}, {"share": 0.1, "after": -1}])
-def test_humans_that_cannot_be(miro: Client, wrong: dict[str, Any]) -> None:
+def test_invalid_manual_changes_are_refused(miro: Client, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         miro.control.manual_changes(**wrong)
 
 
-def test_humans_end_with_their_sandbox(miro: Client) -> None:
+def test_manual_changes_end_with_their_sandbox(miro: Client) -> None:
     miro.control.manual_changes(share=1, after=60)
     deactivate(miro.urls, ordinary(miro, 1))
     begun = time.monotonic()
@@ -189,7 +189,7 @@ def test_every_patch_with_its_time_and_id(miro: Client) -> None:
 
 
 def deactivate(urls: dict[str, str], people: Iterable[str], *, workers: int = 1) -> list[int | None]:
-    """Each once, as well as it goes; the statuses."""
+    """Send each request once, with errors allowed. Returns the statuses."""
 
     def one(member: str) -> int | None:
         headers = {"Authorization": f"Bearer {urls['scim_token']}"}
@@ -205,7 +205,7 @@ def deactivate(urls: dict[str, str], people: Iterable[str], *, workers: int = 1)
 
 
 def test_a_large_organization_in_a_process_of_its_own() -> None:
-    """As a chaos test has it: thousands of people, four workers, a storm, and humans."""
+    """The same as in a chaos test: thousands of people, four workers, a storm, and changes by hand."""
     with command("--members", "12000") as process:
         urls = first_line(process)
         allow(port_of(urls))

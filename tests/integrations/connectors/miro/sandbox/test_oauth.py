@@ -1,4 +1,4 @@
-"""The sandbox's OAuth, as https://developers.miro.com/reference/oauth-20-authorization-v2 has it."""
+"""The sandbox's OAuth follows https://developers.miro.com/reference/oauth-20-authorization-v2."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_grants_outlive_a_restart(make: Any, tmp_path: Any) -> None:
         "",
     ],
 )
-def test_an_address_that_is_none_is_sent_nowhere(miro: Client, address: str) -> None:
+def test_an_invalid_redirect_address_is_sent_nowhere(miro: Client, address: str) -> None:
     for answer in (authorize(miro, redirect_uri=address), decide(miro, redirect_uri=address)):
         assert answer.status_code == 400
         assert not {"Location", "X-Evil"} & set(answer.headers)
@@ -246,7 +246,7 @@ def test_an_address_that_is_none_is_sent_nowhere(miro: Client, address: str) -> 
     assert counters(miro)["authorizations"] == 0
 
 
-def test_what_an_address_asks_for_is_kept(miro: Client) -> None:
+def test_the_query_of_a_redirect_address_is_kept(miro: Client) -> None:
     address = urlsplit(decide(miro, redirect_uri=BACK + "?x=1").headers["Location"])
     assert sorted(parse_qs(address.query)) == ["code", "state", "x"]
 

@@ -24,7 +24,7 @@ def test_organization_buys_at_least_what_is_used(miro: Client) -> None:
 
 @pytest.mark.parametrize("members", [1, 5, 20, 99, 100, 101, 200, 201])
 @pytest.mark.parametrize("end", ["", None, "absent", "trailing_empty_page"])
-def test_paging_meets_everybody_once_whatever_the_end_looks_like(make: Make, members: int, end: Any) -> None:
+def test_paging_gives_everybody_once_for_each_form_of_the_end(make: Make, members: int, end: Any) -> None:
     miro = make(members)
     miro.control.set_toggles(end_of_list=end)
     pages = miro.pages()
@@ -37,7 +37,7 @@ def test_paging_meets_everybody_once_whatever_the_end_looks_like(make: Make, mem
 
 
 @pytest.mark.parametrize("name,values", [("license", LICENSES), ("role", ROLES), ("active", ("true", "false"))])
-def test_filters_part_the_whole(miro: Client, name: str, values: tuple[str, ...]) -> None:
+def test_filters_split_the_whole_list(miro: Client, name: str, values: tuple[str, ...]) -> None:
     found = {value: [m for page in miro.pages(**{name: value}) for m in page["data"]] for value in values}
     assert all(str(member[name]).lower() == value for value, group in found.items() for member in group)
     assert all(found.values()), "every value occurs"

@@ -64,7 +64,7 @@ def test_a_guest_is_unknown(miro: Client) -> None:
     assert put(miro, guest, {"active": False}).status_code == 404
 
 
-def test_what_there_is(miro: Client) -> None:
+def test_discovery_lists_all_resources(miro: Client) -> None:
     types = miro.scim("/ResourceTypes").json()
     assert [found["name"] for found in types["Resources"]] == ["User", "Group"]
     for found in types["Resources"]:
@@ -97,14 +97,14 @@ def test_an_address_belongs_to_one_user(miro: Client) -> None:
 
 
 @pytest.mark.parametrize("toggles", [{"deactivated_license": "freed"}, {"patch_value": "string"}])
-def test_what_was_read_can_be_sent_back(miro: Client, toggles: dict[str, str]) -> None:
+def test_an_answer_can_be_sent_back_unchanged(miro: Client, toggles: dict[str, str]) -> None:
     miro.control.set_toggles(**toggles)
     for user in miro.users(count=1000)["Resources"]:
         assert put(miro, user["id"], user).json() == user
     assert miro.control.truth()["transitions"] == []
 
 
-def test_a_freed_license_does_not_stand_in_the_way_of_reactivation(miro: Client) -> None:
+def test_a_freed_license_does_not_prevent_reactivation(miro: Client) -> None:
     miro.control.set_toggles(deactivated_license="freed")
     member = miro.ordinary().id
     miro.patch(member)
