@@ -1,4 +1,4 @@
-"""Whether mails and the links in them reach their readers."""
+"""Tells whether mails, and the links in them, reach their readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether anything may be sent at all: stop all sending, and the hold after a restored backup."""
+"""The switches for all sending: stop all sending, and the hold after a restored backup."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def allow_all(*, actor: Actor) -> None:
     _switch(values, when={"stopped": True}, action=Action.ALL_SENDING_ALLOWED, actor=actor, reason="")
 
 
-def hold(why: str) -> bool:
+def hold(reason: str) -> bool:
     """Hold all sending until a person has checked. Returns False when it was held already."""
     with transaction.atomic():
         free = SendingControl.objects.filter(pk=1, held_at=None)
-        if free.update(held_at=timezone.now(), held_why=why) != 1:
+        if free.update(held_at=timezone.now(), held_why=reason) != 1:
             return False
-        record(Action.SENDING_HELD, actor=None, target=control(), data={"why": why})
+        record(Action.SENDING_HELD, actor=None, target=control(), data={"why": reason})
     return True
 
 
 def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
-    """Release held sending after an admin has said what was checked. Raises NotSwitched.
+    """Release held sending after an admin has checked it. `checked` says what. Raises NotSwitched.
 
     With `renew`, approvals given until now no longer allow a send.
     """

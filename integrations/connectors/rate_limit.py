@@ -232,7 +232,7 @@ class RateLimiter:
             if time.monotonic() + seconds >= ends_at:
                 raise TransientError(
                     f"{self._vendor}'s rate limit is used up for the next {seconds:.0f} seconds. "
-                    "LicenseHub goes on by itself after that.",
+                    "LicenseHub continues by itself after that.",
                     retry_after=seconds,
                     code="rate_limited",
                 )

@@ -92,7 +92,9 @@ class AnswerCheck:
     def _not_now(self, answer: Answer, *, held: float) -> Failure:
         status = answer.status
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = f"{self._vendor} asks for fewer requests (429). LicenseHub goes on in {held:.0f} seconds by itself."
+            text = (
+                f"{self._vendor} asks for fewer requests (429). LicenseHub continues in {held:.0f} seconds by itself."
+            )
             # No `wait`: the next try waits for the budget, which is held.
             return Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
         wait = retry_after(answer.headers) or 0.0

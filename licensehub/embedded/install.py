@@ -83,7 +83,7 @@ def venv_works() -> bool:
 
 
 def make_venv() -> None:
-    """With the standard library, else with virtualenv: Debian has `ensurepip` in a package of its own."""
+    """Make it with the standard library, else with virtualenv: Debian has `ensurepip` in a separate package."""
     say(f"making .venv with {version()}")
     command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
     if importlib.util.find_spec("ensurepip") is None:

@@ -1,4 +1,4 @@
-"""What a connector implements, and what it is given."""
+"""The protocol that a connector implements, and those of the objects that it is given."""
 
 from __future__ import annotations
 

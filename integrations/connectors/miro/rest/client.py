@@ -152,7 +152,7 @@ class MiroRest:
         return found
 
     def _by_emails(self, addresses: list[str]) -> list[Member]:
-        """With `emails`, Miro answers a bare list. A page is accepted as well."""
+        """The members with these addresses. Miro answers a bare list here; a page is accepted as well."""
         data = self.get("/members", {"emails": ",".join(addresses)})
         return parse.members(data.get("data") if isinstance(data, dict) else data)
 

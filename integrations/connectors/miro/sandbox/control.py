@@ -17,7 +17,7 @@ class SandboxControl:
         self._url = url.rstrip("/").removesuffix("/_sandbox") + "/_sandbox"
 
     def connection(self) -> Json:
-        """What LicenseHub needs to connect: the organization's id and the tokens."""
+        """The values that LicenseHub needs to connect: the organization's id and the tokens."""
         return self._call("GET", "connection")
 
     def oauth(self) -> Json:
@@ -79,7 +79,7 @@ class SandboxControl:
         return self._call("DELETE", "storm")
 
     def manual_changes(self, *, share: float, after: float = 0.6, seed: int = 1) -> Json:
-        """This share of the people whom SCIM deactivates from now on is activated by hand `after` seconds later."""
+        """Activate this share of the people that SCIM deactivates from now on, by hand and `after` seconds later."""
         return self._call("POST", "manual-changes", {"share": share, "after": after, "seed": seed})
 
     def limits(self, *, on: bool) -> None:

@@ -1,4 +1,4 @@
-"""Changes by hand: a share of the people whom SCIM deactivates is activated again by an admin a moment later."""
+"""Changes by hand: an admin activates a share of the people again that SCIM deactivates, a moment later."""
 
 from __future__ import annotations
 

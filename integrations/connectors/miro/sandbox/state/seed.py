@@ -97,7 +97,7 @@ def _kinds(count: int, rng: random.Random) -> list[str]:
 
 
 def _people(kinds: list[str], rng: random.Random, now: datetime) -> list[Member]:
-    """In the order of their ids, which is the order of Miro's pages."""
+    """The people in the order of their ids, which is the order of Miro's pages."""
     number = FIRST_ID + rng.randrange(10**12)
     taken: set[str] = set()
     seen: dict[str, int] = {}
@@ -252,7 +252,7 @@ def _teams(people: list[tuple[str, Member]], rng: random.Random) -> list[Team]:
 
 
 def _admins(admins: list[str], people: list[tuple[str, Member]]) -> list[str]:
-    """In a small organization the company admin is the only team admin, so that all others can be deactivated."""
+    """The team's admins. In a small organization only the company admin, so that all others can be deactivated."""
     if len(people) > VARIED_FROM:
         return admins
     return [member.id for kind, member in people if kind == "admin"]
@@ -265,7 +265,7 @@ def _team_roles(members: list[Member]) -> dict[str, str]:
 
 
 def _secrets(seed: int) -> dict[str, str]:
-    """In the format of Miro's tokens, which begin with the region; made from the seed, so a restart keeps them."""
+    """Secrets in the format of Miro's, which begin with the region. The seed decides, so a restart keeps them."""
     made = {name: hashlib.sha256(f"{seed}:{name}".encode()).hexdigest() for name in ("rest", "scim", "client")}
     return {
         "client_id": str(FIRST_ID + int(made["client"][:10], 16)),

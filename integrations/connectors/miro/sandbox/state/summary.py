@@ -35,7 +35,7 @@ def summary(world: World) -> Json:
 
 
 def _again(world: World) -> list[str]:
-    """People whom SCIM deactivated after a human had activated them."""
+    """People that SCIM deactivated after a human had activated them."""
     rescued: set[str] = set()
     again: dict[str, None] = {}
     for step in world.transitions:

@@ -92,7 +92,7 @@ class World:
             return [self.members[key] for key in self.ids[bisect.bisect_right(self.ids, cursor.zfill(19)) :]]
 
     def by_email(self, addresses: set[str]) -> list[Member]:
-        """Without regard to case, as mail servers compare addresses."""
+        """The members with these addresses, without regard to case."""
         wanted = {address.lower() for address in addresses}
         with self.lock:
             return [member for member in self.after("") if member.email.lower() in wanted]
