@@ -20,14 +20,10 @@ from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
 from tests.support.fixtures import MEMBERS, actions
+from tests.support.pages import text_of
 
 WHY = "The company sold a division on Friday."
 GONE = MEMBERS // 4
-
-
-def text_of(response) -> str:
-    """The page without line breaks."""
-    return " ".join(response.content.decode().split())
 
 
 def an_operator(name: str, *, superuser: bool = False) -> User:

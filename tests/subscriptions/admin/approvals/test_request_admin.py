@@ -14,16 +14,13 @@ from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
 from tests.support.organization import page, questions, said
+from tests.support.pages import text_of
 
 ACTS = ("approve", "reject", "withdraw")
 
 
 def url(act: str, request: ReclaimRequest) -> str:
     return page("reclaimrequest", act, request.pk)
-
-
-def text_of(response) -> str:
-    return " ".join(response.content.decode().split())
 
 
 @pytest.mark.parametrize("act", ACTS)

@@ -22,16 +22,13 @@ from subscriptions.models import (
 )
 from subscriptions.profiles import lifecycle
 from tests.support.organization import page, questions, said
+from tests.support.pages import text_of
 
 OVER = "is for 3 people, and at most 2 may be reclaimed at once"
 
 
 def url(act: str, request: ReclaimRequest) -> str:
     return page("reclaimrequest", act, request.pk)
-
-
-def text_of(response) -> str:
-    return " ".join(response.content.decode().split())
 
 
 @pytest.fixture

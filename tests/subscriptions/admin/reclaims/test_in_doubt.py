@@ -14,12 +14,9 @@ from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import person_events
 from tests.support.organization import page, said
+from tests.support.pages import text_of
 
 EVIL = '<img src=x onerror="alert(1)">'
-
-
-def text_of(response) -> str:
-    return " ".join(response.content.decode().split())
 
 
 @pytest.fixture

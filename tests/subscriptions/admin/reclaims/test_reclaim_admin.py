@@ -10,12 +10,9 @@ from subscriptions.models import HoldReason, Reclaim
 from subscriptions.reclaims import outcomes
 from subscriptions.reclaims.engine import claim, commit_intent
 from tests.support.organization import page
+from tests.support.pages import text_of
 
 LIST = "/admin/subscriptions/reclaim/"
-
-
-def text_of(response) -> str:
-    return " ".join(response.content.decode().split())
 
 
 @pytest.fixture

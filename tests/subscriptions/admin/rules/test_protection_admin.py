@@ -12,16 +12,12 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.models import Protection, RemovalCandidate, Subscription
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.organization import page, said
+from tests.support.pages import text_of
 
 WISH = ProtectionInput("On parental leave", "Petra Meyer")
 LIST = page("protection", "changelist")
 ADD = page("protection", "add")
 PROTECT = page("protection", "protect")
-
-
-def text_of(response) -> str:
-    assert response.status_code == 200
-    return " ".join(response.content.decode().split())
 
 
 def entries(organization, **changed) -> dict[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.errors import NotActionable
 from subscriptions.models import RemovalCandidate
 from subscriptions.rules.rules import change_rule
 from tests.support.organization import page, said
+from tests.support.pages import text_of
 
 
 def form(organization, **changed):
@@ -38,8 +40,8 @@ def row(number: int, license: str, days: str) -> dict[str, str]:
     return {f"{prefix}license": license, f"{prefix}last_activity_threshold": days, f"{prefix}id": ""}
 
 
-def text_of(response) -> str:
-    return " ".join(response.content.decode().split())
+def test_the_list_says_how_many_rules_there_are(organization, alice, as_user):
+    assert "1 reclaim rule" in text_of(as_user(alice).get(reverse("admin:subscriptions_reclaimrule_changelist")))
 
 
 def test_a_new_threshold_reaches_verdicts_and_candidates(organization, alice, as_user):
