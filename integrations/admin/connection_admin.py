@@ -16,8 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from integrations import oauth_flow
+from integrations.admin.credentials_form import CredentialsForm
 from integrations.admin.findings import PROFILE_PAGE, summary_of
-from integrations.admin.forms import CredentialsForm
 from integrations.connectors.contract import ConnectorError
 from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError

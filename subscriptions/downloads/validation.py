@@ -1,4 +1,8 @@
-"""Check whether a whole download is plausible, before it may mark people as gone."""
+"""Check whether a whole download is plausible, before it may mark people as gone. If not, it is quarantined.
+
+The text of the error becomes `DownloadRun.problem`: why the run was quarantined. One answer that cannot be believed is
+refused by the connector, with the same error `BadAnswer`.
+"""
 
 from __future__ import annotations
 

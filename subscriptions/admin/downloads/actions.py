@@ -16,7 +16,7 @@ from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.counts import people
-from subscriptions.downloads import quarantine
+from subscriptions.downloads import acceptance
 from subscriptions.models import DownloadRun, RunState, Subscription
 
 PAGE = "admin:subscriptions_downloadrun_change"
@@ -43,18 +43,18 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
-    quarantine.propose_acceptance(run, reason=request.POST.get("reason", ""), actor=user)
+    acceptance.propose(run, reason=request.POST.get("reason", ""), actor=user)
     return "Proposed. Another person has to open this page and confirm."
 
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
-    quarantine.accept(run, actor=user)
+    acceptance.accept(run, actor=user)
     gone = f"{people(run.gone)} {ngettext('is', 'are', run.gone)} marked as gone"
     return f"{run} is accepted: {gone}, {run.new:,} new, {run.changed:,} changed."
 
 
 def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:
-    quarantine.discard(run, actor=user)
+    acceptance.discard(run, actor=user)
     return f"{run} is discarded. The facts of the last complete download stay in use."
 
 
@@ -80,11 +80,11 @@ def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any]
     if run.state != RunState.QUARANTINED:
         return None
     user = signed_in(request)
-    why_not = quarantine.why_not_acceptable(run)
+    why_not = acceptance.why_not_acceptable(run)
     return {
         "why_not": why_not,
-        "effect": None if why_not else quarantine.effect_of(run),
-        "why_not_confirm": quarantine.why_not_confirm(run, user),
+        "effect": None if why_not else acceptance.effect_of(run),
+        "why_not_confirm": acceptance.why_not_confirm(run, user),
         "may_operate": user.has_perm(OPERATE),
         "may_view_people": user.has_perm("subscriptions.view_subscription"),
         "proposed": f"{day_and_time(run.proposed_at)} ({ago(run.proposed_at)})" if run.proposed_at else "",

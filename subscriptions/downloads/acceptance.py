@@ -1,4 +1,6 @@
-"""A quarantined download: two people may accept it, one may discard it.
+"""Accept or discard a quarantined download: two people may accept it, one may discard it.
+
+Why a run was quarantined is decided in `validation`, or by an answer that the connector refused.
 
 Accepting takes a reason and a second person, since it may mark many people as gone. Only a run that was read to its
 end, for the right organization, can be accepted, and only while no newer download is complete.
@@ -57,7 +59,7 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
     return why_not_acceptable(run)
 
 
-def propose_acceptance(run: DownloadRun, *, reason: str, actor: User) -> None:
+def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
     """The first of two steps. Raises Refused, and NotActionable when another user was first."""
     if why_not := why_not_acceptable(run):
         raise Refused(f"{run} cannot be accepted. {why_not}")

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions.downloads import quarantine, validation
+from subscriptions.downloads import acceptance, validation
 from subscriptions.downloads.merge import Merged
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import NotActionable, Refused
@@ -64,7 +64,7 @@ def gone() -> int:
 
 
 def test_it_is_kept_and_says_what_accepting_would_do(shrunk):
-    effect = quarantine.effect_of(shrunk)
+    effect = acceptance.effect_of(shrunk)
     assert shrunk.acceptable
     assert effect.counts == Merged(new=0, changed=1, gone=GONE)
     assert len(set(effect.names)) == 20
@@ -76,11 +76,11 @@ def test_what_is_foreseen_is_what_is_merged(shrunk, olivia, oscar):
     rows = list(Subscription.objects.order_by("-external_id"))
     Subscription.objects.filter(pk=rows[1].pk).update(gone_at=shrunk.started_at)
     DownloadedMember.objects.filter(run=shrunk, external_id=rows[2].external_id).update(external_id="999")
-    foreseen = quarantine.effect_of(shrunk).counts
+    foreseen = acceptance.effect_of(shrunk).counts
     assert foreseen == Merged(new=1, changed=2, gone=GONE + 1)
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
-    quarantine.accept(shrunk, actor=oscar)
+    acceptance.accept(shrunk, actor=oscar)
     assert Merged(new=shrunk.new, changed=shrunk.changed, gone=shrunk.gone) == foreseen
 
 
@@ -89,20 +89,20 @@ def test_whose_facts_are_newer_than_the_run_is_left_alone(shrunk, olivia, oscar)
     rows = list(Subscription.objects.order_by("external_id"))
     looked_at = [rows[0].pk, rows[-1].pk]  # one that is missing from the run, and the one that differs in it
     Subscription.objects.filter(pk__in=looked_at).update(facts_at=timezone.now(), name="Aaron Newer")
-    effect = quarantine.effect_of(shrunk, names=MEMBERS)
+    effect = acceptance.effect_of(shrunk, names=MEMBERS)
     assert effect.counts == Merged(new=0, changed=0, gone=GONE - 1)
     assert len(effect.names) == GONE - 1
     assert "Aaron Newer" not in effect.names
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
-    quarantine.accept(shrunk, actor=oscar)
+    acceptance.accept(shrunk, actor=oscar)
     assert (shrunk.gone, shrunk.changed, gone()) == (GONE - 1, 0, GONE - 1)
 
 
 def test_two_people_accept_it_and_its_members_become_the_facts(shrunk, world, olivia, oscar):
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
-    quarantine.accept(shrunk, actor=oscar)
+    acceptance.accept(shrunk, actor=oscar)
     assert (shrunk.state, shrunk.gone, shrunk.changed, shrunk.decided_by) == ("complete", GONE, 1, oscar)
     assert shrunk.unchanged == shrunk.read - 1
     assert gone() == GONE
@@ -119,52 +119,52 @@ def test_nobody_confirms_their_own_proposal(shrunk, olivia):
     root = an_operator("root", superuser=True)
     for person in (olivia, root):
         DownloadRun.objects.filter(pk=shrunk.pk).update(proposed_by=None)
-        quarantine.propose_acceptance(shrunk, reason=WHY, actor=person)
+        acceptance.propose(shrunk, reason=WHY, actor=person)
         shrunk.refresh_from_db()
         with pytest.raises(Refused, match="another person must confirm"):
-            quarantine.accept(shrunk, actor=person)
+            acceptance.accept(shrunk, actor=person)
     assert gone() == 0
 
 
 def test_the_update_itself_refuses_the_proposer(shrunk, olivia, monkeypatch):
     """Also when the sentence before it is left out."""
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
-    monkeypatch.setattr(quarantine, "why_not_confirm", lambda run, user: "")
+    monkeypatch.setattr(acceptance, "why_not_confirm", lambda run, user: "")
     with pytest.raises(NotActionable):
-        quarantine.accept(shrunk, actor=olivia)
+        acceptance.accept(shrunk, actor=olivia)
     assert gone() == 0
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "yes"])
 def test_a_reason_is_needed(shrunk, olivia, reason):
     with pytest.raises(Refused, match="Say in a sentence"):
-        quarantine.propose_acceptance(shrunk, reason=reason, actor=olivia)
+        acceptance.propose(shrunk, reason=reason, actor=olivia)
 
 
 def test_without_a_proposal_nothing_is_accepted(shrunk, oscar):
     with pytest.raises(Refused, match="Nobody has proposed"):
-        quarantine.accept(shrunk, actor=oscar)
+        acceptance.accept(shrunk, actor=oscar)
 
 
 def test_discarded(shrunk, olivia, oscar):
-    quarantine.discard(shrunk, actor=olivia)
+    acceptance.discard(shrunk, actor=olivia)
     shrunk.refresh_from_db()
     assert (shrunk.state, shrunk.acceptable, shrunk.decided_by) == ("discarded", False, olivia)
     assert not DownloadedMember.objects.exists()
     assert actions()[-1] == "download.discarded"
     with pytest.raises(Refused, match="is discarded"):
-        quarantine.propose_acceptance(shrunk, reason=WHY, actor=oscar)
+        acceptance.propose(shrunk, reason=WHY, actor=oscar)
 
 
 def test_a_newer_complete_download_takes_its_place(shrunk, world, olivia, oscar, monkeypatch):
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     with monkeypatch.context() as patched:
         patched.setattr(validation, "SHRINK_LIMIT", 1.0)
         assert run(world).state == "complete"
     shrunk.refresh_from_db()
     with pytest.raises(Refused, match="newer download is complete"):
-        quarantine.accept(shrunk, actor=oscar)
+        acceptance.accept(shrunk, actor=oscar)
     assert not DownloadedMember.objects.exists()
 
 
@@ -177,21 +177,21 @@ def test_a_paused_profile_accepts_nothing(shrunk, olivia):
     lifecycle.pause(shrunk.profile, actor=None)
     shrunk.refresh_from_db()
     with pytest.raises(Refused, match="paused"):
-        quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+        acceptance.propose(shrunk, reason=WHY, actor=olivia)
 
 
 def test_a_profile_that_is_paused_meanwhile_accepts_nothing(shrunk, olivia, oscar, monkeypatch):
     """The UPDATE itself asks for the state of the profile: it may change after the page was read."""
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
 
     def paused_after_it(run, user):
         lifecycle.pause(IntegrationProfile.objects.get(), actor=None)
         return ""
 
-    monkeypatch.setattr(quarantine, "why_not_confirm", paused_after_it)
+    monkeypatch.setattr(acceptance, "why_not_confirm", paused_after_it)
     with pytest.raises(NotActionable):
-        quarantine.accept(shrunk, actor=oscar)
+        acceptance.accept(shrunk, actor=oscar)
     shrunk.refresh_from_db()
     assert (shrunk.state, gone()) == ("quarantined", 0)
 
@@ -203,8 +203,8 @@ def test_what_was_not_read_to_its_end_can_only_be_discarded(world, olivia, fault
     found = run(world)
     assert (found.state, found.acceptable) == ("quarantined", False)
     with pytest.raises(Refused, match="not read to its end"):
-        quarantine.propose_acceptance(found, reason=WHY, actor=olivia)
-    quarantine.discard(found, actor=olivia)
+        acceptance.propose(found, reason=WHY, actor=olivia)
+    acceptance.discard(found, actor=olivia)
 
 
 def test_another_organization_can_only_be_discarded(world, olivia, monkeypatch):
@@ -221,15 +221,15 @@ def test_another_organization_can_only_be_discarded(world, olivia, monkeypatch):
 
 
 def test_without_the_audit_nothing_is_merged(shrunk, olivia, oscar, monkeypatch):
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
 
     def fail(*args, **kwargs):
         raise RuntimeError("the audit is away")
 
-    monkeypatch.setattr(quarantine, "record", fail)
+    monkeypatch.setattr(acceptance, "record", fail)
     with pytest.raises(RuntimeError):
-        quarantine.accept(shrunk, actor=oscar)
+        acceptance.accept(shrunk, actor=oscar)
     shrunk.refresh_from_db()
     assert (shrunk.state, gone()) == ("quarantined", 0)
 
@@ -237,14 +237,14 @@ def test_without_the_audit_nothing_is_merged(shrunk, olivia, oscar, monkeypatch)
 @pytest.mark.usefixtures("real_transactions")
 def test_two_confirm_at_once_and_it_is_merged_once(shrunk, olivia, oscar):
     third = an_operator("third")
-    quarantine.propose_acceptance(shrunk, reason=WHY, actor=olivia)
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
     barrier, ended = threading.Barrier(2), []
 
     def confirm(user: User) -> None:
         mine = DownloadRun.objects.select_related("profile", "proposed_by").get(pk=shrunk.pk)
         barrier.wait()
         try:
-            quarantine.accept(mine, actor=user)
+            acceptance.accept(mine, actor=user)
             ended.append("accepted")
         except (NotActionable, Refused):
             ended.append("too late")
