@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Notice, NoticeKind
 from subscriptions.notices.answers import ends_at, link_for
-from subscriptions.notices.self_service import facts_of
+from subscriptions.notices.mail_and_page import shared_context
 
 SUBJECTS = {
     NoticeKind.ASK: "Do you still need your {}license?",
@@ -24,7 +24,7 @@ def mail_for(notice: Notice) -> EmailMultiAlternatives:
     person = notice.removal
     deadline = answer_by(person)
     context = {
-        **facts_of(person, deadline=deadline),
+        **shared_context(person, deadline=deadline),
         "reminder": notice.kind == NoticeKind.REMINDER,
         "link": link_for(person, until=ends_at(deadline)),
         "email": notice.email,

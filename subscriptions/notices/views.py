@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer
 from subscriptions.notices.answers import BadLink, Link, answer, read_link
-from subscriptions.notices.self_service import contact, page_of
+from subscriptions.notices.mail_and_page import contact
+from subscriptions.notices.self_service import page_context
 
 # Search engines must not list the page or keep a copy, and the pages it links to must not get its address.
 HEADERS = {"X-Robots-Tag": "noindex, nofollow", "Referrer-Policy": "same-origin"}
@@ -34,7 +35,7 @@ def my_license(request: HttpRequest, token: str) -> HttpResponse:
     except BadLink:
         return _page(request, "self_service/invalid_link.html", contact(), status=404)
     if request.method != "POST":
-        return _page(request, "self_service/page.html", page_of(link.person, until=link.until))
+        return _page(request, "self_service/page.html", page_context(link.person, until=link.until))
     return _answer(request, link, token)
 
 
@@ -52,7 +53,7 @@ def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
 
 
 def _with_problem(request: HttpRequest, link: Link, problem: str, *, status: int) -> HttpResponse:
-    context = {**page_of(link.person, until=link.until), "problem": problem}
+    context = {**page_context(link.person, until=link.until), "problem": problem}
     return _page(request, "self_service/page.html", context, status=status)
 
 
