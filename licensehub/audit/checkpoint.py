@@ -1,8 +1,8 @@
 """The last event of the audit chain, kept outside of the database: in a file, and in the Redis or Valkey of the broker.
 
 A database that was restored from a backup does not know what was done after the backup. The checkpoint does: see
-`find_mismatch`. It is written after each commit that appended events. A failed write is logged and stops nothing. A
-place that is behind is normal: there may be several hosts, each with its own file, and the broker may have been away.
+`find_mismatch`. It is written after each commit that appended events. A failed write is logged and stops nothing. It is
+normal that a location is behind: there may be several hosts, each with its own file, and the broker may have been away.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KEY = "licensehub:audit:head"
 TIMEOUT = 0.5  # seconds
 EMPTY = "0" * 64
 
-# KEYS[1]: a head as JSON. ARGV: the new one, its sequence, the one that may be replaced even if it is higher, or "".
+# KEYS[1]: a checkpoint as JSON. ARGV: the new one, its sequence, and the one that it replaces in any case, or "".
 _KEEP = """
 local kept = redis.call('GET', KEYS[1])
 if kept and kept ~= ARGV[3] then
@@ -46,7 +46,7 @@ return 1
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Checkpoint:
     """The last event of a chain: its number, its signature, and when it happened (None for an empty chain)."""
 
     sequence: int
@@ -61,65 +61,65 @@ class Head:
         return json.dumps({"sequence": self.sequence, "hash": self.hash, "at": at}, sort_keys=True)
 
     @classmethod
-    def of_text(cls, text: str) -> Head:
-        """The head in a text of `as_text`. Raises ValueError for any other text."""
+    def from_text(cls, text: str) -> Checkpoint:
+        """The checkpoint in a text of `as_text`. Raises ValueError for any other text."""
         try:
             found = json.loads(text)
             at = datetime.fromisoformat(found["at"]) if found["at"] else None
             return cls(int(found["sequence"]), str(found["hash"]), at)
         except (TypeError, KeyError) as error:
-            raise ValueError("This is no head of an audit chain.") from error
+            raise ValueError("This is not the checkpoint of an audit.") from error
 
 
-class PlaceAway(Exception):
-    """A place outside of the database that cannot be read now. The text is for the log."""
+class LocationUnavailable(Exception):
+    """The file or the broker cannot be read or written now. The text is for the log."""
 
 
-class Place(Protocol):
-    """A place that keeps a head."""
+class CheckpointLocation(Protocol):
+    """Where a checkpoint is kept, outside of the database."""
 
     label: str
 
-    def read(self) -> Head | None:
-        """The head that is kept; None where there is none. Raises PlaceAway."""
+    def read(self) -> Checkpoint | None:
+        """The checkpoint that is kept; None where there is none. Raises LocationUnavailable."""
         ...
 
-    def keep(self, head: Head, *, instead_of: Head | None) -> None:
-        """Keep this head. A head with the same or a higher sequence stays, unless it is `instead_of`.
+    def keep(self, checkpoint: Checkpoint, *, instead_of: Checkpoint | None) -> None:
+        """Keep this checkpoint. A checkpoint with the same or a higher sequence stays, unless it is `instead_of`.
 
-        Raises PlaceAway.
+        Raises LocationUnavailable.
         """
         ...
 
 
-# --- The two places ---------------------------------------------------------------------------------------------------
+# --- The two locations ------------------------------------------------------------------------------------------------
 
 
-class HeadFile:
+class CheckpointFile:
     """A file, replaced as a whole and readable by its owner only. A lock beside it orders the processes of a host."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.label = f"the file {path.name}"
 
-    def read(self) -> Head | None:
+    def read(self) -> Checkpoint | None:
         try:
             return _readable(self._path.read_text(), self.label)
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
-            raise PlaceAway(f"{self.label} cannot be read: {error}") from error
+            raise LocationUnavailable(f"{self.label} cannot be read: {error}") from error
 
-    def keep(self, head: Head, *, instead_of: Head | None) -> None:
+    def keep(self, checkpoint: Checkpoint, *, instead_of: Checkpoint | None) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.with_suffix(".lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 kept = self.read()
-                if kept is None or kept == instead_of or kept.sequence < head.sequence:
-                    self._replace(head.as_text())
+                if kept is None or kept == instead_of or kept.sequence < checkpoint.sequence:
+                    self._replace(checkpoint.as_text())
         except OSError as error:
-            raise PlaceAway(f"{self.label} cannot be written: {error}") from error
+            raise LocationUnavailable(f"{self.label} cannot be written: {error}") from error
 
     def _replace(self, text: str) -> None:
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=".audit-head-")  # mode 0600
@@ -134,7 +134,7 @@ class HeadFile:
             raise
 
 
-class RedisKey:
+class CheckpointKey:
     """A key in the broker's Redis or Valkey, shared by all hosts."""
 
     label = "the broker"
@@ -144,38 +144,38 @@ class RedisKey:
         self._script = self._redis.register_script(_KEEP)
         self._breaker = Breaker()
 
-    def read(self) -> Head | None:
+    def read(self) -> Checkpoint | None:
         text = self._ask(lambda: self._redis.get(KEY))
         return _readable(text, self.label) if text else None
 
-    def keep(self, head: Head, *, instead_of: Head | None) -> None:
+    def keep(self, checkpoint: Checkpoint, *, instead_of: Checkpoint | None) -> None:
         replaced = instead_of.as_text() if instead_of else ""
-        self._ask(lambda: self._script(keys=[KEY], args=[head.as_text(), head.sequence, replaced]))
+        self._ask(lambda: self._script(keys=[KEY], args=[checkpoint.as_text(), checkpoint.sequence, replaced]))
 
     def _ask(self, call: Callable[[], Any]) -> str | None:
         try:
             return cast("str | None", self._breaker.ask(call))
         except RedisAway as away:
-            raise PlaceAway(f"The broker is {away}" if str(away) else "") from away
+            raise LocationUnavailable(f"The broker is {away}" if str(away) else "") from away
 
 
-def _readable(text: str, label: str) -> Head | None:
-    """The head in this text; None for a damaged text, which the next event replaces."""
+def _readable(text: str, label: str) -> Checkpoint | None:
+    """The checkpoint in this text; None for a damaged text, which the next event replaces."""
     try:
-        return Head.of_text(text)
+        return Checkpoint.from_text(text)
     except ValueError:
         logger.error("The last event of the audit in %s is damaged, and is ignored", label)
         return None
 
 
-def places() -> list[Place]:
-    return [HeadFile(Path(settings.AUDIT_HEAD_FILE)), _redis_key(settings.REDIS_URL)]
+def locations() -> list[CheckpointLocation]:
+    return [CheckpointFile(Path(settings.AUDIT_HEAD_FILE)), _checkpoint_key(settings.REDIS_URL)]
 
 
 @cache
-def _redis_key(url: str) -> RedisKey:
+def _checkpoint_key(url: str) -> CheckpointKey:
     """One for each process: it remembers that the broker was away."""
-    return RedisKey(url)
+    return CheckpointKey(url)
 
 
 # --- Confirmations ----------------------------------------------------------------------------------------------------
@@ -193,43 +193,43 @@ def register_confirmation(confirmed_since: Callable[[datetime], bool]) -> None:
 
 
 def keep_after_commit() -> None:
-    """Keep the new head after the commit. Call it in the transaction that appends events."""
+    """Keep the new checkpoint after the commit. Call it in the transaction that appends events."""
     transaction.on_commit(_keep_once, robust=True)
 
 
 def _keep_once() -> None:
-    """Keep the head of the database. A commit with several actions calls this several times; only the first writes."""
-    head = head_of_database()
-    if head != _Last.kept:
-        _Last.kept = head
-        keep(head)
+    """Keep the checkpoint of the database. A commit with several actions calls this often; only the first writes."""
+    checkpoint = checkpoint_of_database()
+    if checkpoint != _Last.kept:
+        _Last.kept = checkpoint
+        keep(checkpoint)
 
 
 class _Last:
-    """The head that this process kept last."""
+    """The checkpoint that this process kept last."""
 
-    kept: Head | None = None
+    kept: Checkpoint | None = None
 
 
-def keep(head: Head) -> None:
-    """Keep this head in every place that can be reached and that holds an earlier event of the same chain."""
-    for place in places():
+def keep(checkpoint: Checkpoint) -> None:
+    """Keep this checkpoint in every location that can be reached and that holds an earlier event of the same chain."""
+    for location in locations():
         try:
-            kept = place.read()
+            kept = location.read()
             if kept is None or _belongs(kept):
-                place.keep(head, instead_of=None)
+                location.keep(checkpoint, instead_of=None)
             elif _set_aside(kept):
-                place.keep(head, instead_of=kept)
+                location.keep(checkpoint, instead_of=kept)
             # Else this is another database than before: `find_mismatch` reports that, and nothing may hide it here.
-        except PlaceAway as away:
+        except LocationUnavailable as away:
             if str(away):
-                logger.warning("The head of the audit was not kept: %s", away)
+                logger.warning("The checkpoint of the audit was not written: %s", away)
 
 
-def head_of_database() -> Head:
+def checkpoint_of_database() -> Checkpoint:
     """The last committed event that this connection sees."""
     newest = AuditEvent.objects.order_by("-sequence").values_list("sequence", "hmac", "at").first()
-    return Head(*newest) if newest else Head(0, EMPTY, None)
+    return Checkpoint(*newest) if newest else Checkpoint(0, EMPTY, None)
 
 
 # --- Compare ----------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def head_of_database() -> Head:
 class Mismatch:
     """The sign that this database may be a restored backup: `sentence` says what does not fit.
 
-    `nothing_kept`: no place holds a head. `unsure`: a place cannot be read now, and may hold one.
+    `nothing_kept`: no location holds a checkpoint. `unsure`: a location cannot be read now, and may hold one.
     """
 
     sentence: str = ""
@@ -248,39 +248,39 @@ class Mismatch:
 
 
 def find_mismatch() -> Mismatch | None:
-    """Compare the database with the heads that are kept; None when it fits.
+    """Compare the database with the checkpoints that are kept; None when it fits.
 
-    Each place is read before the database: a head is kept only after its commit.
+    Each location is read before the database: a checkpoint is kept only after its commit.
     """
     known, away = 0, 0
-    for place in places():
+    for location in locations():
         try:
-            kept = place.read()
-        except PlaceAway as reason:
+            kept = location.read()
+        except LocationUnavailable as reason:
             away += 1
             if str(reason):
                 logger.warning("%s", reason)
             continue
         known += kept is not None
         if kept and not _belongs(kept) and not _set_aside(kept):
-            return Mismatch(sentence=_what_differs(kept, place.label))
+            return Mismatch(sentence=_what_differs(kept, location.label))
     return None if known else Mismatch(nothing_kept=True, unsure=bool(away))
 
 
-def _belongs(kept: Head) -> bool:
+def _belongs(kept: Checkpoint) -> bool:
     """Whether the database holds this very event. Then its chain continues from it."""
     if not kept.sequence:
         return kept.hash == EMPTY
     return AuditEvent.objects.filter(sequence=kept.sequence, hmac=kept.hash).exists()
 
 
-def _set_aside(kept: Head) -> bool:
+def _set_aside(kept: Checkpoint) -> bool:
     """Whether an admin has confirmed a restored backup after this event. Other hosts can then replace their files."""
     return kept.at is not None and any(confirmed(kept.at) for confirmed in _confirmations)
 
 
-def _what_differs(kept: Head, label: str) -> str:
-    now = head_of_database()
+def _what_differs(kept: Checkpoint, label: str) -> str:
+    now = checkpoint_of_database()
     if kept.sequence > now.sequence:
         return (
             f"The last event of the audit that {label} knows is {kept}; this database ends with {now}. It looks like "

@@ -64,8 +64,8 @@ def _kept_head_of_a_new_installation(request, settings):
     sends. So each begins as an installation does on its first day: with the head of an empty chain.
     """
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
-        settings.AUDIT_HEAD_FILE.write_text(checkpoint.Head(0, checkpoint.EMPTY, None).as_text())
-        checkpoint._redis_key.cache_clear()
+        settings.AUDIT_HEAD_FILE.write_text(checkpoint.Checkpoint(0, checkpoint.EMPTY, None).as_text())
+        checkpoint._checkpoint_key.cache_clear()
         if settings.EMBEDDED_BROKER_SOCKET.exists():
             with redis.Redis(unix_socket_path=str(settings.EMBEDDED_BROKER_SOCKET)) as client:
                 client.delete(checkpoint.KEY)

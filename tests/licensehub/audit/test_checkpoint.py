@@ -1,4 +1,4 @@
-"""The head outside of the database: it only rises, is whole, private and cheap, and stops no action."""
+"""The checkpoint outside of the database: it only rises, is whole, private and cheap, and stops no action."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ from django.db import transaction
 from integrations import sending
 from licensehub.audit import checkpoint
 from licensehub.audit.actions import Action
-from licensehub.audit.checkpoint import EMPTY, Head, HeadFile, PlaceAway, RedisKey, find_mismatch, head_of_database
+from licensehub.audit.checkpoint import (
+    EMPTY,
+    Checkpoint,
+    CheckpointFile,
+    CheckpointKey,
+    LocationUnavailable,
+    checkpoint_of_database,
+    find_mismatch,
+)
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
 
 NOW = datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
 
 
-def head(sequence: int, mark: str = "a") -> Head:
-    return Head(sequence, mark * 64, NOW + timedelta(seconds=sequence))
+def numbered(sequence: int, mark: str = "a") -> Checkpoint:
+    return Checkpoint(sequence, mark * 64, NOW + timedelta(seconds=sequence))
 
 
 def act(times: int = 1) -> None:
@@ -34,63 +42,63 @@ def act(times: int = 1) -> None:
             record(Action.PROFILE_CHANGED, actor=None, target=sending.control(), data={"n": number})
 
 
-# --- The places -------------------------------------------------------------------------------------------------------
+# --- The two locations ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["file", "redis"])
-def place(request, tmp_path):
+def location(request, tmp_path):
     if request.param == "file":
-        return HeadFile(tmp_path / "var" / "head.json")
+        return CheckpointFile(tmp_path / "var" / "head.json")
     request.getfixturevalue("valkey")
     from django.conf import settings
 
-    return RedisKey(settings.REDIS_URL)
+    return CheckpointKey(settings.REDIS_URL)
 
 
-def test_a_kept_head_is_read_again(place):
-    assert place.read() is None
-    place.keep(head(3), instead_of=None)
-    assert place.read() == head(3)
+def test_a_kept_checkpoint_is_read_again(location):
+    assert location.read() is None
+    location.keep(numbered(3), instead_of=None)
+    assert location.read() == numbered(3)
 
 
-def test_a_lower_head_never_replaces_a_higher_one(place):
-    place.keep(head(5), instead_of=None)
-    place.keep(head(4), instead_of=None)
-    place.keep(head(5, "b"), instead_of=None)
-    assert place.read() == head(5)
-    place.keep(head(6), instead_of=None)
-    assert place.read() == head(6)
+def test_a_lower_checkpoint_never_replaces_a_higher_one(location):
+    location.keep(numbered(5), instead_of=None)
+    location.keep(numbered(4), instead_of=None)
+    location.keep(numbered(5, "b"), instead_of=None)
+    assert location.read() == numbered(5)
+    location.keep(numbered(6), instead_of=None)
+    assert location.read() == numbered(6)
 
 
-def test_only_the_head_that_was_checked_is_replaced_by_a_lower_one(place):
-    place.keep(head(5), instead_of=None)
-    place.keep(head(2, "c"), instead_of=head(9))
-    assert place.read() == head(5)
-    place.keep(head(2, "c"), instead_of=head(5))
-    assert place.read() == head(2, "c")
+def test_only_the_checkpoint_that_was_checked_is_replaced_by_a_lower_one(location):
+    location.keep(numbered(5), instead_of=None)
+    location.keep(numbered(2, "c"), instead_of=numbered(9))
+    assert location.read() == numbered(5)
+    location.keep(numbered(2, "c"), instead_of=numbered(5))
+    assert location.read() == numbered(2, "c")
 
 
-def test_a_damaged_head_is_ignored_and_replaced(tmp_path, caplog):
+def test_a_damaged_checkpoint_is_ignored_and_replaced(tmp_path, caplog):
     path = tmp_path / "head.json"
     for broken in ("", "{", "[]", '{"sequence": 1}', '{"sequence": null, "hash": "", "at": ""}'):
         path.write_text(broken)
-        assert HeadFile(path).read() is None
+        assert CheckpointFile(path).read() is None
         assert "damaged" in caplog.text
-        HeadFile(path).keep(head(1), instead_of=None)
-        assert HeadFile(path).read() == head(1)
+        CheckpointFile(path).keep(numbered(1), instead_of=None)
+        assert CheckpointFile(path).read() == numbered(1)
 
 
 def test_damage_in_redis(valkey, settings):
     for broken in ("{", "[]", "7", '{"sequence": "x"}'):
         valkey.set(checkpoint.KEY, broken)
-        place = RedisKey(settings.REDIS_URL)
-        assert place.read() is None
-        place.keep(head(1), instead_of=None)
-        assert place.read() == head(1)
+        location = CheckpointKey(settings.REDIS_URL)
+        assert location.read() is None
+        location.keep(numbered(1), instead_of=None)
+        assert location.read() == numbered(1)
 
 
 def test_the_file_is_private_and_leaves_no_other_file(tmp_path):
-    HeadFile(tmp_path / "head.json").keep(head(1), instead_of=None)
+    CheckpointFile(tmp_path / "head.json").keep(numbered(1), instead_of=None)
     assert (tmp_path / "head.json").stat().st_mode & 0o777 == 0o600
     assert sorted(path.name for path in tmp_path.iterdir()) == ["head.json", "head.lock"]
 
@@ -99,7 +107,7 @@ def _keep_some(path: Path, seed: int) -> None:
     numbers = list(range(1, 201))
     random.Random(seed).shuffle(numbers)  # noqa: S311 - no secret
     for number in [*numbers[:60], 200]:
-        HeadFile(path).keep(head(number), instead_of=None)
+        CheckpointFile(path).keep(numbered(number), instead_of=None)
 
 
 def test_many_processes_keep_the_highest(tmp_path):
@@ -109,22 +117,22 @@ def test_many_processes_keep_the_highest(tmp_path):
         process.start()
     seen = 0
     while any(process.is_alive() for process in made):
-        found = HeadFile(path).read()
+        found = CheckpointFile(path).read()
         if found:
             assert found.sequence >= seen
             seen = found.sequence
     assert [process.exitcode for process in made] == [0] * 6
-    assert HeadFile(path).read().sequence == 200
+    assert CheckpointFile(path).read().sequence == 200
 
 
 def test_a_dead_broker_costs_little_and_is_left_alone(tmp_path):
-    place = RedisKey(f"unix://{tmp_path}/nobody.sock")
-    with pytest.raises(PlaceAway, match="not reachable"):
-        place.read()
+    location = CheckpointKey(f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(LocationUnavailable, match="not reachable"):
+        location.read()
     start = time.monotonic()
     for _ in range(1000):
-        with pytest.raises(PlaceAway, match=r"^$"):
-            place.keep(head(1), instead_of=None)
+        with pytest.raises(LocationUnavailable, match=r"^$"):
+            location.keep(numbered(1), instead_of=None)
     assert time.monotonic() - start < 0.5
 
 
@@ -132,11 +140,11 @@ def test_a_hanging_broker_is_waited_for_once(tmp_path):
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "silent.sock"))
         silent.listen()
-        place = RedisKey(f"unix://{tmp_path}/silent.sock")
+        location = CheckpointKey(f"unix://{tmp_path}/silent.sock")
         start = time.monotonic()
         for _ in range(20):
-            with pytest.raises(PlaceAway):
-                place.read()
+            with pytest.raises(LocationUnavailable):
+                location.read()
         assert time.monotonic() - start < 2 * checkpoint.TIMEOUT
 
 
@@ -144,30 +152,30 @@ def test_a_hanging_broker_is_waited_for_once(tmp_path):
 
 
 @pytest.fixture
-def writes(monkeypatch) -> list[Head]:
-    found: list[Head] = []
-    keep = HeadFile.keep
+def writes(monkeypatch) -> list[Checkpoint]:
+    found: list[Checkpoint] = []
+    keep = CheckpointFile.keep
 
     def counted(self, new, *, instead_of):
         found.append(new)
         keep(self, new, instead_of=instead_of)
 
-    monkeypatch.setattr(HeadFile, "keep", counted)
+    monkeypatch.setattr(CheckpointFile, "keep", counted)
     return found
 
 
 def test_each_commit_is_kept_once(real_transactions, head_file, writes):
     act(times=7)
     assert [found.sequence for found in writes] == [AuditEvent.objects.count()]
-    assert HeadFile(head_file).read() == head_of_database()
+    assert CheckpointFile(head_file).read() == checkpoint_of_database()
     act()
     assert len(writes) == 2
 
 
-def test_in_both_places(real_transactions, head_file, valkey):
+def test_it_is_in_both_locations(real_transactions, head_file, valkey):
     act()
     text = valkey.get(checkpoint.KEY).decode()
-    assert Head.of_text(text) == head_of_database() == HeadFile(head_file).read()
+    assert Checkpoint.from_text(text) == checkpoint_of_database() == CheckpointFile(head_file).read()
     assert json.loads(text)["sequence"] == AuditEvent.objects.count()
 
 
@@ -184,12 +192,12 @@ def test_a_rolled_back_event_is_never_kept(real_transactions, head_file, writes)
     assert find_mismatch() is None
 
 
-def test_a_place_that_cannot_be_written_stops_no_action(real_transactions, settings, tmp_path, caplog):
+def test_a_location_that_cannot_be_written_stops_no_action(real_transactions, settings, tmp_path, caplog):
     (tmp_path / "occupied").write_text("")
     settings.AUDIT_HEAD_FILE = tmp_path / "occupied" / "head.json"
     act()
     assert AuditEvent.objects.exists()
-    assert "was not kept: the file head.json cannot be" in caplog.text
+    assert "was not written: the file head.json cannot be" in caplog.text
 
 
 def test_the_cost_of_one_commit(real_transactions, head_file, valkey):
@@ -206,21 +214,21 @@ def test_the_cost_of_one_commit(real_transactions, head_file, valkey):
 
 def test_a_new_installation(db, head_file, broker_away):
     assert find_mismatch() == checkpoint.Mismatch(nothing_kept=True, unsure=True)
-    HeadFile(head_file).keep(Head(0, EMPTY, None), instead_of=None)
+    CheckpointFile(head_file).keep(Checkpoint(0, EMPTY, None), instead_of=None)
     assert find_mismatch() is None
 
 
-def test_a_place_that_is_behind_is_normal(real_transactions, head_file):
+def test_a_location_that_is_behind_is_normal(real_transactions, head_file):
     act()
-    early = HeadFile(head_file).read()
+    early = CheckpointFile(head_file).read()
     act()
     head_file.unlink()
-    HeadFile(head_file).keep(early, instead_of=None)
+    CheckpointFile(head_file).keep(early, instead_of=None)
     assert find_mismatch() is None
 
 
 def test_a_database_that_is_behind(db, head_file):
-    HeadFile(head_file).keep(head(9000), instead_of=None)
+    CheckpointFile(head_file).keep(numbered(9000), instead_of=None)
     found = find_mismatch()
     assert "the file audit-head.json knows is #9000 of 2026-11-24 23:30:00 UTC; this database ends with #0" in (
         found.sentence
@@ -229,31 +237,31 @@ def test_a_database_that_is_behind(db, head_file):
 
 def test_another_history_is_not_hidden(real_transactions, head_file):
     act(times=3)
-    other = Head(AuditEvent.objects.count(), "f" * 64, datetime.now(UTC))
+    other = Checkpoint(AuditEvent.objects.count(), "f" * 64, datetime.now(UTC))
     head_file.unlink()
-    HeadFile(head_file).keep(other, instead_of=None)
+    CheckpointFile(head_file).keep(other, instead_of=None)
     act(times=5)
-    assert HeadFile(head_file).read() == other, "kept, though the database has grown past it"
+    assert CheckpointFile(head_file).read() == other, "kept, though the database has grown past it"
     assert "is another one in this database" in find_mismatch().sentence
 
 
-def test_a_release_replaces_the_older_heads_of_every_host(real_transactions, head_file, tmp_path, settings):
+def test_a_release_replaces_the_older_checkpoints_of_every_host(real_transactions, head_file, tmp_path, settings):
     act(times=3)
-    HeadFile(head_file).keep(Head(9000, "f" * 64, datetime.now(UTC)), instead_of=None)
+    CheckpointFile(head_file).keep(Checkpoint(9000, "f" * 64, datetime.now(UTC)), instead_of=None)
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_text(head_file.read_text())
     sending.hold("It looks like a restored backup.")
     sending.release(actor=None, checked="Looked at everything.")
-    assert HeadFile(head_file).read() == head_of_database()
+    assert CheckpointFile(head_file).read() == checkpoint_of_database()
     settings.AUDIT_HEAD_FILE = elsewhere
     assert find_mismatch() is None
     act()
-    assert HeadFile(elsewhere).read() == head_of_database()
+    assert CheckpointFile(elsewhere).read() == checkpoint_of_database()
 
 
-def test_a_release_does_not_count_for_later_heads(real_transactions, head_file):
+def test_a_release_does_not_count_for_later_checkpoints(real_transactions, head_file):
     sending.hold("It looks like a restored backup.")
     sending.release(actor=None, checked="Looked at everything.")
-    later = Head(9000, "f" * 64, datetime.now(UTC) + timedelta(seconds=1))
-    HeadFile(head_file).keep(later, instead_of=None)
+    later = Checkpoint(9000, "f" * 64, datetime.now(UTC) + timedelta(seconds=1))
+    CheckpointFile(head_file).keep(later, instead_of=None)
     assert find_mismatch() is not None
