@@ -61,7 +61,6 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
     list_display = ("request_number", "requested", "people", "longest", "standing", "until")
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)
-    list_select_related = ("profile", "requested_by", "decided_by")
     list_per_page = 25
     rows_name = "requests"
     # Shows the search field. get_search_results() does the search.

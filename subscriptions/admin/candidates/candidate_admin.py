@@ -45,7 +45,6 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Requ
     list_display = ("person", "department", "last_active", "why", "license_shown", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
-    list_select_related = ("subscription", "profile")
     list_per_page = 50
     search_fields = ("subscription__search__text",)
     search_help_text = "Name or e-mail"

@@ -85,14 +85,6 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     # Few rows, because each is drawn with its timeline.
     list_per_page = 25
     rows_name = "reclaims and restores"
-    list_select_related = (
-        "profile",
-        "subscription",
-        "removal__candidate",
-        "removal__request__requested_by",
-        "removal__request__decided_by",
-        "removal__restores__removal__request",
-    )
     search_fields = ("subscription__search__text",)
     search_help_text = "Name, e-mail or request"
     ordering = ("-queued_at", "-pk")
@@ -176,9 +168,16 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reclaim]:
         rows: QuerySet[Reclaim] = super().get_queryset(request)
-        rows = rows.select_related("subscription__profile", *self.list_select_related).annotate(why_not=why_not())
+        rows = rows.select_related(
+            "profile",
+            "subscription__profile",
+            "removal__candidate",
+            "removal__request__requested_by",
+            "removal__request__decided_by",
+            "removal__restores__removal__request",
+        )
         restores = RequestedRemoval.objects.select_related("request__requested_by", "reclaim")
-        return rows.prefetch_related(Prefetch("restores", queryset=restores))
+        return rows.annotate(why_not=why_not()).prefetch_related(Prefetch("restores", queryset=restores))
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: Reclaim = kwargs["obj"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -122,11 +123,13 @@ class ReclaimRuleAdmin(ModelAdmin):
     inlines = (LicenseThresholdInline,)
     list_display = ("of_profile", "threshold", "license_types", "grace", "changed")
     list_display_links = ("of_profile",)
-    list_select_related = ("profile",)
     actions = None
     warn_unsaved_form = True
     compressed_fields = False
     readonly_fields = ("license_types",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReclaimRule]:
+        return super().get_queryset(request).select_related("profile")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[NoShowAllChangeList]:
         return NoShowAllChangeList
