@@ -1,7 +1,8 @@
 """The terms of a reclaim rule that decide who is a candidate.
 
 A new field of the rule that decides needs a column in `models.rule`, one line in `Terms`, the clause that reads it,
-and its texts in the form. Reading the rule, freezing the terms with a candidate and the preview follow from `Terms`.
+and its texts in the form (CONTRIBUTING.md has all steps). Reading the rule, freezing the terms with a candidate and the
+preview follow from `Terms`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Terms:
         A field that they lack has its column's default. A field that exists no longer is left out. A recheck asks the
         terms of today as well, so that neither lets anybody through.
         """
-        values = {name: ReclaimRule._meta.get_field(column).get_default() for name, column in COLUMNS.items()}
+        default = ReclaimRule()
+        values = {name: getattr(default, column) for name, column in COLUMNS.items()}
         values |= {one.name: frozen[one.name] for one in fields(cls) if one.name in frozen}
         return cls(**{name: _frozen(value) for name, value in values.items()})
 

@@ -11,7 +11,13 @@ from integrations.models import IntegrationProfile
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import DownloadRun, Subscription
 
-TERMS = Terms(threshold=60, licenses=("full", "advanced"), grace=30, never_active="review", by_license={"advanced": 90})
+
+def terms_with(**values: Any) -> Terms:
+    """Terms with these values. Those that are not given have the defaults of the rule."""
+    return Terms.from_json(values)
+
+
+TERMS = terms_with(threshold=60, licenses=("full", "advanced"), by_license={"advanced": 90})
 
 
 def days_ago(days: float) -> datetime:

@@ -11,7 +11,7 @@ from subscriptions.eligibility.clauses import checks, explain, verdict_of
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Subscription, Verdict
-from tests.support.subscription_rows import TERMS, days_ago, make
+from tests.support.subscription_rows import TERMS, days_ago, make, terms_with
 
 CASES = [
     ({}, Verdict.CANDIDATE, "Inactive 94 days, 34 days over the threshold."),
@@ -52,7 +52,7 @@ def test_clause(facts, verdict, sentence):
 def test_never_active_people_can_be_made_candidates():
     row = make(last_activity_at=None)
 
-    terms = Terms(threshold=60, licenses=("full",), grace=30, never_active="candidate")
+    terms = terms_with(threshold=60, licenses=("full",), grace=30, never_active="candidate")
 
     assert verdict_of(row, terms) == Verdict.CANDIDATE
     assert "Never active since assigned" in explain(row, terms, verdict=Verdict.CANDIDATE)

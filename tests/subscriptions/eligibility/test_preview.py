@@ -17,6 +17,7 @@ from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Bucket, Evaluation, NeverActive, Subscription, Verdict
 from subscriptions.stats import profile_stats
 from tests.support.members import member
+from tests.support.subscription_rows import terms_with
 
 LICENSES = ("full", "free", "standard", "unknown")
 DAY = timedelta(days=1)
@@ -57,7 +58,7 @@ def evaluated(terms: Terms, now) -> dict[str, int]:
 
 
 def some_terms(dice: random.Random) -> Terms:
-    return Terms(
+    return terms_with(
         threshold=dice.randrange(1, 150),
         licenses=tuple(dice.sample(LICENSES[:3], dice.randrange(1, 4))),
         grace=dice.choice([0, 1, 7, 30, 89, 90, 91, 200]),
@@ -77,14 +78,14 @@ def test_any_rule_judges_crowds_as_it_judges_people(everybody, now):
 def test_every_threshold(everybody, now):
     count_buckets(everybody)
     for threshold in range(1, 145):
-        terms = Terms(threshold=threshold, licenses=("full", "free"), grace=30, never_active="review")
+        terms = terms_with(threshold=threshold, licenses=("full", "free"), grace=30, never_active="review")
         assert preview_rule(everybody, terms).verdicts == evaluated(terms, now), threshold
 
 
 def test_it_asks_no_person(everybody, django_assert_num_queries):
     count_buckets(everybody)
     with django_assert_num_queries(2) as asked:
-        preview_rule(everybody, Terms(threshold=45, licenses=("full",), grace=30, never_active="review"))
+        preview_rule(everybody, terms_with(threshold=45, licenses=("full",), grace=30, never_active="review"))
     assert not any("subscriptions_subscription" in query["sql"] for query in asked.captured_queries)
 
 
@@ -96,8 +97,8 @@ def test_counting_again_replaces_the_crowds(everybody):
 def test_every_clause_is_either_of_the_rule_or_not():
     """The preview would ask a clause that reads the terms and does not say so with the terms of a default rule."""
     now = timezone.now()
-    one = Terms(threshold=1, licenses=("full",), grace=0, never_active="review")
-    other = Terms(threshold=9, licenses=("free",), grace=9, never_active="candidate", by_license={"full": 3})
+    one = terms_with(threshold=1, licenses=("full",), grace=0, never_active="review")
+    other = terms_with(threshold=9, licenses=("free",), grace=9, never_active="candidate", by_license={"full": 3})
     with time_machine.travel(now, tick=False):
         moved = {clause.verdict for clause in CLAUSES if asked(clause, one, now) != asked(clause, other, now)}
     assert moved == {clause.verdict for clause in CLAUSES if clause.reads_terms}
