@@ -7,8 +7,9 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from subscriptions.admin.rules.rule_admin import LOSSES
 from subscriptions.errors import NotActionable
-from subscriptions.models import RemovalCandidate
+from subscriptions.models import RemovalCandidate, Verdict
 from subscriptions.rules.rules import change_rule
 from tests.support.organization import page, said
 from tests.support.pages import text_of
@@ -252,3 +253,8 @@ def test_caps_before_the_first_download(empty_organization, alice, as_user):
     shown = text_of(as_user(alice).get(page("reclaimrule", "change", empty_organization.rule.pk)))
 
     assert "appear after the first complete download" in shown
+
+
+def test_each_verdict_stands_in_one_line_of_the_funnel():
+    shown = [verdict for _, verdicts in LOSSES for verdict in verdicts]
+    assert sorted([*shown, Verdict.CANDIDATE]) == sorted(Verdict)

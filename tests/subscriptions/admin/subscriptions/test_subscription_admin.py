@@ -6,7 +6,8 @@ import pytest
 from django.db.models import F
 from django.urls import reverse
 
-from subscriptions.models import Evaluation, ReclaimRequest, RemovalCandidate, Subscription
+from subscriptions.admin.subscriptions.subscription_page import VERDICTS
+from subscriptions.models import Evaluation, ReclaimRequest, RemovalCandidate, Subscription, Verdict
 from subscriptions.models.subscription import LEFT_OUT
 from subscriptions.search import refresh_search
 
@@ -22,6 +23,10 @@ def request_of(row: Subscription) -> str:
 @pytest.fixture
 def candidate(run) -> Subscription:
     return Subscription.objects.candidates().first()
+
+
+def test_each_verdict_has_a_badge():
+    assert set(VERDICTS) == set(Verdict)
 
 
 def test_the_page_tells_why_and_shows_every_clause(candidate, sign_in):
