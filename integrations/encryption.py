@@ -40,7 +40,7 @@ def decrypt(ciphertext: str, *, place: str) -> dict[str, str]:
 
 
 def is_newest(ciphertext: str) -> bool:
-    """Whether it is encrypted under the first of CREDENTIAL_KEYS. Raises CredentialError without any key."""
+    """Whether it is encrypted with the first of CREDENTIAL_KEYS. Raises CredentialError without any key."""
     _fernet()
     try:
         Fernet(settings.CREDENTIAL_KEYS[0]).decrypt(ciphertext.encode())

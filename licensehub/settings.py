@@ -150,7 +150,10 @@ AUDIT_KEY = env.str("AUDIT_KEY", default="")
 AUDIT_HEAD_FILE = Path(env.str("AUDIT_HEAD_FILE", default=str(VAR_DIR / "audit-head.json")))
 
 # --- Connectors -------------------------------------------------------------------------------------------------------
-CONNECTORS = {"miro_enterprise": "integrations.connectors.miro.connector.MiroConnector"}
+# One line for each: kind -> class. docs/adding-a-connector.md says what else a connector needs.
+CONNECTORS = {
+    "miro_enterprise": "integrations.connectors.miro.connector.MiroConnector",
+}
 # The folder of a connector is an app, so that Django finds its commands.
 INSTALLED_APPS += [path.rsplit(".", 2)[0] for path in CONNECTORS.values()]
 # Kind -> name -> address, for a sandbox. A connector declares the vendor's addresses and the variables for them.

@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
-from subscriptions.activity.retention import thin_histories
+from subscriptions.activity.retention import thin_past_activity
 from subscriptions.downloads.lease import DownloadError
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import Refused
@@ -98,7 +98,7 @@ def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
 @shared_task
 def thin_history() -> None:
     """Triggered by beat every night."""
-    thin_histories()
+    thin_past_activity()
 
 
 @shared_task

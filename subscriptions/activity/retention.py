@@ -1,9 +1,11 @@
-"""Retention of the history: snapshots older than SNAPSHOT_DAYS are thinned to one point per month.
+"""Retention of past activity: snapshots older than `settings.SNAPSHOT_DAYS` are thinned to one point per month.
 
 A month is thinned as a whole, when all of it is old enough. All snapshots that a subscription has in the month, from
-runs and from rechecks, become one row of the month's last run. Each column of this row has the oldest value. Then the
-history reads as if that run were the only one of the month, and the facts at the end of any month stay the same. This
+runs and from rechecks, become one row of the month's last run. Each column of this row has the oldest value. Then past
+activity reads as if that run were the only one of the month, and the facts at the end of any month stay the same. This
 takes a few statements, the same on PostgreSQL and on SQLite.
+
+Nothing else is thinned or deleted by age: the audit, the requests and the reclaims stay.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ class Month:
     kept: int
 
 
-def thin_histories() -> int:
+def thin_past_activity() -> int:
     """Thin the months that are old enough, of all profiles. Returns how many."""
     return sum(_thin(profile, month) for profile in IntegrationProfile.objects.all() for month in due_months(profile))
 
@@ -71,7 +73,7 @@ def due_months(profile: IntegrationProfile) -> list[Month]:
 
 
 def thinned_before(profile: IntegrationProfile) -> datetime | None:
-    """The moment from which on the history of a profile has every change; None when nothing is thinned."""
+    """The moment from which on every change of the profile is kept; None when nothing is thinned."""
     last = _runs(profile).filter(thinned=True).aggregate(last=Max("finished_at"))["last"]
     return _next_month(last - timedelta.resolution) if last else None
 

@@ -1,4 +1,4 @@
-"""The history of subscriptions: keep what a change replaces, and reconstruct the state of any day."""
+"""Past activity of subscriptions: keep what a change replaces, and reconstruct the state of any day."""
 
 from __future__ import annotations
 

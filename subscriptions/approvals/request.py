@@ -154,12 +154,14 @@ def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> Recl
 
 
 def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
-    """A further person allows this one request to reclaim all of its people. Returns how many they are.
+    """Raise the cap of this one request to the number of its people, and return that number.
 
-    That person is neither the requester nor, later, the one who decides. Raises Refused or NotActionable.
+    The actor is neither the requester nor, later, the one who decides. Raises Refused or NotActionable.
     """
     if request.requested_by_id == actor.pk:
-        raise OwnRequest("You made this request, so another person has to raise its cap, and a third one to decide.")
+        raise OwnRequest(
+            "You made this request. Another person has to raise its cap, and a third person has to decide."
+        )
     if not reason.strip():
         raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
     with transaction.atomic():

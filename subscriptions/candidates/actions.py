@@ -102,4 +102,4 @@ def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
             actor=actor,
         )
         terms = Terms.from_json(candidate.evidence["terms"])
-        cool_down([candidate.subscription_id], days=terms.threshold_for, reason="left alone after a review")
+        cool_down([candidate.subscription_id], days=terms.threshold_for, reason="left alone after a check")

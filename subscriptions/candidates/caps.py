@@ -120,7 +120,7 @@ def over(request: ReclaimRequest, people: int) -> str:
     name = request if request.pk else "This"
     return (
         f"{name} is for {people} people, and at most {most} may be reclaimed at once. Drop some of them, or "
-        "let a further person raise the cap for this request."
+        "let another person raise the cap of this request."
     )
 
 

@@ -820,7 +820,7 @@ class Migration(migrations.Migration):
                     "batch_cap_people",
                     models.PositiveIntegerField(
                         default=50,
-                        help_text="A larger request can be approved only after a third person raised the cap for it.",
+                        help_text="A larger request can be approved only after another person has raised its cap.",
                         validators=[
                             django.core.validators.MinValueValidator(1, "A request needs room for at least one person.")
                         ],
@@ -971,7 +971,7 @@ class Migration(migrations.Migration):
                             ("rejected", "Rejected"),
                             ("dropped", "Dropped from the request"),
                             ("profile_archived", "Profile archived"),
-                            ("left_alone", "Left alone after review"),
+                            ("left_alone", "Left alone after a check"),
                         ],
                         default="",
                         max_length=20,

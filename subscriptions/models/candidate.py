@@ -45,7 +45,7 @@ class CloseReason(models.TextChoices):
     REJECTED = "rejected", "Rejected"
     DROPPED = "dropped", "Dropped from the request"
     PROFILE_ARCHIVED = "profile_archived", "Profile archived"
-    LEFT_ALONE = "left_alone", "Left alone after review"
+    LEFT_ALONE = "left_alone", "Left alone after a check"
 
 
 class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):

@@ -54,7 +54,7 @@ class ReclaimRequest(models.Model):
     answers_until = models.DateTimeField(null=True)
     # While people are asked, the earliest moment of expiry. It is set again when the request opens.
     expires_at = models.DateTimeField()
-    # How many people this request may reclaim: the batch cap when it was made, or the cap raised by a further person.
+    # How many people this request may reclaim: the batch cap when it was made, or what another person raised it to.
     cap = models.PositiveIntegerField(default=50)
     cap_raised_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     cap_raised_at = models.DateTimeField(null=True)
@@ -96,7 +96,7 @@ class ReclaimRequest(models.Model):
                 | models.Q(direction="reactivate", valid_until__isnull=False),
                 name="request_approved_by_somebody",
             ),
-            # The further person who raises a cap is neither the one who asked nor the one who decides.
+            # The person who raises a cap is neither the requester nor the one who decides.
             models.CheckConstraint(
                 condition=models.Q(cap_raised_by=None)
                 | (

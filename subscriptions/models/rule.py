@@ -73,7 +73,7 @@ class ReclaimRule(models.Model):
         "people per request",
         default=50,
         validators=[MinValueValidator(1, "A request needs room for at least one person.")],
-        help_text="A larger request can be approved only after a third person raised the cap for it.",
+        help_text="A larger request can be approved only after another person has raised its cap.",
     )
     batch_cap_percent = models.PositiveIntegerField(
         "percent of active licenses per request", default=5, validators=PERCENT, help_text="The smaller cap counts."

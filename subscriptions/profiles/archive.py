@@ -1,4 +1,4 @@
-"""Archive a profile, after its name was typed. Its history stays; everything that could still run or send ends."""
+"""Archive a profile, after its name was typed. Its records stay; everything that could still run or send ends."""
 
 from __future__ import annotations
 

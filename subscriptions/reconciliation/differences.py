@@ -103,7 +103,7 @@ _TEXTS: dict[tuple[str, bool], tuple[Kind, str, str]] = {
     (Direction.REACTIVATE.value, True): (
         Kind.RESTORED_INACTIVE,
         "Restored on {when}, but inactive at {vendor} now.",
-        "Ask this person's admin whether that was meant. If not, restore again from the history.",
+        "Ask this person's admin whether that was meant. If not, restore again in History.",
     ),
     (Direction.DEACTIVATE.value, False): (
         Kind.UNSENT_INACTIVE,

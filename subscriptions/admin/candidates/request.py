@@ -98,6 +98,6 @@ def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> di
     cap = caps.batch_of(rule.profile)
     over = (
         f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "
-        "has to approve."
+        "has to decide."
     )
     return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}

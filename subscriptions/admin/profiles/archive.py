@@ -47,7 +47,7 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         message = archive.archive(profile, typed_name=typed, actor=actor)
-        return f"“{profile}” is archived. Its history stays. {message}".strip()
+        return f"“{profile}” is archived. Its records stay. {message}".strip()
 
     done = run_and_report(request, do, refusals=REFUSALS)
     address = reverse(PROFILE_PAGE, args=[pk])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.activity import retention
-from subscriptions.activity.retention import thin_histories, thinned_before
+from subscriptions.activity.retention import thin_past_activity, thinned_before
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
 from tests.support.fixtures import actions
 from tests.support.scenario import BEGIN, QUICK, STEPS, Scenario, tell
@@ -37,7 +37,7 @@ def kept_moments(scenario: Scenario, until: datetime) -> list[datetime]:
 def test_the_ends_of_months_read_back_as_before(seed, steps, later):
     scenario = tell(seed, steps)
     with time_machine.travel(max(scenario.told) + timedelta(days=later), tick=False):
-        thin_histories()
+        thin_past_activity()
         until = thinned_before(scenario.profile) or BEGIN
     thinned = {moment: scenario.read_back(moment) for moment in kept_moments(scenario, until)}
 
@@ -91,8 +91,8 @@ def test_one_event_tells_each_month_and_nothing_is_done_twice():
     scenario = long_story()
     before = ActivitySnapshot.objects.count()
     with time_machine.travel(BEGIN + timedelta(days=150), tick=False):
-        done = thin_histories()
-        assert thin_histories() == 0
+        done = thin_past_activity()
+        assert thin_past_activity() == 0
 
     events = AuditEvent.objects.filter(action="history.thinned").order_by("sequence")
     assert [event.data["month"] for event in events] == ["2025-01", "2025-02"]
@@ -111,12 +111,12 @@ def test_a_month_that_another_process_thins_meanwhile_is_thinned_once(monkeypatc
     def thinned_meanwhile(profile):
         found = due_months(profile)
         monkeypatch.setattr(retention, "due_months", due_months)
-        assert thin_histories() == 2
+        assert thin_past_activity() == 2
         return found
 
     monkeypatch.setattr(retention, "due_months", thinned_meanwhile)
     with time_machine.travel(BEGIN + timedelta(days=150), tick=False):
-        assert thin_histories() == 0
+        assert thin_past_activity() == 0
 
     events = AuditEvent.objects.filter(action="history.thinned", target_id=scenario.profile.pk)
     assert [event.data["month"] for event in events.order_by("sequence")] == ["2025-01", "2025-02"]
@@ -143,7 +143,7 @@ def test_a_profile_that_is_young_says_nothing():
     assert thinned_before(long_story().profile) is None
 
 
-def test_it_is_rung_every_night():
+def test_it_is_triggered_every_night():
     task = PeriodicTask.objects.get(name="Thin old history")
     assert (task.task, task.crontab.hour) == ("subscriptions.tasks.thin_history", "3")
 
@@ -155,6 +155,6 @@ def test_the_page_says_since_when_every_change_is_there(client, carol):
     address = f"/admin/subscriptions/subscription/{row.pk}/change/"
     assert "one point a month" not in client.get(address).content.decode()
     with time_machine.travel(BEGIN + timedelta(days=150), tick=False):
-        thin_histories()
+        thin_past_activity()
 
     assert "Before Mar 1, 2025, only one point a month is kept." in client.get(address).content.decode()

@@ -1,4 +1,4 @@
-"""Request people who are Ready, all or none. Raise the cap of a request: by a further person, whom everybody sees."""
+"""Request people who are Ready, all or none. Raise the cap of a request: by another person, whom everybody sees."""
 
 from __future__ import annotations
 

@@ -246,7 +246,7 @@ def test_the_page_of_archiving(busy, client, operator):
     assert "To archive it, type its name: Northwind" in shown
     assert "Type the name of the profile" in text(client.post(address, {"name": "x"}, follow=True))
     shown = text(client.post(address, {"name": "Northwind"}, follow=True))
-    assert "is archived. Its history stays." in shown
+    assert "is archived. Its records stay." in shown
     assert 'name="_save"' not in shown
     assert shown.count("None, because the profile is archived") == 2
     assert shown.count("Its credentials were erased") == 2
