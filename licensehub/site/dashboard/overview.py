@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -43,6 +44,17 @@ class Tile:
     text: str
     link: str
     mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One line of work that needs a person. It is shown when `count` is not 0."""
+
+    count: int
+    icon: str
+    title: str
+    text: str
+    link: str
 
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -104,39 +116,33 @@ def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
 def _tiles(
     profile: IntegrationProfile, numbers: ProfileStats, threshold: int, run: DownloadRun, scope: dict[str, Any]
 ) -> list[Tile]:
+    people = partial(listed, "subscription", **scope)
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
     share = f"{numbers.assigned / numbers.purchased:.1%} of purchased" if numbers.purchased else "paid seats in use"
+    candidates = people(verdict=Verdict.CANDIDATE.value)
+    asked = f"{ngettext('request', 'requests', numbers.requests)}, {_seats(numbers.requested_people)}"
+    open_requests = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
+    last_run = page("subscriptions_downloadrun", run.pk)
     return [
+        Tile("Purchased", _number(numbers.purchased), _free(profile, numbers), last_run),
+        Tile("Assigned", _number(numbers.assigned), share, people(**paid)),
         Tile(
-            "Purchased", _number(numbers.purchased), _free(profile, numbers), page("subscriptions_downloadrun", run.pk)
-        ),
-        Tile("Assigned", _number(numbers.assigned), share, listed("subscription", **scope, **paid)),
-        Tile(
-            f"Inactive over {threshold} days",
-            _number(numbers.inactive),
-            "candidates by the rule",
-            listed("subscription", **scope, verdict=Verdict.CANDIDATE.value),
-            "beyond",
+            f"Inactive over {threshold} days", _number(numbers.inactive), "candidates by the rule", candidates, "beyond"
         ),
         Tile(
             "Never active",
             _number(numbers.never),
             f"{numbers.never_in_review:,} to review",
-            listed("subscription", **scope, idle="never"),
+            people(idle="never"),
             "never",
         ),
         Tile(
             "Protected or not removable",
             _number(numbers.protected),
             "never proposed",
-            listed("subscription", **scope, verdict=",".join(LEFT_OUT)),
+            people(verdict=",".join(LEFT_OUT)),
         ),
-        Tile(
-            "Awaiting approval",
-            _number(numbers.requests),
-            f"{ngettext('request', 'requests', numbers.requests)}, {_seats(numbers.requested_people)}",
-            listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
-        ),
+        Tile("Awaiting approval", _number(numbers.requests), asked, open_requests),
     ]
 
 
@@ -174,41 +180,57 @@ def _waiting(
     profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
 ) -> list[dict[str, str]]:
     """The work that needs a person, the most urgent first."""
-    doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
-    attention = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.ATTENTION_REQUIRED).count()
-    to_do = "to decide" if user.has_perm("subscriptions.decide_reclaimrequest") else "waiting for an approver"
     lines = [
-        (
-            numbers.requests,
-            "approval_delegation",
-            f"{ngettext('request', 'requests', numbers.requests)} {to_do}",
-            f"{_seats(numbers.requested_people)} in all",
-            listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
-        ),
-        (
-            doubts,
-            "help",
-            f"{ngettext('reclaim', 'reclaims', doubts)} in doubt",
-            f"{capfirst(profile.vendor)}'s answer was lost; LicenseHub reads before it acts",
-            listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value),
-        ),
-        (
-            attention,
-            "error",
-            f"{ngettext('candidate', 'candidates', attention)} with attention required",
-            "A person has to look before anything continues",
-            listed("removalcandidate", **scope, state__exact=CandidateState.ATTENTION_REQUIRED.value),
-        ),
-        (
-            numbers.review,
-            "rule",
-            f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
-            "Never active, or a fact is missing",
-            listed("subscription", **scope, verdict=f"{Verdict.UNKNOWN},{Verdict.NEVER_ACTIVE}"),
-        ),
+        _to_decide(numbers, scope, user),
+        _in_doubt(profile, scope),
+        _with_attention(profile, scope),
+        _to_review(numbers, scope),
     ]
     return [
-        {"icon": icon, "title": f"{count:,} {title}", "text": text, "link": link}
-        for count, icon, title, text, link in lines
-        if count
+        {"icon": line.icon, "title": f"{line.count:,} {line.title}", "text": line.text, "link": line.link}
+        for line in lines
+        if line.count
     ]
+
+
+def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
+    to_do = "to decide" if user.has_perm("subscriptions.decide_reclaimrequest") else "waiting for an approver"
+    return Waiting(
+        numbers.requests,
+        "approval_delegation",
+        f"{ngettext('request', 'requests', numbers.requests)} {to_do}",
+        f"{_seats(numbers.requested_people)} in all",
+        listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
+    )
+
+
+def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
+    count = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
+    return Waiting(
+        count,
+        "help",
+        f"{ngettext('reclaim', 'reclaims', count)} in doubt",
+        f"{capfirst(profile.vendor)}'s answer was lost; LicenseHub reads before it acts",
+        listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value),
+    )
+
+
+def _with_attention(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
+    count = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.ATTENTION_REQUIRED).count()
+    return Waiting(
+        count,
+        "error",
+        f"{ngettext('candidate', 'candidates', count)} with attention required",
+        "A person has to look before anything continues",
+        listed("removalcandidate", **scope, state__exact=CandidateState.ATTENTION_REQUIRED.value),
+    )
+
+
+def _to_review(numbers: ProfileStats, scope: dict[str, Any]) -> Waiting:
+    return Waiting(
+        numbers.review,
+        "rule",
+        f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
+        "Never active, or a fact is missing",
+        listed("subscription", **scope, verdict=f"{Verdict.UNKNOWN},{Verdict.NEVER_ACTIVE}"),
+    )
