@@ -31,10 +31,10 @@ class HoldReason(models.TextChoices):
     RECLAIM_OFF = "reclaim_off", "Reclaim subscriptions is switched off"
     CONNECTION = "connection", "A connection is in error"
     WINDOW = "window", "Outside of the reclaim window"
-    ROLLING_CAP = "rolling_cap", "As many as are allowed in 24 hours were reclaimed"
-    BATCH_CAP = "batch_cap", "More people than the rule now allows one request"
+    ROLLING_CAP = "rolling_cap", "The cap for 24 hours is reached"
+    BATCH_CAP = "batch_cap", "The request is over the cap of the rule"
     BACKUP = "backup", "This database may be a restored backup"
-    LATER = "later", "Asked to come back later"
+    LATER = "later", "The vendor is tried again later"
 
 
 class ReclaimQuerySet(models.QuerySet["Reclaim"]):

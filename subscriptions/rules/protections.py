@@ -99,9 +99,9 @@ def check_input(wish: ProtectionInput) -> None:
     """Raises ValidationError with a sentence for each field that is wrong."""
     wrong: dict[str, str] = {}
     if not wish.reason.strip():
-        wrong["reason"] = "Say why, for the colleague who wonders in half a year."
+        wrong["reason"] = "Say why, for a colleague who reads it in half a year."
     if not wish.owner.strip():
-        wrong["owner"] = "Name somebody who can tell later whether it is still needed."
+        wrong["owner"] = "Name a person who can say later whether it is still needed."
     if wish.ends_at is not None and wish.ends_at <= timezone.now():
         wrong["ends_at"] = "This end is in the past, so nobody would be protected. Choose a later day, or none."
     for name, longest in (("reason", 500), ("owner", 150)):
@@ -126,7 +126,7 @@ def create_protection(
         if former:
             raise Refused(
                 f"Protected already: {former}, by {former.created_by.get_username()}, {former.until_label}. Nothing "
-                "was changed. End that one first if its reason, owner or end is to be another."
+                "was changed. To change its reason, owner or end, end that one first."
             )
         [made] = _make(profile, kind, [wanted], wish, actor=actor)
     return _reevaluate([made])

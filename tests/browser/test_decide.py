@@ -50,7 +50,7 @@ def test_over_the_cap(real_transactions, world: World, alice, bob, live_server, 
     expect(page.get_by_text("Nothing was sent.")).to_be_visible()
     rows = page.locator("table.lh-tried tbody tr")
     expect(rows.filter(has_text="Would deactivate")).to_have_count(CAP)
-    expect(rows.nth(CAP)).to_contain_text("Would wait: more people than the rule now allows one request")
+    expect(rows.nth(CAP)).to_contain_text("Would wait: the request is over the cap of the rule")
     widths(page, screenshot, "dry-run")
     assert not ReclaimRequest.objects.exists() and world.deactivated_by_us() == []
 

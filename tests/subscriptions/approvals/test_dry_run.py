@@ -111,7 +111,7 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
     tried = try_request(request_reclaim(chosen, actor=alice)) if asked else try_candidates(chosen)
 
     assert [row.ending for row in tried.rows] == ["send", "send", "send", "hold"]
-    assert tried.rows[3].kind == "More people than the rule now allows one request"
+    assert tried.rows[3].kind == "The request is over the cap of the rule"
 
 
 def test_a_raised_cap_counts(downloaded, alice, admin_user):
@@ -130,9 +130,7 @@ def test_the_rolling_cap_counts_what_was_sent_and_what_would_be(downloaded, alic
     left = try_candidates(downloaded.candidates(10))
 
     assert left.count(Ending.HOLD) > 0
-    assert {row.kind for row in left.rows if row.ending == Ending.HOLD} == {
-        "As many as are allowed in 24 hours were reclaimed"
-    }
+    assert {row.kind for row in left.rows if row.ending == Ending.HOLD} == {"The cap for 24 hours is reached"}
     held = [row.ending == Ending.HOLD for row in left.rows]
     assert held == sorted(held), "who is beyond the cap comes last"
 

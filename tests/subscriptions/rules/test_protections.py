@@ -185,7 +185,7 @@ WRONG = [
     ("license", "unknown", WISH, "value", "Known are: Full"),
     ("role", "boss", WISH, "value", "is no role"),
     ("person", "a@b.example", ProtectionInput(" ", "Petra"), "reason", "Say why"),
-    ("person", "a@b.example", ProtectionInput("Leave", ""), "owner", "Name somebody"),
+    ("person", "a@b.example", ProtectionInput("Leave", ""), "owner", "Name a person"),
     ("person", "a@b.example", ProtectionInput("x" * 501, "Petra"), "reason", "At most 500"),
     (
         "person",
