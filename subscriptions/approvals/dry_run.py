@@ -95,7 +95,7 @@ class DryRun:
 
 
 def summary(tried: DryRun) -> str:
-    """`Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (sending is stopped).`"""
+    """The result: `Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (sending is stopped).`"""
     if not tried.rows:
         return "Nobody to try: nothing approved is due."
     parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
@@ -114,7 +114,7 @@ def for_display(kinds: list[tuple[str, int]]) -> str:
 
 
 def try_queue(profile: IntegrationProfile, *, limit: int | None = None) -> DryRun:
-    """Everything approved that is due, restores first, as a send would. Raises the connector's errors."""
+    """Try everything approved that is due, restores first, as a send does. Raises the connector's errors."""
     due = Reclaim.objects.due().filter(profile=profile)
     restores_first = Case(When(direction=RESTORE.direction, then=0), default=1)
     rows = _with_related(due).order_by(restores_first, "queued_at", "pk")
@@ -122,7 +122,7 @@ def try_queue(profile: IntegrationProfile, *, limit: int | None = None) -> DryRu
 
 
 def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
-    """One request: what is queued of an approved one, else everybody in it as if it were approved now.
+    """Try one request: what is queued of an approved one, else everybody in it as if it were approved now.
 
     Raises NotActionable when it was decided otherwise, and the connector's errors.
     """
@@ -137,7 +137,7 @@ def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
 
 
 def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None = None) -> DryRun:
-    """The Ready ones of these candidates, all of one profile, as if they were requested and approved now.
+    """Try the Ready ones of these candidates, all of one profile, as if they were requested and approved now.
 
     Raises NotActionable when none is Ready, Refused for several profiles, and the connector's errors.
     """

@@ -182,7 +182,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 
 
 def open_for_approval(request: ReclaimRequest) -> bool:
-    """All answers are in, so everybody left now awaits approval. Returns False when another process did it."""
+    """All answers are in, so open the request: everybody left awaits approval. False when another process did it."""
     now = timezone.now()
     with transaction.atomic():
         collecting = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)

@@ -67,7 +67,7 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
 
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """The cause of a refusal is solved, so the candidate is Ready again. It needs a new request and approval."""
+    """Make the candidate Ready again, after the cause of a refusal is solved. It needs a new request and approval."""
     if send_in_doubt(candidate):
         raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
     ready_again(candidate, actor=actor)
@@ -91,7 +91,7 @@ def send_in_doubt(candidate: RemovalCandidate) -> Reclaim | None:
 
 
 def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """A human decided that this person keeps the seat."""
+    """Close the candidate, since a human decided that this person keeps the seat."""
     with transaction.atomic():
         move(
             candidate,

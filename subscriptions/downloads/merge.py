@@ -21,7 +21,7 @@ from subscriptions.models.subscription import FACTS
 KEPT = ("license", "role", "active")
 KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
 HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
-# After this many new members, PostgreSQL collects its statistics again.
+# After this many new members, PostgreSQL must collect its statistics again.
 ANALYZE_FROM = 1000
 CHANGED = "changed_members"
 
@@ -145,7 +145,10 @@ def _keep_changed(run: DownloadRun) -> None:
 
 
 def analyze_if_large(run: DownloadRun) -> None:
-    """Collect new statistics after many new members. Until then PostgreSQL plans for few; autovacuum is late."""
+    """Collect new statistics after many new members.
+
+    Otherwise PostgreSQL plans for the few rows that it knew before, until autovacuum runs.
+    """
     if run.new >= ANALYZE_FROM and connection.vendor == "postgresql":
         execute("ANALYZE subscriptions_subscription")
 

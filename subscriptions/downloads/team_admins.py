@@ -14,9 +14,9 @@ MAX_LENGTH = 500
 
 
 def write_sole_admins(profile: IntegrationProfile, teams: Mapping[str, tuple[str, ...]]) -> int:
-    """`teams`: external id -> names of the teams; a person who is not in it is the only admin of no team.
+    """Write the teams of each only admin, where they differ. Returns how many rows were written.
 
-    Only rows that differ are written. Returns how many.
+    `teams`: external id -> names of the teams. A person who is not in it is the only admin of no team.
     """
     marked = Subscription.objects.filter(profile=profile).exclude(sole_admin_of="").only("external_id", "sole_admin_of")
     rows = {row.external_id: row for row in marked} | _named(profile, list(teams))

@@ -22,7 +22,10 @@ class Shrunk(BadAnswer):
 
 
 def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
-    """`repeated` is how many rows came again on a later page. Raises BadAnswer if pages contradict each other."""
+    """Keep one row of each member. Raises BadAnswer if pages contradict each other.
+
+    `repeated` is how many rows came again on a later page.
+    """
     if not repeated:
         return
     if contradiction := staging.contradiction(run):

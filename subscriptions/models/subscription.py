@@ -28,7 +28,7 @@ class Verdict(models.TextChoices):
     CANDIDATE = "candidate", "Inactive"
 
 
-# The three lanes beside the candidates.
+# The verdicts that the lists group besides the candidates.
 NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 

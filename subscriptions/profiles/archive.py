@@ -53,7 +53,7 @@ def consequences_of(profile: IntegrationProfile) -> Consequences:
 
 
 def why_not_archive(profile: IntegrationProfile) -> str:
-    """Empty when it may be archived now."""
+    """Why the profile cannot be archived now; empty when it can."""
     if profile.is_archived:
         return "The profile is archived already."
     if run := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():

@@ -87,7 +87,7 @@ def unpause(profile: IntegrationProfile, *, actor: Actor) -> None:
 
 
 def stop_sending(profile: IntegrationProfile, *, actor: Actor) -> None:
-    """Nothing more is deactivated for this profile. The UPDATE that commits the intent to send checks it, too."""
+    """Deactivate nobody more for this profile. The UPDATE that commits the intent to send checks it, too."""
     _switch(profile, stopped=True, action=Action.SENDING_STOPPED, actor=actor)
 
 

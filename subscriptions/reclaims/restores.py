@@ -77,7 +77,7 @@ def why_not() -> Case:
 
 
 def why_not_restore(reclaim: Reclaim) -> str:
-    """Empty when it can be restored now."""
+    """Why it cannot be restored now; empty when it can."""
     return str(Reclaim.objects.filter(pk=reclaim.pk).values_list(why_not(), flat=True).get())
 
 

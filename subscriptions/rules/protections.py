@@ -117,7 +117,7 @@ def check_input(wish: ProtectionInput) -> None:
 def create_protection(
     profile: IntegrationProfile, kind: str, value: str, wish: ProtectionInput, *, actor: User
 ) -> Effect:
-    """Leave them alone from now on. Raises ValidationError, and Refused when the same is in force already."""
+    """Protect these people from now on. Raises ValidationError, and Refused when the same is in force already."""
     wanted = clean_value(profile, kind, value)
     check_input(wish)
     with transaction.atomic():
@@ -165,7 +165,7 @@ def _make(
 
 
 def end_protection(protection: Protection, *, actor: User) -> Effect:
-    """From now on it covers nobody; the record stays. Raises NotActionable when it has ended already."""
+    """End the protection: it covers nobody from now on. Raises NotActionable when it has ended already."""
     _end(protection, actor=actor)
     return _reevaluate([protection])
 
