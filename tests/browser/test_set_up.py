@@ -1,4 +1,4 @@
-"""A company admin connects Miro alone: from the empty admin to the first download, and every stumbling block."""
+"""A company admin connects Miro alone: from the empty admin to the first download, and every obstacle."""
 
 from __future__ import annotations
 
