@@ -11,6 +11,7 @@ from django.utils import timezone
 from subscriptions import sweep
 from subscriptions.approvals import collecting, decide
 from subscriptions.approvals.closing import drop
+from subscriptions.approvals.request import open_for_approval
 from subscriptions.models import Notice, NoticeState, ReclaimRequest, ReclaimRule, RequestedRemoval
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support import mail_server as smtp
@@ -54,6 +55,8 @@ def test_a_request_opens_as_soon_as_everybody_has_answered(asking: Asking):
 
     assert fresh(request).state == "open"
     assert states(request, "reminder") == ["canceled", "canceled"]
+    assert open_for_approval(request) is False
+    assert actions().count("request.ready") == 1
 
 
 def test_everybody_keeps(asking: Asking):

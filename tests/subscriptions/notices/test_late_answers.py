@@ -148,6 +148,21 @@ def test_questions_that_are_over_say_so(asking: Asking, one_asked, client):
     assert client.post(asking.link(one_asked), {"answer": "keep"}).status_code == 409
 
 
+@pytest.mark.parametrize("change", [{"dropped_at": timezone.now()}, {"answer": "release"}], ids=["dropped", "answered"])
+def test_an_answer_to_what_changes_in_this_moment_is_refused(one_asked, monkeypatch, change):
+    """The UPDATE that notes the answer asks again whether it is the person who was read before."""
+
+    def changed_meanwhile(person, given):
+        RequestedRemoval.objects.filter(pk=person.pk).update(**change)
+
+    monkeypatch.setattr(answers, "_refuse_endless_changes", changed_meanwhile)
+    with pytest.raises(NotActionable, match="has just changed"):
+        answers.answer(one_asked, Answer.KEEP)
+
+    one_asked.refresh_from_db()
+    assert (one_asked.answer, one_asked.answered_at, one_asked.dropped_at) == ("", None, None)
+
+
 def test_an_expired_request_is_over(asking: Asking, one_asked, client):
     asking.says(one_asked, "release")
     sweep.repair()

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from integrations.connectors.contract import Receipt
 from subscriptions import sweep
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -15,9 +16,11 @@ from subscriptions.errors import NotActionable
 from subscriptions.models import HoldReason, Reclaim
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import claim
-from subscriptions.reclaims.outcomes import mark_lapsed, requeue
+from subscriptions.reclaims.outcomes import mark_in_doubt, mark_lapsed, note_receipt, requeue
+from tests.support.fixtures import actions
 
 TAKEN_OVER = [{"token": uuid.uuid4()}, {"state": "sending"}]
+ENDED = [{"token": uuid.uuid4()}, {"state": "done"}]
 
 
 @pytest.fixture
@@ -30,6 +33,13 @@ def approved(world, alice, bob) -> None:
 def claimed(world, approved) -> Reclaim:
     [item] = claim(world.profile)
     return item
+
+
+@pytest.fixture
+def sending(claimed) -> Reclaim:
+    Reclaim.objects.update(state="sending")
+    claimed.refresh_from_db()
+    return claimed
 
 
 @pytest.mark.parametrize("change", TAKEN_OVER)
@@ -49,6 +59,25 @@ def test_only_who_has_an_item_requeues_it(claimed, change):
     assert requeue(claimed, HoldReason.LATER) == 0
 
     assert Reclaim.objects.get().state != "queued"
+
+
+@pytest.mark.parametrize("change", ENDED)
+def test_only_who_sends_an_item_notes_the_receipt(sending, change):
+    Reclaim.objects.update(**change)
+
+    note_receipt(sending, Receipt(status=200, active=False, request_id="late"))
+
+    assert (Reclaim.objects.get().http_status, Reclaim.objects.get().request_id) == (None, "")
+
+
+@pytest.mark.parametrize("change", ENDED)
+def test_only_who_sends_an_item_puts_it_in_doubt(sending, change):
+    Reclaim.objects.update(**change)
+
+    mark_in_doubt(sending, "The answer is lost.", status=None)
+
+    assert Reclaim.objects.get().state == change.get("state", "sending")
+    assert "reclaim.in_doubt" not in actions()
 
 
 def test_what_another_worker_claims_meanwhile_is_claimed_once(world, approved, monkeypatch):
@@ -76,3 +105,14 @@ def test_an_abandoned_claim_is_queued_again(claimed):
 
     item = Reclaim.objects.get()
     assert (item.state, item.token, item.lease_until) == ("queued", None, None)
+
+
+def test_an_abandoned_send_is_in_doubt(sending):
+    sweep.repair()
+    assert Reclaim.objects.get().state == "sending"
+
+    Reclaim.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    sweep.repair()
+
+    assert Reclaim.objects.get().state == "in_doubt"
+    assert actions().count("reclaim.in_doubt") == 1
