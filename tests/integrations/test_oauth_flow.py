@@ -106,6 +106,15 @@ def test_a_state_belongs_to_its_browser(rest, signed_in, operator, miro):
     assert miro.oauth()["counters"]["exchanges"] == 0
 
 
+def test_a_state_belongs_to_the_person_who_began(rest, operator, admin_user, miro):
+    """Somebody else has signed in in the same browser meanwhile."""
+    url = oauth_flow.start(rest, redirect_uri=BACK, browser=BROWSER, actor=operator)
+    answer = {"state": url.rpartition("state=")[2], "code": miro.install(BACK), "error": ""}
+    with pytest.raises(ConnectRefused, match="no attempt of this browser"):
+        oauth_flow.finish(**answer, browser=BROWSER, actor=admin_user)
+    assert miro.oauth()["counters"]["exchanges"] == 0
+
+
 @pytest.mark.parametrize("state", ["", "x" * 43])
 def test_a_foreign_state_is_refused(rest, signed_in, miro, state):
     start_in(signed_in, rest)
