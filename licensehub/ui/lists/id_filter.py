@@ -44,7 +44,7 @@ class IdList(NamedTuple):
 
 
 class IdIn(Func):
-    """`column` is one of the ids."""
+    """A condition: the column is one of the ids."""
 
     output_field = BooleanField()
 

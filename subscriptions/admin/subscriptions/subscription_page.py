@@ -155,7 +155,7 @@ def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str
 
 
 def _impact(row: Subscription) -> list[tuple[str, str]]:
-    """Only what is known. What cannot be checked is marked as unchecked."""
+    """Known effects only. A fact that is not checked is marked so."""
     if row.gone_at:
         return [("logout", "Left the organization, so there is nothing to reclaim.")]
     if not row.active:
