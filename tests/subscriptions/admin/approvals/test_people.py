@@ -12,6 +12,7 @@ from subscriptions.approvals import closing, decide
 from subscriptions.models import RemovalCandidate, Subscription
 from tests.support.exports import rows
 from tests.support.organization import page, questions
+from tests.support.pages import text_of
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def short_page(monkeypatch):
 def test_the_page_tells_of_those_whom_only_the_export_has(organization, alice, bob, as_user, short_page):
     request = organization.ask(alice, count=8)
     response = as_user(bob).get(page("reclaimrequest", "change", request.pk))
-    shown = " ".join(response.content.decode().split())
+    shown = text_of(response)
 
     assert (len(response.context["shown"]), len(response.context["folded"])) == (2, 3)
     assert "Show 3 more people" in shown and "3 more without a change are not shown." in shown

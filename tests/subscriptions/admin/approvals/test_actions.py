@@ -1,0 +1,218 @@
+"""The actions on the page of a request: who may act, what each does, and that every refusal is a sentence."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from subscriptions.candidates.withdraw import withdraw
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
+from tests.support.organization import page, said
+from tests.support.pages import text_of
+
+ACTS = ("approve", "reject", "withdraw")
+
+
+def url(act: str, request: ReclaimRequest) -> str:
+    return page("reclaimrequest", act, request.pk)
+
+
+@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("who", ["carol", "dave"])
+def test_who_may_neither_ask_nor_decide_does_nothing(organization, alice, as_user, request, act, who):
+    asked = organization.ask(alice)
+
+    response = as_user(request.getfixturevalue(who)).post(url(act, asked), {"comment": "mine"})
+
+    assert response.status_code == 403
+    asked.refresh_from_db()
+    assert asked.state == "open"
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_nobody_acts_without_signing_in(organization, alice, client, act):
+    asked = organization.ask(alice)
+
+    response = client.post(url(act, asked), {"comment": "mine"})
+
+    assert response.status_code == 302 and "/login/" in response["Location"]
+    asked.refresh_from_db()
+    assert asked.state == "open"
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_get_of_an_act_only_leads_to_the_page(organization, alice, bob, as_user, act):
+    asked = organization.ask(alice)
+
+    response = as_user(bob).get(url(act, asked))
+
+    assert response.status_code == 302 and response["Location"] == url("change", asked)
+    asked.refresh_from_db()
+    assert asked.state == "open"
+
+
+def test_approving(organization, alice, bob, as_user, workers_called):
+    asked = organization.ask(alice)
+
+    response = as_user(bob).post(url("approve", asked), {"comment": "Fine"}, follow=True)
+
+    asked.refresh_from_db()
+    assert (asked.state, asked.decided_by, asked.comment) == ("approved", bob, "Fine")
+    assert Reclaim.objects.count() == 3
+    assert workers_called == [organization.profile.pk]
+    assert "R-0001 is approved: 3 seats will be reclaimed" in text_of(response).replace(asked.number, "R-0001")
+    assert "Approved by bob" in text_of(response)
+
+
+def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_user):
+    asked = organization.ask(alice)
+
+    shown = text_of(as_user(alice).get(url("change", asked)))
+    posted = as_user(alice).post(url("approve", asked))
+
+    sentence = "You made this request. Another person has to decide."
+    assert sentence in shown and "Approve 3 seats" not in shown and "Withdraw" in shown
+    assert said(posted) == sentence
+    asked.refresh_from_db()
+    assert asked.state == "open" and not Reclaim.objects.exists()
+
+
+def test_a_superuser_cannot_approve_her_own_either(organization, admin_user, as_user):
+    asked = organization.ask(admin_user)
+
+    assert "Another person" in said(as_user(admin_user).post(url("approve", asked)))
+    assert not Reclaim.objects.exists()
+
+
+def test_who_is_concerned_cannot_approve(organization, alice, bob, as_user):
+    bob.email = "PERSON11@northwind.example"
+    bob.save()
+    asked = organization.ask(alice)
+
+    assert "Your own seat" in said(as_user(bob).post(url("approve", asked)))
+    assert not Reclaim.objects.exists()
+
+
+def test_a_reader_sees_why_she_cannot_decide(organization, alice, carol, as_user):
+    asked = organization.ask(alice)
+
+    shown = text_of(as_user(carol).get(url("change", asked)))
+
+    assert "Only an Approver or a Company admin can decide" in shown
+    assert "Approve 3 seats" not in shown and "Drop Person" not in shown
+
+
+def test_approving_twice(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+    as_user(bob).post(url("approve", asked))
+
+    again = as_user(bob).post(url("approve", asked))
+
+    assert "was approved already by bob" in said(again)
+    assert Reclaim.objects.count() == 3
+
+
+def test_rejecting_takes_a_comment(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+
+    assert "Say in a few words why" in said(as_user(bob).post(url("reject", asked), {"comment": "  "}))
+    asked.refresh_from_db()
+    assert asked.state == "open"
+
+    assert "3 seats stay" in said(as_user(bob).post(url("reject", asked), {"comment": "On leave"}))
+    asked.refresh_from_db()
+    assert (asked.state, asked.comment) == ("rejected", "On leave")
+
+
+def test_only_the_requester_withdraws(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+
+    assert "Only the person who made a request" in said(as_user(bob).post(url("withdraw", asked)))
+    assert "is withdrawn" in said(as_user(alice).post(url("withdraw", asked)))
+    assert RemovalCandidate.objects.filter(state="ready").count() == 8
+
+
+def test_dropping_one_person(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+    person = asked.removals.first()
+    drop = page("reclaimrequest", "drop", asked.pk, person.pk)
+
+    assert "is dropped from" in said(as_user(bob).post(drop))
+    assert "no longer part of an open request" in said(as_user(bob).post(drop))
+
+    shown = text_of(as_user(bob).get(url("change", asked)))
+    assert "Approve 2 seats" in shown and f"<s>{person}</s>" in shown and "dropped by bob" in shown
+
+
+@pytest.mark.parametrize(("who", "status"), [("alice", 302), ("carol", 403), ("dave", 403)])
+def test_who_may_drop(organization, alice, as_user, request, who, status):
+    asked = organization.ask(alice)
+    person = asked.removals.first()
+
+    response = as_user(request.getfixturevalue(who)).post(page("reclaimrequest", "drop", asked.pk, person.pk))
+
+    assert response.status_code == status
+    person.refresh_from_db()
+    assert (person.dropped_at is not None) == (status == 302)
+
+
+def test_a_person_of_another_request_cannot_be_dropped_here(organization, alice, bob, as_user):
+    asked, other = organization.ask(alice), organization.ask(alice)
+
+    drop = page("reclaimrequest", "drop", asked.pk, other.removals.first().pk)
+
+    assert as_user(bob).post(drop).status_code == 404
+
+
+def test_who_changed_since_is_said_first(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+    last = asked.removals.select_related("candidate__subscription").last()
+    Subscription.objects.filter(pk=last.candidate.subscription_id).update(license="advanced")
+
+    shown = text_of(as_user(bob).get(url("change", asked)))
+
+    assert "License changed" in shown
+    assert shown.index(str(last)) < shown.index(str(asked.removals.first()))
+
+
+def test_who_came_back_is_dropped_and_the_others_can_be_approved(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+    back = asked.removals.first().candidate.subscription
+    Subscription.objects.filter(pk=back.pk).update(last_activity_at=timezone.now())
+    evaluate_profile(organization.profile)
+    withdraw(organization.profile.pk)
+
+    shown = text_of(as_user(bob).get(url("change", asked)))
+    posted = as_user(bob).post(url("approve", asked))
+
+    assert "Active again" in shown and "dropped by LicenseHub" in shown
+    assert "2 seats will be reclaimed" in said(posted)
+
+
+def test_an_expired_request_can_be_read_only(organization, alice, bob, as_user):
+    asked = organization.ask(alice)
+    ReclaimRequest.objects.filter(pk=asked.pk).update(expires_at=timezone.now() - timedelta(minutes=1))
+
+    shown = text_of(as_user(bob).get(url("change", asked)))
+
+    assert "Expired on" in shown and "Approve 3 seats" not in shown
+    assert "expired on" in said(as_user(bob).post(url("approve", asked)))
+
+
+def test_without_a_broker_the_approval_stands(organization, alice, bob, as_user, monkeypatch):
+    def away(*args, **kwargs):
+        raise OperationalError("no broker")
+
+    monkeypatch.undo()
+    monkeypatch.setattr("subscriptions.tasks.reclaim.delay", away)
+    asked = organization.ask(alice)
+
+    told = said(as_user(bob).post(url("approve", asked)))
+
+    assert "The approval stands" in told and "is approved" in told
+    asked.refresh_from_db()
+    assert asked.state == "approved"
