@@ -84,4 +84,4 @@ def _refused_by_vendor(texts: Texts, people: Iterable[Subscription]) -> ImpactLi
 
 def _are(count: int) -> str:
     """`1 is`, `2 are`."""
-    return f"{count:,} {ngettext('is', 'are', count)}"
+    return ngettext("{:,} is", "{:,} are", count).format(count)

@@ -15,7 +15,6 @@ from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
 from subscriptions.admin.widgets.actions import run_action
-from subscriptions.admin.widgets.counts import people
 from subscriptions.downloads import acceptance
 from subscriptions.models import DownloadRun, RunState, Subscription
 
@@ -49,7 +48,7 @@ def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
     acceptance.accept(run, actor=user)
-    gone = f"{people(run.gone)} {ngettext('is', 'are', run.gone)} marked as gone"
+    gone = ngettext("{:,} person is marked as gone", "{:,} people are marked as gone", run.gone).format(run.gone)
     return f"{run} is accepted: {gone}, {run.new:,} new, {run.changed:,} changed."
 
 

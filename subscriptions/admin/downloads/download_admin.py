@@ -157,7 +157,7 @@ class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
     @admin.display(description="Read")
     def size(self, row: DownloadRun) -> SafeString:
         so_far = " so far" if row.state == RunState.RUNNING else ""
-        return two_lines(f"{row.read:,}{so_far}", f"{row.pages:,} {ngettext('page', 'pages', row.pages)}")
+        return two_lines(f"{row.read:,}{so_far}", ngettext("{:,} page", "{:,} pages", row.pages).format(row.pages))
 
     @admin.display(description="New, changed, gone")
     def changes(self, row: DownloadRun) -> SafeString:

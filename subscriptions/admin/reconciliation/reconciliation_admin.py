@@ -47,7 +47,7 @@ def may_reconcile(request: HttpRequest) -> bool:
 
 
 def differences(count: int) -> str:
-    return f"{count:,} {ngettext('difference', 'differences', count)}" if count else "No differences"
+    return ngettext("{:,} difference", "{:,} differences", count).format(count) if count else "No differences"
 
 
 def result_badge(row: Reconciliation) -> SafeString:

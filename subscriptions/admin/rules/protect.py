@@ -104,6 +104,5 @@ def no_longer_candidates(count: int) -> str:
     """Empty for nobody."""
     if not count:
         return ""
-    return (
-        f" {people(count)} {ngettext('is no longer a removal candidate', 'are no longer removal candidates', count)}."
-    )
+    one, many = " {:,} person is no longer a removal candidate.", " {:,} people are no longer removal candidates."
+    return ngettext(one, many, count).format(count)

@@ -133,7 +133,7 @@ def _in_history(row: Subscription, count: int) -> dict[str, str]:
     if not count:
         return {}
     address = f"{reverse('admin:subscriptions_reclaim_changelist')}?{urlencode({'q': row.email})}"
-    return {"link": address, "label": f"{count} {ngettext('entry', 'entries', count)} in History"}
+    return {"link": address, "label": ngettext("{} entry in History", "{} entries in History", count).format(count)}
 
 
 def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:

@@ -6,8 +6,8 @@ from django.utils.translation import ngettext
 
 
 def seats(count: int) -> str:
-    return f"{count:,} {ngettext('seat', 'seats', count)}"
+    return ngettext("{:,} seat", "{:,} seats", count).format(count)
 
 
 def people(count: int) -> str:
-    return f"{count:,} {ngettext('person', 'people', count)}"
+    return ngettext("{:,} person", "{:,} people", count).format(count)
