@@ -37,8 +37,8 @@ from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Bucket, ReclaimRule, Subscription, Verdict
 
 # A longer grace is rare, and would need a hundred times as many buckets. So it is evaluated for each person.
-GRACES = 90
-MAX_DAYS = 3650
+MAX_GRACE_DAYS = 90
+MAX_IDLE_DAYS = 3650
 BATCH = 2000
 
 
@@ -80,13 +80,13 @@ def preview_rule(profile: IntegrationProfile, terms: Terms) -> Preview:
     """The verdicts of the profile's people by these terms; nothing is written."""
     buckets = Bucket.objects.filter(profile=profile)
     at = buckets.aggregate(at=Max("counted_at"))["at"]
-    if at is None or terms.grace > GRACES:
+    if at is None or terms.grace > MAX_GRACE_DAYS:
         everybody = Subscription.objects.filter(profile=profile)
         evaluated: QuerySet[Any] = everybody.annotate(evaluated=verdict_case(terms, timezone.now()))
         return Preview(_by_verdict(evaluated, Count("pk")), at)
     # `standing` has the verdict of the clauses that do not read the terms, from when the buckets were counted.
     whens = [
-        When(clause.when(terms, at) if clause.reads_terms else Q(standing=clause.verdict.value), _word(clause))
+        When(clause.when(terms, at) if clause.reads_terms else Q(standing=clause.verdict.value), _verdict_of(clause))
         for clause in CLAUSES
     ]
     case = Case(*whens, default=Value(Verdict.CANDIDATE.value))
@@ -97,15 +97,15 @@ def _by_verdict(evaluated: QuerySet[Any], people: Any) -> dict[str, int]:
     return dict(evaluated.order_by().values_list("evaluated").annotate(people=people))
 
 
-def _word(clause: Clause) -> Value:
+def _verdict_of(clause: Clause) -> Value:
     return Value(clause.verdict.value)
 
 
 def count_buckets(profile: IntegrationProfile) -> int:
     """Count the people of the profile again, as they are now. Returns how many buckets they make."""
     now = timezone.now()
-    kinds: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_kind(now))
-    counted = kinds.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
+    people: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_group_columns(now))
+    counted = people.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
     buckets = [_bucket(profile, now, *row) for row in counted]
     with transaction.atomic():
         Bucket.objects.filter(profile=profile).delete()
@@ -113,29 +113,29 @@ def count_buckets(profile: IntegrationProfile) -> int:
     return len(buckets)
 
 
-def _kind(now: datetime) -> dict[str, Case]:
+def _group_columns(now: datetime) -> dict[str, Case]:
     """The values by which people are counted, which are all that a clause can read.
 
     A future moment counts as the day before today.
     """
     # Any terms are right, since these clauses do not read them.
     terms = Terms.of(ReclaimRule())
-    whatever_the_rule = [clause for clause in CLAUSES if not clause.reads_terms]
+    fixed_clauses = [clause for clause in CLAUSES if not clause.reads_terms]
     return {
         "standing": Case(
-            *(When(clause.when(terms, now), _word(clause)) for clause in whatever_the_rule),
+            *(When(clause.when(terms, now), _verdict_of(clause)) for clause in fixed_clauses),
             default=Value(""),
             output_field=CharField(),
         ),
-        "idle": _days("idle_since", now, begun=True, most=MAX_DAYS),
-        "assigned": _days("license_assigned_at", now, begun=False, most=GRACES),
+        "idle": _days("idle_since", now, begun=True, limit=MAX_IDLE_DAYS),
+        "assigned": _days("license_assigned_at", now, begun=False, limit=MAX_GRACE_DAYS),
         "never": Case(When(last_activity_at=None, then=Value(True)), default=Value(False), output_field=BooleanField()),
     }
 
 
-def _days(column: str, now: datetime, *, begun: bool, most: int) -> Case:
+def _days(column: str, now: datetime, *, begun: bool, limit: int) -> Case:
     days = WholeDays(Value(now, output_field=DateTimeField()), F(column), begun=begun)
-    bounded = Least(Greatest(days, Value(-1)), Value(most))
+    bounded = Least(Greatest(days, Value(-1)), Value(limit))
     return Case(When(**{column: None}, then=Value(None)), default=bounded, output_field=IntegerField())
 
 
