@@ -41,6 +41,11 @@ def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str
     app is replaced, its token stays. Raises CredentialError.
     """
     with transaction.atomic():
+        # Archiving changes this row first and then erases the credentials, so nothing can be stored after it.
+        if IntegrationProfile.objects.select_for_update().get(pk=profile.pk).is_archived:
+            raise encryption.CredentialError(
+                f"“{profile}” is archived, so nothing was stored. Add a new profile instead."
+            )
         rows = Connection.objects.select_for_update().select_related("profile")
         former = rows.filter(profile=profile, slot=slot).first()
         kept = _same_app(former, secrets) if former else {}

@@ -156,6 +156,9 @@ def _pin(profile: IntegrationProfile, granted: Granted) -> None:
         raise ConnectRefused(
             f"{granted.organization_name} has an integration profile already. Connect that one, or archive it first."
         ) from error
+    # Archiving changes this row first and then erases the credentials, so nothing can be stored after it.
+    if rows.select_for_update().get().is_archived:
+        raise ConnectRefused(f"“{profile}” is archived, so nothing was connected.")
     if not rows.filter(organization_id=granted.organization_id).exists():
         raise ConnectRefused(f"Another connection of this profile is for another organization. {AGAIN}")
 

@@ -200,6 +200,19 @@ def test_one_profile_for_an_organization(connected, miro, operator, at_sandbox):
     assert IntegrationProfile.objects.get(name="Again").organization_id == ""
 
 
+def test_a_profile_that_is_archived_meanwhile_gets_no_token(rest, miro, operator, monkeypatch):
+    def archive(app, granted, connection):
+        IntegrationProfile.objects.filter(pk=connection.profile_id).update(state="archived")
+
+    monkeypatch.setattr(oauth_flow, "_refuse_unfit", archive)
+    with pytest.raises(ConnectRefused, match="is archived, so nothing was connected"):
+        install(rest, miro, operator)
+    before = rest.ciphertext
+    rest.refresh_from_db()
+    assert (rest.ciphertext, rest.granted) == (before, {})
+    assert miro.oauth()["counters"]["revocations"] == 1
+
+
 def test_roles(rest, client, miro, django_user_model):
     auditor = django_user_model.objects.create_user("carl", is_staff=True)
     auditor.groups.add(Group.objects.get(name="Auditor"))

@@ -262,8 +262,10 @@ def test_nothing_can_be_done_with_an_archived_profile(world, client, operator):
         client.post(reverse("admin:integrations_integrationprofile_action", args=[world.profile.pk, name]))
     world.profile.refresh_from_db()
     assert world.profile.is_archived
-    row = Connection.objects.first()
-    client.post(reverse("admin:integrations_connection_credentials", args=[row.pk]), {"scim__token": "x"})
+    row = Connection.objects.get(slot="scim")
+    address = reverse("admin:integrations_connection_credentials", args=[row.pk])
+    shown = text(client.post(address, {"scim__token": "another"}, follow=True))
+    assert "is archived, so nothing was stored" in shown
     assert {connection.ciphertext for connection in Connection.objects.all()} == {""}
 
 
