@@ -20,7 +20,7 @@ from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import sentence_of
-from subscriptions.admin.approvals.caps import cap_status
+from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.permissions import DECIDE, REQUEST
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.evidence import last_activity, person_of

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from licensehub.ui.formatting import ago
 from subscriptions.admin.approvals.answers import progress
-from subscriptions.admin.approvals.caps import cap_status
+from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
 from subscriptions.admin.approvals.people import basis, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise

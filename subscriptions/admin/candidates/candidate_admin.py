@@ -24,7 +24,7 @@ from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
-from subscriptions.admin.candidates.request import RequestMixin
+from subscriptions.admin.candidates.request_form import RequestMixin
 from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, sentence_of, signed_in
-from subscriptions.admin.candidates.request import NAMED
+from subscriptions.admin.candidates.request_form import NAMED
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
