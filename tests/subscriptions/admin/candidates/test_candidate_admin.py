@@ -28,7 +28,7 @@ def test_the_list_shows_who_is_ready(organization, alice, as_user):
     assert "Awaiting User" in shown
 
 
-def test_the_lanes_lead_to_the_subscriptions(organization, alice, as_user):
+def test_the_tabs_of_verdicts_lead_to_the_subscriptions(organization, alice, as_user):
     client = as_user(alice)
 
     shown = text_of(client.get(LIST))
@@ -193,7 +193,7 @@ def test_filters_never_break(organization, alice, as_user, query):
     assert as_user(alice).get(f"{LIST}?{query}", follow=True).status_code == 200
 
 
-def test_the_protected_lane_counts_whom_its_list_shows(organization, alice, as_user):
+def test_the_tab_of_protected_people_counts_the_rows_of_its_list(organization, alice, as_user):
     Evaluation.objects.filter(subscription__name__in=["Person 1", "Person 2"]).update(verdict="cannot_be_removed")
     Evaluation.objects.filter(subscription__name="Person 3").update(verdict="protected")
     client = as_user(alice)
