@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from typing import Any
 
 
-def text_of(response: HttpResponse, *, status: int = 200) -> str:
-    """The HTML of a page without line breaks."""
+def text_of(response: Any, *, status: int = 200) -> str:
+    """The HTML of a page without line breaks. `response` is one of the test client."""
     assert response.status_code == status
     return " ".join(response.content.decode().split())
