@@ -184,6 +184,21 @@ def test_another_organization_is_refused_and_the_former_connection_stays(connect
     assert miro.oauth()["counters"]["revocations"] == 1
 
 
+def test_a_profile_that_gets_another_organization_meanwhile_refuses_the_token(rest, miro, operator, monkeypatch):
+    """Its other connection is connected after this token was compared with the profile."""
+
+    def connected_elsewhere(app, granted, connection):
+        IntegrationProfile.objects.update(organization_id="42")
+
+    monkeypatch.setattr(oauth_flow, "_refuse_unfit", connected_elsewhere)
+    with pytest.raises(ConnectRefused, match="is for another organization"):
+        install(rest, miro, operator)
+
+    rest.refresh_from_db()
+    assert (rest.state, "access_token" in rest.secrets()) == ("not_set", False)
+    assert miro.oauth()["counters"]["revocations"] == 1
+
+
 def test_a_missing_scope_is_refused_by_name(rest, miro, operator):
     miro.set_toggles(scopes=["boards:read"])
     with pytest.raises(ConnectRefused, match="does not have the scope organizations:read") as caught:

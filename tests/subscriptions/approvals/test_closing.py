@@ -1,8 +1,9 @@
-"""A request that is decided does not end a second time."""
+"""A request ends without a decision: in its time, and only while nobody has decided."""
 
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from subscriptions.approvals import closing, decide
@@ -13,11 +14,25 @@ from tests.support.fixtures import actions
 
 
 @pytest.fixture
-def approved(world, alice, bob) -> ReclaimRequest:
+def opened(world, alice) -> ReclaimRequest:
     world.download()
-    request = request_reclaim(world.candidates(1), actor=alice)
-    decide.approve(request, actor=bob)
-    return request
+    return request_reclaim(world.candidates(1), actor=alice)
+
+
+@pytest.fixture
+def approved(opened, bob) -> ReclaimRequest:
+    decide.approve(opened, actor=bob)
+    return opened
+
+
+def test_a_request_expires_after_its_time_and_not_before(opened):
+    assert closing.expire_requests() == 0
+
+    ReclaimRequest.objects.update(expires_at=timezone.now())
+    assert closing.expire_requests() == 1
+
+    opened.refresh_from_db()
+    assert (opened.state, opened.removals.get().candidate.state) == ("expired", "ready")
 
 
 def test_an_approved_request_is_not_withdrawn(approved, alice):
