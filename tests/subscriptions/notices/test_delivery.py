@@ -288,6 +288,20 @@ def test_a_hand_over_that_outlives_its_lease_stays_a_doubt(asking: Asking, monke
     assert "notice.sent" not in actions()
 
 
+def test_a_sweep_leaves_a_hand_over_that_is_under_way_alone(asking: Asking, monkeypatch):
+    request = asking.request(1)
+    sent = delivery._sent
+
+    def swept_before(notice):
+        sweep.repair()
+        sent(notice)
+
+    monkeypatch.setattr(delivery, "_sent", swept_before)
+    asking.hand_over()
+
+    assert states(request) == ["sent"]
+
+
 def test_two_workers_at_once_hand_over_one_mail(asking: Asking, monkeypatch):
     """Both found it due; the claim is of one."""
     asking.request(1)

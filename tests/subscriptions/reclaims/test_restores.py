@@ -288,6 +288,28 @@ def test_only_what_took_a_seat_is_given_back(world, alice, bob):
         restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
 
 
+def reclaimed_again(item: Reclaim) -> Reclaim:
+    """A later reclaim of the same person."""
+    request = ReclaimRequest.objects.get(pk=item.removal.request_id)
+    removal = RequestedRemoval.objects.get(pk=item.removal_id)
+    request.pk = removal.pk = None
+    request.save()
+    removal.request = request
+    removal.save()
+    later = Reclaim.objects.get(pk=item.pk)
+    later.pk, later.removal = None, removal
+    later.save()
+    return later
+
+
+def test_only_the_last_reclaim_of_a_person_is_restored(reclaimed_person, alice):
+    later = reclaimed_again(reclaimed_person)
+
+    with pytest.raises(NotActionable, match="reclaimed again later"):
+        restores.restore(reclaimed_person, actor=alice, reason=REASON)
+    assert restores.why_not_restore(later) == ""
+
+
 def test_one_restore_at_a_time(world, reclaimed_person, alice, bob):
     request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
     with pytest.raises(NotActionable, match="waits for its approval already"):
