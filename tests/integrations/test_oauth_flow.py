@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from integrations import credential_store, oauth_flow
+from integrations.encryption import CredentialError
 from integrations.models import ConnectAttempt, Connection, IntegrationProfile
 from integrations.oauth_flow import ConnectRefused
 from integrations.validation import validate_connections
@@ -237,6 +239,17 @@ def test_roles(rest, client, miro, django_user_model):
     assert "Your role may not connect" in text_of(answer)
 
 
+@pytest.mark.parametrize("page", ["credentials", "connect", "disconnect"])
+def test_who_only_reads_changes_no_connection(connected, client, django_user_model, page):
+    auditor = django_user_model.objects.create_user("carl", is_staff=True)
+    auditor.groups.add(Group.objects.get(name="Auditor"))
+    client.force_login(auditor)
+    before = connected.ciphertext
+    assert client.post(reverse(f"admin:integrations_connection_{page}", args=[connected.pk])).status_code == 403
+    connected.refresh_from_db()
+    assert connected.ciphertext == before
+
+
 def test_a_link_does_not_connect(rest, signed_in):
     assert signed_in.get(connect_page(rest)).status_code == 405
     assert not ConnectAttempt.objects.exists()
@@ -272,6 +285,14 @@ def test_the_secret_of_the_same_app_can_be_replaced_without_downtime(connected, 
     made = credential_store.set_credentials(connected.profile, "rest", app, actor=None)
     assert (made.secrets()["access_token"], made.state) == (token, "untested")
     assert made.refresh_at == connected.refresh_at
+
+
+def test_no_secret_is_replaced_while_the_token_is_refreshed(connected, at_sandbox):
+    """The refresh that is under way would be lost, and with it the new token."""
+    Connection.objects.filter(pk=connected.pk).update(refresh_lease=uuid.uuid4())
+    app = {"client_id": at_sandbox["client_id"], "client_secret": "a new one"}
+    with pytest.raises(CredentialError, match="is being refreshed"):
+        credential_store.set_credentials(connected.profile, "rest", app, actor=None)
 
 
 def test_another_app_must_be_connected_again(connected):

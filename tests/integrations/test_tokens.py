@@ -203,6 +203,13 @@ def test_new_credentials_win_over_a_running_refresh(connected, miro, monkeypatch
     assert (connected.ciphertext, connected.state) == ("", "not_set")
 
 
+def test_two_workers_that_find_the_same_error_send_one_mail(connected, operator):
+    connection_state.mark_failed(connected.profile, ConfigError("The scope is missing.", slot="rest"))
+    first, second = (Connection.objects.select_related("profile").get(pk=connected.pk) for _ in range(2))
+    assert (error_mail._send(first), error_mail._send(second)) == (True, False)
+    assert len(mail.outbox) == 1
+
+
 def test_a_mail_server_that_is_away_is_tried_again(connected, miro, operator, monkeypatch):
     miro.revoke_tokens()
     with pytest.raises(ConfigError):
