@@ -120,7 +120,7 @@ def _context(result: DryRun) -> dict[str, Any]:
             {
                 "label": TILES[ending],
                 "count": result.count(ending),
-                "detail": "once the request is approved"
+                "detail": "when approved and due"
                 if ending == Ending.SEND
                 else dry_run.for_display(result.kinds(ending)),
             }

@@ -72,6 +72,15 @@ def test_a_dry_run_of_a_request(organization, alice, request, as_user, tried, wh
     assert f"reclaim_subscriptions Northwind --dry-run --request {asked.number}" in shown
 
 
+def test_a_dry_run_after_the_approval_speaks_of_no_approval_to_come(organization, alice, bob, as_user, tried):
+    asked = organization.ask(alice)
+    decide.approve(asked, actor=bob)
+
+    shown = text_of(as_user(bob).post(url("dry_run", asked)))
+
+    assert "when approved and due" in shown and "once the request is approved" not in shown
+
+
 def test_a_dry_run_over_the_cap_says_so(capped, bob, as_user, tried):
     assert OVER in text_of(as_user(bob).post(url("dry_run", capped)))
 
