@@ -9,8 +9,8 @@ APPROVED = {
     Direction.REACTIVATE: "{request} is approved: {seats} will be restored. History shows each seat.",
 }
 REJECTED = {
-    Direction.DEACTIVATE: "{request} is rejected. {seats} stay, and cannot be requested again during the cool-down.",
-    Direction.REACTIVATE: "{request} is rejected. {seats} stay reclaimed.",
+    Direction.DEACTIVATE: "{request} is rejected. {seats} will not be reclaimed, nor requested during the cool-down.",
+    Direction.REACTIVATE: "{request} is rejected. {seats} will not be restored.",
 }
 WITHDRAWN = {
     Direction.DEACTIVATE: "{request} is withdrawn. Its people are Ready again.",

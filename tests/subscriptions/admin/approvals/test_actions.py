@@ -123,9 +123,17 @@ def test_rejecting_takes_a_comment(organization, alice, bob, as_user):
     asked.refresh_from_db()
     assert asked.state == "open"
 
-    assert "3 seats stay" in said(as_user(bob).post(url("reject", asked), {"comment": "On leave"}))
+    assert "3 seats will not be reclaimed" in said(as_user(bob).post(url("reject", asked), {"comment": "On leave"}))
     asked.refresh_from_db()
     assert (asked.state, asked.comment) == ("rejected", "On leave")
+
+
+def test_rejecting_one_seat_says_so_in_the_singular(organization, alice, bob, as_user):
+    asked = organization.ask(alice, count=1)
+
+    told = said(as_user(bob).post(url("reject", asked), {"comment": "On leave"}))
+
+    assert told == f"{asked} is rejected. 1 seat will not be reclaimed, nor requested during the cool-down."
 
 
 def test_only_the_requester_withdraws(organization, alice, bob, as_user):

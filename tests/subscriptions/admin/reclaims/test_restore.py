@@ -165,7 +165,7 @@ def test_what_ends_without_a_restore_says_so(reclaimed, alice, bob, as_user, end
     made = restores.request_restore(Reclaim.objects.all(), actor=alice, reason="Back")
     if end == "reject":
         told = said(as_user(bob).post(page("reclaimrequest", "reject", made.pk), {"comment": "They left"}))
-        assert "3 seats stay reclaimed" in told
+        assert "3 seats will not be restored" in told
     elif end == "withdraw":
         assert "stay deactivated" in said(as_user(alice).post(page("reclaimrequest", "withdraw", made.pk)))
     else:
