@@ -130,7 +130,7 @@ def _not_ours(profile: IntegrationProfile, event: VendorEvent, person: str) -> D
         "which LicenseHub did not send, as far as this database knows.",
         next_step=f"Ask who else uses {through} with {vendor}, for example your identity provider. After a restored "
         f"backup, this person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace "
-        f"the {through} token.",
+        "its token.",
         at=event.at,
     )
 

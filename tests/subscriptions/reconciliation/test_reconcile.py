@@ -142,6 +142,8 @@ def test_20_planted_differences(planted, world):
     assert by_kind == {kind: set(ids) for kind, ids in planted.items()}
     assert len(row.findings) == sum(len(ids) for ids in planted.values()) == 20
     assert all(f["person"] and f["detail"] and f["next_step"] for f in row.findings)
+    unexplained = [f["next_step"] for f in row.findings if f["kind"] == "unexplained"]
+    assert all(step.endswith("If nobody else uses SCIM, replace its token.") for step in unexplained)
     ledgers = [f for f in row.findings if f["kind"] != "unexplained"]
     assert all(Reclaim.objects.filter(pk=f["reclaim"]).exists() for f in ledgers)
 
