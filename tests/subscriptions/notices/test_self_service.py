@@ -86,6 +86,7 @@ def test_keep_is_a_wish_where_the_approver_decides(asking: Asking, one_asked):
     assert one_asked.candidate.state == "awaiting_user"
     page = Client().get(asking.link(one_asked)).content.decode()
     assert "A colleague will see it and decide." in page
+    assert "You can change your answer until a colleague decides." in page
     assert 'value="release"' in page
     assert 'value="keep"' not in page
 
