@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError
+from django.db.models import Field
 from django.http import QueryDict
 from django.utils.translation import ngettext
 
@@ -55,6 +56,8 @@ def _entry(form: ReclaimRuleForm, column: str, saved: Any) -> Any:
     field = form.fields[column]
     try:
         value = field.clean(form[column].data)
+        # A model form leaves the validators of the model to the instance, which is not validated here.
+        cast("Field[Any, Any]", ReclaimRule._meta.get_field(column)).run_validators(value)
     except ValidationError:
         return saved
     if value is None or value == "":

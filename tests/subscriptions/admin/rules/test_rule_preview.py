@@ -71,6 +71,13 @@ def test_a_wrong_number_counts_as_saved(rule, alice, entry):
     assert "3 seats are inactive by the saved rule." in page.content.decode()
 
 
+@pytest.mark.parametrize("entry", ["3651", "99999999", "99999999999999999999"])
+def test_a_grace_that_cannot_be_saved_counts_as_saved(rule, alice, entry):
+    page = asked(alice, rule, new_joiner_grace=entry)
+    assert page.status_code == 200
+    assert "3 seats are inactive by the saved rule." in page.content.decode()
+
+
 def test_all_terms_of_the_form(rule, alice):
     fields: dict[str, str | list[str]] = {
         "last_activity_threshold": "45",
