@@ -15,6 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from benchmarks.generate import organization
 from integrations.models import IntegrationProfile
 from subscriptions import bulk_sql, search
+from subscriptions.candidates.actions import cool_down
 from subscriptions.downloads import staging
 from subscriptions.eligibility import evaluate
 from subscriptions.eligibility.terms import current_terms
@@ -96,6 +97,15 @@ def test_ten_people_are_evaluated_once(profile):
     plan = plan_of_ten(profile)
     assert "CTE once" in plan
     assert not evaluated_for_each_row(plan)
+
+
+def test_the_cool_down_of_one_person_reads_no_whole_table(profile):
+    evaluate.evaluate_profile(profile)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE subscriptions_evaluation")
+    with explained("subscriptions_evaluation") as plans:
+        cool_down([Subscription.objects.values_list("pk", flat=True)[0]], days=lambda license: 60, reason="kept")
+    assert len(plans) == 2 and "Seq Scan on subscriptions_evaluation" not in "\n".join(plans)
 
 
 def test_left_to_itself_postgresql_evaluates_everybody_once_for_each_row(profile, monkeypatch):
