@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.approvals import decide
 from subscriptions.candidates import caps
-from subscriptions.models import ReclaimRule
+from subscriptions.models import Reclaim, ReclaimRule, ReclaimState
 
 
 @pytest.fixture
@@ -29,3 +33,27 @@ def test_nothing_is_counted_beyond_what_matters(profile, django_assert_num_queri
         assert caps.batch_of(profile) == 1
     counts = [query["sql"] for query in asked.captured_queries[1:]]
     assert all("LIMIT 2" in sql and "ORDER BY" not in sql for sql in counts)
+
+
+@pytest.mark.parametrize(
+    ("state", "counts"),
+    [
+        (ReclaimState.SENDING, True),
+        (ReclaimState.IN_DOUBT, True),
+        (ReclaimState.DONE, True),
+        (ReclaimState.QUEUED, False),
+        (ReclaimState.CLAIMED, False),
+        (ReclaimState.FAILED, False),
+        (ReclaimState.SKIPPED, False),
+    ],
+)
+def test_who_may_have_lost_a_seat_counts_for_24_hours(organization, alice, bob, state, counts):
+    request = organization.ask(alice, count=3)
+    decide.approve(request, actor=bob)
+    first, second, _ = Reclaim.objects.order_by("pk").values_list("pk", flat=True)
+    now = timezone.now()
+    Reclaim.objects.filter(pk=first).update(state=state, sending_at=now - timedelta(hours=23))
+    Reclaim.objects.filter(pk=second).update(state=state, sending_at=now - timedelta(hours=25))
+
+    assert caps.caps_of(organization.profile).used == int(counts)
+    assert caps.touched_by(request) == 2 * int(counts)
