@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from licensehub.logging_filters import RedactLinks
-from subscriptions.models import Notice, ReclaimRule, RequestedRemoval
+from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedRemoval
 from subscriptions.notices import answers
 from subscriptions.notices.answers import link_for
 from tests.support.fixtures import actions
@@ -173,6 +173,12 @@ def test_a_bad_link_tells_nothing_and_changes_nothing(asking: Asking, one_asked,
     assert "itam@northwind.example" in page.content.decode()
     assert one_asked.evidence["email"] not in page.content.decode()
     assert facts() == before
+
+
+def test_the_link_of_a_restore_opens_nothing(asking: Asking, one_asked, client):
+    """No mail has such a link. If one is signed by mistake, it must not take a seat."""
+    ReclaimRequest.objects.filter(pk=one_asked.request_id).update(direction="reactivate")
+    assert client.get(path_of(one_asked)).status_code == 404
 
 
 def test_a_link_outlives_a_changed_key_while_the_former_is_named(asking: Asking, one_asked, client, settings):
