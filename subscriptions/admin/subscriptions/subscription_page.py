@@ -18,7 +18,7 @@ from subscriptions.admin.subscriptions.events import events_of
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge
 from subscriptions.eligibility.clauses import checks, explain
-from subscriptions.eligibility.sentences import protections_of, team_admins_checked
+from subscriptions.eligibility.sentences import in_days, protections_of, team_admins_checked
 from subscriptions.eligibility.terms import Terms, terms_of
 from subscriptions.models import (
     CandidateState,
@@ -151,7 +151,8 @@ def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str
     rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
     if rule is None or candidate is None:
         return ""
-    return f"Not asked yet. A request asks the person first, and waits {rule.days_to_answer} days for Keep or Release."
+    wait = in_days(rule.days_to_answer)
+    return f"Not asked yet. A request asks the person first, and waits {wait} for Keep or Release."
 
 
 def _impact(row: Subscription) -> list[tuple[str, str]]:
