@@ -28,7 +28,7 @@ def wait_for(folder: Path, pattern: str, count: int, running: subprocess.Popen[b
         assert "Traceback" not in log, log[-2000:]
         assert running.poll() in (None, 0)
         assert time.monotonic() < until, f"{pattern}: {len(list(folder.glob(pattern)))} of {count}"
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 @pytest.mark.usefixtures("real_transactions")

@@ -33,7 +33,7 @@ def main(profile_id: int, rounds: int, folder: Path, index: int) -> None:
     (folder / f"ready-{index}").touch()
     for number in range(rounds):
         while not (folder / f"go-{number}").exists():
-            time.sleep(0.002)
+            time.sleep(0.01)
         profile = IntegrationProfile.objects.get(pk=profile_id)
         credential_store.connector_for(profile).allocation()
         (folder / f"done-{number}-{index}").touch()
