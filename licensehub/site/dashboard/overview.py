@@ -30,7 +30,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
-from subscriptions.models.subscription import LEFT_OUT
+from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
 from subscriptions.stats import ProfileStats, profile_stats
 
 TREND_RUNS = 12
@@ -232,5 +232,5 @@ def _to_review(numbers: ProfileStats, scope: dict[str, Any]) -> Waiting:
         "rule",
         f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
         "Never active, or a fact is missing",
-        listed("subscription", **scope, verdict=f"{Verdict.UNKNOWN},{Verdict.NEVER_ACTIVE}"),
+        listed("subscription", **scope, verdict=",".join(NEEDS_REVIEW)),
     )
