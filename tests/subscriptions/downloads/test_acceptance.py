@@ -16,7 +16,7 @@ from subscriptions.downloads import acceptance, validation
 from subscriptions.downloads.merge import Merged
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, Subscription
+from subscriptions.models import DownloadedMember, DownloadRun, RemovalCandidate, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
 from tests.support.fixtures import MEMBERS, actions
@@ -145,6 +145,16 @@ def test_a_reason_is_needed(shrunk, olivia, reason):
 def test_without_a_proposal_nothing_is_accepted(shrunk, oscar):
     with pytest.raises(Refused, match="Nobody has proposed"):
         acceptance.accept(shrunk, actor=oscar)
+
+
+@pytest.mark.parametrize("state", [RunState.COMPLETE, RunState.DISCARDED, RunState.RUNNING, RunState.FAILED])
+def test_what_is_no_longer_quarantined_is_not_discarded(shrunk, olivia, state):
+    """The page that offers it may be an hour old."""
+    DownloadRun.objects.filter(pk=shrunk.pk).update(state=state)
+    with pytest.raises(NotActionable, match="has changed"):
+        acceptance.discard(shrunk, actor=olivia)
+    assert DownloadRun.objects.get(pk=shrunk.pk).state == state
+    assert "download.discarded" not in actions()
 
 
 def test_discarded(shrunk, olivia, oscar):
