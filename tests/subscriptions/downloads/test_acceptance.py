@@ -142,6 +142,14 @@ def test_a_reason_is_needed(shrunk, olivia, reason):
         acceptance.propose(shrunk, reason=reason, actor=olivia)
 
 
+def test_it_is_proposed_once(shrunk, olivia, oscar):
+    acceptance.propose(shrunk, reason=WHY, actor=olivia)
+    with pytest.raises(NotActionable, match="already"):
+        acceptance.propose(DownloadRun.objects.get(pk=shrunk.pk), reason=WHY, actor=oscar)
+    assert DownloadRun.objects.get(pk=shrunk.pk).proposed_by == olivia
+    assert actions().count("download.proposed") == 1
+
+
 def test_without_a_proposal_nothing_is_accepted(shrunk, oscar):
     with pytest.raises(Refused, match="Nobody has proposed"):
         acceptance.accept(shrunk, actor=oscar)
