@@ -177,8 +177,11 @@ def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: Use
 def disconnect(connection: Connection, *, actor: Actor) -> str:
     """Delete the tokens, then revoke them at the vendor. Returns a sentence about the result."""
     app, token = _app_and_token(connection)
-    kept = without_tokens(secrets_of(connection), token_name=connection.slot_definition.token)
     with transaction.atomic():
+        # Storing and archiving lock this row first. The app's values are read after that: an erased one stays erased.
+        IntegrationProfile.objects.select_for_update().get(pk=connection.profile_id)
+        connection.refresh_from_db()
+        kept = without_tokens(secrets_of(connection), token_name=connection.slot_definition.token)
         fingerprint, set_at = connection.fingerprint, connection.credentials_set_at
         erase(connection, Action.DISCONNECTED, actor=actor)
         if kept:

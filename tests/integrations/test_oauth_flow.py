@@ -265,6 +265,20 @@ def test_disconnect_revokes(connected, miro):
     assert not credential_store.connector_for(connected.profile).oauth().is_alive(token)
 
 
+def test_disconnect_brings_nothing_back_that_is_erased_meanwhile(connected, monkeypatch):
+    read = oauth_flow._app_and_token
+
+    def archived_meanwhile(connection):
+        found = read(connection)
+        credential_store.forget_credentials(connection.profile, actor=None)
+        return found
+
+    monkeypatch.setattr(oauth_flow, "_app_and_token", archived_meanwhile)
+    oauth_flow.disconnect(connected, actor=None)
+    connected.refresh_from_db()
+    assert connected.ciphertext == ""
+
+
 def test_disconnect_deletes_the_tokens_even_when_miro_is_away(connected, sandbox):
     sandbox.stop()
     assert "did not confirm" in oauth_flow.disconnect(connected, actor=None)
