@@ -76,7 +76,7 @@ class LocationUnavailable(Exception):
 
 
 class CheckpointLocation(Protocol):
-    """Where a checkpoint is kept, outside of the database."""
+    """A place outside of the database that keeps the checkpoint."""
 
     label: str
 

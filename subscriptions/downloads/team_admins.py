@@ -38,7 +38,7 @@ def _named(profile: IntegrationProfile, ids: list[str]) -> dict[str, Subscriptio
 
 
 def _listed(names: tuple[str, ...]) -> str:
-    """As many names as fit, and the number of the others: `Design, Research and 12 more teams`."""
+    """The names that fit, and the number of the others: `Design, Research and 12 more teams`."""
     for kept in range(len(names), 0, -1):
         left = len(names) - kept
         more = f" and {left} more {ngettext('team', 'teams', left)}" if left else ""

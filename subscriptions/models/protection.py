@@ -134,7 +134,7 @@ class Protection(models.Model):
 
     @property
     def sentence(self) -> str:
-        """Who protected, until when, why, and whom to ask; follows the word `Protected`."""
+        """The text after the word `Protected`: by which user, until which day, the reason, and the owner to ask."""
         scope = "" if self.kind == ProtectionKind.PERSON else f", as {self.scope_label}"
         reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
         return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."

@@ -1,4 +1,4 @@
-"""What the mail and the page *My license* both say about one person: only what that person knows anyway."""
+"""The facts about one person in the mail and on the page *My license*. It has only facts that this person knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of two runs at the same time, the one on PostgreSQL leaves out the tests that ask no database: the other has them."""
+"""`make test` runs each test on SQLite. PostgreSQL, at the same time, runs only the tests that ask a database."""
 
 from __future__ import annotations
 

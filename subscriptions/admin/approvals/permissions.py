@@ -1,4 +1,4 @@
-"""Who may do what with a request, for the screens. The functions in `subscriptions.approvals` check again."""
+"""The rights of a user on a request, for the screens. The functions in `subscriptions.approvals` check them again."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def capped(world, alice) -> ReclaimRequest:
 
 
 def test_a_cap_that_is_raised_meanwhile_is_seen_before_the_decision(capped, bob, admin_user):
-    """Who decides looks at the request as it was before: `capped` was read before the cap was raised."""
+    """The approver has an old copy of the request: `capped` was read before its cap was raised."""
     raise_cap(ReclaimRequest.objects.get(pk=capped.pk), actor=bob, reason=WHY)
 
     with pytest.raises(NotActionable, match="has just changed"):
