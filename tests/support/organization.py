@@ -98,11 +98,11 @@ def workers_called(monkeypatch) -> list[int]:
     """For which profiles a worker was called; there is no broker here."""
     calls: list[int] = []
 
-    def ring(task: object, pk: int) -> bool:
+    def note(task: object, pk: int) -> bool:
         calls.append(pk)
         return True
 
-    monkeypatch.setattr("subscriptions.admin.widgets.actions.enqueue_task", ring)
+    monkeypatch.setattr("subscriptions.admin.widgets.actions.enqueue_task", note)
     return calls
 
 
@@ -118,6 +118,10 @@ def as_user() -> Callable[[User], Client]:
 
 def page(model: str, name: str, *args: object) -> str:
     return reverse(f"admin:subscriptions_{model}_{name}", args=args)
+
+
+def request_url(act: str, request: ReclaimRequest) -> str:
+    return page("reclaimrequest", act, request.pk)
 
 
 def questions(client: Client, address: str) -> int:

@@ -11,14 +11,10 @@ from kombu.exceptions import OperationalError
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
-from tests.support.organization import page, said
+from tests.support.organization import page, request_url, said
 from tests.support.pages import text_of
 
 ACTS = ("approve", "reject", "withdraw")
-
-
-def url(act: str, request: ReclaimRequest) -> str:
-    return page("reclaimrequest", act, request.pk)
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -26,7 +22,7 @@ def url(act: str, request: ReclaimRequest) -> str:
 def test_who_may_neither_ask_nor_decide_does_nothing(organization, alice, as_user, request, act, who):
     asked = organization.ask(alice)
 
-    response = as_user(request.getfixturevalue(who)).post(url(act, asked), {"comment": "mine"})
+    response = as_user(request.getfixturevalue(who)).post(request_url(act, asked), {"comment": "mine"})
 
     assert response.status_code == 403
     asked.refresh_from_db()
@@ -37,7 +33,7 @@ def test_who_may_neither_ask_nor_decide_does_nothing(organization, alice, as_use
 def test_nobody_acts_without_signing_in(organization, alice, client, act):
     asked = organization.ask(alice)
 
-    response = client.post(url(act, asked), {"comment": "mine"})
+    response = client.post(request_url(act, asked), {"comment": "mine"})
 
     assert response.status_code == 302 and "/login/" in response["Location"]
     asked.refresh_from_db()
@@ -48,9 +44,9 @@ def test_nobody_acts_without_signing_in(organization, alice, client, act):
 def test_a_get_of_an_act_only_leads_to_the_page(organization, alice, bob, as_user, act):
     asked = organization.ask(alice)
 
-    response = as_user(bob).get(url(act, asked))
+    response = as_user(bob).get(request_url(act, asked))
 
-    assert response.status_code == 302 and response["Location"] == url("change", asked)
+    assert response.status_code == 302 and response["Location"] == request_url("change", asked)
     asked.refresh_from_db()
     assert asked.state == "open"
 
@@ -58,7 +54,7 @@ def test_a_get_of_an_act_only_leads_to_the_page(organization, alice, bob, as_use
 def test_approving(organization, alice, bob, as_user, workers_called):
     asked = organization.ask(alice)
 
-    response = as_user(bob).post(url("approve", asked), {"comment": "Fine"}, follow=True)
+    response = as_user(bob).post(request_url("approve", asked), {"comment": "Fine"}, follow=True)
 
     asked.refresh_from_db()
     assert (asked.state, asked.decided_by, asked.comment) == ("approved", bob, "Fine")
@@ -71,8 +67,8 @@ def test_approving(organization, alice, bob, as_user, workers_called):
 def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_user):
     asked = organization.ask(alice)
 
-    shown = text_of(as_user(alice).get(url("change", asked)))
-    posted = as_user(alice).post(url("approve", asked))
+    shown = text_of(as_user(alice).get(request_url("change", asked)))
+    posted = as_user(alice).post(request_url("approve", asked))
 
     sentence = "You made this request. Another person has to decide."
     assert sentence in shown and "Approve 3 seats" not in shown and "Withdraw" in shown
@@ -84,7 +80,7 @@ def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_us
 def test_a_superuser_cannot_approve_her_own_either(organization, admin_user, as_user):
     asked = organization.ask(admin_user)
 
-    assert "Another person" in said(as_user(admin_user).post(url("approve", asked)))
+    assert "Another person" in said(as_user(admin_user).post(request_url("approve", asked)))
     assert not Reclaim.objects.exists()
 
 
@@ -93,14 +89,14 @@ def test_who_is_concerned_cannot_approve(organization, alice, bob, as_user):
     bob.save()
     asked = organization.ask(alice)
 
-    assert "Your own seat" in said(as_user(bob).post(url("approve", asked)))
+    assert "Your own seat" in said(as_user(bob).post(request_url("approve", asked)))
     assert not Reclaim.objects.exists()
 
 
 def test_a_reader_sees_why_she_cannot_decide(organization, alice, carol, as_user):
     asked = organization.ask(alice)
 
-    shown = text_of(as_user(carol).get(url("change", asked)))
+    shown = text_of(as_user(carol).get(request_url("change", asked)))
 
     assert "Only an Approver or a Company admin can decide" in shown
     assert "Approve 3 seats" not in shown and "Drop Person" not in shown
@@ -108,9 +104,9 @@ def test_a_reader_sees_why_she_cannot_decide(organization, alice, carol, as_user
 
 def test_approving_twice(organization, alice, bob, as_user):
     asked = organization.ask(alice)
-    as_user(bob).post(url("approve", asked))
+    as_user(bob).post(request_url("approve", asked))
 
-    again = as_user(bob).post(url("approve", asked))
+    again = as_user(bob).post(request_url("approve", asked))
 
     assert "was approved already by bob" in said(again)
     assert Reclaim.objects.count() == 3
@@ -119,11 +115,13 @@ def test_approving_twice(organization, alice, bob, as_user):
 def test_rejecting_takes_a_comment(organization, alice, bob, as_user):
     asked = organization.ask(alice)
 
-    assert "Say in a few words why" in said(as_user(bob).post(url("reject", asked), {"comment": "  "}))
+    assert "Say in a few words why" in said(as_user(bob).post(request_url("reject", asked), {"comment": "  "}))
     asked.refresh_from_db()
     assert asked.state == "open"
 
-    assert "3 seats will not be reclaimed" in said(as_user(bob).post(url("reject", asked), {"comment": "On leave"}))
+    assert "3 seats will not be reclaimed" in said(
+        as_user(bob).post(request_url("reject", asked), {"comment": "On leave"})
+    )
     asked.refresh_from_db()
     assert (asked.state, asked.comment) == ("rejected", "On leave")
 
@@ -131,7 +129,7 @@ def test_rejecting_takes_a_comment(organization, alice, bob, as_user):
 def test_rejecting_one_seat_says_so_in_the_singular(organization, alice, bob, as_user):
     asked = organization.ask(alice, count=1)
 
-    told = said(as_user(bob).post(url("reject", asked), {"comment": "On leave"}))
+    told = said(as_user(bob).post(request_url("reject", asked), {"comment": "On leave"}))
 
     assert told == f"{asked} is rejected. 1 seat will not be reclaimed, nor requested during the cool-down."
 
@@ -139,8 +137,8 @@ def test_rejecting_one_seat_says_so_in_the_singular(organization, alice, bob, as
 def test_only_the_requester_withdraws(organization, alice, bob, as_user):
     asked = organization.ask(alice)
 
-    assert "Only the person who made a request" in said(as_user(bob).post(url("withdraw", asked)))
-    assert "is withdrawn" in said(as_user(alice).post(url("withdraw", asked)))
+    assert "Only the person who made a request" in said(as_user(bob).post(request_url("withdraw", asked)))
+    assert "is withdrawn" in said(as_user(alice).post(request_url("withdraw", asked)))
     assert RemovalCandidate.objects.filter(state="ready").count() == 8
 
 
@@ -152,7 +150,7 @@ def test_dropping_one_person(organization, alice, bob, as_user):
     assert "is dropped from" in said(as_user(bob).post(drop))
     assert "no longer part of an open request" in said(as_user(bob).post(drop))
 
-    shown = text_of(as_user(bob).get(url("change", asked)))
+    shown = text_of(as_user(bob).get(request_url("change", asked)))
     assert "Approve 2 seats" in shown and f"<s>{person}</s>" in shown and "dropped by bob" in shown
 
 
@@ -181,7 +179,7 @@ def test_who_changed_since_is_said_first(organization, alice, bob, as_user):
     last = asked.removals.select_related("candidate__subscription").last()
     Subscription.objects.filter(pk=last.candidate.subscription_id).update(license="advanced")
 
-    shown = text_of(as_user(bob).get(url("change", asked)))
+    shown = text_of(as_user(bob).get(request_url("change", asked)))
 
     assert "License changed" in shown
     assert shown.index(str(last)) < shown.index(str(asked.removals.first()))
@@ -194,8 +192,8 @@ def test_who_came_back_is_dropped_and_the_others_can_be_approved(organization, a
     evaluate_profile(organization.profile)
     withdraw(organization.profile.pk)
 
-    shown = text_of(as_user(bob).get(url("change", asked)))
-    posted = as_user(bob).post(url("approve", asked))
+    shown = text_of(as_user(bob).get(request_url("change", asked)))
+    posted = as_user(bob).post(request_url("approve", asked))
 
     assert "Active again" in shown and "dropped by LicenseHub" in shown
     assert "2 seats will be reclaimed" in said(posted)
@@ -205,10 +203,10 @@ def test_an_expired_request_can_be_read_only(organization, alice, bob, as_user):
     asked = organization.ask(alice)
     ReclaimRequest.objects.filter(pk=asked.pk).update(expires_at=timezone.now() - timedelta(minutes=1))
 
-    shown = text_of(as_user(bob).get(url("change", asked)))
+    shown = text_of(as_user(bob).get(request_url("change", asked)))
 
     assert "Expired on" in shown and "Approve 3 seats" not in shown
-    assert "expired on" in said(as_user(bob).post(url("approve", asked)))
+    assert "expired on" in said(as_user(bob).post(request_url("approve", asked)))
 
 
 def test_without_a_broker_the_approval_stands(organization, alice, bob, as_user, monkeypatch):
@@ -219,7 +217,7 @@ def test_without_a_broker_the_approval_stands(organization, alice, bob, as_user,
     monkeypatch.setattr("subscriptions.tasks.reclaim.delay", away)
     asked = organization.ask(alice)
 
-    told = said(as_user(bob).post(url("approve", asked)))
+    told = said(as_user(bob).post(request_url("approve", asked)))
 
     assert "The approval stands" in told and "is approved" in told
     asked.refresh_from_db()

@@ -17,26 +17,15 @@ from subscriptions.models import (
     RemovalCandidate,
     RequestedRemoval,
 )
-from tests.support.organization import page, said
+from tests.support.organization import page, request_url, said
 from tests.support.pages import text_of
 
 OVER = "is for 3 people, and at most 2 may be reclaimed at once"
 
 
-def url(act: str, request: ReclaimRequest) -> str:
-    return page("reclaimrequest", act, request.pk)
-
-
-@pytest.fixture
-def capped(organization, alice) -> ReclaimRequest:
-    """Asks for three where two are allowed."""
-    ReclaimRule.objects.update(batch_cap_people=2)
-    return organization.ask(alice)
-
-
 @pytest.fixture
 def tried(monkeypatch) -> list[object]:
-    """What was tried; everybody would be held. subscriptions/approvals/test_dry_run.py has a sandbox."""
+    """The calls of the dry run, which holds everybody. With a sandbox: subscriptions/approvals/test_dry_run.py."""
     calls: list[object] = []
 
     def record(what, *, limit: int) -> DryRun:
@@ -62,9 +51,9 @@ def _item(person: RequestedRemoval) -> Reclaim:
 def test_a_dry_run_of_a_request(organization, alice, request, as_user, tried, who):
     asked = organization.ask(alice)
     client = as_user(request.getfixturevalue(who))
-    assert "Dry run" in text_of(client.get(url("change", asked)))
+    assert "Dry run" in text_of(client.get(request_url("change", asked)))
 
-    shown = text_of(client.post(url("dry_run", asked)))
+    shown = text_of(client.post(request_url("dry_run", asked)))
 
     assert tried == [asked]
     assert f"Dry run of {asked.number}" in shown and "Would wait: sending is stopped" in shown
@@ -76,21 +65,21 @@ def test_a_dry_run_after_the_approval_speaks_of_no_approval_to_come(organization
     asked = organization.ask(alice)
     decide.approve(asked, actor=bob)
 
-    shown = text_of(as_user(bob).post(url("dry_run", asked)))
+    shown = text_of(as_user(bob).post(request_url("dry_run", asked)))
 
     assert "when approved and due" in shown and "once the request is approved" not in shown
 
 
 def test_a_dry_run_over_the_cap_says_so(capped, bob, as_user, tried):
-    assert OVER in text_of(as_user(bob).post(url("dry_run", capped)))
+    assert OVER in text_of(as_user(bob).post(request_url("dry_run", capped)))
 
 
 def test_a_get_tries_nothing(organization, alice, bob, as_user, tried):
     asked = organization.ask(alice)
 
-    response = as_user(bob).get(url("dry_run", asked))
+    response = as_user(bob).get(request_url("dry_run", asked))
 
-    assert response.status_code == 302 and response["Location"] == url("change", asked)
+    assert response.status_code == 302 and response["Location"] == request_url("change", asked)
     assert tried == []
 
 
@@ -100,7 +89,7 @@ def test_readers_try_nothing(organization, alice, request, as_user, tried, who):
     asked = organization.ask(alice)
     client = as_user(request.getfixturevalue(who))
 
-    assert client.post(url("dry_run", asked)).status_code == 403
+    assert client.post(request_url("dry_run", asked)).status_code == 403
     assert tried == []
 
 
@@ -111,9 +100,9 @@ def test_what_stands_in_the_way_is_told_where_one_came_from(organization, alice,
     monkeypatch.setattr("subscriptions.approvals.dry_run.try_request", away)
     asked = organization.ask(alice)
 
-    response = as_user(bob).post(url("dry_run", asked))
+    response = as_user(bob).post(request_url("dry_run", asked))
 
-    assert response["Location"] == url("change", asked)
+    assert response["Location"] == request_url("change", asked)
     assert said(response) == "Miro does not answer. Nothing was decided or sent."
 
 
@@ -145,4 +134,4 @@ def test_an_expired_one_offers_no_dry_run(organization, alice, bob, as_user):
     asked = organization.ask(alice)
     ReclaimRequest.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
 
-    assert "Dry run" not in text_of(as_user(bob).get(url("change", asked)))
+    assert "Dry run" not in text_of(as_user(bob).get(request_url("change", asked)))

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import ReclaimRequest, RemovalCandidate
-from tests.support.organization import page, questions
+from subscriptions.models import RemovalCandidate
+from tests.support.organization import page, questions, request_url
 from tests.support.pages import text_of
-
-
-def url(act: str, request: ReclaimRequest) -> str:
-    return page("reclaimrequest", act, request.pk)
 
 
 def test_the_list_opens_with_what_waits(organization, alice, bob, as_user):
@@ -34,7 +30,7 @@ def test_the_page_asks_the_same_number_of_questions_for_more_people(organization
     few, many = organization.ask(alice, count=2), organization.ask(alice, count=6)
     client = as_user(bob)
 
-    assert questions(client, url("change", few)) == questions(client, url("change", many)) <= 26
+    assert questions(client, request_url("change", few)) == questions(client, request_url("change", many)) <= 26
 
 
 def test_a_hostile_name_stays_text(empty_organization, alice, bob, as_user):
@@ -42,7 +38,7 @@ def test_a_hostile_name_stays_text(empty_organization, alice, bob, as_user):
     empty_organization.propose()
     asked = empty_organization.ask(alice, reason="<img src=x onerror=alert(2)>")
 
-    shown = text_of(as_user(bob).get(url("change", asked)))
+    shown = text_of(as_user(bob).get(request_url("change", asked)))
 
     assert "<script>alert(1)" not in shown and "&lt;script&gt;alert(1)" in shown
     assert "<img src=x" not in shown
