@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, SendingControl
@@ -19,7 +18,6 @@ from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import (
-    CandidateState,
     Evaluation,
     Reclaim,
     ReclaimRequest,
@@ -29,8 +27,7 @@ from subscriptions.models import (
 )
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import engine
-from subscriptions.reclaims.engine import claim, reclaim_due
-from tests.support.locks import wait_until_somebody_waits
+from subscriptions.reclaims.engine import reclaim_due
 
 
 @pytest.fixture
@@ -337,73 +334,3 @@ def test_a_candidate_that_is_gone_already(downloaded, alice):
 
     with pytest.raises(NotActionable, match="nothing to request"):
         request_reclaim(chosen, actor=alice)
-
-
-def test_workers_that_claim_at_once_share_the_work(real_transactions, world, alice, bob):
-    world.download()
-    decide.approve(ask(world, alice, 12), actor=bob)
-    taken: list[int] = []
-
-    def work() -> None:
-        while items := claim(world.profile, count=2):
-            taken.extend(item.pk for item in items)
-        connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(taken) == sorted(Reclaim.objects.values_list("pk", flat=True))
-    assert not Reclaim.objects.filter(state="queued").exists()
-
-
-def test_two_approvers_at_once(real_transactions, world, alice, bob):
-    """Real transactions on real connections: exactly one of them decides."""
-    world.download()
-    eve = User.objects.create_user("eve", "eve@northwind.example", "a long password of eve")
-    request = ask(world, alice, 3)
-    outcomes = []
-
-    def try_to_approve(actor: User) -> None:
-        try:
-            decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=actor)
-            outcomes.append("approved")
-        except NotActionable:
-            outcomes.append("too late")
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=try_to_approve, args=(actor,)) for actor in (bob, eve) * 4]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert sorted(outcomes) == ["approved"] + ["too late"] * 7
-    assert Reclaim.objects.count() == 3
-    assert AuditEvent.objects.filter(action="request.approved").count() == 1
-    assert not RemovalCandidate.objects.filter(state=CandidateState.AWAITING_APPROVAL).exists()
-
-
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
-def test_who_closes_while_a_request_ends_is_not_said_to_have_returned(real_transactions, world, alice):
-    world.download()
-    request = ask(world, alice, 2)
-    closed, returned = (person.candidate_id for person in request.removals.all())
-
-    def withdraw() -> None:
-        closing.cancel(ReclaimRequest.objects.get(pk=request.pk), actor=alice)
-        connection.close()
-
-    with transaction.atomic():
-        RemovalCandidate.objects.filter(pk=closed).update(state="closed_canceled", close_reason="active_again")
-        ending = threading.Thread(target=withdraw)
-        ending.start()
-        wait_until_somebody_waits()
-    ending.join(20)
-
-    assert RemovalCandidate.objects.get(pk=closed).state == "closed_canceled"
-    assert RemovalCandidate.objects.get(pk=returned).state == "ready"
-    assert [event.target_id for event in AuditEvent.objects.filter(action="candidate.returned")] == [returned]
