@@ -110,7 +110,7 @@ def test_from_the_empty_admin_to_the_first_download(
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_text("is published")).to_be_visible()
 
-    tasks.sweep()  # which beat rings every minute
+    tasks.sweep()  # beat runs it every minute
     expect(page.get_by_text("1 complete", exact=True)).to_be_visible()  # the page has followed it
     screenshot(page, "set-up-6-downloaded")
     assert DownloadRun.objects.get().state == "complete"

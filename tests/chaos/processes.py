@@ -27,7 +27,7 @@ from tests.support.servers import BrokerProcess, environment_for_children
 
 T = TypeVar("T")
 PATIENCE = 30.0
-# More bells than this in the queue tell a worker nothing new.
+# More messages than this in the queue tell a worker nothing new.
 BELLS = 6
 
 
@@ -99,7 +99,7 @@ class Beat:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._every):
-            # A broker that is being killed: the next bell is soon.
+            # The broker is being killed. The next message comes soon.
             with suppress(redis.RedisError):
                 if self._broker.waiting() < BELLS:
                     tasks.enqueue_task(tasks.sweep)

@@ -159,7 +159,7 @@ def test_secrets_are_found_nowhere(rest, miro, operator, signed_in, logged, valk
     secrets = live_through_a_lot(rest, miro, operator, signed_in)
     profile = rest.profile
     IntegrationProfile.objects.update(download_due_at=timezone.now())
-    tasks.sweep()  # rings, and the messages stay in the broker, since no worker is there
+    tasks.sweep()  # enqueues tasks; their messages stay in the broker, since there is no worker
     sent = held_by(valkey)
     assert tasks.download_due.name in sent
     printed = io.StringIO()

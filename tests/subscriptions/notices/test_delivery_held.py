@@ -105,7 +105,7 @@ def test_an_archived_profile_asks_nobody_any_more(asking: Asking):
     assert states(request) == ["canceled"]
 
 
-def test_the_sweep_rings_for_due_mails(asking: Asking, monkeypatch):
+def test_the_sweep_enqueues_due_mails(asking: Asking, monkeypatch):
     asking.request(1)
     workers_called = []
     monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: workers_called.append((task, ids)))

@@ -32,7 +32,7 @@ def start_worker(celery_worker_process, asking: Asking):
     )
 
 
-def test_the_worker_mails_whom_the_sweep_rings_for(asking: Asking, start_worker):
+def test_the_worker_sends_the_mails_that_the_sweep_enqueues(asking: Asking, start_worker):
     request = asking.request(3)
     start_worker()
 

@@ -45,7 +45,7 @@ def people(request: ReclaimRequest) -> list[str]:
     return sorted(removal.evidence["external_id"] for removal in request.removals.all())
 
 
-def test_the_worker_does_what_the_sweep_rings_for(world, alice, bob, start_worker):
+def test_the_worker_does_what_the_sweep_enqueues(world, alice, bob, start_worker):
     request = approved(world, alice, bob, 5)
     start_worker()
 
@@ -66,7 +66,7 @@ def test_a_first_download_needs_no_hand(world, start_worker):
     assert DownloadRun.objects.count() == 1
 
 
-def test_a_task_that_was_lost_is_rung_for_again(world, alice, bob, start_worker, valkey):
+def test_a_task_that_was_lost_is_enqueued_again(world, alice, bob, start_worker, valkey):
     request = approved(world, alice, bob, 3)
     tasks.sweep()
     valkey.flushall()

@@ -1,4 +1,4 @@
-"""A profile whose downloads end at once, and bells that are answered in this process."""
+"""A profile with downloads that end at once, and tasks that run in this process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from subscriptions import tasks
 from subscriptions.downloads import lease
 from subscriptions.models import DownloadRun
 from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import engine
 
 
 @pytest.fixture
@@ -27,17 +28,30 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def bells(monkeypatch):
-    """Every bell is answered at once, in this process."""
+def tasks_at_once(monkeypatch):
+    """Every task that is enqueued runs at once, in this process."""
     for task in (tasks.download_daily, tasks.download_due, tasks.reclaim):
         monkeypatch.setattr(task, "delay", lambda *args, task=task: task(*args))
 
 
 @pytest.fixture
-def profile(db, quick, bells) -> IntegrationProfile:
+def profile(db, quick, tasks_at_once) -> IntegrationProfile:
     made = lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
     Connection.objects.update(state="working", ciphertext="x")
     return made
+
+
+@pytest.fixture
+def window_closes_after_the_claim(monkeypatch) -> None:
+    """The reclaim window is open until the first recheck, which comes between the claim and the send."""
+    recheck, closed = engine.recheck, []
+
+    def closes_meanwhile(*args):
+        closed.append(True)
+        return recheck(*args)
+
+    monkeypatch.setattr(engine, "recheck", closes_meanwhile)
+    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: not closed)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim
 from subscriptions.profiles import lifecycle
-from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import occurrences, schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -60,7 +59,7 @@ def test_a_click_that_comes_after_the_start_asks_for_no_second_run(profile):
 
 
 def test_a_hundred_clicks_on_the_page_are_one_run(profile, operator, monkeypatch):
-    """The worker is busy while the clicks come in; then it answers every bell."""
+    """The worker is busy while the clicks come in; then it runs every task."""
     workers_called = []
     with time_machine.travel(NOON, tick=False) as clock:
         nightly(profile)
@@ -87,14 +86,14 @@ def test_two_beats_that_look_before_either_writes_make_one_run(real_transactions
         monkeypatch.setattr(tasks, "due_slot", lambda profile: slot)
         ended: list[int] = []
 
-        def ring() -> None:
+        def start() -> None:
             try:
                 tasks.download_daily(profile.pk)
                 ended.append(profile.pk)
             finally:
                 connection.close()
 
-        beats = [threading.Thread(target=ring) for _ in range(6)]
+        beats = [threading.Thread(target=start) for _ in range(6)]
         for beat in beats:
             beat.start()
         for beat in beats:
@@ -155,19 +154,12 @@ def test_a_window_opens_at_its_wall_time_on_each_day_of_two_years(zone):
         now += timedelta(hours=7)
 
 
+@pytest.mark.usefixtures("window_closes_after_the_claim")
 def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, monkeypatch):
     """It closed between the claim and the send."""
     world.download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
-    recheck, closed = engine.recheck, []
-
-    def closes_meanwhile(*args):
-        closed.append(True)
-        return recheck(*args)
-
-    monkeypatch.setattr(engine, "recheck", closes_meanwhile)
-    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: not closed)
     monkeypatch.setattr("subscriptions.reclaims.holds.window_opens_at", lambda profile: opens)
     reclaim_due(world.profile)
     [item] = Reclaim.objects.all()

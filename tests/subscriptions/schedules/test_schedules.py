@@ -1,4 +1,4 @@
-"""Bells and slots: beat, the sweep and people ring as often as they like; a slot is served once."""
+"""Slots: beat, the sweep and people may start a download as often as they like; one run serves a slot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.profiles import lifecycle
-from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -54,8 +53,8 @@ def only_downloads(monkeypatch) -> None:
 @pytest.mark.usefixtures("only_downloads")
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("change", [0, 1], ids=["first", "second"])
-@pytest.mark.parametrize("bell", ["sweep", "beat"])
-def test_one_run_for_each_day_over_a_change_of_clocks(profile, zone, change, bell):
+@pytest.mark.parametrize("caller", ["sweep", "beat"])
+def test_one_run_for_each_day_over_a_change_of_clocks(profile, zone, change, caller):
     """The clock walks five days; the sweep, or beat, runs every ten minutes of the night and every hour of the day."""
     day = CHANGES[zone][change]
     start = datetime.combine(day - timedelta(days=2), time(0), tzinfo=ZoneInfo(zone)).astimezone(UTC)
@@ -65,7 +64,7 @@ def test_one_run_for_each_day_over_a_change_of_clocks(profile, zone, change, bel
         while (now := timezone.now()) < start + timedelta(days=5):
             night = now.astimezone(ZoneInfo(zone)).hour < 4
             clock.shift(timedelta(minutes=10 if night else 60))
-            if bell == "sweep":
+            if caller == "sweep":
                 tasks.sweep()
             else:
                 tasks.download_daily(profile.pk)
@@ -73,7 +72,7 @@ def test_one_run_for_each_day_over_a_change_of_clocks(profile, zone, change, bel
     assert days == [day + timedelta(days=number) for number in range(-2, 3)]
 
 
-def test_two_beats_ring_twice_and_there_is_one_run(profile):
+def test_two_beats_start_it_twice_and_there_is_one_run(profile):
     with time_machine.travel(datetime(2027, 1, 10, 12, tzinfo=UTC), tick=False) as clock:
         published(profile, "UTC", time(2, 0))
         tasks.sweep()
@@ -215,15 +214,8 @@ def test_the_control_without_the_window_sends(approved, monkeypatch):
     assert reclaim_due(approved.profile).reclaimed == 2
 
 
-def test_a_window_that_closes_after_the_claim_still_holds(approved, monkeypatch):
-    recheck, closed = engine.recheck, []
-
-    def closes_meanwhile(*args):
-        closed.append(True)
-        return recheck(*args)
-
-    monkeypatch.setattr(engine, "recheck", closes_meanwhile)
-    monkeypatch.setattr("subscriptions.reclaims.holds.window_open", lambda profile: not closed)
+@pytest.mark.usefixtures("window_closes_after_the_claim")
+def test_a_window_that_closes_after_the_claim_still_holds(approved):
     reclaim_due(approved.profile)
     assert approved.deactivated_by_us() == []
     assert {item.state for item in Reclaim.objects.all()} == {"queued"}

@@ -39,9 +39,9 @@ def no_broker(monkeypatch):
 
 @pytest.fixture
 def workers_called(monkeypatch):
-    bells = []
-    monkeypatch.setattr(tasks.download_due, "delay", lambda *args: bells.append(args))
-    return bells
+    enqueued = []
+    monkeypatch.setattr(tasks.download_due, "delay", lambda *args: enqueued.append(args))
+    return enqueued
 
 
 NEW = {"name": "Labs", "organization_id": "42"}
@@ -129,7 +129,7 @@ def test_a_link_does_not_act(published, sign_in):
     assert sign_in("Operator").post(act(published, "nonsense")).status_code == 404
 
 
-def test_run_now_rings_and_notes_that_a_download_is_due(published, sign_in, workers_called):
+def test_run_now_enqueues_and_notes_that_a_download_is_due(published, sign_in, workers_called):
     client = sign_in("Operator")
     client.post(act(published, "download"))
     published.refresh_from_db()
