@@ -6,18 +6,29 @@ A safe value replaces it: no DEBUG, HTTPS on, and a database that refuses to wor
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
-from licensehub.redis_url import RedisUrls, derive
+import environ
 
-if TYPE_CHECKING:
-    import environ
+from licensehub.redis_url import RedisUrls, derive
 
 ON: Final = {"on", "true", "yes", "1"}
 OFF: Final = {"off", "false", "no", "0"}
 NO_DATABASE: Final = {"ENGINE": "django.db.backends.dummy"}
+
+
+class PlainEnv(environ.Env):  # type: ignore[misc]  # it has no types
+    """django-environ reads `$NAME` as the value of the variable NAME. Here a value, e.g. a key, is what is written."""
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+    ) -> Any:
+        text = self.ENVIRON.get(f"{self.prefix}{var}")
+        if text is not None and text.startswith("$"):
+            return self.parse_value(text, cast)
+        return super().get_value(var, cast, default, parse_default)
 
 
 class Reader:

@@ -8,16 +8,15 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-import environ
 from csp.constants import NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 
-from licensehub.environment import Reader
+from licensehub.environment import PlainEnv, Reader
 from licensehub.site.theme import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-environ.Env.read_env(os.environ.get("LICENSEHUB_ENV_FILE", BASE_DIR / ".env"))
+env = PlainEnv()
+PlainEnv.read_env(os.environ.get("LICENSEHUB_ENV_FILE", BASE_DIR / ".env"))
 # A value that cannot be read is noted here, and licensehub/checks.py reports it in a sentence.
 reader = Reader(env)
 ENVIRONMENT_PROBLEMS = reader.problems
@@ -63,6 +62,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: a load balancer asks by IP address and over plain HTTP.
+    "licensehub.site.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -33,7 +33,16 @@ class Child:
 def processes(port: int) -> list[Child]:
     """All processes of LicenseHub itself. Call `prepare` first."""
     worker = [*_celery("worker"), "--concurrency", "2", "--without-gossip", "--without-mingle"]
-    web = [sys.executable, "-m", "gunicorn", "licensehub.wsgi", "--bind", f"{LOOPBACK}:{port}"]
+    web = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--config",
+        "python:licensehub.gunicorn",
+        "licensehub.wsgi",
+        "--bind",
+        f"{LOOPBACK}:{port}",
+    ]
     web += ["--workers", "2", "--threads", "4", "--no-control-socket"]
     return [*_broker(), Child("web", web), Child("worker", worker), Child("beat", _celery("beat"))]
 

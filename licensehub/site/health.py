@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.db import DatabaseError, connection
 from django.http import JsonResponse
@@ -11,7 +11,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+
+ADDRESS: Final = "/health"
 
 log = logging.getLogger(__name__)
 
@@ -28,3 +32,16 @@ def health(request: HttpRequest) -> JsonResponse:
         log.exception("The database does not answer.")
         return JsonResponse({"status": "unavailable"}, status=503)
     return JsonResponse({"status": "ok"})
+
+
+class HealthMiddleware:
+    """Answers `/health` before the host check and the redirect to HTTPS.
+
+    A load balancer asks by IP address and over plain HTTP, and counts a redirect or a 400 as a failure.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return health(request) if request.path_info == ADDRESS else self.get_response(request)

@@ -7,7 +7,8 @@ go back, a wall time that exists twice is due the first time only. So each calen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -60,13 +61,21 @@ def slots_of_day(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
             yield datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
 
 
+def after_midnight(hours: Collection[int]) -> frozenset[int]:
+    """The hours that continue a window of the day before: {22, 23, 0, 1} -> {0, 1}. A whole day continues nothing."""
+    if len(hours) == 24 or not {0, 23} <= set(hours):
+        return frozenset()
+    return frozenset(itertools.takewhile(lambda hour: hour in hours, range(24)))
+
+
 def is_open(crontab: CrontabSchedule, now: datetime) -> bool:
-    """Whether `now` is in the window: an hour and a weekday that the crontab names."""
+    """Whether `now` is in the window. A window over midnight belongs to the weekday on which it begins."""
     return _is_in(crontab.schedule, now.astimezone(zone_of(crontab)))
 
 
 def _is_in(fields: TzAwareCrontab, local: datetime) -> bool:
-    return local.hour in fields.hour and (local.isoweekday() % 7) in fields.day_of_week
+    begins_on = local - timedelta(days=1) if local.hour in after_midnight(fields.hour) else local
+    return local.hour in fields.hour and (begins_on.isoweekday() % 7) in fields.day_of_week
 
 
 def opens_at(crontab: CrontabSchedule, now: datetime) -> datetime | None:

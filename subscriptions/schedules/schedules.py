@@ -204,8 +204,14 @@ def _window_words(crontab: CrontabSchedule) -> str:
     fields = crontab.schedule
     if len(fields.hour) == 24 and len(fields.day_of_week) == 7:
         return "At any time"
-    spans = " and ".join(f"{start:02d}:00 to {end:02d}:00" for start, end in _spans(sorted(fields.hour)))
-    return f"{_days(frozenset(fields.day_of_week))}, {spans} {crontab.timezone}"
+    late = occurrences.after_midnight(fields.hour)
+    # An hour after midnight counts as 24 and more, so that it joins the span that begins the day before.
+    spans = _spans(sorted(hour + 24 if hour in late else hour for hour in fields.hour))
+    spans_in_words = " and ".join(
+        f"{start:02d}:00 to {end:02d}:00" if end <= 24 else f"{start:02d}:00 to {end - 24:02d}:00 the next day"
+        for start, end in spans
+    )
+    return f"{_days(frozenset(fields.day_of_week))}, {spans_in_words} {crontab.timezone}"
 
 
 def _spans(hours: list[int]) -> list[tuple[int, int]]:

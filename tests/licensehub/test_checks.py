@@ -20,7 +20,7 @@ from integrations.connectors.registry import connector_class
 from licensehub import checks
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import check_database
-from licensehub.environment import NO_DATABASE, Reader
+from licensehub.environment import NO_DATABASE, PlainEnv, Reader
 
 LONG = "a key that is long enough for every purpose, number {}"
 
@@ -154,7 +154,7 @@ def test_an_unreadable_value_is_a_finding_and_no_traceback(
     settings, monkeypatch, name, value, kind, fallback, expected
 ):
     monkeypatch.setenv(name, value)
-    reader = Reader(environ.Env())
+    reader = Reader(PlainEnv())
     got = getattr(reader, kind)(name, fallback)
     assert got in (fallback, NO_DATABASE) or kind == "redis"
     settings.ENVIRONMENT_PROBLEMS = reader.problems
@@ -171,7 +171,7 @@ def test_an_unreadable_value_is_a_finding_and_no_traceback(
 )
 def test_correct_databases(monkeypatch, value, host):
     monkeypatch.setenv("DATABASE_URL", value)
-    reader = Reader(environ.Env())
+    reader = Reader(PlainEnv())
     assert reader.database("DATABASE_URL", "")["HOST"] == host
     assert not reader.problems
 
@@ -222,3 +222,14 @@ def test_a_database_of_a_version_before_the_first_release_is_refused(db, old):
             call_command(command, **options)
     with pytest.raises(CannotRunError, match="made by a version before"):
         check_database()
+
+
+def test_a_key_that_begins_with_a_dollar_sign_is_read_as_it_stands(monkeypatch):
+    """django-environ would look for a variable of that name. The control is its own class."""
+    monkeypatch.setenv("APPROVAL_KEY", "$ecret$")
+    monkeypatch.setenv("CREDENTIAL_KEYS", "$one,two")
+    monkeypatch.setenv("ecret$", "another value")
+    assert environ.Env().str("APPROVAL_KEY") == "another value"
+    assert PlainEnv().str("APPROVAL_KEY", default="") == "$ecret$"
+    assert PlainEnv().list("CREDENTIAL_KEYS", default=[]) == ["$one", "two"]
+    assert PlainEnv().str("NOT_SET", default="a default") == "a default"

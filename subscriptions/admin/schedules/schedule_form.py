@@ -69,7 +69,13 @@ def hours(first: int, last: int) -> list[tuple[int, str]]:
 
 class ReclaimScheduleForm(ScheduleForm):
     start = forms.TypedChoiceField(label="From", coerce=int, choices=hours(0, 23), widget=UnfoldAdminSelectWidget)
-    end = forms.TypedChoiceField(label="To", coerce=int, choices=hours(1, 24), widget=UnfoldAdminSelectWidget)
+    end = forms.TypedChoiceField(
+        label="To",
+        coerce=int,
+        choices=hours(1, 24),
+        widget=UnfoldAdminSelectWidget,
+        help_text="A window over midnight, such as 22:00 to 06:00, belongs to the day on which it begins.",
+    )
     field_order = ("weekdays", "start", "end", "zone")
 
     def clean_end(self) -> int:

@@ -90,7 +90,7 @@ def test_a_download_in_plain_words(plan, words):
     [
         (0, 24, schedules.EVERY_DAY, "At any time"),
         (8, 18, schedules.WORKDAYS, "Monday to Friday, 08:00 to 18:00 Europe/Berlin"),
-        (22, 6, schedules.EVERY_DAY, "Every day, 00:00 to 06:00 and 22:00 to 24:00 Europe/Berlin"),
+        (22, 6, schedules.EVERY_DAY, "Every day, 22:00 to 06:00 the next day Europe/Berlin"),
         (9, 10, frozenset({0, 6}), "Saturday and Sunday, 09:00 to 10:00 Europe/Berlin"),
     ],
 )
@@ -114,3 +114,16 @@ def test_when_a_window_opens(moment, opens):
     row = plan.crontab()
     assert occurrences.is_open(row, moment) == (opens is None)
     assert occurrences.opens_at(row, moment) == opens
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("weekday", "hour", "is_open"),
+    [(4, 23, True), (5, 5, True), (5, 6, False), (5, 22, False), (6, 5, False), (0, 5, False), (0, 22, True)],
+    ids=["Fri 23", "Sat 05", "Sat 06", "Sat 22", "Sun 05", "Mon 05", "Mon 22"],
+)
+def test_a_window_over_midnight_belongs_to_the_day_on_which_it_begins(weekday, hour, is_open):
+    """Monday to Friday, 22 to 6: Friday night ends on Saturday morning, and no night begins on Sunday."""
+    row = schedules.window_plan(start=22, end=6, weekdays=schedules.WORKDAYS, zone="UTC").crontab()
+    moment = datetime(2026, 11, 23 + weekday, hour, 30, tzinfo=UTC)  # November 23 is a Monday
+    assert occurrences.is_open(row, moment) == is_open

@@ -260,7 +260,7 @@ def test_a_window_over_midnight_comes_back_into_the_form(profile, operator):
     lifecycle.publish(profile, actor=None)
     form = {"weekdays": ["1", "2"], "start": "22", "end": "6", "zone": "America/New_York"}
     text = operator.post(address(profile, "reclaim"), form, follow=True).content.decode()
-    assert "Monday and Tuesday, 00:00 to 06:00 and 22:00 to 24:00 America/New_York" in text
+    assert "Monday and Tuesday, 22:00 to 06:00 the next day America/New_York" in text
     shown = operator.get(address(profile, "reclaim")).content.decode()
     assert '<option value="22" selected>' in shown
     assert '<option value="6" selected>' in shown

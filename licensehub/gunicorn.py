@@ -1,0 +1,4 @@
+"""Settings of gunicorn: `gunicorn --config python:licensehub.gunicorn licensehub.wsgi`."""
+
+# By default, gunicorn believes `X-Forwarded-Proto` of requests from this machine. Only BEHIND_PROXY may decide that.
+secure_scheme_headers: dict[str, str] = {}
