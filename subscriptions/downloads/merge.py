@@ -15,7 +15,7 @@ from subscriptions.activity.reactivation import REACTIVATED_SQL, cooldown_from
 from subscriptions.bulk_sql import adapted, execute, expect_large_tables, fetch_row, large_tables
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
-from subscriptions.models.subscription import FACTS
+from subscriptions.models.subscription import FACTS, REVIEWED_FACTS
 
 # The columns of which the history keeps the replaced value. In KEPT_MOMENTS that value may be NULL.
 KEPT = ("license", "role", "active")
@@ -49,6 +49,7 @@ PARTS = {
         f"CASE WHEN s.{name} IS DISTINCT FROM m.{name} THEN COALESCE(s.{name}, %s) END" for name in KEPT_MOMENTS
     ),
     "replaced": ", ".join(f"CASE WHEN s.{name} IS DISTINCT FROM m.{name} THEN s.{name} END" for name in KEPT),
+    "reviewed_changed": " OR ".join(f"s.{column} IS DISTINCT FROM m.{column}" for column in REVIEWED_FACTS),
     "is_new": IS_NEW,
     "is_changed": IS_CHANGED,
     "is_gone": IS_GONE,
@@ -79,6 +80,8 @@ SELECT s.id, %s,
 UPDATE_CHANGED = """
 UPDATE subscriptions_subscription AS s
    SET {assignments}, gone_at = NULL, changed_run_id = %s, facts_at = %s,
+       -- An admin decided on other facts.
+       review_passed = CASE WHEN {reviewed_changed} THEN FALSE ELSE s.review_passed END,
        -- A person reactivated this seat, so that the software must leave it alone for a while.
        {cooldown}
   FROM {changed_members} AS m

@@ -67,7 +67,7 @@ def _unknown(terms: Terms, now: datetime) -> Q:
 def _never_active(terms: Terms, now: datetime) -> Q:
     if terms.never_active == NeverActive.CANDIDATE:
         return Q(pk=None)
-    return Q(last_activity_at=None)
+    return Q(last_activity_at=None, review_passed=False)
 
 
 CLAUSES: tuple[Clause, ...] = (

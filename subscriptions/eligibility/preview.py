@@ -105,7 +105,9 @@ def count_buckets(profile: IntegrationProfile) -> int:
     """Count the people of the profile again, as they are now. Returns how many buckets they make."""
     now = timezone.now()
     people: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_group_columns(now))
-    counted = people.values_list("standing", "license", "idle", "assigned", "never").annotate(people=Count("pk"))
+    counted = people.values_list("standing", "license", "idle", "assigned", "never", "review_passed").annotate(
+        people=Count("pk")
+    )
     buckets = [_bucket(profile, now, *row) for row in counted]
     with transaction.atomic():
         Bucket.objects.filter(profile=profile).delete()
@@ -147,6 +149,7 @@ def _bucket(
     idle: int | None,
     assigned: int | None,
     never: bool,
+    review_passed: bool,
     people: int,
 ) -> Bucket:
     """Make one bucket; each moment is the middle of its day."""
@@ -159,5 +162,6 @@ def _bucket(
         idle_since=idle_since,
         last_activity_at=None if never else idle_since,
         license_assigned_at=None if assigned is None else now - timedelta(days=assigned + 0.5),
+        review_passed=review_passed,
         people=people,
     )

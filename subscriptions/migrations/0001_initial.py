@@ -208,6 +208,7 @@ class Migration(migrations.Migration):
                     "cooldown_reason",
                     models.CharField(blank=True, db_default="", default="", editable=False, max_length=200),
                 ),
+                ("review_passed", models.BooleanField(db_default=False, default=False, editable=False)),
                 ("facts_at", models.DateTimeField(editable=False, verbose_name="facts of")),
             ],
             options={
@@ -225,6 +226,7 @@ class Migration(migrations.Migration):
                 ("idle_since", models.DateTimeField(null=True)),
                 ("last_activity_at", models.DateTimeField(null=True)),
                 ("license_assigned_at", models.DateTimeField(null=True)),
+                ("review_passed", models.BooleanField(default=False)),
                 ("people", models.PositiveIntegerField()),
                 (
                     "profile",

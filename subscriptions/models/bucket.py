@@ -25,6 +25,7 @@ class Bucket(models.Model):
     # Empty for people who were never active.
     last_activity_at = models.DateTimeField(null=True)
     license_assigned_at = models.DateTimeField(null=True)
+    review_passed = models.BooleanField(default=False)
     people = models.PositiveIntegerField()
 
     class Meta:

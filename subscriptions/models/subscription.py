@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
 
 from django.db import models
 from django.db.models.functions import Coalesce
@@ -28,8 +29,30 @@ class Verdict(models.TextChoices):
     CANDIDATE = "candidate", "Inactive"
 
 
+class ReviewAct(StrEnum):
+    """What the lane *Needs review* suggests for a person. The other acts are in the menu of the row."""
+
+    KEEP = "keep"
+    LOOK_UP = "look_up"
+
+
+class ReviewReason(NamedTuple):
+    """A verdict that waits for a person's decision. Its label is the tab, its sentence that of its clause.
+
+    The clause of a reason must not hold where `Subscription.review_passed` is set: an admin has decided then.
+    """
+
+    verdict: Verdict
+    suggested: ReviewAct
+
+
+# The reasons of the lane *Needs review*, in the order of its tabs.
+REVIEW_REASONS = (
+    ReviewReason(Verdict.NEVER_ACTIVE, ReviewAct.KEEP),
+    ReviewReason(Verdict.UNKNOWN, ReviewAct.LOOK_UP),
+)
 # The verdicts that the lists group besides the candidates.
-NEEDS_REVIEW = (Verdict.UNKNOWN, Verdict.NEVER_ACTIVE)
+NEEDS_REVIEW = tuple(reason.verdict for reason in REVIEW_REASONS)
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
@@ -44,6 +67,9 @@ FACTS = (
     "reclaimable",
     "why_not",
 )
+
+# A change of these ends `review_passed`: the decision was made on other facts.
+REVIEWED_FACTS = tuple(fact for fact in FACTS if fact not in ("email", "why_not"))
 
 # A seat that counts: in the organization, and not deactivated.
 HELD = models.Q(active=True, gone_at=None)
@@ -99,6 +125,8 @@ class Subscription(models.Model):
     gone_at = models.DateTimeField(null=True, editable=False)
     cooldown_until = models.DateTimeField(null=True, editable=False)
     cooldown_reason = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+    # An admin made this person a candidate although a reason for review held. The next change of the facts ends it.
+    review_passed = models.BooleanField(default=False, db_default=False, editable=False)
     # The run that found this row first, and the one that last wrote it; rows that did not change are not written.
     first_run = models.ForeignKey(
         DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False

@@ -31,7 +31,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.models.subscription import FACTS
+from subscriptions.models.subscription import FACTS, REVIEWED_FACTS
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.signatures import is_signed
 
@@ -88,6 +88,8 @@ def _write(row: Subscription, member: Member) -> None:
         return
     now = timezone.now()
     values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
+    if any(getattr(row, fact) != values[fact] for fact in REVIEWED_FACTS):
+        values["review_passed"] = False
     if was_reactivated(known_active=row.active, found_active=member.active):
         values |= cooldown_from(now)
     keep_replaced(row, values, seen_at=now)
