@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import LATER, ConfigError, Finding
+from integrations.connectors.network import current_network
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
 
@@ -16,7 +17,7 @@ from licensehub.audit.log import Actor
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
     """Returns the connector's findings. Raises ConfigError when the stored credentials cannot be read."""
     try:
-        findings = credential_store.connector_for(profile).validate()
+        findings = [*credential_store.connector_for(profile).validate(), *_way_out()]
     except ConfigError as error:
         connection_state.mark_failed(profile, error)
         raise
@@ -28,6 +29,18 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     for slot in profile.connector.slots:
         _note(profile, slot.name, [finding for finding in findings if finding.slot == slot.name])
     return findings
+
+
+def _way_out() -> list[Finding]:
+    """What the settings say about the way to the vendor. The calls of the connector have tried it."""
+    network = current_network()
+    found = []
+    if network.proxy:
+        found.append(Finding(level="ok", title="Proxy", detail=f"Calls go through {network.proxy_label}."))
+    if network.ca_bundle:
+        detail = "The certificate authorities in VENDOR_CA_BUNDLE are trusted beside the public ones."
+        found.append(Finding(level="ok", title="Certificates", detail=detail))
+    return found
 
 
 def is_fit(findings: Iterable[Finding]) -> bool:

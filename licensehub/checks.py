@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import os
+import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -159,6 +160,33 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+@register
+def check_network(**_: Any) -> list[CheckMessage]:
+    """The way to the vendors."""
+    found: list[CheckMessage] = []
+    if settings.VENDOR_PROXY and not is_proxy(settings.VENDOR_PROXY):
+        hint = "Write http://proxy.example:3128 (with user:password@ if it asks for them), or leave it out."
+        found.append(error("E024", "VENDOR_PROXY is not the address of a proxy.", hint))
+    if settings.VENDOR_CA_BUNDLE:
+        try:
+            ssl.create_default_context(cafile=settings.VENDOR_CA_BUNDLE)
+        except OSError:  # ssl.SSLError is one
+            hint = "Name a PEM file that this user can read, or leave it out."
+            found.append(error("E025", "VENDOR_CA_BUNDLE is not a file with certificates.", hint))
+    return found
+
+
+def is_proxy(url: str) -> bool:
+    """Whether it has a scheme, a host and a port, and nothing behind them."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    behind = parts.path.strip("/") or parts.query or parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.hostname and port) and not behind
 
 
 @register

@@ -160,6 +160,10 @@ INSTALLED_APPS += [path.rsplit(".", 2)[0] for path in CONNECTORS.values()]
 # Kind -> name -> address, for a sandbox. A connector declares the vendor's addresses and the variables for them.
 CONNECTOR_ADDRESSES: dict[str, dict[str, str]] = {}
 
+# The way to the vendors. Nothing is taken from HTTPS_PROXY, REQUESTS_CA_BUNDLE and the like.
+VENDOR_PROXY = env.str("VENDOR_PROXY", default="").strip()
+VENDOR_CA_BUNDLE = env.str("VENDOR_CA_BUNDLE", default="").strip()
+
 # LicenseHub uses at most this percentage of what the vendor allows; the rest is for the customer's other tools.
 RATE_SHARE = reader.percent("RATE_SHARE", 80)
 

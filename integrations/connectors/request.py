@@ -70,7 +70,7 @@ class Failure(Exception):
 def checked_base(base: str, *, slot: str) -> str:
     """The address without a slash at its end. Raises ConfigError unless it is HTTPS or this machine."""
     parts = urlsplit(base)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
     if safe and parts.hostname and "@" not in parts.netloc and not parts.query and not parts.fragment:
         return base.rstrip("/")
     raise ConfigError(
@@ -80,7 +80,8 @@ def checked_base(base: str, *, slot: str) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine, by name or by number."""
     if host == "localhost":
         return True
     try:

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -23,12 +24,13 @@ from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
 from integrations.connectors.contract import BadAnswer, ConfigError, TransientError
+from integrations.connectors.network import current_network
 from integrations.connectors.request import Call, Failure, Limits, host_of
 from integrations.connectors.response import Answer
 
@@ -108,6 +110,7 @@ class Deadline:
         self.expired = False
         self._seconds = max(seconds, 0.0)
         self._socket: socket.socket | None = None
+        self._handle: socket.socket | None = None
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -117,10 +120,28 @@ class Deadline:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        self._close_handle()
         _current.reset(self._token)
 
+    def watch_connecting(self, sock: socket.socket) -> None:
+        """Set the socket to shut at the deadline. It reaches the vendor or a proxy; nothing was sent to the vendor.
+
+        TLS takes the socket over, so the deadline shuts it by a handle of its own.
+        """
+        self._close_handle()
+        with self._lock:
+            self._socket = self._handle = sock.dup()
+            if self.expired:
+                self._shut()
+
+    def _close_handle(self) -> None:
+        with self._lock:
+            if self._handle is not None:
+                self._handle.close()
+                self._handle = None
+
     def watch(self, sock: socket.socket | None) -> None:
-        """Set the socket to shut at the deadline."""
+        """Set the socket to shut at the deadline. From now on, something may have been sent."""
         with self._lock:
             self.connected = True
             self._socket = sock
@@ -164,6 +185,13 @@ class _TlsConnection(HTTPSConnection):
         super().connect()
         _watch(self.sock)
 
+    def _new_conn(self) -> socket.socket:
+        """The TCP connection, to the proxy if there is one. What follows, its answer and TLS, may be slow as well."""
+        sock = super()._new_conn()
+        if (deadline := _current.get()) is not None:
+            deadline.watch_connecting(sock)
+        return sock
+
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         _watch(self.sock)
         return super().getresponse()
@@ -177,28 +205,39 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+POOLS = {"http": _Pool, "https": _TlsPool}
+
+
 class _WatchedAdapter(HTTPAdapter):
     """requests' adapter over connections that report their socket. It does not retry: the API session does."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._tls)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(
+            proxy, **kwargs, ssl_context=self._tls, proxy_ssl_context=self._tls
+        )
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
 
 class _PlainSession(requests.Session):
     """A session without redirects, without cookies, and without proxies, .netrc or CA bundles of the environment."""
 
-    def __init__(self, headers: dict[str, str]) -> None:
+    def __init__(self, headers: dict[str, str], tls: ssl.SSLContext | None) -> None:
         super().__init__()
         self.trust_env = False
         self.headers.clear()
         self.headers.update(headers)
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("https://", "http://"):
-            self.mount(scheme, _WatchedAdapter())
+            self.mount(scheme, _WatchedAdapter(tls))
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: requests would read the whole body of a redirect, however large, even if it does not follow it."""
@@ -212,7 +251,9 @@ class Transport:
         self._slot = slot
         self._media_type = media_type
         self._limits = limits
-        self._http = _PlainSession({"Accept": media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"})
+        self._network = current_network()
+        headers = {"Accept": media_type, "Accept-Encoding": "gzip", "User-Agent": "LicenseHub"}
+        self._http = _PlainSession(headers, self._network.tls_context(slot=slot))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -249,6 +290,7 @@ class Transport:
             call.url,
             headers=headers,
             data=payload,
+            proxies=self._network.proxies_for(call.url),
             timeout=(min(self._limits.connect, left), min(self._limits.read, left)),
             allow_redirects=False,
             stream=True,
@@ -270,7 +312,9 @@ class Transport:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return self._untrusted(call)
         if not deadline.connected:
-            text = f"{host_of(call.url)} cannot be reached from this machine. LicenseHub tries again by itself."
+            proxy = self._network.proxies_for(call.url)
+            way = f"through the proxy {self._network.proxy_label} (VENDOR_PROXY)" if proxy else "from this machine"
+            text = f"{host_of(call.url)} cannot be reached {way}. LicenseHub tries again by itself."
         else:
             text = f"{self._vendor}'s answer broke off."
         return Failure(TransientError(text, code=type(error).__name__), sent=deadline.connected)
@@ -278,7 +322,7 @@ class Transport:
     def _untrusted(self, call: Call) -> ConfigError:
         text = (
             f"The TLS certificate of {host_of(call.url)} cannot be trusted, so nothing was sent. Ask the people who "
-            "run the network of this machine."
+            "run the network of this machine. If the company has its own certificates, name them in VENDOR_CA_BUNDLE."
         )
         return ConfigError(text, slot=self._slot, code="certificate")
 
