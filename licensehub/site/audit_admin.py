@@ -16,13 +16,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
+from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, two_lines
 
 LIST = "admin:audit_auditevent_changelist"
@@ -31,7 +31,7 @@ DETAILS_IN_LIST = 3
 DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
-class ActionFilter(admin.SimpleListFilter):
+class ActionFilter(DropdownFilter):
     title = "action"
     parameter_name = "action"
 
@@ -43,7 +43,7 @@ class ActionFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
+class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("number", "when", "who", "action_label", "what", "details")
     list_filter = (ActionFilter, ("at", RangeDateTimeFilter))
     list_filter_submit = True
@@ -52,7 +52,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
     list_before_template = "admin/audit/auditevent/verify.html"
     list_per_page = 50
     rows_name = "events"
-    csv_columns = (
+    export_columns = (
         ("#", attrgetter("sequence")),
         ("When", attrgetter("at")),
         ("Who", attrgetter("actor_name")),
@@ -65,7 +65,7 @@ class AuditEventAdmin(CsvExport, ReadOnlyAdmin):
         ("Signature", attrgetter("hmac")),
         ("Signature of the previous event", attrgetter("previous_hash")),
     )
-    csv_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
+    export_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
 
     def get_urls(self) -> list[URLPattern]:
         verify = path("verify/", self.admin_site.admin_view(self.verify), name="audit_auditevent_verify")

@@ -1,42 +1,41 @@
-"""Export CSV: exactly the rows of a list with its search, tab and filters, as a stream."""
+"""Export: exactly the rows of a list with its search, tab and filters, as CSV or for Excel."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from unfold.admin import ModelAdmin
 
+from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.lists import keyset
 from licensehub.ui.lists.changelist import PagedChangeList
 
 Column = tuple[str, Callable[[Any], object]]
 
 CHUNK = 2000
-# Lines sent at once. Sending lines one by one takes longer than making them.
-LINES = 500
-# A spreadsheet reads a cell that starts like this as a formula, and may run it.
-FORMULA = re.compile(r" *[=+\-@\t\r\n|%]")
+# The form in the address -> the label of its link. A spreadsheet splits CSV by the separator of its language.
+FORMS = {
+    "xlsx": "Excel (XLSX)",
+    "csv": "CSV, separated by commas",
+    "csv-semicolon": "CSV, separated by semicolons",
+    "csv-tab": "CSV, separated by tabs",
+}
+SEPARATORS = {"csv": ",", "csv-semicolon": ";", "csv-tab": "\t"}
 
 
-def harmless(value: object) -> str:
-    """The value as a cell: dates in ISO 8601, and no formula."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    text = str(value)
-    return f"'{text}" if FORMULA.match(text) else text
+def export_response(form: str, columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> HttpResponseBase:
+    """A file `name`-<today> in one of the FORMS. Raises Http404 for another form."""
+    if form not in FORMS:
+        raise Http404
+    if form == "xlsx":
+        return xlsx_file.response(columns, rows, name=name)
+    return csv_file.response(columns, rows, name=name, separator=SEPARATORS[form])
 
 
 def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
@@ -48,50 +47,30 @@ def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
     return keyset.walk(shown.queryset, shown.order, CHUNK)
 
 
-def csv_response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> StreamingHttpResponse:
-    """A file `name`-<today>.csv, some lines at a time."""
-    response = StreamingHttpResponse(_lines(columns, rows), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}-{timezone.localdate():%Y-%m-%d}.csv"'
-    return response
+class ExportMixin(ModelAdmin):
+    """Adds *Export* to a list. `export_columns` names the columns: (header, function of a row).
 
-
-def _lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[str]:
-    values = [value for _, value in columns]
-    # Without this mark, Excel misreads letters that are not ASCII.
-    yield "\ufeff" + _text([[header for header, _ in columns]])
-    left = iter(rows)
-    while part := list(islice(left, LINES)):
-        yield _text([harmless(value(row)) for value in values] for row in part)
-
-
-def _text(lines: Iterable[Sequence[str]]) -> str:
-    file = io.StringIO()
-    csv.writer(file).writerows(lines)
-    return file.getvalue()
-
-
-class CsvExport(ModelAdmin):
-    """Adds *Export CSV* to a list. `csv_columns` names the columns: (header, function of a row).
-
-    The button is in templates/admin/change_list_object_tools.html; the address is admin:<app>_<model>_export.
+    The menu is in templates/admin/change_list_object_tools.html; the address is admin:<app>_<model>_export.
     """
 
-    csv_columns: ClassVar[Sequence[Column]] = ()
+    export_columns: ClassVar[Sequence[Column]] = ()
     # For millions of rows: the fields that the columns need. Their functions then get these instead of an object.
-    csv_fields: ClassVar[Sequence[str]] = ()
+    export_fields: ClassVar[Sequence[str]] = ()
+    export_forms = FORMS
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_export"
-        view = self.admin_site.admin_view(self.export_csv)
-        return [path("export/", view, name=name), *super().get_urls()]
+        view = self.admin_site.admin_view(self.export)
+        forms = [path("export/", view, {"form": "csv"}, name=name), path("export/<slug:form>/", view, name=name)]
+        return [*forms, *super().get_urls()]
 
-    def export_csv(self, request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    def export(self, request: HttpRequest, form: str) -> HttpResponseBase:
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = _rows(self.get_changelist_instance(request), self.csv_fields)
+            rows = _rows(self.get_changelist_instance(request), self.export_fields)
         except IncorrectLookupParameters:
             opts = self.model._meta
             return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
         name = str(self.model._meta.verbose_name_plural).replace(" ", "-")
-        return csv_response(self.csv_columns, rows, name=name)
+        return export_response(form, self.export_columns, rows, name=name)

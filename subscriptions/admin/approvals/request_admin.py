@@ -11,14 +11,15 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
-from licensehub.ui.export import CsvExport, csv_response
+from licensehub.ui.export import ExportMixin, export_response
 from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, two_lines
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
@@ -57,7 +58,7 @@ class RequestChangeList(TabbedChangeList):
 
 
 @admin.register(ReclaimRequest)
-class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelAdmin):
+class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, ModelAdmin):
     list_display = ("request_number", "requested", "people", "longest", "standing", "until")
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)
@@ -77,7 +78,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
         StateTab("Withdrawn", (RequestState.CANCELED,)),
     )
     default_states = (RequestState.OPEN,)
-    csv_columns = (
+    export_columns = (
         ("Request", lambda row: row.number),
         ("What", lambda row: row.get_direction_display()),
         ("Profile", lambda row: row.profile.name),
@@ -170,13 +171,13 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, ModelA
             path("<int:pk>/withdraw/", view(actions.withdraw_view), name=f"{name}withdraw"),
             path("<int:pk>/drop/<int:removal>/", view(actions.drop_view), name=f"{name}drop"),
             path("<int:pk>/dry-run/", view(dry_run.request_view), name=f"{name}dry_run"),
-            path("<int:pk>/people/", view(self.people_csv), name=f"{name}people"),
+            path("<int:pk>/people/<slug:form>/", view(self.export_people), name=f"{name}people"),
             *super().get_urls(),
         ]
 
-    def people_csv(self, request: HttpRequest, pk: int) -> HttpResponse | StreamingHttpResponse:
+    def export_people(self, request: HttpRequest, pk: int, form: str) -> HttpResponseBase:
         """All people of the request. The page itself shows only some hundreds of people without a change."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
-        return csv_response(PEOPLE_COLUMNS, people_of(row), name=f"{row.number}-people")
+        return export_response(form, PEOPLE_COLUMNS, people_of(row), name=f"{row.number}-people")

@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.tabs import StateTab, StateTabs
@@ -41,7 +41,7 @@ READY = CandidateState.READY
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, RequestMixin, ModelAdmin):
+class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, RequestMixin, ModelAdmin):
     list_display = ("person", "department", "last_active", "why", "license_shown", "standing")
     list_display_links = ("person",)
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
@@ -59,7 +59,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, CsvExport, Requ
         StateTab("Closed", CLOSED),
     )
     default_states = (READY,)
-    csv_columns = (
+    export_columns = (
         ("Name", lambda row: row.subscription.name),
         ("E-mail", lambda row: row.subscription.email),
         ("Department", lambda row: row.subscription.department),

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.models import DownloadRun, RunState
@@ -84,12 +84,12 @@ def duration_text(run: DownloadRun) -> str:
 
 
 @admin.register(DownloadRun)
-class DownloadRunAdmin(CsvExport, ReadOnlyAdmin):
+class DownloadRunAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("run", "state_shown", "started", "size", "changes", "by", "problem_shown")
     search_fields = ("problem", "started_by_name")
     search_help_text = "Reason, or who started it"
     list_before_template = "admin/subscriptions/downloadrun/list_before.html"
-    csv_columns = (
+    export_columns = (
         ("Number", lambda run: run.number),
         ("Profile", lambda run: run.profile.name),
         ("State", lambda run: run.get_state_display()),

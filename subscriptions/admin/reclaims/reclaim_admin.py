@@ -19,7 +19,7 @@ from unfold.sections import TemplateSection
 from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import name_of, requester_of, steps_of
@@ -71,7 +71,7 @@ class StepsSection(TemplateSection):
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, RestoreMixin, ModelAdmin):
+class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, RestoreMixin, ModelAdmin):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (
@@ -88,7 +88,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, CsvExport, Restore
     search_fields = ("subscription__search__text",)
     search_help_text = "Name, e-mail or request"
     ordering = ("-queued_at", "-pk")
-    csv_columns = (
+    export_columns = (
         ("Name", lambda row: row.subscription.name),
         ("E-mail", lambda row: row.subscription.email),
         (NEUTRAL.member_id, lambda row: row.removal.evidence["external_id"]),

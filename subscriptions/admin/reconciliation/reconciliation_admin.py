@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions import tasks
 from subscriptions.models import Reconciliation, Subscription
@@ -74,11 +74,11 @@ def last_reconciliation(profile: IntegrationProfile, *, since: datetime | None =
 
 
 @admin.register(Reconciliation)
-class ReconciliationAdmin(CsvExport, ReadOnlyAdmin):
+class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("started", "result", "people_shown", "log", "problem_shown")
     list_before_template = "admin/subscriptions/reconciliation/list_before.html"
     list_per_page = 50
-    csv_columns = (
+    export_columns = (
         ("Started", lambda row: row.started_at),
         ("Finished", lambda row: row.finished_at),
         ("Profile", lambda row: row.profile.name),

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.protect import ADD, effect_message, protect_view
@@ -77,7 +77,7 @@ def address_of_people(row: Protection) -> str:
 
 
 @admin.register(Protection)
-class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
+class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
@@ -85,7 +85,7 @@ class ProtectionAdmin(StateTabs, CsvExport, ReadOnlyAdmin):
     search_help_text = "E-mail, domain, reason, owner or who made it"
     state_tabs = (StateTab("In force", ("in_force",)), StateTab("Ended", ("ended",)))
     default_states = ("in_force",)
-    csv_columns = (
+    export_columns = (
         ("Profile", lambda row: row.profile.name),
         ("Protect by", lambda row: row.get_kind_display()),
         ("Value", lambda row: row.value_label),

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
-from licensehub.ui.export import CsvExport
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, estimated
@@ -70,7 +70,7 @@ class SubscriptionChangeList(PagedChangeList):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
+class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
@@ -81,7 +81,7 @@ class SubscriptionAdmin(CsvExport, ReadOnlyAdmin):
     # The longest idle first. People without any date come last.
     ordering = ("idle_since", "pk")
     list_per_page = 50
-    csv_columns = (
+    export_columns = (
         ("Profile", lambda row: row.profile.name),
         (NEUTRAL.member_id, lambda row: row.external_id),
         ("Name", lambda row: row.name),

@@ -61,7 +61,7 @@ def as_written(event: AuditEvent) -> list[str]:
 def test_the_export_has_every_event_as_it_is(published, sign_in, query, monkeypatch):
     """Sorted by number and by time, in chunks and in one piece."""
     monkeypatch.setattr("licensehub.ui.export.CHUNK", 3)
-    monkeypatch.setattr("licensehub.ui.export.LINES", 2)
+    monkeypatch.setattr("licensehub.ui.csv_file.LINES", 2)
     with transaction.atomic():
         asks = User.objects.create_user("=cmd")
         record(Action.PROFILE_CHANGED, actor=asks, target=published, data={"zoë": [1, None], "a": 'Two\n"lines"'})

@@ -1,24 +1,86 @@
-"""Export CSV: what is filtered, nothing that a spreadsheet would run, and only for those who may look."""
+"""Export: what is filtered, nothing that a spreadsheet would run, and only for those who may look."""
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
-from licensehub.ui.export import harmless
-from tests.support.exports import rows
+from licensehub.ui import xlsx_file
+from licensehub.ui.csv_file import harmless
+from tests.support.exports import rows, sheets
 from tests.support.organization import page
 
 EXPORTS = ["removalcandidate", "reclaimrequest", "reclaim"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "|calc", "%0A", "   =1"])
-def test_a_formula_becomes_text(text):
-    assert harmless(text) == f"'{text}"
+def test_a_formula_becomes_text():
+    blanks = ["\t=1", "\r=1", "\n=1", "   =1", "\u00a0=1", "\u3000+1", "\u200b@1", "\ufeff-1", "\tAna"]
+    for text in ["=1+1", "+1", "-1", "@SUM(A1)", "|calc", "%0A", "＝1+1", "＋1", "－1", "＠SUM(A1)", *blanks]:
+        assert harmless(text).startswith("'")
+        assert harmless(text).replace("'", "") == text
 
 
-@pytest.mark.parametrize("text", ["", "Ana", "a=1", "1-2", " Ana", "O’Neil"])
-def test_other_text_stays(text):
-    assert harmless(text) == text
+def test_a_formula_behind_another_separator_becomes_text():
+    """A spreadsheet of another language splits the line there. Behind its own separator, a cell is quoted."""
+    assert harmless("Ana;=1+1") == "Ana;'=1+1"
+    assert harmless("Ana;  +1\t@x;－1") == "Ana;'  +1\t'@x;'－1"
+    assert harmless("Ana,=1+1") == "Ana,=1+1"
+    assert harmless("Ana,=1+1;=2", ";") == "Ana,'=1+1;=2"
+    assert harmless("Ana,=1;=2", "\t") == "Ana,'=1;'=2"
+
+
+def test_other_text_stays():
+    for text in ["", "Ana", "a=1", "1-2", " Ana", "O’Neil", "Ana; Bo", "a;b=c"]:
+        assert harmless(text) == text
+
+
+@pytest.mark.parametrize(("form", "separator"), [("csv", ","), ("csv-semicolon", ";"), ("csv-tab", "\t")])
+def test_a_separator_to_choose(empty_organization, alice, as_user, form, separator):
+    empty_organization.hire(1, idle=100, name='Ana; "A"\tB, C')
+    empty_organization.propose()
+
+    answer = as_user(alice).get(page("removalcandidate", "export", form))
+
+    assert rows(answer, separator=separator)[0]["Name"] == 'Ana; "A"\tB, C'
+
+
+def test_the_excel_file_has_the_same_rows(organization, alice, as_user):
+    client = as_user(alice)
+
+    [lines] = sheets(client.get(page("removalcandidate", "export", "xlsx") + "?q=person7"))
+
+    [plain] = rows(client.get(page("removalcandidate", "export") + "?q=person7"))
+    assert lines == [plain]
+
+
+def made(columns, values):
+    """The sheets of a file. Closing the response closes its temporary file."""
+    with closing(xlsx_file.response(columns, values, name="x")) as response:
+        return sheets(response)
+
+
+@pytest.mark.django_db
+def test_the_excel_file_has_text_only():
+    """An id of 19 digits is whole, and a formula is text that stays text when a person edits the cell."""
+    values = ["3074457345821140946", 3074457345821140946, "=1+1", "Zoë <b>&", "https://x.example", "7", True]
+
+    [lines] = made([("Value", lambda row: row)], values)
+
+    assert [line["Value"] for line in lines] == [str(value) for value in values]
+
+
+@pytest.mark.django_db
+def test_the_excel_file_at_its_limits(monkeypatch):
+    """A further sheet after the last row of one, and a text that is longer than a cell."""
+    monkeypatch.setattr(xlsx_file, "MAX_ROWS", 3)
+    columns = [("Text", lambda row: row)]
+
+    first, second = made(columns, ["a" * 40_000, None, "c"])
+    [empty] = made(columns, [])
+
+    assert [len(str(line["Text"] or "")) for line in first] == [32_767, 0]
+    assert second == [{"Text": "c"}] and empty == []
 
 
 def test_exactly_what_is_filtered(organization, alice, as_user):
@@ -60,4 +122,4 @@ def test_a_filter_that_makes_no_sense(organization, alice, as_user):
 def test_the_button_keeps_the_filters(organization, alice, as_user):
     shown = as_user(alice).get(page("removalcandidate", "changelist") + "?q=person7").content.decode()
 
-    assert page("removalcandidate", "export") + "?q=person7" in shown
+    assert page("removalcandidate", "export", "xlsx") + "?q=person7" in shown

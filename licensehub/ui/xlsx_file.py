@@ -1,0 +1,59 @@
+"""Files for Excel. Every cell is text: as a number, an id of 19 digits would lose its last ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from tempfile import TemporaryFile
+from typing import Any, Final
+
+from django.http import FileResponse
+from django.utils import timezone
+from xlsxwriter import Workbook
+
+from licensehub.ui.csv_file import FORMULA
+
+CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# Excel's own limits: https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
+MAX_ROWS: Final = 1_048_576
+MAX_CELL: Final = 32_767
+WIDTH: Final = 22
+
+
+def response(columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], *, name: str) -> FileResponse:
+    """A file `name`-<today>.xlsx, with a further sheet for each million rows. It is on disk while it is made."""
+    file = TemporaryFile()  # noqa: SIM115 - the response closes it
+    with Workbook(file, {"constant_memory": True}) as book:
+        bold, plain = book.add_format({"bold": True}), book.add_format()
+        # Excel keeps such a cell as text also after a person has edited it.
+        quoted = book.add_format({"quote_prefix": True})
+        line = MAX_ROWS
+        for row in rows:
+            if line == MAX_ROWS:
+                sheet, line = _sheet(book, columns, bold), 1
+            for place, (_, value) in enumerate(columns):
+                text = _text(value(row))
+                sheet.write_string(line, place, text, quoted if FORMULA.match(text) else plain)
+            line += 1
+        if not book.worksheets():
+            _sheet(book, columns, bold)
+    file.seek(0)
+    filename = f"{name}-{timezone.localdate():%Y-%m-%d}.xlsx"
+    return FileResponse(file, as_attachment=True, filename=filename, content_type=CONTENT_TYPE)
+
+
+def _sheet(book: Any, columns: Sequence[tuple[str, Any]], bold: Any) -> Any:
+    sheet = book.add_worksheet()
+    sheet.freeze_panes(1, 0)
+    sheet.set_column(0, len(columns) - 1, WIDTH)
+    for place, (header, _) in enumerate(columns):
+        sheet.write_string(0, place, header, bold)
+    return sheet
+
+
+def _text(value: object) -> str:
+    """Dates in ISO 8601. A text that is too long for a cell is cut, since Excel would refuse the file."""
+    if value is None:
+        return ""
+    text = value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
+    return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"

@@ -1,0 +1,112 @@
+"""Over all lists: what a filter shows stays at *Apply*, and is what is exported."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from itertools import groupby
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from licensehub.site.audit_admin import ActionFilter, AuditEventAdmin
+from licensehub.ui.export import ExportMixin
+from tests.support.exports import rows
+
+# Enough of each filter: the first choice and the last ones.
+CHOICES = 3
+
+
+class Filters(HTMLParser):
+    """`links`: the queries behind the choices; `offers`: field and value of the form; `fields`: what *Apply* sends."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.offers: list[tuple[str, str]] = []
+        self.fields: list[tuple[str, str]] = []
+        self._form = False
+        self._select = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        values = {name: value or "" for name, value in attrs}
+        self._form = self._form or (tag == "form" and values.get("id") == "filter-form")
+        if tag == "a" and values.get("href", "").startswith("?") and "=" in values["href"]:
+            self.links.append(values["href"][1:])
+        if not self._form:
+            return
+        if tag == "input" and values.get("name") and values.get("value"):
+            if values.get("type") not in ("radio", "checkbox") or "checked" in values:
+                self.fields.append((values["name"], values["value"]))
+            if values.get("type") in ("radio", "checkbox"):
+                self.offers.append((values["name"], values["value"]))
+        if tag == "select":
+            self._select = values.get("name", "")
+        if tag == "option" and values.get("value"):
+            self.offers.append((self._select, values["value"]))
+            if "selected" in values:
+                self.fields.append((self._select, values["value"]))
+
+    def handle_endtag(self, tag):
+        if tag == "form":
+            self._form = False
+
+
+def applied(page: str) -> dict[str, str]:
+    """What *Apply* sends where nothing was changed. unfold writes `all` for no choice."""
+    return {name: value for name, value in Filters(page).fields if value != "all"}
+
+
+def choices(page: str) -> list[str]:
+    """Some queries of each filter."""
+    found = Filters(page)
+    links = [link for link in found.links if not {"o", "p", "e", "_facets"} & set(dict(parse_qsl(link)))]
+    by_name = [list(same) for _, same in groupby(found.offers, key=lambda offer: offer[0])]
+    offers = [urlencode([offer]) for same in by_name for offer in [same[0], *same[-CHOICES + 1 :]]]
+    by_field = [list(same) for _, same in groupby(links, key=lambda link: sorted(dict(parse_qsl(link))))]
+    return list(dict.fromkeys([*offers, *(link for same in by_field for link in [same[0], *same[-CHOICES + 1 :]])]))
+
+
+def lists() -> list[str]:
+    return [
+        reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for model, its_admin in admin.site._registry.items()
+        if isinstance(its_admin, ExportMixin)
+    ]
+
+
+def test_what_is_shown_is_what_is_exported(run, admin_client):
+    asked = 0
+    for address in lists():
+        for query in ["", *choices(admin_client.get(address).content.decode())]:
+            answer = admin_client.get(f"{address}?{query}")
+            assert answer.status_code == 200, (address, query)
+            shown, page = answer.context["cl"], answer.content.decode()
+            exported = rows(admin_client.get(f"{address}export/?{query}"))
+            assert len(exported) == shown.result_count, (address, query)
+            assert f'export/xlsx/{shown.get_query_string()}"'.replace("&", "&amp;") in page, (address, query)
+            if shown.model_admin.list_filter_submit:
+                assert applied(page) == {name: value for name, value in parse_qsl(query) if value != "all"}, address
+            asked += 1
+    assert len(lists()) >= 8 and asked > 40
+
+
+def test_the_control_a_filter_of_links_is_forgotten(run, admin_client, monkeypatch):
+    class Links(admin.SimpleListFilter):
+        title, parameter_name, lookups = "action", "action", ActionFilter.lookups
+
+        def queryset(self, request, queryset):
+            return queryset.filter(action=self.value()) if self.value() else queryset
+
+    monkeypatch.setattr(AuditEventAdmin, "list_filter", (Links,))
+    page = admin_client.get(reverse("admin:audit_auditevent_changelist") + "?action=profile.published")
+    assert applied(page.content.decode()) == {}
+
+
+@pytest.mark.parametrize("form", ["xlsx", "csv", "csv-semicolon", "csv-tab", "pdf"])
+def test_each_form_has_an_address(run, admin_client, form):
+    answer = admin_client.get(reverse("admin:subscriptions_subscription_export", args=[form]))
+    assert answer.status_code == (404 if form == "pdf" else 200)
+    assert form == "pdf" or b"".join(answer.streaming_content)
