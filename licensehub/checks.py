@@ -25,6 +25,7 @@ from integrations.connectors.registry import addresses_of, connector_class
 from integrations.key_rotation import under_former_keys, unreadable_connections
 from integrations.mail_config import mail_problem
 from integrations.models import Connection
+from subscriptions.notices.bounce_mailbox import mailbox_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,6 +177,18 @@ def check_network(**_: Any) -> list[CheckMessage]:
             hint = "Name a PEM file that this user can read, or leave it out."
             found.append(error("E025", "VENDOR_CA_BUNDLE is not a file with certificates.", hint))
     return found
+
+
+@register
+def check_bounce_mailbox(**_: Any) -> list[CheckMessage]:
+    """The mailbox to which mails come back."""
+    try:
+        if settings.BOUNCE_MAILBOX_URL:
+            mailbox_of(settings.BOUNCE_MAILBOX_URL)
+    except ValueError:
+        hint = "Write imaps://user:password@host:993/INBOX (imap:// is for this machine), or leave it out."
+        return [error("E026", "BOUNCE_MAILBOX_URL is not the address of a mailbox.", hint)]
+    return []
 
 
 def is_proxy(url: str) -> bool:

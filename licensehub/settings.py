@@ -222,6 +222,8 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.get("EMAIL_USE_TLS", False), _mail.get("EMA
 EMAIL_FILE_PATH = _mail["EMAIL_FILE_PATH"]
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="licensehub@localhost")
 EMAIL_TIMEOUT = 20
+# The mailbox to which mails come back: imaps://user:password@host:993/INBOX.
+BOUNCE_MAILBOX_URL = env.str("BOUNCE_MAILBOX_URL", default="").strip()
 # Where people reach LicenseHub, for the links in mails.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{WEB_PORT}").rstrip("/")
 # The contact for people who are asked whether they still need their license.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from imaplib import IMAP4
 
 from celery import Task, shared_task
 from django.contrib.auth.models import User
@@ -17,6 +18,7 @@ from subscriptions.downloads.lease import DownloadError
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import Refused
 from subscriptions.models.download import StartedBy
+from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
@@ -76,6 +78,15 @@ def reclaim(profile_id: int) -> None:
 def ask_people(profile_id: int) -> None:
     """Send the mails that ask people, or remind them."""
     deliver_due(IntegrationProfile.objects.get(pk=profile_id))
+
+
+@shared_task
+def read_bounce_mailbox() -> None:
+    """Triggered by beat every ten minutes."""
+    try:
+        read_bounces()
+    except (OSError, IMAP4.error) as error:
+        logger.warning("The mailbox of bounces could not be read (%s). It is tried again in ten minutes.", error)
 
 
 @shared_task

@@ -58,6 +58,7 @@ class Action(TextChoices):
     PERSON_ANSWERED = "request.person_answered", "Answered by the person"
     NOTICE_SENDING = "notice.sending", "Mail to the person being handed over"
     NOTICE_SENT = "notice.sent", "Mail to the person handed over"
+    NOTICE_BOUNCED = "notice.bounced", "Mail to the person came back"
     NOTICE_FAILED = "notice.failed", "Mail to the person not handed over"
     RECLAIM_QUEUED = "reclaim.queued", "Reclaim queued"
     RECLAIM_SENDING = "reclaim.sending", "Deactivation sent"

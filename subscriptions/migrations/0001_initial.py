@@ -118,19 +118,20 @@ def create_roles(apps, schema_editor):
 
 
 def schedule_tasks(apps, schema_editor):
-    """The sweep every minute, reconciliation and retention every night. It is never written again: an operator may
+    """The sweep every minute, the mailbox every ten, reconciliation and retention every night. It is never written again: an operator may
     change the schedules afterwards."""
     tasks = apps.get_model("django_celery_beat", "PeriodicTask").objects
     every_minute, _ = apps.get_model("django_celery_beat", "IntervalSchedule").objects.get_or_create(
         every=60, period="seconds"
     )
     tasks.get_or_create(name="Sweep", defaults={"task": "subscriptions.tasks.sweep", "interval": every_minute})
-    # After most nightly downloads.
-    nightly = (
+    by_crontab = (
+        ("Read the mailbox of bounces", "subscriptions.tasks.read_bounce_mailbox", "*", "*/10"),
+        # After most nightly downloads.
         ("Reconcile the ledger with the vendor", "subscriptions.tasks.reconcile_all", "5", "15"),
         ("Thin old history", "subscriptions.tasks.thin_history", "3", "40"),
     )
-    for name, task, hour, minute in nightly:
+    for name, task, hour, minute in by_crontab:
         crontab, _ = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
             minute=minute, hour=hour, day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
         )
@@ -1117,6 +1118,7 @@ class Migration(migrations.Migration):
                             ("sent", "Handed over"),
                             ("failed", "Not handed over"),
                             ("in_doubt", "Perhaps handed over"),
+                            ("bounced", "Came back"),
                             ("canceled", "Not needed any more"),
                         ],
                         default="due",
@@ -1128,6 +1130,7 @@ class Migration(migrations.Migration):
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
                 ("sent_at", models.DateTimeField(null=True)),
+                ("bounced_at", models.DateTimeField(null=True)),
                 ("problem", models.TextField(blank=True, default="")),
                 (
                     "removal",

@@ -21,6 +21,7 @@ class NoticeState(models.TextChoices):
     SENT = "sent", "Handed over"
     FAILED = "failed", "Not handed over"
     IN_DOUBT = "in_doubt", "Perhaps handed over"
+    BOUNCED = "bounced", "Came back"
     CANCELED = "canceled", "Not needed any more"
 
 
@@ -41,6 +42,8 @@ class Notice(models.Model):
     lease_until = models.DateTimeField(null=True, editable=False)
     # When the mail server took it: the days to answer count from here.
     sent_at = models.DateTimeField(null=True)
+    # When we heard that it was not delivered after all. `problem` is the reason.
+    bounced_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True, default="")
 
     objects = NoticeQuerySet.as_manager()

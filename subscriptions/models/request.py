@@ -125,6 +125,10 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
         keep_was_seen = models.Q(answered_at__lte=models.F("request__decided_at"))
         return self.filter(~models.Q(answer=Answer.KEEP) | keep_was_seen)
 
+    def reached(self) -> RequestedRemovalQuerySet:
+        """Leave out people who did not answer because a mail to them came back."""
+        return self.exclude(answer="", notices__bounced_at__isnull=False)
+
     def emails(self) -> models.QuerySet[RequestedRemoval, str]:
         """The e-mail addresses in the evidence."""
         return self.values_list(KT("evidence__email"), flat=True)

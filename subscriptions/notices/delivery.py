@@ -26,10 +26,7 @@ from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import locks
-from subscriptions.candidates.actions import move
-from subscriptions.errors import NotActionable
 from subscriptions.models import (
-    CandidateState,
     Notice,
     NoticeKind,
     NoticeState,
@@ -41,6 +38,7 @@ from subscriptions.models.notice import NoticeQuerySet
 from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
 from subscriptions.notices.mail_failures import Failure, failure_of, message_of
+from subscriptions.notices.no_contact import leave_request
 from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
@@ -222,29 +220,8 @@ def _end(notice: Notice, *, to: NoticeState, reason: str) -> bool:
         if notice.kind == NoticeKind.ASK:
             lost = "the mail may have been lost, and nobody is mailed twice."
             why = lost if to == NoticeState.IN_DOUBT else "the question could not be handed over."
-            _no_contact(notice.removal, f"No contact: {why} {reason}")
+            leave_request(notice.removal, f"No contact: {why} {reason}")
     return True
-
-
-def _no_contact(person: RequestedRemoval, reason: str) -> None:
-    """Drop the person from the request and record it, unless they have answered: then the mail did arrive."""
-    values = {"dropped_at": timezone.now(), "drop_reason": "No contact: the question did not reach this person."}
-    if _silent().filter(pk=person.pk).update(**values) != 1:
-        return
-    data = {"person": str(person), "reason": reason}
-    record(Action.PERSON_DROPPED, actor=None, target=person.request, data=data)
-    next_step = "Check the address and ask this person in another way, then resume, or leave the seat."
-    try:
-        move(
-            person.candidate,
-            allowed=[CandidateState.AWAITING_USER],
-            to=CandidateState.ATTENTION_REQUIRED,
-            action=Action.CANDIDATE_NEEDS_ATTENTION,
-            attention=f"{reason} {next_step}",
-            actor=None,
-        )
-    except NotActionable as error:
-        logger.info("%s", error)  # the candidate has just closed, so nobody needs to look
 
 
 # --- Abandoned mails --------------------------------------------------------------------------------------------------

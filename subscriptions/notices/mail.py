@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from subscriptions.approvals.collecting import answer_by
 from subscriptions.models import Notice, NoticeKind
 from subscriptions.notices.answers import ends_at, link_for
+from subscriptions.notices.delivery_reports import HEADER, token_of
 from subscriptions.notices.mail_and_page import shared_context
 
 SUBJECTS = {
@@ -34,7 +35,7 @@ def mail_for(notice: Notice) -> EmailMultiAlternatives:
         body=render_to_string("notices/mail.txt", context),
         to=[notice.email],
         reply_to=[settings.CONTACT_EMAIL] if settings.CONTACT_EMAIL else None,
-        headers=HEADERS,
+        headers={**HEADERS, HEADER: token_of(notice)},
     )
     message.attach_alternative(render_to_string("notices/mail.html", context), "text/html")
     return message

@@ -186,8 +186,8 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
         # The caps are counted while the profile's row is locked, so no other process counts at the same time.
         if item_hold(profile, item, rolling=rolling):
             return False
-        # The person is still in the request and has not said *Keep* since, and the approval is still valid.
-        people = RequestedRemoval.objects.not_dropped().without_late_keep()
+        # The person is still in the request, has not said *Keep* since, and was reached; the approval is still valid.
+        people = RequestedRemoval.objects.not_dropped().without_late_keep().reached()
         sent = Reclaim.objects.filter(
             Exists(control_allowing(operation)),
             pk=item.pk,

@@ -161,13 +161,13 @@ def mark_refused(item: Reclaim, error: PermanentError) -> None:
 
 def mark_unsent(item: Reclaim, decision: Decision) -> None:
     """End an item for a final reason, before anything was sent."""
-    failed = decision.state == ReclaimState.FAILED
+    to_look_at = decision.candidate_state == CandidateState.ATTENTION_REQUIRED
     _finish(
         item,
         to=decision.state,
         candidate_state=decision.candidate_state,
         reason=decision.close_reason or "",
-        attention=decision.sentence if failed else "",
+        attention=decision.sentence if to_look_at else "",
         outcome=decision.sentence,
     )
 

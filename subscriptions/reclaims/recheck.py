@@ -125,17 +125,28 @@ def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | N
 
 
 def _kept(item: Reclaim) -> Decision | None:
-    """Read the answer again, and skip a person who wants to keep the seat."""
+    """Read the answer again, and skip a person who wants to keep the seat, or who never got the question."""
     person = RequestedRemoval.objects.filter(pk=item.removal_id).first()
     if person is None:
         return None
     # A dry run treats its request as decided, and does not store that.
     person.request = item.removal.request
+    if not RequestedRemoval.objects.filter(pk=person.pk).reached().exists():
+        return unreached()
     return kept() if person.keep_counts else None
 
 
 def kept() -> Decision:
     return _no("Not sent: this person answered that they want to keep the seat.", CloseReason.KEPT_BY_USER)
+
+
+def unreached() -> Decision:
+    return Decision(
+        send=False,
+        sentence="Not sent: the mail with the question came back, so the silence of this person means nothing. "
+        "Check the address and ask in another way, then resume, or leave the seat.",
+        candidate_state=CandidateState.ATTENTION_REQUIRED,
+    )
 
 
 def _refused_approval(item: Reclaim) -> Decision | None:

@@ -35,6 +35,7 @@ from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
 from subscriptions.models import CandidateState, Evaluation, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
+from subscriptions.notices import bounces
 from subscriptions.search import matching
 
 READY = CandidateState.READY
@@ -127,6 +128,8 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "may_decide": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
             "reclaim_in_doubt": send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "send_again_attrs": _formaction("send_again", row.pk),
+            "asked_by_mail": bounces.last_handed_over(row) if self.has_request_permission(request) else None,
+            "came_back_attrs": _formaction("came_back", row.pk),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -135,6 +138,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         return [
             path("<int:pk>/resume/", view(self.resume), name="subscriptions_removalcandidate_resume"),
             path("<int:pk>/leave/", view(self.leave), name="subscriptions_removalcandidate_leave"),
+            path("<int:pk>/came-back/", view(self.came_back), name="subscriptions_removalcandidate_came_back"),
             path("<int:pk>/again/", view(self.send_again), name="subscriptions_removalcandidate_send_again"),
             *super().get_urls(),
         ]
@@ -146,6 +150,11 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
     def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
         done = "{} keeps the seat and is in cool-down: no new candidate for the number of days of the threshold."
         return self._run(request, pk, leave_alone, done)
+
+    def came_back(self, request: HttpRequest, pk: int) -> HttpResponse:
+        done = "It is noted that the mail to {} came back, so silence is no answer."
+        reason = request.POST.get("reason", "").strip()[:300]
+        return self._run(request, pk, partial(bounces.enter, reason=reason), done)
 
     def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]

@@ -90,7 +90,7 @@ def _asked(notice: Notice) -> Event:
     state, link = NoticeState(notice.state), _link_to(notice.removal.request)
     if state == NoticeState.SENT:
         return Event("mail", "info", title, f"{_on(notice.sent_at)}.", *link)
-    tone = "warning" if state in (NoticeState.FAILED, NoticeState.IN_DOUBT) else "neutral"
+    tone = "warning" if state in (NoticeState.FAILED, NoticeState.IN_DOUBT, NoticeState.BOUNCED) else "neutral"
     return Event("mail", tone, title, f"{state.label}. {notice.problem}".strip(), *link)
 
 

@@ -1,0 +1,102 @@
+"""Reads the mailbox to which mails come back (IMAP, RFC 9051). It is LicenseHub's own: what was read becomes seen."""
+
+from __future__ import annotations
+
+import imaplib
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from django.conf import settings
+
+from integrations.connectors.request import is_loopback
+from subscriptions.models import Notice
+from subscriptions.notices.bounces import came_back
+from subscriptions.notices.delivery_reports import read_report
+
+logger = logging.getLogger(__name__)
+
+PORTS: Final = {"imaps": 993, "imap+tls": 143, "imap": 143}
+SECONDS: Final = 20
+# At one time; the next task reads the others.
+MAX_MAILS: Final = 200
+# A report with a whole mail in it may be large; what counts is at its begin.
+MAX_BYTES: Final = 262_144
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """`scheme`: imaps (TLS), imap+tls (STARTTLS), or imap (plain, for this machine)."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str
+    password: str
+    folder: str
+
+
+def mailbox_of(url: str) -> Mailbox:
+    """Reads imaps://user:password@host:993/INBOX. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS or not parts.hostname or not parts.username:
+        raise ValueError("This is not the address of a mailbox.")
+    if parts.scheme == "imap" and not is_loopback(parts.hostname):
+        raise ValueError("The password would cross the network in plain text.")
+    return Mailbox(
+        scheme=parts.scheme,
+        host=parts.hostname,
+        port=parts.port or PORTS[parts.scheme],
+        user=unquote(parts.username),
+        password=unquote(parts.password or ""),
+        folder=unquote(parts.path.strip("/")) or "INBOX",
+    )
+
+
+def read_bounces() -> int:
+    """Note which mails came back. Two processes may read at once. Returns how many.
+
+    Raises OSError and imaplib.IMAP4.error.
+    """
+    if not settings.BOUNCE_MAILBOX_URL:
+        return 0
+    found = 0
+    with _opened(mailbox_of(settings.BOUNCE_MAILBOX_URL)) as box:
+        for number, raw in _unseen(box):
+            failure = read_report(raw)
+            notice = Notice.objects.filter(pk=failure.notice_id).first() if failure else None
+            if failure and notice:
+                found += came_back(notice, reason=failure.reason, actor=None)
+            # Only now: after a crash, the mail is read again.
+            box.store(number, "+FLAGS", r"(\Seen)")
+    return found
+
+
+@contextmanager
+def _opened(mailbox: Mailbox) -> Iterator[imaplib.IMAP4]:
+    context = ssl.create_default_context(cafile=settings.VENDOR_CA_BUNDLE or None)
+    if mailbox.scheme == "imaps":
+        box: imaplib.IMAP4 = imaplib.IMAP4_SSL(mailbox.host, mailbox.port, ssl_context=context, timeout=SECONDS)
+    else:
+        box = imaplib.IMAP4(mailbox.host, mailbox.port, timeout=SECONDS)
+    try:
+        if mailbox.scheme == "imap+tls":
+            box.starttls(context)
+        box.login(mailbox.user, mailbox.password)
+        status, answer = box.select(f'"{mailbox.folder}"')
+        if status != "OK":
+            raise imaplib.IMAP4.error(f"The folder {mailbox.folder} cannot be opened: {answer!r}")
+        yield box
+    finally:
+        box.shutdown() if box.state == "NONAUTH" else box.logout()
+
+
+def _unseen(box: imaplib.IMAP4) -> Iterator[tuple[str, bytes]]:
+    _, found = box.search(None, "UNSEEN")
+    for number in found[0].split()[:MAX_MAILS]:
+        _, parts = box.fetch(number.decode(), f"(BODY.PEEK[]<0.{MAX_BYTES}>)")
+        yield number.decode(), next((part[1] for part in parts if isinstance(part, tuple)), b"")

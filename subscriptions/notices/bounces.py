@@ -1,0 +1,64 @@
+"""A mail that came back after the mail server had taken it. Silence after such a mail is no answer."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions.candidates import locks
+from subscriptions.errors import NotActionable
+from subscriptions.models import Notice, NoticeState, Reclaim, ReclaimState, RemovalCandidate, RequestedRemoval
+from subscriptions.notices.no_contact import leave_request
+from subscriptions.reclaims.outcomes import mark_unsent
+from subscriptions.reclaims.recheck import unreached
+
+HANDED_OVER = (NoticeState.SENT, NoticeState.IN_DOUBT)
+
+
+def came_back(notice: Notice, *, reason: str, actor: Actor) -> bool:
+    """Note it, and stop what rests on the silence of this person. Returns False if it was noted before.
+
+    `actor` is the person who enters it by hand. It takes the lock of the profile's row, as the intent of a send does,
+    so that the later one sees the earlier one.
+    """
+    removals = RequestedRemoval.objects.select_related("request", "candidate__subscription")
+    person = removals.get(pk=notice.removal_id)
+    with transaction.atomic():
+        locks.lock_profile(person.request.profile_id)
+        locks.lock_candidate(person.candidate_id)
+        handed_over = Notice.objects.filter(pk=notice.pk, state__in=HANDED_OVER)
+        if handed_over.update(state=NoticeState.BOUNCED, bounced_at=timezone.now(), problem=reason) != 1:
+            return False
+        data = {"kind": notice.kind, "request": person.request.number, "reason": reason}
+        record(Action.NOTICE_BOUNCED, actor=actor, target=person.candidate, data=data)
+        person.refresh_from_db(fields=["answer"])
+        if not person.answer:  # else the person has read a mail of ours
+            _stop(person, reason)
+    return True
+
+
+def last_handed_over(candidate: RemovalCandidate) -> Notice | None:
+    """The last mail to this person that a mail server took, as far as we know."""
+    taken = Notice.objects.filter(removal__candidate=candidate, state__in=HANDED_OVER)
+    return taken.order_by("-pk").first()
+
+
+def enter(candidate: RemovalCandidate, *, reason: str, actor: User) -> None:
+    """Note by hand that the last mail came back. Raises NotActionable when there is none, or it is noted already."""
+    notice = last_handed_over(candidate)
+    if notice is None or not came_back(notice, reason=reason or "Entered by hand.", actor=actor):
+        raise NotActionable(f"No mail to {candidate} was handed over, or it is noted already that it came back.")
+
+
+def _stop(person: RequestedRemoval, reason: str) -> None:
+    """Before the decision the person leaves the request, after it the reclaim ends. What was sent stays as it is."""
+    item = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
+    reclaim = item.filter(removal=person).first()
+    if reclaim is None:
+        leave_request(person, f"No contact: the mail came back. {reason}")
+    elif reclaim.state == ReclaimState.QUEUED:
+        mark_unsent(reclaim, unreached())
+    # A claimed one can no longer commit its send, and ends at the next recheck.

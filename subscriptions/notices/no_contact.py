@@ -1,0 +1,39 @@
+"""A person whom the question did not reach leaves the request, and this is recorded for an admin."""
+
+from __future__ import annotations
+
+import logging
+
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.approvals.closing import IN_REQUEST, WAITING
+from subscriptions.candidates.actions import move
+from subscriptions.errors import NotActionable
+from subscriptions.models import CandidateState, ReclaimRequest, RequestedRemoval
+
+logger = logging.getLogger(__name__)
+
+
+def leave_request(person: RequestedRemoval, reason: str) -> None:
+    """Drop the person from an undecided request, unless they have answered: then a mail did arrive."""
+    waiting = ReclaimRequest.objects.filter(state__in=WAITING)
+    silent = RequestedRemoval.objects.not_dropped().filter(pk=person.pk, answer="", request__in=waiting)
+    values = {"dropped_at": timezone.now(), "drop_reason": "No contact: the question did not reach this person."}
+    if silent.update(**values) != 1:
+        return
+    data = {"person": str(person), "reason": reason}
+    record(Action.PERSON_DROPPED, actor=None, target=person.request, data=data)
+    next_step = "Check the address and ask this person in another way, then resume, or leave the seat."
+    try:
+        move(
+            person.candidate,
+            allowed=IN_REQUEST,
+            to=CandidateState.ATTENTION_REQUIRED,
+            action=Action.CANDIDATE_NEEDS_ATTENTION,
+            attention=f"{reason} {next_step}",
+            actor=None,
+        )
+    except NotActionable as error:
+        logger.info("%s", error)  # the candidate has just closed, so nobody needs to look

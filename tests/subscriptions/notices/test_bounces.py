@@ -1,0 +1,198 @@
+"""A mail that comes back: silence after it is no answer, and only a report about our own mail is believed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.message import EmailMessage
+
+import pytest
+import time_machine
+from django.urls import reverse
+from django.utils import timezone
+
+from licensehub import checks
+from licensehub.audit.models import AuditEvent
+from subscriptions import sweep, tasks
+from subscriptions.approvals import decide
+from subscriptions.models import Notice, Reclaim, RequestedRemoval
+from subscriptions.models.request import RequestedRemovalQuerySet
+from subscriptions.notices import bounces
+from subscriptions.notices.delivery_reports import HEADER, read_report
+from subscriptions.reclaims import engine, recheck
+from subscriptions.reclaims.engine import reclaim_due
+from tests.support.imap_server import Mailbox, mailbox
+from tests.support.notices import Asking, candidate_of, not_reached, people, text_of
+
+__all__ = ["mailbox"]
+USER_UNKNOWN = "smtp; 550 5.1.1 No such\r\n user here"
+
+
+def report(mail: EmailMessage, *, action: str = "failed", headers_only: bool = False, token: str = "") -> bytes:
+    """What a mail server writes about a mail that it cannot deliver (RFC 3464)."""
+    if token:
+        mail = EmailMessage()
+        mail[HEADER] = token
+        mail.set_content("Do you still need your license?")
+    head = mail.as_bytes().partition(b"\n\n")[0] if headers_only else mail.as_bytes()
+    kind = b"text/rfc822-headers" if headers_only else b"message/rfc822"
+    return b"\r\n".join(
+        [
+            b"From: MAILER-DAEMON@mail.example",
+            b"Subject: Undelivered Mail Returned to Sender",
+            b"MIME-Version: 1.0",
+            b'Content-Type: multipart/report; report-type=delivery-status; boundary="cut"',
+            b"",
+            b"--cut",
+            b"Content-Type: text/plain",
+            b"",
+            b"I could not deliver your mail.",
+            b"--cut",
+            b"Content-Type: message/delivery-status",
+            b"",
+            b"Reporting-MTA: dns; mail.example",
+            b"",
+            b"Final-Recipient: rfc822; ada@northwind.example",
+            f"Action: {action}".encode(),
+            b"Status: 5.1.1",
+            f"Diagnostic-Code: {USER_UNKNOWN}".encode(),
+            b"",
+            b"--cut",
+            b"Content-Type: " + kind,
+            b"",
+            head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
+            b"--cut--",
+            b"",
+        ]
+    )
+
+
+@pytest.fixture
+def silent(asking: Asking) -> RequestedRemoval:
+    """Asked by mail, and the days are running."""
+    [person] = people(asking.asked(1))
+    return person
+
+
+@pytest.fixture
+def approved(asking: Asking, silent, bob) -> RequestedRemoval:
+    """Approved after the days were over without an answer; the clock stands still after them."""
+    with time_machine.travel(timezone.now() + timedelta(days=9), tick=True):
+        asking.world.download()
+        sweep.repair()
+        silent.request.refresh_from_db()
+        decide.approve(silent.request, actor=bob)
+        yield silent
+
+
+def test_a_report_in_the_mailbox_is_read_once(asking: Asking, silent, mailbox: Mailbox):
+    [mail] = asking.server.mails
+    holiday = EmailMessage()
+    holiday.set_content("I am away until Monday.")
+    mailbox.mails = [holiday.as_bytes(), report(mail, action="delayed"), report(mail)]
+
+    tasks.read_bounce_mailbox()
+    tasks.read_bounce_mailbox()
+
+    not_reached(silent)
+    notice = Notice.objects.get(kind="ask")
+    assert (notice.state, notice.problem) == ("bounced", "550 5.1.1 No such user here")
+    assert mailbox.seen == {1, 2, 3} and mailbox.logins == 2
+    assert AuditEvent.objects.filter(action="notice.bounced").count() == 1
+    assert asking.hand_over() == 0 and len(asking.server.mails) == 1
+
+
+def test_only_a_report_about_our_own_mail_is_believed(asking: Asking, silent):
+    [mail] = asking.server.mails
+    token = mail[HEADER]
+    assert read_report(report(mail)) == read_report(report(mail, headers_only=True))
+    assert read_report(report(mail)).notice_id == Notice.objects.get(kind="ask").pk
+    # Each of these could be written by anybody.
+    for wrong in ("1", "1:abc", token[:-2], f"9{token}", "a" * 500):
+        assert read_report(report(mail, token=wrong)) is None
+    for raw in (b"", b"\xff\xfe", mail.as_bytes(), report(mail).replace(b"failed", b"relayed"), report(mail)[:300]):
+        assert read_report(raw) is None
+
+
+def test_silence_that_was_approved_is_not_sent(asking: Asking, approved):
+    """Queued: it ends at once, and a person looks."""
+    assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+
+    assert Reclaim.objects.get().state == "skipped"
+    candidate = candidate_of(approved)
+    assert candidate.state == "attention_required" and "silence of this person means nothing" in candidate.attention
+    assert reclaim_due(asking.world.profile).reclaimed == 0
+    assert asking.world.deactivated_by_us() == []
+
+
+def test_a_report_between_claim_and_send_stops_the_send(asking: Asking, approved, monkeypatch):
+    commit = engine.commit_intent
+
+    def late(item, *, rolling):
+        bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+        return commit(item, rolling=rolling)
+
+    monkeypatch.setattr(engine, "commit_intent", late)
+    reclaim_due(asking.world.profile)
+    monkeypatch.setattr(engine, "commit_intent", commit)
+    Reclaim.objects.update(not_before=None)
+    reclaim_due(asking.world.profile)
+
+    assert asking.world.deactivated_by_us() == []
+    assert candidate_of(approved).state == "attention_required"
+
+
+def test_the_control_without_both_defenses_it_is_sent(asking: Asking, approved, monkeypatch):
+    monkeypatch.setattr(bounces, "_stop", lambda *_: None)
+    monkeypatch.setattr(RequestedRemovalQuerySet, "reached", lambda people: people)
+    bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    assert reclaim_due(asking.world.profile).reclaimed == 1
+    assert recheck.unreached().close_reason is None
+
+
+def test_whoever_answered_has_read_a_mail(asking: Asking, silent):
+    asking.says(silent, "release")
+    assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    silent.refresh_from_db()
+    assert silent.dropped_at is None
+    sweep.repair()
+    silent.request.refresh_from_db()
+    assert silent.request.state == "open"
+
+
+def test_it_is_entered_by_hand(asking: Asking, silent, alice, carol, as_user):
+    page = reverse("admin:subscriptions_removalcandidate_change", args=[silent.candidate_id])
+    button = reverse("admin:subscriptions_removalcandidate_came_back", args=[silent.candidate_id])
+    assert "The mail came back" in text_of(as_user(alice).get(page))
+    assert "The mail came back" not in text_of(as_user(carol).get(page))
+    assert as_user(carol).post(button).status_code == 403
+
+    shown = text_of(as_user(alice).post(button, {"reason": "550 5.1.1 gone"}, follow=True))
+
+    not_reached(silent)
+    assert "silence is no answer" in shown
+    event = AuditEvent.objects.get(action="notice.bounced")
+    assert (event.actor_name, event.data["reason"]) == ("alice", "550 5.1.1 gone")
+    assert "noted already" in text_of(as_user(alice).post(button, follow=True))
+
+
+def test_a_mailbox_that_refuses_us_is_told_in_the_log(asking: Asking, mailbox: Mailbox, caplog):
+    mailbox.refuses = True
+    tasks.read_bounce_mailbox()
+    assert "tried again in ten minutes" in caplog.text and "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "right"),
+    [
+        ("", True),
+        ("imaps://ada:s%40cret@mail.example/Bounces", True),
+        ("imap://ada:x@127.0.0.1:1143", True),
+        ("imap://ada:x@mail.example", False),
+        ("smtp://ada:x@mail.example", False),
+        ("imaps://mail.example", False),
+        ("imaps://ada:x@mail.example:port", False),
+    ],
+)
+def test_the_check_of_the_mailbox(settings, url, right):
+    settings.BOUNCE_MAILBOX_URL = url
+    assert [str(found.id) for found in checks.check_bounce_mailbox()] == ([] if right else ["licensehub.E026"])
