@@ -31,6 +31,12 @@ class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
         """All profiles except the archived ones, which only keep their rows."""
         return self.exclude(state=ProfileState.ARCHIVED)
 
+    def of_organization(self, profile: IntegrationProfile) -> IntegrationProfileQuerySet:
+        """All profiles of this one's organization, itself included. At most one of them is not archived."""
+        if not profile.organization_id:
+            return self.filter(pk=profile.pk)
+        return self.filter(kind=profile.kind, organization_id=profile.organization_id)
+
 
 class IntegrationProfile(models.Model):
     """One organization at one vendor, with its two subflows: download subscriptions, and reclaim subscriptions."""

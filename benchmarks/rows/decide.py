@@ -50,7 +50,9 @@ def approve(people: int = PEOPLE) -> list[Row]:
     from subscriptions.approvals.request import raise_cap, request_reclaim
     from subscriptions.models import RemovalCandidate
 
-    asks, raises, decides = (User.objects.create_superuser(name) for name in ("asks", "raises", "decides"))
+    asks, raises, decides = (
+        User.objects.create_superuser(name, f"{name}@bench.example") for name in ("asks", "raises", "decides")
+    )
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:people]
     chosen = RemovalCandidate.objects.filter(pk__in=list(ready))
     requested, _ = environment.timed(lambda: request_reclaim(chosen, actor=asks, reason="Benchmark"))

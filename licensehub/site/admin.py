@@ -11,7 +11,8 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
@@ -20,9 +21,11 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.site import account_persons
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.ui.admin import NoShowAllChangeList, signed_in
 from licensehub.ui.formatting import badge, day_ago, two_lines
+from subscriptions.accounts import persons
 
 admin.site.unregister([User, Group])
 # A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.
@@ -42,13 +45,14 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     list_filter_sheet = True
     show_full_result_count = False
     filter_horizontal = ()
+    change_form_outer_after_template = account_persons.TEMPLATE
     add_fieldsets = (
         (
             None,
             {
                 "classes": ("wide",),
                 "description": "The e-mail address is compared with the people being reclaimed: nobody decides on "
-                "their own seat.",
+                "their own seat, and an account without an address decides nothing.",
                 "fields": ("username", "email", "usable_password", "password1", "password2"),
             },
         ),
@@ -94,6 +98,29 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
             return self.person_fields
         rights = ("Single rights", {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
         return (*self.person_fields, rights)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Nobody changes their own address, since four eyes compares it. Who has none yet may enter one."""
+        own = obj is not None and obj.pk == request.user.pk and obj.email
+        return (*self.readonly_fields, "email") if own else self.readonly_fields
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(account_persons.change_view)
+        return [path("<int:pk>/person/<int:profile_id>/", view, name="auth_user_person"), *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: User | None = None, **kwargs: Any
+    ) -> HttpResponse:
+        if obj is not None:
+            context.update(account_persons.context_of(obj, request))
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """The persons of the former address are noted first, so that a new address hides no seat."""
+        if change and "email" in form.changed_data:
+            persons.find_everywhere(obj)
+        super().save_model(request, obj, form, change)
+        persons.find_everywhere(obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody else may change a superuser's account, and so its password."""

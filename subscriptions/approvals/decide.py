@@ -16,9 +16,16 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.accounts.own_seat import (
+    accounts_of,
+    has_own_seat,
+    refuse_own_seat,
+    refuse_same_person,
+    seats_of,
+)
 from subscriptions.approvals.closing import release
 from subscriptions.candidates import caps, locks
-from subscriptions.errors import NotActionable, OverCap, OwnRequest, Refused, refuse_self
+from subscriptions.errors import NotActionable, OverCap, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -47,7 +54,6 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
         people = request.removals.not_dropped().count()
         if not people:
             raise NotActionable("Nobody is left in this request. Reject it instead.")
-        refuse_self(request.removals.not_dropped().emails(), actor)
         if request.direction == Direction.DEACTIVATE:
             if sentence := caps.over(request, people):
                 raise OverCap(sentence)
@@ -59,16 +65,18 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
 
 def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
     """The guarded UPDATE from open to a decision."""
-    if request.requested_by_id == actor.pk:
-        raise OwnRequest("You made this request. Another person has to decide.")
-    if request.cap_raised_by_id == actor.pk:
-        raise OwnRequest("You raised the cap of this request, so a third person has to decide on it.")
+    profile = IntegrationProfile.objects.get(pk=request.profile_id)
+    mine = refuse_first_person(request, actor=actor, profile=profile)
     operation = Operation.RESTORE if request.direction == Direction.REACTIVATE else Operation.APPROVE
-    switches.refuse(IntegrationProfile.objects.get(pk=request.profile_id), operation)
+    switches.refuse(profile, operation)
     valid_until = now + settings.APPROVAL_VALIDITY if state == RequestState.APPROVED else None
     rows = ReclaimRequest.objects.filter(
-        pk=request.pk, state=RequestState.OPEN, expires_at__gt=now, cap_raised_by=request.cap_raised_by_id
-    )
+        ~has_own_seat(actor, profile),
+        pk=request.pk,
+        state=RequestState.OPEN,
+        expires_at__gt=now,
+        cap_raised_by=request.cap_raised_by_id,
+    ).exclude(requested_by__in=mine)
     decided = rows.update(state=state, decided_by=actor, decided_at=now, comment=comment, valid_until=valid_until)
     if decided != 1:
         raise NotActionable(why_closed(request, now))
@@ -76,6 +84,19 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
     data = {"comment": comment, "people": request.removals.not_dropped().count()}
     record(action, actor=actor, target=request, data=data)
+
+
+def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
+    """Raises OwnRequest or ConcernsYou when this user is not a second person here, with any of their accounts.
+
+    Returns the ids of these accounts.
+    """
+    mine = accounts_of(actor, profile)
+    refuse_same_person(request.requested_by, mine, sentence="You made this request. Another person has to decide.")
+    raised = "You raised the cap of this request, so a third person has to decide on it."
+    refuse_same_person(request.cap_raised_by, mine, sentence=raised)
+    refuse_own_seat(seats_of(request.removals.not_dropped()), actor=actor, profile=profile)
+    return mine
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:

@@ -17,10 +17,17 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from subscriptions.accounts.own_seat import (
+    accounts_of,
+    has_own_seat,
+    refuse_own_seat,
+    refuse_same_person,
+    seats_of,
+)
 from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.actions import ready_again, send_in_doubt
-from subscriptions.errors import NotActionable, OwnRequest, Refused, refuse_self
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     FileRequests,
@@ -56,7 +63,7 @@ def request_reclaim(
         asks = rule.notify_user and repeats is None
         request = _create(profile, rule if asks else None, actor=actor, reason=reason, repeats=repeats)
         people = _take_into(request, ready, asks=asks)
-        refuse_self(request.removals.emails(), actor)
+        refuse_own_seat(seats_of(request.removals.all()), actor=actor, profile=profile)
         data = {"people": people, "reason": reason, "cap": request.cap, "asks": asks}
         record(Action.REQUEST_OPENED, actor=actor, target=request, data=data)
     return request
@@ -158,27 +165,33 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 
     The actor is neither the requester nor, later, the one who decides. Raises Refused or NotActionable.
     """
-    if request.requested_by_id == actor.pk:
-        raise OwnRequest(
-            "You made this request. Another person has to raise its cap, and a third person has to decide."
-        )
+    mine = refuse_raising(request, actor=actor, profile=request.profile)
     if not reason.strip():
         raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
     with transaction.atomic():
-        locks.lock_profile(request.profile_id)
-        refuse_self(request.removals.not_dropped().emails(), actor)
+        profile = locks.lock_profile(request.profile_id)
         people = request.removals.not_dropped().count()
         waiting = ReclaimRequest.objects.filter(
+            ~has_own_seat(actor, profile),
             pk=request.pk,
             state__in=(RequestState.COLLECTING, RequestState.OPEN),
             cap=request.cap,
             cap_raised_by=request.cap_raised_by_id,
-        )
+        ).exclude(requested_by__in=mine)
         values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
         if not caps.over(request, people) or waiting.update(**values) != 1:
             raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
         record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
     return people
+
+
+def refuse_raising(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
+    """Raises OwnRequest or ConcernsYou when this user may not raise the cap. Returns the ids of the user's accounts."""
+    mine = accounts_of(actor, profile)
+    sentence = "You made this request. Another person has to raise its cap, and a third person has to decide."
+    refuse_same_person(request.requested_by, mine, sentence=sentence)
+    refuse_own_seat(seats_of(request.removals.not_dropped()), actor=actor, profile=profile)
+    return mine
 
 
 def open_for_approval(request: ReclaimRequest) -> bool:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts.own_seat import refuse_own_seat, seats_of_candidates
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import NotActionable
@@ -71,9 +72,16 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
 
 def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
     """Make the candidate Ready again, after the cause of a refusal is solved. It needs a new request and approval."""
+    refuse_own_candidate(candidate, actor=actor)
     if send_in_doubt(candidate):
         raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
     ready_again(candidate, actor=actor)
+
+
+def refuse_own_candidate(candidate: RemovalCandidate, *, actor: Actor) -> None:
+    """Raises ConcernsYou when this candidate is the actor."""
+    seats = seats_of_candidates(RemovalCandidate.objects.filter(pk=candidate.pk))
+    refuse_own_seat(seats, actor=actor, profile=candidate.profile)
 
 
 def ready_again(candidate: RemovalCandidate, *, actor: Actor) -> None:
@@ -95,6 +103,7 @@ def send_in_doubt(candidate: RemovalCandidate) -> Reclaim | None:
 
 def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
     """Close the candidate, since a human decided that this person keeps the seat."""
+    refuse_own_candidate(candidate, actor=actor)
     with transaction.atomic():
         move(
             candidate,

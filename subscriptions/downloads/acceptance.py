@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
 from subscriptions.downloads.follow_up import evaluate_and_propose
 from subscriptions.downloads.merge import Merged, analyze_if_large, leaving, preview_merge
 from subscriptions.downloads.run import StagingLost, write_facts
@@ -54,7 +55,9 @@ def why_not_confirm(run: DownloadRun, user: User) -> str:
     """Why this person cannot confirm; empty when they can."""
     if run.proposed_by_id is None:
         return "Nobody has proposed to accept it yet."
-    if run.proposed_by_id == user.pk:
+    if not user.email.strip():
+        return NO_ADDRESS
+    if run.proposed_by_id in accounts_of(user, run.profile):
         return "You proposed it, so another person must confirm it."
     return why_not_acceptable(run)
 
@@ -63,6 +66,8 @@ def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
     """The first of two steps. Raises Refused, and NotActionable when another user was first."""
     if why_not := why_not_acceptable(run):
         raise Refused(f"{run} cannot be accepted. {why_not}")
+    if not actor.email.strip():
+        raise Refused(NO_ADDRESS)
     if len(reason.strip()) < MIN_REASON_LENGTH:
         raise Refused("Say in a sentence why this download can be believed, for the person who confirms it.")
     with transaction.atomic():
@@ -84,7 +89,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
             proposed_by__isnull=False,
             # Not over a join: the guard must stay in the UPDATE itself, see ADR 15.
             profile__in=switches.profiles_allowing(Operation.PROPOSE),
-        ).exclude(proposed_by=actor)
+        ).exclude(proposed_by__in=accounts_of(actor, run.profile))
         if rows.update(state=RunState.COMPLETE, decided_by=actor, decided_at=timezone.now()) != 1:
             raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
         try:

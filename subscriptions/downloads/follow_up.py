@@ -6,6 +6,7 @@ import contextlib
 
 from integrations import connection_state
 from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
+from subscriptions.accounts.persons import find_persons
 from subscriptions.approvals.request import file_automatically
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.downloads import directory
@@ -56,6 +57,7 @@ def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
 def evaluate_and_propose(run: DownloadRun) -> None:
     """Update what follows from the facts: search, verdicts, candidates, the counts of previews, and the request."""
     refresh_search(run.profile)
+    find_persons(run.profile)
     evaluate_profile(run.profile)
     propose_candidates(run)
     count_buckets(run.profile)

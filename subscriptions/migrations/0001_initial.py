@@ -171,6 +171,44 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="AccountPerson",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(max_length=40)),
+                ("organization_id", models.CharField(max_length=40)),
+                ("external_id", models.CharField(blank=True, max_length=40, verbose_name="vendor ID")),
+                ("email", models.CharField(blank=True, max_length=254, verbose_name="e-mail")),
+                ("linked_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "linked_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="persons",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "person of an account",
+                "ordering": ["pk"],
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("user", "kind", "organization_id", "external_id"), name="account_person_once"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Subscription",
             fields=[
                 ("id", models.AutoField(primary_key=True, serialize=False)),
@@ -211,6 +249,18 @@ class Migration(migrations.Migration):
                 ),
                 ("review_passed", models.BooleanField(db_default=False, default=False, editable=False)),
                 ("facts_at", models.DateTimeField(editable=False, verbose_name="facts of")),
+                (
+                    "former",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        editable=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="later",
+                        to="subscriptions.subscription",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["profile", "idle_since", "pk"],
@@ -1191,6 +1241,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("active", False), ("gone_at__isnull", False), _connector="OR"),
                 fields=["idle_since", "id"],
                 name="subscription_free",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="subscription",
+            index=models.Index(
+                condition=models.Q(("former__isnull", False)), fields=["former"], name="subscription_former"
             ),
         ),
         migrations.AddConstraint(

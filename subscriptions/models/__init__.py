@@ -1,3 +1,4 @@
+from subscriptions.models.account import AccountPerson
 from subscriptions.models.bucket import Bucket
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
@@ -12,6 +13,7 @@ from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import SearchText, Subscription, Verdict
 
 __all__ = [
+    "AccountPerson",
     "ActivitySnapshot",
     "Answer",
     "Bucket",

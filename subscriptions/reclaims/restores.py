@@ -17,8 +17,9 @@ from django.utils import timezone
 from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
+from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
 from subscriptions.candidates import locks
-from subscriptions.errors import NotActionable, Refused, refuse_self
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     Direction,
     Reclaim,
@@ -159,7 +160,7 @@ def _create(
         )
         for row in rows
     )
-    refuse_self((person.evidence["email"] for person in people), actor)
+    refuse_own_seat(seats_of(request.removals.all()), actor=actor, profile=profile)
     data = {"people": len(people), "reason": reason.strip()}
     record(RESTORE.requested, actor=actor, target=request, data=data)
     return request

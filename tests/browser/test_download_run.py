@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser]
 def operators(real_transactions) -> list[User]:
     made = []
     for name in ("olivia", "oscar"):
-        user = User.objects.create_user(name, password=f"a long password of {name}", is_staff=True)
+        user = User.objects.create_user(name, f"{name}@northwind.example", f"a long password of {name}", is_staff=True)
         user.groups.add(Group.objects.get(name="Operator"))
         made.append(user)
     return made

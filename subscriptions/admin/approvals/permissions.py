@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
+from subscriptions.accounts.persons import matches_nobody
 from subscriptions.approvals.closing import WAITING
-from subscriptions.errors import Refused, refuse_self
-from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.approvals.decide import refuse_first_person
+from subscriptions.approvals.request import refuse_raising
+from subscriptions.errors import Refused
+from subscriptions.models import Direction, ReclaimRequest, RequestState
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -20,25 +23,39 @@ RAISE = "subscriptions.raise_cap_reclaimrequest"
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """The actions that a reader may take on a request; `why_not` says why the reader cannot decide."""
+    """The actions that a reader may take on a request; `why_not` says why the reader cannot decide.
+
+    `note` is for a reader who decides, and whose account matches nobody at the vendor.
+    """
 
     decide: bool = False
     drop: bool = False
     withdraw: bool = False
     why_not: str = ""
+    note: str = ""
 
 
-def permissions_for(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> Permissions:
+def permissions_for(request: ReclaimRequest, user: User | AnonymousUser) -> Permissions:
     waits = request.state in WAITING and not is_overdue(request)
-    why_not = _why_not_decide(request, user, people)
+    why_not = _why_not_decide(request, user)
     if request.requested_by_id == user.pk:
         return Permissions(drop=waits, withdraw=waits, why_not=why_not)
     if not user.has_perm(DECIDE):
         return Permissions(why_not=why_not)
-    return Permissions(decide=waits and not why_not, drop=waits, why_not=why_not)
+    decide = waits and not why_not
+    return Permissions(decide=decide, drop=waits, why_not=why_not, note=_note(request, user) if decide else "")
 
 
-def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> str:
+def _note(request: ReclaimRequest, user: User | AnonymousUser) -> str:
+    if not isinstance(user, User) or not matches_nobody(user, request.profile):
+        return ""
+    return (
+        f"Your address {user.email} is that of nobody at {request.profile.vendor}. If you have a seat there, ask a "
+        "company admin to enter it on the page of your account."
+    )
+
+
+def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     if request.requested_by_id == user.pk:
         return "You made this request. Another person has to decide."
     if not user.has_perm(DECIDE):
@@ -47,14 +64,14 @@ def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser, people:
         return "You raised the cap of this request. A third person has to decide."
     if request.state == RequestState.COLLECTING:
         return "The people are still being asked. You can decide when they have answered or their time is over."
-    return _refused(request, user, people)
+    return _refused(request, user)
 
 
-def _refused(request: ReclaimRequest, user: User | AnonymousUser, people: list[RequestedRemoval]) -> str:
+def _refused(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     """The refusal that an approval would meet. The switches checked here do not stop a restore."""
     try:
         if isinstance(user, User):
-            refuse_self((person.evidence["email"] for person in people), user)
+            refuse_first_person(request, actor=user, profile=request.profile)
         if request.direction == Direction.DEACTIVATE:
             switches.refuse(request.profile, Operation.APPROVE)
     except Refused as refusal:
@@ -70,6 +87,11 @@ def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
         return "You made this request. Another person has to raise its cap, and a third person has to decide."
     if not user.has_perm(RAISE):
         return "Only an Approver or a Company admin can raise the cap."
+    try:
+        if isinstance(user, User):
+            refuse_raising(request, actor=user, profile=request.profile)
+    except Refused as refusal:
+        return str(refusal)
     return ""
 
 

@@ -59,7 +59,7 @@ def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: lis
     return {
         "caps": caps,
         "why_not_raise": why_not_raise(request, user) if caps and caps.refusal else "",
-        "may": permissions_for(request, user, standing),
+        "may": permissions_for(request, user),
         "may_dry_run": may_dry_run(request, user),
         "reader": name_of(user),  # type: ignore[arg-type]
         "reject_attrs": format_html(

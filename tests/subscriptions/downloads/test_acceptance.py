@@ -27,7 +27,7 @@ GONE = MEMBERS // 4
 
 
 def an_operator(name: str, *, superuser: bool = False) -> User:
-    user = User.objects.create_user(name, is_staff=True, is_superuser=superuser)
+    user = User.objects.create_user(name, f"{name}@northwind.example", is_staff=True, is_superuser=superuser)
     user.groups.add(Group.objects.get(name="Operator"))
     return user
 

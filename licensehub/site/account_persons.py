@@ -1,0 +1,85 @@
+"""The part of an account's page that says who its owner is at each vendor, for four eyes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from integrations.models import IntegrationProfile
+from licensehub.ui.admin import run_and_report, signed_in
+from subscriptions.accounts import persons
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import AccountPerson, Subscription
+
+TEMPLATE = "admin/auth/user/persons.html"
+CHANGE = "auth.change_user"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One person of the account; `member` is None where the download knows nobody with this id."""
+
+    found: AccountPerson
+    member: Subscription | None
+
+    @property
+    def how(self) -> str:
+        if self.found.linked_by:
+            return f"entered by {self.found.linked_by.get_username()}"
+        return f"found by the address {self.found.email}"
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """What is known of the account in one organization."""
+
+    profile: IntegrationProfile
+    lines: list[Line]
+
+
+def context_of(user: User, request: HttpRequest) -> dict[str, Any]:
+    profiles = IntegrationProfile.objects.in_use().exclude(organization_id="")
+    return {
+        "account": user,
+        "organizations": [
+            Organization(profile, [Line(*found) for found in persons.persons_of(user, profile)]) for profile in profiles
+        ],
+        "is_own_account": user.pk == request.user.pk,
+        "may_change_persons": request.user.has_perm(CHANGE) and user.pk != request.user.pk,
+    }
+
+
+def change_view(request: HttpRequest, pk: int, profile_id: int) -> HttpResponse:
+    """A POST with `forget` removes a person; with `nobody` or `external_id` it says who the owner is."""
+    if not request.user.has_perm(CHANGE):
+        raise PermissionDenied
+    user = get_object_or_404(User, pk=pk)
+    if user.is_superuser and not signed_in(request).is_superuser:
+        raise PermissionDenied
+    profile = get_object_or_404(IntegrationProfile, pk=profile_id)
+    if request.method == "POST":
+        run_and_report(request, lambda: _change(request, user, profile), refusals=(Refused, NotActionable))
+    return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
+
+
+def _change(request: HttpRequest, user: User, profile: IntegrationProfile) -> str:
+    actor, sent = signed_in(request), request.POST
+    if forget := sent.get("forget", ""):
+        found = {str(person.pk): person for person, _ in persons.persons_of(user, profile)}
+        if forget not in found:
+            raise NotActionable("This was removed already. Nothing was changed.")
+        persons.unlink(found[forget], actor=actor)
+        return f"Removed. Where the address of {user.get_username()} is that of a member, the next download finds it."
+    wanted = "" if "nobody" in sent else sent.get("external_id", "").strip()[:40]
+    if not wanted and "nobody" not in sent:
+        raise Refused(f"Enter an ID, as the page of the subscription shows it as “{profile.texts.member_id}”.")
+    member = persons.link(user, profile, wanted, actor=actor)
+    if member is None:
+        return f"{user.get_username()} has no seat in “{profile}”."
+    return f"{user.get_username()} is {member} in “{profile}”, and never decides on that seat."

@@ -1,0 +1,130 @@
+"""Find the person at the vendor behind each account, by its address, after each download.
+
+The id stays when the person is renamed there, or when the address of the account changes. Only a company admin changes
+what was found, and nobody changes it for their own account.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Lower
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Row, record, record_rows
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import AccountPerson, Subscription
+from subscriptions.models.address import normalized
+
+BATCH = 500
+
+
+def find_persons(profile: IntegrationProfile, users: QuerySet[User] | None = None) -> int:
+    """Note the person of each account (or of these `users`) whose address a member has. Returns how many are new."""
+    if not profile.organization_id:
+        return 0
+    everybody = User.objects.all() if users is None else users
+    accounts: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    for pk, username, email in everybody.exclude(email="").values_list("pk", "username", "email"):
+        accounts[normalized(email)].append((pk, username, email))
+    wanted = [
+        (account, external_id)
+        for external_id, email in _members_with(profile, accounts)
+        for account in accounts.get(normalized(email), ())
+    ]
+    with transaction.atomic():
+        known = set(_of(profile).values_list("user", "external_id"))
+        new = [(account, external_id) for account, external_id in wanted if (account[0], external_id) not in known]
+        organization = {"kind": profile.kind, "organization_id": profile.organization_id}
+        AccountPerson.objects.bulk_create(
+            [
+                AccountPerson(user_id=pk, external_id=external_id, email=email, **organization)
+                for (pk, _, email), external_id in new
+            ],
+            ignore_conflicts=True,  # somebody saved the account at the same moment
+        )
+        rows = [
+            Row(User._meta.label_lower, pk, username, {"external_id": external_id, "by": email, **organization})
+            for (pk, username, email), external_id in new
+        ]
+        record_rows(Action.ACCOUNT_PERSON_FOUND, actor=None, rows=rows)
+    return len(new)
+
+
+def _members_with(profile: IntegrationProfile, accounts: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Id and address of the members who may have one of these addresses, for an exact comparison."""
+    addresses = sorted(accounts)
+    for start in range(0, len(addresses), BATCH):
+        some = addresses[start : start + BATCH]
+        rows = Subscription.objects.filter(profile=profile, gone_at=None).annotate(lower=Lower("email"))
+        # Where the database knows only ASCII capitals, other letters are found as they are written.
+        yield from rows.filter(Q(lower__in=some) | Q(email__in=some)).order_by().values_list("external_id", "email")
+
+
+def find_everywhere(user: User) -> None:
+    """The same for one account, in all organizations, e.g. when its address has changed."""
+    for profile in IntegrationProfile.objects.in_use():
+        find_persons(profile, User.objects.filter(pk=user.pk))
+
+
+def _of(profile: IntegrationProfile) -> QuerySet[AccountPerson]:
+    return AccountPerson.objects.filter(kind=profile.kind, organization_id=profile.organization_id)
+
+
+def persons_of(user: User, profile: IntegrationProfile) -> list[tuple[AccountPerson, Subscription | None]]:
+    """What is known of this account in the profile's organization, each with the member, if there is one."""
+    persons = list(_of(profile).filter(user=user))
+    rows = Subscription.objects.filter(profile=profile, external_id__in=[found.external_id for found in persons])
+    members = {row.external_id: row for row in rows}
+    return [(found, members.get(found.external_id)) for found in persons]
+
+
+def matches_nobody(user: User, profile: IntegrationProfile) -> bool:
+    """Whether no member is known as the owner of this account, and no company admin said that there is none."""
+    return not _of(profile).filter(user=user).exists()
+
+
+# --- By a company admin -----------------------------------------------------------------------------------------------
+
+
+def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: User) -> Subscription | None:
+    """Say who the owner of this account is: a member's id, or "" for somebody without a seat there.
+
+    Returns the member. Raises Refused for the own account, and for an id that no member has.
+    """
+    _refuse_own_account(user, actor)
+    wanted = external_id.strip()
+    member = Subscription.objects.filter(profile=profile, external_id=wanted).first() if wanted else None
+    if wanted and member is None:
+        raise Refused(f"No member of “{profile}” has the ID {wanted}. Copy it from the page of the subscription.")
+    with transaction.atomic():
+        values = {"linked_by": actor, "email": ""}
+        organization = {"kind": profile.kind, "organization_id": profile.organization_id}
+        AccountPerson.objects.update_or_create(user=user, external_id=wanted, **organization, defaults=values)
+        data = {"external_id": wanted, **organization}
+        record(Action.ACCOUNT_PERSON_LINKED, actor=actor, target=user, data=data)
+    return member
+
+
+def unlink(person: AccountPerson, *, actor: User) -> None:
+    """Forget this person of the account. Where an address matches, the next download finds it again."""
+    _refuse_own_account(person.user, actor)
+    with transaction.atomic():
+        data = {
+            "external_id": person.external_id,
+            "kind": person.kind,
+            "organization_id": person.organization_id,
+        }
+        if AccountPerson.objects.filter(pk=person.pk).delete()[0] != 1:
+            raise NotActionable("This was removed already. Nothing was changed.")
+        record(Action.ACCOUNT_PERSON_UNLINKED, actor=actor, target=person.user, data=data)
+
+
+def _refuse_own_account(user: User, actor: User) -> None:
+    if user.pk == actor.pk:
+        raise Refused("This is your own account. Another company admin has to say who you are at the vendor.")

@@ -1,0 +1,41 @@
+"""The person at the vendor who owns an account of LicenseHub."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class AccountPerson(models.Model):
+    """The vendor's id of the owner of an account, in one organization. It stays when an address changes.
+
+    An account may have several in one organization: each address that it had found one. An empty `external_id` says
+    that the owner has no seat there, which only a company admin can say.
+    """
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="persons")
+    # The organization, like that of a profile: the connector's kind, and the vendor's id. A profile may be archived.
+    kind = models.CharField(max_length=40)
+    organization_id = models.CharField(max_length=40)
+    external_id = models.CharField("vendor ID", max_length=40, blank=True)
+    # The address by which LicenseHub found the person; empty when a company admin entered the id.
+    email = models.CharField("e-mail", max_length=254, blank=True)
+    # Empty when LicenseHub found the person by the address.
+    linked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    linked_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "person of an account"
+        ordering: ClassVar = ["pk"]
+        default_permissions = ()
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user", "kind", "organization_id", "external_id"], name="account_person_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id or "nobody"
