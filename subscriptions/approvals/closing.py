@@ -13,9 +13,11 @@ from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, Row, record, record_rows
+from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
 from subscriptions.candidates.actions import cool_down
 from subscriptions.candidates.locks import lock_candidate
 from subscriptions.eligibility.terms import Terms
@@ -41,12 +43,19 @@ def drop(
     reason: str = "",
     close_reason: CloseReason = CloseReason.DROPPED,
 ) -> None:
-    """Take one person out of an undecided request, for good. The row stays and is marked as dropped."""
+    """Take one person out of an undecided request, for good. The row stays and is marked as dropped.
+
+    Raises ConcernsYou for the own seat, NotActionable when it is too late.
+    """
     with transaction.atomic():
         lock_candidate(person.candidate_id)
+        profile = IntegrationProfile.objects.get(requests=person.request_id)
+        refuse_own_seat(seats_of(RequestedRemoval.objects.filter(pk=person.pk)), actor=actor, profile=profile)
         waiting = ReclaimRequest.objects.filter(state__in=WAITING)
         rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
-        dropped = rows.update(dropped_at=timezone.now(), dropped_by=actor, drop_reason=reason)
+        dropped = rows.exclude(is_own(actor, profile)).update(
+            dropped_at=timezone.now(), dropped_by=actor, drop_reason=reason
+        )
         if dropped != 1:
             raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
         data = {"person": str(person), "reason": reason}
@@ -57,6 +66,19 @@ def drop(
             reason=close_reason,
             actor=actor,
         )
+
+
+def leave_out(people: list[RequestedRemoval], *, reason: str) -> None:
+    """Take silent people out of a request by LicenseHub itself, in the caller's transaction. They are Ready again."""
+    if not people:
+        return
+    ids = [person.pk for person in people]
+    left = RequestedRemoval.objects.not_dropped().filter(pk__in=ids, answer="")
+    if left.update(dropped_at=timezone.now(), drop_reason=reason) != len(ids):
+        raise NotActionable("Some of these people have just answered.")
+    targets = [(person.request, {"person": str(person), "reason": reason}) for person in people]
+    record_many(Action.PERSON_DROPPED, actor=None, targets=targets)
+    release(RequestedRemoval.objects.filter(pk__in=ids), to=CandidateState.READY, reason="", actor=None)
 
 
 def expire_requests() -> int:

@@ -2,6 +2,9 @@
 
 The days to answer count from the moment when the last question of the request was handed to the mail server. A request
 opens only when each person left in it has answered, or was asked and did not answer in time.
+
+Whose address changed after the question was not asked where they are: their silence does not count, and they leave the
+request when the days are over. The next request asks them at the new address, and gives them all days again.
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
+from subscriptions.approvals.closing import leave_out
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import RequestedRemovalQuerySet
+
+ASKED_ELSEWHERE = "Asked at a former address, so silence does not count. Ready to be asked again at the new one."
 
 
 def close_collections() -> int:
@@ -38,6 +44,8 @@ def _move_on(request: ReclaimRequest) -> bool:
             deadline = row.answers_until if clock_runs(row) else _start_clock(row, silent)
             if deadline is None or deadline > timezone.now():
                 return False
+            moved = silent.asked_elsewhere()
+            leave_out(moved, reason=ASKED_ELSEWHERE)
         return open_for_approval(row)
 
 
@@ -61,6 +69,7 @@ def _start_clock(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> d
     if rows.update(answers_until=deadline, expires_at=deadline + settings.REQUEST_WINDOW) != 1:
         raise NotActionable(f"{request} no longer waits for answers.")
     Notice.objects.bulk_create(
+        # The address of the question, until it is handed over: see notices.delivery.
         Notice(removal=person, kind=NoticeKind.REMINDER, email=person.evidence["email"], due_at=last + days / 2)
         for person in silent
     )

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.models.address import normalized
 from subscriptions.models.candidate import RemovalCandidate
 
 
@@ -129,9 +129,15 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
         """Leave out people who did not answer because a mail to them came back."""
         return self.exclude(answer="", notices__bounced_at__isnull=False)
 
-    def emails(self) -> models.QuerySet[RequestedRemoval, str]:
-        """The e-mail addresses in the evidence."""
-        return self.values_list(KT("evidence__email"), flat=True)
+    def asked_elsewhere(self) -> list[RequestedRemoval]:
+        """Those whose address is no longer the one to which their question was sent, with request and candidate."""
+        asked = self.filter(notices__kind="ask", notices__state="sent").annotate(asked_at=models.F("notices__email"))
+        people = asked.select_related("request", "candidate__subscription")
+        return [
+            person
+            for person in people
+            if normalized(person.asked_at) != normalized(person.candidate.subscription.email)  # type: ignore[attr-defined]
+        ]
 
 
 class RequestedRemoval(models.Model):

@@ -5,6 +5,7 @@ The link names one person in one request and nothing else. It works for this pur
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -31,6 +32,7 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
 )
+from subscriptions.models.address import normalized
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
 
@@ -53,10 +55,14 @@ class BadLink(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The person that a link names, and the time until which it works."""
+    """The person that a link names, and the time until which it works.
+
+    `former`: it was sent to an address that is not the person's any more, and may be somebody else's.
+    """
 
     person: RequestedRemoval
     until: datetime
+    former: bool
 
 
 def ends_at(deadline: datetime) -> datetime:
@@ -64,10 +70,15 @@ def ends_at(deadline: datetime) -> datetime:
     return deadline + settings.REQUEST_WINDOW + settings.APPROVAL_VALIDITY + AFTERWARDS
 
 
-def link_for(person: RequestedRemoval, *, until: datetime) -> str:
-    """The address of *My license* for this person."""
-    token = signing.Signer(salt=PURPOSE).sign_object([person.pk, int(until.timestamp())])
+def link_for(person: RequestedRemoval, *, until: datetime, email: str) -> str:
+    """The address of *My license* for this person, for the mail to this address."""
+    token = signing.Signer(salt=PURPOSE).sign_object([person.pk, int(until.timestamp()), _digest(email)])
     return str(settings.PUBLIC_URL) + reverse("my_license", args=[token])
+
+
+def _digest(email: str) -> str:
+    """Enough to recognize the address, which does not stand in the link."""
+    return hashlib.sha256(normalized(email).encode()).hexdigest()[:16]
 
 
 def read_link(token: str) -> Link:
@@ -75,15 +86,15 @@ def read_link(token: str) -> Link:
     if len(token) > MAX_TOKEN_LENGTH:
         raise BadLink
     try:
-        removal_id, until = signing.Signer(salt=PURPOSE).unsign_object(token)
-    except signing.BadSignature as error:
+        removal_id, until, sent_to = signing.Signer(salt=PURPOSE).unsign_object(token)
+    except (signing.BadSignature, ValueError) as error:
         raise BadLink from error
     ends = datetime.fromtimestamp(until, tz=UTC)
     everybody = RequestedRemoval.objects.select_related("request__profile", "candidate__subscription")
     asked = everybody.filter(pk=removal_id, request__direction=Direction.DEACTIVATE).first()
     if asked is None or ends <= timezone.now():
         raise BadLink
-    return Link(asked, ends)
+    return Link(asked, ends, former=sent_to != _digest(asked.candidate.subscription.email))
 
 
 # --- The phase --------------------------------------------------------------------------------------------------------
@@ -118,11 +129,18 @@ def phase_of(person: RequestedRemoval) -> Phase:
 # --- The answer -------------------------------------------------------------------------------------------------------
 
 
-def answer(person: RequestedRemoval, given: Answer) -> None:
+def answer(person: RequestedRemoval, given: Answer, *, former: bool = False) -> None:
     """Write down the answer. Raises NotActionable when it comes too late; then nothing was changed.
+
+    By a link to a former address, only *Keep* is accepted: nobody loses a seat by it, whoever reads that mailbox now.
 
     It takes the lock of the profile's row, as the intent of a send does, so that the later one sees the earlier one.
     """
+    if former and given != Answer.KEEP:
+        raise NotActionable(
+            "This link was sent to an address that is not yours any more. Use the link in a mail to your new address, "
+            "or write to us."
+        )
     with transaction.atomic():
         locks.lock_profile(person.request.profile_id)
         locks.lock_candidate(person.candidate_id)

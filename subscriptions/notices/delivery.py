@@ -71,6 +71,8 @@ def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
         return 0
     until = time.monotonic() + seconds
     while time.monotonic() < until and (notice := _next(profile)):
+        # Asked at today's address. That of the request may be a former one, or somebody else's by now.
+        notice.email = notice.removal.candidate.subscription.email
         if why_not := _unusable(notice.email):
             _end(notice, to=NoticeState.FAILED, reason=why_not)
             continue
@@ -114,7 +116,7 @@ def _belongs_to(profile: IntegrationProfile) -> Q:
 
 def _next(profile: IntegrationProfile) -> Notice | None:
     rows = _claimable().filter(_belongs_to(profile))
-    return rows.select_related("removal__request__profile", "removal__candidate").first()
+    return rows.select_related("removal__request__profile", "removal__candidate__subscription").first()
 
 
 def _unusable(email: str) -> str:
@@ -151,7 +153,12 @@ def _commit_intent(notice: Notice) -> bool:
     """Commit `sending`, with its audit event, if it is still due and wanted."""
     with transaction.atomic():
         rows = _claimable().filter(pk=notice.pk, tries=notice.tries)
-        values = {"state": NoticeState.SENDING, "tries": F("tries") + 1, "lease_until": timezone.now() + LEASE}
+        values = {
+            "state": NoticeState.SENDING,
+            "email": notice.email,
+            "tries": F("tries") + 1,
+            "lease_until": timezone.now() + LEASE,
+        }
         if rows.update(**values) != 1:
             return False
         # The number of the try also identifies this claim.

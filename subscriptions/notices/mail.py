@@ -27,7 +27,7 @@ def mail_for(notice: Notice) -> EmailMultiAlternatives:
     context = {
         **shared_context(person, deadline=deadline),
         "reminder": notice.kind == NoticeKind.REMINDER,
-        "link": link_for(person, until=ends_at(deadline)),
+        "link": link_for(person, until=ends_at(deadline), email=notice.email),
         "email": notice.email,
     }
     message = EmailMultiAlternatives(

@@ -109,6 +109,7 @@ def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decis
     return (
         _refused_approval(item)
         or _kept(item)
+        or _asked_elsewhere(item)
         or _refused_by_facts(item, row, current)
         or Decision(send=True, sentence=f"Still a candidate: {explain(row, current, verdict=Verdict.CANDIDATE)}")
     )
@@ -134,6 +135,17 @@ def _kept(item: Reclaim) -> Decision | None:
     if not RequestedRemoval.objects.filter(pk=person.pk).reached().exists():
         return unreached()
     return kept() if person.keep_counts else None
+
+
+def _asked_elsewhere(item: Reclaim) -> Decision | None:
+    """The silence of a person whose address has changed since the question does not count, see approvals.collecting."""
+    silent = RequestedRemoval.objects.filter(pk=item.removal_id, answer="")
+    if not silent.asked_elsewhere():
+        return None
+    return lapsed(
+        "Not sent: the address of this person has changed since the question was sent, so the missing answer does not "
+        "count. Request this person again: the question then goes to the new address."
+    )
 
 
 def kept() -> Decision:

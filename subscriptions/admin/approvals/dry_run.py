@@ -23,7 +23,7 @@ from licensehub.ui.admin import sentence_of
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.permissions import DECIDE, REQUEST
 from subscriptions.admin.widgets.actions import REFUSALS
-from subscriptions.admin.widgets.evidence import last_activity, person_of
+from subscriptions.admin.widgets.evidence import last_activity, now_called, person_of
 from subscriptions.approvals import dry_run
 from subscriptions.approvals.dry_run import DryRun, Ending, PersonOutcome
 from subscriptions.models import ReclaimRequest
@@ -47,6 +47,7 @@ class PersonLine:
     row: PersonOutcome
     name: str
     second: str
+    now: str
     last_activity: str
     icon: str
     tone: str
@@ -140,6 +141,7 @@ def _line(number: int, row: PersonOutcome) -> PersonLine:
         row=row,
         name=name,
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
+        now=now_called(evidence, row.item.subscription),
         last_activity=last_activity(evidence),
         icon=icon,
         tone=tone,

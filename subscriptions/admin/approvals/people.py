@@ -21,6 +21,7 @@ from subscriptions.admin.widgets.evidence import (
     fingerprint,
     last_activity,
     license_label,
+    now_called,
     person_of,
     run_number,
 )
@@ -53,6 +54,11 @@ class Person:
         return self.is_changed or self.removal.answer == Answer.KEEP
 
     @property
+    def now(self) -> str:
+        """`now: ...` where the name or the address is a former one."""
+        return now_called(self.removal.evidence, self.removal.candidate.subscription)
+
+    @property
     def reclaim(self) -> Reclaim | None:
         return getattr(self.removal, "reclaim", None)
 
@@ -60,6 +66,7 @@ class Person:
 PEOPLE_COLUMNS: tuple[Column, ...] = (
     ("Person", lambda person: person_of(person.removal.evidence)),
     ("E-mail", lambda person: person.removal.evidence["email"]),
+    ("Now", lambda person: person.now.removeprefix("now: ")),
     ("Department", lambda person: person.removal.evidence["department"]),
     ("License", lambda person: person.removal.evidence["license"]),
     ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
@@ -78,6 +85,7 @@ class PersonRow:
     removal: RequestedRemoval
     name: str
     second: str
+    now: str
     last_activity: SafeString
     license: str
     change: Change
@@ -129,6 +137,7 @@ def _row(person: Person, request: ReclaimRequest) -> PersonRow:
         removal=removal,
         name=name,
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
+        now=person.now,
         last_activity=last_activity(evidence),
         license=license_label(request.profile, evidence["license"]),
         change=person.change,

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from licensehub.ui.formatting import ago, day
 from subscriptions.admin.reclaims.steps import name_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
-from subscriptions.admin.widgets.evidence import license_label, person_of
+from subscriptions.admin.widgets.evidence import license_label, now_called, person_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 from subscriptions.reclaims.restores import notes
 
@@ -25,6 +25,7 @@ class Row:
     removal: RequestedRemoval
     name: str
     email: str
+    now: str
     reclaimed: str
     reclaimed_ago: str
     reclaim_url: str
@@ -48,7 +49,12 @@ def restore_page(request: ReclaimRequest, response: Any) -> Any:
 
 def people_of(request: ReclaimRequest) -> list[Row]:
     removals = request.removals.select_related(
-        "candidate__profile", "restores", "dropped_by", "reclaim__profile", "reclaim__removal"
+        "candidate__profile",
+        "candidate__subscription",
+        "restores",
+        "dropped_by",
+        "reclaim__profile",
+        "reclaim__removal",
     )
     return [_row(removal) for removal in removals]
 
@@ -60,6 +66,7 @@ def _row(removal: RequestedRemoval) -> Row:
         removal=removal,
         name=person_of(removal.evidence),
         email=removal.evidence["email"],
+        now=now_called(removal.evidence, removal.candidate.subscription),
         reclaimed=day(finished),
         reclaimed_ago=ago(finished),
         reclaim_url=_page_of(taken.pk) if taken else "",

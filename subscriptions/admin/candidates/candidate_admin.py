@@ -28,7 +28,7 @@ from subscriptions.admin.candidates.request_form import RequestMixin
 from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
-from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label
+from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label, now_called
 from subscriptions.approvals.request import send_again
 from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
@@ -121,6 +121,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),
             "change": change_since(row, row.evidence),
+            "now": now_called(row.evidence, row.subscription),
             "removals": row.removals.select_related("request", "reclaim"),
             "events": audit_events_of(row),
             "resume_attrs": _formaction("resume", row.pk),

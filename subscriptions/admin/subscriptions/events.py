@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from subscriptions.models import (
     ReclaimState,
     RemovalCandidate,
     RequestedRemoval,
+    Subscription,
 )
 
 
@@ -34,12 +36,15 @@ class Event:
     link_label: str = ""
 
 
-def events_of(candidates: list[RemovalCandidate], reclaims: list[Reclaim]) -> list[Event]:
-    """The newest first."""
+def events_of(
+    candidates: list[RemovalCandidate], reclaims: list[Reclaim], rows: Sequence[Subscription] = ()
+) -> list[Event]:
+    """The newest first. `rows` are all rows of this person."""
     found = [(item.created_at, _found(item)) for item in candidates]
     found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
     found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
     found += _asked_and_answered(candidates)
+    found += [(row.first_run.finished_at or row.facts_at, _made_again(row)) for row in rows if row.former_id]
     return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
@@ -52,6 +57,12 @@ def _found(candidate: RemovalCandidate) -> Event:
         reverse("admin:subscriptions_downloadrun_change", args=[candidate.run_id]),
         str(candidate.run),
     )
+
+
+def _made_again(row: Subscription) -> Event:
+    text = f"{_on(row.first_run.finished_at)}: known as {row.external_id} in “{row.profile}” from then on, found by"
+    link = reverse("admin:subscriptions_downloadrun_change", args=[row.first_run_id])
+    return Event("person_add", "info", "Found again", text, link, str(row.first_run))
 
 
 def _closed(candidate: RemovalCandidate) -> Event:

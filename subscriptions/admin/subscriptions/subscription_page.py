@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import ago, badge, day, day_and_time
+from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.subscriptions.events import events_of
@@ -22,8 +23,11 @@ from subscriptions.eligibility.sentences import in_days, protections_of, team_ad
 from subscriptions.eligibility.terms import Terms, terms_of
 from subscriptions.models import (
     CandidateState,
+    Direction,
     ProtectionKind,
+    Reclaim,
     ReclaimRule,
+    ReclaimState,
     RemovalCandidate,
     Subscription,
     Verdict,
@@ -59,9 +63,15 @@ def verdict_badge(verdict: Verdict) -> SafeString:
 
 def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
     terms = terms_of(row.profile)
-    candidates = list(row.candidates.select_related("run").order_by("-created_at", "-pk"))
-    candidate = next((found for found in candidates if found.is_open), None)
-    reclaims = list(row.reclaims.select_related("removal__request__decided_by", "removal__request__requested_by"))
+    rows = rows_of_person(row)
+    found = RemovalCandidate.objects.filter(subscription__in=rows)
+    candidates = list(found.select_related("run").order_by("-created_at", "-pk"))
+    candidate = next((found for found in candidates if found.is_open and found.subscription_id == row.pk), None)
+    reclaims = list(
+        Reclaim.objects.filter(subscription__in=rows).select_related(
+            "removal__request__decided_by", "removal__request__requested_by"
+        )
+    )
     return {
         "row": row,
         "initials": _initials(row.display_name),
@@ -74,15 +84,28 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "facts_at": day_and_time(row.facts_at),
         "facts_ago": ago(row.facts_at),
         "facts": _facts(row),
-        "timeline": timeline(row, terms.threshold_for(row.license)),
-        "events": events_of(candidates, reclaims),
+        "timeline": timeline(row, terms.threshold_for(row.license), rows),
+        "events": events_of(candidates, reclaims, rows),
         "in_history": _in_history(row, len(reclaims)),
+        "other_rows": [(_kinship(other, row), other) for other in rows if other.pk != row.pk],
+        "times_reclaimed": sum(
+            item.state == ReclaimState.DONE and item.direction == Direction.DEACTIVATE for item in reclaims
+        ),
         "user_answer": _answer_so_far(row, candidate),
         "has_seat": row.active and row.gone_at is None,
         "impact": _impact(row),
         "may_protect": _may_protect(row, request),
         **_request_button(row, candidate, request),
     }
+
+
+def _kinship(other: Subscription, row: Subscription) -> str:
+    """What another row of the same person is to this one: the rows are numbered in the order of time."""
+    if other.pk > row.pk:
+        return "Made again later"
+    if other.profile_id != row.profile_id and other.external_id == row.external_id:
+        return "The same ID in a profile that is archived"
+    return "A former account with the same address"
 
 
 def _initials(name: str) -> str:

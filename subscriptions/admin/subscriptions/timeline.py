@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,9 +44,10 @@ class Timeline:
     summary: str
 
 
-def timeline(row: Subscription, threshold: int) -> Timeline:
+def timeline(row: Subscription, threshold: int, rows: Sequence[Subscription] = ()) -> Timeline:
+    """`rows` are all rows of this person, if there are several: see `activity.person_rows`."""
     now = timezone.now()
-    moments = activity_seen(row)
+    moments = sorted({moment for one in rows or (row,) for moment in activity_seen(one)})
     since = row.idle_since
     begin = _begin(since, now)
     crossed = since + timedelta(days=threshold) if since else None
@@ -68,7 +70,7 @@ def timeline(row: Subscription, threshold: int) -> Timeline:
         else "",
         last_label_x=LEFT if last_x is None else last_x,
         last_anchor=_anchor(LEFT if last_x is None else last_x),
-        changes=changes_of(row),
+        changes=sum(changes_of(one) for one in rows or (row,)),
         thinned_before=_thinned_before(row),
         summary=_summary(row, threshold, crossed if over else None),
     )

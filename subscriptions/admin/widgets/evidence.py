@@ -15,6 +15,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
+from subscriptions.models.address import normalized
 
 
 def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:
@@ -24,6 +25,16 @@ def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:
 
 def person_of(evidence: Mapping[str, Any]) -> str:
     return str(evidence["name"] or evidence["email"] or f"Member {evidence['external_id']}")
+
+
+def now_called(evidence: Mapping[str, Any], row: Subscription) -> str:
+    """`now: Pat Miller, pat.miller@northwind.example`: what differs from the evidence; empty when nothing does."""
+    name = row.name if evidence["name"] and row.name and row.name != evidence["name"] else ""
+    email = row.email if normalized(row.email) != normalized(evidence["email"]) else ""
+    if not email and evidence["email"] and not row.email:
+        email = "without an address"
+    new = ", ".join(filter(None, (name, email)))
+    return f"now: {new}" if new else ""
 
 
 def last_activity(evidence: Mapping[str, Any]) -> SafeString:
@@ -87,7 +98,14 @@ NO_CHANGE = Change("No change")
 def change_since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Change:
     """Compares the current facts with the frozen ones. Needs no query if the related rows are loaded."""
     row = candidate.subscription
-    return _away(row) or _other_facts(row, evidence) or _other_verdict(row) or _closed(candidate) or NO_CHANGE
+    return (
+        _away(row)
+        or _other_facts(row, evidence)
+        or _other_verdict(row)
+        or _closed(candidate)
+        or _renamed(row, evidence)
+        or NO_CHANGE
+    )
 
 
 def _away(row: Subscription) -> Change | None:
@@ -114,6 +132,14 @@ def _other_verdict(row: Subscription) -> Change | None:
         return None
     detail = row.cooldown_reason or row.why_not or "by the current rule"
     return Change(row.verdict.label, detail, "warning", "rule")
+
+
+def _renamed(row: Subscription, evidence: Mapping[str, Any]) -> Change | None:
+    now = now_called(evidence, row)
+    if not now:
+        return None
+    moved = normalized(row.email) != normalized(evidence["email"])
+    return Change("Another address" if moved else "Another name", now, "warning", "person_edit")
 
 
 def _closed(candidate: RemovalCandidate) -> Change | None:

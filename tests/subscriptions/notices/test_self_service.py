@@ -23,7 +23,9 @@ from tests.support.notices import Asking, facts, text_of
 
 def path_of(person: RequestedRemoval, **how) -> str:
     until = timezone.now() + how.get("good_for", timedelta(days=30))
-    return link_for(person, until=until).removeprefix("http://localhost:8000")
+    return link_for(person, until=until, email=(person.evidence or {}).get("email", "")).removeprefix(
+        "http://localhost:8000"
+    )
 
 
 # --- What it changes --------------------------------------------------------------------------------------------------
