@@ -88,9 +88,13 @@ def percent(share: int, whole: int) -> int:
 
 
 def deactivations_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
-    """Deactivations of the last 24 hours that are done, or may be."""
+    """Deactivations of the last 24 hours that are done, or may be.
+
+    Those of the whole organization: an archived profile of it may have sent some of them.
+    """
     since = timezone.now() - WINDOW
-    rows = Reclaim.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=COUNTED_STATES)
+    profiles = list(IntegrationProfile.objects.of_organization(profile).values_list("pk", flat=True))
+    rows = Reclaim.objects.filter(profile__in=profiles, direction=Direction.DEACTIVATE, state__in=COUNTED_STATES)
     return rows.filter(sending_at__gt=since)
 
 

@@ -29,12 +29,14 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.downloads import staging
 from subscriptions.downloads.follow_up import complete_facts, evaluate_and_propose
+from subscriptions.downloads.former_accounts import link_former_accounts
 from subscriptions.downloads.lease import begin, update_owned
 from subscriptions.downloads.merge import analyze_if_large, merge
 from subscriptions.downloads.outages import Retries
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
+from subscriptions.rules.moved_protections import move_protections
 from subscriptions.stats import run_stats
 
 # Pages are stored after this time (seconds), or when there are this many, so that a killed run reads few pages again.
@@ -207,6 +209,9 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
             "was changed. Start another download."
         )
     merged = merge(run, now=now)
+    move_protections(run.profile)
+    if merged.new:
+        link_former_accounts(run, now=now)
     unchanged = run.read - merged.new - merged.changed
     counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
     DownloadRun.objects.filter(pk=run.pk).update(stats=run_stats(run.profile, now=now), **counts)

@@ -135,6 +135,16 @@ class Subscription(models.Model):
         DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
     )
     facts_at = models.DateTimeField("facts of", editable=False)
+    # The same person's row before this one, in this profile or an archived one: see downloads.former_accounts.
+    former = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="later",
+        editable=False,
+        db_index=False,
+        db_constraint=False,
+    )
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
@@ -143,13 +153,14 @@ class Subscription(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["profile", "external_id"], name="subscription_one_per_member")
         ]
-        # Each of these costs every download; the last two hold few rows.
+        # Each of these costs every download; the last three hold few rows.
         indexes: ClassVar = [
             models.Index(fields=["idle_since", "id"], name="subscription_idle"),
             models.Index(fields=["license"], name="subscription_license"),
             models.Index(fields=["role"], name="subscription_role"),
             models.Index(fields=["idle_since", "id"], condition=NEVER_ACTIVE, name="subscription_never"),
             models.Index(fields=["idle_since", "id"], condition=FREE, name="subscription_free"),
+            models.Index(fields=["former"], condition=models.Q(former__isnull=False), name="subscription_former"),
         ]
 
     def __str__(self) -> str:

@@ -15,18 +15,21 @@ from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions.approvals.closing import WAITING
+from subscriptions.candidates import caps
 from subscriptions.downloads import staging
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
     DownloadRun,
+    Protection,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
     RemovalCandidate,
     RequestState,
     RunState,
+    Subscription,
 )
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.schedules.schedules import remove_schedules
@@ -37,11 +40,18 @@ REASON = "The integration profile was archived."
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """How many candidates, requests and approved people end with the profile."""
+    """How many candidates, requests and approved people end with the profile.
+
+    The others go on in a new profile of the same organization: protections in force, people in cool-down, and the
+    deactivations that count for the cap in 24 hours.
+    """
 
     candidates: int
     requests: int
     approved: int
+    protections: int
+    cooling_down: int
+    deactivated: int
 
 
 def consequences_of(profile: IntegrationProfile) -> Consequences:
@@ -49,6 +59,9 @@ def consequences_of(profile: IntegrationProfile) -> Consequences:
         candidates=_candidates(profile).count(),
         requests=_requests(profile).count(),
         approved=_queued(profile).count(),
+        protections=Protection.objects.in_force().filter(profile=profile).count(),
+        cooling_down=Subscription.objects.filter(profile=profile, cooldown_until__gt=timezone.now()).count(),
+        deactivated=caps.deactivations_of(profile).count(),
     )
 
 

@@ -20,7 +20,7 @@ from subscriptions.schedules.schedules import ensure_schedules
 
 def create_profile(*, name: str, organization_id: str, kind: str, actor: Actor) -> IntegrationProfile:
     """Create a profile in state Draft. Raises Refused with a sentence when a value is not valid."""
-    profile = IntegrationProfile(name=name, organization_id=organization_id, kind=kind)
+    profile = IntegrationProfile(name=name, organization_id=organization_id.strip(), kind=kind)
     try:
         profile.full_clean()
     except ValidationError as error:

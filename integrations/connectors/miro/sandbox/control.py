@@ -92,6 +92,10 @@ class SandboxControl:
     def change(self, member_id: str, **changes: Any) -> Json:
         return self._call("POST", f"members/{member_id}", changes)
 
+    def make_again(self, member_id: str) -> Json:
+        """Delete this account and make another one for the same person. Returns the new member, with a new id."""
+        return self._call("POST", f"members/{member_id}", {"made_again": True})
+
     def set_toggles(self, **toggles: Any) -> Json:
         return self._call("POST", "toggles", toggles)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -191,6 +191,8 @@ class World:
             if changes.get("removed"):
                 self._remove(member)
                 return member
+            if changes.get("made_again"):
+                return self._make_again(member)
             checked = {key: self._by_hand(key, value) for key, value in changes.items() if key != "removed"}
             self.change(member, checked, by="human")
             return member
@@ -219,6 +221,15 @@ class World:
             for team in self.teams.values():
                 if team.roles.pop(member.id, None):
                     self._store.put("teams", team.id, asdict(team))
+
+    def _make_again(self, member: Member) -> Member:
+        """Delete the account and make another one for the same person: all facts but the id are the same."""
+        again = replace(member, id=str(int(self.ids[-1]) + 1).zfill(19))
+        self._remove(member)
+        self.members[again.id] = again
+        self.ids.append(again.id)
+        self._store.put("members", again.id, asdict(again))
+        return again
 
     def set_toggles(self, changes: Json) -> Json:
         with self.lock:

@@ -1,0 +1,22 @@
+"""All rows of one person: a person who was deleted and made again, or whose profile was made again, has several."""
+
+from __future__ import annotations
+
+from subscriptions.models import Subscription
+
+# Somebody who is made again each month for ten years.
+MAX_ROWS = 120
+
+
+def rows_of_person(row: Subscription) -> list[Subscription]:
+    """This row, its former rows and those that came after it, the newest first. One query for each."""
+    former, found = row, [row]
+    while former.former_id and len(found) < MAX_ROWS:
+        former = Subscription.objects.select_related("profile").get(pk=former.former_id)
+        found.append(former)
+    later: Subscription | None = row
+    while later and len(found) < MAX_ROWS:
+        later = Subscription.objects.select_related("profile").filter(former=later).order_by("-pk").first()
+        if later:
+            found.insert(0, later)
+    return found
