@@ -109,11 +109,11 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
         return [path("<int:pk>/person/<int:profile_id>/", view, name="auth_user_person"), *super().get_urls()]
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: User | None = None, **kwargs: Any
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        if obj is not None:
-            context.update(account_persons.context_of(obj, request))
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        if kwargs.get("obj") is not None:
+            context.update(account_persons.context_of(kwargs["obj"], request))
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """The persons of the former address are noted first, so that a new address hides no seat."""

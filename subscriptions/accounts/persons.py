@@ -103,9 +103,14 @@ def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: Us
     if wanted and member is None:
         raise Refused(f"No member of “{profile}” has the ID {wanted}. Copy it from the page of the subscription.")
     with transaction.atomic():
-        values = {"linked_by": actor, "email": ""}
         organization = {"kind": profile.kind, "organization_id": profile.organization_id}
-        AccountPerson.objects.update_or_create(user=user, external_id=wanted, **organization, defaults=values)
+        AccountPerson.objects.update_or_create(
+            user=user,
+            external_id=wanted,
+            kind=profile.kind,
+            organization_id=profile.organization_id,
+            defaults={"linked_by": actor, "email": ""},
+        )
         data = {"external_id": wanted, **organization}
         record(Action.ACCOUNT_PERSON_LINKED, actor=actor, target=user, data=data)
     return member

@@ -45,7 +45,9 @@ def log_around(item: Reclaim) -> PersonLog:
         return PersonLog(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
     if len(found) == MAX_EVENTS:
         until = found[-1].at
-    row = item.subscription
-    names = {name.casefold() for name in (row.email, row.name) if name}
+    row, evidence = item.subscription, item.removal.evidence
+    # The log names its authors as they were called at the time.
+    called = (row.email, row.name, evidence["email"], evidence["name"])
+    names = {name.casefold() for name in called if name}
     events = (event for event in found if event.person_id == row.external_id or event.by.casefold() in names)
     return PersonLog(since, until, tuple(events))

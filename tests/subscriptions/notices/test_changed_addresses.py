@@ -50,7 +50,8 @@ def test_silence_at_a_former_address_takes_no_seat(asking: Asking, alice):
     with time_machine.travel(until + timedelta(minutes=1), tick=True):
         sweep.repair()
 
-        request.refresh_from_db(), person.refresh_from_db(), silent.refresh_from_db()
+        for row in (request, person, silent):
+            row.refresh_from_db()
         assert request.state == "open"
         assert "former address" in person.drop_reason and silent.dropped_at is None
         candidate = RemovalCandidate.objects.get(pk=person.candidate_id)
