@@ -69,16 +69,18 @@ def drop(
 
 
 def leave_out(people: list[RequestedRemoval], *, reason: str) -> None:
-    """Take silent people out of a request by LicenseHub itself, in the caller's transaction. They are Ready again."""
-    if not people:
-        return
-    ids = [person.pk for person in people]
-    left = RequestedRemoval.objects.not_dropped().filter(pk__in=ids, answer="")
-    if left.update(dropped_at=timezone.now(), drop_reason=reason) != len(ids):
-        raise NotActionable("Some of these people have just answered.")
-    targets = [(person.request, {"person": str(person), "reason": reason}) for person in people]
+    """Take silent people out of a request by LicenseHub itself, in the caller's transaction. They are Ready again.
+
+    Somebody who answers at this moment stays in it.
+    """
+    now = timezone.now()
+    silent = RequestedRemoval.objects.not_dropped().filter(pk__in=[person.pk for person in people], answer="")
+    silent.update(dropped_at=now, drop_reason=reason)
+    left = RequestedRemoval.objects.filter(pk__in=[person.pk for person in people], dropped_at=now)
+    ids = set(left.values_list("pk", flat=True))
+    targets = [(person.request, {"person": str(person), "reason": reason}) for person in people if person.pk in ids]
     record_many(Action.PERSON_DROPPED, actor=None, targets=targets)
-    release(RequestedRemoval.objects.filter(pk__in=ids), to=CandidateState.READY, reason="", actor=None)
+    release(left, to=CandidateState.READY, reason="", actor=None)
 
 
 def expire_requests() -> int:

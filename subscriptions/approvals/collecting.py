@@ -44,8 +44,7 @@ def _move_on(request: ReclaimRequest) -> bool:
             deadline = row.answers_until if clock_runs(row) else _start_clock(row, silent)
             if deadline is None or deadline > timezone.now():
                 return False
-            moved = silent.asked_elsewhere()
-            leave_out(moved, reason=ASKED_ELSEWHERE)
+            leave_out(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
         return open_for_approval(row)
 
 
