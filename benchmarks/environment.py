@@ -118,12 +118,13 @@ def at(url: str) -> None:
 
 def download(profile: IntegrationProfile) -> DownloadRun:
     """Run a whole download without the steps after it: names, verdicts and candidates are measured separately."""
+    from subscriptions.downloads import follow_up
     from subscriptions.downloads import run as downloading
     from subscriptions.models.download import StartedBy
 
-    downloading._after = lambda work: None
+    follow_up.work_on = lambda work: None
     run = downloading.download_subscriptions(profile, actor=None, started_by=StartedBy.COMMAND)
-    if run.state != "complete":
+    if run.state != "evaluating":
         raise RuntimeError(run.problem)
     return run
 

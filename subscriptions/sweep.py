@@ -99,6 +99,11 @@ def profiles_to_download() -> list[int]:
     return sorted({*due.values_list("pk", flat=True), *abandoned})
 
 
+def runs_to_follow_up() -> list[int]:
+    """Ids of the runs whose facts are written, and on whose follow-up no process works."""
+    return sorted(DownloadRun.objects.to_follow_up().values_list("pk", flat=True))
+
+
 def profiles_to_reclaim() -> list[int]:
     """Ids of the profiles with something that is due to be sent or read back."""
     due = Reclaim.objects.due().values_list("profile_id", flat=True)

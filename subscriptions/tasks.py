@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from imaplib import IMAP4
 
 from celery import Task, shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import User
 from kombu.exceptions import OperationalError
 
@@ -14,9 +17,12 @@ from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
 from subscriptions.activity.retention import thin_past_activity
+from subscriptions.downloads import follow_up as following
 from subscriptions.downloads.lease import DownloadError
+from subscriptions.downloads.parts import part_seconds
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import Refused
+from subscriptions.models import DownloadRun
 from subscriptions.models.download import StartedBy
 from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
@@ -24,7 +30,7 @@ from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import reconcile
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
-from subscriptions.sweep import profiles_to_download, profiles_to_reclaim, read_back_doubts, repair
+from subscriptions.sweep import profiles_to_download, profiles_to_reclaim, read_back_doubts, repair, runs_to_follow_up
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +64,34 @@ def download_due(profile_id: int, user_id: int | None = None) -> None:
     _download(profile_id, started_by=StartedBy.PERSON if actor else StartedBy.PUBLISH, actor=actor, slot=due_at)
 
 
+@shared_task
+def follow_up(run_id: int) -> None:
+    """Triggered by an acceptance, by the part before, and by the sweep: continue what follows the facts of a run."""
+    profile_id = DownloadRun.objects.values_list("profile_id", flat=True).get(pk=run_id)
+    with _one_part(profile_id):
+        following.resume(run_id, seconds=part_seconds())
+
+
 def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, actor: Actor = None) -> None:
     profile = IntegrationProfile.objects.get(pk=profile_id)
+    with _one_part(profile_id):
+        download_subscriptions(profile, actor=actor, started_by=started_by, slot=slot, seconds=part_seconds())
+
+
+@contextmanager
+def _one_part(profile_id: int) -> Iterator[None]:
+    """A part of a run is made inside. If the run is not at its end then, the next part is enqueued at once."""
     try:
-        download_subscriptions(profile, actor=actor, started_by=started_by, slot=slot)
+        yield
     except DownloadError as error:
         logger.info("%s", error)
+        return
+    except SoftTimeLimitExceeded:
+        logger.warning("A part of a download took longer than a task may. The next part goes on at the saved page.")
+    if DownloadRun.objects.abandoned().filter(profile=profile_id).exists():
+        enqueue_task(download_due, profile_id)
+    for run_id in DownloadRun.objects.to_follow_up().filter(profile=profile_id).values_list("pk", flat=True):
+        enqueue_task(follow_up, run_id)
 
 
 @shared_task
@@ -120,6 +148,8 @@ def sweep() -> None:
     send_due_mails()
     for profile_id in profiles_to_download():
         enqueue_task(download_due, profile_id)
+    for run_id in runs_to_follow_up():
+        enqueue_task(follow_up, run_id)
     for profile_id in profiles_with_due_slot():
         enqueue_task(download_daily, profile_id)
     for profile_id in profiles_to_ask():

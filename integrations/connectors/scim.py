@@ -13,6 +13,7 @@ MEDIA_TYPE = "application/scim+json"
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 ENTERPRISE_USER = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 MAX_PAGES = 2000
+PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,18 @@ def active_of(data: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> Iterator[Mapping[str, Any]]:
-    """All resources of a list; `fetch` gets a startIndex, from 1 on, and returns one page's JSON.
+@dataclass(frozen=True, slots=True)
+class ResourcePage:
+    """The resources of one answer, and the startIndex of the next one; 0 at the end."""
+
+    items: list[Mapping[str, Any]]
+    following: int
+
+
+def resources(
+    fetch: Callable[[int], object], *, start: int = 1, max_pages: int = MAX_PAGES, page_size: int = PAGE_SIZE
+) -> Iterator[ResourcePage]:
+    """The pages of a list; `fetch` gets a startIndex, from `start` on, and returns one page's JSON.
 
     A server may give fewer than requested (RFC 7644, 3.4.2.4), so the next index depends on the number received. Raises
     BadAnswer when a page has nothing new, the pages do not end, or they end before `totalResults`. A resource on two
@@ -51,24 +62,28 @@ def resources(fetch: Callable[[int], object], *, max_pages: int = MAX_PAGES) -> 
     """
     seen: set[int] = set()
     before: frozenset[str] = frozenset()
-    start = 1
     for _ in range(max_pages):
         items, total = _page(fetch(start))
         if not items and total is not None and start <= total:
             raise BadAnswer("The directory ended before everybody was listed.", code="short")
         if not items:
+            yield ResourcePage([], 0)
             return
         page = {clean(item.get("id")): item for item in reversed(items)}
         ids = frozenset(page)
         if ids <= before or hash(ids) in seen:
             raise BadAnswer("The directory repeats the same page.", code="loop")
-        yield from (item for external_id, item in reversed(page.items()) if external_id not in before)
+        start += len(items)
+        last = total is not None and start > total
+        new = [item for external_id, item in reversed(page.items()) if external_id not in before]
+        yield ResourcePage(new, 0 if last else start)
         seen.add(hash(ids))
         before = ids
-        start += len(items)
-        if total is not None and start > total:
-            return
-    raise BadAnswer(f"The directory does not end after {max_pages} pages.", code="too_many_pages")
+        # Whoever continues at a saved index has not seen the pages before it, but the index grows with each page.
+        if last or start > max_pages * page_size:
+            break
+    if not last:
+        raise BadAnswer(f"The directory does not end after {max_pages} pages.", code="too_many_pages")
 
 
 def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:

@@ -32,6 +32,8 @@ class Action(TextChoices):
     DOWNLOAD_STARTED = "download.started", "Download started"
     DOWNLOAD_RESUMED = "download.resumed", "Download resumed"
     DOWNLOAD_COMPLETED = "download.completed", "Download complete"
+    DOWNLOAD_EVALUATED = "download.evaluated", "Download evaluated"
+    DOWNLOAD_SUPERSEDED = "download.superseded", "Evaluation left to a newer download"
     DOWNLOAD_QUARANTINED = "download.quarantined", "Download quarantined"
     DOWNLOAD_PROPOSED = "download.proposed", "Acceptance of a download proposed"
     DOWNLOAD_ACCEPTED = "download.accepted", "Download accepted"

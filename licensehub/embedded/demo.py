@@ -31,6 +31,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.caps import caps_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
+from subscriptions.models.download import UNDER_WAY
 from subscriptions.profiles.lifecycle import create_profile, publish
 from subscriptions.reclaims.engine import Tally
 from subscriptions.tasks import enqueue_task, reclaim
@@ -115,9 +116,9 @@ class Driver:
 
     def _wait_for_run(self, after: int) -> DownloadRun:
         deadline = time.monotonic() + MAX_WAIT
-        runs = DownloadRun.objects.filter(pk__gte=after, profile__name=PROFILE).exclude(state=RunState.RUNNING)
+        runs = DownloadRun.objects.filter(pk__gte=after, profile__name=PROFILE).exclude(state__in=UNDER_WAY)
         while time.monotonic() < deadline and not self.stopping.is_set():
-            running = DownloadRun.objects.filter(state=RunState.RUNNING).exists()
+            running = DownloadRun.objects.filter(state__in=UNDER_WAY).exists()
             if not running and (run := runs.order_by("-pk").first()):
                 return run
             time.sleep(0.3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -71,21 +71,24 @@ def freeze_evidence(row: CandidateFacts, terms: Terms, now: datetime, shared: Ma
     }
 
 
-def propose_candidates(run: DownloadRun) -> int:
+def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = lambda: None) -> int:
     """Withdraw stale candidates, and open one for each subscription whose verdict is `candidate` and that has none yet.
 
     Works in batches. Each takes the lock of the profile's row, so two runs never open two candidates for one
-    subscription. Returns how many were opened.
+    subscription. `before_batch` is called in the transaction of each; what it raises leaves the batches before. Returns
+    how many were opened.
     """
     withdraw(run.profile_id)
-    terms = current_terms(run.profile_id)
     proposed, last = 0, None
     while True:
         with transaction.atomic():
             locks.lock_profile(run.profile_id)
+            before_batch()
             rows = _next_to_propose(run.profile_id, last)
-            _open(run, rows, terms, timezone.now())
+            _open(run, rows, current_terms(run.profile_id), timezone.now())
         if not rows:
+            # Whoever saved a rule or a protection meanwhile has withdrawn before the last batches were committed.
+            withdraw(run.profile_id)
             return proposed
         proposed, last = proposed + len(rows), Evaluation.objects.get(pk=rows[-1].pk)
 

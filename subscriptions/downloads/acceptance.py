@@ -8,6 +8,7 @@ end, for the right organization, can be accepted, and only while no newer downlo
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
@@ -17,8 +18,8 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
-from subscriptions.downloads.follow_up import evaluate_and_propose
-from subscriptions.downloads.merge import Merged, analyze_if_large, leaving, preview_merge
+from subscriptions.downloads import follow_up
+from subscriptions.downloads.merge import Merged, leaving, preview_merge
 from subscriptions.downloads.run import StagingLost, write_facts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadedMember, DownloadRun, RunState
@@ -45,7 +46,7 @@ def why_not_acceptable(run: DownloadRun) -> str:
     if run.state != RunState.QUARANTINED:
         return f"{run} is {run.get_state_display().lower()}."
     if not run.acceptable:
-        if DownloadRun.objects.complete().filter(profile=run.profile, pk__gt=run.pk).exists():
+        if DownloadRun.objects.with_facts().filter(profile=run.profile, pk__gt=run.pk).exists():
             return "A newer download is complete, so this one is not needed any more."
         return "It was not read to its end, or not for the right organization, so nothing of it can be used."
     return switches.refusal(run.profile, Operation.PROPOSE)
@@ -78,7 +79,10 @@ def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
 
 
 def accept(run: DownloadRun, *, actor: User) -> None:
-    """The second step: the run's members become the facts, as of its own time. Raises Refused or NotActionable."""
+    """The second step: the run's members become the facts, as of its own time. Raises Refused or NotActionable.
+
+    Its follow-up is left to the next task, or to the sweep.
+    """
     if why_not := why_not_confirm(run, actor):
         raise Refused(f"{run} cannot be accepted by you now. {why_not}")
     with transaction.atomic():
@@ -90,7 +94,9 @@ def accept(run: DownloadRun, *, actor: User) -> None:
             # Not over a join: the guard must stay in the UPDATE itself, see ADR 15.
             profile__in=switches.profiles_allowing(Operation.PROPOSE),
         ).exclude(proposed_by__in=accounts_of(actor, run.profile))
-        if rows.update(state=RunState.COMPLETE, decided_by=actor, decided_at=timezone.now()) != 1:
+        now = timezone.now()
+        values = {"token": uuid.uuid4(), "lease_until": now, **follow_up.first_values()}
+        if rows.update(decided_by=actor, decided_at=now, **values) != 1:
             raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
         try:
             counts = write_facts(run, now=run.finished_at or run.started_at)
@@ -99,8 +105,6 @@ def accept(run: DownloadRun, *, actor: User) -> None:
         data = {"proposed_by": run.proposed_by.get_username() if run.proposed_by else "", **counts}
         record(Action.DOWNLOAD_ACCEPTED, actor=actor, target=run, data=data)
     run.refresh_from_db()
-    analyze_if_large(run)
-    evaluate_and_propose(run)
 
 
 def discard(run: DownloadRun, *, actor: User) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -43,15 +44,17 @@ UPDATE subscriptions_subscription AS s
 """
 
 
-def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> int:
-    """Write what differs. Returns how many rows. A person without an entry is shown by the e-mail address.
+class Written(NamedTuple):
+    """Whether any of these people is a member of the profile, and how many rows were written."""
 
-    Raises ConfigError when the directory has people, and none of them is a member of this profile: nobody may be
-    deactivated through such a token.
-    """
+    known: bool
+    rows: int
+
+
+def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> Written:
+    """Write what differs. A person without an entry is shown by the e-mail address."""
     entries = PEOPLE[connection.vendor]
-    written = asked = 0
-    found = False
+    written, known = 0, False
     for batch in _batches(people):
         rows = json.dumps(
             [
@@ -59,13 +62,15 @@ def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> int:
                 for person in batch
             ]
         )
-        asked += len(batch)
-        found = found or bool(fetch_row(KNOWS.format(people=entries), [rows, profile.pk])[0])
+        known = known or bool(fetch_row(KNOWS.format(people=entries), [rows, profile.pk])[0])
         written += execute(WRITE.format(people=entries), [rows, profile.pk])
-    if asked and not found:
-        connector = profile.connector
-        raise ConfigError(connector.texts.foreign_directory, slot=connector.reclaim_slot, code="foreign_directory")
-    return written
+    return Written(known, written)
+
+
+def foreign(profile: IntegrationProfile) -> ConfigError:
+    """The directory has people, and none of them is a member: nobody may be deactivated through such a token."""
+    connector = profile.connector
+    return ConfigError(connector.texts.foreign_directory, slot=connector.reclaim_slot, code="foreign_directory")
 
 
 def _batches(people: Iterable[Person]) -> Iterator[list[Person]]:

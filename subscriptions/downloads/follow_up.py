@@ -1,66 +1,102 @@
-"""The steps after a complete run: names, team admins, verdicts, candidates, and the request if the rule files it."""
+"""What follows the facts of a run: names, team admins, verdicts, candidates, and the request if the rule files it.
+
+Each step has a state of its own (`FollowUp`), may be done twice, and is continued by the next part after a kill. The
+run is complete when all of them are done. A newer run whose facts are written takes over what is left of an older one.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import uuid
+from collections.abc import Callable
+from typing import Any
 
-from integrations import connection_state
-from integrations.connectors.contract import Capability, ConfigError, Connector, ConnectorError, NotGranted
-from subscriptions.accounts.persons import find_persons
-from subscriptions.approvals.request import file_automatically
-from subscriptions.candidates.propose import propose_candidates
-from subscriptions.downloads import directory
-from subscriptions.downloads.team_admins import write_sole_admins
-from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import count_buckets
-from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import DownloadRun
-from subscriptions.search import refresh_search
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from integrations import connection_state, credential_store
+from integrations.connectors.contract import ConfigError, Connector
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.downloads import follow_up_steps, lease
+from subscriptions.downloads.parts import Part, Work
+from subscriptions.models import DownloadRun, RunState
+from subscriptions.models.download import STEPS, FollowUp
+
+STEP_FUNCTIONS: dict[FollowUp, Callable[[Work], None]] = {
+    FollowUp.NAMES: follow_up_steps.read_names,
+    FollowUp.TEAM_ADMINS: follow_up_steps.read_team_admins,
+    FollowUp.VERDICTS: follow_up_steps.evaluate,
+    FollowUp.CANDIDATES: follow_up_steps.propose,
+    FollowUp.REQUEST: follow_up_steps.file_request,
+}
 
 
-def complete_facts(run: DownloadRun, connector: Connector) -> None:
-    """Add names and team admins to a complete run. A failure is noted on the run, and the next run tries again."""
-    if Capability.DIRECTORY in connector.capabilities:
-        _write_names(run, connector)
-    if Capability.LAST_TEAM_ADMIN in connector.capabilities:
-        _write_team_admins(run, connector)
+def first_values() -> dict[str, Any]:
+    """The columns of a run whose facts are being written: its follow-up begins."""
+    return {
+        "state": RunState.EVALUATING,
+        "follow_up": STEPS[0],
+        "steps": {STEPS[0].value: {"since": timezone.now().isoformat()}},
+        "cursor": "",
+        "tries": 0,
+    }
 
 
-def _write_names(run: DownloadRun, connector: Connector) -> None:
+def work_on(work: Work) -> None:
+    """Do the steps that are left, within `lease.one_part`. Raises PartOver, LeaseLost."""
+    run = work.run
+    # Not the token: another process may have taken the run over.
+    run.refresh_from_db(fields=("state", "follow_up", "steps", "cursor", "tries", "problem", "new"))
+    while run.state == RunState.EVALUATING:
+        work.part.check()
+        STEP_FUNCTIONS[FollowUp(run.follow_up)](work)
+
+
+def resume(run_id: int, *, seconds: float | None = None) -> DownloadRun | None:
+    """Continue the follow-up of a run that nobody works on. Returns the run; None when there is nothing to do.
+
+    With `seconds`, one part is made: see `parts`. Raises LeaseLost.
+    """
+    with transaction.atomic():
+        run = lease.take(DownloadRun.objects.to_follow_up().filter(pk=run_id))
+        if run is None:
+            return None
+        record(Action.DOWNLOAD_RESUMED, actor=None, target=run, data={"step": run.follow_up, "part": run.parts})
+    work = Work(run, Part(seconds), _connector(run.profile))
+    with lease.one_part(work):
+        work_on(work)
+    run.refresh_from_db()
+    return run
+
+
+def _connector(profile: IntegrationProfile) -> Connector | None:
+    """The verdicts need no connector, so they do not wait until the connection is repaired."""
     try:
-        directory.write_names(run.profile, connector.directory())
-    except ConnectorError as error:
-        _note(run, "Names were not read", error)
-    else:
-        connection_state.mark_working(run.profile, run.profile.connector.reclaim_slot)
+        return credential_store.connector_for(profile)
+    except ConfigError as error:
+        connection_state.mark_failed(profile, error)
+        return None
 
 
-def _write_team_admins(run: DownloadRun, connector: Connector) -> None:
-    """Without the permission the teams are cleared; after an error the last known teams stay."""
-    try:
-        write_sole_admins(run.profile, connector.sole_team_admins())
-    except NotGranted:
-        write_sole_admins(run.profile, {})
-    except ConnectorError as error:
-        _note(run, "Who is the only admin of a team was not read", error)
-    else:
-        DownloadRun.objects.filter(pk=run.pk).update(team_admins_checked=True)
+def supersede(run: DownloadRun) -> None:
+    """Leave what is left of older runs to this one, whose facts are newer; in the transaction that writes them."""
+    older = DownloadRun.objects.filter(profile=run.profile_id).exclude(pk=run.pk)
+    for former in _end(older, FollowUp.SUPERSEDED):
+        record(Action.DOWNLOAD_SUPERSEDED, actor=None, target=former, data={"by": run.number})
 
 
-def _note(run: DownloadRun, what: str, error: ConnectorError) -> None:
-    run.problem = f"{run.problem} {what}: {error.message}".strip()
-    DownloadRun.objects.filter(pk=run.pk).update(problem=run.problem)
-    if isinstance(error, ConfigError):
-        connection_state.mark_failed(run.profile, error)
+def stop(profile: IntegrationProfile) -> int:
+    """The profile ends, in this transaction: nothing follows its last run any more. Returns how many were stopped."""
+    return len(_end(DownloadRun.objects.filter(profile=profile), FollowUp.STOPPED))
 
 
-def evaluate_and_propose(run: DownloadRun) -> None:
-    """Update what follows from the facts: search, verdicts, candidates, the counts of previews, and the request."""
-    refresh_search(run.profile)
-    find_persons(run.profile)
-    evaluate_profile(run.profile)
-    propose_candidates(run)
-    count_buckets(run.profile)
-    # Refused when a user requested these people first, or paused the profile. The next download tries again.
-    with contextlib.suppress(NotActionable, Refused):
-        file_automatically(run.profile)
+def _end(runs: QuerySet[DownloadRun], ending: FollowUp) -> list[DownloadRun]:
+    """A new token: the process that works on it finds that it lost the lease."""
+    ended = []
+    for run in runs.filter(state=RunState.EVALUATING):
+        values = {"state": RunState.COMPLETE, "follow_up": ending, "token": uuid.uuid4()}
+        if DownloadRun.objects.filter(pk=run.pk, state=RunState.EVALUATING).update(**values):
+            ended.append(run)
+    return ended

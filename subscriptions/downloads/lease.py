@@ -1,22 +1,28 @@
 """The lease of a download run: start a run, take over an abandoned one, and write only to one that is still ours.
 
 At most one run of a profile is in state RUNNING. The process that works on it knows the run's token, and renews its
-lease. A run whose lease has ended is abandoned: the next download takes it over with a new token.
+lease. When its time is over it gives the lease up. A run without a lease, because it was given up or has ended, is
+taken over with a new token: by the next download while it is RUNNING, by its follow-up while it is EVALUATING.
 """
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun, RunState
-from subscriptions.models.download import StartedBy
+from subscriptions.models.download import UNDER_WAY, DownloadRunQuerySet, StartedBy
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -39,14 +45,21 @@ def begin(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, s
 
 
 def _take_over(profile: IntegrationProfile, *, actor: Actor) -> DownloadRun | None:
-    token = uuid.uuid4()
-    abandoned = DownloadRun.objects.abandoned().filter(profile=profile)
     with transaction.atomic():
-        if not abandoned.update(token=token, lease_until=timezone.now() + DownloadRun.LEASE):
-            return None
-        run = DownloadRun.objects.get(profile=profile, token=token)
-        record(Action.DOWNLOAD_RESUMED, actor=actor, target=run, data={"pages": run.pages, "read": run.read})
+        run = take(DownloadRun.objects.abandoned().filter(profile=profile))
+        if run:
+            data = {"pages": run.pages, "read": run.read, "part": run.parts}
+            record(Action.DOWNLOAD_RESUMED, actor=actor, target=run, data=data)
     return run
+
+
+def take(abandoned: DownloadRunQuerySet) -> DownloadRun | None:
+    """Take over the run that these rows hold; None when there is none, or when another process is faster."""
+    token = uuid.uuid4()
+    values = {"token": token, "lease_until": timezone.now() + DownloadRun.LEASE}
+    if not abandoned.update(**values, parts=F("parts") + 1, tries=F("tries") + 1):
+        return None
+    return DownloadRun.objects.select_related("profile").get(token=token)
 
 
 def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, slot: datetime | None) -> DownloadRun:
@@ -79,12 +92,37 @@ def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
     )
 
 
-def renew(run: DownloadRun) -> None:
-    update_owned(run, lease_until=timezone.now() + DownloadRun.LEASE)
+def renew(run: DownloadRun, **values: Any) -> None:
+    """Renew the lease, and write `values`. Raises LeaseLost.
+
+    At the begin of a long transaction, it also keeps the row locked: whoever wants to take the run over waits until
+    that transaction ends, which a killed process ends as well.
+    """
+    update_owned(run, lease_until=timezone.now() + DownloadRun.LEASE, **values)
 
 
-def update_owned(run: DownloadRun, **values: object) -> None:
-    """Update the run if it is running and this process still holds it. Raises LeaseLost."""
-    owned = DownloadRun.objects.filter(pk=run.pk, token=run.token, state=RunState.RUNNING)
+def give_up(run: DownloadRun, *, resume_in: float = 0.0, **values: Any) -> None:
+    """The next part may begin in `resume_in` seconds. Raises LeaseLost."""
+    update_owned(run, lease_until=timezone.now() + timedelta(seconds=resume_in), tries=0, **values)
+
+
+@contextlib.contextmanager
+def one_part(work: Work) -> Iterator[None]:
+    """Inside, this process works on the run. When its time is over, or after an error, it gives the lease up."""
+    run = work.run
+    try:
+        yield
+    except PartOver as over:
+        give_up(run, resume_in=over.resume_in, waited=run.waited, outages=run.outages, **work.usage())
+    except Exception:
+        # Nobody expected it. The attempt counts, and the next part need not wait until the lease ends.
+        with contextlib.suppress(LeaseLost, DatabaseError):
+            update_owned(run, lease_until=timezone.now())
+        raise
+
+
+def update_owned(run: DownloadRun, **values: Any) -> None:
+    """Update the run if it is under way and this process still holds it. Raises LeaseLost."""
+    owned = DownloadRun.objects.filter(pk=run.pk, token=run.token, state__in=UNDER_WAY)
     if owned.update(**values) != 1:
         raise LeaseLost(f"{run} was taken over by another process, which continues it.")

@@ -1,14 +1,17 @@
-"""Call the vendor again after an outage, or after the delay that it asks for."""
+"""Call the vendor again after an outage, or after the delay that it asks for.
+
+A delay that does not fit into this part ends it, and the next part begins after the delay.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from integrations.connectors.contract import TransientError
 from subscriptions.downloads import lease
+from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun
 
 # The longest time in seconds that one download waits in total.
@@ -21,32 +24,31 @@ RENEW_DELAY = 20.0
 T = TypeVar("T")
 
 
-@dataclass
-class Retries:
-    """The time that one download may still wait, and the outages that it had."""
+def with_retries(work: Work, function: Callable[[], T]) -> T:
+    """Call until it succeeds. The run counts how long it has waited, and how many outages it had, in all of its parts.
 
-    run: DownloadRun
-    seconds_left: float = field(default_factory=lambda: MAX_TOTAL_WAIT)
-    outages: int = 0
-
-    def call(self, function: Callable[[], T]) -> T:
-        """Call until it succeeds. Raises TransientError when the wait would be too long, or after too many outages."""
-        while True:
-            try:
-                return function()
-            except TransientError as error:
-                delay = error.retry_after
-                if not delay:
-                    delay = OUTAGE_DELAYS[self.outages] if self.outages < len(OUTAGE_DELAYS) else 0.0
-                    self.outages += 1
-                if not delay or delay > self.seconds_left:
-                    raise
-                self.seconds_left -= delay
-                _wait(self.run, delay)
+    Raises TransientError when the wait would be too long, or after too many outages; PartOver when this part is too
+    short for the wait.
+    """
+    run = work.run
+    while True:
+        try:
+            return function()
+        except TransientError as error:
+            delay = error.retry_after
+            if not delay:
+                delay = OUTAGE_DELAYS[run.outages] if run.outages < len(OUTAGE_DELAYS) else 0.0
+                run.outages += 1
+            if not delay or run.waited + delay > MAX_TOTAL_WAIT:
+                raise
+            run.waited += delay
+            if delay > work.part.seconds_left:
+                raise PartOver(resume_in=delay) from error
+            _wait(run, delay)
 
 
 def _wait(run: DownloadRun, seconds: float) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        lease.renew(run)
+        lease.renew(run, waited=run.waited, outages=run.outages)
         time.sleep(min(left, RENEW_DELAY))

@@ -1,7 +1,7 @@
-"""Subflow 1, download subscriptions: read all pages into staging, merge them once, and complete the run.
+"""Subflow 1, download subscriptions: read all pages into staging, and merge them once.
 
-Names, verdicts and candidates come after that, in `follow_up`. Only a complete and plausible run may mark people as
-gone. Anything implausible quarantines the whole run, and the facts of the last complete run stay.
+Names, verdicts and candidates come after that, in `follow_up`, which completes the run. Only a whole and plausible run
+may mark people as gone. Anything implausible quarantines it, and the facts of the last complete run stay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import (
@@ -22,17 +23,16 @@ from integrations.connectors.contract import (
     Connector,
     ConnectorError,
     Page,
-    Usage,
 )
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.downloads import staging
-from subscriptions.downloads.follow_up import complete_facts, evaluate_and_propose
+from subscriptions.downloads import follow_up, lease, staging
 from subscriptions.downloads.former_accounts import link_former_accounts
 from subscriptions.downloads.lease import begin, update_owned
-from subscriptions.downloads.merge import analyze_if_large, merge
-from subscriptions.downloads.outages import Retries
+from subscriptions.downloads.merge import merge
+from subscriptions.downloads.outages import with_retries
+from subscriptions.downloads.parts import Part, Work
 from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
 from subscriptions.models import DownloadRun, RunState, Subscription
 from subscriptions.models.download import StartedBy
@@ -42,6 +42,8 @@ from subscriptions.stats import run_stats
 # Pages are stored after this time (seconds), or when there are this many, so that a killed run reads few pages again.
 STORE_EVERY = 0.25
 MAX_PAGES_AT_ONCE = 20
+# A list that is longer does not end. It is ten times the largest known organization.
+MAX_PAGES = 20_000
 
 Progress = Callable[[DownloadRun, int], None]
 
@@ -51,25 +53,13 @@ class StagingLost(BadAnswer):
 
 
 @dataclass
-class _Download:
-    """The values that the steps of one download share."""
+class _Download(Work):
+    """What the functions of one part share while members are read."""
 
-    run: DownloadRun
     connector: Connector
     progress: Progress | None
     expected: int
-    retries: Retries
-    # The usage of earlier processes that worked on this run and were killed.
-    used_before: Usage
     stored_at: float = field(default_factory=time.monotonic)
-
-    def usage(self) -> dict[str, int]:
-        """The usage of the run so far, as columns of its row."""
-        used = self.connector.usage()
-        return {
-            "requests": self.used_before.requests + used.requests,
-            "credits": self.used_before.credits + used.credits,
-        }
 
 
 def download_subscriptions(
@@ -79,34 +69,41 @@ def download_subscriptions(
     started_by: StartedBy,
     slot: datetime | None = None,
     progress: Progress | None = None,
+    seconds: float | None = None,
 ) -> DownloadRun:
-    """Download all subscriptions of a profile. It continues where a killed download stopped.
+    """Download all subscriptions of a profile. It continues where another process stopped.
 
-    Returns the run, complete, quarantined or failed. Raises DownloadError when none can be started.
+    With `seconds`, one part is made, and the run is given up after it: see `parts`. Without, it works until the end.
+    Returns the run: complete, quarantined or failed, or still under way. Raises DownloadError when none can be started.
     """
     run = begin(profile, actor=actor, started_by=started_by, slot=slot)
-    expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
     try:
         connector = credential_store.connector_for(profile)
     except ConfigError as error:
         connection_state.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     else:
-        used_before = Usage(run.requests, run.credits)
-        _work(_Download(run, connector, progress, expected, Retries(run), used_before))
+        expected = Subscription.objects.filter(profile=profile, gone_at=None).count()
+        work = _Download(run, Part(seconds), connector, progress, expected)
+        with lease.one_part(work):
+            if _read(work):
+                follow_up.work_on(work)
     run.refresh_from_db()
     return run
 
 
-def _work(work: _Download) -> None:
+def _read(work: _Download) -> bool:
+    """Read the members and write the facts. Returns whether they are written; otherwise the run has ended."""
     run, profile = work.run, work.run.profile
     try:
-        allocation = work.retries.call(work.connector.allocation)
+        allocation = with_retries(work, work.connector.allocation)
         _read_pages(work)
         rows, members = staging.counts(run)
         if rows != run.read:
             _start_over(work)
             rows, members = staging.counts(run)
+        # What follows is one transaction, so it begins in a part that has time for it.
+        work.part.check()
         _settle(work, allocation, repeated=rows - members)
     except Shrunk as error:
         update_owned(run, **work.usage())
@@ -120,12 +117,13 @@ def _work(work: _Download) -> None:
         _stop(run, RunState.FAILED, f"{error.message} The facts of the last complete download are kept.")
     else:
         connection_state.mark_working(profile, profile.connector.download_slot)
-        _after(work)
+        return True
+    return False
 
 
 def _read_pages(work: _Download) -> None:
     while not work.run.all_pages_in:
-        work.retries.call(lambda: _read_on(work))
+        with_retries(work, lambda: _read_on(work))
 
 
 def _read_on(work: _Download) -> None:
@@ -139,6 +137,8 @@ def _read_on(work: _Download) -> None:
             if len(waiting) >= MAX_PAGES_AT_ONCE or time.monotonic() - work.stored_at >= STORE_EVERY:
                 pages, waiting = waiting, []
                 _store(work, pages)
+                if not work.run.all_pages_in:
+                    work.part.check()
     except ConnectorError:
         # The pages before the error are good, so the next try continues after them.
         _store(work, waiting)
@@ -149,10 +149,10 @@ def _read_on(work: _Download) -> None:
 def _start_over(work: _Download) -> None:
     """Read all pages again: PostgreSQL crashed during this run, and staging, which is not logged, has lost rows."""
     run = work.run
-    run.cursor, run.pages, run.read, run.all_pages_in = "", 0, 0, False
+    run.cursor, run.former_cursor, run.pages, run.read, run.all_pages_in = "", "", 0, 0, False
     with transaction.atomic():
         staging.empty(run)
-        update_owned(run, cursor="", pages=0, read=0, all_pages_in=False)
+        update_owned(run, cursor="", former_cursor="", pages=0, read=0, all_pages_in=False)
     _read_pages(work)
 
 
@@ -164,20 +164,37 @@ def _store(work: _Download, pages: list[Page]) -> None:
     with transaction.atomic():
         staging.store(run, (member for page in pages for member in page.members))
         run.read += sum(len(page.members) for page in pages)
-        run.cursor, run.pages = pages[-1].cursor, run.pages + len(pages)
+        for page in pages:
+            _turn(run, page)
         run.all_pages_in = not run.cursor
-        update_owned(
+        lease.renew(
             run,
             cursor=run.cursor,
+            former_cursor=run.former_cursor,
             pages=run.pages,
             read=run.read,
             all_pages_in=run.all_pages_in,
-            lease_until=timezone.now() + DownloadRun.LEASE,
+            tries=0,
             **work.usage(),
         )
     work.stored_at = time.monotonic()
     if work.progress:
         work.progress(run, max(work.expected, run.read))
+
+
+def _turn(run: DownloadRun, page: Page) -> None:
+    """Go on to the page's cursor. Raises BadAnswer when the pages do not end.
+
+    A connector finds a loop within one part. A loop of any length over many parts is found by one cursor that is kept,
+    a later one each time the number of pages has doubled (R. P. Brent, 1980).
+    """
+    run.cursor, run.pages = page.cursor, run.pages + 1
+    if run.cursor and (run.cursor == run.former_cursor or run.pages >= MAX_PAGES):
+        vendor = capfirst(run.profile.vendor)
+        what = "repeat in a loop" if run.cursor == run.former_cursor else f"do not end after {run.pages:,}"
+        raise BadAnswer(f"{vendor}'s pages of members {what}. None of them is used.")
+    if run.pages & (run.pages - 1) == 0:
+        run.former_cursor = run.cursor
 
 
 def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
@@ -188,9 +205,10 @@ def _settle(work: _Download, allocation: Allocation, *, repeated: int) -> None:
         drop_repeated(run, repeated=repeated)
         update_owned(run, purchased=dict(allocation.purchased), read=run.read)
     with transaction.atomic():
+        lease.renew(run)
         check_plausible(run, allocation, repeated=repeated)
         counts = write_facts(run, now=now)
-        update_owned(run, state=RunState.COMPLETE, finished_at=now, **work.usage())
+        update_owned(run, finished_at=now, **follow_up.first_values(), **work.usage())
         IntegrationProfile.objects.filter(pk=run.profile_id).update(
             organization_name=allocation.organization_name, plan=allocation.plan
         )
@@ -201,13 +219,15 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     """Merge the staged members and write counts and statistics on the run; in a transaction. Returns the counts.
 
     An earlier quarantined run is older than these facts. So nobody can accept it afterwards, and its staged members
-    are deleted, too. Raises StagingLost.
+    are deleted, too. What is left of the follow-up of an earlier run is left to this one. Raises StagingLost.
     """
     if not staging.is_whole(run):
         raise StagingLost(
             f"The members of {run} are no longer all there, since the database was restarted after a crash. Nothing "
             "was changed. Start another download."
         )
+    # First: the follow-up locks its run before the subscriptions, as this transaction must, too.
+    follow_up.supersede(run)
     merged = merge(run, now=now)
     move_protections(run.profile)
     if merged.new:
@@ -227,11 +247,3 @@ def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool =
         if not acceptable:
             run.members.all().delete()
         record(action, actor=None, target=run, data={"problem": problem})
-
-
-def _after(work: _Download) -> None:
-    work.run.refresh_from_db()
-    analyze_if_large(work.run)
-    complete_facts(work.run, work.connector)
-    DownloadRun.objects.filter(pk=work.run.pk).update(**work.usage())
-    evaluate_and_propose(work.run)

@@ -1,16 +1,46 @@
-"""Write who is the only admin of a team, after a complete run: the vendor refuses to deactivate such a person."""
+"""Who is the only admin of a team: the vendor refuses to deactivate such a person.
+
+Found page by page after the facts of a run, gathered in SoleTeamAdmin, and written when all teams are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from django.utils.translation import ngettext
 
+from integrations.connectors.contract import Team
 from integrations.models import IntegrationProfile
-from subscriptions.models import Subscription
+from subscriptions.models import DownloadRun, SoleTeamAdmin, Subscription
+from subscriptions.models.subscription import HELD
 
 BATCH = 500
 MAX_LENGTH = 500
+
+
+def gather(run: DownloadRun, teams: Iterable[Team]) -> None:
+    """Keep the teams that have one active admin; in the transaction that saves the cursor."""
+    teams = list(teams)
+    ids = {external_id for team in teams for external_id in team.admins}
+    known = Subscription.objects.filter(profile=run.profile_id, external_id__in=ids)
+    away = set(known.exclude(HELD).values_list("external_id", flat=True))
+    active = [(team.name, team.admins - away) for team in teams]
+    SoleTeamAdmin.objects.bulk_create(
+        SoleTeamAdmin(run=run, external_id=next(iter(admins)), team=name) for name, admins in active if len(admins) == 1
+    )
+
+
+def write_gathered(run: DownloadRun) -> int:
+    """Write what all pages have shown. Returns how many rows were written."""
+    teams: dict[str, tuple[str, ...]] = {}
+    for external_id, team in run.sole_team_admins.order_by("team", "pk").values_list("external_id", "team"):
+        teams[external_id] = (*teams.get(external_id, ()), team)
+    return write_sole_admins(run.profile, teams)
+
+
+def forget(profile: IntegrationProfile) -> None:
+    """Delete what earlier runs have gathered. What a run has gathered stays until the next one begins with it."""
+    SoleTeamAdmin.objects.filter(run__in=DownloadRun.objects.filter(profile=profile).values("pk")).delete()
 
 
 def write_sole_admins(profile: IntegrationProfile, teams: Mapping[str, tuple[str, ...]]) -> int:

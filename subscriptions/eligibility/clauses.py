@@ -195,6 +195,8 @@ def verdict_of(row: Subscription, terms: Terms) -> Verdict:
 def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
     """One sentence for the row's verdict (the stored one, unless another is given)."""
     now = timezone.now()
+    if verdict is None and row.changed_run.awaits_verdicts:
+        return f"Its facts are new since {row.changed_run}, and the verdict on them is being written."
     verdict_now = verdict or row.verdict
     for clause in CLAUSES:
         if clause.verdict == verdict_now:

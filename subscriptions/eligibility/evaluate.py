@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.eligibility.clauses import verdict_case
 from subscriptions.eligibility.terms import Terms, current_terms
-from subscriptions.models import Evaluation, Subscription
+from subscriptions.models import Evaluation, Protection, Subscription
 
 TABLE = Evaluation._meta.db_table
 INSERT_MISSING = """
@@ -36,9 +37,26 @@ UNCHANGED = Q(evaluation__verdict=F("verdict_now")) & (
 )
 
 
-def evaluate_profile(profile: IntegrationProfile) -> int:
-    """Evaluate all rows of a profile and write the verdicts that changed. Returns how many."""
-    return evaluate_rows(Subscription.objects.filter(profile=profile), current_terms(profile.pk))
+def evaluate_profile(profile: IntegrationProfile, *, before: Callable[[], None] = lambda: None) -> int:
+    """Evaluate all rows of a profile and write the verdicts that changed. Returns how many.
+
+    `before` is called first in the transaction. A rule or a protection that is saved meanwhile is evaluated by whoever
+    saves it, but our UPDATE may come last. So all rows are evaluated again until nothing was saved meanwhile.
+    """
+    changed, basis = 0, _basis(profile)
+    while True:
+        with transaction.atomic():
+            before()
+            changed += evaluate_rows(Subscription.objects.filter(profile=profile), basis[0])
+        evaluated, basis = basis, _basis(profile)
+        if basis == evaluated:
+            return changed
+
+
+def _basis(profile: IntegrationProfile) -> tuple[Terms, dict[str, Any]]:
+    """What decides besides the facts: the rule, and how many protections were ever made and ended."""
+    protections = Protection.objects.filter(profile=profile)
+    return current_terms(profile.pk), protections.aggregate(made=Max("pk"), ended=Count("ended_at"))
 
 
 def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = False) -> int:

@@ -302,6 +302,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("running", "Running"),
+                            ("evaluating", "Evaluating"),
                             ("complete", "Complete"),
                             ("quarantined", "Quarantined"),
                             ("failed", "Failed"),
@@ -333,9 +334,34 @@ class Migration(migrations.Migration):
                 ("finished_at", models.DateTimeField(editable=False, null=True)),
                 ("token", models.UUIDField(default=uuid.uuid4, editable=False)),
                 ("lease_until", models.DateTimeField(editable=False)),
-                ("cursor", models.CharField(blank=True, editable=False, max_length=200)),
+                ("cursor", models.CharField(blank=True, editable=False, max_length=250)),
+                ("former_cursor", models.CharField(blank=True, editable=False, max_length=250)),
                 ("all_pages_in", models.BooleanField(default=False, editable=False)),
                 ("pages", models.PositiveIntegerField(default=0, editable=False)),
+                ("parts", models.PositiveIntegerField(default=1, editable=False)),
+                ("tries", models.PositiveIntegerField(default=0, editable=False)),
+                ("waited", models.FloatField(default=0, editable=False)),
+                ("outages", models.PositiveIntegerField(default=0, editable=False)),
+                (
+                    "follow_up",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("names", "Names"),
+                            ("team_admins", "Only admins of teams"),
+                            ("verdicts", "Verdicts"),
+                            ("candidates", "Removal candidates"),
+                            ("request", "Automatic request"),
+                            ("done", "Done"),
+                            ("superseded", "Left to a newer download"),
+                            ("stopped", "Ended with the profile"),
+                        ],
+                        editable=False,
+                        max_length=12,
+                    ),
+                ),
+                ("steps", models.JSONField(default=dict, editable=False)),
+                ("evaluated_at", models.DateTimeField(editable=False, null=True)),
                 ("requests", models.PositiveIntegerField(default=0, editable=False)),
                 ("credits", models.PositiveBigIntegerField(default=0, editable=False)),
                 ("read", models.PositiveIntegerField(default=0, editable=False)),
@@ -385,6 +411,25 @@ class Migration(migrations.Migration):
                 "verbose_name": "download run",
                 "ordering": ["-started_at", "-pk"],
                 "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
+            name="SoleTeamAdmin",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.CharField(max_length=40)),
+                ("team", models.CharField(max_length=120)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sole_team_admins",
+                        to="subscriptions.downloadrun",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(

@@ -1,7 +1,7 @@
 from subscriptions.models.account import AccountPerson
 from subscriptions.models.bucket import Bucket
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
-from subscriptions.models.download import DownloadedMember, DownloadRun, RunState
+from subscriptions.models.download import DownloadedMember, DownloadRun, RunState, SoleTeamAdmin
 from subscriptions.models.evaluation import Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.protection import Protection, ProtectionKind
@@ -44,6 +44,7 @@ __all__ = [
     "RequestedRemoval",
     "RunState",
     "SearchText",
+    "SoleTeamAdmin",
     "Subscription",
     "Verdict",
 ]

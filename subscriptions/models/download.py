@@ -14,11 +14,36 @@ from integrations.models import IntegrationProfile
 
 
 class RunState(models.TextChoices):
+    """Running: members are read. Evaluating: the facts are written, but not all that follows them, see `FollowUp`."""
+
     RUNNING = "running", "Running"
+    EVALUATING = "evaluating", "Evaluating"
     COMPLETE = "complete", "Complete"
     QUARANTINED = "quarantined", "Quarantined"
     FAILED = "failed", "Failed"
     DISCARDED = "discarded", "Discarded"
+
+
+# A task works on the run, or should.
+UNDER_WAY = (RunState.RUNNING, RunState.EVALUATING)
+# The members of these runs became the facts.
+WITH_FACTS = (RunState.EVALUATING, RunState.COMPLETE)
+
+
+class FollowUp(models.TextChoices):
+    """The steps after the facts of a run were written, in their order; then the ways in which they end."""
+
+    NAMES = "names", "Names"
+    TEAM_ADMINS = "team_admins", "Only admins of teams"
+    VERDICTS = "verdicts", "Verdicts"
+    CANDIDATES = "candidates", "Removal candidates"
+    REQUEST = "request", "Automatic request"
+    DONE = "done", "Done"
+    SUPERSEDED = "superseded", "Left to a newer download"
+    STOPPED = "stopped", "Ended with the profile"
+
+
+STEPS = (FollowUp.NAMES, FollowUp.TEAM_ADMINS, FollowUp.VERDICTS, FollowUp.CANDIDATES, FollowUp.REQUEST)
 
 
 class StartedBy(models.TextChoices):
@@ -30,15 +55,31 @@ class StartedBy(models.TextChoices):
 
 class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
     def complete(self) -> DownloadRunQuerySet:
+        """Runs whose facts and verdicts are written."""
         return self.filter(state=RunState.COMPLETE)
 
+    def with_facts(self) -> DownloadRunQuerySet:
+        """Runs whose facts are written. The verdicts of the newest one may still be those of the run before."""
+        return self.filter(state__in=WITH_FACTS)
+
+    def with_old_verdicts(self) -> DownloadRunQuerySet:
+        """Runs whose facts are written, and the verdicts on them are not."""
+        return self.filter(state=RunState.EVALUATING, evaluated_at=None)
+
     def abandoned(self) -> DownloadRunQuerySet:
-        """Runs in state Running whose process was killed and no longer renews the lease."""
-        return self.filter(state=RunState.RUNNING, lease_until__lt=timezone.now())
+        """Runs in state Running that no process works on: it gave up the lease, or was killed and renews it no more."""
+        return self.filter(state=RunState.RUNNING, lease_until__lte=timezone.now())
+
+    def to_follow_up(self) -> DownloadRunQuerySet:
+        """Runs in state Evaluating that no process works on, for the same reasons."""
+        return self.filter(state=RunState.EVALUATING, lease_until__lte=timezone.now())
 
 
 class DownloadRun(models.Model):
-    """One download. While it runs, `token` and `lease_until` say which process owns it; `cursor` is the next page."""
+    """One download. While it is under way, `token` and `lease_until` say which process owns it.
+
+    It is made in parts: a task works for a limited time, gives up the lease, and the next task goes on at `cursor`.
+    """
 
     LEASE: ClassVar[timedelta] = timedelta(seconds=90)
 
@@ -54,9 +95,24 @@ class DownloadRun(models.Model):
     finished_at = models.DateTimeField(null=True, editable=False)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     lease_until = models.DateTimeField(editable=False)
-    cursor = models.CharField(max_length=200, blank=True, editable=False)
+    # The next page: of members, then of the current step of the follow-up.
+    cursor = models.CharField(max_length=250, blank=True, editable=False)
+    # A cursor that came some pages ago. If it comes again, the pages repeat in a loop.
+    former_cursor = models.CharField(max_length=250, blank=True, editable=False)
     all_pages_in = models.BooleanField(default=False, editable=False)
     pages = models.PositiveIntegerField(default=0, editable=False)
+    # The tasks that have worked on it, and the attempts since the last progress.
+    parts = models.PositiveIntegerField(default=1, editable=False)
+    tries = models.PositiveIntegerField(default=0, editable=False)
+    # The seconds that it waited for the vendor in all, and the outages that it had.
+    waited = models.FloatField(default=0, editable=False)
+    outages = models.PositiveIntegerField(default=0, editable=False)
+    # The current step after its facts were written; empty before that.
+    follow_up = models.CharField(max_length=12, choices=FollowUp.choices, blank=True, editable=False)
+    # {step: {"since", "until": ISO moments, "done": rows so far, "problem": why it was left out}}
+    steps = models.JSONField(default=dict, editable=False)
+    # When the verdicts on its facts were written.
+    evaluated_at = models.DateTimeField(null=True, editable=False)
     requests = models.PositiveIntegerField(default=0, editable=False)
     # What the requests cost in the vendor's own units (e.g. credits).
     credits = models.PositiveBigIntegerField(default=0, editable=False)
@@ -111,6 +167,20 @@ class DownloadRun(models.Model):
         return f"D-{self.pk:04d}" if self.pk else "D-new"
 
     @property
+    def is_under_way(self) -> bool:
+        return self.state in UNDER_WAY
+
+    @property
+    def has_facts(self) -> bool:
+        """Whether its members became the facts."""
+        return self.state in WITH_FACTS
+
+    @property
+    def awaits_verdicts(self) -> bool:
+        """As `with_old_verdicts`."""
+        return self.state == RunState.EVALUATING and self.evaluated_at is None
+
+    @property
     def duration(self) -> timedelta:
         return (self.finished_at or timezone.now()) - self.started_at
 
@@ -141,3 +211,17 @@ class DownloadedMember(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+class SoleTeamAdmin(models.Model):
+    """A person who is the only active admin of a team, as a run found it: gathered until all teams are read."""
+
+    run = models.ForeignKey(DownloadRun, on_delete=models.CASCADE, related_name="sole_team_admins")
+    external_id = models.CharField(max_length=40)
+    team = models.CharField(max_length=120)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.team

@@ -16,7 +16,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
 from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates import caps
-from subscriptions.downloads import staging
+from subscriptions.downloads import follow_up, staging
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
@@ -114,6 +114,7 @@ def _end_everything(profile: IntegrationProfile, *, actor: Actor) -> dict[str, i
         "state_changed_at": now,
     }
     staging.empty_all(profile)
+    follow_up.stop(profile)
     DownloadRun.objects.filter(profile=profile, acceptable=True).update(acceptable=False)
     approved = 0
     for spec in SPECS.values():

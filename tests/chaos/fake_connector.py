@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from integrations.connectors.contract import (
     Address,
@@ -18,6 +18,7 @@ from integrations.connectors.contract import (
     Capability,
     ConnectorConfig,
     ConnectorError,
+    DirectoryPage,
     Finding,
     Guide,
     Member,
@@ -29,6 +30,8 @@ from integrations.connectors.contract import (
     Person,
     Receipt,
     Slot,
+    Team,
+    TeamsPage,
     Texts,
     TransientError,
     Usage,
@@ -38,6 +41,8 @@ from integrations.connectors.contract import Field as SlotField
 
 ORGANIZATION = "3074457300000000001"
 PATH = "tests.chaos.fake_connector.MemoryConnector"
+
+Row = TypeVar("Row")
 
 
 class Outcome(StrEnum):
@@ -59,6 +64,8 @@ class Vendor:
     writes: list[str] = field(default_factory=list)
     outcome: Outcome = Outcome.APPLIED
     reads_fail: bool = False
+    # Members, people and teams on a page.
+    page: int = 1000
     boundary: Callable[[str, bool], None] = lambda name, after: None
 
     def set(self, external_id: str, *, active: bool, by_us: bool) -> None:
@@ -83,7 +90,13 @@ class Vendor:
         return found
 
     def copy(self) -> Vendor:
-        return Vendor(members=dict(self.members), transitions=list(self.transitions), writes=list(self.writes))
+        return Vendor(dict(self.members), list(self.transitions), list(self.writes), page=self.page)
+
+
+def _in_pages(rows: list[Row], cursor: str, size: int) -> Iterator[tuple[list[Row], str]]:
+    """From the row at `cursor` on, each page with the cursor of the next one."""
+    for start in range(int(cursor or 0), max(len(rows), 1), size):
+        yield rows[start : start + size], str(start + size) if start + size < len(rows) else ""
 
 
 def _slot(name: str) -> Slot:
@@ -126,18 +139,28 @@ class MemoryConnector:
         return Allocation(self._organization, "Northwind", "company", {"full": 100})
 
     def members(self, cursor: str = "") -> Iterator[Page]:
-        self._read("members")
-        yield Page(members=list(self.vendor.members.values()), cursor="")
+        everybody = list(self.vendor.members.values())
+        for members, following in _in_pages(everybody, cursor, self.vendor.page):
+            self._read("members")
+            yield Page(members=members, cursor=following)
 
     def people(self, members: Mapping[str, str]) -> Iterator[Member]:
         self._read("people")
         yield from [found for key in members if (found := self.vendor.members.get(key))]
 
-    def directory(self) -> Iterator[Person]:
-        return iter(())
+    def directory(self, cursor: str = "") -> Iterator[DirectoryPage]:
+        everybody = [Person(key, name=f"Person {key}") for key in self.vendor.members]
+        for people, following in _in_pages(everybody, cursor, self.vendor.page):
+            self._read("directory")
+            yield DirectoryPage(people=people, cursor=following)
 
-    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
-        raise NotGranted("Not allowed to read teams.")
+    def team_admins(self, cursor: str = "") -> Iterator[TeamsPage]:
+        """Each member has a team, and the first one of them has no other admin."""
+        keys = list(self.vendor.members)
+        teams = [Team(f"Team {key}", frozenset({key} if key == keys[0] else {key, keys[0]})) for key in keys]
+        for found, following in _in_pages(teams, cursor, self.vendor.page):
+            self._read("team_admins")
+            yield TeamsPage(teams=found, cursor=following)
 
     def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
         raise NotGranted("Not allowed to read the log.")
@@ -204,4 +227,13 @@ def people(count: int, *, now: datetime, last_activity: datetime) -> dict[str, M
             last_activity_at=last_activity,
         )
         for number in range(count)
+    }
+
+
+class FullConnector(MemoryConnector):
+    """With names and teams, which the tests of reclaims do not need."""
+
+    capabilities: ClassVar[frozenset[Capability]] = MemoryConnector.capabilities | {
+        Capability.DIRECTORY,
+        Capability.LAST_TEAM_ADMIN,
     }

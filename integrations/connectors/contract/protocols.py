@@ -12,14 +12,15 @@ from integrations.connectors.contract.values import (
     Address,
     Allocation,
     Capability,
+    DirectoryPage,
     Finding,
     Grant,
     Granted,
     Member,
     Page,
-    Person,
     Receipt,
     Slot,
+    TeamsPage,
     Usage,
     VendorEvent,
 )
@@ -142,12 +143,15 @@ class Connector(Protocol):
         """The current state of these people (external id -> e-mail). People who are not found are left out."""
         ...
 
-    def directory(self) -> Iterator[Person]:
-        """The names of all people in the vendor's directory."""
+    def directory(self, cursor: str = "") -> Iterator[DirectoryPage]:
+        """The names of all people in the vendor's directory, page by page, from `cursor` on.
+
+        Raises BadAnswer when the pages repeat or do not end.
+        """
         ...
 
-    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
-        """External id -> names of the teams whose only active admin this person is. With LAST_TEAM_ADMIN.
+    def team_admins(self, cursor: str = "") -> Iterator[TeamsPage]:
+        """All teams with their admins, some at a time, from `cursor` on. With LAST_TEAM_ADMIN.
 
         Raises NotGranted without the scope, BadAnswer on a looping cursor.
         """

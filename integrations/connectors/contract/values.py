@@ -147,6 +147,30 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectoryPage:
+    """The people of one answer, and the cursor of the next page; "" at the end."""
+
+    people: Sequence[Person]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A team and the ids of its admins, deactivated people included."""
+
+    name: str
+    admins: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TeamsPage:
+    """Some teams, and the cursor of the next ones; "" at the end."""
+
+    teams: Sequence[Team]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
 class VendorEvent:
     """One entry of the vendor's own log, in its words; "" where it does not say.
 

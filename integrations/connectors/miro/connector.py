@@ -16,12 +16,13 @@ from integrations.connectors.contract import (
     ConfigError,
     ConnectorConfig,
     ConnectorError,
+    DirectoryPage,
     Finding,
     Member,
     Page,
-    Person,
     Receipt,
     Slot,
+    TeamsPage,
     Texts,
     Usage,
     VendorEvent,
@@ -129,11 +130,11 @@ class MiroConnector:
     def people(self, members: Mapping[str, str]) -> Iterator[Member]:
         return self._rest.people(members)
 
-    def directory(self) -> Iterator[Person]:
-        return self._scim.directory()
+    def directory(self, cursor: str = "") -> Iterator[DirectoryPage]:
+        return self._scim.directory(cursor)
 
-    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
-        return teams.sole_admins(self._rest)
+    def team_admins(self, cursor: str = "") -> Iterator[TeamsPage]:
+        return teams.team_admins(self._rest, cursor)
 
     def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
         return audit_log.events(self._rest, since=since, until=until)

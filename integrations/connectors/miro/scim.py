@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from integrations.connectors.contract import BadAnswer, OutcomeUnknown, PermanentError, Person, Receipt
+from integrations.connectors.contract import BadAnswer, DirectoryPage, OutcomeUnknown, PermanentError, Receipt
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.parsing import clean, mapping, safe_id
-from integrations.connectors.scim import MAX_PAGES, active_of, replace, resources
+from integrations.connectors.scim import MAX_PAGES, PAGE_SIZE, active_of, replace, resources
 
 WINDOW = 30.0
 READS = 200
 WRITES = 100
-PAGE_SIZE = 1000
 
 
 class MiroScim:
@@ -72,12 +71,15 @@ class MiroScim:
         request_id = clean(answer.headers.get("X-Request-Id"), max_length=100)
         return Receipt(status=answer.status, active=active_of(answer.data), request_id=request_id)
 
-    def directory(self) -> Iterator[Person]:
-        """All people that SCIM knows, 1,000 per page: https://developers.miro.com/reference/listusers."""
-        for resource in resources(self._users, max_pages=self._max_pages):
-            found = parse.person(resource)
-            if found is not None:
-                yield found
+    def directory(self, cursor: str = "") -> Iterator[DirectoryPage]:
+        """All people that SCIM knows, 1,000 per page: https://developers.miro.com/reference/listusers.
+
+        The cursor is the index of the next one.
+        """
+        start = int(cursor) if cursor else 1
+        for page in resources(self._users, start=start, max_pages=self._max_pages):
+            people = [person for item in page.items if (person := parse.person(item)) is not None]
+            yield DirectoryPage(people, str(page.following or ""))
 
     def probe(self) -> None:
         """A call that needs a valid token. Miro may show its configuration without one, but not its users."""

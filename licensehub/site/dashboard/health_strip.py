@@ -76,6 +76,8 @@ def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Hea
     link = page("subscriptions_downloadrun", newest.pk)
     if newest.state == RunState.RUNNING:
         return Health("cloud_sync", "Downloading", f"{newest.read:,} read so far", "ok", link)
+    if newest.state == RunState.EVALUATING:
+        return Health("cloud_sync", "Evaluating", f"facts of {ago(newest.finished_at)}", "ok", link)
     if newest.state != RunState.COMPLETE:
         kept = f"the facts of {day(last.finished_at)} are kept" if last else "there are no facts yet"
         text = f"{ago(newest.started_at)}; {kept}"

@@ -82,7 +82,7 @@ def _chosen(known: list[IntegrationProfile], wanted: str) -> IntegrationProfile 
 
 def _profile_context(profile: IntegrationProfile, request: HttpRequest, several: bool) -> dict[str, Any]:
     user = request.user
-    runs = list(DownloadRun.objects.complete().filter(profile=profile)[:TREND_RUNS])
+    runs = list(DownloadRun.objects.with_facts().filter(profile=profile)[:TREND_RUNS])
     last = runs[0] if runs else None
     scope = {"profile__id__exact": profile.pk} if several else {}
     found: dict[str, Any] = {"health": health_strip(profile, last, scope, user), "last": last}

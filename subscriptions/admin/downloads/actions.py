@@ -3,31 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
 from licensehub.ui.formatting import ago, day_and_time
+from subscriptions import tasks
+from subscriptions.admin.downloads.steps import standstill, steps_of
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.downloads import acceptance
 from subscriptions.models import DownloadRun, RunState, Subscription
+from subscriptions.models.download import STEPS, FollowUp
+from subscriptions.tasks import enqueue_task
 
 PAGE = "admin:subscriptions_downloadrun_change"
 PROGRESS = "admin/subscriptions/downloadrun/progress.html"
 
 
 def progress_of(run: DownloadRun) -> dict[str, Any]:
-    """The progress of the run. For the first download of a profile, the expected number is unknown."""
+    """The progress of a run that is under way. The expected number is unknown for the first download of a profile."""
     known = Subscription.objects.filter(profile=run.profile, gone_at=None).count()
-    expected = max(known, run.read) if known else None
-    percent = round(100 * run.read / expected) if expected else None
-    return {"run": run, "expected": expected, "percent": percent, "seconds": int(run.duration.total_seconds())}
+    done = run.read
+    if run.state == RunState.EVALUATING:
+        step = FollowUp(run.follow_up)
+        done = run.steps[step].get("done", 0) if step == FollowUp.NAMES else 0
+    expected = max(known, done) if known and done else None
+    return {
+        "run": run,
+        "expected": expected,
+        "percent": round(100 * done / expected) if expected else None,
+        "seconds": int((timezone.now() - run.started_at).total_seconds()),
+        "now": _now(run),
+        "steps": steps_of(run),
+        "standstill": standstill(run),
+    }
+
+
+def _now(run: DownloadRun) -> str:
+    """What an evaluating run does, e.g. `Step 2 of 5: Only admins of teams, 12 s so far.`"""
+    if run.state != RunState.EVALUATING:
+        return ""
+    step = FollowUp(run.follow_up)
+    seconds = int((timezone.now() - datetime.fromisoformat(run.steps[step]["since"])).total_seconds())
+    return f"The facts are new. Step {STEPS.index(step) + 1} of {len(STEPS)}: {step.label}, {seconds:,} s so far."
 
 
 def progress(request: HttpRequest, pk: int) -> HttpResponse:
@@ -36,7 +62,7 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
     if run is None or not request.user.has_perm("subscriptions.view_downloadrun"):
         raise Http404
     answer = render(request, PROGRESS, progress_of(run))
-    if run.state != RunState.RUNNING:
+    if not run.is_under_way:
         answer["HX-Refresh"] = "true"
     return answer
 
@@ -48,6 +74,7 @@ def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
     acceptance.accept(run, actor=user)
+    enqueue_task(tasks.follow_up, run.pk)
     gone = ngettext("{:,} person is marked as gone", "{:,} people are marked as gone", run.gone).format(run.gone)
     return f"{run} is accepted: {gone}, {run.new:,} new, {run.changed:,} changed."
 

@@ -17,10 +17,12 @@ from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
+from subscriptions.admin.downloads.steps import steps_of
 from subscriptions.models import DownloadRun, RunState
 
 BADGES = {
     RunState.RUNNING: ("info", "progress_activity"),
+    RunState.EVALUATING: ("info", "rule"),
     RunState.COMPLETE: ("ok", "check_circle"),
     RunState.QUARANTINED: ("warning", "gpp_maybe"),
     RunState.FAILED: ("error", "error"),
@@ -31,6 +33,12 @@ MEANING = {
         "Members are being read, page by page, into a staging table.",
         "Nothing has changed yet: all subscriptions are updated in one step, after the last page was read and the "
         "result was found plausible. If the process is killed, the next one continues at the saved page.",
+    ),
+    RunState.EVALUATING: (
+        "All pages were read, the result was plausible, and the subscriptions were updated in one step. Now names are "
+        "read, and everybody is evaluated again.",
+        "Until the verdicts are written, lists show the new facts beside the verdicts of the download before. If the "
+        "process is killed, the next one continues at the step that it had reached.",
     ),
     RunState.COMPLETE: (
         "All pages were read, the result was plausible, and the subscriptions were updated in one step.",
@@ -63,7 +71,7 @@ ACCEPTED = (
 def meaning_of(run: DownloadRun) -> tuple[str, str]:
     """The meaning of its state, and the next step."""
     meaning, next_step = MEANING[RunState(run.state)]
-    accepted = run.state == RunState.COMPLETE and run.decided_by_id is not None
+    accepted = run.has_facts and run.decided_by_id is not None
     return (ACCEPTED if accepted else meaning), next_step
 
 
@@ -139,7 +147,7 @@ class DownloadRunAdmin(ExportMixin, ReadOnlyAdmin):
             "purchased": [(labels.get(license, license), count) for license, count in row.purchased.items()],
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
             "quarantine": quarantine_context(row, request),
-            **(progress_of(row) if row.state == RunState.RUNNING else {}),
+            **(progress_of(row) if row.is_under_way else {"steps": steps_of(row)}),
         }
 
     @admin.display(description="Run")
@@ -161,7 +169,7 @@ class DownloadRunAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description="New, changed, gone")
     def changes(self, row: DownloadRun) -> SafeString:
-        if row.state != RunState.COMPLETE:
+        if not row.has_facts:
             return two_lines("–", "nothing was changed")
         return two_lines(f"{row.new:,} · {row.changed:,} · {row.gone:,}", f"{row.unchanged:,} unchanged")
 

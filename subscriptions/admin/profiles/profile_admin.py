@@ -26,7 +26,7 @@ from subscriptions.admin.profiles.profile_form import ProfileForm
 from subscriptions.admin.profiles.profile_page import context_of, is_due, profile_badge
 from subscriptions.admin.schedules.schedule_form import schedule_view
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
-from subscriptions.models import RunState
+from subscriptions.models.download import WITH_FACTS
 from subscriptions.profiles import lifecycle
 
 NEVER_CHANGES = ("organization_id",)
@@ -44,7 +44,7 @@ class IntegrationProfileAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[IntegrationProfile]:
         rows: QuerySet[IntegrationProfile] = super().get_queryset(request)
-        complete = Q(download_runs__state=RunState.COMPLETE)
+        complete = Q(download_runs__state__in=WITH_FACTS)
         return rows.annotate(
             broken=Count("connections", filter=Q(connections__state=ConnectionState.ERROR), distinct=True),
             last_complete=Max("download_runs__finished_at", filter=complete),

@@ -21,7 +21,7 @@ from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
-from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState, RunState
+from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -130,7 +130,7 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
         "schedule": schedule.text,
         "next": _next(profile, schedule.next_at),
         "last": last,
-        "running": progress_of(last) if last and last.state == RunState.RUNNING else None,
+        "running": progress_of(last) if last and last.is_under_way else None,
         "due": is_due(profile),
         "badge": run_badge(last) if last else badge("No run yet", tone="neutral", icon="hourglass_empty"),
         "last_started": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",

@@ -9,23 +9,8 @@ from django.urls import reverse
 
 from licensehub.ui.formatting import EMPTY, ago, day, day_and_time
 from subscriptions.admin.widgets.evidence import moment, run_number
+from subscriptions.admin.widgets.steps import Step
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """`tone` as for a badge, or "pending" for a step that is not reached: it has no date and is drawn faintly."""
-
-    title: str
-    icon: str
-    when: str = ""
-    detail: str = ""
-    tone: str = "neutral"
-    url: str = ""
-
-    @property
-    def reached(self) -> bool:
-        return self.tone != "pending"
 
 
 @dataclass(frozen=True, slots=True)

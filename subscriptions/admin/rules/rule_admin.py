@@ -200,7 +200,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             "saved": saved,
             **self._preview(saved, QueryDict()),
             "may_edit": self.has_change_permission(request, saved),
-            "run": DownloadRun.objects.complete().filter(profile=saved.profile_id).first(),
+            "run": DownloadRun.objects.with_facts().filter(profile=saved.profile_id).first(),
             "activity_means": saved.profile.connector.activity_means,
         }
         return super().render_change_form(request, context, *args, **kwargs)

@@ -30,7 +30,7 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
     saved = Terms.of(rule)
     wanted = entered(saved, rule, entries)
     before, after = preview_rule(rule.profile, saved), preview_rule(rule.profile, wanted)
-    run = DownloadRun.objects.complete().filter(profile=rule.profile_id).first()
+    run = DownloadRun.objects.with_facts().filter(profile=rule.profile_id).first()
     return {
         "verdicts": after.verdicts,
         "counted_at": after.at,

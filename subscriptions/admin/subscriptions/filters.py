@@ -114,7 +114,7 @@ class IdleFilter(SimpleListFilter):
 
 def _in_band(start: int) -> Q:
     """The days count back from the last complete download of each profile."""
-    runs = DownloadRun.objects.complete().values("profile").annotate(at=Max("finished_at")).order_by()
+    runs = DownloadRun.objects.with_facts().values("profile").annotate(at=Max("finished_at")).order_by()
     bands = []
     for run in runs:
         now = run["at"] or timezone.now()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -36,7 +36,7 @@ from subscriptions.admin.widgets.actions import run_action
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.terms import terms_of
-from subscriptions.models import Subscription
+from subscriptions.models import DownloadRun, Subscription
 from subscriptions.search import matching
 
 
@@ -101,7 +101,9 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the rules, since the sentence of each row needs its profile's terms."""
         rows: QuerySet[Subscription] = super().get_queryset(request)
-        return rows.select_related("profile__rule", "evaluation").prefetch_related("profile__rule__license_thresholds")
+        runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
+        related = rows.select_related("profile__rule", "evaluation")
+        return related.prefetch_related("profile__rule__license_thresholds", runs)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Subscription], search_term: str

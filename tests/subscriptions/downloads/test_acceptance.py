@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from subscriptions.downloads import acceptance, validation
+from subscriptions.downloads import acceptance, follow_up, validation
 from subscriptions.downloads.merge import Merged
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.errors import NotActionable, Refused
@@ -103,13 +103,16 @@ def test_two_people_accept_it_and_its_members_become_the_facts(shrunk, world, ol
     acceptance.propose(shrunk, reason=WHY, actor=olivia)
     shrunk.refresh_from_db()
     acceptance.accept(shrunk, actor=oscar)
-    assert (shrunk.state, shrunk.gone, shrunk.changed, shrunk.decided_by) == ("complete", GONE, 1, oscar)
+    assert (shrunk.state, shrunk.gone, shrunk.changed, shrunk.decided_by) == ("evaluating", GONE, 1, oscar)
+    assert follow_up.resume(shrunk.pk).state == "complete"
     assert shrunk.unchanged == shrunk.read - 1
     assert gone() == GONE
     assert not DownloadedMember.objects.exists()
-    assert [word for word in actions() if word.startswith("download.")][-2:] == [
+    assert [word for word in actions() if word.startswith("download.")][-4:] == [
         "download.proposed",
         "download.accepted",
+        "download.resumed",
+        "download.evaluated",
     ]
     assert not RemovalCandidate.objects.filter(state="ready", subscription__gone_at__isnull=False).exists()
     assert run(world).state == "complete"

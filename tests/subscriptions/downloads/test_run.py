@@ -45,7 +45,7 @@ def test_first_download(world):
     assert sum(found.stats["idle"].values()) + found.stats["never"] == found.stats["active"]
     assert not Subscription.objects.filter(evaluation=None).exists()
     assert RemovalCandidate.objects.count() == Subscription.objects.candidates().count() > 0
-    assert actions()[-1] == "candidate.proposed"
+    assert actions()[-2:] == ["candidate.proposed", "download.evaluated"]
 
 
 def test_names_come_from_the_directory_and_guests_keep_their_address(world):

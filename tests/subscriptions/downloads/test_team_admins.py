@@ -71,10 +71,10 @@ def test_an_error_is_noted_and_keeps_what_was_known(world, monkeypatch, error):
     world.download()
     known = marked()
 
-    def fail(self):
+    def fail(self, cursor=""):
         raise error
 
-    monkeypatch.setattr(MiroConnector, "sole_team_admins", fail)
+    monkeypatch.setattr(MiroConnector, "team_admins", fail)
     run = world.download()
 
     run.refresh_from_db()

@@ -142,10 +142,10 @@ def test_not_filed(world, switch):
 def test_a_profile_paused_in_this_moment_does_not_fail_the_download(world, monkeypatch):
     ReclaimRule.objects.update(file_requests="automatic")
 
-    def pause(run):
-        propose_candidates(run)
+    def pause(run, **options):
+        propose_candidates(run, **options)
         type(world.profile).objects.update(state="paused")
 
-    monkeypatch.setattr("subscriptions.downloads.follow_up.propose_candidates", pause)
+    monkeypatch.setattr("subscriptions.downloads.follow_up_steps.propose_candidates", pause)
     assert world.download().state == "complete"
     assert not ReclaimRequest.objects.exists()

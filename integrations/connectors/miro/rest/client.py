@@ -91,13 +91,6 @@ class MiroRest:
         with Prefetch(self._fetch, token=self._session.current_token) as prefetch:
             yield from walk(prefetch.page, cursor=cursor, max_pages=self.max_pages, what="members")
 
-    def deactivated(self) -> frozenset[str]:
-        """The ids of all deactivated people: far fewer pages than all members."""
-        pages = walk(
-            lambda cursor: self._fetch(cursor, active="false"), max_pages=self.max_pages, what="deactivated members"
-        )
-        return frozenset(member.external_id for page in pages for member in page.members if not member.active)
-
     def sample(self, *, limit: int, role: str = "") -> list[Member]:
         """A few members, e.g. to check whether members can be read at all."""
         query: dict[str, str | int] = {"limit": limit}

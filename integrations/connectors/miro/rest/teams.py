@@ -1,16 +1,15 @@
-"""The only admins of teams: Miro does not deactivate them.
+"""The admins of teams: Miro does not deactivate the only one.
 
 https://developers.miro.com/reference/enterprise-get-teams and .../enterprise-get-team-members. All calls only read.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from integrations.connectors.contract import BadAnswer, PermanentError
+from integrations.connectors.contract import BadAnswer, PermanentError, Team, TeamsPage
 from integrations.connectors.miro.errors import optional
 from integrations.connectors.miro.parse import next_cursor
 from integrations.connectors.miro.rest.client import LEVEL_1, LEVEL_2, PAGE_SIZE, MiroRest
@@ -20,6 +19,8 @@ from integrations.connectors.parsing import clean, mapping, safe_id
 SCOPE = "organizations:teams:read"
 ADMIN = "admin"
 MAX_NAME = 120
+# Each costs a call, so these take a minute at most where others use the limit, too.
+TEAMS_AT_ONCE = 20
 
 
 class _Listing(NamedTuple):
@@ -27,28 +28,28 @@ class _Listing(NamedTuple):
     cursor: str
 
 
-def sole_admins(rest: MiroRest) -> dict[str, tuple[str, ...]]:
-    """Implements `Connector.sole_team_admins`.
+def team_admins(rest: MiroRest, cursor: str = "") -> Iterator[TeamsPage]:
+    """Implements `Connector.team_admins`: one call per hundred teams, and one per team for its admins.
 
-    One call per hundred teams, one per team for its admins. A team lists deactivated people without a mark, so they
-    are read once for all teams.
+    The cursor is `place on the page:Miro's cursor of that page`.
     """
-    admins = [(name, set(_admins(rest, team_id))) for team_id, name in _teams(rest)]
-    away = rest.deactivated() if admins else frozenset()
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for name, ids in admins:
-        active = ids - away
-        if len(active) == 1:
-            found[active.pop()].append(name)
-    return {external_id: tuple(sorted(names)) for external_id, names in found.items()}
+    place, _, at = cursor.partition(":")
+    start = int(place) if place else 0
+    for page in walk(partial(_page, rest, "/teams", {}, LEVEL_1), cursor=at, max_pages=rest.max_pages, what="teams"):
+        following = f"0:{page.cursor}" if page.cursor else ""
+        while start < len(page.items):
+            end = start + TEAMS_AT_ONCE
+            teams = [_team(rest, item) for item in page.items[start:end]]
+            yield TeamsPage(teams, f"{end}:{at}" if end < len(page.items) else following)
+            start = end
+        if not page.items:
+            yield TeamsPage([], following)
+        start, at = 0, page.cursor
 
 
-def _teams(rest: MiroRest) -> Iterator[tuple[str, str]]:
-    """Id and name of every team."""
-    for page in walk(partial(_page, rest, "/teams", {}, LEVEL_1), max_pages=rest.max_pages, what="teams"):
-        for team in page.items:
-            team_id = safe_id(team.get("id"), where="A team in Miro's answer")
-            yield team_id, clean(team.get("name"), max_length=MAX_NAME) or team_id
+def _team(rest: MiroRest, item: Mapping[str, Any]) -> Team:
+    team_id = safe_id(item.get("id"), where="A team in Miro's answer")
+    return Team(clean(item.get("name"), max_length=MAX_NAME) or team_id, frozenset(_admins(rest, team_id)))
 
 
 def _admins(rest: MiroRest, team_id: str) -> Iterator[str]:

@@ -16,6 +16,7 @@ from integrations.connectors.contract import (
     ConfigError,
     ConnectorConfig,
     ConnectorError,
+    DirectoryPage,
     Field,
     Finding,
     Guide,
@@ -26,6 +27,7 @@ from integrations.connectors.contract import (
     Person,
     Receipt,
     Slot,
+    TeamsPage,
     Texts,
     Usage,
     VendorEvent,
@@ -97,13 +99,13 @@ class CsvConnector:
         """See `Connector.people`."""
         yield from (_member(row) for row in self._rows() if row["id"] in members)
 
-    def directory(self) -> Iterator[Person]:
+    def directory(self, cursor: str = "") -> Iterator[DirectoryPage]:
         """See `Connector.directory`."""
-        yield from (Person(row["id"], row["name"]) for row in self._rows())
+        yield DirectoryPage([Person(row["id"], row["name"]) for row in self._rows()], "")
 
-    def sole_team_admins(self) -> Mapping[str, tuple[str, ...]]:
-        """See `Connector.sole_team_admins`."""
-        return {}
+    def team_admins(self, cursor: str = "") -> Iterator[TeamsPage]:
+        """See `Connector.team_admins`."""
+        return iter(())
 
     def events(self, *, since: datetime, until: datetime) -> Iterator[VendorEvent]:
         """See `Connector.events`."""

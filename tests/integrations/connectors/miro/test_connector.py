@@ -64,7 +64,7 @@ def test_the_boolean_is_accepted(connect: Connect, control: SandboxControl, patc
 def test_names_of_everybody_that_scim_knows(connect: Connect) -> None:
     miro = connect()
     known = {member.external_id for member in all_members(miro) if "internal" in member.role}
-    people = list(miro.directory())
+    people = [person for page in miro.directory() for person in page.people]
     assert {person.external_id for person in people} == known
     assert all(person.name for person in people)
 

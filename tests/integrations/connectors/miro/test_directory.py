@@ -14,45 +14,54 @@ def listing(total: object, *ids: str) -> dict[str, Any]:
     return {"totalResults": total, "Resources": [{"id": external_id, "displayName": "N"} for external_id in ids]}
 
 
+def items(fetch: Any, **options: int) -> list[Any]:
+    return [item for page in resources(fetch, **options) for item in page.items]
+
+
 def test_the_next_index_depends_on_the_number_received() -> None:
     pages = {1: listing(5, "a", "b"), 3: listing(5, "c", "b"), 5: listing(5, "d")}
-    assert [item["id"] for item in resources(lambda start: pages[start])] == ["a", "b", "c", "d"]
+    assert [item["id"] for item in items(lambda start: pages[start])] == ["a", "b", "c", "d"]
+    assert [page.following for page in resources(lambda start: pages[start])] == [3, 5, 0]
+    assert [item["id"] for item in items(lambda start: pages[start], start=3)] == ["c", "b", "d"]
 
 
 def test_without_a_total_an_empty_page_is_the_end() -> None:
     pages = {1: listing(None, "a"), 2: listing(None)}
-    assert len(list(resources(lambda start: pages[start]))) == 1
+    assert len(items(lambda start: pages[start])) == 1
 
 
 def test_nobody_at_all_needs_no_resources() -> None:
-    assert list(resources(lambda start: {"totalResults": 0})) == []
+    assert items(lambda start: {"totalResults": 0}) == []
 
 
 def test_a_page_that_comes_again_is_an_error() -> None:
     with pytest.raises(BadAnswer, match="repeats"):
-        list(resources(lambda start: listing(9, "a", "b")))
+        list(items(lambda start: listing(9, "a", "b")))
 
 
 def test_an_early_end_is_an_error() -> None:
     pages = {1: listing(5, "a"), 2: listing(5)}
     with pytest.raises(BadAnswer, match="before everybody"):
-        list(resources(lambda start: pages[start]))
+        list(items(lambda start: pages[start]))
 
 
 def test_pages_without_an_end_are_an_error() -> None:
     with pytest.raises(BadAnswer, match="after 4 pages"):
-        list(resources(lambda start: listing(None, str(start)), max_pages=4))
+        list(items(lambda start: listing(None, str(start)), max_pages=4))
+    # Also where each part of a run begins anew.
+    with pytest.raises(BadAnswer, match="after 4 pages"):
+        items(lambda start: listing(None, str(start)), start=8, max_pages=4, page_size=2)
 
 
 @pytest.mark.parametrize("data", [None, [], "text", {"Resources": {}}])
 def test_an_answer_that_is_no_list(data: object) -> None:
     with pytest.raises(BadAnswer, match="not a list"):
-        list(resources(lambda start: data))
+        list(items(lambda start: data))
 
 
 def test_invalid_items_do_not_stop_the_others() -> None:
     data = {"totalResults": 3, "Resources": [None, {"displayName": "no id"}, {"id": "a"}]}
-    assert [item.get("id") for item in resources(lambda start: data)][-1] == "a"
+    assert [item.get("id") for item in items(lambda start: data)][-1] == "a"
 
 
 @pytest.mark.parametrize(
@@ -69,5 +78,5 @@ def test_an_invalid_error_body(data: object) -> None:
 
 def test_people_with_their_names(server: ScriptedServer, miro: MiroConnector) -> None:
     server.replies = [Reply(data=listing(1, "7"))]
-    assert [(person.external_id, person.name) for person in miro.directory()] == [("7", "N")]
+    assert [(person.external_id, person.name) for page in miro.directory() for person in page.people] == [("7", "N")]
     assert server.seen[0].path == "/scim/Users?startIndex=1&count=1000"

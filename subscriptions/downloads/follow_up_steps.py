@@ -1,0 +1,222 @@
+"""The steps of the follow-up. Each ends with `finish_step`, and may be done again from its begin or its saved cursor.
+
+Names and team admins come from the vendor. What fails there is noted on the run, and the verdicts follow without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import connection_state
+from integrations.connectors.contract import (
+    BadAnswer,
+    Capability,
+    ConfigError,
+    Connector,
+    ConnectorError,
+    NotGranted,
+)
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.accounts.persons import find_persons
+from subscriptions.approvals.request import file_automatically
+from subscriptions.candidates import locks
+from subscriptions.candidates.propose import propose_candidates
+from subscriptions.candidates.withdraw import withdraw
+from subscriptions.downloads import directory, lease, team_admins
+from subscriptions.downloads.lease import LeaseLost
+from subscriptions.downloads.merge import analyze_if_large
+from subscriptions.downloads.outages import with_retries
+from subscriptions.downloads.parts import Work
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import DownloadRun, RunState
+from subscriptions.models.download import STEPS, FollowUp
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.switches import Operation
+from subscriptions.search import refresh_search
+
+# After this many attempts that ended without progress, a step that may be left out is left out.
+MAX_TRIES = 3
+# Far more than any organization has.
+MAX_TEAMS = 200_000
+NAMES_MISSING = "Names were not read"
+ADMINS_MISSING = "Who is the only admin of a team was not read"
+
+
+def finish_step(work: Work, *, problem: str = "", left_out: str = "", **values: Any) -> None:
+    """Go on to the next step, or complete the run. Raises LeaseLost.
+
+    `problem` is noted on the run. `left_out` says why there was nothing to do.
+    """
+    run, now = work.run, timezone.now().isoformat()
+    step = FollowUp(run.follow_up)
+    following = (*STEPS, FollowUp.DONE)[STEPS.index(step) + 1]
+    run.steps[step] = {**run.steps.get(step, {}), "until": now, "problem": problem, "left_out": left_out}
+    values |= {"steps": run.steps, "follow_up": following, "cursor": "", "tries": 0, **work.usage()}
+    if problem:
+        values["problem"] = f"{run.problem} {problem}".strip()
+    if following == FollowUp.DONE:
+        values["state"] = RunState.COMPLETE
+    else:
+        run.steps[following] = {"since": now}
+    with transaction.atomic():
+        rows = DownloadRun.objects.filter(pk=run.pk, token=run.token, state=RunState.EVALUATING, follow_up=step)
+        if rows.update(**values) != 1:
+            raise LeaseLost(f"{run} was taken over by another process, which continues it.")
+        if following == FollowUp.DONE:
+            record(Action.DOWNLOAD_EVALUATED, actor=None, target=run, data={"parts": run.parts})
+    for name, value in values.items():
+        setattr(run, name, value)
+
+
+# --- From the vendor --------------------------------------------------------------------------------------------------
+
+
+def read_names(work: Work) -> None:
+    """Names, departments and cost centers from the vendor's directory, page by page."""
+
+    def read(connector: Connector) -> None:
+        with_retries(work, lambda: _read_directory(work, connector))
+        connection_state.mark_working(work.run.profile, work.run.profile.connector.reclaim_slot)
+
+    _read(work, Capability.DIRECTORY, NAMES_MISSING, read)
+
+
+def _read_directory(work: Work, connector: Connector) -> None:
+    """From the saved cursor to the end. Each page is written together with the cursor of the next one."""
+    run = work.run
+    so_far = _so_far(run)
+    if not run.cursor and not so_far.get("read"):
+        so_far |= {"done": 0, "known": False}
+    for page in () if so_far.get("read") else connector.directory(run.cursor):
+        with transaction.atomic():
+            lease.renew(run)
+            so_far["known"] |= directory.write_names(run.profile, page.people).known
+            _save_page(work, page.cursor, done=len(page.people))
+        if page.cursor:
+            work.part.check()
+    if so_far["done"] and not so_far["known"]:
+        raise directory.foreign(run.profile)
+
+
+def read_team_admins(work: Work) -> None:
+    """Without the permission the teams are cleared; after an error the last known teams stay."""
+    run = work.run
+
+    def read(connector: Connector) -> None:
+        try:
+            with_retries(work, lambda: _read_teams(work, connector))
+        except NotGranted:
+            team_admins.write_sole_admins(run.profile, {})
+        else:
+            team_admins.write_gathered(run)
+            run.team_admins_checked = True
+
+    _read(work, Capability.LAST_TEAM_ADMIN, ADMINS_MISSING, read)
+
+
+def _read_teams(work: Work, connector: Connector) -> None:
+    """From the saved cursor to the end, as the directory."""
+    run = work.run
+    so_far = _so_far(run)
+    if not run.cursor and not so_far.get("read"):
+        so_far["done"] = 0
+        team_admins.forget(run.profile)
+    for page in () if so_far.get("read") else connector.team_admins(run.cursor):
+        with transaction.atomic():
+            lease.renew(run)
+            team_admins.gather(run, page.teams)
+            _save_page(work, page.cursor, done=len(page.teams))
+        if so_far["done"] > MAX_TEAMS:
+            raise BadAnswer(f"The list of teams does not end after {MAX_TEAMS:,}.", code="too_many_pages")
+        if page.cursor:
+            work.part.check()
+
+
+def _so_far(run: DownloadRun) -> dict[str, Any]:
+    """What the current step has recorded on the run."""
+    found: dict[str, Any] = run.steps[run.follow_up]
+    return found
+
+
+def _save_page(work: Work, cursor: str, *, done: int) -> None:
+    """Save the cursor of the next page, in the transaction that writes this one."""
+    run = work.run
+    run.cursor = cursor
+    so_far = _so_far(run)
+    so_far |= {"done": so_far["done"] + done, "read": not cursor}
+    lease.update_owned(run, cursor=cursor, steps=run.steps, tries=0, **work.usage())
+
+
+def _read(work: Work, capability: Capability, missing: str, read: Callable[[Connector], None]) -> None:
+    """A step that asks the vendor. Whatever happens to it, the next step follows."""
+    run, problem, left_out = work.run, "", ""
+    profile = IntegrationProfile.objects.get(pk=run.profile_id)
+    if capability not in profile.connector.capabilities:
+        left_out = f"{profile.connector.label} does not offer it."
+    elif refusal := switches.refusal(profile, Operation.DOWNLOAD_BY_HAND):
+        left_out = refusal
+    elif work.connector is None:
+        problem = f"{missing}: the connection is in error. The next download tries again."
+    elif run.tries > MAX_TRIES:
+        problem = f"{missing}: the process ended during each of {MAX_TRIES} attempts. The next download tries again."
+    else:
+        try:
+            read(work.connector)
+        except ConnectorError as error:
+            problem = f"{missing}: {error.message}"
+            if isinstance(error, ConfigError):
+                connection_state.mark_failed(profile, error)
+    finish_step(work, problem=problem, left_out=left_out, team_admins_checked=run.team_admins_checked)
+
+
+# --- From the database ------------------------------------------------------------------------------------------------
+
+
+def evaluate(work: Work) -> None:
+    """The texts of the search, who of the users is who, the verdicts, and the counts of the previews."""
+    run = work.run
+    analyze_if_large(run)
+    with transaction.atomic():
+        lease.renew(run)
+        refresh_search(run.profile)
+    find_persons(run.profile)
+    evaluate_profile(run.profile, before=lambda: lease.renew(run))
+    with transaction.atomic():
+        lease.renew(run)
+        count_buckets(run.profile)
+    finish_step(work, evaluated_at=timezone.now())
+
+
+def propose(work: Work) -> None:
+    """Withdraw and open candidates in batches. A batch that is committed is not repeated."""
+
+    def before_batch() -> None:
+        work.part.check()
+        lease.renew(work.run, tries=0)
+
+    left_out = switches.refusal(IntegrationProfile.objects.get(pk=work.run.profile_id), Operation.PROPOSE)
+    if left_out:
+        withdraw(work.run.profile_id)
+    else:
+        propose_candidates(work.run, before_batch=before_batch)
+    finish_step(work, left_out=left_out)
+
+
+def file_request(work: Work) -> None:
+    """File the request of the rule and finish in one transaction, so that a kill never files a second one."""
+    try:
+        with transaction.atomic():
+            locks.lock_profile(work.run.profile_id)
+            file_automatically(work.run.profile)
+            finish_step(work)
+    except (NotActionable, Refused) as error:
+        # A user requested these people first, or paused the profile. The next download tries again.
+        finish_step(work, left_out=str(error))

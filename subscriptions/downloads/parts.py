@@ -1,0 +1,71 @@
+"""A run is made in parts: a task works on it for a limited time, well below the task's own limit.
+
+Then it gives up the lease, and the next task goes on at the saved cursor. So no time limit ever ends a download,
+however many members an organization has. A command has no limit, and works until the end.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from integrations.connectors.contract import Connector, Usage
+from subscriptions.models import DownloadRun
+
+# The part of a task's soft limit after which nothing new is begun. The rest is for the call or the statement that has
+# begun: one call may take `Limits.total`, and the next page is read ahead.
+SHARE_OF_THE_LIMIT = 0.5
+
+
+def part_seconds() -> float:
+    """The seconds that one task works on a run."""
+    return float(settings.CELERY_TASK_SOFT_TIME_LIMIT * SHARE_OF_THE_LIMIT)
+
+
+class PartOver(Exception):
+    """The time of this part is over. The next one begins at once, or in `resume_in` seconds."""
+
+    def __init__(self, resume_in: float = 0.0) -> None:
+        super().__init__("The time of this part is over.")
+        self.resume_in = resume_in
+
+
+class Part:
+    """The time that this process may work on a run; without `seconds`, until its end."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._ends_at = math.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def seconds_left(self) -> float:
+        return self._ends_at - time.monotonic()
+
+    def check(self) -> None:
+        """Call it where the work can be continued later. Raises PartOver."""
+        if self.seconds_left <= 0:
+            raise PartOver
+
+
+@dataclass
+class Work:
+    """The values that the functions of one part share. `connector` is None where the connection cannot be used."""
+
+    run: DownloadRun
+    part: Part
+    connector: Connector | None
+    # The usage of the parts before.
+    used_before: Usage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.used_before = Usage(self.run.requests, self.run.credits)
+
+    def usage(self) -> dict[str, int]:
+        """The usage of the run so far, as columns of its row."""
+        used = self.connector.usage() if self.connector else Usage()
+        return {
+            "requests": self.used_before.requests + used.requests,
+            "credits": self.used_before.credits + used.credits,
+        }

@@ -1,0 +1,33 @@
+"""The bar above lists and pages while facts are new and the verdicts on them are not written yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.template import RequestContext
+from django.urls import reverse
+
+from licensehub.ui.formatting import day_and_time
+from subscriptions.models import DownloadRun
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/subscriptions/old_verdicts.html", takes_context=True)
+def old_verdicts(context: RequestContext, profile_id: int | None = None) -> dict[str, Any]:
+    """For one profile, or for all that have such a run. Without one, the bar is empty."""
+    runs = DownloadRun.objects.with_old_verdicts()
+    if profile_id is not None:
+        runs = runs.filter(profile=profile_id)
+    run = runs.select_related("profile").first()
+    if run is None:
+        return {}
+    before = DownloadRun.objects.complete().filter(profile=run.profile_id, pk__lt=run.pk).first()
+    may_open = context["request"].user.has_perm("subscriptions.view_downloadrun")
+    return {
+        "run": run,
+        "link": reverse("admin:subscriptions_downloadrun_change", args=[run.pk]) if may_open else "",
+        "facts_of": day_and_time(run.finished_at),
+        "verdicts_of": day_and_time(before.evaluated_at or before.finished_at) if before else "",
+    }
