@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations import encryption
+from integrations.connection_memory import StoredMemory
 from integrations.connectors.contract import Connector, ConnectorConfig
 from integrations.connectors.rate_limit import SharedRateBudget
 from integrations.connectors.registry import addresses_of, connector_class
@@ -26,6 +27,7 @@ NOTHING_SET: dict[str, Any] = {
     "state": ConnectionState.NOT_SET,
     "error": "",
     "granted": {},
+    "learned": {},
     "expires_at": None,
     "refresh_at": None,
     "refresh_lease": None,
@@ -117,6 +119,7 @@ def connector_for(profile: IntegrationProfile) -> Connector:
             budget=_budget(settings.REDIS_URL, settings.RATE_SHARE / 100),
             tokens=tokens,
             account=f"profile {profile.pk}",
+            memory=StoredMemory(profile.pk),
         )
     )
     tokens.connector = connector

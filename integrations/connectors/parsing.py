@@ -12,6 +12,10 @@ MAX_TEXT = 254
 
 # NUL is refused by PostgreSQL; a lone surrogate (JSON's "\ud800") cannot be written to a UTF-8 column.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Control characters, and those that turn the direction of the text after them, e.g. of the rest of a page.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Whole numbers up to 18 digits. JSON may have any number of digits, which would take long to write as text.
+_MAX_NUMBER = 10**18
 # An id becomes a part of a URL: dots, slashes and escapes are not allowed.
 _ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
@@ -23,6 +27,18 @@ def clean(value: object, *, max_length: int = MAX_TEXT) -> str:
     if not (value.isascii() and value.isprintable()):  # almost all texts; saves time in large downloads
         value = _UNSTORABLE.sub("", value)
     return value.strip()[:max_length]
+
+
+def one_line(value: object, *, max_length: int = MAX_TEXT) -> str:
+    """A text of a person's entry, for one line of a page. A whole number becomes its digits, any other type ""."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if abs(value) < _MAX_NUMBER else ""
+    if not isinstance(value, str):
+        return ""
+    # Cut first: a text of some megabytes is not searched as a whole.
+    return clean(" ".join(_CONTROLS.sub(" ", value[: max_length * 4]).split()), max_length=max_length)
 
 
 def mapping(value: object) -> Mapping[str, Any]:

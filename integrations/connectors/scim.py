@@ -30,9 +30,28 @@ def error_body(data: object) -> ErrorBody:
     return ErrorBody(kind=clean(body.get("scimType")), detail=clean(body.get("detail")))
 
 
-def replace(path: str, value: object) -> dict[str, Any]:
-    """The body of a PATCH that sets one attribute (RFC 7644, 3.5.2.3)."""
-    return {"schemas": [PATCH_OP], "Operations": [{"op": "Replace", "path": path, "value": value}]}
+def _replace(operation: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a PATCH that replaces values (RFC 7644, 3.5.2.3)."""
+    return {"schemas": [PATCH_OP], "Operations": [{"op": "Replace", **operation}]}
+
+
+# The bodies that set `active`, by the name of their form. RFC 7643 asks for a boolean; servers differ.
+ACTIVE_FORMS: Mapping[str, Callable[[bool], dict[str, Any]]] = {
+    "boolean": lambda active: _replace({"path": "active", "value": active}),
+    "text": lambda active: _replace({"path": "active", "value": "true" if active else "false"}),
+    "object": lambda active: _replace({"value": {"active": active}}),
+}
+DEFAULT_FORM = "boolean"
+# A 400 with one of these says that the server could not read the value, and so changed nothing (RFC 7644, 3.12).
+UNREADABLE = frozenset({"invalidValue", "invalidSyntax"})
+
+
+def enterprise_extension(user: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The extension with department, manager and so on (RFC 7643, section 4.3); its name has no case."""
+    if ENTERPRISE_USER in user:
+        return mapping(user[ENTERPRISE_USER])
+    wanted = ENTERPRISE_USER.lower()
+    return mapping(next((value for key, value in user.items() if key.lower() == wanted), None))
 
 
 def active_of(data: object) -> bool | None:

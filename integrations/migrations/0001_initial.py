@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField(blank=True, editable=False)),
                 ("mail_due_at", models.DateTimeField(editable=False, null=True)),
                 ("mail_tries", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("learned", models.JSONField(default=dict, editable=False)),
                 ("granted", models.JSONField(default=dict, editable=False)),
                 ("expires_at", models.DateTimeField(editable=False, null=True)),
                 ("refresh_at", models.DateTimeField(editable=False, null=True)),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
+
+from subscriptions.models import Direction, Reclaim, ReclaimState
 
 REACTIVATED_COOLDOWN = timedelta(days=30)
 REACTIVATED_REASON = "somebody reactivated this person at the vendor"
@@ -14,6 +19,44 @@ REACTIVATED_SQL = "(NOT s.active AND m.active)"
 def was_reactivated(*, known_active: bool, found_active: bool) -> bool:
     """Whether the vendor shows a person as active whom we know as deactivated. The same as REACTIVATED_SQL."""
     return not known_active and found_active
+
+
+def times_let_back_in(subscriptions: Iterable[int]) -> dict[int, int]:
+    """Subscription id -> how often somebody at the vendor undid our reclaim; nobody has 0. One query for all of them.
+
+    A deactivation was undone when we deactivated the person again later, or when the person is active now, and no
+    restore of ours came in between. A restore is our own wish and does not count.
+    """
+    done = Reclaim.objects.filter(subscription__in=list(subscriptions), state=ReclaimState.DONE)
+    columns = ("subscription", "direction", "subscription__active", "subscription__gone_at")
+    rows = done.order_by("subscription", "finished_at", "pk").values_list(*columns)
+    found: dict[int, int] = {}
+    for person, sends in groupby(rows, key=itemgetter(0)):
+        count, taken = 0, False
+        for _, direction, active, gone_at in sends:
+            if direction == Direction.DEACTIVATE and taken:
+                count += 1
+            taken = direction == Direction.DEACTIVATE
+            is_back = active and gone_at is None
+        if taken and is_back:
+            count += 1
+        if count:
+            found[person] = count
+    return found
+
+
+def let_back_in(times: int) -> str:
+    """`Let back in for the third time after a reclaim.`; empty where nobody was let back in."""
+    return f"Let back in for the {nth(times)} time after a reclaim." if times else ""
+
+
+def nth(number: int) -> str:
+    """`third`; from eleven on in digits: `21st`."""
+    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+    if number <= len(words):
+        return words[number - 1]
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def cooldown_from(now: datetime) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
+from subscriptions.models.fields import split_labels
 
 BATCH = 5000
 
@@ -42,6 +43,7 @@ class CandidateFacts(NamedTuple):
     last_activity_at: datetime | None
     license_assigned_at: datetime | None
     facts_at: datetime
+    admin_roles: str | tuple[str, ...]
 
     @property
     def idle_since(self) -> datetime | None:
@@ -62,6 +64,7 @@ def freeze_evidence(row: CandidateFacts, terms: Terms, now: datetime, shared: Ma
         "department": row.department,
         "license": row.license,
         "role": row.role,
+        "admin_roles": list(split_labels(row.admin_roles)),
         "last_activity_at": _stamp(row.last_activity_at),
         "license_assigned_at": _stamp(row.license_assigned_at),
         "idle_days": days_since(row.idle_since, now),

@@ -33,6 +33,7 @@ CLOSING = {
     Verdict.IN_GRACE: (CandidateState.CLOSED_SKIPPED, CloseReason.LICENSE_CHANGED),
     Verdict.CANNOT_BE_REMOVED: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
     Verdict.PROTECTED: (CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED),
+    Verdict.ADMIN_ROLE: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
     Verdict.COOLING_DOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED),
 }
 
@@ -50,6 +51,8 @@ def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -
     if verdict == Verdict.CANNOT_BE_REMOVED and row.reclaimable:
         # The only admin of a team: the role in the organization has not changed.
         return CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED
+    if verdict == Verdict.ADMIN_ROLE and list(row.admin_roles) == evidence.get("admin_roles", []):
+        return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED
     return CLOSING.get(verdict, (CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED))
 
 

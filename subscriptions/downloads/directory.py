@@ -1,4 +1,4 @@
-"""Names, departments and cost centers from the vendor's directory, written after a complete run.
+"""Names, departments, managers and so on from the vendor's directory, written after a complete run.
 
 A batch of people goes to the database as one value, and one UPDATE writes the rows that differ from it.
 """
@@ -18,30 +18,39 @@ from subscriptions.bulk_sql import execute, fetch_row
 
 # A page of the vendor's directory has at most this many people.
 BATCH = 1000
-COLUMNS = ("name", "department", "cost_center")
+COLUMNS = (
+    "name",
+    "given_name",
+    "department",
+    "cost_center",
+    "division",
+    "employee_number",
+    "manager",
+    "manager_id",
+)
+FIELDS = ("external_id", *COLUMNS)
+EXTRACTED = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in FIELDS)
 # The people of a batch as rows `p`, by database; parameter: their JSON. https://www.sqlite.org/json1.html#jeach
 PEOPLE = {
-    "postgresql": """
-       json_to_recordset(%s::json) AS p (external_id varchar, name varchar, department varchar, cost_center varchar)
-""",
-    "sqlite": """
-       (SELECT json_extract(value, '$.external_id') AS external_id, json_extract(value, '$.name') AS name,
-               json_extract(value, '$.department') AS department, json_extract(value, '$.cost_center') AS cost_center
-          FROM json_each(%s)) AS p
-""",
+    "postgresql": f"json_to_recordset(%s::json) AS p ({', '.join(f'{name} varchar' for name in FIELDS)})",
+    "sqlite": f"(SELECT {EXTRACTED} FROM json_each(%s)) AS p",  # noqa: S608 - names of our own columns
 }
-# Only PEOPLE goes into the braces; all values are parameters.
+# Only PEOPLE and the names of our own columns go into the braces; all values are parameters.
 KNOWS = """
 SELECT EXISTS (SELECT 1 FROM {people}, subscriptions_subscription AS s
                 WHERE s.profile_id = %s AND s.external_id = p.external_id)
 """
 WRITE = """
 UPDATE subscriptions_subscription AS s
-   SET name = p.name, department = p.department, cost_center = p.cost_center
+   SET {assignments}
   FROM {people}
  WHERE s.profile_id = %s AND s.external_id = p.external_id
-   AND (s.name <> p.name OR s.department <> p.department OR s.cost_center <> p.cost_center)
+   AND ({differs})
 """
+PARTS = {
+    "assignments": ", ".join(f"{name} = p.{name}" for name in COLUMNS),
+    "differs": " OR ".join(f"s.{name} <> p.{name}" for name in COLUMNS),
+}
 
 
 class Written(NamedTuple):
@@ -56,14 +65,9 @@ def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> Writte
     entries = PEOPLE[connection.vendor]
     written, known = 0, False
     for batch in _batches(people):
-        rows = json.dumps(
-            [
-                {"external_id": person.external_id, **{column: getattr(person, column) for column in COLUMNS}}
-                for person in batch
-            ]
-        )
+        rows = json.dumps([{name: getattr(person, name) for name in FIELDS} for person in batch])
         known = known or bool(fetch_row(KNOWS.format(people=entries), [rows, profile.pk])[0])
-        written += execute(WRITE.format(people=entries), [rows, profile.pk])
+        written += execute(WRITE.format(people=entries, **PARTS), [rows, profile.pk])
     return Written(known, written)
 
 

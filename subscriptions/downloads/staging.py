@@ -14,6 +14,7 @@ from integrations.connectors.contract import Member
 from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import copy_or_insert, execute, fetch_row, large_tables
 from subscriptions.models import DownloadedMember, DownloadRun
+from subscriptions.models.fields import join_labels
 
 # Each column with PostgreSQL's name of its type, since a binary COPY converts nothing.
 TYPES = {
@@ -27,8 +28,10 @@ TYPES = {
     "last_activity_at": "timestamptz",
     "reclaimable": "bool",
     "why_not": "varchar",
+    "admin_roles": "text",
 }
 COLUMNS = tuple(TYPES)
+ROLES = Member._fields.index("admin_roles")
 DROP_REPEATED = {
     "postgresql": """
 DELETE FROM subscriptions_downloadedmember AS m
@@ -49,7 +52,7 @@ COUNTS = "SELECT COUNT(*), COUNT(DISTINCT external_id) FROM subscriptions_downlo
 CONTRADICTION = """
 SELECT external_id FROM subscriptions_downloadedmember WHERE run_id = %s GROUP BY external_id
 HAVING MIN(email) <> MAX(email) OR MIN(license) <> MAX(license) OR MIN(role) <> MAX(role)
-    OR MIN(why_not) <> MAX(why_not)
+    OR MIN(why_not) <> MAX(why_not) OR MIN(admin_roles) <> MAX(admin_roles)
     OR MIN(CAST(active AS integer)) <> MAX(CAST(active AS integer))
     OR MIN(CAST(reclaimable AS integer)) <> MAX(CAST(reclaimable AS integer))
     OR MIN(license_assigned_at) <> MAX(license_assigned_at)
@@ -63,7 +66,8 @@ def store(run: DownloadRun, members: Iterable[Member]) -> None:
     """Put them into staging. Call it in the transaction that also stores the cursor of the next page."""
     pk = run.pk
     # The fields of a member are in the order of the columns.
-    copy_or_insert(DownloadedMember, COLUMNS, ((pk, *member) for member in members), types=tuple(TYPES.values()))
+    rows = ((pk, *member[:ROLES], join_labels(member.admin_roles), *member[ROLES + 1 :]) for member in members)
+    copy_or_insert(DownloadedMember, COLUMNS, rows, types=tuple(TYPES.values()))
 
 
 def is_whole(run: DownloadRun) -> bool:

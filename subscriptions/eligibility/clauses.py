@@ -17,6 +17,7 @@ from django.utils.text import capfirst
 from integrations.connectors.contract import UNKNOWN_WORDS
 from subscriptions.eligibility.sentences import (
     NOT_CHECKED,
+    admin_roles_of,
     days_since,
     explain_candidate,
     in_days,
@@ -24,6 +25,7 @@ from subscriptions.eligibility.sentences import (
     protected_by,
     sole_admin,
     why_active,
+    why_admin_role,
     why_cannot_be_removed,
     why_gone,
     why_grace,
@@ -32,7 +34,8 @@ from subscriptions.eligibility.sentences import (
     why_unknown,
 )
 from subscriptions.eligibility.terms import Terms
-from subscriptions.models import NeverActive, Protection, Subscription, Verdict
+from subscriptions.models import AdminRoles, NeverActive, Protection, Subscription, Verdict
+from subscriptions.models.subscription import HAS_ADMIN_ROLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,14 @@ def _idle_before(terms: Terms, now: datetime) -> Q:
 
 def _unknown(terms: Terms, now: datetime) -> Q:
     return Q(idle_since=None) | Q(license__in=UNKNOWN_WORDS) | Q(role__in=UNKNOWN_WORDS)
+
+
+def _left_alone(terms: Terms, now: datetime) -> Q:
+    return HAS_ADMIN_ROLE if terms.admin_roles == AdminRoles.LEAVE else Q(pk=None)
+
+
+def _admin_role(terms: Terms, now: datetime) -> Q:
+    return HAS_ADMIN_ROLE & Q(review_passed=False) if terms.admin_roles == AdminRoles.REVIEW else Q(pk=None)
 
 
 def _never_active(terms: Terms, now: datetime) -> Q:
@@ -122,6 +133,14 @@ CLAUSES: tuple[Clause, ...] = (
         protected_by,
     ),
     Clause(
+        Verdict.PROTECTED,
+        _left_alone,
+        why_protected,
+        "No admin role that the rule leaves alone",
+        admin_roles_of,
+        reads_terms=True,
+    ),
+    Clause(
         Verdict.COOLING_DOWN,
         lambda terms, now: Q(cooldown_until__gt=now),
         lambda row, terms, now: f"In cool-down until {on_day(row.cooldown_until)}: {row.cooldown_reason}.",
@@ -148,6 +167,14 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: (
             f"{in_days(days_since(row.idle_since, now))}, threshold {in_days(terms.threshold_for(row.license))}"
         ),
+        reads_terms=True,
+    ),
+    Clause(
+        Verdict.ADMIN_ROLE,
+        _admin_role,
+        why_admin_role,
+        "No admin role that needs a review",
+        admin_roles_of,
         reads_terms=True,
     ),
     Clause(

@@ -35,6 +35,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.eligibility.clauses import CLAUSES, Clause, verdict_case
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Bucket, ReclaimRule, Subscription, Verdict
+from subscriptions.models.subscription import HAS_ADMIN_ROLE
 
 # A longer grace is rare, and would need a hundred times as many buckets. So it is evaluated for each person.
 MAX_GRACE_DAYS = 90
@@ -105,9 +106,8 @@ def count_buckets(profile: IntegrationProfile) -> int:
     """Count the people of the profile again, as they are now. Returns how many buckets they make."""
     now = timezone.now()
     people: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_group_columns(now))
-    counted = people.values_list("standing", "license", "idle", "assigned", "never", "review_passed").annotate(
-        people=Count("pk")
-    )
+    columns = ("standing", "license", "idle", "assigned", "never", "review_passed", "admin")
+    counted = people.values_list(*columns).annotate(people=Count("pk"))
     buckets = [_bucket(profile, now, *row) for row in counted]
     with transaction.atomic():
         Bucket.objects.filter(profile=profile).delete()
@@ -131,6 +131,7 @@ def _group_columns(now: datetime) -> dict[str, Case]:
         ),
         "idle": _days("idle_since", now, begun=True, limit=MAX_IDLE_DAYS),
         "assigned": _days("license_assigned_at", now, begun=False, limit=MAX_GRACE_DAYS),
+        "admin": Case(When(HAS_ADMIN_ROLE, then=Value("has")), default=Value(""), output_field=CharField()),
         "never": Case(When(last_activity_at=None, then=Value(True)), default=Value(False), output_field=BooleanField()),
     }
 
@@ -150,6 +151,7 @@ def _bucket(
     assigned: int | None,
     never: bool,
     review_passed: bool,
+    admin: str,
     people: int,
 ) -> Bucket:
     """Make one bucket; each moment is the middle of its day."""
@@ -163,5 +165,6 @@ def _bucket(
         last_activity_at=None if never else idle_since,
         license_assigned_at=None if assigned is None else now - timedelta(days=assigned + 0.5),
         review_passed=review_passed,
+        admin_roles=admin,
         people=people,
     )

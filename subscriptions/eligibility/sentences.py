@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from integrations.connectors.contract import UNKNOWN_WORDS, Capability
 from integrations.models import IntegrationProfile
 from subscriptions.eligibility.terms import Terms
-from subscriptions.models import DownloadRun, Protection, Subscription
+from subscriptions.models import AdminRoles, DownloadRun, Protection, Subscription
 
 NOT_CHECKED = "not checked"
 
@@ -91,6 +91,8 @@ def protections_of(row: Subscription) -> list[Protection]:
 
 def why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
     found = protections_of(row)
+    if not found and row.admin_roles and terms.admin_roles == AdminRoles.LEAVE:
+        return f"Left alone: {row.admin_roles_label}. The rule leaves people with an admin role alone."
     if not found:
         return "Was protected until a moment ago; the next evaluation decides again."
     first, others = found[0], len(found) - 1
@@ -110,6 +112,18 @@ def why_grace(row: Subscription, terms: Terms, now: datetime) -> str:
         f"New joiner: the license was assigned on {on_day(row.license_assigned_at)}, "
         f"within the grace of {in_days(terms.grace)}."
     )
+
+
+def why_admin_role(row: Subscription, terms: Terms, now: datetime) -> str:
+    depend = ngettext("this role", "these roles", len(row.admin_roles))
+    return (
+        f"Needs review: {row.admin_roles_label}. Others may depend on {depend}, and {row.profile.vendor} may refuse to "
+        "deactivate this person."
+    )
+
+
+def admin_roles_of(row: Subscription, terms: Terms, now: datetime) -> str:
+    return row.admin_roles_label or "none"
 
 
 def why_never_active(row: Subscription, terms: Terms, now: datetime) -> str:

@@ -28,6 +28,7 @@ class Terms:
     licenses: tuple[str, ...] = _column("licenses")
     grace: int = _column("new_joiner_grace")
     never_active: str = _column("never_active")
+    admin_roles: str = _column("admin_roles")
     by_license: Mapping[str, int] = field(default_factory=dict)
     version: int = 1
 

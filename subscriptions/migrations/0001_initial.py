@@ -13,11 +13,13 @@ from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.db import DatabaseError, migrations, models, transaction
 
+import subscriptions.models.fields
+
 # The staging table has no key; the merge reads it once.
 STAGING = """
     run_id integer NOT NULL, external_id varchar(40) NOT NULL, email varchar(254) NOT NULL, active boolean NOT NULL,
     license varchar(40) NOT NULL, role varchar(60) NOT NULL, license_assigned_at {moment}, last_activity_at {moment},
-    reclaimable boolean NOT NULL, why_not varchar(200) NOT NULL
+    reclaimable boolean NOT NULL, why_not varchar(200) NOT NULL, admin_roles text NOT NULL
 """
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 TRIGRAMS = "CREATE INDEX search_letters ON subscriptions_searchtext USING gin (text gin_trgm_ops)"
@@ -163,6 +165,7 @@ class Migration(migrations.Migration):
                 ("last_activity_at", models.DateTimeField(null=True)),
                 ("reclaimable", models.BooleanField()),
                 ("why_not", models.CharField(blank=True, max_length=200)),
+                ("admin_roles", subscriptions.models.fields.LabelsField(blank=True)),
             ],
             options={
                 "db_table": "subscriptions_downloadedmember",
@@ -220,6 +223,26 @@ class Migration(migrations.Migration):
                     "cost_center",
                     models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
                 ),
+                (
+                    "given_name",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
+                (
+                    "division",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
+                (
+                    "employee_number",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=60),
+                ),
+                (
+                    "manager",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
+                ),
+                (
+                    "manager_id",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
+                ),
                 ("active", models.BooleanField(editable=False)),
                 ("license", models.CharField(editable=False, max_length=40)),
                 ("role", models.CharField(editable=False, max_length=60)),
@@ -227,6 +250,7 @@ class Migration(migrations.Migration):
                 ("last_activity_at", models.DateTimeField(editable=False, null=True, verbose_name="last activity")),
                 ("reclaimable", models.BooleanField(editable=False)),
                 ("why_not", models.CharField(blank=True, editable=False, max_length=200)),
+                ("admin_roles", subscriptions.models.fields.LabelsField(blank=True, default=(), editable=False)),
                 (
                     "sole_admin_of",
                     models.CharField(blank=True, db_default="", default="", editable=False, max_length=500),
@@ -278,6 +302,7 @@ class Migration(migrations.Migration):
                 ("last_activity_at", models.DateTimeField(null=True)),
                 ("license_assigned_at", models.DateTimeField(null=True)),
                 ("review_passed", models.BooleanField(default=False)),
+                ("admin_roles", models.CharField(blank=True, max_length=10)),
                 ("people", models.PositiveIntegerField()),
                 (
                     "profile",
@@ -460,6 +485,7 @@ class Migration(migrations.Migration):
                             ("cooling_down", "Cooling down"),
                             ("in_grace", "New joiner"),
                             ("active", "Active lately"),
+                            ("admin_role", "Admin role"),
                             ("never_active", "Never active"),
                             ("candidate", "Inactive"),
                         ],
@@ -708,6 +734,7 @@ class Migration(migrations.Migration):
                 ("request_id", models.CharField(blank=True, default="", max_length=100)),
                 ("read_back", models.CharField(blank=True, default="", max_length=10)),
                 ("read_back_at", models.DateTimeField(null=True)),
+                ("license_after", models.CharField(blank=True, db_default="", default="", max_length=40)),
                 ("reads", models.PositiveSmallIntegerField(default=0, verbose_name="times read back")),
                 ("outcome", models.TextField(blank=True, default="")),
                 (
@@ -870,6 +897,21 @@ class Migration(migrations.Migration):
                         default="review",
                         max_length=10,
                         verbose_name="people who were never active",
+                    ),
+                ),
+                (
+                    "admin_roles",
+                    models.CharField(
+                        choices=[
+                            ("review", "Show them for review when they are inactive"),
+                            ("candidate", "Treat them like everybody else"),
+                            ("leave", "Leave them alone"),
+                        ],
+                        default="review",
+                        help_text="Roles with which somebody administers a part of the organization, e.g. its users or "
+                        "content.",
+                        max_length=10,
+                        verbose_name="people with an admin role",
                     ),
                 ),
                 (
@@ -1292,6 +1334,14 @@ class Migration(migrations.Migration):
             model_name="subscription",
             index=models.Index(
                 condition=models.Q(("former__isnull", False)), fields=["former"], name="subscription_former"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="subscription",
+            index=models.Index(
+                condition=models.Q(("admin_roles", ""), _negated=True),
+                fields=["idle_since", "id"],
+                name="subscription_admin",
             ),
         ),
         migrations.AddConstraint(

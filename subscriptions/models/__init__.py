@@ -8,13 +8,14 @@ from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
-from subscriptions.models.rule import FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
+from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import SearchText, Subscription, Verdict
 
 __all__ = [
     "AccountPerson",
     "ActivitySnapshot",
+    "AdminRoles",
     "Answer",
     "Bucket",
     "CandidateState",

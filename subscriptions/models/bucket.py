@@ -26,6 +26,8 @@ class Bucket(models.Model):
     last_activity_at = models.DateTimeField(null=True)
     license_assigned_at = models.DateTimeField(null=True)
     review_passed = models.BooleanField(default=False)
+    # Not empty for people who have an admin role.
+    admin_roles = models.CharField(max_length=10, blank=True)
     people = models.PositiveIntegerField()
 
     class Meta:

@@ -11,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.models.fields import LabelsField
 
 
 class RunState(models.TextChoices):
@@ -203,6 +204,7 @@ class DownloadedMember(models.Model):
     last_activity_at = models.DateTimeField(null=True)
     reclaimable = models.BooleanField()
     why_not = models.CharField(max_length=200, blank=True)
+    admin_roles = LabelsField(blank=True)
 
     class Meta:
         managed = False

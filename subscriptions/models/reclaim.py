@@ -85,6 +85,8 @@ class Reclaim(models.Model):
     # active, inactive or unknown to the vendor; empty before it was read back.
     read_back = models.CharField(max_length=10, blank=True, default="")
     read_back_at = models.DateTimeField(null=True)
+    # The license that the vendor showed after a restore; empty where it was not read.
+    license_after = models.CharField(max_length=40, blank=True, default="", db_default="")
     reads = models.PositiveSmallIntegerField("times read back", default=0)
     # The result in one sentence, in the vendor's words if it answered.
     outcome = models.TextField(blank=True, default="")

@@ -24,6 +24,12 @@ class NeverActive(models.TextChoices):
     CANDIDATE = "candidate", "Make them candidates, counted from the day the license was assigned"
 
 
+class AdminRoles(models.TextChoices):
+    REVIEW = "review", "Show them for review when they are inactive"
+    CANDIDATE = "candidate", "Treat them like everybody else"
+    LEAVE = "leave", "Leave them alone"
+
+
 class KeepMeans(models.TextChoices):
     FINAL = "final", "The seat stays; nobody needs to decide"
     ASK = "ask", "The approver sees the wish and decides"
@@ -51,6 +57,13 @@ class ReclaimRule(models.Model):
     )
     never_active = models.CharField(
         "people who were never active", max_length=10, choices=NeverActive.choices, default=NeverActive.REVIEW
+    )
+    admin_roles = models.CharField(
+        "people with an admin role",
+        max_length=10,
+        choices=AdminRoles.choices,
+        default=AdminRoles.REVIEW,
+        help_text="Roles with which somebody administers a part of the organization, e.g. its users or content.",
     )
     notify_user = models.BooleanField(
         "notify user",

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 
 from integrations.models import IntegrationProfile
 from subscriptions.models.download import DownloadRun
+from subscriptions.models.fields import LabelsField
 
 
 class Verdict(models.TextChoices):
@@ -25,6 +26,7 @@ class Verdict(models.TextChoices):
     COOLING_DOWN = "cooling_down", "Cooling down"
     IN_GRACE = "in_grace", "New joiner"
     ACTIVE = "active", "Active lately"
+    ADMIN_ROLE = "admin_role", "Admin role"
     NEVER_ACTIVE = "never_active", "Never active"
     CANDIDATE = "candidate", "Inactive"
 
@@ -49,10 +51,13 @@ class ReviewReason(NamedTuple):
 # The reasons of the lane *Needs review*, in the order of its tabs.
 REVIEW_REASONS = (
     ReviewReason(Verdict.NEVER_ACTIVE, ReviewAct.KEEP),
+    ReviewReason(Verdict.ADMIN_ROLE, ReviewAct.KEEP),
     ReviewReason(Verdict.UNKNOWN, ReviewAct.LOOK_UP),
 )
 # The verdicts that the lists group besides the candidates.
 NEEDS_REVIEW = tuple(reason.verdict for reason in REVIEW_REASONS)
+# "Never active, admin role, facts missing"
+REVIEW_LABELS = ", ".join(verdict.label for verdict in NEEDS_REVIEW).capitalize()
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
@@ -66,6 +71,7 @@ FACTS = (
     "last_activity_at",
     "reclaimable",
     "why_not",
+    "admin_roles",
 )
 
 # A change of these ends `review_passed`: the decision was made on other facts.
@@ -75,6 +81,7 @@ REVIEWED_FACTS = tuple(fact for fact in FACTS if fact not in ("email", "why_not"
 HELD = models.Q(active=True, gone_at=None)
 # All others. Written out, since an index has this condition and PostgreSQL must recognize it.
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
+HAS_ADMIN_ROLE = ~models.Q(admin_roles="")
 NEVER_ACTIVE = HELD & models.Q(last_activity_at=None)
 
 
@@ -107,6 +114,12 @@ class Subscription(models.Model):
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     cost_center = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
+    given_name = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
+    division = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
+    employee_number = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
+    manager = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
+    # How the directory refers to the manager: mostly the vendor's id of that person.
+    manager_id = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)
     role = models.CharField(max_length=60, editable=False)
@@ -114,6 +127,8 @@ class Subscription(models.Model):
     last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
     reclaimable = models.BooleanField(editable=False)
     why_not = models.CharField(max_length=200, blank=True, editable=False)
+    # Roles with which this person administers a part of the organization, in the vendor's words.
+    admin_roles = LabelsField(blank=True, default=(), editable=False)
     # Teams that would have no admin without this person; the vendor refuses to deactivate such a person.
     sole_admin_of = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
     idle_since = models.GeneratedField(
@@ -161,6 +176,7 @@ class Subscription(models.Model):
             models.Index(fields=["idle_since", "id"], condition=NEVER_ACTIVE, name="subscription_never"),
             models.Index(fields=["idle_since", "id"], condition=FREE, name="subscription_free"),
             models.Index(fields=["former"], condition=models.Q(former__isnull=False), name="subscription_former"),
+            models.Index(fields=["idle_since", "id"], condition=HAS_ADMIN_ROLE, name="subscription_admin"),
         ]
 
     def __str__(self) -> str:
@@ -184,6 +200,16 @@ class Subscription(models.Model):
     @property
     def role_label(self) -> str:
         return self.profile.connector.roles.get(self.role, self.role)
+
+    @property
+    def admin_roles_label(self) -> str:
+        """`Content Admin, User Admin`; empty for people without an admin role."""
+        return ", ".join(self.admin_roles)
+
+    @property
+    def all_roles_label(self) -> str:
+        """`Member, User Admin`: the role in the organization, and the admin roles."""
+        return ", ".join((self.role_label, *self.admin_roles))
 
 
 class SearchText(models.Model):

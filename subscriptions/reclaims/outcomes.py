@@ -77,14 +77,14 @@ def read_back(item: Reclaim, connector: Connector) -> str:
         else:
             # A restore also looks up what came back, and writes that down after it is done.
             found = read_restored_seat(item, connector)
-            mark_done(item, came_back=found.sentence)
+            mark_done(item, came_back=found.sentence, license_after=found.license)
             note_facts(item, found)
     item.refresh_from_db()
     return item.state
 
 
-def mark_done(item: Reclaim, *, came_back: str = "") -> None:
-    """End the item as done: the vendor shows what was wanted."""
+def mark_done(item: Reclaim, *, came_back: str = "", license_after: str = "") -> None:
+    """End the item as done: the vendor shows what was wanted. `license_after` is for a restore."""
     spec = spec_for(item.direction)
     was_in_doubt = item.state == ReclaimState.IN_DOUBT
     outcome = came_back or f"Read back as {spec.found}."
@@ -96,6 +96,7 @@ def mark_done(item: Reclaim, *, came_back: str = "") -> None:
         candidate_state=CandidateState.CLOSED_COMPLETE,
         reason=CloseReason.CONFIRMED_LATER if was_in_doubt else CloseReason.RECLAIMED,
         outcome=outcome,
+        license_after=license_after,
         read_back=spec.found,
         read_back_at=timezone.now(),
     )

@@ -203,6 +203,10 @@ def _refused_by_facts(item: Reclaim, row: Subscription, current: Terms) -> Decis
         return _no(f"Not sent: the license is {row.license_label} now.", CloseReason.LICENSE_CHANGED)
     if row.role != evidence["role"]:
         return _no(f"Not sent: the role is {row.role_label} now.", CloseReason.ROLE_CHANGED)
+    # Evidence that was frozen before LicenseHub read admin roles has none of them.
+    if list(row.admin_roles) != evidence.get("admin_roles", []):
+        now = row.admin_roles_label or "none"
+        return _no(f"Not sent: the admin roles are not those that were approved; now: {now}.", CloseReason.ROLE_CHANGED)
     return None
 
 

@@ -18,6 +18,11 @@ class RestoredSeat:
     sentence: str
     member: Member | None = None
 
+    @property
+    def license(self) -> str:
+        """The license that the vendor shows now; empty where it did not answer."""
+        return self.member.license if self.member else ""
+
 
 def read_restored_seat(item: Reclaim, connector: Connector) -> RestoredSeat:
     """Ask the vendor for this person's current seat. Nothing is written; an error becomes a sentence."""

@@ -5,13 +5,16 @@ A restore is a request with the other direction. Each person in it refers to the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 
 from integrations.connectors.registry import vendor_texts
@@ -22,6 +25,7 @@ from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     Direction,
+    DownloadRun,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
@@ -45,6 +49,46 @@ def notes(profile: IntegrationProfile) -> dict[str, tuple[str, ...]]:
     """The texts that are shown before a restore, and on its record."""
     texts = profile.texts
     return {"comes_back": (*texts.comes_back, *AFTER_EACH_RESTORE), "cannot_come_back": texts.cannot_come_back}
+
+
+# --- Is a license free? -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FreeLicenses:
+    """How many licenses of one type are free, by the last download and what LicenseHub has done since.
+
+    `bought` is None where the vendor does not say it. `needed` is how many a restore asks for.
+    """
+
+    license: str
+    held: int
+    bought: int | None
+    needed: int
+
+    @property
+    def free(self) -> int | None:
+        return None if self.bought is None else max(0, self.bought - self.held)
+
+    @property
+    def suffices(self) -> bool:
+        return self.free is None or self.free >= self.needed
+
+
+def free_licenses(profile: IntegrationProfile, needed: Mapping[str, int]) -> list[FreeLicenses]:
+    """For each license type that a restore needs (type -> people), how many are free now."""
+    run = DownloadRun.objects.complete().filter(profile=profile).first()
+    bought = run.purchased if run else {}
+    rows = Subscription.objects.filter(profile=profile, license__in=list(needed)).held().order_by()
+    held = dict(rows.values_list("license").annotate(n=Count("pk")))
+    return [FreeLicenses(word, held.get(word, 0), bought.get(word), count) for word, count in sorted(needed.items())]
+
+
+def needed_by(reclaims: QuerySet[Reclaim]) -> dict[str, int]:
+    """License type -> how many people would need one to have what they had before these reclaims."""
+    # Without the annotations of the list, by which the rows would be grouped, too.
+    rows = Reclaim.objects.filter(pk__in=reclaims.order_by().values("pk")).order_by()
+    return dict(rows.values_list(KeyTextTransform("license", "removal__evidence")).annotate(n=Count("pk")))
 
 
 # --- May this be restored? --------------------------------------------------------------------------------------------

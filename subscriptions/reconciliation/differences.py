@@ -11,7 +11,7 @@ from django.db.models import TextChoices
 
 from integrations.connectors.contract import Member
 from licensehub.ui.formatting import day_and_time
-from subscriptions.activity.reactivation import REACTIVATED_COOLDOWN
+from subscriptions.activity.reactivation import REACTIVATED_COOLDOWN, let_back_in, times_let_back_in
 from subscriptions.models import CloseReason, Direction, Reclaim, ReclaimState
 
 
@@ -59,13 +59,14 @@ class Difference:
 
 def in_ledger(ended: Iterable[Reclaim], members: Mapping[str, Member]) -> list[Difference]:
     """The differences of the last item of each person (`ended`). A person who left the organization makes none."""
-    found = []
+    found: list[Reclaim] = []
     for item in ended:
         member = members.get(item.subscription.external_id)
         expected = _active_by_ledger(item)
         if member is not None and expected is not None and member.active != expected:
-            found.append(_difference(item))
-    return found
+            found.append(item)
+    times = times_let_back_in(item.subscription_id for item in found)
+    return [_difference(item, times.get(item.subscription_id, 0)) for item in found]
 
 
 def _active_by_ledger(item: Reclaim) -> bool | None:
@@ -79,9 +80,13 @@ def _active_by_ledger(item: Reclaim) -> bool | None:
     return None if item.removal.candidate.close_reason in before_us else True
 
 
-def _difference(item: Reclaim) -> Difference:
+def _difference(item: Reclaim, times: int) -> Difference:
+    """`times`: how often this person was let back in after a reclaim."""
     when = day_and_time(item.finished_at)
     kind, detail, next_step = _TEXTS[item.direction, item.state == ReclaimState.DONE]
+    if kind == Kind.REACTIVATED and times > 1:
+        detail = f"{detail} {let_back_in(times)}"
+        next_step = f"{item.profile.texts.let_back_in} {next_step}"
     return Difference(
         kind=kind,
         external_id=item.subscription.external_id,

@@ -16,6 +16,7 @@ from integrations.connectors.contract.errors import (
 from integrations.connectors.contract.protocols import (
     Connector,
     ConnectorConfig,
+    Memory,
     OAuthApp,
     RateBudget,
     TokenSource,
@@ -65,6 +66,7 @@ __all__ = [
     "Granted",
     "Guide",
     "Member",
+    "Memory",
     "NotGranted",
     "OAuthApp",
     "OutcomeUnknown",

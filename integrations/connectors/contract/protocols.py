@@ -82,12 +82,25 @@ class RateBudget(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What the calls through a slot have found out about the vendor, kept for the next connector of this profile."""
+
+    def recall(self, slot: str, name: str) -> str:
+        """The value under this name; "" when there is none."""
+        ...
+
+    def keep(self, slot: str, name: str, value: str) -> None:
+        """Never raises: it is called after a write was done, which must not be lost by it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
     """The input of a connector: the organization, the secrets per slot, the addresses, and the shared budget.
 
     `tokens` gives tokens that change while the connector exists; without it, the tokens of `secrets` are used.
-    `account` names the owner of the vendor's rate limits, e.g. the profile.
+    `account` names the owner of the vendor's rate limits, e.g. the profile. `memory` keeps what calls found out, e.g.
+    how the vendor wants a value to be written; without it, each connector finds it out again.
     """
 
     organization_id: str
@@ -96,6 +109,7 @@ class ConnectorConfig:
     budget: RateBudget
     tokens: TokenSource | None = None
     account: str = ""
+    memory: Memory | None = None
 
 
 class Connector(Protocol):

@@ -51,6 +51,14 @@ class Texts:
     comes_back: tuple[str, ...] = ("The person can sign in again at once.",)
     cannot_come_back: tuple[str, ...] = ("The vendor decides which license it gives.",)
 
+    # What to do when somebody is let back in again and again after a reclaim.
+    let_back_in: str = (
+        "An identity provider activates everybody who is in the group that gives the app, at each synchronization. "
+        "Remove this person from that group at the provider, or protect the person here."
+    )
+    # "0 of 214 Full are free now. …", before a restore that needs more licenses than are free.
+    no_free_license: str = "The vendor may give another license, or refuse."
+
     # --- To the people who keep the connection working
     # "check that …", when an answer holds nobody.
     reader_check: str = "the connection may still read all members"

@@ -134,16 +134,27 @@ class Member(NamedTuple):
     last_activity_at: datetime | None = None
     reclaimable: bool = True
     why_not: str = ""
+    # Further roles that let this person administer a part of the organization, sorted, each in the vendor's words.
+    # No line breaks. A role that LicenseHub does not know is given as it comes.
+    admin_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person's names from the vendor's directory."""
+    """A person's entry in the vendor's directory; "" where it does not say.
+
+    `manager` is the name of the manager, `manager_id` how the directory refers to them: mostly the id of another entry.
+    """
 
     external_id: str
     name: str = ""
+    given_name: str = ""
     department: str = ""
     cost_center: str = ""
+    division: str = ""
+    employee_number: str = ""
+    manager: str = ""
+    manager_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

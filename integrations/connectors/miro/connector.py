@@ -172,7 +172,7 @@ class MiroConnector:
             media_type=MEDIA_TYPE,
             explain=explain_scim,
         )
-        return MiroScim(session, account=self._account(SCIM_SLOT))
+        return MiroScim(session, account=self._account(SCIM_SLOT), memory=self._config.memory)
 
     def _session(
         self,

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from integrations.connectors.contract import UNKNOWN, Allocation, BadAnswer, Member, Person, VendorEvent
-from integrations.connectors.parsing import clean, mapping, safe_id
-from integrations.connectors.scim import ENTERPRISE_USER
+from integrations.connectors.parsing import clean, mapping, one_line, safe_id
+from integrations.connectors.scim import enterprise_extension
 
 ADMIN = "organization_internal_admin"
 INTERNAL = "organization_internal_user"
@@ -17,9 +17,13 @@ OUTSIDE = frozenset({"organization_external_user", "organization_team_guest_user
 
 NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
 NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this person alone"
+UNKNOWN_ADMIN_ROLE = "Unknown admin role"
 IS_ADMIN = "Miro asks to revoke company admin rights first"
 MAX_WORD = 40
 MAX_UNIT = 120
+MAX_NUMBER = 60
+MAX_ADMIN_ROLE = 100
+MAX_ADMIN_ROLES = 50
 MAX_EVENT = 80
 MAX_CURSOR = 200
 
@@ -36,6 +40,7 @@ def member(value: object, *, where: str) -> Member:
         raise BadAnswer(f"{where} does not say whether it is active.", code="bad_active")
     role = _word(data.get("role"))
     why_not = _why_not(role)
+    admin_roles = data.get("adminRoles")
     return Member(
         external_id=external_id,
         email=clean(data.get("email")),
@@ -46,6 +51,7 @@ def member(value: object, *, where: str) -> Member:
         last_activity_at=moment(data, "lastActivityAt", where=where),
         reclaimable=not why_not,
         why_not=why_not,
+        admin_roles=_admin_roles(admin_roles) if admin_roles else (),
     )
 
 
@@ -110,13 +116,39 @@ def person(data: Mapping[str, Any]) -> Person | None:
     external_id = clean(data.get("id"))
     if not external_id:
         return None
-    company = mapping(data.get(ENTERPRISE_USER))
+    company = enterprise_extension(data)
+    given = one_line(mapping(data.get("name")).get("givenName"), max_length=MAX_UNIT)
+    manager, manager_id = _manager(company.get("manager"))
     return Person(
         external_id=external_id,
-        name=clean(data.get("displayName")) or clean(mapping(data.get("name")).get("formatted")),
-        department=clean(company.get("department"), max_length=MAX_UNIT),
-        cost_center=clean(company.get("costCenter"), max_length=MAX_UNIT),
+        name=_name(data, given),
+        given_name=given,
+        department=one_line(company.get("department"), max_length=MAX_UNIT),
+        cost_center=one_line(company.get("costCenter"), max_length=MAX_UNIT),
+        division=one_line(company.get("division"), max_length=MAX_UNIT),
+        employee_number=one_line(company.get("employeeNumber"), max_length=MAX_NUMBER),
+        manager=manager,
+        manager_id=manager_id,
     )
+
+
+def _name(data: Mapping[str, Any], given: str) -> str:
+    """The display name; without one the formatted name, else given and family name (RFC 7643, section 4.1.1)."""
+    name = data.get("name")
+    parts = mapping(name)
+    names = (data.get("displayName"), name, parts.get("formatted"))
+    found = next(filter(None, map(one_line, names)), "")
+    return found or one_line(f"{given} {one_line(parts.get('familyName'))}")
+
+
+def _manager(value: object) -> tuple[str, str]:
+    """Name and reference of a manager. RFC 7643 has an object; some providers send a text, or a list of one."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if not isinstance(value, dict):
+        found = one_line(value)
+        return ("", found) if found.isdigit() else (found, "")
+    return one_line(value.get("displayName")), one_line(value.get("value"))
 
 
 def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
@@ -161,6 +193,21 @@ def _word(value: object) -> str:
 def _short_word(value: str) -> str:
     """Cached: a download reads the same few words a hundred thousand times."""
     return clean(value, max_length=MAX_WORD).lower() or UNKNOWN
+
+
+def _admin_roles(value: object) -> tuple[str, ...]:
+    """The names of the admin roles, prebuilt and custom. A role without a readable name counts as an unknown one.
+
+    https://developers.miro.com/reference/enterprise-get-organization-member
+    """
+    roles = value if isinstance(value, list) else [value]
+    names = {_admin_role(role) for role in roles[:MAX_ADMIN_ROLES]}
+    return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+
+
+def _admin_role(role: object) -> str:
+    name = role.get("name") if isinstance(role, dict) else role
+    return one_line(name, max_length=MAX_ADMIN_ROLE) or UNKNOWN_ADMIN_ROLE
 
 
 def _why_not(role: str) -> str:

@@ -5,25 +5,42 @@ https://developers.miro.com/reference/scim-introduction. Nothing here deletes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
-from integrations.connectors.contract import BadAnswer, DirectoryPage, OutcomeUnknown, PermanentError, Receipt
+from integrations.connectors.contract import BadAnswer, DirectoryPage, Memory, OutcomeUnknown, PermanentError, Receipt
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
+from integrations.connectors.miro.errors import SCIM
 from integrations.connectors.parsing import clean, mapping, safe_id
-from integrations.connectors.scim import MAX_PAGES, PAGE_SIZE, active_of, replace, resources
+from integrations.connectors.response import Answer
+from integrations.connectors.scim import (
+    ACTIVE_FORMS,
+    DEFAULT_FORM,
+    MAX_PAGES,
+    PAGE_SIZE,
+    UNREADABLE,
+    active_of,
+    resources,
+)
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 30.0
 READS = 200
 WRITES = 100
+ACTIVE_FORM = "active_form"
 
 
 class MiroScim:
     """All methods raise as `ApiSession.get` or `ApiSession.patch`."""
 
-    def __init__(self, session: ApiSession, *, account: str, max_pages: int = MAX_PAGES) -> None:
+    def __init__(
+        self, session: ApiSession, *, account: str, max_pages: int = MAX_PAGES, memory: Memory | None = None
+    ) -> None:
         self._session = session
+        self._memory = memory
         self._max_pages = max_pages
         # Requests per 30 seconds: https://developers.miro.com/reference/rate-limits
         self._reads = Rate(bucket=f"miro:scim:{account}:get", cost=1, limit=READS, window=WINDOW)
@@ -57,19 +74,42 @@ class MiroScim:
         self._session.reserve(self._writes)
 
     def set_active(self, external_id: str, *, active: bool) -> Receipt:
-        """https://developers.miro.com/reference/patchuser. Raises OutcomeUnknown when the answer is about another.
-
-        RFC 7643 asks for a boolean, and Miro's own scripts send one, although its documentation says text.
-        """
-        answer = self._session.patch(_user_path(external_id), replace("active", active), rate=self._writes)
+        """https://developers.miro.com/reference/patchuser. Raises OutcomeUnknown when the answer is about another."""
+        known = self.active_form()
+        answer, form = self._patch_active(_user_path(external_id), active, known=known)
         if answer.data is not None and mapping(answer.data).get("id") != external_id:
             raise OutcomeUnknown(
                 f"Miro's answer to the change of {external_id} is about somebody else. Look before trying again.",
                 status=answer.status,
                 code="other_member",
             )
+        if self._memory and form != (known or DEFAULT_FORM):
+            self._memory.keep(SCIM, ACTIVE_FORM, form)
         request_id = clean(answer.headers.get("X-Request-Id"), max_length=100)
         return Receipt(status=answer.status, active=active_of(answer.data), request_id=request_id)
+
+    def _patch_active(self, path: str, active: bool, *, known: str) -> tuple[Answer, str]:
+        """The answer, and the form of `active` that was sent last; the one that is `known` to be accepted comes first.
+
+        RFC 7643 asks for a boolean, and Miro's own scripts send one, although its documentation says text.
+
+        An answer that the value cannot be read changed nothing, so the next form is sent. After any other answer no
+        form is sent: at most one of the writes can take effect.
+        """
+        *forms, last = sorted(ACTIVE_FORMS, key=lambda form: form != known)  # stable: only the known form moves
+        for form in forms:
+            try:
+                return self._session.patch(path, ACTIVE_FORMS[form](active), rate=self._writes), form
+            except PermanentError as error:
+                if error.status != 400 or error.code not in UNREADABLE:
+                    raise
+                logger.info("Miro cannot read `active` as %s (%s). The next form is sent.", form, error.code)
+        return self._session.patch(path, ACTIVE_FORMS[last](active), rate=self._writes), last
+
+    def active_form(self) -> str:
+        """The form of `active` that Miro accepted, as a key of ACTIVE_FORMS; "" when another one was never needed."""
+        found = self._memory.recall(SCIM, ACTIVE_FORM) if self._memory else ""
+        return found if found in ACTIVE_FORMS else ""
 
     def directory(self, cursor: str = "") -> Iterator[DirectoryPage]:
         """All people that SCIM knows, 1,000 per page: https://developers.miro.com/reference/listusers.

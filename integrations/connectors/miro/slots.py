@@ -59,7 +59,7 @@ SCIM_SLOT = Slot(
         ),
         least="Miro has one SCIM token for the whole organization, and it has no scopes. Keep it only here.",
         will=(
-            "Read names, departments and cost centers after each complete download.",
+            "Read names, departments, cost centers, employee numbers and managers after each complete download.",
             "Deactivate a person after a second person has approved it, and reactivate them when asked.",
         ),
         will_not=("Delete anybody: LicenseHub has no call that deletes.", "Change names, licenses, roles or groups."),

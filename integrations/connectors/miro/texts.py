@@ -34,6 +34,11 @@ TEXTS = Texts(
         "Teams that the person was removed from, and roles in teams, e.g. team admin, have to be given again in Miro.",
         "Miro decides which license it gives. When none of the old kind is free, it is another one.",
     ),
+    let_back_in=(
+        "An identity provider, e.g. Okta or Entra ID, activates everybody who is in a group that gives Miro, at each "
+        "synchronization. Remove this person from that group at the provider, or protect the person here."
+    ),
+    no_free_license="Miro may give another license, e.g. Free Restricted, or refuse.",
     reader_check="the token's user is still a company admin",
     foreign_directory=(
         "The directory knows nobody of this organization, so the SCIM token seems to belong to another one. Nothing is "

@@ -239,7 +239,10 @@ def _scim_findings(scim: Callable[[], MiroScim]) -> list[Finding]:
 
 def _deactivation(scim: MiroScim) -> Finding:
     if scim.can_patch():
-        return _ok("Deactivation", "Miro says that SCIM can do it.", slot=SCIM)
+        form = scim.active_form()
+        found = f" Miro took the last change with `active` as {form}." if form else ""
+        detail = f"Miro says that SCIM can do it. Not tested: a check changes nobody.{found}"
+        return _ok("Deactivation", detail, slot=SCIM)
     return Finding(
         level=ERROR,
         title="SCIM cannot deactivate anybody",

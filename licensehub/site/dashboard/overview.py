@@ -30,7 +30,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
-from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
+from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
 from subscriptions.stats import ProfileStats, profile_stats
 
 TREND_RUNS = 12
@@ -231,6 +231,6 @@ def _to_review(numbers: ProfileStats, scope: dict[str, Any]) -> Waiting:
         numbers.review,
         "rule",
         f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
-        "Never active, or a fact is missing",
+        REVIEW_LABELS,
         listed("subscription", **scope, verdict=",".join(NEEDS_REVIEW)),
     )

@@ -12,11 +12,13 @@ from django.utils.safestring import SafeString
 
 from licensehub.ui.export import Column
 from licensehub.ui.formatting import day
+from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.answers import Reply, reply_of
 from subscriptions.admin.reclaims.steps import name_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import (
     Change,
+    admin_roles,
     change_since,
     fingerprint,
     last_activity,
@@ -69,6 +71,7 @@ PEOPLE_COLUMNS: tuple[Column, ...] = (
     ("Now", lambda person: person.now.removeprefix("now: ")),
     ("Department", lambda person: person.removal.evidence["department"]),
     ("License", lambda person: person.removal.evidence["license"]),
+    ("Admin roles", lambda person: ", ".join(admin_roles(person.removal.evidence))),
     ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
     ("Idle days", lambda person: person.removal.evidence["idle_days"]),
     ("Since the request", lambda person: person.change.text),
@@ -86,8 +89,10 @@ class PersonRow:
     name: str
     second: str
     now: str
+    let_back_in: str
     last_activity: SafeString
     license: str
+    admin_roles: str
     change: Change
     is_changed: bool
     reply: Reply | None
@@ -122,14 +127,18 @@ def table_of(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:
     """All people with news are on the page, however many they are; only people without news are left to the export."""
     head = max(SHOWN, sum(person.is_news for person in people))
     shown, others = people[:head], people[head:]
+    on_page = [*shown, *others[:FOLDED]]
+    times = times_let_back_in(person.removal.candidate.subscription_id for person in on_page)
+    rows = [_row(person, request, times.get(person.removal.candidate.subscription_id, 0)) for person in on_page]
     return {
-        "shown": [_row(person, request) for person in shown],
-        "folded": [_row(person, request) for person in others[:FOLDED]],
+        "shown": rows[:head],
+        "folded": rows[head:],
         "export_only": len(others[FOLDED:]),
     }
 
 
-def _row(person: Person, request: ReclaimRequest) -> PersonRow:
+def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
+    """`times`: how often this person was let back in after a reclaim."""
     removal, evidence, item = person.removal, person.removal.evidence, person.reclaim
     name = person_of(evidence)
     dropped_by = name_of(removal.dropped_by) if removal.dropped_by else "LicenseHub"
@@ -138,8 +147,10 @@ def _row(person: Person, request: ReclaimRequest) -> PersonRow:
         name=name,
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         now=person.now,
+        let_back_in=let_back_in(times),
         last_activity=last_activity(evidence),
         license=license_label(request.profile, evidence["license"]),
+        admin_roles=", ".join(admin_roles(evidence)),
         change=person.change,
         is_changed=person.is_changed,
         reply=reply_of(removal, request),

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count
+from django.db.models.fields.json import KeyTextTransform
 from django.urls import reverse
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from licensehub.ui.formatting import ago, day
+from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.reclaims.steps import name_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
+from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.evidence import license_label, now_called, person_of
-from subscriptions.models import ReclaimRequest, RequestedRemoval
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
 from subscriptions.reclaims.restores import notes
 
 TEMPLATE = "admin/subscriptions/reclaimrequest/restore.html"
@@ -42,9 +48,38 @@ def restore_page(request: ReclaimRequest, response: Any) -> Any:
     response.context_data |= {
         "people": people_of(request),
         "second_person": request.decided_by_id is not None,
+        "came_of_it": came_of_it(request),
+        **(_free_now(request) if request.state == RequestState.OPEN else {}),
         **notes(request.profile),
     }
     return response
+
+
+def _free_now(request: ReclaimRequest) -> dict[str, Any]:
+    needed = Counter(removal.evidence["license"] for removal in request.removals.not_dropped())
+    return free_context(request.profile, needed)
+
+
+def came_of_it(request: ReclaimRequest) -> list[str]:
+    """What the restores of this request gave back, as sentences with counts; empty before the first one has ended."""
+    ended = Reclaim.objects.filter(removal__request=request).exclude(finished_at=None)
+    columns = ("state", "license_after", KeyTextTransform("license", "removal__evidence"))
+    counts = ended.order_by().values_list(*columns).annotate(n=Count("pk")).order_by("-n", *columns[:2])
+    return [_ended(request, *row) for row in counts]
+
+
+def _ended(request: ReclaimRequest, state: str, after: str, before: str, count: int) -> str:
+    profile = request.profile
+    who, has = people(count), "has" if count == 1 else "have"
+    if state == ReclaimState.FAILED:
+        return f"{capfirst(profile.vendor)} refused {who}. They stay deactivated; the list says why."
+    if state != ReclaimState.DONE:
+        return f"{who}: {ReclaimState(state).label.lower()}. The list says why."
+    if not after:
+        return f"{who} can sign in again. Which license they hold was not read; the next download reads it."
+    if after == before:
+        return f"{who} {has} {license_label(profile, after)}, as before."
+    return f"{who} {has} {license_label(profile, after)} now, and had {license_label(profile, before)} before."
 
 
 def people_of(request: ReclaimRequest) -> list[Row]:

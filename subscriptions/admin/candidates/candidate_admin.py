@@ -22,7 +22,8 @@ from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
-from licensehub.ui.lists.tabs import StateTab, StateTabs
+from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
+from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.candidates.request_form import RequestMixin
 from subscriptions.admin.rules.protect import ADD
@@ -34,11 +35,20 @@ from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
 from subscriptions.models import CandidateState, Evaluation, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
-from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW
+from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
 from subscriptions.notices import bounces
 from subscriptions.search import matching
 
 READY = CandidateState.READY
+
+
+class CandidateList(TabbedChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Counts how often each person was let back in, for the whole page at once."""
+        super().get_results(request)
+        times = times_let_back_in(row.subscription_id for row in self.result_list)
+        for row in self.result_list:
+            row.let_back_in = let_back_in(times.get(row.subscription_id, 0))
 
 
 @admin.register(RemovalCandidate)
@@ -67,6 +77,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         ("Profile", lambda row: row.profile.name),
         ("License", lambda row: license_label(row.profile, row.evidence["license"])),
         ("Last activity", lambda row: row.evidence["last_activity_at"]),
+        ("Admin roles", lambda row: row.subscription.admin_roles_label),
         ("License assigned", lambda row: row.evidence["license_assigned_at"]),
         ("Why", lambda row: row.evidence["why"]),
         ("State", lambda row: row.get_state_display()),
@@ -85,18 +96,21 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         return last_activity(row.evidence)
 
     @admin.display(description="Why")
-    def why(self, row: RemovalCandidate) -> str:
-        return row.attention or str(row.evidence["why"])
+    def why(self, row: Any) -> SafeString:
+        return two_lines(row.attention or str(row.evidence["why"]), row.let_back_in)
 
     @admin.display(description="License")
-    def license_shown(self, row: RemovalCandidate) -> str:
-        return license_label(row.profile, row.evidence["license"])
+    def license_shown(self, row: RemovalCandidate) -> SafeString:
+        return two_lines(license_label(row.profile, row.evidence["license"]), row.subscription.admin_roles_label)
 
     @admin.display(description="State")
     def standing(self, row: RemovalCandidate) -> SafeString:
         return candidate_badge(row)
 
     # --- The list -----------------------------------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[CandidateList]:
+        return CandidateList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         shown = {"verdict_tabs": verdict_tabs(), "cap": cap_of_list(request), "may_protect": request.user.has_perm(ADD)}
@@ -127,6 +141,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "resume_attrs": _formaction("resume", row.pk),
             "leave_attrs": _formaction("leave", row.pk),
             "may_decide": row.state == CandidateState.ATTENTION_REQUIRED and self.has_request_permission(request),
+            "let_back_in": let_back_in(times_let_back_in([row.subscription_id]).get(row.subscription_id, 0)),
             "reclaim_in_doubt": send_in_doubt(row) if row.state == CandidateState.ATTENTION_REQUIRED else None,
             "send_again_attrs": _formaction("send_again", row.pk),
             "asked_by_mail": bounces.last_handed_over(row) if self.has_request_permission(request) else None,
@@ -198,7 +213,7 @@ def verdict_tabs() -> dict[str, Count | str]:
         }
     )
     verdicts = {"review_verdicts": ",".join(NEEDS_REVIEW), "protected_verdicts": ",".join(LEFT_OUT)}
-    return {**counts, **verdicts}
+    return {**counts, **verdicts, "review_labels": REVIEW_LABELS}
 
 
 def audit_events_of(row: RemovalCandidate) -> QuerySet[AuditEvent]:

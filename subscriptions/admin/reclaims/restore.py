@@ -13,6 +13,7 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, sentence_of, signed_in
 from subscriptions.admin.candidates.request_form import NAMED
+from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
@@ -67,6 +68,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             **restores.notes(row.profile),
+            **free_context(row.profile, {evidence["license"]: 1}),
             "opts": self.model._meta,
             "title": "Restore 1 seat",
             "item": row,
@@ -112,9 +114,11 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         self, request: HttpRequest, chosen: QuerySet[Reclaim], able: QuerySet[Reclaim], count: int
     ) -> HttpResponse:
         across = request.POST.get("select_across") == "1"
+        profile = able.select_related("profile")[0].profile
         context = {
             **self.admin_site.each_context(request),
-            **restores.notes(able.select_related("profile")[0].profile),
+            **restores.notes(profile),
+            **free_context(profile, restores.needed_by(able)),
             "opts": self.model._meta,
             "title": f"Request restore of {seats(count)}",
             "count": count,

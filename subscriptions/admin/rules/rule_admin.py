@@ -57,6 +57,7 @@ LOSSES = (
     ("Cooling down", (Verdict.COOLING_DOWN,)),
     ("In new-joiner grace", (Verdict.IN_GRACE,)),
     ("Active lately", (Verdict.ACTIVE,)),
+    ("Admin role, to review", (Verdict.ADMIN_ROLE,)),
     ("Never active, to review", (Verdict.NEVER_ACTIVE,)),
 )
 

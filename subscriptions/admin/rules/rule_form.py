@@ -56,6 +56,7 @@ class ReclaimRuleForm(forms.ModelForm):
         fields = FIELDS
         labels = {
             "new_joiner_grace": "New-joiner grace, days",
+            "admin_roles": "People with an admin role",
             "days_to_answer": "Days to answer",
             "file_requests": "Requests are filed",
             "batch_cap_people": "People per request",

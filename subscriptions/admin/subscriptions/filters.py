@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from integrations.connectors.registry import connector_class
 from subscriptions.models import DownloadRun, Subscription, Verdict
-from subscriptions.models.subscription import FREE, HELD
+from subscriptions.models.subscription import FREE, HAS_ADMIN_ROLE, HELD
 from subscriptions.stats import BAND_DAYS, BANDS
 
 
@@ -74,6 +74,19 @@ class RoleFilter(SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         return queryset.filter(role=self.value()) if self.value() else queryset
+
+
+class AdminRoleFilter(SimpleListFilter):
+    """People with any admin role. The rows are few, and have an index of their own."""
+
+    title = "admin role"
+    parameter_name = "admin"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [("any", "Has an admin role")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        return queryset.filter(HAS_ADMIN_ROLE) if self.value() == "any" else queryset
 
 
 class SeatFilter(SimpleListFilter):

@@ -24,6 +24,7 @@ from licensehub.ui.lists.id_filter import search_count
 from licensehub.ui.lists.search_results import Matches
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.subscriptions.filters import (
+    AdminRoleFilter,
     IdleFilter,
     LicenseFilter,
     RoleFilter,
@@ -88,8 +89,12 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
         ("E-mail", lambda row: row.email),
         ("Department", lambda row: row.department),
         ("Cost center", lambda row: row.cost_center),
+        ("Division", lambda row: row.division),
+        ("Employee number", lambda row: row.employee_number),
+        ("Manager", lambda row: row.manager or row.manager_id),
         ("License", lambda row: row.license_label),
         ("Role", lambda row: row.role_label),
+        ("Admin roles", lambda row: row.admin_roles_label),
         ("Active", lambda row: "yes" if row.active and not row.gone_at else "no"),
         ("Last activity", lambda row: row.last_activity_at),
         ("Assigned since", lambda row: row.license_assigned_at),
@@ -114,7 +119,7 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
         return SubscriptionChangeList
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        filters: list[Any] = [VerdictFilter, LicenseFilter, RoleFilter, IdleFilter, SeatFilter]
+        filters: list[Any] = [VerdictFilter, LicenseFilter, RoleFilter, AdminRoleFilter, IdleFilter, SeatFilter]
         return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
 
     def get_urls(self) -> list[URLPattern]:
@@ -148,7 +153,7 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description="License")
     def license_shown(self, row: Subscription) -> SafeString:
-        return two_lines(row.license_label, row.role_label)
+        return two_lines(row.license_label, row.all_roles_label)
 
     @admin.display(description="Last activity", ordering="idle_since")
     def activity(self, row: Subscription) -> SafeString:

@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import ago, badge, day, day_and_time
 from subscriptions.activity.person_rows import rows_of_person
+from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.subscriptions.events import events_of
@@ -46,6 +47,7 @@ VERDICTS = {
     Verdict.COOLING_DOWN: ("neutral", "pause_circle"),
     Verdict.IN_GRACE: ("info", "person_add"),
     Verdict.ACTIVE: ("ok", "check_circle"),
+    Verdict.ADMIN_ROLE: ("info", "admin_panel_settings"),
     Verdict.NEVER_ACTIVE: ("warning", "help"),
     Verdict.CANDIDATE: ("warning", "person_search"),
 }
@@ -94,6 +96,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "user_answer": _answer_so_far(row, candidate),
         "has_seat": row.active and row.gone_at is None,
         "impact": _impact(row),
+        "let_back_in": let_back_in(times_let_back_in([row.pk]).get(row.pk, 0)),
         "may_protect": _may_protect(row, request),
         **_request_button(row, candidate, request),
     }
@@ -127,11 +130,23 @@ def _facts(row: Subscription) -> list[tuple[str, str, str]]:
         ("Assigned since", day(row.license_assigned_at), ago(row.license_assigned_at)),
         ("Last activity", day(row.last_activity_at) if row.last_activity_at else "Never", ago(row.last_activity_at)),
         ("Role", row.role_label, ""),
+        *([("Admin roles", row.admin_roles_label, "")] if row.admin_roles else []),
         ("Department", row.department or "–", ""),
         ("Cost center", row.cost_center or "–", ""),
+        *([("Division", row.division, "")] if row.division else []),
+        *([("Employee number", row.employee_number, "")] if row.employee_number else []),
+        *([("Manager", manager, "")] if (manager := manager_of(row)) else []),
         ("Sign-in", "Left the organization" if row.gone_at else "Active" if row.active else "Deactivated", ""),
         (row.profile.texts.member_id, row.external_id, ""),
     ]
+
+
+def manager_of(row: Subscription) -> str:
+    """The name of the manager. Where the directory has only a reference, it is looked up among the people we know."""
+    if row.manager or not row.manager_id:
+        return row.manager
+    found = Subscription.objects.filter(profile=row.profile_id, external_id=row.manager_id).first()
+    return found.display_name if found else row.manager_id
 
 
 def _request_button(row: Subscription, candidate: RemovalCandidate | None, request: HttpRequest) -> dict[str, Any]:

@@ -47,6 +47,11 @@ def license_label(profile: IntegrationProfile, license: str) -> str:
     return profile.connector.licenses.get(license, license)
 
 
+def admin_roles(evidence: Mapping[str, Any]) -> tuple[str, ...]:
+    """Empty for evidence that was frozen before LicenseHub read admin roles."""
+    return tuple(evidence.get("admin_roles", ()))
+
+
 def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The evidence as label and fact, in the words of the vendor."""
     terms = Terms.from_json(evidence["terms"])
@@ -54,7 +59,7 @@ def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tupl
         ("Last activity", _day_and_ago(moment(evidence, "last_activity_at"), never="Never")),
         ("License", license_label(profile, evidence["license"])),
         ("License assigned", _day_and_ago(moment(evidence, "license_assigned_at"), never="Unknown")),
-        ("Role", profile.connector.roles.get(evidence["role"], evidence["role"])),
+        ("Role", ", ".join((profile.connector.roles.get(evidence["role"], evidence["role"]), *admin_roles(evidence)))),
         ("Department", evidence["department"] or EMPTY),
         (profile.texts.member_id, evidence["external_id"]),
         ("Threshold", f"{terms.threshold_for(evidence['license'])} days, rule version {terms.version}"),
@@ -124,6 +129,10 @@ def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Change | Non
         return Change("License changed", f"{was}, now {row.license_label}", "warning", "swap_horiz")
     if row.role != evidence["role"]:
         return Change("Role changed", f"now {row.role_label}", "warning", "badge")
+    if row.admin_roles != admin_roles(evidence):
+        return Change(
+            "Admin roles changed", f"now {row.admin_roles_label or 'none'}", "warning", "admin_panel_settings"
+        )
     return None
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from subscriptions.eligibility.clauses import checks, explain, verdict_of
+from subscriptions.eligibility.clauses import CLAUSES, checks, explain, verdict_of
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Subscription, Verdict
@@ -32,6 +32,13 @@ CASES = [
     ({"last_activity_at": None, "license_assigned_at": None}, Verdict.UNKNOWN, "neither"),
     ({"license_assigned_at": None}, Verdict.CANDIDATE, "Inactive 94 days"),
     ({"cooldown_until": days_ago(-3), "cooldown_reason": "rejected"}, Verdict.COOLING_DOWN, "rejected"),
+    ({"admin_roles": ("User Admin",)}, Verdict.ADMIN_ROLE, "Needs review: User Admin. Others may depend on this role,"),
+    (
+        {"admin_roles": ("A", "B"), "last_activity_at": None},
+        Verdict.ADMIN_ROLE,
+        "A, B. Others may depend on these roles",
+    ),
+    ({"admin_roles": ("User Admin",), "last_activity_at": days_ago(5)}, Verdict.ACTIVE, "Active lately"),
     ({"cooldown_until": days_ago(3), "cooldown_reason": "rejected"}, Verdict.CANDIDATE, "Inactive"),
 ]
 
@@ -46,6 +53,27 @@ def test_clause(facts, verdict, sentence):
     row.refresh_from_db()
     assert row.verdict == verdict
     assert sentence in explain(row, TERMS)
+
+
+@pytest.mark.django_db
+def test_the_rule_decides_about_people_with_an_admin_role():
+    row, active = make(admin_roles=("User Admin",)), make(admin_roles=("User Admin",), last_activity_at=days_ago(5))
+    other = make()
+    candidate, leave = (terms_with(licenses=("full",), admin_roles=meaning) for meaning in ("candidate", "leave"))
+
+    assert [verdict_of(one, candidate) for one in (row, active, other)] == [
+        Verdict.CANDIDATE,
+        Verdict.ACTIVE,
+        Verdict.CANDIDATE,
+    ]
+    assert [verdict_of(one, leave) for one in (row, active, other)] == [
+        Verdict.PROTECTED,
+        Verdict.PROTECTED,
+        Verdict.CANDIDATE,
+    ]
+    assert explain(row, leave, verdict=Verdict.PROTECTED) == (
+        "Left alone: User Admin. The rule leaves people with an admin role alone."
+    )
 
 
 @pytest.mark.django_db
@@ -64,7 +92,7 @@ def test_checks_tell_which_clause_decided():
 
     found = checks(row, TERMS)
 
-    assert [check.passed for check in found] == [True, True, True, False, *[None] * 7]
+    assert [check.passed for check in found] == [True, True, True, False, *[None] * (len(CLAUSES) - 4)]
 
 
 @pytest.mark.django_db

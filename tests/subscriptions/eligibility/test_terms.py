@@ -20,6 +20,7 @@ OTHER = {
     "licenses": ("advanced", ("advanced",)),
     "new_joiner_grace": ("10", 10),
     "never_active": ("candidate", "candidate"),
+    "admin_roles": ("leave", "leave"),
 }
 
 

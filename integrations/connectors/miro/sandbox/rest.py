@@ -223,10 +223,13 @@ class Rest:
         if member.license_assigned_at:
             shape["licenseAssignedAt"] = member.license_assigned_at
         if member.admin_roles:
-            shape["adminRoles"] = [
-                {"type": "prebuilt" if name in PREBUILT else "custom", "name": name} for name in member.admin_roles
-            ]
+            shape["adminRoles"] = [_admin_role(role) for role in member.admin_roles]
         return shape
+
+
+def _admin_role(role: Any) -> Any:
+    """Anything that is no name is sent as it stands, as a server with a fault might do."""
+    return {"type": "prebuilt" if role in PREBUILT else "custom", "name": role} if isinstance(role, str) else role
 
 
 def _team_json(team: Team) -> Json:

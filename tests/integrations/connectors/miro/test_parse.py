@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.connectors.contract import BadAnswer
@@ -18,7 +18,7 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
 )
-FIELDS = ("id", "email", "active", "license", "role", "licenseAssignedAt", "lastActivityAt")
+FIELDS = ("id", "email", "active", "license", "role", "licenseAssignedAt", "lastActivityAt", "adminRoles")
 WHERE = "Member 1"
 
 
@@ -89,10 +89,120 @@ def test_garbage_members_are_refused_or_storable(changes: dict[str, Any]) -> Non
         member = parse.member(raw(**changes), where=WHERE)
     except BadAnswer:
         return
-    for text in (member.email, member.license, member.role, member.external_id):
+    for text in (member.email, member.license, member.role, member.external_id, *member.admin_roles):
         text.encode()
         assert "\x00" not in text
         assert len(text) <= 254
+
+
+UNKNOWN_ROLE = ("Unknown admin role",)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([], ()),
+        (None, ()),
+        ([{"type": "prebuilt", "name": "User Admin"}], ("User Admin",)),
+        ([{"type": "custom", "name": "zoo keepers"}, {"name": "Content Admin"}], ("Content Admin", "zoo keepers")),
+        ([{"name": "User Admin"}, {"name": " User  Admin\n"}], ("User Admin",)),
+        (["Legal Hold Admin"], ("Legal Hold Admin",)),
+        ("User Admin", ("User Admin",)),
+        ({"type": "prebuilt", "name": "User Admin"}, ("User Admin",)),
+        ([{"name": "a\u202eb\x1b[31m\r\nc\x00"}], ("a b [31m c",)),
+        ([{"name": None}], UNKNOWN_ROLE),
+        ([{"type": "prebuilt"}], UNKNOWN_ROLE),
+        ([None], UNKNOWN_ROLE),
+        ([[]], UNKNOWN_ROLE),
+        (True, UNKNOWN_ROLE),
+        ([{"name": 7}], ("7",)),
+        ([{"name": "x" * 500}], ("x" * 100,)),
+    ],
+)
+def test_admin_roles(value: object, expected: tuple[str, ...]) -> None:
+    """Whatever Miro sends in place of a role, the person counts as somebody with an admin role."""
+    assert parse.member(raw(adminRoles=value), where=WHERE).admin_roles == expected
+
+
+def test_the_order_of_admin_roles_is_no_contradiction() -> None:
+    roles = [{"name": "User Admin"}, {"name": "Content Admin"}]
+    found = parse.members([raw(adminRoles=roles), raw(adminRoles=roles[::-1])])
+    assert [member.admin_roles for member in found] == [("Content Admin", "User Admin")]
+
+
+PAT = {"formatted": "Pat Q. Lee", "givenName": "Pat", "familyName": "Lee"}
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "given"),
+    [
+        ({"displayName": "Patricia Lee", "name": PAT}, "Patricia Lee", "Pat"),
+        ({"name": PAT}, "Pat Q. Lee", "Pat"),
+        ({"displayName": None, "name": PAT}, "Pat Q. Lee", "Pat"),
+        ({"displayName": "  ", "name": {**PAT, "formatted": ""}}, "Pat Lee", "Pat"),
+        ({"name": {"givenName": "Pat"}}, "Pat", "Pat"),
+        ({"name": {"familyName": "Lee"}}, "Lee", ""),
+        ({"name": {"givenName": ["Pat"], "familyName": {}, "formatted": 3.5}}, "", ""),
+        ({"displayName": "Pat\r\nBcc: x\x00\u202e", "name": None}, "Pat Bcc: x", ""),
+        ({"name": "Pat Lee"}, "Pat Lee", ""),
+        ({"name": []}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_names_of_a_scim_user(user: dict[str, Any], name: str, given: str) -> None:
+    person = parse.person({"id": "7", **user})
+    assert person is not None
+    assert (person.name, person.given_name) == (name, given)
+
+
+@pytest.mark.parametrize(
+    ("manager", "expected"),
+    [
+        ({"value": "34", "displayName": "Ada Ng", "$ref": "../Users/34"}, ("Ada Ng", "34")),
+        ({"value": 34}, ("", "34")),
+        ({"displayName": "Ada Ng"}, ("Ada Ng", "")),
+        ("Ada Ng", ("Ada Ng", "")),
+        ("ada@example.com", ("ada@example.com", "")),
+        ("34587645", ("", "34587645")),
+        (34587645, ("", "34587645")),
+        ([{"value": "34", "displayName": "Ada Ng"}], ("Ada Ng", "34")),
+        ([], ("", "")),
+        (None, ("", "")),
+        ({"value": None, "displayName": {}}, ("", "")),
+        (True, ("", "")),
+        ("M" * 10_000, ("M" * 254, "")),
+    ],
+)
+def test_managers_in_many_forms(manager: object, expected: tuple[str, str]) -> None:
+    person = parse.person({"id": "7", ENTERPRISE_USER: {"manager": manager}})
+    assert person is not None
+    assert (person.manager, person.manager_id) == expected
+
+
+def test_the_company_of_a_scim_user() -> None:
+    company = {"division": "Market", "employeeNumber": 4711, "department": ["Sales"], "costCenter": "C\x07 1"}
+    for key in (ENTERPRISE_USER, ENTERPRISE_USER.replace(":User", ":user")):
+        person = parse.person({"id": "7", key: company})
+        assert person is not None
+        assert (person.division, person.employee_number) == ("Market", "4711")
+        assert (person.department, person.cost_center) == ("", "C 1")
+    number = parse.person({"id": "7", ENTERPRISE_USER: {"employeeNumber": 10**4000}})
+    assert number is not None
+    assert number.employee_number == ""
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(["displayName", "name", ENTERPRISE_USER, "id"]), ANYTHING))
+def test_garbage_users_are_storable(user: dict[str, Any]) -> None:
+    for values in (
+        user,
+        {**user, "id": "7", ENTERPRISE_USER: {"manager": user.get("name"), "division": user.get("id")}},
+    ):
+        person = parse.person(values)
+        for text in (person.name, person.manager, person.manager_id, person.division) if person else ():
+            text.encode()
+            assert len(text) <= 254
+            assert text == "" or text.isprintable() or not text.isascii()
 
 
 @given(ANYTHING)

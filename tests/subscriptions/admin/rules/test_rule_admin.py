@@ -22,6 +22,7 @@ def form(organization, **changed):
         "licenses": ["full", "advanced"],
         "new_joiner_grace": "30",
         "never_active": "review",
+        "admin_roles": "review",
         "days_to_answer": "7",
         "keep_means": "final",
         "file_requests": "by_hand",

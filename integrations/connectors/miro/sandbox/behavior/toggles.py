@@ -12,7 +12,10 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "never_active": ("absent", None, ""),
     "forbidden_code": ("insufficientPermissions", "forbiddenAccess"),
     "dead_token_status": (400, 401),
-    "patch_value": ("both", "string", "boolean"),
+    "patch_value": ("both", "string", "boolean", "object"),
+    "display_name": ("shown", "absent", "parts"),
+    "manager_form": ("object", "text", "id", "list"),
+    "restore_without_seat": ("other_license", "refuse", "overbook"),
     "company_admin_deactivation": ("refuse", "allow"),
     "team_admin_deactivation": ("refuse", "allow"),
     "deactivated_license": ("kept", "freed"),
@@ -30,7 +33,10 @@ class Toggles:
     forbidden_code: str = "insufficientPermissions"
     retry_after: bool = False  # whether a 429 has this header; Miro documents only X-RateLimit-Reset
     dead_token_status: int = 400  # of /v1/oauth-token, as the published OpenAPI file has it
-    patch_value: str = "both"  # which JSON type `active` may have in a PATCH
+    patch_value: str = "both"  # the form of `active` in a PATCH: a type, or an object without a path
+    display_name: str = "shown"  # of a SCIM user; parts: not even name.formatted
+    manager_form: str = "object"  # the type of `manager` of a SCIM user
+    restore_without_seat: str = "other_license"  # what an activation does when all Full licenses are taken
     company_admin_deactivation: str = "refuse"
     team_admin_deactivation: str = "refuse"  # of the last active admin of a team
     deactivated_license: str = "kept"  # freed: a deactivated person shows the license `free`

@@ -133,7 +133,16 @@ class Scim:
         return users
 
     def user(self, member: Member) -> Json:
-        """The full resource."""
+        """The full resource, as far as the toggle and the member's own `scim` do not change it."""
+        user = self._user(member)
+        hidden = {"absent": ("displayName",), "parts": ("displayName", "name.formatted")}.get(
+            self._world.toggles.display_name, ()
+        )
+        user["name"] = {key: value for key, value in user["name"].items() if f"name.{key}" not in hidden}
+        user = {**{key: value for key, value in user.items() if key not in hidden}, **member.scim}
+        return {key: value for key, value in user.items() if value != "absent"}
+
+    def _user(self, member: Member) -> Json:
         return {
             "schemas": [CORE],
             "id": member.id,
@@ -151,12 +160,34 @@ class Scim:
             "groups": self._groups(member),
             "roles": _roles(member),
             "preferredLanguage": "en_US",
-            ENTERPRISE: _enterprise(member),
+            ENTERPRISE: self._enterprise(member),
         }
 
     def _groups(self, member: Member) -> list[Json]:
         teams = self._world.teams.values()
         return [{"value": team.id, "display": team.name} for team in teams if member.id in team.roles]
+
+    def _enterprise(self, member: Member) -> Json:
+        known = {
+            "department": member.department,
+            "costCenter": member.cost_center,
+            "division": member.division,
+            "employeeNumber": member.employee_number,
+            "manager": self._manager(member),
+        }
+        return {key: value for key, value in known.items() if value}
+
+    def _manager(self, member: Member) -> Any:
+        """RFC 7643 has an object; a toggle gives what identity providers write instead."""
+        manager = self._world.members.get(member.manager)
+        if manager is None:
+            return None
+        form = self._world.toggles.manager_form
+        if form in ("text", "list"):
+            return [manager.display_name] if form == "list" else manager.display_name
+        if form == "id":
+            return manager.id
+        return {"value": manager.id, "displayName": manager.display_name}
 
     # --- Writing -----------------------------------------------------------------------------------------------------
     def _write(self, request: Request, member: Member) -> None:
@@ -174,12 +205,23 @@ class Scim:
             self._may_deactivate(member)
         if not member.active and {"email", "license", "role"} & wanted.keys():
             raise scim_error(409, "userName, userType and roles of a deactivated user cannot be changed")
+        if not member.active and wanted.get("active"):
+            wanted |= self._license_of_activation(member)
         self._world.change(member, wanted, by="scim", request=request.n)
 
     def _must_be_unique(self, email: str, member: Member) -> None:
         """Refuses with the messages of https://developers.miro.com/docs/errors."""
         if email != member.email and any(other.id != member.id for other in self._world.by_email({email})):
             raise scim_error(400, f"User name '{email}' is invalid: 'not unique'", "invalidValue")
+
+    def _license_of_activation(self, member: Member) -> Json:
+        """Miro decides which license it gives. When none of the old kind is free, it is another one, or none."""
+        policy = self._world.toggles.restore_without_seat
+        if member.license != "full" or self._world.free_full_licenses() > 0 or policy == "overbook":
+            return {}
+        if policy == "refuse":
+            raise scim_error(409, "There are no free licenses left in the organization")
+        return {"license": "free_restricted"}
 
     def _may_deactivate(self, member: Member) -> None:
         toggles = self._world.toggles
@@ -203,11 +245,6 @@ def _roles(member: Member) -> list[Json]:
         for name in member.admin_roles
     ]
     return [{"type": "organization_user_role", "value": primary, "display": display, "primary": True}, *extra]
-
-
-def _enterprise(member: Member) -> Json:
-    known = {"department": member.department, "costCenter": member.cost_center}
-    return {key: value for key, value in known.items() if value}
 
 
 def _allow(request: Request, *methods: str) -> None:

@@ -81,9 +81,13 @@ def _read(operation: Json, member: Member, patch_value: str) -> tuple[str, Any]:
     kind, path = str(operation.get("op", "")).lower(), str(operation.get("path") or "").lower()
     if kind not in {"replace", "add"}:
         raise scim_error(400, f"The operation {operation.get('op')!r} is not supported", "invalidSyntax")
+    value = operation.get("value")
+    if not path and patch_value == "object" and isinstance(value, dict) and list(value) == ["active"]:
+        return "active", _boolean(value["active"], "boolean")
     if not path:
         raise scim_error(400, "path is required", "noTarget")
-    value = operation.get("value")
+    if path == "active" and patch_value == "object":
+        raise scim_error(400, "A path is not supported; value must be an object", "invalidSyntax")
     if path == "active":
         return "active", _boolean(value, patch_value)
     if path not in _READERS:

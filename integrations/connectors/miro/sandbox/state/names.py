@@ -105,6 +105,9 @@ DEPARTMENTS = (
     ("IT Operations", "71"),
 )
 
+# First digit of the cost center -> division
+DIVISIONS = {"4": "Product & Technology", "5": "Market", "6": "Corporate", "7": "Operations"}
+
 TEAMS = (
     "Roadmap", "Platform", "Design Studio", "Growth", "Field Sales", "Onboarding", "Payments", "Workplace",
     "Data Guild", "Mobile", "Research Lab", "Partners", "Agile Coaches", "Architecture", "Brand", "Support",

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from integrations.connectors.miro.sandbox.messages import Json
-from integrations.connectors.miro.sandbox.state.names import CULTURES, DEPARTMENTS, LATIN, TEAMS
+from integrations.connectors.miro.sandbox.state.names import CULTURES, DEPARTMENTS, DIVISIONS, LATIN, TEAMS
 
 LICENSES = (
     "full", "free", "free_restricted", "occasional", "standard", "advanced", "basic", "full_trial", "unknown",
@@ -22,6 +22,7 @@ EXTERNAL, GUEST, UNKNOWN = "organization_external_user", "organization_team_gues
 INTERNAL = frozenset({ADMIN, USER})
 ROLES = (ADMIN, USER, EXTERNAL, GUEST, UNKNOWN)
 VARIED_FROM = 40  # from this many people on, every license and every role occurs
+LARGE_FROM = 300  # from this many people on, somebody inactive has an admin role
 FIRST_ID = 3_458_764_500_000_000_000  # ids of Miro have 19 digits, beyond what a double holds exactly
 
 
@@ -41,6 +42,11 @@ class Member:
     display_name: str
     department: str = ""
     cost_center: str = ""
+    division: str = ""
+    employee_number: str = ""
+    manager: str = ""  # the id of the manager
+    # Replaces attributes of the SCIM resource, as one server or another sends them; "absent" leaves one out.
+    scim: dict[str, Any] = field(default_factory=dict)
     admin_roles: list[str] = field(default_factory=list)
 
 
@@ -109,9 +115,28 @@ def _people(kinds: list[str], rng: random.Random, now: datetime) -> list[Member]
         member = _person(str(number), kind, rng, taken)
         _dates(member, kind, (rank, totals[kind]), rng, now)
         people.append(member)
+    _employ(people, kinds)
     if len(people) >= VARIED_FROM:
         _vary(people, kinds)
+    if len(people) >= LARGE_FROM:
+        inactive = [member for member, kind in zip(people, kinds, strict=True) if kind == "inactive"]
+        inactive[len(inactive) // 20 * 10].admin_roles = ["User Admin"]
     return people
+
+
+def _employ(people: list[Member], kinds: list[str]) -> None:
+    """Division, employee number and manager: the first active person of the department, who has none."""
+    managers: dict[str, str] = {}
+    for member, kind in zip(people, kinds, strict=True):
+        if not member.department:
+            continue
+        member.division = DIVISIONS[member.cost_center[3]]
+        member.employee_number = f"{int(member.id) % 10**6:06}"
+        if kind == "active":
+            managers.setdefault(member.department, member.id)
+    for member in people:
+        manager = managers.get(member.department, "")
+        member.manager = manager if manager != member.id else ""
 
 
 def _person(identifier: str, kind: str, rng: random.Random, taken: set[str]) -> Member:

@@ -29,7 +29,10 @@ from integrations.connectors.miro.sandbox.state.seed import (
 )
 from integrations.connectors.miro.sandbox.state.store import Store
 
-CHANGEABLE = {"last_activity_at", "license_assigned_at", "active", "license", "role", "email", "display_name"}
+CHANGEABLE = {
+    "last_activity_at", "license_assigned_at", "active", "license", "role", "email", "display_name", "admin_roles",
+    "given", "family", "scim",
+}  # fmt: skip
 
 
 class World:
@@ -85,6 +88,11 @@ class World:
     def organization(self) -> Json:
         bought = self.toggles.full_licenses_purchased
         return self._organization if bought is None else {**self._organization, "fullLicensesPurchased": bought}
+
+    def free_full_licenses(self) -> int:
+        with self.lock:
+            taken = sum(member.active and member.license == "full" for member in self.members.values())
+            return int(self.organization()["fullLicensesPurchased"]) - taken
 
     def after(self, cursor: str) -> list[Member]:
         """Members whose id is greater than the cursor, in the order of ids."""
@@ -206,6 +214,8 @@ class World:
             return iso(self.now() if value == "now" else _parse(value))
         if key == "active" and not isinstance(value, bool):
             raise SandboxError("active is true or false.")
+        if key in ("admin_roles", "scim") and not isinstance(value, list if key == "admin_roles" else dict):
+            raise SandboxError("admin_roles is a list, and scim an object.")
         known = {"license": LICENSES, "role": ROLES}.get(key)
         if known and value not in known:
             raise SandboxError(f"{value!r} is not a {key} of Miro.")

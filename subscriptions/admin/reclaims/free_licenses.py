@@ -1,0 +1,34 @@
+"""How many licenses are free, said before the button of a restore."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import ago
+from subscriptions.admin.widgets.evidence import license_label
+from subscriptions.models import DownloadRun
+from subscriptions.reclaims.restores import FreeLicenses, free_licenses
+
+
+def free_context(profile: IntegrationProfile, needed: Mapping[str, int]) -> dict[str, Any]:
+    """For the template `free_licenses.html`: a sentence for each license type, and whether there are too few."""
+    run = DownloadRun.objects.complete().filter(profile=profile).first()
+    found = free_licenses(profile, needed)
+    return {
+        "free_licenses": [_sentence(profile, one) for one in found],
+        "too_few_licenses": not all(one.suffices for one in found),
+        "no_free_license": profile.texts.no_free_license,
+        "licenses_counted": ago(run.finished_at) if run else "",
+    }
+
+
+def _sentence(profile: IntegrationProfile, one: FreeLicenses) -> str:
+    """`0 of 214 Full are free now.`, with the number that is needed where it is more than one, or more than is free."""
+    label = license_label(profile, one.license)
+    if one.bought is None:
+        return f"How many {label} licenses are free is not known: {profile.vendor} does not say how many were bought."
+    needs = f" This restore needs {one.needed:,}." if one.needed > 1 else ""
+    over = f" {one.held:,} are in use." if one.held > one.bought else ""
+    return f"{one.free:,} of {one.bought:,} {label} {'is' if one.free == 1 else 'are'} free now.{over}{needs}"

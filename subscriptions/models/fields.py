@@ -1,0 +1,39 @@
+"""Fields of models that Django does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import models
+
+SEPARATOR = "\n"
+
+
+def join_labels(labels: Iterable[str]) -> str:
+    """Labels as the column of a `LabelsField` has them."""
+    return SEPARATOR.join(labels)
+
+
+def split_labels(stored: str | Iterable[str]) -> tuple[str, ...]:
+    """The labels of a column, also where Django did not read it."""
+    if isinstance(stored, str):
+        return tuple(stored.split(SEPARATOR)) if stored else ()
+    return tuple(stored)
+
+
+class LabelsField(models.TextField):  # type: ignore[type-arg]  # Django has no parameters at run time
+    """A few labels, as a tuple. The column has one line for each, so SQL compares it as one text; "" is an empty tuple.
+
+    No label may have a line break.
+    """
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> tuple[str, ...] | None:
+        return None if value is None else split_labels(value)
+
+    def to_python(self, value: Any) -> Any:
+        return split_labels(value or ())
+
+    def get_prep_value(self, value: Any) -> Any:
+        """A text is taken as it stands, e.g. `""` in a condition."""
+        return join_labels(value) if isinstance(value, list | tuple) else value
