@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 import time
 from datetime import timedelta
-from smtplib import SMTPException
 
 from django.core.exceptions import ValidationError
-from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.db import transaction
@@ -22,7 +20,6 @@ from django.utils import timezone
 
 from integrations.mail_config import mail_problem
 from integrations.models import IntegrationProfile
-from integrations.transaction_guard import refuse_inside_transaction
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.candidates import locks
@@ -37,8 +34,9 @@ from subscriptions.models import (
 from subscriptions.models.notice import NoticeQuerySet
 from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
-from subscriptions.notices.mail_failures import Failure, failure_of, message_of
+from subscriptions.notices.mail_failures import Failure
 from subscriptions.notices.no_contact import leave_request
+from subscriptions.notices.transport import NoServer, connected, hand_over
 from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
@@ -76,16 +74,12 @@ def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
         if why_not := _unusable(notice.email):
             _end(notice, to=NoticeState.FAILED, reason=why_not)
             continue
-        connection = get_connection()
         try:
-            connection.open()
-        except (SMTPException, OSError) as error:
-            _all_later(profile, message_of(error))
+            with connected() as connection:
+                failure = _deliver(notice, connection)
+        except NoServer as error:
+            _all_later(profile, str(error))
             break
-        try:
-            failure = _deliver(notice, connection)
-        finally:
-            _close(connection)
         handed += failure is None
         if failure in (Failure.DOWN, Failure.DOUBT):
             # A server that hangs, or loses connections, would fail for everybody.
@@ -138,13 +132,9 @@ def _deliver(notice: Notice, connection: BaseEmailBackend) -> Failure | None:
     message = mail_for(notice)
     if not _commit_intent(notice):
         return None
-    refuse_inside_transaction()
-    try:
-        connection.send_messages([message])
-    except (SMTPException, OSError) as error:
-        failure = failure_of(error)
-        _failed(notice, failure, message_of(error))
-        return failure
+    if failed := hand_over(connection, message):
+        _failed(notice, *failed)
+        return failed[0]
     _sent(notice)
     return None
 
@@ -182,14 +172,6 @@ def _mine(notice: Notice) -> NoticeQuerySet:
 def _record(action: Action, notice: Notice, **data: object) -> None:
     details = {"kind": notice.kind, "request": notice.removal.request.number, **data}
     record(action, actor=None, target=notice.removal.candidate, data=details)
-
-
-def _close(connection: BaseEmailBackend) -> None:
-    """Close the connection. An error here does not change what the server took before."""
-    try:
-        connection.close()
-    except (SMTPException, OSError) as error:
-        logger.info("The connection to the mail server could not be closed (%s)", error)
 
 
 # --- What was not handed over -----------------------------------------------------------------------------------------

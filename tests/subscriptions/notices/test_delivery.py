@@ -12,7 +12,7 @@ from subscriptions import sweep
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.actions import resume
 from subscriptions.models import Notice, RemovalCandidate, Subscription
-from subscriptions.notices import delivery
+from subscriptions.notices import delivery, transport
 from tests.support import mail_server as smtp
 from tests.support.fixtures import actions
 from tests.support.notices import Asking, candidate_of, due_again, lease_over, not_reached, people, states
@@ -103,7 +103,7 @@ def test_a_server_that_stays_busy_does_not_hold_the_request_for_ever(asking: Ask
     assert states(request) == ["failed"]
     not_reached(people(request)[0])
     request.refresh_from_db()
-    assert request.state == "canceled"
+    assert request.state == "empty"
 
 
 @pytest.mark.parametrize("mode", [smtp.NOBODY, smtp.REFUSE_AFTER])
@@ -186,7 +186,7 @@ def test_a_lost_answer_is_a_doubt_and_never_a_second_mail(asking: Asking, mode):
 
 def test_the_control_a_doubt_that_is_tried_again_mails_twice(asking: Asking, monkeypatch):
     request = asking.request(1)
-    monkeypatch.setattr(delivery, "failure_of", lambda error: delivery.Failure.LATER)
+    monkeypatch.setattr(transport, "failure_of", lambda error: delivery.Failure.LATER)
     asking.server.mode = smtp.CLOSE_AFTER
     asking.hand_over()
     asking.server.mode = smtp.ACCEPT
@@ -207,7 +207,7 @@ def test_what_the_server_does_at_the_farewell_changes_nothing(asking: Asking):
 
 KILLS = {
     "before the intent": ("subscriptions.notices.delivery._commit_intent", False, "due", 0),
-    "after the intent": ("subscriptions.notices.delivery.refuse_inside_transaction", False, "in_doubt", 0),
+    "after the intent": ("subscriptions.notices.transport.refuse_inside_transaction", False, "in_doubt", 0),
     "in the hand-over": ("django.core.mail.backends.smtp.EmailBackend._send", True, "in_doubt", 1),
     "before the outcome": ("subscriptions.notices.delivery._sent", False, "in_doubt", 1),
     "after the outcome": ("subscriptions.notices.delivery._sent", True, "sent", 1),
