@@ -6,6 +6,7 @@ A safe value replaces it: no DEBUG, HTTPS on, and a database that refuses to wor
 from __future__ import annotations
 
 import logging
+from datetime import date
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
@@ -16,6 +17,7 @@ from licensehub.redis_url import RedisUrls, derive
 
 ON: Final = {"on", "true", "yes", "1"}
 OFF: Final = {"off", "false", "no", "0"}
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 NO_DATABASE: Final = {"ENGINE": "django.db.backends.dummy"}
 
 
@@ -56,6 +58,31 @@ class Reader:
             self.problems[name] = f"{name} is not a whole number of 0 or more."
             return default
         return int(text) if text else default
+
+    def days(self, name: str, default: int) -> int:
+        """From 1 to 365 days."""
+        value = self.number(name, default)
+        if name in self.problems or 1 <= value <= 365:
+            return value
+        self.problems[name] = f"{name} is not a number from 1 to 365."
+        return default
+
+    def weekdays(self, name: str, default: str) -> frozenset[int]:
+        """Some days of the week, e.g. `mon,tue`, as numbers from 0 (Monday) to 6."""
+        given = [word.strip().lower()[:3] for word in (self._text(name) or default).split(",")]
+        if not set(given) <= set(WEEKDAYS):
+            self.problems[name] = f"{name} is not a list of days of the week."
+            given = default.split(",")
+        return frozenset(WEEKDAYS.index(word) for word in given)
+
+    def dates(self, name: str) -> frozenset[date]:
+        """Some dates, e.g. `2026-12-25,2026-12-26`; none by default."""
+        given = [word.strip() for word in self._text(name).split(",") if word.strip()]
+        try:
+            return frozenset(date.fromisoformat(word) for word in given)
+        except ValueError:
+            self.problems[name] = f"{name} is not a list of dates."
+            return frozenset()
 
     def time_zone(self, name: str, default: str) -> str:
         """A name of the time zone database."""

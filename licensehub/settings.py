@@ -168,7 +168,10 @@ VENDOR_CA_BUNDLE = env.str("VENDOR_CA_BUNDLE", default="").strip()
 RATE_SHARE = reader.percent("RATE_SHARE", 80)
 
 # --- Decisions --------------------------------------------------------------------------------------------------------
-REQUEST_WINDOW = timedelta(hours=72)
+# How long a request waits for a decision, and which days count.
+REQUEST_WINDOW_DAYS = reader.days("REQUEST_WINDOW_DAYS", 3)
+WORKING_DAYS = reader.weekdays("WORKING_DAYS", "mon,tue,wed,thu,fri")
+HOLIDAYS = reader.dates("HOLIDAYS")
 APPROVAL_VALIDITY = timedelta(days=7)
 
 # --- Past activity ----------------------------------------------------------------------------------------------------

@@ -12,11 +12,14 @@ from integrations import credential_store
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
-from subscriptions.approvals.closing import expire_requests
+from subscriptions.approvals.closing import end_empty_requests, expire_requests, leave_restores
 from subscriptions.approvals.collecting import close_collections
 from subscriptions.errors import NotActionable
 from subscriptions.models import DownloadRun, Reclaim, ReclaimState
 from subscriptions.notices import delivery
+from subscriptions.notifications import delivery as notifications
+from subscriptions.notifications.digests import make_digests
+from subscriptions.notifications.recipients import update
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.reclaims.outcomes import mark_lapsed, read_back
 from subscriptions.rules.protections import end_run_out
@@ -30,9 +33,19 @@ def repair() -> None:
     recover_sends()
     delivery.repair()
     close_collections()
+    leave_restores()
+    end_empty_requests()
     expire_requests()
     lapse_approvals()
     end_run_out()
+    notify()
+
+
+def notify() -> None:
+    """Find what has to be told, and to whom."""
+    notifications.repair()
+    update()
+    make_digests()
 
 
 def recover_claims() -> int:

@@ -26,6 +26,7 @@ from subscriptions.models import DownloadRun
 from subscriptions.models.download import StartedBy
 from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
+from subscriptions.notifications import delivery as notifications
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import reconcile
@@ -118,6 +119,12 @@ def read_bounce_mailbox() -> None:
 
 
 @shared_task
+def notify_colleagues() -> None:
+    """Send the mails to the people who work with LicenseHub."""
+    notifications.deliver_due()
+
+
+@shared_task
 def reconcile_all() -> None:
     """Triggered by beat every night."""
     for profile_id in reconcile.profiles_to_reconcile():
@@ -154,5 +161,7 @@ def sweep() -> None:
         enqueue_task(download_daily, profile_id)
     for profile_id in profiles_to_ask():
         enqueue_task(ask_people, profile_id)
+    if notifications.anything_due():
+        enqueue_task(notify_colleagues)
     for profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)

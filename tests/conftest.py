@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.profile_states",
     "tests.support.members",
     "tests.support.notices",
+    "tests.support.colleagues",
     "tests.support.backups",
 ]
 

@@ -121,6 +121,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Audit log", "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
             Entry("Users", "group", "auth_user_changelist", "auth.view_user"),
+            Entry("My notifications", "notifications", "subscriptions_notificationchoice_changelist"),
         ),
     ),
 )
@@ -129,6 +130,14 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The entries that this user may see, in the structure that unfold expects."""
     return [{"title": title, "items": _items(entries, request.user)} for title, entries in GROUPS]
+
+
+def account_links(request: HttpRequest) -> list[dict[str, str]]:
+    """The menu of the signed-in user."""
+    links = [{"title": "My notifications", "link": reverse("admin:subscriptions_notificationchoice_changelist")}]
+    if isinstance(request.user, User) and request.user.has_usable_password():
+        links.append({"title": "Change password", "link": reverse("admin:password_change")})
+    return links
 
 
 def _items(entries: tuple[Entry, ...], user: User | AnonymousUser) -> list[dict[str, Any]]:

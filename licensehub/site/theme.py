@@ -43,6 +43,7 @@ UNFOLD: dict[str, Any] = {
             "950": "oklch(25% .08 266)",
         },
     },
+    "ACCOUNT": {"navigation": "licensehub.site.navigation.account_links"},
     "SIDEBAR": {
         "show_search": False,
         "show_all_applications": False,

@@ -1,7 +1,9 @@
-"""End people and whole requests without an approval: drop, withdraw, expire. Nobody is reclaimed by that."""
+"""End people and whole requests without an approval: drop, withdraw, expire, or nobody is left. It reclaims nobody."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import uuid
 from collections import defaultdict
@@ -9,7 +11,7 @@ from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
 
@@ -25,12 +27,17 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    Direction,
+    Notification,
+    NotificationKind,
     ReclaimRequest,
     RemovalCandidate,
     RequestedRemoval,
     RequestState,
 )
 
+# At most so many are looked at.
+MAX_IN_A_ROW = 50
 # Not decided yet.
 WAITING = (RequestState.COLLECTING, RequestState.OPEN)
 IN_REQUEST = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
@@ -66,6 +73,30 @@ def drop(
             reason=close_reason,
             actor=actor,
         )
+        end_empty_requests(ReclaimRequest.objects.filter(pk=person.request_id))
+
+
+def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
+    """End the requests in which nobody is left: there is nothing to decide, and the next one can be filed.
+
+    Nobody can be added to a request, so one that is empty stays empty.
+    """
+    left = RequestedRemoval.objects.not_dropped().filter(request=OuterRef("pk"))
+    rows = ReclaimRequest.objects.all() if requests is None else requests
+    empty = rows.filter(~Exists(left), state__in=WAITING)
+    return sum(_end(request, RequestState.EMPTY, Action.REQUEST_EMPTY, actor=None) for request in empty)
+
+
+def leave_restores() -> int:
+    """People who are active again, or left the organization, leave the request to restore them. Returns how many."""
+    waiting = ReclaimRequest.objects.filter(direction=Direction.REACTIVATE, state=RequestState.OPEN)
+    people = RequestedRemoval.objects.not_dropped().filter(request__in=waiting)
+    left = people.filter(Q(candidate__subscription__active=True) | Q(candidate__subscription__gone_at__isnull=False))
+    for person in (found := list(left.select_related("candidate__subscription", "request"))):
+        gone = person.candidate.subscription.gone_at is not None
+        with contextlib.suppress(NotActionable):
+            drop(person, actor=None, reason=(CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label)
+    return len(found)
 
 
 def leave_out(people: list[RequestedRemoval], *, reason: str) -> None:
@@ -94,8 +125,15 @@ def cancel(request: ReclaimRequest, *, actor: User) -> None:
     if request.requested_by_id != actor.pk:
         raise Refused("Only the person who made a request can withdraw it. You can reject it.")
     if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):
-        found = ReclaimRequest.objects.get(pk=request.pk)
-        raise NotActionable(f"{found} was {found.get_state_display().lower()} already. Nothing was changed.")
+        raise NotActionable(why_ended(ReclaimRequest.objects.select_related("decided_by").get(pk=request.pk)))
+
+
+def why_ended(request: ReclaimRequest) -> str:
+    """How a request ended that no longer waits, in one sentence."""
+    if request.state == RequestState.EMPTY:
+        return f"Nobody is left in {request}, so it ended by itself. Nothing was changed."
+    by = f" by {request.decided_by.get_username()}" if request.decided_by else ""
+    return f"{request} was {request.get_state_display().lower()} already{by}. Nothing was changed."
 
 
 def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor: Actor) -> bool:
@@ -104,7 +142,20 @@ def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor:
             return False
         record(action, actor=actor, target=request)
         release(request.removals.not_dropped(), to=CandidateState.READY, reason="", actor=actor)
+        if state == RequestState.EXPIRED:
+            kind = NotificationKind.EXPIRED
+            Notification.objects.create(
+                kind=kind, key=f"{kind}:{request.pk}", profile_id=request.profile_id, request=request
+            )
     return True
+
+
+def expired_in_a_row(profile: IntegrationProfile) -> list[ReclaimRequest]:
+    """The last requests to reclaim that expired, up to the last decision, the newest first."""
+    ended = (RequestState.EXPIRED, RequestState.APPROVED, RequestState.REJECTED)
+    rows = ReclaimRequest.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=ended)
+    last = list(rows.order_by("-pk")[:MAX_IN_A_ROW])
+    return list(itertools.takewhile(lambda request: request.state == RequestState.EXPIRED, last))
 
 
 def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
@@ -21,6 +20,7 @@ from subscriptions.approvals.request import open_for_approval
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import RequestedRemovalQuerySet
+from subscriptions.schedules.working_days import end_of_window
 
 ASKED_ELSEWHERE = "Asked at a former address, so silence does not count. Ready to be asked again at the new one."
 
@@ -65,7 +65,7 @@ def _start_clock(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> d
     days = days_of(request)
     deadline: datetime = last + days
     rows = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
-    if rows.update(answers_until=deadline, expires_at=deadline + settings.REQUEST_WINDOW) != 1:
+    if rows.update(answers_until=deadline, expires_at=end_of_window(deadline)) != 1:
         raise NotActionable(f"{request} no longer waits for answers.")
     Notice.objects.bulk_create(
         # The address of the question, until it is handed over: see notices.delivery.

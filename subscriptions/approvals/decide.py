@@ -23,7 +23,7 @@ from subscriptions.accounts.own_seat import (
     refuse_same_person,
     seats_of,
 )
-from subscriptions.approvals.closing import release
+from subscriptions.approvals.closing import release, why_ended
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable, OverCap, Refused
 from subscriptions.models import (
@@ -53,7 +53,7 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
         people = request.removals.not_dropped().count()
         if not people:
-            raise NotActionable("Nobody is left in this request. Reject it instead.")
+            raise NotActionable(f"Nobody is left in {request}, so it ends by itself within a minute.")
         if request.direction == Direction.DEACTIVATE:
             if sentence := caps.over(request, people):
                 raise OverCap(sentence)
@@ -108,8 +108,7 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
         return f"{found} has just changed. Reload its page and check again."
     if found.state == RequestState.OPEN:
         return f"{found} expired on {found.expires_at:%b %d, %Y %H:%M} UTC. Its people can be requested again."
-    by = f" by {found.decided_by.get_username()}" if found.decided_by else ""
-    return f"{found} was {found.get_state_display().lower()} already{by}. Nothing was changed."
+    return why_ended(found)
 
 
 def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet, Value
@@ -24,6 +23,7 @@ from subscriptions.accounts.own_seat import (
     refuse_same_person,
     seats_of,
 )
+from subscriptions.approvals import closing
 from subscriptions.bulk_sql import insert_selected
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.actions import ready_again, send_in_doubt
@@ -42,6 +42,7 @@ from subscriptions.models import (
 )
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
+from subscriptions.schedules.working_days import end_of_window
 
 FILED = "Filed by LicenseHub after the download, as the rule says."
 
@@ -81,7 +82,7 @@ def _create(
         requested_at=now,
         reason=reason,
         answers_until=now + answers if asking else None,
-        expires_at=now + answers + settings.REQUEST_WINDOW,
+        expires_at=end_of_window(now + answers),
         cap=caps.batch_of(profile),
         repeats=repeats,
     )
@@ -132,6 +133,7 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
         return None
     with transaction.atomic():
         locks.lock_profile(profile.pk)
+        closing.end_empty_requests(ReclaimRequest.objects.filter(profile=profile))
         waiting = ReclaimRequest.objects.filter(
             profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
         )
@@ -202,11 +204,11 @@ def open_for_approval(request: ReclaimRequest) -> bool:
         if not collecting.select_for_update().exists():
             return False
         people = list(request.removals.not_dropped().values_list("candidate_id", flat=True))
-        to = RequestState.OPEN if people else RequestState.CANCELED
-        if collecting.update(state=to, expires_at=now + settings.REQUEST_WINDOW) != 1:
+        to = RequestState.OPEN if people else RequestState.EMPTY
+        if collecting.update(state=to, expires_at=end_of_window(now)) != 1:
             raise NotActionable(f"{request} no longer waits for answers.")
         waiting = RemovalCandidate.objects.filter(pk__in=people, state=CandidateState.AWAITING_USER)
         waiting.update(state=CandidateState.AWAITING_APPROVAL, state_changed_at=now)
-        action = Action.REQUEST_READY if people else Action.REQUEST_CANCELED
+        action = Action.REQUEST_READY if people else Action.REQUEST_EMPTY
         record(action, actor=None, target=request, data={"people": len(people)})
     return True

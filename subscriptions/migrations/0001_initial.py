@@ -783,6 +783,7 @@ class Migration(migrations.Migration):
                             ("rejected", "Rejected"),
                             ("expired", "Expired"),
                             ("canceled", "Withdrawn"),
+                            ("empty", "Nobody left"),
                         ],
                         default="open",
                         max_length=10,
@@ -1483,6 +1484,246 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="searchtext",
             index=models.Index(fields=["address"], name="search_address"),
+        ),
+        migrations.CreateModel(
+            name="Notification",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("opened", "A request waits for a decision"),
+                            ("ending", "A request ends soon"),
+                            ("expired", "A request expired"),
+                            ("undecidable", "Nobody may decide a request"),
+                            ("download", "A download needs a person"),
+                            ("attention", "Candidates need a person"),
+                            ("stopped", "All sending stays stopped"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("key", models.CharField(max_length=80)),
+                ("subject", models.CharField(blank=True, default="", max_length=200)),
+                ("text", models.TextField(blank=True, default="")),
+                ("path", models.CharField(blank=True, default="", max_length=200)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notifications",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+                (
+                    "request",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notifications",
+                        to="subscriptions.reclaimrequest",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "notification",
+                "ordering": ["pk"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="NotificationChoice",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("opened", "A request waits for a decision"),
+                            ("ending", "A request ends soon"),
+                            ("expired", "A request expired"),
+                            ("undecidable", "Nobody may decide a request"),
+                            ("download", "A download needs a person"),
+                            ("attention", "Candidates need a person"),
+                            ("stopped", "All sending stays stopped"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "delivery",
+                    models.CharField(
+                        choices=[("single", "A mail at once"), ("digest", "One mail a day"), ("off", "No mail")],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notification_choices",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "my notifications",
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="NotificationMail",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest_on", models.DateField(null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("due", "To be sent"),
+                            ("sending", "Being handed over"),
+                            ("sent", "Handed over"),
+                            ("failed", "Not handed over"),
+                            ("in_doubt", "Perhaps handed over"),
+                            ("canceled", "Not needed any more"),
+                        ],
+                        default="due",
+                        max_length=10,
+                    ),
+                ),
+                ("email", models.CharField(blank=True, default="", max_length=254, verbose_name="e-mail")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("tries", models.PositiveSmallIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("problem", models.TextField(blank=True, default="")),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="notification_mails",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "mail to a colleague",
+                "ordering": ["due_at", "pk"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="NotificationRecipient",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "instead_of",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "mail",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="recipients",
+                        to="subscriptions.notificationmail",
+                    ),
+                ),
+                (
+                    "notification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="recipients",
+                        to="subscriptions.notification",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="Deputy",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("starts", models.DateField(verbose_name="first day away")),
+                ("ends", models.DateField(verbose_name="last day away")),
+                ("named_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "deputy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deputy_of",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deputies",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "deputy",
+                "ordering": ["starts", "pk"],
+                "default_permissions": (),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends__gte", models.F("starts"))), name="deputy_ends_after_start"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("user", models.F("deputy")), _negated=True), name="deputy_is_another_person"
+                    ),
+                ],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name="notification",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at", None)), fields=("key",), name="notification_one_open"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="notificationchoice",
+            constraint=models.UniqueConstraint(fields=("user", "kind"), name="choice_one_of_each_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="notificationmail",
+            index=models.Index(fields=["state", "due_at"], name="notification_due"),
+        ),
+        migrations.AddConstraint(
+            model_name="notificationmail",
+            constraint=models.UniqueConstraint(fields=("user", "digest_on"), name="digest_one_a_day"),
+        ),
+        migrations.AddIndex(
+            model_name="notificationrecipient",
+            index=models.Index(condition=models.Q(("mail", None)), fields=["user"], name="notification_for_digest"),
+        ),
+        migrations.AddConstraint(
+            model_name="notificationrecipient",
+            constraint=models.UniqueConstraint(fields=("notification", "user"), name="notification_once_to_each"),
         ),
         migrations.RunPython(create_staging, drop_staging),
         migrations.RunPython(index_search, drop_search_index),

@@ -4,6 +4,15 @@ from subscriptions.models.candidate import CandidateState, CloseReason, RemovalC
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunState, SoleTeamAdmin
 from subscriptions.models.evaluation import Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
+from subscriptions.models.notification import (
+    Delivery,
+    Deputy,
+    Notification,
+    NotificationChoice,
+    NotificationKind,
+    NotificationMail,
+    NotificationRecipient,
+)
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
@@ -20,6 +29,8 @@ __all__ = [
     "Bucket",
     "CandidateState",
     "CloseReason",
+    "Delivery",
+    "Deputy",
     "Direction",
     "DownloadRun",
     "DownloadedMember",
@@ -32,6 +43,11 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "NoticeState",
+    "Notification",
+    "NotificationChoice",
+    "NotificationKind",
+    "NotificationMail",
+    "NotificationRecipient",
     "Protection",
     "ProtectionKind",
     "RecheckSnapshot",

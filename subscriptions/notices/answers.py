@@ -35,6 +35,7 @@ from subscriptions.models import (
 from subscriptions.models.address import normalized
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
+from subscriptions.schedules.working_days import end_of_window
 
 # The salt of the signature: a value that is signed for another purpose does not fit, although the key is the same.
 PURPOSE = "subscriptions.answers: keep or release"
@@ -67,7 +68,7 @@ class Link:
 
 def ends_at(deadline: datetime) -> datetime:
     """When the link expires. A late answer counts until the send, so it works during decision and validity, too."""
-    return deadline + settings.REQUEST_WINDOW + settings.APPROVAL_VALIDITY + AFTERWARDS
+    return end_of_window(deadline) + settings.APPROVAL_VALIDITY + AFTERWARDS
 
 
 def link_for(person: RequestedRemoval, *, until: datetime, email: str) -> str:

@@ -38,6 +38,7 @@ from subscriptions.reclaims.direction import RESTORE
 from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
+from subscriptions.schedules.working_days import end_of_window
 
 AFTER_EACH_RESTORE = (
     "License and role are read right after it, and compared with those before the reclaim.",
@@ -194,7 +195,7 @@ def _create(
         requested_by=actor,
         requested_at=now,
         reason=reason.strip(),
-        expires_at=now + settings.REQUEST_WINDOW,
+        expires_at=end_of_window(now),
         cap=len(rows),
         **values,
     )

@@ -147,6 +147,7 @@ def test_debug_and_plain_http_are_for_this_machine(settings):
         ("CONN_MAX_AGE", "abc", "number", 60, "E015"),
         ("SECURE_HSTS_SECONDS", "-1", "number", 1, "E015"),
         ("WEB_PORT", "80.5", "number", 8000, "E015"),
+        ("REQUEST_WINDOW_DAYS", "0", "days", 3, "E015"),
         ("LOG_LEVEL", "LOUD", "log_level", "INFO", "E016"),
     ],
 )

@@ -19,11 +19,14 @@ from licensehub.site.dashboard.links import listed, page
 from licensehub.ui.formatting import ago, day_and_time
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.widgets.charts import histogram, trend
+from subscriptions.approvals.closing import WAITING, expired_in_a_row
+from subscriptions.approvals.deciders import deciders_of
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
     Reclaim,
+    ReclaimRequest,
     ReclaimState,
     RemovalCandidate,
     RequestState,
@@ -31,9 +34,14 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
+from subscriptions.notifications.texts import MANY_EXPIRED
+from subscriptions.notifications.told import names_told
 from subscriptions.stats import ProfileStats, profile_stats
 
 TREND_RUNS = 12
+# So many waiting requests are looked at, those that end first.
+LOOKED_AT = 20
+SHOWN_NAMES = 3
 SEES = "subscriptions.view_subscription"
 
 
@@ -181,6 +189,8 @@ def _waiting(
 ) -> list[dict[str, str]]:
     """The work that needs a person, the most urgent first."""
     lines = [
+        _undecidable(profile, scope),
+        _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
         _in_doubt(profile, scope),
         _with_attention(profile, scope),
@@ -191,6 +201,34 @@ def _waiting(
         for line in lines
         if line.count
     ]
+
+
+def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
+    waiting = ReclaimRequest.objects.filter(profile=profile, state__in=WAITING).order_by("expires_at")[:LOOKED_AT]
+    stuck = [request for request in waiting if not deciders_of(request).exists()]
+    count = len(stuck)
+    return Waiting(
+        count,
+        "person_off",
+        f"{ngettext('request', 'requests', count)} that nobody may decide",
+        "No account is left with the right, an e-mail address, and no part in it",
+        page("subscriptions_reclaimrequest", stuck[0].pk) if count == 1 else listed("reclaimrequest", **scope),
+    )
+
+
+def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
+    """Said from the second one on: one request may expire, several mean that nobody hears of them."""
+    expired = expired_in_a_row(profile)
+    names = names_told(expired)
+    told = f"Mails went to {', '.join(names[:SHOWN_NAMES])}" if names else "No mail went out: nobody could be told"
+    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+    return Waiting(
+        len(expired) if len(expired) >= MANY_EXPIRED else 0,
+        "timer_off",
+        "requests in a row expired without a decision",
+        f"{told}{more}",
+        listed("reclaimrequest", **scope, state__exact=RequestState.EXPIRED.value),
+    )
 
 
 def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from subscriptions.accounts.persons import matches_nobody
 from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.decide import refuse_first_person
+from subscriptions.approvals.deciders import DECIDE as DECIDE
 from subscriptions.approvals.request import refuse_raising
 from subscriptions.errors import Refused
 from subscriptions.models import Direction, ReclaimRequest, RequestState
@@ -17,7 +18,6 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
 REQUEST = "subscriptions.request_removalcandidate"
-DECIDE = "subscriptions.decide_reclaimrequest"
 RAISE = "subscriptions.raise_cap_reclaimrequest"
 
 

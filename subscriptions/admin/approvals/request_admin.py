@@ -76,6 +76,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         StateTab("Rejected", (RequestState.REJECTED,)),
         StateTab("Expired", (RequestState.EXPIRED,)),
         StateTab("Withdrawn", (RequestState.CANCELED,)),
+        StateTab("Nobody left", (RequestState.EMPTY,), hide_empty=True),
     )
     default_states = (RequestState.OPEN,)
     export_columns = (
@@ -145,11 +146,13 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         return request_badge(row)
 
     @admin.display(description="Expires, or decided")
-    def until(self, row: ReclaimRequest) -> SafeString:
+    def until(self, row: ReclaimRequest) -> SafeString | str:
         if row.decided_at:
             return two_lines(name_of(row.decided_by), f"{day(row.decided_at)} · {ago(row.decided_at)}")
         if row.state == RequestState.COLLECTING:
             return two_lines(f"Answers until {day(row.answers_until)}", ago(row.answers_until))
+        if row.state == RequestState.EMPTY:
+            return EMPTY
         return two_lines(day_and_time(row.expires_at), ago(row.expires_at))
 
     # --- The page -----------------------------------------------------------------------------------------------------

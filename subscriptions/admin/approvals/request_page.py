@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -17,7 +18,10 @@ from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, p
 from subscriptions.admin.reclaims.steps import name_of, requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.closing import WAITING
+from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.notifications.told import told_about
+from subscriptions.schedules.working_days import until, window_text
 
 
 def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[str, Any]:
@@ -29,6 +33,9 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         **table_of(people, request),
         **_decision(request, user, standing),
         "waits": waits,
+        "told": told_about(request),
+        "nobody_decides": waits and not deciders_of(request).exists(),
+        "ended": why_empty(request) if request.state == RequestState.EMPTY else "",
         "tiles": tiles(people),
         "basis": basis(people),
         "answers": progress(request, [person.removal for person in people]),
@@ -42,7 +49,8 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
     return {
         "reclaim_request": request,
         "requested_ago": ago(request.requested_at),
-        "expires_ago": ago(request.expires_at),
+        "expires": until(request.expires_at) if request.state == RequestState.OPEN else "",
+        "window": window_text(),
         "answers_ago": ago(request.answers_until),
         "badge": request_badge(request),
         "is_open": request.state == RequestState.OPEN,
@@ -52,6 +60,14 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
         "decider": name_of(request.decided_by),
         "raiser": name_of(request.cap_raised_by),
     }
+
+
+def why_empty(request: ReclaimRequest) -> str:
+    """Why nobody is left in it: `Active again (2), dropped by hand (1)`, the most frequent reason first."""
+    reasons = Counter(
+        row.strip(" .") or "dropped by hand" for row in request.removals.values_list("drop_reason", flat=True)
+    )
+    return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())
 
 
 def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ REQUEST = {
     RequestState.REJECTED: ("neutral", "cancel"),
     RequestState.EXPIRED: ("neutral", "timer_off"),
     RequestState.CANCELED: ("neutral", "undo"),
+    RequestState.EMPTY: ("neutral", "group_off"),
 }
 RECLAIM = {
     ReclaimState.QUEUED: ("info", "schedule"),

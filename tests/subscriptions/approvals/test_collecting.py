@@ -65,7 +65,7 @@ def test_everybody_keeps(asking: Asking):
         asking.says(person, "keep")
     sweep.repair()
 
-    assert fresh(request).state == "canceled"
+    assert fresh(request).state == "empty"
 
 
 def test_the_days_count_from_the_last_hand_over(asking: Asking):

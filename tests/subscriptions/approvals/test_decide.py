@@ -28,6 +28,7 @@ from subscriptions.models import (
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.schedules.working_days import add_working_days
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_request_freezes_its_people(downloaded, alice):
         assert removal.candidate.state == "awaiting_approval"
         assert removal.evidence == removal.candidate.evidence
         assert removal.evidence["why"].startswith("Inactive ")
-    assert request.expires_at - request.requested_at == timedelta(hours=72)
+    assert request.expires_at == add_working_days(request.requested_at, 3)
 
 
 def test_two_requests_never_share_a_person(downloaded, alice):
@@ -151,7 +152,7 @@ def test_nobody_left(downloaded, alice, bob):
         decide.approve(request, actor=bob)
 
     request.refresh_from_db()
-    assert request.state == "open"
+    assert request.state == "empty"
 
 
 def test_only_the_requester_withdraws(downloaded, alice, bob):

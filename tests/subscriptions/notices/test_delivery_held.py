@@ -34,7 +34,7 @@ def test_a_paused_profile_mails_nobody_and_its_request_ends_after_a_week(asking:
     for person in people(request):
         not_reached(person)
     request.refresh_from_db()
-    assert request.state == "canceled"
+    assert request.state == "empty"
     assert asking.server.mails == []
 
 

@@ -276,6 +276,20 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
     assert activated_by_us(world) == []
 
 
+def test_a_restore_ends_when_all_its_people_are_active_again(world, alice, bob):
+    items = reclaimed(world, alice, bob, 2)
+    request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+    for item, state in zip(items, ("open", "empty"), strict=True):
+        world.miro.change(id_of(item), active=True)
+        world.download()
+        sweep.repair()
+        request.refresh_from_db()
+        assert request.state == state
+
+    assert set(request.removals.values_list("drop_reason", flat=True)) == {"Active again"}
+    assert activated_by_us(world) == []
+
+
 def test_only_what_took_a_seat_is_given_back(world, alice, bob):
     world.download()
     request = request_reclaim(world.candidates(2), actor=alice)

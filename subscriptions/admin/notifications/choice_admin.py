@@ -1,0 +1,125 @@
+"""My notifications: which mails the signed-in person gets, and their deputy for days away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from integrations.mail_config import mail_problem
+from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
+from licensehub.ui.formatting import day
+from subscriptions.admin.notifications.deputy_form import DeputyForm
+from subscriptions.approvals.deciders import DECIDE
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import Delivery, Deputy, NotificationChoice, NotificationKind
+from subscriptions.notifications import deputies
+from subscriptions.notifications.choices import choices_of, choose
+from subscriptions.notifications.digests import DIGEST_AT
+from subscriptions.notifications.kinds import KINDS
+from subscriptions.notifications.texts import name_of
+
+PAGE = "admin:subscriptions_notificationchoice_changelist"
+REFUSALS = (NotActionable, Refused)
+
+
+@admin.register(NotificationChoice)
+class NotificationChoiceAdmin(ReadOnlyAdmin):
+    """One page for each person, with their own rows only. Everybody who signs in here has it."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return isinstance(request.user, User)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return True
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        name = "subscriptions_notificationchoice_{}".format
+        return [
+            path("", view(self.page), name=name("changelist")),
+            path("save/", view(self.save), name=name("save")),
+            path("deputy/", view(self.name_deputy), name=name("deputy")),
+            path("deputy/<int:pk>/end/", view(self.end_deputy), name=name("end_deputy")),
+        ]
+
+    def page(self, request: HttpRequest, form: DeputyForm | None = None) -> HttpResponse:
+        user = signed_in(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "My notifications",
+            "kinds": _kinds(user),
+            "deliveries": Delivery.choices,
+            "digest_at": DIGEST_AT,
+            "email": user.email.strip(),
+            "mail_problem": mail_problem(),
+            "may_decide": user.has_perm(DECIDE),
+            "deputies": [_named(row, row.deputy) for row in deputies.deputies_of(user)],
+            "deputy_of": [_named(row, row.user) for row in deputies.deputy_for(user)],
+            "form": form or DeputyForm(user=user),
+        }
+        return TemplateResponse(request, "admin/subscriptions/notificationchoice/page.html", context)
+
+    def save(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        user = signed_in(request)
+        given = {kind: request.POST.get(kind.value, "") for kind in choices_of(user)}
+        wanted = {kind: Delivery(value) for kind, value in given.items() if value in Delivery.values}
+
+        def do() -> str:
+            return "Your choice is saved." if choose(user, wanted) else "Nothing was changed."
+
+        run_and_report(request, do, refusals=REFUSALS)
+        return HttpResponseRedirect(reverse(PAGE))
+
+    def name_deputy(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        user = signed_in(request)
+        form = DeputyForm(request.POST, user=user)
+        if not form.is_valid():
+            return self.page(request, form)
+        days = {"starts": form.cleaned_data["starts"], "ends": form.cleaned_data["ends"]}
+
+        def do() -> str:
+            row = deputies.name_deputy(user, form.cleaned_data["deputy"], **days)
+            return f"{name_of(row.deputy)} is your deputy from {day(row.starts)} to {day(row.ends)}."
+
+        if not run_and_report(request, do, refusals=REFUSALS):
+            return self.page(request, form)
+        return HttpResponseRedirect(reverse(PAGE))
+
+    def end_deputy(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        user = signed_in(request)
+        row = get_object_or_404(Deputy.objects.select_related("deputy"), pk=pk, user=user)
+
+        def do() -> str:
+            deputies.end_deputy(row, actor=user)
+            return f"{name_of(row.deputy)} is no longer your deputy."
+
+        run_and_report(request, do, refusals=REFUSALS)
+        return HttpResponseRedirect(reverse(PAGE))
+
+
+def _kinds(user: User) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name.value,
+            "label": NotificationKind(name).label,
+            "meaning": KINDS[name].meaning,
+            "chosen": chosen.value,
+        }
+        for name, chosen in choices_of(user).items()
+    ]
+
+
+def _named(row: Deputy, other: User) -> dict[str, Any]:
+    return {"pk": row.pk, "name": name_of(other), "days": f"{day(row.starts)} to {day(row.ends)}"}

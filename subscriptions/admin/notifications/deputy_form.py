@@ -1,0 +1,45 @@
+"""The form that names a deputy for days away."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib.auth.models import User
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from subscriptions.notifications.deputies import possible_deputies
+
+DAY = {"class": "lh-input", "type": "date"}
+INVALID = "Enter the day as year-month-day, for example 2027-01-31."
+
+
+class Colleague(forms.ModelChoiceField):
+    def label_from_instance(self, obj: User) -> str:
+        name = obj.get_full_name()
+        return f"{name} ({obj.username})" if name else obj.username
+
+
+class DeputyForm(forms.Form):
+    deputy = Colleague(
+        label="Deputy",
+        queryset=User.objects.none(),
+        empty_label="Choose a colleague",
+        widget=UnfoldAdminSelectWidget(),
+        error_messages={
+            "required": "Choose a colleague.",
+            "invalid_choice": "Choose a colleague who may decide requests and has an e-mail address.",
+        },
+    )
+    starts = forms.DateField(
+        label="First day away",
+        widget=forms.DateInput(attrs=DAY, format="%Y-%m-%d"),
+        error_messages={"invalid": INVALID, "required": "Enter the first day."},
+    )
+    ends = forms.DateField(
+        label="Last day away",
+        widget=forms.DateInput(attrs=DAY, format="%Y-%m-%d"),
+        error_messages={"invalid": INVALID, "required": "Enter the last day."},
+    )
+
+    def __init__(self, *args: object, user: User, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["deputy"].queryset = possible_deputies(user)  # type: ignore[attr-defined]

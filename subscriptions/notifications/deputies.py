@@ -1,0 +1,84 @@
+"""Deputies: who gets the mails about requests while a person is away. A deputy decides in their own name only."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from licensehub.ui.formatting import day
+from subscriptions.approvals.deciders import DECIDE, people_with
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import Deputy
+
+
+def possible_deputies(user: User) -> QuerySet[User]:
+    """The colleagues who may decide requests and can be mailed."""
+    return people_with(DECIDE).exclude(email="").exclude(pk=user.pk).order_by("username")
+
+
+def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy:
+    """The user names a deputy for days away, both days included. Raises Refused."""
+    if not possible_deputies(user).filter(pk=deputy.pk).exists():
+        raise Refused("Choose a colleague who may decide requests and has an e-mail address.")
+    if ends < starts:
+        raise Refused("The last day is before the first day.")
+    if ends < timezone.localdate():
+        raise Refused("These days are over already.")
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=user.pk)
+        if same := deputies_of(user).filter(starts__lte=ends, ends__gte=starts).first():
+            raise Refused(
+                f"{_name(same.deputy)} is your deputy from {day(same.starts)} to {day(same.ends)}. End that first, or "
+                "choose other days."
+            )
+        row = Deputy.objects.create(user=user, deputy=deputy, starts=starts, ends=ends)
+        data = {"deputy": deputy.get_username(), "from": starts.isoformat(), "until": ends.isoformat()}
+        record(Action.DEPUTY_NAMED, actor=user, target=row, data=data)
+    return row
+
+
+def end_deputy(row: Deputy, *, actor: User) -> None:
+    """End it before its last day. Only the person who named the deputy may. Raises NotActionable."""
+    with transaction.atomic():
+        mine = Deputy.objects.filter(pk=row.pk, user=actor, ended_at=None, ends__gte=timezone.localdate())
+        if mine.update(ended_at=timezone.now()) != 1:
+            raise NotActionable("This deputy has ended already. Nothing was changed.")
+        record(Action.DEPUTY_ENDED, actor=actor, target=row, data={"deputy": row.deputy.get_username()})
+
+
+def deputies_of(user: User) -> QuerySet[Deputy]:
+    """Those of today and later."""
+    rows = Deputy.objects.filter(user=user, ended_at=None, ends__gte=timezone.localdate())
+    return rows.select_related("deputy")
+
+
+def deputy_for(user: User) -> list[Deputy]:
+    """For whom this user is the deputy, today and later."""
+    rows = Deputy.objects.filter(deputy=user, ended_at=None, ends__gte=timezone.localdate())
+    return list(rows.select_related("user"))
+
+
+def away_today() -> dict[int, int]:
+    """User id -> id of the deputy, for everybody who is away today."""
+    today = timezone.localdate()
+    rows = Deputy.objects.filter(ended_at=None, starts__lte=today, ends__gte=today)
+    return dict(rows.values_list("user", "deputy"))
+
+
+def stand_in(user: int, away: dict[int, int], possible: set[int]) -> int:
+    """Who is told in place of this user: the deputy, or the deputy's deputy. Without one who may decide, the user."""
+    seen, who = {user}, user
+    while who in away and away[who] not in seen:
+        who = away[who]
+        seen.add(who)
+    return who if who in possible and who not in away else user
+
+
+def _name(user: User) -> str:
+    return user.get_full_name() or user.get_username()

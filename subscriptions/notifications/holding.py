@@ -1,0 +1,138 @@
+"""What holds now and has to be told: read from the database each minute, so nothing is lost with a process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db.models import Count, Max
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from integrations import sending
+from integrations.models import IntegrationProfile, ProfileState
+from licensehub.ui.formatting import day, day_and_time
+from subscriptions.approvals.closing import WAITING
+from subscriptions.approvals.deciders import deciders_of
+from subscriptions.models import (
+    CandidateState,
+    DownloadRun,
+    Notification,
+    NotificationKind,
+    ReclaimRequest,
+    RemovalCandidate,
+    RequestState,
+    RunState,
+)
+from subscriptions.schedules import occurrences
+from subscriptions.schedules.schedules import DOWNLOAD_TASK, task_of
+from subscriptions.schedules.working_days import reminder_before_end
+
+# A download that was due this long ago is over, or has failed.
+DOWNLOAD_TAKES = timedelta(hours=3)
+# So long all sending may be stopped before somebody is asked whether that is still meant. Asked again every week.
+STOPPED_FOR = timedelta(days=2)
+WEEK = timedelta(days=7)
+
+
+def opened() -> Iterator[Notification]:
+    """Requests that wait for a decision."""
+    for request in _open_requests():
+        yield _about(NotificationKind.OPENED, request)
+
+
+def ending() -> Iterator[Notification]:
+    """Those of them that end soon."""
+    for request in _open_requests():
+        start = request.answers_until or request.requested_at
+        if timezone.now() >= reminder_before_end(start, request.expires_at):
+            yield _about(NotificationKind.ENDING, request)
+
+
+def undecidable() -> Iterator[Notification]:
+    """Requests that nobody may decide, also while their people are still being asked."""
+    for request in ReclaimRequest.objects.filter(state__in=WAITING).select_related("profile"):
+        if not deciders_of(request).exists():
+            yield _about(NotificationKind.UNDECIDABLE, request)
+
+
+def _open_requests() -> Iterator[ReclaimRequest]:
+    rows = ReclaimRequest.objects.filter(state=RequestState.OPEN, expires_at__gt=timezone.now())
+    yield from rows.select_related("profile")
+
+
+def _about(kind: NotificationKind, request: ReclaimRequest) -> Notification:
+    return Notification(kind=kind, key=f"{kind}:{request.pk}", profile=request.profile, request=request)
+
+
+def downloads() -> Iterator[Notification]:
+    """Published profiles whose last run is quarantined, or that had no complete run since their last slot."""
+    for profile in IntegrationProfile.objects.filter(state=ProfileState.PUBLISHED):
+        newest = DownloadRun.objects.filter(profile=profile).first()
+        if newest and newest.state == RunState.QUARANTINED:
+            yield Notification(
+                kind=NotificationKind.DOWNLOAD,
+                key=f"quarantined:{newest.pk}",
+                profile=profile,
+                subject=f"{profile}: a download is quarantined",
+                text=f"The download of {day_and_time(newest.started_at)} cannot be true, so it changed nothing.\n"
+                f"{newest.problem}",
+                path=reverse("admin:subscriptions_downloadrun_change", args=[newest.pk]),
+            )
+        elif not (newest and newest.state == RunState.RUNNING) and _missed(profile):
+            last = DownloadRun.objects.complete().filter(profile=profile).first()
+            since = f"since {day_and_time(last.finished_at)}" if last else "yet"
+            yield Notification(
+                kind=NotificationKind.DOWNLOAD,
+                key=f"no download:{profile.pk}",
+                profile=profile,
+                subject=f"{profile}: no download {since}",
+                text=f"There is no complete download {since}, although one was due. Meanwhile nobody becomes a "
+                "candidate.",
+                path=reverse("admin:integrations_integrationprofile_change", args=[profile.pk]),
+            )
+
+
+def _missed(profile: IntegrationProfile) -> bool:
+    """Whether a slot has passed without a complete run. A slot before the schedule was changed does not count."""
+    task = task_of(profile, DOWNLOAD_TASK)
+    if task is None or not task.enabled or task.crontab is None:
+        return False
+    slot = occurrences.last_slot(task.crontab, timezone.now() - DOWNLOAD_TAKES)
+    if slot is None or (task.start_time and slot < task.start_time):
+        return False
+    return not DownloadRun.objects.complete().filter(profile=profile, finished_at__gte=slot).exists()
+
+
+def attention() -> Iterator[Notification]:
+    """Profiles with candidates that wait for a person; told again on a day with new ones."""
+    waiting = RemovalCandidate.objects.filter(state=CandidateState.ATTENTION_REQUIRED).order_by()
+    for row in waiting.values("profile").annotate(count=Count("pk"), newest=Max("state_changed_at")):
+        profile, count = IntegrationProfile.objects.get(pk=row["profile"]), row["count"]
+        people = f"{count:,} {ngettext('candidate', 'candidates', count)}"
+        address = reverse("admin:subscriptions_removalcandidate_changelist")
+        yield Notification(
+            kind=NotificationKind.ATTENTION,
+            key=f"attention:{profile.pk}:{timezone.localdate(row['newest']).isoformat()}",
+            profile=profile,
+            subject=f"{profile}: {people} with attention required",
+            text=f"{people} of “{profile}” {ngettext('waits', 'wait', count)} for a person, e.g. since the vendor "
+            "refused, an answer was lost, or somebody could not be reached. Nothing happens until a person has looked.",
+            path=f"{address}?state__exact={CandidateState.ATTENTION_REQUIRED.value}&profile__id__exact={profile.pk}",
+        )
+
+
+def stopped() -> Iterator[Notification]:
+    """All sending is stopped for days, perhaps because it was forgotten."""
+    control = sending.control()
+    if control.stopped and control.stopped_at and timezone.now() - control.stopped_at > STOPPED_FOR:
+        weeks = (timezone.now() - control.stopped_at - STOPPED_FOR) // WEEK
+        yield Notification(
+            kind=NotificationKind.STOPPED,
+            key=f"stopped:{control.stopped_at.isoformat()}:{weeks}",
+            subject=f"All sending is stopped since {day(control.stopped_at)}",
+            text=f"{control.stopped_by or 'A command'} stopped all sending on {day(control.stopped_at)}: "
+            f"“{control.reason}”\nApproved reclaims wait meanwhile, and an approval ends after some days.",
+            path=reverse("admin:integrations_sendingcontrol_changelist"),
+        )

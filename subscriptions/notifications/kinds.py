@@ -1,0 +1,126 @@
+"""The kinds of notifications: when one holds, who should know it, and how people get it unless they choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from subscriptions.approvals.closing import WAITING
+from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
+from subscriptions.models import Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
+from subscriptions.notifications import holding
+
+OPERATE = "integrations.operate_integrationprofile"
+REQUEST = "subscriptions.request_removalcandidate"
+STOP = "integrations.stop_all_sending"
+ACCOUNTS = "auth.change_user"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """`holds` makes a row for everything that holds now. `audience` are the users who should know it, as of now; it is
+    empty when it is over. Users with `permission` may choose how they get it; `why` says in the mail why they do."""
+
+    holds: Callable[[], Iterable[Notification]]
+    audience: Callable[[Notification], QuerySet[User]]
+    permission: str
+    why: str
+    meaning: str
+    default: Delivery = Delivery.SINGLE
+    # Whether a deputy gets it while the person is away.
+    for_deputy: bool = False
+
+
+def _deciders(notification: Notification) -> QuerySet[User]:
+    request = ReclaimRequest.objects.get(pk=notification.request_id)
+    if request.state != RequestState.OPEN or request.expires_at <= timezone.now():
+        return User.objects.none()
+    return deciders_of(request)
+
+
+def _deciders_and_requester(notification: Notification) -> QuerySet[User]:
+    request = ReclaimRequest.objects.get(pk=notification.request_id)
+    deciders = Q(pk__in=deciders_of(request).values("pk"))
+    return User.objects.filter(deciders | Q(pk=request.requested_by_id, is_active=True)).exclude(email="")
+
+
+def _accounts(notification: Notification) -> QuerySet[User]:
+    request = ReclaimRequest.objects.get(pk=notification.request_id)
+    if request.state not in WAITING or deciders_of(request).exists():
+        return User.objects.none()
+    return people_with(ACCOUNTS).exclude(email="")
+
+
+def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
+    """Everybody with this permission, as long as it holds."""
+
+    def audience(notification: Notification) -> QuerySet[User]:
+        holds = Notification.objects.filter(pk=notification.pk, ended_at=None).exists()
+        return people_with(permission).exclude(email="") if holds else User.objects.none()
+
+    return audience
+
+
+def _nothing() -> Iterable[Notification]:
+    """The expiry itself writes the notification, in its transaction."""
+    return ()
+
+
+KINDS = {
+    NotificationKind.OPENED: Kind(
+        holding.opened,
+        _deciders,
+        DECIDE,
+        "you may decide this request",
+        "A request opens for approval, and you may decide it.",
+        for_deputy=True,
+    ),
+    NotificationKind.ENDING: Kind(
+        holding.ending,
+        _deciders,
+        DECIDE,
+        "you may decide this request",
+        "One working day is left, and nobody has decided.",
+        for_deputy=True,
+    ),
+    NotificationKind.EXPIRED: Kind(
+        _nothing,
+        _deciders_and_requester,
+        DECIDE,
+        "you could decide this request, or have made it",
+        "Nobody decided in time. Nobody loses a seat by that.",
+    ),
+    NotificationKind.UNDECIDABLE: Kind(
+        holding.undecidable,
+        _accounts,
+        ACCOUNTS,
+        "you manage the accounts",
+        "A request waits, and no account is left that may decide it.",
+    ),
+    NotificationKind.DOWNLOAD: Kind(
+        holding.downloads,
+        _while_open(OPERATE),
+        OPERATE,
+        "you run the downloads",
+        "A download is quarantined, or there was no complete one since it was due.",
+    ),
+    NotificationKind.ATTENTION: Kind(
+        holding.attention,
+        _while_open(REQUEST),
+        REQUEST,
+        "you manage the candidates",
+        "The vendor refused, an answer was lost, or a person could not be reached.",
+        default=Delivery.DIGEST,
+    ),
+    NotificationKind.STOPPED: Kind(
+        holding.stopped,
+        _while_open(STOP),
+        STOP,
+        "you may allow it again",
+        "All sending has been stopped for two days, and again every week.",
+    ),
+}

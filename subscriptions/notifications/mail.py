@@ -1,0 +1,76 @@
+"""The mail to a colleague: one thing, or a digest of several. Plain text."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.urls import reverse
+from django.utils.translation import ngettext
+
+from licensehub.ui.formatting import day
+from subscriptions.models import (
+    Delivery,
+    Deputy,
+    NotificationKind,
+    NotificationMail,
+    NotificationRecipient,
+)
+from subscriptions.notices.mail import HEADERS
+from subscriptions.notifications.choices import choices_for
+from subscriptions.notifications.kinds import KINDS
+from subscriptions.notifications.texts import Item, item_for, name_of
+
+
+def mail_for(mail: NotificationMail) -> EmailMessage | None:
+    """The mail with all that still holds, and that this person should still know. None when nothing is left."""
+    rows = still_wanted(mail)
+    if not rows:
+        return None
+    items = [(row, item_for(row.notification)) for row in rows]
+    subject = items[0][1].subject
+    if mail.digest_on is not None:
+        count = len(items)
+        subject = f"LicenseHub, {day(mail.digest_on)}: {count} {ngettext('thing', 'things', count)} to know"
+    parts = [_part(row, item, with_subject=mail.digest_on is not None) for row, item in items]
+    page = settings.PUBLIC_URL + reverse("admin:subscriptions_notificationchoice_changelist")
+    return EmailMessage(
+        subject=subject,
+        body="\n\n\n".join([*parts, f"Choose which mails you get: {page}\n"]),
+        to=[mail.user.email.strip()],
+        headers=HEADERS,
+    )
+
+
+def _part(row: NotificationRecipient, item: Item, *, with_subject: bool) -> str:
+    why = KINDS[NotificationKind(row.notification.kind)].why
+    if row.instead_of:
+        ends = Deputy.objects.filter(user=row.instead_of, deputy=row.user).order_by("-ends").first()
+        until = f" until {day(ends.ends)}" if ends else ""
+        why = f"{why}, as the deputy of {name_of(row.instead_of)}{until}"
+    heading = f"{item.subject}\n\n" if with_subject else ""
+    return f"{heading}{item.text}\n\n{item.link}\n\nYou get this since {why}."
+
+
+def still_wanted(mail: NotificationMail) -> list[NotificationRecipient]:
+    """What this mail tells, as of now: it still holds, the person may still know it and has not switched it off.
+
+    The end of a request includes that it waits, so of one request only the later kind is told.
+    """
+    rows = mail.recipients.select_related(
+        "notification__request__profile", "notification__profile", "instead_of", "user"
+    )
+    wanted = [row for row in rows if _is_wanted(row)]
+    ending = {row.notification.request_id for row in wanted if row.notification.kind == NotificationKind.ENDING}
+    return [
+        row
+        for row in wanted
+        if row.notification.kind != NotificationKind.OPENED or row.notification.request_id not in ending
+    ]
+
+
+def _is_wanted(row: NotificationRecipient) -> bool:
+    kind = NotificationKind(row.notification.kind)
+    if not KINDS[kind].audience(row.notification).filter(pk=row.user_id).exists():
+        return False
+    whose = row.instead_of_id or row.user_id
+    return choices_for(kind, [whose])[whose] != Delivery.OFF

@@ -1,0 +1,51 @@
+"""Who was told about a request, and how: for its page and for the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from licensehub.ui.formatting import day_and_time
+from subscriptions.models import NoticeState, NotificationKind, NotificationMail, NotificationRecipient, ReclaimRequest
+from subscriptions.notifications.texts import name_of
+
+SHORT = {
+    NotificationKind.OPENED: "it waits",
+    NotificationKind.ENDING: "it ends soon",
+    NotificationKind.EXPIRED: "it expired",
+    NotificationKind.UNDECIDABLE: "nobody may decide it",
+}
+
+
+@dataclass(slots=True)
+class Told:
+    """One person, and a line for each thing that they were told."""
+
+    name: str
+    lines: list[str] = field(default_factory=list)
+
+
+def told_about(request: ReclaimRequest) -> list[Told]:
+    """Everybody to whom a mail went or goes, in the order in which they were told first."""
+    rows = NotificationRecipient.objects.filter(notification__request=request).order_by("pk")
+    found: dict[int, Told] = {}
+    for row in rows.select_related("user", "instead_of", "notification", "mail"):
+        person = found.setdefault(row.user_id, Told(name_of(row.user)))
+        instead = f", as the deputy of {name_of(row.instead_of)}" if row.instead_of else ""
+        person.lines.append(f"{SHORT[NotificationKind(row.notification.kind)]}{instead}: {_state(row.mail)}")
+    return list(found.values())
+
+
+def _state(mail: NotificationMail | None) -> str:
+    if mail is None:
+        return "in the next daily mail"
+    if mail.state == NoticeState.SENT:
+        return f"mailed {day_and_time(mail.sent_at)}"
+    label = mail.get_state_display().lower()
+    return f"{label}. {mail.problem}" if mail.problem else label
+
+
+def names_told(requests: Iterable[ReclaimRequest]) -> list[str]:
+    """The people to whom at least one mail about these requests was handed over."""
+    rows = NotificationRecipient.objects.filter(notification__request__in=list(requests), mail__state=NoticeState.SENT)
+    return sorted({name_of(row.user) for row in rows.select_related("user")})

@@ -1,0 +1,115 @@
+"""The mail to a colleague as an act outside: never twice, never lost, against a real mail server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from integrations import sending
+from subscriptions import tasks
+from subscriptions.models import NotificationMail
+from subscriptions.notifications import delivery
+from tests.support import mail_server as smtp
+from tests.support.colleagues import Colleagues
+from tests.support.fixtures import actions, person
+
+
+class Killed(BaseException):
+    """SIGKILL, as far as one process can show it."""
+
+
+def test_killed_between_intent_and_hand_over_is_never_sent_again(colleagues: Colleagues, alice, bob, monkeypatch):
+    colleagues.ask(alice)
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(delivery, "hand_over", killed)
+        colleagues.minute()
+    assert colleagues.states() == ["sending"]
+
+    assert colleagues.minute() == 0
+    NotificationMail.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert colleagues.minute() == 0
+    assert colleagues.states() == ["in_doubt"]
+    assert colleagues.server.mails == []
+    assert actions()[-1] == "notification.failed"
+
+
+def test_killed_before_the_intent_it_is_sent_later(colleagues: Colleagues, alice, bob, monkeypatch):
+    colleagues.ask(alice)
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(delivery, "_commit_intent", killed)
+        colleagues.minute()
+
+    assert colleagues.minute() == 1
+    assert colleagues.states() == ["sent"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "mails"),
+    [
+        (smtp.BUSY, "due", 0),
+        (smtp.NOBODY, "failed", 0),
+        (smtp.CLOSE_AFTER, "in_doubt", 1),
+        (smtp.CLOSE_AT_QUIT, "sent", 1),
+    ],
+)
+def test_what_the_server_says_decides(colleagues: Colleagues, alice, bob, mode, state, mails):
+    colleagues.ask(alice)
+    colleagues.server.mode = mode
+    colleagues.minute()
+    assert (colleagues.states(), len(colleagues.server.mails)) == ([state], mails)
+
+    colleagues.server.mode = smtp.ACCEPT
+    NotificationMail.objects.update(due_at=timezone.now())
+    colleagues.minute()
+    assert len(colleagues.server.mails) == (1 if state == "due" else mails)
+
+
+def test_without_a_server_all_wait_and_no_try_is_counted(colleagues: Colleagues, alice, bob, settings, allow_http):
+    allow_http("http://127.0.0.1:1")
+    port, settings.EMAIL_PORT = settings.EMAIL_PORT, 1
+    colleagues.ask(alice)
+    assert colleagues.minute() == 0
+    mail = NotificationMail.objects.get()
+    assert (mail.state, mail.tries) == ("due", 0)
+    assert mail.due_at > timezone.now() and "could not be reached" in mail.problem
+
+    settings.EMAIL_PORT = port
+    NotificationMail.objects.update(due_at=timezone.now(), created_at=timezone.now() - timedelta(days=8))
+    assert colleagues.minute() == 0
+    assert colleagues.states() == ["failed"]
+
+
+def test_a_restored_backup_and_a_wrong_address_mail_nobody(colleagues: Colleagues, alice, bob):
+    User.objects.filter(pk=bob.pk).update(email="no address")
+    zoe = person("zoe", "Approver")
+    colleagues.ask(alice)
+    sending.hold("This database may be a restored backup.")
+    assert colleagues.minute() == 0
+    assert colleagues.states() == ["due", "due"]
+
+    sending.release(actor=zoe, checked="All of it was checked.", renew=False)
+    assert colleagues.minute() == 1
+    assert colleagues.states() == ["failed", "sent"]
+    assert colleagues.server.addresses() == [zoe.email]
+
+
+def test_the_sweep_enqueues_the_mails(colleagues: Colleagues, alice, bob, monkeypatch):
+    enqueued = []
+    monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: enqueued.append(task.name))
+    colleagues.ask(alice)
+    tasks.sweep()
+    assert "subscriptions.tasks.notify_colleagues" in enqueued
+
+    tasks.notify_colleagues()
+    assert colleagues.server.addresses() == [bob.email]

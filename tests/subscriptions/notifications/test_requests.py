@@ -1,0 +1,126 @@
+"""Who may decide hears of a request: when it opens, before its end, and when it expired."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import time_machine
+from django.contrib.auth.models import User
+
+from subscriptions.approvals import closing, decide
+from subscriptions.approvals.request import file_automatically
+from subscriptions.models import NotificationMail, NotificationRecipient, ReclaimRequest, ReclaimRule
+from tests.support.colleagues import NOON, Colleagues
+from tests.support.fixtures import actions, person
+
+
+def test_four_rounds_that_nobody_decides(colleagues: Colleagues, bob, alice):
+    """With automatic filing four requests expired, and nobody had a mail."""
+    ReclaimRule.objects.update(file_requests="automatic")
+    with time_machine.travel(NOON, tick=False) as clock:
+        for _ in range(4):
+            assert file_automatically(colleagues.organization.profile)
+            for _ in range(7):
+                colleagues.minute()
+                clock.shift(timedelta(days=1))
+
+    assert set(ReclaimRequest.objects.values_list("state", flat=True)) == {"expired"}
+    first = colleagues.subjects(bob)[:3]
+    assert first == [
+        "Northwind: 8 seats wait for a decision (R-0001)".replace("R-0001", str(ReclaimRequest.objects.last())),
+        *first[1:],
+    ]
+    assert "ends Tuesday, Dec 1, 12:00 UTC (" in first[1]
+    assert "expired, nobody decided on 8 seats" in first[2]
+    assert len(colleagues.subjects(bob)) == 12
+    assert "number 4 in a row of Northwind that expired" in colleagues.text(bob)
+    assert colleagues.subjects(alice) == []
+    assert len(closing.expired_in_a_row(colleagues.organization.profile)) == 4
+
+
+def test_the_mail_says_what_is_asked_and_names_nobody_of_the_people(colleagues: Colleagues, alice, bob, carol, dave):
+    with time_machine.travel(NOON, tick=False):
+        request = colleagues.ask(alice)
+        assert colleagues.minute() == 1
+        assert colleagues.minute() == 0
+
+    [mail] = colleagues.server.mails
+    text = colleagues.text(bob)
+    assert mail["To"] == bob.email
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert f"alice requested on Nov 26, 2026 to take back 2 seats at Northwind ({request})." in text
+    assert "Please decide by Tuesday, Dec 1, 12:00 UTC (3 working days)." in text
+    assert "If nobody decides by then, it expires: everybody keeps the seat." in text
+    assert f"http://localhost:8000/admin/subscriptions/reclaimrequest/{request.pk}/change/" in text
+    assert "You get this since you may decide this request." in text
+    for removal in request.removals.all():
+        assert removal.evidence["email"] not in text and removal.evidence["name"] not in text
+    assert actions()[-2:] == ["notification.sending", "notification.sent"]
+
+
+def test_who_may_not_decide_this_one_is_not_told(colleagues: Colleagues, alice, bob):
+    """The requester, one of its people, and a former approver."""
+    admin = person("ada", "Company admin")
+    request = colleagues.ask(admin)
+    email = request.removals.first().evidence["email"]
+    User.objects.filter(pk=bob.pk).update(email=email.upper())
+    person("eve", "Approver")
+    User.objects.filter(username="eve").update(is_active=False)
+    zoe = person("zoe", "Approver")
+    colleagues.minute()
+
+    assert colleagues.server.addresses() == [zoe.email]
+
+
+def test_a_decided_request_is_told_to_nobody_any_more(colleagues: Colleagues, alice, bob):
+    from subscriptions import sweep
+    from subscriptions.notifications import delivery
+
+    request = colleagues.ask(alice)
+    sweep.repair()
+    decide.reject(request, actor=bob, comment="No")
+
+    assert delivery.deliver_due() == 0
+    assert colleagues.states() == ["canceled"]
+    assert colleagues.server.mails == []
+
+
+def test_whoever_gets_the_right_while_it_waits_is_told_then(colleagues: Colleagues, alice, bob):
+    colleagues.ask(alice)
+    colleagues.minute()
+    eve = person("eve", "Approver")
+    colleagues.minute()
+    colleagues.minute()
+
+    assert colleagues.server.addresses() == [bob.email, eve.email]
+    assert NotificationRecipient.objects.count() == NotificationMail.objects.count() == 2
+
+
+def test_a_request_that_can_not_be_approved_now_says_so(colleagues: Colleagues, alice, bob):
+    colleagues.ask(alice)
+    colleagues.organization.profile.state = "paused"
+    colleagues.organization.profile.save()
+    colleagues.minute()
+
+    assert "It cannot be approved now: “Northwind” is paused." in colleagues.text(bob)
+
+
+def test_the_last_approver_is_deactivated(colleagues: Colleagues, alice, bob):
+    """Nobody is left who may decide: the company admins hear it at once, and whoever may decide then, too."""
+    ada = person("ada", "Company admin")
+    request = colleagues.ask(ada)
+    colleagues.minute()
+    User.objects.filter(pk=bob.pk).update(is_active=False)
+    colleagues.minute()
+    colleagues.minute()
+
+    [subject] = colleagues.subjects(ada)
+    assert subject == f"Northwind: nobody may decide {request} (2 seats)"
+    assert "Give a colleague the role Approver under Users" in colleagues.text(ada)
+
+    eve = person("eve", "Approver")
+    colleagues.minute()
+    assert "wait for a decision" in colleagues.subjects(eve)[0]
+    User.objects.filter(pk=eve.pk).update(email="")
+    colleagues.minute()
+    assert len(colleagues.subjects(ada)) == 2, "it happened again"
