@@ -14,18 +14,15 @@ from licensehub.audit.log import record
 def mark_failed(profile: IntegrationProfile, error: ConfigError) -> None:
     """Set the connection that `error` names to Error, or all connections of the profile when it names none.
 
-    A connection that has this error already is not changed. The first error makes a mail due. Later errors make
-    none until the connection works again.
+    A connection that has this error already is not changed.
     """
     known = Connection.objects.filter(profile=profile).exclude(state=ConnectionState.NOT_SET)
     connections = known.exclude(state=ConnectionState.ERROR, error=error.message)
     if error.slot:
         connections = connections.filter(slot=error.slot)
-    now = timezone.now()
     with transaction.atomic():
         for connection in connections.select_for_update():
-            mail = {} if connection.state == ConnectionState.ERROR else {"mail_due_at": now, "mail_tries": 0}
-            _set_state(connection, ConnectionState.ERROR, error.message, **mail)
+            _set_state(connection, ConnectionState.ERROR, error.message)
             record(Action.CONNECTION_FAILED, actor=None, target=connection, data={"error": error.message})
 
 
@@ -37,14 +34,14 @@ def mark_working(profile: IntegrationProfile, slot: str) -> None:
     with transaction.atomic():
         for connection in connections.select_for_update():
             was_error = connection.state == ConnectionState.ERROR
-            _set_state(connection, ConnectionState.WORKING, "", mail_due_at=None)
+            _set_state(connection, ConnectionState.WORKING, "")
             if was_error:
                 record(Action.CONNECTION_RECOVERED, actor=None, target=connection)
 
 
-def _set_state(connection: Connection, state: ConnectionState, error: str, **values: object) -> None:
+def _set_state(connection: Connection, state: ConnectionState, error: str) -> None:
     rows = Connection.objects.filter(pk=connection.pk)
-    rows.update(state=state, error=error, state_changed_at=timezone.now(), **values)
+    rows.update(state=state, error=error, state_changed_at=timezone.now())
 
 
 def broken_connections(profile: IntegrationProfile) -> list[Connection]:

@@ -32,7 +32,6 @@ NOTHING_SET: dict[str, Any] = {
     "refresh_at": None,
     "refresh_lease": None,
     "refresh_lease_until": None,
-    "mail_due_at": None,
 }
 
 

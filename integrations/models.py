@@ -163,9 +163,6 @@ class Connection(models.Model):
     )
     state_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     error = models.TextField(blank=True, editable=False)
-    # When a mail about the error is due; empty when none is.
-    mail_due_at = models.DateTimeField(null=True, editable=False)
-    mail_tries = models.PositiveSmallIntegerField(default=0, editable=False)
     # What calls through it have found out about the vendor, in the words of its connector: {name: value}.
     learned = models.JSONField(default=dict, editable=False)
     # OAuth only. What was granted: {"organization_id", "organization_name", "team", "user", "scopes": [...]}.

@@ -133,7 +133,6 @@ def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: Use
             state=ConnectionState.UNTESTED,
             state_changed_at=timezone.now(),
             error="",
-            mail_due_at=None,
             granted=asdict(granted),
             refresh_lease=None,
             refresh_lease_until=None,

@@ -38,7 +38,6 @@ def repair() -> None:
     expire_requests()
     lapse_approvals()
     end_run_out()
-    notify()
 
 
 def notify() -> None:

@@ -13,7 +13,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.contrib.auth.models import User
 from kombu.exceptions import OperationalError
 
-from integrations.error_mail import send_due_mails
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
 from subscriptions.activity.retention import thin_past_activity
@@ -31,7 +30,14 @@ from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reconciliation import reconcile
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
-from subscriptions.sweep import profiles_to_download, profiles_to_reclaim, read_back_doubts, repair, runs_to_follow_up
+from subscriptions.sweep import (
+    notify,
+    profiles_to_download,
+    profiles_to_reclaim,
+    read_back_doubts,
+    repair,
+    runs_to_follow_up,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +158,6 @@ def sweep() -> None:
     """Triggered by beat every minute. First it checks for a restored backup, before anything is added to the audit."""
     backup_guard.is_held()
     repair()
-    send_due_mails()
     for profile_id in profiles_to_download():
         enqueue_task(download_due, profile_id)
     for run_id in runs_to_follow_up():
@@ -161,7 +166,9 @@ def sweep() -> None:
         enqueue_task(download_daily, profile_id)
     for profile_id in profiles_to_ask():
         enqueue_task(ask_people, profile_id)
-    if notifications.anything_due():
-        enqueue_task(notify_colleagues)
     for profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
+    # Last: an error in it must not keep anything else from going on.
+    notify()
+    if notifications.anything_due():
+        enqueue_task(notify_colleagues)

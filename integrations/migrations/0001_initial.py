@@ -53,8 +53,6 @@ class Migration(migrations.Migration):
                 ),
                 ("state_changed_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ("error", models.TextField(blank=True, editable=False)),
-                ("mail_due_at", models.DateTimeField(editable=False, null=True)),
-                ("mail_tries", models.PositiveSmallIntegerField(default=0, editable=False)),
                 ("learned", models.JSONField(default=dict, editable=False)),
                 ("granted", models.JSONField(default=dict, editable=False)),
                 ("expires_at", models.DateTimeField(editable=False, null=True)),

@@ -25,7 +25,6 @@ class Action(TextChoices):
     CONNECTED = "connection.connected", "Connected"
     DISCONNECTED = "connection.disconnected", "Disconnected"
     TOKEN_REFRESHED = "connection.token_refreshed", "Access token refreshed"
-    CONNECTION_MAILED = "connection.mailed", "Mail about the error sent"
     CONNECTION_FAILED = "connection.failed", "Connection in error"
     CONNECTION_RECOVERED = "connection.recovered", "Connection works again"
     DOWNLOAD_REQUESTED = "download.requested", "Download requested"

@@ -23,6 +23,7 @@ class NotificationKind(models.TextChoices):
     ENDING = "ending", "A request ends soon"
     EXPIRED = "expired", "A request expired"
     UNDECIDABLE = "undecidable", "Nobody may decide a request"
+    CONNECTION = "connection", "A connection does not work"
     DOWNLOAD = "download", "A download needs a person"
     ATTENTION = "attention", "Candidates need a person"
     STOPPED = "stopped", "All sending stays stopped"

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from integrations import sending
-from integrations.models import IntegrationProfile, ProfileState
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.ui.formatting import day, day_and_time
 from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.deciders import deciders_of
@@ -64,6 +64,21 @@ def _open_requests() -> Iterator[ReclaimRequest]:
 
 def _about(kind: NotificationKind, request: ReclaimRequest) -> Notification:
     return Notification(kind=kind, key=f"{kind}:{request.pk}", profile=request.profile, request=request)
+
+
+def connections() -> Iterator[Notification]:
+    """Connections in Error. Told once: the next time only after it has worked again."""
+    broken = Connection.objects.filter(state=ConnectionState.ERROR, profile__in=IntegrationProfile.objects.in_use())
+    for connection in broken.select_related("profile").defer("ciphertext"):
+        yield Notification(
+            kind=NotificationKind.CONNECTION,
+            key=f"connection:{connection.pk}",
+            profile=connection.profile,
+            subject=f"{connection} is in error",
+            text=f"{connection} has not worked since {day_and_time(connection.state_changed_at)}.\n{connection.error}\n"
+            "Until it works again, nothing is sent to the vendor. Approved reclaims wait and are not lost.",
+            path=reverse("admin:integrations_connection_change", args=[connection.pk]),
+        )
 
 
 def downloads() -> Iterator[Notification]:

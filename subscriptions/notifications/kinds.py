@@ -15,6 +15,7 @@ from subscriptions.models import Delivery, Notification, NotificationKind, Recla
 from subscriptions.notifications import holding
 
 OPERATE = "integrations.operate_integrationprofile"
+REPAIR = "integrations.change_connection"
 REQUEST = "subscriptions.request_removalcandidate"
 STOP = "integrations.stop_all_sending"
 ACCOUNTS = "auth.change_user"
@@ -100,6 +101,13 @@ KINDS = {
         ACCOUNTS,
         "you manage the accounts",
         "A request waits, and no account is left that may decide it.",
+    ),
+    NotificationKind.CONNECTION: Kind(
+        holding.connections,
+        _while_open(REPAIR),
+        REPAIR,
+        "you may repair it",
+        "The vendor refuses the credentials, so nothing is downloaded or sent.",
     ),
     NotificationKind.DOWNLOAD: Kind(
         holding.downloads,

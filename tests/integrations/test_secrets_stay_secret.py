@@ -18,14 +18,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations import credential_store, error_mail, oauth_flow
+from integrations import credential_store, oauth_flow
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection, IntegrationProfile
 from integrations.tasks import validate_nightly
 from licensehub.audit.models import AuditEvent
-from subscriptions import tasks
+from subscriptions import sweep, tasks
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models.download import StartedBy
+from subscriptions.notifications import delivery
 from subscriptions.profiles import lifecycle
 from tests.support.oauth import BACK, callback, connect_page, install
 
@@ -147,7 +148,8 @@ def live_through_a_lot(rest: Connection, miro, operator, signed_in) -> set[str]:
         credential_store.connector_for(profile).allocation()
     miro.set_toggles(scim_token_valid=False)
     validate_nightly()
-    error_mail.send_due_mails()
+    sweep.notify()
+    assert delivery.deliver_due()
     install(Connection.objects.get(pk=rest.pk), miro, operator)
     note()
     oauth_flow.disconnect(Connection.objects.get(pk=rest.pk), actor=operator)

@@ -6,11 +6,10 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.core import mail
 from django.db import connection as database
 from django.utils import timezone
 
-from integrations import connection_state, credential_store, error_mail, tokens
+from integrations import connection_state, credential_store, tokens
 from integrations.connectors.contract import ConfigError
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
@@ -76,7 +75,7 @@ def test_a_rejected_token_is_refreshed_before_its_time(connected, miro):
     assert counters(miro)["refreshes"] == 1
 
 
-def test_a_refused_refresh_is_an_error_with_one_mail_and_no_loop(connected, miro, operator):
+def test_a_refused_refresh_is_an_error_and_no_loop(connected, miro):
     miro.revoke_tokens()
     for _ in range(3):
         with pytest.raises(ConfigError, match="Reconnect"):
@@ -87,10 +86,6 @@ def test_a_refused_refresh_is_an_error_with_one_mail_and_no_loop(connected, miro
     assert set(connected.secrets()) == {"client_id", "client_secret"}
     sent = [entry for entry in miro.requests() if entry["path"] == TOKEN["path"]]
     assert len(sent) == 2  # the exchange, and one refresh
-    assert [error_mail.send_due_mails() for _ in range(3)] == [1, 0, 0]
-    [letter] = mail.outbox
-    assert operator.email in letter.bcc
-    assert "Reconnect" in letter.body
     assert counters(miro)["refresh_reuse"] == 0
 
 
@@ -104,19 +99,6 @@ def test_a_new_token_that_is_refused_is_not_refreshed_again(connected, miro):
     connected.refresh_from_db()
     assert connected.state == "error"
     assert counters(miro)["refreshes"] == 1
-
-
-def test_another_cause_is_shown_on_the_page_and_not_in_a_second_mail(connected, operator):
-    for cause in ("The scope is missing.", "The app is uninstalled."):
-        connection_state.mark_failed(connected.profile, ConfigError(cause, slot="rest"))
-        error_mail.send_due_mails()
-    connected.refresh_from_db()
-    assert connected.error == "The app is uninstalled."
-    assert len(mail.outbox) == 1
-    connection_state.mark_working(connected.profile, "rest")
-    connection_state.mark_failed(connected.profile, ConfigError("Again.", slot="rest"))
-    error_mail.send_due_mails()
-    assert len(mail.outbox) == 2
 
 
 def test_a_lost_answer_after_the_rotation_is_an_error(connected, miro):
@@ -201,26 +183,6 @@ def test_new_credentials_win_over_a_running_refresh(connected, miro, monkeypatch
         read(connected)
     connected.refresh_from_db()
     assert (connected.ciphertext, connected.state) == ("", "not_set")
-
-
-def test_two_workers_that_find_the_same_error_send_one_mail(connected, operator):
-    connection_state.mark_failed(connected.profile, ConfigError("The scope is missing.", slot="rest"))
-    first, second = (Connection.objects.select_related("profile").get(pk=connected.pk) for _ in range(2))
-    assert (error_mail._send(first), error_mail._send(second)) == (True, False)
-    assert len(mail.outbox) == 1
-
-
-def test_a_mail_server_that_is_away_is_tried_again(connected, miro, operator, monkeypatch):
-    miro.revoke_tokens()
-    with pytest.raises(ConfigError):
-        read(connected)
-    with monkeypatch.context() as patched:
-        patched.setattr(error_mail.EmailMessage, "send", lambda self: (_ for _ in ()).throw(OSError("away")))
-        assert error_mail.send_due_mails() == 0
-    assert error_mail.send_due_mails() == 0  # not at once
-    Connection.objects.update(mail_due_at=timezone.now())
-    assert error_mail.send_due_mails() == 1
-    assert len(mail.outbox) == 1
 
 
 @pytest.mark.usefixtures("real_transactions")

@@ -27,6 +27,7 @@ class Colleagues:
 
     def minute(self) -> int:
         sweep.repair()
+        sweep.notify()
         return delivery.deliver_due()
 
     def subjects(self, user: User) -> list[str]:

@@ -63,9 +63,9 @@ def test_what_is_switched_off_is_not_sent_and_only_to_this_person(colleagues: Co
     assert colleagues.server.addresses() == [zoe.email]
     assert actions().count("notification.chosen") == 1
 
-    sweep.repair()
+    sweep.notify()
     assert choose(bob, {OPENED: Delivery.SINGLE})
-    sweep.repair()
+    sweep.notify()
     choose(bob, {OPENED: Delivery.OFF})
     assert delivery.deliver_due() == 0, "switched off before it was handed over"
 

@@ -77,7 +77,7 @@ def test_a_decided_request_is_told_to_nobody_any_more(colleagues: Colleagues, al
     from subscriptions.notifications import delivery
 
     request = colleagues.ask(alice)
-    sweep.repair()
+    sweep.notify()
     decide.reject(request, actor=bob, comment="No")
 
     assert delivery.deliver_due() == 0

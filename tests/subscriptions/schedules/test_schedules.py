@@ -46,7 +46,7 @@ def scheduled(profile: IntegrationProfile) -> list[datetime | None]:
 @pytest.fixture
 def only_downloads(monkeypatch) -> None:
     """The sweep looks for downloads only: what else it does has nothing to do here, and is asked hundreds of times."""
-    for name in ("repair", "profiles_to_reclaim", "send_due_mails", "profiles_to_ask"):
+    for name in ("repair", "profiles_to_reclaim", "profiles_to_ask", "notify"):
         monkeypatch.setattr(tasks, name, list)
 
 
