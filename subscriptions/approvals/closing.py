@@ -95,7 +95,7 @@ def leave_restores() -> int:
     for person in (found := list(left.select_related("candidate__subscription", "request"))):
         gone = person.candidate.subscription.gone_at is not None
         with contextlib.suppress(NotActionable):
-            drop(person, actor=None, reason=(CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label)
+            drop(person, actor=None, reason=str((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
     return len(found)
 
 

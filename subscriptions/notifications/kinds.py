@@ -36,21 +36,26 @@ class Kind:
     for_deputy: bool = False
 
 
+def _request(notification: Notification) -> ReclaimRequest:
+    """As it is now."""
+    return ReclaimRequest.objects.get(notifications=notification)
+
+
 def _deciders(notification: Notification) -> QuerySet[User]:
-    request = ReclaimRequest.objects.get(pk=notification.request_id)
+    request = _request(notification)
     if request.state != RequestState.OPEN or request.expires_at <= timezone.now():
         return User.objects.none()
     return deciders_of(request)
 
 
 def _deciders_and_requester(notification: Notification) -> QuerySet[User]:
-    request = ReclaimRequest.objects.get(pk=notification.request_id)
+    request = _request(notification)
     deciders = Q(pk__in=deciders_of(request).values("pk"))
     return User.objects.filter(deciders | Q(pk=request.requested_by_id, is_active=True)).exclude(email="")
 
 
 def _accounts(notification: Notification) -> QuerySet[User]:
-    request = ReclaimRequest.objects.get(pk=notification.request_id)
+    request = _request(notification)
     if request.state not in WAITING or deciders_of(request).exists():
         return User.objects.none()
     return people_with(ACCOUNTS).exclude(email="")
