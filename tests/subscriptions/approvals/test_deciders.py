@@ -1,29 +1,68 @@
-"""Who may decide a request, as it is now."""
+"""Who may decide a request, as it is now: the same people whom `decide` lets."""
 
 from __future__ import annotations
 
 from django.contrib.auth.models import User
 
-from subscriptions.approvals.deciders import deciders_of
+from subscriptions.approvals.decide import refuse_first_person
+from subscriptions.approvals.deciders import DECIDE, deciders_of
+from subscriptions.errors import Refused
+from subscriptions.models import AccountPerson, ReclaimRequest
 from tests.support.fixtures import person
+
+
+def let_by_decide(request: ReclaimRequest) -> set[str]:
+    found = set()
+    for user in User.objects.filter(is_active=True, is_staff=True):
+        try:
+            refuse_first_person(request, actor=user, profile=request.profile)
+        except Refused:
+            continue
+        if user.has_perm(DECIDE):
+            found.add(user.username)
+    return found
+
+
+def names(request: ReclaimRequest) -> set[str]:
+    found = {user.username for user in deciders_of(request)}
+    assert found == let_by_decide(request)
+    return found
 
 
 def test_who_may_decide(organization, alice, bob, carol):
     request = organization.ask(alice, count=2)
-    root = User.objects.create_superuser("root", "root@northwind.example", "a long password of root")
-    concerned, raiser, outside = (person(name, "Approver") for name in ("zoe", "rita", "otto"))
-    admin = person("ada", "Company admin")
-    person("nora", "Approver")
-    email = request.removals.first().evidence["email"]
-    User.objects.filter(pk=concerned.pk).update(email=f" {email.upper()}")
-    User.objects.filter(username="nora").update(email="")
-    User.objects.filter(pk=outside.pk).update(is_staff=False)
-    request.cap_raised_by = raiser
-    assert set(deciders_of(request)) == {bob, root, admin}
+    one, other = (
+        removal.candidate.subscription for removal in request.removals.select_related("candidate__subscription")
+    )
+    User.objects.create_superuser("root", "root@northwind.example", "a long password of root")
+    person("ada", "Company admin")
+    emails = {
+        "zoe": f" {one.email.upper()}",
+        "second": f"{one.email.split('@')[0]}+admin@other.example",
+        "alias": "alice@northwind-labs.example",
+        "nobody": "",
+        "blank": " ",
+        "linked": "linked@northwind.example",
+        "raiser": "raiser@northwind.example",
+        "former": "former@northwind.example",
+        "outside": "outside@northwind.example",
+    }
+    for name, email in emails.items():
+        User.objects.filter(pk=person(name, "Approver").pk).update(
+            email=email, is_active=name != "former", is_staff=name != "outside"
+        )
+    AccountPerson.objects.create(
+        user=User.objects.get(username="linked"),
+        external_id=other.external_id,
+        kind=request.profile.kind,
+        organization_id=request.profile.organization_id,
+    )
+    request.cap_raised_by = User.objects.get(username="raiser")
+    assert names(request) == {"bob", "root", "ada"}
 
-    request.requested_by = admin
+    request.requested_by = User.objects.get(username="ada")
     User.objects.filter(pk=bob.pk).update(is_active=False)
-    assert set(deciders_of(request)) == {root}
+    assert names(request) == {"root", "alias"}
 
     request.removals.all().update(dropped_at=request.requested_at)
-    assert set(deciders_of(request)) == {root, concerned}
+    assert names(request) == {"root", "alias", "zoe", "second", "linked"}
