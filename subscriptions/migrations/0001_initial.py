@@ -1591,6 +1591,7 @@ class Migration(migrations.Migration):
                             ("sent", "Handed over"),
                             ("failed", "Not handed over"),
                             ("in_doubt", "Perhaps handed over"),
+                            ("bounced", "Came back"),
                             ("canceled", "Not needed any more"),
                         ],
                         default="due",
