@@ -73,13 +73,13 @@ def drop(
             reason=close_reason,
             actor=actor,
         )
-        end_empty_requests(ReclaimRequest.objects.filter(pk=person.request_id))
 
 
 def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
     """End the requests in which nobody is left: there is nothing to decide, and the next one can be filed.
 
-    Nobody can be added to a request, so one that is empty stays empty.
+    Nobody can be added to a request, so one that is empty stays empty. Call it without a lock on a candidate: the end
+    of a request locks the request before its candidates.
     """
     left = RequestedRemoval.objects.not_dropped().filter(request=OuterRef("pk"))
     rows = ReclaimRequest.objects.all() if requests is None else requests

@@ -64,6 +64,7 @@ def drop_view(request: HttpRequest, pk: int, removal: int) -> HttpResponse:
 
     def do() -> str:
         closing.drop(person, actor=signed_in(request))
+        closing.end_empty_requests(ReclaimRequest.objects.filter(pk=pk))
         return message_for(DROPPED, person.request, person=person)
 
     return run_action(request, _page_of(pk), do)

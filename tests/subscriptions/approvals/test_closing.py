@@ -92,8 +92,9 @@ def test_it_also_ends_while_answers_are_collected(world, alice):
     assert request.state == "empty"
 
 
-def test_dropping_the_last_person_ends_the_request_at_once(opened, alice):
-    closing.drop(opened.removals.get(), actor=alice)
+def test_dropping_the_last_person_ends_the_request_at_once(opened, alice, as_user):
+    drop = reverse("admin:subscriptions_reclaimrequest_drop", args=[opened.pk, opened.removals.get().pk])
+    as_user(alice).post(drop)
 
     opened.refresh_from_db()
     assert opened.state == "empty"

@@ -150,9 +150,12 @@ def test_nobody_left(downloaded, alice, bob):
 
     with pytest.raises(NotActionable, match="Nobody is left"):
         decide.approve(request, actor=bob)
-
     request.refresh_from_db()
-    assert request.state == "empty"
+    assert request.state == "open"
+
+    assert closing.end_empty_requests() == 1
+    with pytest.raises(NotActionable, match="Nobody is left"):
+        decide.approve(request, actor=bob)
 
 
 def test_only_the_requester_withdraws(downloaded, alice, bob):
