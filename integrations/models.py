@@ -113,6 +113,11 @@ class IntegrationProfile(models.Model):
         """The vendor's name, in the middle of a sentence."""
         return self.texts.vendor
 
+    @property
+    def organization_label(self) -> str:
+        """The organization's own name, for its people. The profile's name is a label for admins."""
+        return self.organization_name or self.name
+
     def slot(self, name: str) -> Slot:
         """The connector's slot of this name. Raises LookupError."""
         try:

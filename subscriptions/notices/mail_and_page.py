@@ -21,7 +21,7 @@ def shared_context(person: RequestedRemoval, *, deadline: datetime) -> dict[str,
     last = evidence["last_activity_at"]
     days = (timezone.localdate(deadline) - timezone.localdate()).days
     return {
-        "organization": person.request.profile.name,
+        "organization": person.request.profile.organization_label,
         "texts": person.request.profile.texts,
         "first_name": next(iter(evidence["name"].split()), ""),
         "email": evidence["email"],

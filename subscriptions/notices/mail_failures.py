@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from smtplib import SMTPDataError, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused
+from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused
 
 
 class Failure(StrEnum):
@@ -12,7 +13,15 @@ class Failure(StrEnum):
     LATER = "later"  # not taken: try this mail again
     DOWN = "down"  # not taken, and the server would take no other mail either
     REFUSED = "refused"  # the server never takes mail for this person
+    POLICY = "policy"  # a rule of the server refused it: about this person, or about all our mails
     DOUBT = "doubt"  # the server may have taken it
+
+
+# Replies that say nothing about the person: closing, no sign-in (RFC 5321, RFC 4954).
+ABOUT_US = frozenset({421, 454, 530, 534, 535, 538})
+# The same in enhanced status codes (RFC 3463): the server is full or off, and the sender's quota is used up.
+ABOUT_US_ENHANCED = ("4.3.1", "4.3.2", "5.3.2", "5.4.5", "4.7.0")
+ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 
 
 def failure_of(error: Exception) -> Failure:
@@ -20,26 +29,43 @@ def failure_of(error: Exception) -> Failure:
 
     Only an answer of the server proves that it did not take the mail. A lost connection may have lost that answer.
     """
-    if isinstance(error, (SMTPSenderRefused, SMTPHeloError)):
+    if isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPAuthenticationError)):
         return Failure.DOWN
     if isinstance(error, SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
+        replies = list(error.recipients.values())
     elif isinstance(error, SMTPDataError):
-        codes = [error.smtp_code]
+        replies = [(error.smtp_code, error.smtp_error)]
     else:
         return Failure.DOUBT
-    if any(400 <= code < 500 for code in codes):
+    found = {_meaning(code, _text(reply)) for code, reply in replies}
+    # Of several meanings, the one counts that says least about the person.
+    return next((meaning for meaning in BY_CAUTION if meaning in found), Failure.DOUBT)
+
+
+BY_CAUTION = (Failure.DOWN, Failure.LATER, Failure.DOUBT, Failure.POLICY, Failure.REFUSED)
+
+
+def _meaning(code: int, text: str) -> Failure:
+    enhanced = found.group(1) if (found := ENHANCED.match(text)) else ""
+    if code in ABOUT_US or enhanced in ABOUT_US_ENHANCED:
+        return Failure.DOWN
+    if 400 <= code < 500:
         return Failure.LATER
-    return Failure.REFUSED if all(500 <= code < 600 for code in codes) else Failure.DOUBT
+    if not 500 <= code < 600:
+        return Failure.DOUBT
+    return Failure.POLICY if enhanced.startswith("5.7.") else Failure.REFUSED
+
+
+def _text(reply: bytes | str) -> str:
+    return reply.decode(errors="replace") if isinstance(reply, bytes) else reply
 
 
 def message_of(error: Exception) -> str:
     """The answer of the server, in a sentence for people."""
     if isinstance(error, SMTPRecipientsRefused):
         code, answer = next(iter(error.recipients.values()))
-    elif isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPDataError)):
+    elif isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPAuthenticationError, SMTPDataError)):
         code, answer = error.smtp_code, error.smtp_error  # type: ignore[assignment]
     else:
         return f"The mail server could not be reached, or was lost: {error}"[:500]
-    text = answer.decode(errors="replace") if isinstance(answer, bytes) else str(answer)
-    return f"The mail server answered: {code} {text}"[:500]
+    return f"The mail server answered: {code} {_text(answer)}"[:500]

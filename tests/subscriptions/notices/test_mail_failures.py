@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from smtplib import SMTPDataError, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused, SMTPServerDisconnected
+from smtplib import (
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPHeloError,
+    SMTPRecipientsRefused,
+    SMTPSenderRefused,
+    SMTPServerDisconnected,
+)
 
 import pytest
 
@@ -22,6 +29,17 @@ PAT, KIM = "pat@northwind.example", "kim@northwind.example"
         (SMTPDataError(452, b"full"), Failure.LATER),
         (SMTPDataError(554, b"spam"), Failure.REFUSED),
         (SMTPDataError(250, b"what?"), Failure.DOUBT),
+        (SMTPAuthenticationError(535, b"5.7.8 Username and password not accepted"), Failure.DOWN),
+        (SMTPDataError(454, b"4.7.0 Too many login attempts"), Failure.DOWN),
+        (SMTPRecipientsRefused({PAT: (550, b"5.4.5 Daily user sending limit exceeded")}), Failure.DOWN),
+        (SMTPRecipientsRefused({PAT: (421, b"4.4.5 closing")}), Failure.DOWN),
+        (SMTPRecipientsRefused({PAT: (451, b"4.7.1 Greylisting in action")}), Failure.LATER),
+        (
+            SMTPRecipientsRefused({PAT: (550, b"5.7.60 Client does not have permissions to send as this sender")}),
+            Failure.POLICY,
+        ),
+        (SMTPDataError(554, b"5.7.1 Message rejected under suspicion of spam"), Failure.POLICY),
+        (SMTPRecipientsRefused({PAT: (550, b"5.1.1 No such user")}), Failure.REFUSED),
         (SMTPServerDisconnected("lost"), Failure.DOUBT),
         (TimeoutError("timed out"), Failure.DOUBT),
     ],
