@@ -39,6 +39,8 @@ class Notice(models.Model):
     email = models.CharField("e-mail", max_length=254)
     due_at = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
+    # Tries that failed because of the mail server alone. They are not counted against this mail.
+    postponed = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, editable=False)
     # When the mail server took it: the days to answer count from here.
     sent_at = models.DateTimeField(null=True)
@@ -57,3 +59,7 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} to {self.email}"
+
+    @property
+    def used_tries(self) -> int:
+        return self.tries - self.postponed

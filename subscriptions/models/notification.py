@@ -76,6 +76,8 @@ class NotificationMail(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
+    # Tries that failed because of the mail server alone. They are not counted against this mail.
+    postponed = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True, default="")

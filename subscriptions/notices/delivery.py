@@ -12,7 +12,6 @@ import time
 from datetime import timedelta
 
 from django.core.exceptions import ValidationError
-from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Exists, F, Q
@@ -36,7 +35,7 @@ from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
 from subscriptions.notices.mail_failures import Failure
 from subscriptions.notices.no_contact import leave_request
-from subscriptions.notices.transport import NoServer, connected, hand_over
+from subscriptions.notices.transport import MailServer, NoServer
 from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
 logger = logging.getLogger(__name__)
@@ -47,6 +46,8 @@ LEASE = timedelta(minutes=15)
 # The wait after each failed try; together they are longer than a weekend without a mail server.
 BACKOFF = (timedelta(minutes=15), timedelta(hours=2), timedelta(hours=12), timedelta(hours=48))
 MAX_TRIES = len(BACKOFF) + 1
+# The wait of all mails while the server takes none.
+RETRY_DELAY = timedelta(minutes=15)
 # A question that was never tried, e.g. in a paused profile, must not keep its request waiting for ever.
 MAX_TOTAL_WAIT = timedelta(days=7)
 
@@ -68,23 +69,24 @@ def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
         _all_later(profile, why_not)
         return 0
     until = time.monotonic() + seconds
-    while time.monotonic() < until and (notice := _next(profile)):
-        # Asked at today's address. That of the request may be a former one, or somebody else's by now.
-        notice.email = notice.removal.candidate.subscription.email
-        if why_not := _unusable(notice.email):
-            _end(notice, to=NoticeState.FAILED, reason=why_not)
-            continue
-        try:
-            with connected() as connection:
-                failure = _deliver(notice, connection)
-        except NoServer as error:
-            _all_later(profile, str(error))
-            break
-        handed += failure is None
-        if failure in (Failure.DOWN, Failure.DOUBT):
-            # A server that hangs, or loses connections, would fail for everybody.
-            _all_later(profile, "The mail server failed at the mail before this one.")
-            break
+    with MailServer() as server:
+        while time.monotonic() < until and (notice := _next(profile)):
+            # Asked at today's address. That of the request may be a former one, or somebody else's by now.
+            notice.email = notice.removal.candidate.subscription.email
+            if why_not := _unusable(notice.email):
+                _end(notice, to=NoticeState.FAILED, reason=why_not)
+                continue
+            try:
+                server.ready()
+            except NoServer as error:
+                _all_later(profile, str(error))
+                break
+            failure = _deliver(notice, server)
+            handed += failure is None
+            if failure in (Failure.DOWN, Failure.DOUBT):
+                # A server that hangs, loses connections or refuses us would fail for everybody.
+                _all_later(profile, "The mail server failed at the mail before this one.")
+                break
     return handed
 
 
@@ -127,12 +129,12 @@ def _unusable(email: str) -> str:
 # --- One hand-over ----------------------------------------------------------------------------------------------------
 
 
-def _deliver(notice: Notice, connection: BaseEmailBackend) -> Failure | None:
+def _deliver(notice: Notice, server: MailServer) -> Failure | None:
     """Returns None when the server took it, or when another process has claimed it."""
     message = mail_for(notice)
     if not _commit_intent(notice):
         return None
-    if failed := hand_over(connection, message):
+    if failed := server.hand_over(message):
         _failed(notice, *failed)
         return failed[0]
     _sent(notice)
@@ -180,23 +182,28 @@ def _record(action: Action, notice: Notice, **data: object) -> None:
 def _failed(notice: Notice, failure: Failure, reason: str) -> None:
     if failure == Failure.DOUBT:
         _end(notice, to=NoticeState.IN_DOUBT, reason=reason)
-    elif failure == Failure.REFUSED or notice.tries >= MAX_TRIES:
+    elif failure == Failure.DOWN:
+        # Nothing about this person. Later than the others, so that another mail is tried first.
+        _again(notice, reason, after=2 * RETRY_DELAY, postponed=notice.postponed + 1)
+    elif failure == Failure.REFUSED or notice.used_tries >= MAX_TRIES:
         _end(notice, to=NoticeState.FAILED, reason=reason)
     else:
-        due_at = timezone.now() + BACKOFF[notice.tries - 1]
-        with transaction.atomic():
-            if _mine(notice).update(state=NoticeState.DUE, due_at=due_at, lease_until=None, problem=reason) == 1:
-                _record(Action.NOTICE_FAILED, notice, problem=reason, again_at=due_at.isoformat())
+        _again(notice, reason, after=BACKOFF[notice.used_tries - 1])
+
+
+def _again(notice: Notice, reason: str, *, after: timedelta, **columns: int) -> None:
+    due_at = timezone.now() + after
+    values = {"state": NoticeState.DUE, "due_at": due_at, "lease_until": None, "problem": reason, **columns}
+    with transaction.atomic():
+        if _mine(notice).update(**values) == 1:
+            _record(Action.NOTICE_FAILED, notice, problem=reason, again_at=due_at.isoformat())
 
 
 def _all_later(profile: IntegrationProfile, reason: str) -> None:
-    """No mail can be handed over now. Count one try of each due mail. Nothing was sent, so nothing is recorded."""
+    """No mail can be handed over now: all wait, and nobody's try is counted. Nothing was sent, so nothing recorded."""
     now = timezone.now()
     due = Notice.objects.filter(_belongs_to(profile), state=NoticeState.DUE, due_at__lte=now)
-    for tries, wait in enumerate(BACKOFF):
-        due.filter(tries=tries).update(tries=tries + 1, due_at=now + wait, problem=reason)
-    for notice in due.filter(tries__gte=len(BACKOFF)).select_related("removal__request", "removal__candidate"):
-        _end(notice, to=NoticeState.FAILED, reason=reason)
+    due.update(due_at=now + RETRY_DELAY, problem=reason)
 
 
 def _end(notice: Notice, *, to: NoticeState, reason: str) -> bool:

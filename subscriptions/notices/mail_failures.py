@@ -32,7 +32,7 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPAuthenticationError)):
         return Failure.DOWN
     if isinstance(error, SMTPRecipientsRefused):
-        replies = list(error.recipients.values())
+        replies: list[tuple[int, bytes | str]] = list(error.recipients.values())
     elif isinstance(error, SMTPDataError):
         replies = [(error.smtp_code, error.smtp_error)]
     else:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from smtplib import SMTPException
+from types import TracebackType
+from typing import Self
 
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
@@ -20,33 +20,69 @@ class NoServer(Exception):
     """The mail server takes no mail now. The text says why."""
 
 
-@contextmanager
-def connected() -> Iterator[BaseEmailBackend]:
-    """A connection to the mail server. Raises NoServer."""
-    connection = get_connection()
-    try:
-        connection.open()
-    except (SMTPException, OSError) as error:
-        raise NoServer(message_of(error)) from error
-    try:
-        yield connection
-    finally:
-        _close(connection)
+class MailServer:
+    """One connection for many mails: `with MailServer() as server`, then `ready` and `hand_over` for each mail."""
+
+    def __init__(self) -> None:
+        self._connection: BaseEmailBackend | None = None
+        self._taken = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._close()
+
+    def ready(self) -> None:
+        """Open the connection, or a new one where the server has closed it. Raises NoServer.
+
+        Call it before the intent is committed: a lost connection is then no doubt about a mail.
+        """
+        if self._connection is not None and _answers(self._connection):
+            return
+        self._close()
+        connection = get_connection()
+        try:
+            connection.open()
+            if smtp := getattr(connection, "connection", None):
+                smtp.ehlo_or_helo_if_needed()
+        except (SMTPException, OSError) as error:
+            raise NoServer(message_of(error)) from error
+        self._connection = connection
+
+    def hand_over(self, message: EmailMessage) -> tuple[Failure, str] | None:
+        """Returns None when the server took the mail, else what failed, and the server's words."""
+        refuse_inside_transaction()
+        if self._connection is None:
+            raise NoServer("The connection to the mail server is not open.")
+        try:
+            self._connection.send_messages([message])
+        except (SMTPException, OSError) as error:
+            self._close()
+            failure = failure_of(error)
+            if failure == Failure.POLICY:
+                # A server that takes our other mails refuses this one because of its reader.
+                failure = Failure.REFUSED if self._taken else Failure.DOWN
+            return failure, message_of(error)
+        self._taken += 1
+        return None
+
+    def _close(self) -> None:
+        """Close the connection. An error here does not change what the server took before."""
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                connection.close()
+        except (SMTPException, OSError) as error:
+            logger.info("The connection to the mail server could not be closed (%s)", error)
 
 
-def hand_over(connection: BaseEmailBackend, message: EmailMessage) -> tuple[Failure, str] | None:
-    """Returns None when the server took the mail, else what failed, and the server's words."""
-    refuse_inside_transaction()
+def _answers(connection: BaseEmailBackend) -> bool:
+    """Whether a kept connection still works. Servers close one after some mails, or after some idle seconds."""
+    smtp = getattr(connection, "connection", None)
+    if smtp is None:
+        return True  # not SMTP: mails go to the log
     try:
-        connection.send_messages([message])
-    except (SMTPException, OSError) as error:
-        return failure_of(error), message_of(error)
-    return None
-
-
-def _close(connection: BaseEmailBackend) -> None:
-    """Close the connection. An error here does not change what the server took before."""
-    try:
-        connection.close()
-    except (SMTPException, OSError) as error:
-        logger.info("The connection to the mail server could not be closed (%s)", error)
+        return bool(smtp.noop()[0] == 250)
+    except (SMTPException, OSError):
+        return False

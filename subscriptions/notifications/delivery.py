@@ -11,7 +11,6 @@ import time
 from datetime import timedelta
 
 from django.core.exceptions import ValidationError
-from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.db import models, transaction
 from django.db.models import Exists, F, QuerySet
@@ -21,16 +20,14 @@ from integrations.mail_config import mail_problem
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
 from subscriptions.models import NoticeState, NotificationMail
-from subscriptions.notices.delivery import BACKOFF, LEASE, MAX_TRIES, TASK_SECONDS
+from subscriptions.notices.delivery import BACKOFF, LEASE, MAX_TRIES, RETRY_DELAY, TASK_SECONDS
 from subscriptions.notices.mail_failures import Failure
-from subscriptions.notices.transport import NoServer, connected, hand_over
+from subscriptions.notices.transport import MailServer, NoServer
 from subscriptions.notifications.mail import mail_for
 from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)
 
-# While no mail server takes anything, all wait so long and nobody's try is counted.
-RETRY_DELAY = timedelta(minutes=15)
 # After so long, what the mail tells is no longer news.
 MAX_TOTAL_WAIT = timedelta(days=7)
 
@@ -46,20 +43,21 @@ def deliver_due(*, seconds: float = TASK_SECONDS) -> int:
         _all_later(why_not)
         return 0
     until = time.monotonic() + seconds
-    while time.monotonic() < until and (mail := _claimable().select_related("user").first()):
-        if why_not := _unusable(mail.user.email):
-            _end(mail, to=NoticeState.FAILED, reason=why_not)
-            continue
-        try:
-            with connected() as connection:
-                taken, failure = _deliver(mail, connection)
-        except NoServer as error:
-            _all_later(str(error))
-            break
-        handed += taken
-        if failure in (Failure.DOWN, Failure.DOUBT):
-            _all_later("The mail server failed at the mail before this one.")
-            break
+    with MailServer() as server:
+        while time.monotonic() < until and (mail := _claimable().select_related("user").first()):
+            if why_not := _unusable(mail.user.email):
+                _end(mail, to=NoticeState.FAILED, reason=why_not)
+                continue
+            try:
+                server.ready()
+            except NoServer as error:
+                _all_later(str(error))
+                break
+            taken, failure = _deliver(mail, server)
+            handed += taken
+            if failure in (Failure.DOWN, Failure.DOUBT):
+                _all_later("The mail server failed at the mail before this one.")
+                break
     return handed
 
 
@@ -77,7 +75,7 @@ def _unusable(email: str) -> str:
     return ""
 
 
-def _deliver(mail: NotificationMail, connection: BaseEmailBackend) -> tuple[bool, Failure | None]:
+def _deliver(mail: NotificationMail, server: MailServer) -> tuple[bool, Failure | None]:
     """Returns whether the server took it, and what failed."""
     message = mail_for(mail)
     if message is None:
@@ -85,7 +83,7 @@ def _deliver(mail: NotificationMail, connection: BaseEmailBackend) -> tuple[bool
         return False, None
     if not _commit_intent(mail):
         return False, None
-    if failed := hand_over(connection, message):
+    if failed := server.hand_over(message):
         _failed(mail, *failed)
         return False, failed[0]
     with transaction.atomic():
@@ -116,13 +114,21 @@ def _mine(mail: NotificationMail) -> QuerySet[NotificationMail]:
 def _failed(mail: NotificationMail, failure: Failure, reason: str) -> None:
     if failure == Failure.DOUBT:
         _end(mail, to=NoticeState.IN_DOUBT, reason=reason)
-    elif failure == Failure.REFUSED or mail.tries >= MAX_TRIES:
+    elif failure == Failure.DOWN:
+        # Nothing about this person. Later than the others, so that another mail is tried first.
+        _again(mail, reason, after=2 * RETRY_DELAY, postponed=mail.postponed + 1)
+    elif failure == Failure.REFUSED or mail.tries - mail.postponed >= MAX_TRIES:
         _end(mail, to=NoticeState.FAILED, reason=reason)
     else:
-        due_at = timezone.now() + BACKOFF[mail.tries - 1]
-        with transaction.atomic():
-            if _mine(mail).update(state=NoticeState.DUE, due_at=due_at, lease_until=None, problem=reason) == 1:
-                _record(Action.NOTIFICATION_FAILED, mail, problem=reason, again_at=due_at.isoformat())
+        _again(mail, reason, after=BACKOFF[mail.tries - mail.postponed - 1])
+
+
+def _again(mail: NotificationMail, reason: str, *, after: timedelta, **columns: int) -> None:
+    due_at = timezone.now() + after
+    values = {"state": NoticeState.DUE, "due_at": due_at, "lease_until": None, "problem": reason, **columns}
+    with transaction.atomic():
+        if _mine(mail).update(**values) == 1:
+            _record(Action.NOTIFICATION_FAILED, mail, problem=reason, again_at=due_at.isoformat())
 
 
 def _all_later(reason: str) -> None:

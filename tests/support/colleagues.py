@@ -45,5 +45,6 @@ class Colleagues:
 
 
 @pytest.fixture
-def colleagues(organization, mail_server) -> Colleagues:
+def colleagues(organization, mail_server, settings) -> Colleagues:
+    settings.WORKING_DAYS = frozenset(range(5))
     return Colleagues(organization, mail_server)

@@ -20,6 +20,9 @@ CLOSE_AFTER = "takes it, and closes before its answer"
 CLOSE_BEFORE = "closes at DATA"
 HANG_AFTER = "takes it, and answers after a long time"
 CLOSE_AT_QUIT = "takes it, and closes at QUIT"
+QUOTA = "550 5.4.5 at RCPT"
+POLICY = "550 5.7.1 at RCPT"
+NO_LOGIN = "454 at EHLO"
 
 
 @dataclass
@@ -31,6 +34,8 @@ class MailServer:
     modes: dict[str, str] = field(default_factory=dict)
     mails: list[EmailMessage] = field(default_factory=list)
     connections: int = 0
+    # It closes a connection after so many mails, at the next command.
+    most: int = 0
 
     def addresses(self) -> list[str]:
         return [str(mail["To"]) for mail in self.mails]
@@ -50,7 +55,14 @@ class Session(socketserver.StreamRequestHandler):
         self.told.connections += 1
         self.say("220 mail.example ready")
         self.recipient, self.mode = "", self.told.mode
+        if self.mode == NO_LOGIN:
+            self.say("454 4.7.0 Temporary authentication failure")
+            return
+        taken = len(self.told.mails)
         while line := self.rfile.readline().decode().strip():
+            if self.told.most and len(self.told.mails) - taken >= self.told.most:
+                self.say("421 4.7.0 Too many mails in one connection")
+                return
             verb = line[:4].upper()
             if not getattr(self, f"on_{verb.lower()}", self.on_other)(line):
                 return
@@ -70,7 +82,12 @@ class Session(socketserver.StreamRequestHandler):
         self.mode = self.told.modes.get(self.recipient, self.told.mode)
         if self.mode == BUSY:
             return self.say("450 4.2.1 Mailbox busy")
-        return self.say("550 5.1.1 No such user" if self.mode == NOBODY else "250 ok")
+        replies = {
+            NOBODY: "550 5.1.1 No such user",
+            QUOTA: "550 5.4.5 Daily user sending limit exceeded",
+            POLICY: "550 5.7.1 Not authorized",
+        }
+        return self.say(replies.get(self.mode, "250 ok"))
 
     def on_data(self, line: str) -> bool:
         if self.mode == CLOSE_BEFORE:
@@ -82,7 +99,7 @@ class Session(socketserver.StreamRequestHandler):
         if self.mode == BUSY_AFTER:
             return self.say("451 4.3.0 Try again later")
         if self.mode == REFUSE_AFTER:
-            return self.say("554 5.7.1 Refused")
+            return self.say("554 5.6.0 Refused")
         self.told.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
         if self.mode == HANG_AFTER:
             time.sleep(10)

@@ -6,6 +6,7 @@ import pkgutil
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from subscriptions import sweep
@@ -145,8 +146,65 @@ def test_a_server_that_refuses_us_is_no_fact_about_a_person(asking: Asking):
     assert asking.hand_over() == 0
 
     assert states(request) == ["due"] * 3
-    assert set(Notice.objects.values_list("tries", flat=True)) == {1}
+    assert {notice.used_tries for notice in Notice.objects.all()} == {0}
     assert asking.server.connections == 1
+
+
+@pytest.mark.parametrize("mode", [smtp.NOT_YOU, smtp.NO_LOGIN, smtp.QUOTA, smtp.POLICY])
+def test_a_server_that_refuses_us_for_a_day_uses_up_nobodys_try(asking: Asking, mode):
+    request = asking.request(2)
+    asking.server.mode = mode
+    for _ in range(3 * delivery.MAX_TRIES):
+        assert asking.hand_over() == 0
+        due_again()
+    assert states(request) == ["due"] * 2
+
+    asking.server.mode = smtp.ACCEPT
+    assert asking.hand_over() == 2
+
+
+def test_the_control_counted_as_tries_it_loses_people(asking: Asking, monkeypatch):
+    request = asking.request(2)
+    asking.server.mode = smtp.QUOTA
+    monkeypatch.setattr(Notice, "used_tries", property(lambda notice: notice.tries))
+    monkeypatch.setattr("subscriptions.notices.transport.failure_of", lambda error: delivery.Failure.LATER)
+    for _ in range(delivery.MAX_TRIES):
+        asking.hand_over()
+        due_again()
+    assert states(request) == ["failed"] * 2
+
+
+def test_a_rule_that_refuses_one_reader_stops_nobody_else(asking: Asking):
+    """The first mail of a round cannot tell whom the rule means; behind one that was taken, it means this reader."""
+    request = asking.request(3)
+    restricted = people(request)[0]
+    asking.server.modes[restricted.evidence["email"]] = smtp.POLICY
+
+    assert asking.hand_over() == 0
+    assert states(request) == ["due"] * 3
+    with time_machine.travel(timezone.now() + delivery.RETRY_DELAY, tick=True):
+        assert asking.hand_over() == 2
+    with time_machine.travel(timezone.now() + 2 * delivery.RETRY_DELAY, tick=True):
+        other = people(asking.request(1))[0]
+        due_again()
+        Notice.objects.filter(removal=other).update(due_at=timezone.now() - timedelta(days=1))
+        assert asking.hand_over() == 1
+
+    not_reached(restricted)
+
+
+def test_one_connection_for_many_mails(asking: Asking):
+    asking.request(4)
+    assert asking.hand_over() == 4
+    assert asking.server.connections == 1
+
+
+def test_a_server_that_closes_a_connection_between_mails_leaves_no_doubt(asking: Asking):
+    request = asking.request(5)
+    asking.server.most = 2
+    assert asking.hand_over() == 5
+    assert states(request) == ["sent"] * 5
+    assert asking.server.connections == 3
 
 
 def test_a_server_that_cannot_be_reached_is_one_try_for_everybody(asking: Asking, settings):

@@ -59,11 +59,14 @@ def test_a_mail_that_can_reach_nobody_is_no_question(asking: Asking, settings, s
     setattr(settings, setting, value)
     assert [finding.id for finding in check_mail()] == ["licensehub.W002"]
 
-    for _ in range(delivery.MAX_TRIES):
+    for _ in range(delivery.MAX_TRIES + 1):
         assert asking.hand_over() == 0
         due_again()
-
     assert words in Notice.objects.get().problem
+    assert states(request) == ["due"]
+    with time_machine.travel(timezone.now() + delivery.MAX_TOTAL_WAIT, tick=True):
+        sweep.repair()
+
     not_reached(people(request)[0])
     assert asking.server.mails == []
 

@@ -28,7 +28,7 @@ def test_killed_between_intent_and_hand_over_is_never_sent_again(colleagues: Col
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(delivery, "hand_over", killed)
+        patched.setattr(delivery.MailServer, "hand_over", killed)
         colleagues.minute()
     assert colleagues.states() == ["sending"]
 

@@ -12,6 +12,11 @@ from licensehub.environment import Reader
 from subscriptions.schedules import working_days
 
 
+@pytest.fixture(autouse=True)
+def monday_to_friday(settings):
+    settings.WORKING_DAYS = frozenset(range(5))
+
+
 def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
@@ -65,6 +70,7 @@ def test_a_reminder_comes_one_working_day_before_the_end(settings):
 
 @pytest.mark.parametrize("name", ["WORKING_DAYS", "HOLIDAYS"])
 def test_what_cannot_be_read_is_noted_and_the_default_counts(monkeypatch, name):
+    monkeypatch.delenv("WORKING_DAYS")
     monkeypatch.setenv(name, "mon,nonsense")
     reader = Reader(environ.Env())
     assert reader.weekdays("WORKING_DAYS", "mon,tue") == frozenset({0, 1})
