@@ -7,7 +7,7 @@ what was found, and nobody changes it for their own account.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -19,7 +19,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, Subscription
-from subscriptions.models.address import normalized
+from subscriptions.models.address import mailbox
 
 BATCH = 500
 
@@ -29,17 +29,18 @@ def find_persons(profile: IntegrationProfile, users: QuerySet[User] | None = Non
     if not profile.organization_id:
         return 0
     everybody = User.objects.all() if users is None else users
-    accounts: dict[str, list[tuple[int, str, str]]] = defaultdict(list)
+    accounts: dict[tuple[str, str], list[tuple[int, str, str]]] = defaultdict(list)
     for pk, username, email in everybody.exclude(email="").values_list("pk", "username", "email"):
-        accounts[normalized(email)].append((pk, username, email))
-    wanted = [
+        accounts[mailbox(email)].append((pk, username, email))
+    accounts.pop(("", ""), None)
+    wanted = {
         (account, external_id)
         for external_id, email in _members_with(profile, accounts)
-        for account in accounts.get(normalized(email), ())
-    ]
+        for account in accounts.get(mailbox(email), ())
+    }
     with transaction.atomic():
         known = set(_of(profile).values_list("user", "external_id"))
-        new = [(account, external_id) for account, external_id in wanted if (account[0], external_id) not in known]
+        new = sorted(found for found in wanted if (found[0][0], found[1]) not in known)
         organization = {"kind": profile.kind, "organization_id": profile.organization_id}
         AccountPerson.objects.bulk_create(
             [
@@ -56,14 +57,20 @@ def find_persons(profile: IntegrationProfile, users: QuerySet[User] | None = Non
     return len(new)
 
 
-def _members_with(profile: IntegrationProfile, accounts: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Id and address of the members who may have one of these addresses, for an exact comparison."""
-    addresses = sorted(accounts)
+def _members_with(
+    profile: IntegrationProfile, accounts: Mapping[tuple[str, str], list[tuple[int, str, str]]]
+) -> Iterator[tuple[str, str]]:
+    """Id and address of the members who may have one of these mailboxes, for an exact comparison."""
+    as_written = {email for same in accounts.values() for _, _, email in same}
+    addresses = sorted({"@".join(parts) for parts in accounts} | as_written)
+    members = Subscription.objects.filter(profile=profile, gone_at=None).order_by()
+    rows = members.annotate(lower=Lower("email")).values_list("external_id", "email")
     for start in range(0, len(addresses), BATCH):
         some = addresses[start : start + BATCH]
-        rows = Subscription.objects.filter(profile=profile, gone_at=None).annotate(lower=Lower("email"))
         # Where the database knows only ASCII capitals, other letters are found as they are written.
-        yield from rows.filter(Q(lower__in=some) | Q(email__in=some)).order_by().values_list("external_id", "email")
+        yield from rows.filter(Q(lower__in=some) | Q(email__in=some))
+    if addresses:
+        yield from rows.filter(email__contains="+")
 
 
 def find_everywhere(user: User) -> None:

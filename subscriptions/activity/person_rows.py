@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subscriptions.models import Subscription
+from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 
 # Somebody who is made again each month for ten years.
 MAX_ROWS = 120
@@ -20,3 +20,9 @@ def rows_of_person(row: Subscription) -> list[Subscription]:
         if later:
             found.insert(0, later)
     return found
+
+
+def times_reclaimed(item: Reclaim) -> int:
+    """The number of this reclaim among those of the same person that took a seat: 3 for the third."""
+    taken = Reclaim.objects.filter(direction=Direction.DEACTIVATE, state=ReclaimState.DONE, pk__lt=item.pk)
+    return taken.filter(subscription__in=rows_of_person(item.subscription)).count() + 1

@@ -134,7 +134,8 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "badge": candidate_badge(row),
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),
-            "change": change_since(row, row.evidence),
+            # Not “change”, which Django sets for its own form.
+            "since": change_since(row, row.evidence),
             "now": now_called(row.evidence, row.subscription),
             "removals": row.removals.select_related("request", "reclaim"),
             "events": audit_events_of(row),

@@ -21,6 +21,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, two_lines
+from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import name_of, requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
@@ -186,6 +187,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
             "item": row,
             "badge": reclaim_badge(row),
             "sentence": outcome_sentence(row),
+            "times": times_reclaimed(row) if row.direction == Direction.DEACTIVATE else 1,
             "steps": steps_of(row),
             "is_restore": row.direction == Direction.REACTIVATE,
             **_restore_card(row, request),

@@ -144,11 +144,10 @@ def _other_verdict(row: Subscription) -> Change | None:
 
 
 def _renamed(row: Subscription, evidence: Mapping[str, Any]) -> Change | None:
-    now = now_called(evidence, row)
-    if not now:
+    if not now_called(evidence, row):
         return None
     moved = normalized(row.email) != normalized(evidence["email"])
-    return Change("Another address" if moved else "Another name", now, "warning", "person_edit")
+    return Change("Another address" if moved else "Another name", tone="warning", icon="person_edit")
 
 
 def _closed(candidate: RemovalCandidate) -> Change | None:

@@ -19,14 +19,20 @@ def test_a_download_finds_the_owners_and_keeps_their_ids(world, alice, bob, caro
     world.download()
     assert not AccountPerson.objects.exists()
     assert persons.matches_nobody(alice, world.profile)
-    one, two = Subscription.objects.filter(active=True).order_by("pk")[:2]
+    one, two, three = Subscription.objects.filter(active=True).order_by("pk")[:3]
     User.objects.filter(pk=alice.pk).update(email=one.email.upper())
     User.objects.filter(pk=bob.pk).update(email="jörg@northwind.example")
+    User.objects.filter(pk=carol.pk).update(email="carol+licenses@northwind.example")
     world.miro.change(two.external_id, email="jörg@northwind.example")
+    world.miro.change(three.external_id, email="Carol+Miro@northwind.example")
     world.download()
 
-    assert (ids(alice), ids(bob), ids(carol)) == ([one.external_id], [two.external_id], [])
-    [found, _] = AuditEvent.objects.filter(action="user.person_found").order_by("sequence")
+    assert (ids(alice), ids(bob), ids(carol)) == (
+        [one.external_id],
+        [two.external_id],
+        [three.external_id],
+    )
+    [found, *_] = AuditEvent.objects.filter(action="user.person_found").order_by("sequence")
     assert (found.target_label, found.data["external_id"]) == ("alice", one.external_id)
     assert not persons.matches_nobody(alice, world.profile)
 
@@ -34,7 +40,7 @@ def test_a_download_finds_the_owners_and_keeps_their_ids(world, alice, bob, caro
     world.download()
     world.download()
     assert ids(alice) == [one.external_id]
-    assert AuditEvent.objects.filter(action="user.person_found").count() == 2
+    assert AuditEvent.objects.filter(action="user.person_found").count() == 3
 
 
 def test_a_company_admin_says_who_it_is_and_nobody_does_for_themselves(organization, alice, bob):

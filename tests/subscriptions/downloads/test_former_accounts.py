@@ -84,6 +84,15 @@ def test_an_approval_does_not_go_over_to_the_new_account_and_a_reclaim_is_rememb
     page = text_of(client.get(f"/admin/subscriptions/subscription/{row.pk}/change/"))
     assert "Reclaimed 1 time in all" in page and "Reclaim: verified" in page
 
+    # After the cool-down, the seat is taken a second time.
+    Subscription.objects.filter(pk=row.pk).update(cooldown_until=None)
+    world.download()
+    again = request_reclaim(row.candidates.all(), actor=alice)
+    decide.approve(again, actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 1
+    page = text_of(client.get(f"/admin/subscriptions/reclaim/{row.reclaims.get().pk}/change/"))
+    assert "Reclaim, the 2nd of this person" in page
+
 
 def test_a_new_profile_of_the_same_organization_begins_where_the_archived_one_ended(world, alice, bob, at_sandbox):
     world.download()

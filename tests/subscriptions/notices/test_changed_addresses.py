@@ -118,7 +118,7 @@ def test_a_change_that_is_found_after_the_days_stops_the_send(asking: Asking, bo
     assert candidate.state == "ready"
     assert person.candidate.subscription.reclaims.get().outcome.startswith("Not sent: the address of this person")
     change = change_since(candidate, candidate.evidence)
-    assert (change.text, change.detail) == ("Another address", f"now: {NEW}")
+    assert (change.text, change.changed) == ("Another address", True)
 
 
 def test_a_former_name_is_shown_with_that_of_today(asking: Asking, alice, bob):
@@ -131,4 +131,4 @@ def test_a_former_name_is_shown_with_that_of_today(asking: Asking, alice, bob):
     for page in (f"reclaimrequest/{request.pk}", f"removalcandidate/{person.candidate_id}"):
         shown = text_of(client.get(f"/admin/subscriptions/{page}/change/"))
         assert f"ow: Pat Married, {NEW}" in shown, page
-        assert shown.count("Pat Married") < 4
+        assert "Another address" in shown
