@@ -24,6 +24,7 @@ from integrations import oauth_flow
 from integrations.connectors.registry import SandboxControl, connector_class, demo_sandbox
 from integrations.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
+from licensehub.embedded.bounced_mail import ask_and_bounce
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
 from subscriptions.approvals import decide
@@ -105,6 +106,11 @@ class Driver:
         code = self.control.install(DEMO_CALLBACK)
         oauth_flow.finish(state=state, code=code, error="", browser="demo", actor=operator)
 
+    def ask_and_bounce(self) -> RemovalCandidate:
+        """One person was asked by mail, and the mail came back. Returns the candidate."""
+        profile = IntegrationProfile.objects.get(name=PROFILE)
+        return ask_and_bounce(profile, manager=_account("manager"), stopping=self.stopping)
+
     def download(self) -> DownloadRun:
         """Download now, or use the run that the sweep has started meanwhile."""
         newest = DownloadRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -138,8 +144,9 @@ class Driver:
             raise CannotRunError(f"{argv[0]} failed: {(done.stderr or '').strip()}")
         return done
 
-    def once(self) -> dict[str, int]:
+    def once(self) -> dict[str, int | bool]:
         """The whole job without a person. Raises CannotRunError if our records and the sandbox do not agree."""
+        bounced = self.ask_and_bounce()
         before = len(self.control.truth()["transitions"])
         ready = ready_candidates().count()
         request = self._request()
@@ -154,6 +161,7 @@ class Driver:
             "approved": approved,
             **tally(request).as_dict(),
             "deactivated_at_vendor": len(self._deactivated(before)),
+            "bounced_and_needs_attention": bounced.state == CandidateState.ATTENTION_REQUIRED,
         }
         self._compare(request, before)
         return summary

@@ -59,6 +59,8 @@ class Command(BaseCommand):
         if once:
             self.stdout.write(json.dumps(driver.once()))
             return 0
+        bounced = driver.ask_and_bounce()
+        self.stdout.write(f"The mail to {bounced} came back; see Removal candidates, Attention Required.")
         self._invite(url, passwords)
         return None
 
