@@ -5,6 +5,9 @@ The database is the queue of record. `tasks.sweep` enqueues what is due, and so 
 
 from __future__ import annotations
 
+import math
+import time
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -24,6 +27,8 @@ from subscriptions.reclaims.direction import SPECS
 from subscriptions.reclaims.outcomes import mark_lapsed, read_back
 from subscriptions.rules.protections import end_run_out
 
+# A sweep takes seconds, and the next one follows within a minute.
+LAPSED_AT_ONCE = 2000
 WITH_ALL = ("profile", "subscription", "removal__request", "removal__candidate")
 
 
@@ -76,7 +81,7 @@ def lapse_approvals() -> int:
     over = Reclaim.objects.filter(
         state=ReclaimState.QUEUED, removal__request__valid_until__lte=timezone.now()
     ).select_related(*WITH_ALL)
-    for item in over:
+    for item in over[:LAPSED_AT_ONCE]:
         try:
             mark_lapsed(item)
         except NotActionable:
@@ -85,8 +90,9 @@ def lapse_approvals() -> int:
     return lapsed
 
 
-def read_back_doubts(profile: IntegrationProfile) -> int:
-    """Read back what is in doubt; nothing is sent here. Returns how many items ended."""
+def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) -> int:
+    """Read back what is in doubt, for about `seconds`; nothing is sent here. Returns how many items ended."""
+    ends_at = time.monotonic() + seconds
     doubts = Reclaim.objects.to_read_back().filter(profile=profile).select_related(*WITH_ALL)
     if not doubts:
         return 0
@@ -96,6 +102,8 @@ def read_back_doubts(profile: IntegrationProfile) -> int:
         return 0  # the connection is in Error and shows it; the items stay in doubt until it works
     ended = 0
     for item in doubts:
+        if time.monotonic() >= ends_at:
+            break
         try:
             read_back(item, connector)
         except NotActionable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,8 +28,9 @@ from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
 from subscriptions.reclaims import backup_guard
-from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.engine import TASK_SECONDS, reclaim_due
 from subscriptions.reconciliation import reconcile
+from subscriptions.rules import evaluation
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 from subscriptions.sweep import (
     notify,
@@ -79,6 +81,14 @@ def follow_up(run_id: int) -> None:
         following.resume(run_id, seconds=part_seconds())
 
 
+@shared_task
+def evaluate_again(profile_id: int) -> None:
+    """Triggered by a saved rule where people are many, and by the sweep: evaluate everybody with it."""
+    evaluation.evaluate_again(IntegrationProfile.objects.get(pk=profile_id), seconds=part_seconds())
+    if profile_id in evaluation.profiles_to_evaluate():
+        enqueue_task(evaluate_again, profile_id)
+
+
 def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, actor: Actor = None) -> None:
     profile = IntegrationProfile.objects.get(pk=profile_id)
     with _one_part(profile_id):
@@ -105,8 +115,12 @@ def _one_part(profile_id: int) -> Iterator[None]:
 def reclaim(profile_id: int) -> None:
     """Send what is approved and due, and read back what is in doubt."""
     profile = IntegrationProfile.objects.get(pk=profile_id)
-    read_back_doubts(profile)
-    reclaim_due(profile)
+    ends_at = time.monotonic() + TASK_SECONDS
+    read_back_doubts(profile, seconds=TASK_SECONDS / 2)
+    reclaim_due(profile, seconds=ends_at - time.monotonic())
+    # What is left goes on at once, and not with the next sweep.
+    if time.monotonic() >= ends_at and profile_id in profiles_to_reclaim():
+        enqueue_task(reclaim, profile_id)
 
 
 @shared_task
@@ -137,7 +151,7 @@ def reconcile_all() -> None:
         enqueue_task(reconcile_ledger, profile_id)
 
 
-@shared_task
+@shared_task(soft_time_limit=reconcile.MAX_SECONDS, time_limit=reconcile.MAX_SECONDS + 60)
 def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
     """Triggered every night, and by *Reconcile now*; of several at once, one does the work."""
     actor = User.objects.filter(pk=user_id).first() if user_id else None
@@ -145,12 +159,14 @@ def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
         reconcile.reconcile_profile(IntegrationProfile.objects.get(pk=profile_id), actor=actor)
     except Refused as error:
         logger.info("%s", error)
+    except SoftTimeLimitExceeded:
+        logger.warning("A reconciliation took longer than %s seconds, and was ended.", reconcile.MAX_SECONDS)
 
 
 @shared_task
 def thin_history() -> None:
     """Triggered by beat every night."""
-    thin_past_activity()
+    thin_past_activity(seconds=part_seconds())
 
 
 @shared_task
@@ -160,6 +176,8 @@ def sweep() -> None:
     repair()
     for profile_id in profiles_to_download():
         enqueue_task(download_due, profile_id)
+    for profile_id in evaluation.profiles_to_evaluate():
+        enqueue_task(evaluate_again, profile_id)
     for run_id in runs_to_follow_up():
         enqueue_task(follow_up, run_id)
     for profile_id in profiles_with_due_slot():

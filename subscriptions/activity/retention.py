@@ -10,6 +10,8 @@ Nothing else is thinned or deleted by age: the audit, the requests and the recla
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -58,9 +60,18 @@ class Month:
     kept: int
 
 
-def thin_past_activity() -> int:
-    """Thin the months that are old enough, of all profiles. Returns how many."""
-    return sum(_thin(profile, month) for profile in IntegrationProfile.objects.all() for month in due_months(profile))
+def thin_past_activity(*, seconds: float = math.inf) -> int:
+    """Thin the months that are old enough, of all profiles, for about `seconds`. Returns how many.
+
+    The others are thinned in the next night.
+    """
+    ends_at, thinned = time.monotonic() + seconds, 0
+    for profile in IntegrationProfile.objects.all():
+        for month in due_months(profile):
+            if time.monotonic() >= ends_at:
+                return thinned
+            thinned += _thin(profile, month)
+    return thinned
 
 
 def due_months(profile: IntegrationProfile) -> list[Month]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -56,8 +57,11 @@ def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -
     return CLOSING.get(verdict, (CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED))
 
 
-def withdraw(profile_id: int) -> int:
-    """Close the candidates that are not approved yet and whose verdict is no longer `candidate`. Returns how many."""
+def withdraw(profile_id: int, *, before_batch: Callable[[], None] = lambda: None) -> int:
+    """Close the candidates that are not approved yet and whose verdict is no longer `candidate`. Returns how many.
+
+    `before_batch` is called before each batch; what it raises leaves the batches before.
+    """
     withdrawn, last = 0, 0
     while True:
         stale = (
@@ -69,6 +73,7 @@ def withdraw(profile_id: int) -> int:
         ids = list(stale.values_list("pk", flat=True)[:BATCH])
         if not ids:
             return withdrawn
+        before_batch()
         withdrawn, last = withdrawn + _withdraw(ids), ids[-1]
 
 

@@ -997,6 +997,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
+                ("evaluation_due_at", models.DateTimeField(editable=False, null=True)),
+                ("evaluation_lease_until", models.DateTimeField(editable=False, null=True)),
                 ("changed_at", models.DateTimeField(auto_now=True)),
                 (
                     "profile",

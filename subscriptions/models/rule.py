@@ -98,6 +98,9 @@ class ReclaimRule(models.Model):
         help_text="What is approved beyond this waits; nothing is lost.",
     )
     version = models.PositiveIntegerField(default=1, editable=False)
+    # Since when everybody has to be evaluated again; the process that does it holds the lease. See `rules.evaluation`.
+    evaluation_due_at = models.DateTimeField(null=True, editable=False)
+    evaluation_lease_until = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

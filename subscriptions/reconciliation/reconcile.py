@@ -28,8 +28,9 @@ from subscriptions.reconciliation.vendor_log import VendorLog, in_log, read_log,
 
 # Older reclaims are not reconciled: vendors keep their own log for about as long.
 MAX_AGE = timedelta(days=90)
-# A reconciliation that takes longer was killed, and another one may start.
-MAX_RUNTIME = timedelta(minutes=10)
+# A reconciliation that takes longer was killed, and another one may start. It reads at most some thousand pages.
+MAX_SECONDS = 900
+MAX_RUNTIME = timedelta(seconds=MAX_SECONDS + 120)
 # People per request: in a look-up by e-mail address, and on a page of all members.
 PEOPLE_PER_LOOK_UP, PEOPLE_PER_PAGE = 10, 100
 # Events appear late in a vendor's log, so the end of the previous span is read again.

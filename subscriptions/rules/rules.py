@@ -1,39 +1,25 @@
-"""Change a reclaim rule, and apply the change to the verdicts and to candidates that are not yet approved."""
+"""Change a reclaim rule. `evaluation` then applies it to the verdicts and to candidates that are not yet approved."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
-from subscriptions.candidates.withdraw import withdraw
-from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import count_buckets
 from subscriptions.eligibility.terms import COLUMNS
 from subscriptions.errors import NotActionable
-from subscriptions.models import LicenseThreshold, ReclaimRule, Subscription
+from subscriptions.models import LicenseThreshold, ReclaimRule
+from subscriptions.rules.evaluation import mark_due
 
 # These fields decide who is a candidate; the others decide what happens next.
 TERMS = tuple(COLUMNS.values())
 ASKING = ("notify_user", "days_to_answer", "keep_means", "file_requests")
 CAPS = ("batch_cap_people", "batch_cap_percent", "rolling_cap_percent")
 FIELDS = (*TERMS, *ASKING, *CAPS)
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """The effect of a rule: of `subscriptions`, `changed` have another verdict now, and `candidates` are inactive."""
-
-    subscriptions: int
-    changed: int
-    candidates: int
-    withdrawn: int
 
 
 def change_rule(
@@ -77,17 +63,9 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
     )
     if written != 1:
         raise NotActionable("Somebody else changed this rule in the meantime. None of your changes was saved yet.")
+    mark_due(rule.profile_id)
     rule.license_thresholds.all().delete()
     LicenseThreshold.objects.bulk_create(
         LicenseThreshold(rule=rule, license=license, last_activity_threshold=days)
         for license, days in wanted["by_license"].items()
     )
-
-
-def apply_rule(profile: IntegrationProfile) -> Effect:
-    """Evaluate everybody of the profile again, and withdraw the candidates that are not yet approved and stale now."""
-    changed = evaluate_profile(profile)
-    withdrawn = withdraw(profile.pk)
-    count_buckets(profile)
-    rows = Subscription.objects.filter(profile=profile)
-    return Effect(rows.count(), changed, rows.candidates().count(), withdrawn)

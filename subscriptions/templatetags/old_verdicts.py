@@ -1,4 +1,4 @@
-"""The bar above lists and pages while facts are new and the verdicts on them are not written yet."""
+"""The bar above lists and pages while facts or a rule are new and the verdicts are not written yet."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from django import template
 from django.template import RequestContext
 from django.urls import reverse
 
+from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import day_and_time
-from subscriptions.models import DownloadRun
+from subscriptions.models import DownloadRun, ReclaimRule
 
 register = template.Library()
 
 
 @register.inclusion_tag("admin/subscriptions/old_verdicts.html", takes_context=True)
 def old_verdicts(context: RequestContext, profile_id: int | None = None) -> dict[str, Any]:
-    """For one profile, or for all that have such a run. Without one, the bar is empty."""
+    """For one profile, or for all that have such a run or rule. Without one, the bar is empty."""
     runs = DownloadRun.objects.with_old_verdicts()
+    rules = ReclaimRule.objects.exclude(evaluation_due_at=None).filter(profile__in=IntegrationProfile.objects.in_use())
     if profile_id is not None:
-        runs = runs.filter(profile=profile_id)
+        runs, rules = runs.filter(profile=profile_id), rules.filter(profile=profile_id)
     run = runs.select_related("profile").first()
     if run is None:
-        return {}
+        return {"rule": rules.select_related("profile").first()}
     before = DownloadRun.objects.complete().filter(profile=run.profile_id, pk__lt=run.pk).first()
     may_open = context["request"].user.has_perm("subscriptions.view_downloadrun")
     return {

@@ -43,7 +43,7 @@ from subscriptions.notices import answers, delivery
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
-from subscriptions.rules import rules
+from subscriptions.rules import evaluation, rules
 from tests.chaos import fake_connector
 from tests.chaos.checker import audit_findings
 from tests.chaos.crashes import Crash, CrashPoint, crashing
@@ -196,7 +196,7 @@ class Life(RuleBasedStateMachine):
         found = ReclaimRule.objects.get()
         rules.change_rule(found, actor=self.world.alice, changed={"last_activity_threshold": days})
         ReclaimRule.objects.update(notify_user=asks)
-        rules.apply_rule(self.world.profile)
+        evaluation.evaluate_again(self.world.profile)
 
     @rule(batch=st.sampled_from([1, 2, 1000]), rolling=st.sampled_from([1, 25, 100]))
     def change_caps(self, batch: int, rolling: int) -> None:

@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
 from licensehub.ui.formatting import ago, day, two_lines
+from subscriptions import tasks
 from subscriptions.admin.rules.protect import no_longer_candidates
 from subscriptions.admin.rules.rule_form import (
     LicenseThresholdForm,
@@ -31,7 +32,8 @@ from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
-from subscriptions.rules.rules import ASKING, CAPS, TERMS, Effect, apply_rule, change_rule
+from subscriptions.rules.evaluation import Effect, evaluate_again, is_large
+from subscriptions.rules.rules import ASKING, CAPS, TERMS, change_rule
 
 CHANGE = "subscriptions.change_reclaimrule"
 
@@ -189,7 +191,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.get_full_path())
         if changed := getattr(request, "changed_rule", None):
-            messages.success(request, effect_message(apply_rule(changed.profile)))
+            messages.success(request, _apply(changed.profile))
         return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -246,6 +248,15 @@ class ReclaimRuleAdmin(ModelAdmin):
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """Our own message says what changed."""
         return HttpResponseRedirect(request.path)
+
+
+def _apply(profile: IntegrationProfile) -> str:
+    """Evaluate everybody now, or leave it to a task where a page would have to wait for it."""
+    effect = None if is_large(profile) else evaluate_again(profile)
+    if effect is None:
+        tasks.enqueue_task(tasks.evaluate_again, profile.pk)
+        return "The rule is saved. Everybody is being evaluated; until then, pages say that the verdicts are older."
+    return effect_message(effect)
 
 
 def effect_message(effect: Effect) -> str:

@@ -7,9 +7,11 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
+from subscriptions import tasks
 from subscriptions.admin.rules.rule_admin import LOSSES
 from subscriptions.errors import NotActionable
 from subscriptions.models import RemovalCandidate, Verdict
+from subscriptions.rules import evaluation
 from subscriptions.rules.rules import change_rule
 from tests.support.organization import page, said
 from tests.support.pages import text_of
@@ -60,6 +62,15 @@ def test_a_new_threshold_reaches_verdicts_and_candidates(organization, alice, as
     event = AuditEvent.objects.get(action="rule.changed")
     assert event.actor_name == "alice"
     assert event.data["changed"] == {"last_activity_threshold": {"from": 60, "to": 108}}
+
+
+def test_a_page_does_not_wait_for_many_people(organization, alice, as_user, monkeypatch):
+    monkeypatch.setattr(evaluation, "COUNTED_LIVE", 10)
+    address, values = form(organization, last_activity_threshold="3000")
+    assert "The rule is saved. Everybody is being evaluated" in said(as_user(alice).post(address, values))
+    assert RemovalCandidate.objects.filter(state="ready").exists()
+    tasks.evaluate_again(organization.profile.pk)
+    assert not RemovalCandidate.objects.filter(state="ready").exists()
 
 
 @pytest.mark.parametrize("days", ["abc", "0", "4000", "", "-3", "1.5", "9" * 40])

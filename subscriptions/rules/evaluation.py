@@ -1,0 +1,86 @@
+"""Evaluate everybody again after a rule was saved, and withdraw the candidates that are stale now.
+
+The rule says in the transaction of the change that this is due. It is done at once, or for many people by a task. What
+a killed process leaves is found by the sweep.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.candidates.withdraw import withdraw
+from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.preview import count_buckets
+from subscriptions.models import ReclaimRule, Subscription
+from subscriptions.stats import COUNTED_LIVE
+
+LEASE = timedelta(seconds=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The effect of a rule: of `subscriptions`, `changed` have another verdict now, and `candidates` are inactive."""
+
+    subscriptions: int
+    changed: int
+    candidates: int
+    withdrawn: int
+
+
+class _TimeOver(Exception):
+    """The next task goes on: what is withdrawn stays withdrawn."""
+
+
+def mark_due(profile_id: int) -> None:
+    """Everybody has to be evaluated again. Call it in the transaction of the change."""
+    ReclaimRule.objects.filter(profile=profile_id).update(evaluation_due_at=timezone.now())
+
+
+def profiles_to_evaluate() -> list[int]:
+    """Ids of the profiles whose people have to be evaluated again, and for which no process does it."""
+    due = ReclaimRule.objects.filter(_free(), evaluation_due_at__isnull=False)
+    return sorted(due.filter(profile__in=IntegrationProfile.objects.in_use()).values_list("profile_id", flat=True))
+
+
+def is_large(profile: IntegrationProfile) -> bool:
+    """Whether a page should not wait for the evaluation."""
+    some = Subscription.objects.filter(profile=profile).order_by()[: COUNTED_LIVE + 1]
+    return some.count() > COUNTED_LIVE
+
+
+def evaluate_again(profile: IntegrationProfile, *, seconds: float = math.inf) -> Effect | None:
+    """Evaluate everybody, for about `seconds`. Returns None while it is not done, here or in another process."""
+    rules = ReclaimRule.objects.filter(profile=profile)
+    if not rules.filter(_free()).update(evaluation_lease_until=timezone.now() + LEASE):
+        return None
+    due_at = rules.values_list("evaluation_due_at", flat=True).get()
+    ends_at = time.monotonic() + seconds
+
+    def before_batch() -> None:
+        if time.monotonic() >= ends_at:
+            raise _TimeOver
+        rules.update(evaluation_lease_until=timezone.now() + LEASE)
+
+    try:
+        changed = evaluate_profile(profile)
+        withdrawn = withdraw(profile.pk, before_batch=before_batch)
+        count_buckets(profile)
+        # A rule that was saved meanwhile stays due.
+        rules.filter(evaluation_due_at=due_at).update(evaluation_due_at=None)
+    except _TimeOver:
+        return None
+    finally:
+        rules.update(evaluation_lease_until=None)
+    rows = Subscription.objects.filter(profile=profile)
+    return Effect(rows.count(), changed, rows.candidates().count(), withdrawn)
+
+
+def _free() -> Q:
+    return Q(evaluation_lease_until=None) | Q(evaluation_lease_until__lte=timezone.now())

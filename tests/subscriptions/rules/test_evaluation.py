@@ -1,0 +1,66 @@
+"""Everybody is evaluated again after a rule was saved: at once, by a task where they are many, and after a kill."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from subscriptions import tasks
+from subscriptions.candidates import withdraw
+from subscriptions.models import ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.rules import evaluation, rules
+from tests.support.pages import text_of
+
+
+@pytest.fixture
+def changed(world, alice):
+    """The rule was saved, and the process died before anybody was evaluated."""
+    world.download()
+    assert RemovalCandidate.objects.open().count() > 3
+    rules.change_rule(ReclaimRule.objects.get(), actor=alice, changed={"last_activity_threshold": 3000})
+    return world
+
+
+def test_what_a_killed_process_left_is_due(changed, monkeypatch, client, carol):
+    enqueued = []
+    monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: enqueued.append((task.name, *ids)))
+    client.force_login(carol)
+    page = reverse("admin:subscriptions_subscription_changelist")
+    assert Subscription.objects.candidates().exists()
+    assert "is new (version 2), and everybody is being evaluated" in text_of(client.get(page))
+
+    tasks.sweep()
+
+    assert ("subscriptions.tasks.evaluate_again", changed.profile.pk) in enqueued
+    tasks.evaluate_again(changed.profile.pk)
+    assert not Subscription.objects.candidates().exists() and not RemovalCandidate.objects.open().exists()
+    assert evaluation.profiles_to_evaluate() == []
+    assert "being evaluated" not in text_of(client.get(page))
+
+
+def test_a_part_goes_on_where_the_one_before_stopped(changed, monkeypatch):
+    monkeypatch.setattr(withdraw, "BATCH", 2)
+    before = RemovalCandidate.objects.open().count()
+    assert evaluation.evaluate_again(changed.profile, seconds=0) is None
+    assert RemovalCandidate.objects.open().count() == before
+    assert evaluation.profiles_to_evaluate() == [changed.profile.pk]
+    effect = evaluation.evaluate_again(changed.profile)
+    assert effect is not None and (effect.changed, effect.candidates, effect.withdrawn) == (0, 0, before)
+
+
+def test_one_process_does_it_and_a_rule_saved_meanwhile_stays_due(changed, alice, monkeypatch):
+    ReclaimRule.objects.update(evaluation_lease_until=timezone.now() + timedelta(minutes=1))
+    assert evaluation.profiles_to_evaluate() == [] and evaluation.evaluate_again(changed.profile) is None
+    ReclaimRule.objects.update(evaluation_lease_until=timezone.now())
+    count, saved = evaluation.count_buckets, []
+
+    def save_meanwhile(profile):
+        saved.append(rules.change_rule(ReclaimRule.objects.get(), actor=alice, changed={"last_activity_threshold": 9}))
+        return count(profile)
+
+    monkeypatch.setattr(evaluation, "count_buckets", save_meanwhile)
+    assert evaluation.evaluate_again(changed.profile) is not None
+    assert evaluation.profiles_to_evaluate() == [changed.profile.pk]
