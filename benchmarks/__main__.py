@@ -33,6 +33,8 @@ from tests.support.databases import postgres
 ROWS = {
     "download": ("download", "run", "postgresql", "100,000 members without latency, first and after 5 % churn, peers"),
     "pace": ("pace", "run", "postgresql", "at Miro's limit, and at 50 ms; takes three minutes"),
+    "worker": ("worker", "run", "postgresql", "100,000 at the default share in a real worker; takes six minutes"),
+    "million": ("worker", "million", "postgresql", "1,000,000 in a real worker, with a faster clock"),
     "memory": ("memory", "run", "postgresql", "10,000, 100,000 and 1,000,000 members, above an idle shell"),
     "history": ("history", "run", "postgresql", "bytes per member-day, and days read back"),
     "verdict": ("verdict", "run", "postgresql", "1,000,000 with 2,000 protections"),

@@ -21,6 +21,9 @@ from datetime import UTC, datetime, timedelta
 
 ORGANIZATION = "3074457345821140946"
 PAGE = 100
+# People on a page of the directory, and teams of the organization.
+NAMES = 1000
+TEAMS = 100
 FIRST_ID = 3074457345000000000
 LICENSES = ("full", "full", "full", "advanced", "standard", "basic", "free_restricted", "free")
 ROLES = ("organization_internal_user",) * 18 + ("organization_internal_admin", "organization_team_guest_user")
@@ -50,6 +53,14 @@ def member(number: int, chance: random.Random) -> dict[str, object]:
 def _between(earliest: datetime, chance: random.Random) -> str:
     span = max(1, int((NOW - earliest).total_seconds()))
     return (NOW - timedelta(seconds=int(span * chance.random() ** 3))).strftime(DATE)
+
+
+def _teams(target: str) -> list[dict[str, object]]:
+    """All teams, or the admin of one of them."""
+    if "/members?" in target:
+        number = int(target.partition("/teams/")[2].partition("/")[0])
+        return [{"id": str(FIRST_ID + number), "role": "admin"}]
+    return [{"id": str(number), "name": f"Team {number}"} for number in range(TEAMS)]
 
 
 def members(count: int, seed: int) -> Iterator[dict[str, object]]:
@@ -100,11 +111,22 @@ class Pages:
             return _answer({})
         if target == "/refused":
             return _answer({"refused": self.refused})
+        if "/Users?" in target:
+            return self._names(target)
+        if "/teams" in target:
+            return _answer({"data": _teams(target), "cursor": ""})
         if "/members?" in target:
             return self._page(target)
         if target.startswith("/v1/oauth-token"):
             return _answer({"organization": {"id": ORGANIZATION}, "scopes": ["organizations:read"]})
         return _answer({"id": ORGANIZATION, "name": "Northwind", "plan": "company", "fullLicensesPurchased": 500})
+
+    def _names(self, target: str) -> bytes:
+        """https://developers.miro.com/reference/listusers"""
+        start = int(target.partition("startIndex=")[2].partition("&")[0])
+        numbers = range(start - 1, min(start - 1 + NAMES, self.count))
+        people = [{"id": str(FIRST_ID + n), "displayName": f"First{n % 977} Last{n}"} for n in numbers]
+        return _answer({"totalResults": self.count, "Resources": people})
 
     def _page(self, target: str) -> bytes:
         if self.per_minute and not self._has_room():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Group, User
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from subscriptions.downloads.run import download_subscriptions
@@ -41,6 +44,35 @@ def test_the_numbers_grow_without_a_reload(operators, world, live_server, browse
     DownloadRun.objects.update(state="complete")
     expect(page.get_by_role("heading", name="What “Complete” means")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_have_count(0)
+
+
+def test_the_steps_are_followed_without_a_reload(operators, world, live_server, browser_page, screenshot):
+    """The facts are written, and the only admins of teams are being read; then everything is done."""
+    page = browser_page
+    run = world.download()
+    steps = {**run.steps, "team_admins": {"since": run.steps["team_admins"]["since"], "done": 12}}
+    for step in ("verdicts", "candidates", "request"):
+        steps.pop(step)
+    lease_until = timezone.now() + timedelta(minutes=1)
+    values = {"state": "evaluating", "follow_up": "team_admins", "evaluated_at": None, "lease_until": lease_until}
+    DownloadRun.objects.update(steps=steps, **values)
+    operators[0].groups.add(Group.objects.get(name="Auditor"))
+    sign_in(page, live_server.url, operators[0])
+    page.goto(f"{live_server.url}/admin/subscriptions/downloadrun/{run.pk}/change/")
+    expect(page.get_by_text("Step 2 of 5: Only admins of teams")).to_be_visible()
+    expect(page.get_by_text("12 teams so far")).to_be_visible()
+    screenshot(page, "run-steps")
+    page.set_viewport_size({"width": 390, "height": 900})
+    screenshot(page, "run-steps-narrow")
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    for address in ("subscriptions/subscription/", ""):
+        page.goto(f"{live_server.url}/admin/{address}")
+        expect(page.get_by_role("status").get_by_text("verdicts")).to_be_visible()
+        screenshot(page, f"run-steps-{'list' if address else 'overview'}")
+    page.goto(f"{live_server.url}/admin/subscriptions/downloadrun/{run.pk}/change/")
+    DownloadRun.objects.update(state="complete", follow_up="done", steps=run.steps, evaluated_at=timezone.now())
+    expect(page.get_by_role("heading", name="What was done")).to_be_visible()
+    screenshot(page, "run-steps-done")
 
 
 def test_two_people_accept_a_quarantined_run(operators, world, live_server, browser_page, new_page, screenshot):

@@ -1,12 +1,15 @@
 """The Celery application as the workers of a storm run it: the same code, with shorter waits.
 
 A storm of minutes has no time for leases of minutes, and the sandbox's rate limits are off, so ours are lifted, too.
-`CHAOS_DEFENSE_OFF=read_first` is the control: what is in doubt is blindly sent again.
+`CHAOS_DEFENSE_OFF=read_first` is the control: what is in doubt is blindly sent again. `CHAOS_DIE_IN` names a step of a
+download: the worker that comes to it ends itself with SIGKILL, in the middle of the step.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,7 +22,9 @@ from integrations.connectors.miro import connector, scim  # noqa: E402
 from integrations.connectors.miro.rest import client  # noqa: E402
 from licensehub.celery import app as app  # noqa: E402
 from subscriptions import sweep  # noqa: E402
-from subscriptions.models import HoldReason, Reclaim, ReclaimState  # noqa: E402
+from subscriptions.downloads import follow_up_steps  # noqa: E402
+from subscriptions.downloads import run as downloading  # noqa: E402
+from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState  # noqa: E402
 from subscriptions.reclaims import engine, holds, outcomes  # noqa: E402
 
 SOON = timedelta(seconds=1)
@@ -28,7 +33,7 @@ NO_LIMIT = 1_000_000
 
 def hurry() -> None:
     # Longer than any answer of the storm takes: a lease must outlive the call that it covers.
-    Reclaim.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
+    Reclaim.LEASE = DownloadRun.LEASE = timedelta(seconds=float(os.environ["CHAOS_LEASE"]))
     engine.CLAIM = int(os.environ["CHAOS_CLAIM"])
     engine.claim.__kwdefaults__ = {**(engine.claim.__kwdefaults__ or {}), "count": engine.CLAIM}
     outcomes.READ_BACK_DELAY = timedelta(seconds=float(os.environ["CHAOS_LEASE"]) / 3)
@@ -62,6 +67,34 @@ def blindly_again() -> None:
     engine.mark_in_doubt, engine.read_back, sweep.recover_sends = again, read_unless_queued, recover_sends  # type: ignore[assignment]
 
 
+def _kill() -> None:
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def die_after(module: object, name: str) -> None:
+    """Its first call is the last thing that this process does; a transaction around it is never committed."""
+    act: Callable[..., object] = getattr(module, name)
+
+    def act_and_die(*args: object, **options: object) -> None:
+        act(*args, **options)
+        _kill()
+
+    setattr(module, name, act_and_die)
+
+
+# Step -> what the process has just done when it dies.
+DEATHS = {
+    "members": (downloading, "_store"),
+    "merge": (downloading, "merge"),
+    "names": (follow_up_steps.directory, "write_names"),
+    "team_admins": (follow_up_steps.team_admins, "gather"),
+    "verdicts": (follow_up_steps, "evaluate_profile"),
+    "candidates": (follow_up_steps, "propose_candidates"),
+    "request": (follow_up_steps, "file_automatically"),
+}
+
 hurry()
+if step := os.environ.get("CHAOS_DIE_IN"):
+    die_after(*DEATHS[step])
 if os.environ.get("CHAOS_DEFENSE_OFF") == "read_first":
     blindly_again()

@@ -68,6 +68,11 @@ class Workers:
         self._nursery.stdin.flush()
         self._running = json.loads(self._nursery.stdout.readline())
 
+    @property
+    def running(self) -> list[int]:
+        """Their process ids."""
+        return list(self._running)
+
     def kill(self) -> None:
         """As a power cut does."""
         for pid in self._running:
