@@ -81,7 +81,7 @@ def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = l
     subscription. `before_batch` is called in the transaction of each; what it raises leaves the batches before. Returns
     how many were opened.
     """
-    withdraw(run.profile_id)
+    withdraw(run.profile_id, before_batch=before_batch)
     proposed, last = 0, None
     while True:
         with transaction.atomic():
@@ -91,7 +91,7 @@ def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = l
             _open(run, rows, current_terms(run.profile_id), timezone.now())
         if not rows:
             # Whoever saved a rule or a protection meanwhile has withdrawn before the last batches were committed.
-            withdraw(run.profile_id)
+            withdraw(run.profile_id, before_batch=before_batch)
             return proposed
         proposed, last = proposed + len(rows), Evaluation.objects.get(pk=rows[-1].pk)
 

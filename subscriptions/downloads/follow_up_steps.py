@@ -6,6 +6,7 @@ Names and team admins come from the vendor. What fails there is noted on the run
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from django.db import transaction
@@ -111,13 +112,18 @@ def read_team_admins(work: Work) -> None:
     run = work.run
 
     def read(connector: Connector) -> None:
+        granted = True
         try:
             with_retries(work, lambda: _read_teams(work, connector))
         except NotGranted:
-            team_admins.write_sole_admins(run.profile, {})
-        else:
-            team_admins.write_gathered(run)
-            run.team_admins_checked = True
+            granted = False
+        with transaction.atomic():
+            lease.renew(run)
+            if granted:
+                team_admins.write_gathered(run)
+            else:
+                team_admins.write_sole_admins(run.profile, {})
+        run.team_admins_checked = granted
 
     _read(work, Capability.LAST_TEAM_ADMIN, ADMINS_MISSING, read)
 
@@ -128,7 +134,9 @@ def _read_teams(work: Work, connector: Connector) -> None:
     so_far = _so_far(run)
     if not run.cursor and not so_far.get("read"):
         so_far["done"] = 0
-        team_admins.forget(run.profile)
+        with transaction.atomic():
+            lease.renew(run)
+            team_admins.forget(run.profile)
     for page in () if so_far.get("read") else connector.team_admins(run.cursor):
         with transaction.atomic():
             lease.renew(run)
@@ -149,10 +157,10 @@ def _so_far(run: DownloadRun) -> dict[str, Any]:
 def _save_page(work: Work, cursor: str, *, done: int) -> None:
     """Save the cursor of the next page, in the transaction that writes this one."""
     run = work.run
-    run.cursor = cursor
+    run.cursor, run.outages = cursor, 0
     so_far = _so_far(run)
     so_far |= {"done": so_far["done"] + done, "read": not cursor}
-    lease.update_owned(run, cursor=cursor, steps=run.steps, tries=0, **work.usage())
+    lease.update_owned(run, cursor=cursor, steps=run.steps, outages=0, tries=0, **work.usage())
 
 
 def _read(work: Work, capability: Capability, missing: str, read: Callable[[Connector], None]) -> None:
@@ -198,13 +206,17 @@ def evaluate(work: Work) -> None:
 def propose(work: Work) -> None:
     """Withdraw and open candidates in batches. A batch that is committed is not repeated."""
 
+    batches = count()
+
     def before_batch() -> None:
-        work.part.check()
+        # Each part does one batch at least.
+        if next(batches):
+            work.part.check()
         lease.renew(work.run, tries=0)
 
     left_out = switches.refusal(IntegrationProfile.objects.get(pk=work.run.profile_id), Operation.PROPOSE)
     if left_out:
-        withdraw(work.run.profile_id)
+        withdraw(work.run.profile_id, before_batch=before_batch)
     else:
         propose_candidates(work.run, before_batch=before_batch)
     finish_step(work, left_out=left_out)

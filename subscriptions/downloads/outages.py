@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def with_retries(work: Work, function: Callable[[], T]) -> T:
-    """Call until it succeeds. The run counts how long it has waited, and how many outages it had, in all of its parts.
+    """Call until it succeeds. The run counts how long it has waited, in all of its parts, and the outages since a page.
 
     Raises TransientError when the wait would be too long, or after too many outages; PartOver when this part is too
     short for the wait.

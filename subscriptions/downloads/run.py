@@ -95,6 +95,7 @@ def download_subscriptions(
 def _read(work: _Download) -> bool:
     """Read the members and write the facts. Returns whether they are written; otherwise the run has ended."""
     run, profile = work.run, work.run.profile
+    had_all_pages = run.all_pages_in
     try:
         allocation = with_retries(work, work.connector.allocation)
         _read_pages(work)
@@ -102,8 +103,9 @@ def _read(work: _Download) -> bool:
         if rows != run.read:
             _start_over(work)
             rows, members = staging.counts(run)
-        # What follows is one transaction, so it begins in a part that has time for it.
-        work.part.check()
+        # What follows is one transaction, so it gets a part of its own where the pages have used up this one.
+        if not had_all_pages:
+            work.part.check()
         _settle(work, allocation, repeated=rows - members)
     except Shrunk as error:
         update_owned(run, **work.usage())
@@ -166,7 +168,7 @@ def _store(work: _Download, pages: list[Page]) -> None:
         run.read += sum(len(page.members) for page in pages)
         for page in pages:
             _turn(run, page)
-        run.all_pages_in = not run.cursor
+        run.all_pages_in, run.outages = not run.cursor, 0
         lease.renew(
             run,
             cursor=run.cursor,
@@ -174,6 +176,7 @@ def _store(work: _Download, pages: list[Page]) -> None:
             pages=run.pages,
             read=run.read,
             all_pages_in=run.all_pages_in,
+            outages=0,
             tries=0,
             **work.usage(),
         )

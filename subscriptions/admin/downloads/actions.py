@@ -31,15 +31,14 @@ PROGRESS = "admin/subscriptions/downloadrun/progress.html"
 def progress_of(run: DownloadRun) -> dict[str, Any]:
     """The progress of a run that is under way. The expected number is unknown for the first download of a profile."""
     known = Subscription.objects.filter(profile=run.profile, gone_at=None).count()
-    done = run.read
+    expected = max(known, run.read) if known else None
+    percent = round(100 * run.read / expected) if expected else None
     if run.state == RunState.EVALUATING:
-        step = FollowUp(run.follow_up)
-        done = run.steps[step].get("done", 0) if step == FollowUp.NAMES else 0
-    expected = max(known, done) if known and done else None
+        percent = round(100 * STEPS.index(FollowUp(run.follow_up)) / len(STEPS))
     return {
         "run": run,
         "expected": expected,
-        "percent": round(100 * done / expected) if expected else None,
+        "percent": percent,
         "seconds": int((timezone.now() - run.started_at).total_seconds()),
         "now": _now(run),
         "steps": steps_of(run),
