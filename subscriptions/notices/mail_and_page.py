@@ -23,7 +23,8 @@ def shared_context(person: RequestedRemoval, *, deadline: datetime) -> dict[str,
     return {
         "organization": person.request.profile.organization_label,
         "texts": person.request.profile.texts,
-        "first_name": next(iter(evidence["name"].split()), ""),
+        # Not the first word of the name: that may be the family name, as in “Müller, Ana”.
+        "first_name": person.candidate.subscription.given_name.strip(" ,;"),
         "email": evidence["email"],
         "last_activity": parse_datetime(last) if last else None,
         "idle_ago": ago(parse_datetime(last)) if last else "",

@@ -10,9 +10,8 @@ import time_machine
 from django.utils import timezone
 
 from subscriptions import sweep
-from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.actions import resume
-from subscriptions.models import Notice, RemovalCandidate, Subscription
+from subscriptions.models import Notice, Subscription
 from subscriptions.notices import delivery, transport
 from tests.support import mail_server as smtp
 from tests.support.fixtures import actions
@@ -54,14 +53,9 @@ def test_the_mail(asking: Asking):
         assert f"{Notice.objects.get(kind='ask').sent_at + timedelta(days=8):%b}" in words
 
 
-def test_names_are_text_in_a_mail(asking: Asking, alice):
-    asking.world.download()
-    chosen = asking.world.candidates(1)
-    candidate = chosen.get()
-    RemovalCandidate.objects.filter(pk=candidate.pk).update(
-        evidence={**candidate.evidence, "name": "<b>Bobby</b>\nBcc: all@northwind.example"}
-    )
-    request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
+def test_names_are_text_in_a_mail(asking: Asking):
+    asking.request(1)
+    Subscription.objects.update(given_name="<b>Bobby</b>\nBcc: all@northwind.example")
 
     assert asking.hand_over() == 1
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from licensehub.logging_filters import RedactLinks
-from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedRemoval
+from subscriptions.models import Notice, ReclaimRequest, ReclaimRule, RequestedRemoval, Subscription
 from subscriptions.notices import answers
 from subscriptions.notices.answers import link_for
 from tests.support.fixtures import actions
@@ -270,3 +270,12 @@ def test_the_story_of_the_subscription_tells_of_mail_and_answer(asking: Asking, 
     assert "Answered" in page
     assert "Released it" in page
     assert "Reminded by mail" in page
+
+
+@pytest.mark.parametrize(
+    ("given", "hello"), [("Ana", "Hello Ana."), ("Ana Sofía,", "Hello Ana Sofía."), ("", "Hello.")]
+)
+def test_a_person_is_called_by_the_given_name_or_by_none(asking: Asking, one_asked, client, given, hello):
+    """“Müller, Ana” was called Müller,."""
+    Subscription.objects.filter(pk=one_asked.candidate.subscription_id).update(given_name=given, name="Müller, Ana")
+    assert hello in text_of(client.get(asking.link(one_asked)))
