@@ -25,6 +25,7 @@ from subscriptions.models import (
     RequestState,
     RunState,
 )
+from subscriptions.models.download import UNDER_WAY
 from subscriptions.schedules import occurrences
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, task_of
 from subscriptions.schedules.working_days import reminder_before_end
@@ -95,7 +96,7 @@ def downloads() -> Iterator[Notification]:
                 f"{newest.problem}",
                 path=reverse("admin:subscriptions_downloadrun_change", args=[newest.pk]),
             )
-        elif not (newest and newest.state == RunState.RUNNING) and _missed(profile):
+        elif not (newest and newest.state in UNDER_WAY) and _missed(profile):
             last = DownloadRun.objects.complete().filter(profile=profile).first()
             since = f"since {day_and_time(last.finished_at)}" if last else "yet"
             yield Notification(
