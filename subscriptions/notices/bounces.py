@@ -58,7 +58,7 @@ def _stop(person: RequestedRemoval, reason: str) -> None:
     item = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
     reclaim = item.filter(removal=person).first()
     if reclaim is None:
-        leave_request(person, f"No contact: the mail came back. {reason}")
+        leave_request(person, f"No contact: the mail came back: {reason.rstrip('.')}.")
     elif reclaim.state == ReclaimState.QUEUED:
         mark_unsent(reclaim, unreached())
     # A claimed one can no longer commit its send, and ends at the next recheck.
