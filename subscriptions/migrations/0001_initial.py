@@ -19,7 +19,7 @@ import subscriptions.models.fields
 STAGING = """
     run_id integer NOT NULL, external_id varchar(40) NOT NULL, email varchar(254) NOT NULL, active boolean NOT NULL,
     license varchar(40) NOT NULL, role varchar(60) NOT NULL, license_assigned_at {moment}, last_activity_at {moment},
-    reclaimable boolean NOT NULL, why_not varchar(200) NOT NULL, admin_roles text NOT NULL
+    reclaimable boolean NOT NULL, why_not varchar(200) NOT NULL, admin_roles text NOT NULL DEFAULT ''
 """
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 TRIGRAMS = "CREATE INDEX search_letters ON subscriptions_searchtext USING gin (text gin_trgm_ops)"
@@ -250,7 +250,10 @@ class Migration(migrations.Migration):
                 ("last_activity_at", models.DateTimeField(editable=False, null=True, verbose_name="last activity")),
                 ("reclaimable", models.BooleanField(editable=False)),
                 ("why_not", models.CharField(blank=True, editable=False, max_length=200)),
-                ("admin_roles", subscriptions.models.fields.LabelsField(blank=True, default=(), editable=False)),
+                (
+                    "admin_roles",
+                    subscriptions.models.fields.LabelsField(blank=True, db_default="", default=(), editable=False),
+                ),
                 (
                     "sole_admin_of",
                     models.CharField(blank=True, db_default="", default="", editable=False, max_length=500),

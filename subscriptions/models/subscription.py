@@ -128,7 +128,7 @@ class Subscription(models.Model):
     reclaimable = models.BooleanField(editable=False)
     why_not = models.CharField(max_length=200, blank=True, editable=False)
     # Roles with which this person administers a part of the organization, in the vendor's words.
-    admin_roles = LabelsField(blank=True, default=(), editable=False)
+    admin_roles = LabelsField(blank=True, default=(), db_default="", editable=False)
     # Teams that would have no admin without this person; the vendor refuses to deactivate such a person.
     sole_admin_of = models.CharField(max_length=500, blank=True, default="", db_default="", editable=False)
     idle_since = models.GeneratedField(
