@@ -9,17 +9,49 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import celery.schedules
 from django_celery_beat.models import CrontabSchedule
-from django_celery_beat.tzcrontab import TzAwareCrontab
 
 # Days to look through: enough for a crontab that is due on February 29 only.
 MAX_DAYS = 366 * 8
 # A weekly window of one hour can be the hour that does not exist, and then opens a week later.
 MAX_CLOSED = timedelta(days=15)
 QUARTER = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The numbers that a crontab names. Of the weekdays, Sunday is 0."""
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    late_hours: frozenset[int]  # those that continue a window of the day before
+    weekdays: frozenset[int]
+    days_of_month: frozenset[int]
+    months: frozenset[int]
+
+
+def fields_of(crontab: CrontabSchedule) -> Fields:
+    return _parse(crontab.minute, crontab.hour, crontab.day_of_week, crontab.day_of_month, crontab.month_of_year)
+
+
+@lru_cache(maxsize=256)
+def _parse(minute: str, hour: str, day_of_week: str, day_of_month: str, month_of_year: str) -> Fields:
+    """Kept, since parsing takes longer than all the rest, and years are searched a day at a time."""
+    parsed = celery.schedules.crontab(minute, hour, day_of_week, day_of_month, month_of_year)
+    return Fields(
+        minutes=tuple(sorted(parsed.minute)),
+        hours=tuple(sorted(parsed.hour)),
+        late_hours=after_midnight(parsed.hour),
+        weekdays=frozenset(parsed.day_of_week),
+        days_of_month=frozenset(parsed.day_of_month),
+        months=frozenset(parsed.month_of_year),
+    )
 
 
 def zone_of(crontab: CrontabSchedule) -> ZoneInfo:
@@ -49,14 +81,14 @@ def next_slots(crontab: CrontabSchedule, now: datetime, *, count: int = 1) -> li
 
 def slots_of_day(crontab: CrontabSchedule, day: date) -> Iterator[datetime]:
     """The slots of one calendar day in UTC, in the order of their wall times."""
-    fields = crontab.schedule
+    fields = fields_of(crontab)
     zone = zone_of(crontab)
-    if (day.isoweekday() % 7) not in fields.day_of_week:
+    if (day.isoweekday() % 7) not in fields.weekdays:
         return
-    if day.day not in fields.day_of_month or day.month not in fields.month_of_year:
+    if day.day not in fields.days_of_month or day.month not in fields.months:
         return
-    for hour in sorted(fields.hour):
-        for minute in sorted(fields.minute):
+    for hour in fields.hours:
+        for minute in fields.minutes:
             # fold=0 takes the first of two times; in a gap it takes the offset before it, which moves the time forward.
             yield datetime.combine(day, time(hour, minute), tzinfo=zone).astimezone(UTC)
 
@@ -70,17 +102,17 @@ def after_midnight(hours: Collection[int]) -> frozenset[int]:
 
 def is_open(crontab: CrontabSchedule, now: datetime) -> bool:
     """Whether `now` is in the window. A window over midnight belongs to the weekday on which it begins."""
-    return _is_in(crontab.schedule, now.astimezone(zone_of(crontab)))
+    return _is_in(fields_of(crontab), now.astimezone(zone_of(crontab)))
 
 
-def _is_in(fields: TzAwareCrontab, local: datetime) -> bool:
-    begins_on = local - timedelta(days=1) if local.hour in after_midnight(fields.hour) else local
-    return local.hour in fields.hour and (begins_on.isoweekday() % 7) in fields.day_of_week
+def _is_in(fields: Fields, local: datetime) -> bool:
+    begins_on = local - timedelta(days=1) if local.hour in fields.late_hours else local
+    return local.hour in fields.hours and (begins_on.isoweekday() % 7) in fields.weekdays
 
 
 def opens_at(crontab: CrontabSchedule, now: datetime) -> datetime | None:
     """When the window opens next; None when it is open, or never opens."""
-    fields, zone = crontab.schedule, zone_of(crontab)
+    fields, zone = fields_of(crontab), zone_of(crontab)
     if _is_in(fields, now.astimezone(zone)):
         return None
     # Steps of a quarter of an hour, since the offsets of some zones are no whole hours.

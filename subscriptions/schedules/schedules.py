@@ -193,25 +193,24 @@ def words_of(task: PeriodicTask) -> str:
 
 
 def _daily_words(crontab: CrontabSchedule) -> str:
-    fields = crontab.schedule
-    times = [f"{hour:02d}:{minute:02d}" for hour in sorted(fields.hour) for minute in sorted(fields.minute)]
+    fields = occurrences.fields_of(crontab)
+    times = [f"{hour:02d}:{minute:02d}" for hour in fields.hours for minute in fields.minutes]
     if len(times) > 4:
         return f"Crontab {crontab}"
-    return f"{_days(frozenset(fields.day_of_week))} at {' and '.join(times)} {crontab.timezone}"
+    return f"{_days(fields.weekdays)} at {' and '.join(times)} {crontab.timezone}"
 
 
 def _window_words(crontab: CrontabSchedule) -> str:
-    fields = crontab.schedule
-    if len(fields.hour) == 24 and len(fields.day_of_week) == 7:
+    fields = occurrences.fields_of(crontab)
+    if len(fields.hours) == 24 and fields.weekdays == EVERY_DAY:
         return "At any time"
-    late = occurrences.after_midnight(fields.hour)
     # An hour after midnight counts as 24 and more, so that it joins the span that begins the day before.
-    spans = _spans(sorted(hour + 24 if hour in late else hour for hour in fields.hour))
+    spans = _spans(sorted(hour + 24 if hour in fields.late_hours else hour for hour in fields.hours))
     spans_in_words = " and ".join(
         f"{start:02d}:00 to {end:02d}:00" if end <= 24 else f"{start:02d}:00 to {end - 24:02d}:00 the next day"
         for start, end in spans
     )
-    return f"{_days(frozenset(fields.day_of_week))}, {spans_in_words} {crontab.timezone}"
+    return f"{_days(fields.weekdays)}, {spans_in_words} {crontab.timezone}"
 
 
 def _spans(hours: list[int]) -> list[tuple[int, int]]:

@@ -19,7 +19,7 @@ from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import refuse_unless_post, run_and_report, signed_in
 from subscriptions.admin.widgets.actions import REFUSALS
-from subscriptions.schedules import schedules
+from subscriptions.schedules import occurrences, schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_TASK, WEEKDAYS, Plan
 
 VIEW = "integrations.view_integrationprofile"
@@ -154,11 +154,11 @@ def _plan(profile: IntegrationProfile, subflow: str) -> Plan:
     task = schedules.task_of(profile, TASKS[subflow])
     if task is None or task.crontab is None:
         return schedules.default_plan(TASKS[subflow])
-    fields = task.crontab.schedule
+    fields = occurrences.fields_of(task.crontab)
     return Plan(
-        weekdays=frozenset(fields.day_of_week) or EVERY_DAY,
-        hours=frozenset(fields.hour),
-        minute=min(fields.minute) if subflow == "download" else None,
+        weekdays=fields.weekdays or EVERY_DAY,
+        hours=frozenset(fields.hours),
+        minute=min(fields.minutes) if subflow == "download" else None,
         zone=str(task.crontab.timezone),
     )
 
