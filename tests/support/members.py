@@ -26,7 +26,12 @@ def profile(db) -> IntegrationProfile:
 
 
 def member(profile: IntegrationProfile, number: int, **facts: object) -> Subscription:
-    run = profile.download_runs.get()
+    made = _member(profile, profile.download_runs.get(), number, **facts)
+    made.save()
+    return made
+
+
+def _member(profile: IntegrationProfile, run: DownloadRun, number: int, **facts: object) -> Subscription:
     values = {
         "external_id": str(3074457340000000000 + number),
         "email": f"person{number}@northwind.example",
@@ -38,14 +43,16 @@ def member(profile: IntegrationProfile, number: int, **facts: object) -> Subscri
         "reclaimable": True,
         **facts,
     }
-    return Subscription.objects.create(profile=profile, first_run=run, changed_run=run, facts_at=START, **values)
+    return Subscription(profile=profile, first_run=run, changed_run=run, facts_at=START, **values)
 
 
 @pytest.fixture
 def bucket(profile) -> list[Subscription]:
     """60 people, evaluated: ties of four, and every fifth without any moment."""
-    for number in range(60):
-        moment = None if number % 5 == 0 else START - timedelta(days=number * 7 % 11)
-        member(profile, number, last_activity_at=moment)
+    run = profile.download_runs.get()
+    moments = [None if number % 5 == 0 else START - timedelta(days=number * 7 % 11) for number in range(60)]
+    Subscription.objects.bulk_create(
+        _member(profile, run, number, last_activity_at=moment) for number, moment in enumerate(moments)
+    )
     evaluate_profile(profile)
     return list(Subscription.objects.all())
