@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) < 3 or arguments[0] not in ("sqlite", "run", "both") or arguments[1] != "--":
         sys.stderr.write("usage: python -m tests.support.databases sqlite|run|both -- command...\n")
         return 2
+    # Dozens of processes import the same modules: one of them compiles them, and rewrites the asserts, for all.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # `make test` that is stopped from outside must stop the cluster, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = {"sqlite": on_sqlite, "run": on_postgres, "both": on_both}[arguments[0]]
