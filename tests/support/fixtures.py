@@ -23,6 +23,8 @@ from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
+from tests.support import kept_world
+from tests.support.kept_world import Kept
 
 MEMBERS = 120
 
@@ -83,6 +85,13 @@ class World:
     sandbox: Sandbox
     miro: SandboxControl
     profile: IntegrationProfile
+    kept: Kept
+
+    def first_download(self) -> DownloadRun:
+        """For tests of what comes after it: loaded in place of `download` if that makes no difference."""
+        if self.kept.load_downloaded(self.sandbox):
+            return DownloadRun.objects.get(profile=self.profile)
+        return self.download()
 
     def download(self) -> DownloadRun:
         run = download_subscriptions(self.profile, actor=None, started_by=StartedBy.COMMAND)
@@ -117,6 +126,10 @@ def fresh_rate_budget(settings) -> None:
 
     Once a test has started the broker, the budget of all later tests of this process is in it.
     """
+    forget_rate_budget(settings)
+
+
+def forget_rate_budget(settings) -> None:
     credential_store._budget.cache_clear()
     if settings.EMBEDDED_BROKER_SOCKET.exists():
         with redis.Redis(unix_socket_path=str(settings.EMBEDDED_BROKER_SOCKET)) as client:
@@ -126,7 +139,7 @@ def fresh_rate_budget(settings) -> None:
 
 @pytest.fixture
 def sandbox(allow_http) -> Iterator[Sandbox]:
-    running = start(members=MEMBERS, seed=7)
+    running = start(members=MEMBERS, seed=7, now=kept_world.current().population)
     allow_http(running.control_url)
     yield running
     running.stop()
@@ -136,21 +149,45 @@ def sandbox(allow_http) -> Iterator[Sandbox]:
 def at_sandbox(sandbox, settings) -> dict[str, str]:
     """Miro's addresses are the sandbox's; the values that an admin would copy from there."""
     urls: dict[str, str] = sandbox.urls()
-    settings.CONNECTOR_ADDRESSES = {
+    settings.CONNECTOR_ADDRESSES = addresses(urls)
+    return urls
+
+
+def addresses(urls: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {
         "miro_enterprise": {
             "api": urls["api_url"],
             "authorize": urls["authorize_url"],
             "scim": urls["scim_url"],
         }
     }
-    return urls
 
 
 @pytest.fixture
-def world(db, sandbox, at_sandbox) -> World:
-    urls = at_sandbox
-    profile = connect(urls)
-    return World(sandbox, SandboxControl(sandbox.control_url), profile)
+def world(db, sandbox, at_sandbox, request, settings, allow_http) -> World:
+    kept = kept_world.current()
+    if not kept.downloaded and kept_world.may_keep(request):
+        keep(kept, settings, allow_http)
+    loaded = kept.load_connected(sandbox)
+    profile = IntegrationProfile.objects.get() if loaded else connect(at_sandbox)
+    return World(sandbox, SandboxControl(sandbox.control_url), profile, kept)
+
+
+def keep(kept: Kept, settings, allow_http) -> None:
+    """From a sandbox of its own, so that the test's has not been asked for anything."""
+    other = start(members=MEMBERS, seed=7, now=kept.population)
+    allow_http(other.control_url)
+    usual, settings.CONNECTOR_ADDRESSES = settings.CONNECTOR_ADDRESSES, addresses(other.urls())
+    connected: list[IntegrationProfile] = []
+
+    def download() -> None:
+        run = download_subscriptions(connected[0], actor=None, started_by=StartedBy.COMMAND)
+        assert run.state == RunState.COMPLETE, run.problem
+
+    kept.make(other, lambda: connected.append(connect(other.urls())), download)
+    other.stop()
+    settings.CONNECTOR_ADDRESSES = usual
+    forget_rate_budget(settings)
 
 
 def connect(urls: dict[str, str], *, name: str = "Northwind") -> IntegrationProfile:

@@ -44,7 +44,7 @@ class Asking:
     asks: User
 
     def request(self, count: int) -> ReclaimRequest:
-        self.world.download()
+        self.world.first_download()
         return request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
 
     def hand_over(self) -> int:

@@ -13,7 +13,7 @@ REASON = "Back from parental leave"
 
 def reclaimed(world: World, alice, bob, count: int) -> list[Reclaim]:
     """So many people whose seat was taken, by the way that everybody goes."""
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(count), actor=alice)
     decide.approve(request, actor=bob)
     assert reclaim_due(world.profile).reclaimed == count

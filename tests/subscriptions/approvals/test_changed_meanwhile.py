@@ -13,7 +13,7 @@ from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Requ
 
 @pytest.fixture
 def opened(world, alice) -> ReclaimRequest:
-    world.download()
+    world.first_download()
     return request_reclaim(world.candidates(3), actor=alice)
 
 

@@ -18,7 +18,7 @@ from tests.support.pages import text_of
 
 @pytest.fixture
 def opened(world, alice) -> ReclaimRequest:
-    world.download()
+    world.first_download()
     return request_reclaim(world.candidates(1), actor=alice)
 
 

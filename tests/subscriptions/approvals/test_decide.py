@@ -33,7 +33,7 @@ from subscriptions.schedules.working_days import add_working_days
 
 @pytest.fixture
 def downloaded(world):
-    world.download()
+    world.first_download()
     return world
 
 

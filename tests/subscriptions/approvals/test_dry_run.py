@@ -29,7 +29,7 @@ from subscriptions.reclaims.engine import reclaim_due
 
 @pytest.fixture
 def downloaded(world):
-    world.download()
+    world.first_download()
     return world
 
 

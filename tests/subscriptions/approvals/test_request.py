@@ -18,7 +18,7 @@ WHY = "The contract ends"
 @pytest.fixture
 def capped(world, alice) -> ReclaimRequest:
     """Asks for three where two are allowed."""
-    world.download()
+    world.first_download()
     ReclaimRule.objects.update(batch_cap_people=2)
     return request_reclaim(world.candidates(3), actor=alice)
 

@@ -15,7 +15,7 @@ from subscriptions.models import Reclaim, ReclaimRule, ReclaimState
 
 @pytest.fixture
 def profile(world) -> IntegrationProfile:
-    world.download()
+    world.first_download()
     return world.profile
 
 

@@ -130,7 +130,7 @@ def test_unknown_profile(db, command):
 
 
 def test_reclaim_and_dry_run(world, alice, bob):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(4), actor=alice)
     decide.approve(request, actor=bob)
     back = request.removals.first().evidence["external_id"]
@@ -160,7 +160,7 @@ def test_reclaim_and_dry_run(world, alice, bob):
 
 
 def test_dry_run_of_one_request(world, alice):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice)
 
     previewed = run("reclaim_subscriptions", "Northwind", "--dry-run", "--request", request.number, "--json")
@@ -186,7 +186,7 @@ def test_a_dry_run_that_makes_no_sense(world, argv, sentence):
 def test_reclaim_while_sending_is_stopped(world, alice, bob):
     from subscriptions.profiles import lifecycle
 
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     lifecycle.stop_sending(world.profile, actor=bob)
 

@@ -143,14 +143,14 @@ def test_download_row(world, name):
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_request_row(world, alice, name):
-    world.download()
+    world.first_download()
     switch(world, name)
     assert allowed(lambda: request_reclaim(world.candidates(2), actor=alice)) == TABLE[name][1]
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_approve_row(world, alice, bob, name):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice)
     switch(world, name)
     assert allowed(lambda: decide.approve(request, actor=bob)) == TABLE[name][2]
@@ -158,7 +158,7 @@ def test_approve_row(world, alice, bob, name):
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_send_row(world, alice, bob, name):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     switch(world, name)
     assert reclaim_due(world.profile).held == 2
@@ -172,7 +172,7 @@ def test_send_row(world, alice, bob, name):
 @pytest.fixture
 def busy(world, alice, bob):
     """Open candidates, an open request, and approved seats that wait because sending is stopped."""
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     request_reclaim(world.candidates(3), actor=alice)
     lifecycle.stop_sending(world.profile, actor=None)
@@ -226,7 +226,7 @@ def test_refused_while_a_send_began_after_the_first_look(busy, operator, monkeyp
 
 
 def test_refused_while_a_download_runs(world, operator):
-    world.download()
+    world.first_download()
     DownloadRun.objects.update(state="running")
     with pytest.raises(Refused, match="is running"):
         archive.archive(world.profile, typed_name="Northwind", actor=operator)

@@ -22,7 +22,7 @@ REASON = "Nobody let them in: checked in Miro"
 
 def in_doubt(world: World, alice, bob) -> RemovalCandidate:
     """Sent, not done by Miro, read twice as still active."""
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
@@ -93,7 +93,7 @@ def test_a_doubt_that_was_followed_by_a_refusal_is_no_doubt_any_more(world, in_d
 
 
 def test_a_doubt_that_is_still_being_read_is_not_sent_again(world, alice, bob):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
@@ -104,7 +104,7 @@ def test_a_doubt_that_is_still_being_read_is_not_sent_again(world, alice, bob):
 
 
 def test_a_refused_person_is_resumed_and_not_sent_again(world, alice, bob):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.fault("error_before", status=409, match={"method": "PATCH"})
@@ -115,7 +115,7 @@ def test_a_refused_person_is_resumed_and_not_sent_again(world, alice, bob):
 
 
 def test_a_restore_in_doubt_is_no_reason_to_send_a_deactivation(world, alice, bob, read_again_at_once):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     reclaim_due(world.profile)

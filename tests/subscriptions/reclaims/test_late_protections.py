@@ -18,7 +18,7 @@ WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
 
 @pytest.mark.parametrize("kind", ["person", "domain", "license", "role"])
 def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice, bob, kind):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     item = Reclaim.objects.get()
@@ -40,7 +40,7 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
 
 def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
     """The control of the test above."""
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(1), actor=alice)
     decide.approve(request, actor=bob)
     row = Reclaim.objects.get().subscription
@@ -53,7 +53,7 @@ def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
 
 
 def test_whoever_is_protected_leaves_the_open_request(world, alice, bob):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
 
@@ -65,7 +65,7 @@ def test_whoever_is_protected_leaves_the_open_request(world, alice, bob):
 
 
 def test_whoever_is_protected_leaves_the_request_that_waits_for_answers(world, alice, bob):
-    world.download()
+    world.first_download()
     ReclaimRule.objects.update(notify_user=True)
     request = request_reclaim(world.candidates(3), actor=alice)
     person = request.removals.order_by("pk").first()
@@ -78,7 +78,7 @@ def test_whoever_is_protected_leaves_the_request_that_waits_for_answers(world, a
 
 
 def test_a_protected_person_is_never_proposed(world, alice):
-    world.download()
+    world.first_download()
     row = RemovalCandidate.objects.filter(state="ready").first().subscription
     [made] = create_protection(world.profile, "person", row.email, WISH, actor=alice).made
 

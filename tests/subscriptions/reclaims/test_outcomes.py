@@ -21,7 +21,7 @@ from tests.support.fixtures import World, actions
 
 
 def requested(world: World, alice, count: int) -> ReclaimRequest:
-    world.download()
+    world.first_download()
     return request_reclaim(world.candidates(count), actor=alice, reason="True-up on Dec 1")
 
 
@@ -107,7 +107,7 @@ def test_came_back_is_sent_when_the_look_again_is_switched_off(world, alice, bob
 
 def test_refused_by_miro(world, alice, bob):
     without_team_scope(world)
-    world.download()
+    world.first_download()
     external_id = last_team_admin(world)
     chosen = RemovalCandidate.objects.filter(subscription__external_id=external_id)
     request = request_reclaim(chosen, actor=alice)

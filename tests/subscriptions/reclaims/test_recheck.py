@@ -18,7 +18,7 @@ from subscriptions.reclaims.engine import reclaim_due
 )
 def test_somebody_approved_as_another_kind_of_seat_is_not_sent(world, alice, bob, fact, approved, reason):
     """Also where both are kinds of seats that the rule reclaims, so that no clause of the rule stops it."""
-    world.download()
+    world.first_download()
     candidate = world.candidates(1).get()
     candidate.evidence[fact] = approved
     candidate.save()

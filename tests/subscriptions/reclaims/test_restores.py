@@ -291,7 +291,7 @@ def test_a_restore_ends_when_all_its_people_are_active_again(world, alice, bob):
 
 
 def test_only_what_took_a_seat_is_given_back(world, alice, bob):
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice)
     decide.approve(request, actor=bob)
 

@@ -25,7 +25,7 @@ ENDED = [{"token": uuid.uuid4()}, {"state": "done"}]
 
 @pytest.fixture
 def approved(world, alice, bob) -> None:
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
 
 

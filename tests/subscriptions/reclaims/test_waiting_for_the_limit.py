@@ -18,7 +18,7 @@ REALLY_SEND = MiroConnector.deactivate
 
 @pytest.fixture
 def approved(world, alice, bob):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     return world
 

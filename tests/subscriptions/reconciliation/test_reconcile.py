@@ -78,7 +78,7 @@ def bystanders(world, count: int) -> list[str]:
 
 
 def test_nothing_after_a_reclaim_and_a_restore(world, alice, bob):
-    world.download()
+    world.first_download()
     items = reclaimed(world, alice, bob, 6)
     restore(world, items[0])
     restore(world, items[1])
@@ -91,7 +91,7 @@ def test_nothing_after_a_reclaim_and_a_restore(world, alice, bob):
 
 
 def test_a_ledger_that_never_sent_anything(world):
-    world.download()
+    world.first_download()
     row = reconcile_profile(world.profile, actor=None)
     assert (row.findings, row.people, row.problem) == ([], 0, "")
 
@@ -99,7 +99,7 @@ def test_a_ledger_that_never_sent_anything(world):
 @pytest.fixture
 def planted(world, alice, bob):
     """20 differences among people with whom all is well. Kind -> external ids."""
-    world.download()
+    world.first_download()
     items = reclaimed(world, alice, bob, 20)
     ids = [item.subscription.external_id for item in items]
     found: dict[str, list[str]] = {"reactivated": ids[:5], "restored_inactive": ids[5:8]}
@@ -179,7 +179,7 @@ def test_without_the_scope_the_log_is_not_checked_and_the_rest_is(planted, world
 
 
 def test_a_strange_deactivation_stays_until_the_person_is_active_again(world, alice):
-    world.download()
+    world.first_download()
     person, other = bystanders(world, 2)
     by_scim(world, person)
     by_scim(world, other)
@@ -195,7 +195,7 @@ def test_a_strange_deactivation_stays_until_the_person_is_active_again(world, al
 
 
 def test_whoever_is_under_way_or_gone_is_no_difference(world, alice, bob):
-    world.download()
+    world.first_download()
     items = reclaimed(world, alice, bob, 3)
     ids = [item.subscription.external_id for item in items]
     world.miro.change(ids[0], removed=True)
@@ -219,7 +219,7 @@ def test_what_is_settled_while_miro_is_asked_is_no_difference(world, alice, bob,
 
 
 def test_few_are_looked_up_and_many_are_paged(world, alice, bob):
-    world.download()
+    world.first_download()
 
     def asked(count: int) -> list[str]:
         reclaimed(world, alice, bob, count)
@@ -242,7 +242,7 @@ def test_miro_is_away(planted, world, path):
 
 
 def test_a_dead_token(world):
-    world.download()
+    world.first_download()
     world.miro.set_toggles(token_valid=False)
     row = reconcile_profile(world.profile, actor=None)
     assert "401" in row.problem or "token" in row.problem

@@ -169,7 +169,7 @@ def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, mon
 
 
 def test_run_now_says_when_the_window_opens(world, alice, bob):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     later = (timezone.now().hour + 12) % 24
     plan = schedules.window_plan(start=later, end=later + 1, zone="UTC")

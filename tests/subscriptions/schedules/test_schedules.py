@@ -191,7 +191,7 @@ def closed_now() -> schedules.Plan:
 
 @pytest.fixture
 def approved(world, alice, bob):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     return world
 

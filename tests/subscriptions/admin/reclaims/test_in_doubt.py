@@ -23,7 +23,7 @@ EVIL = '<img src=x onerror="alert(1)">'
 def doubt(world, alice, bob, monkeypatch) -> Reclaim:
     """Sent, not done by Miro, and read twice as still active."""
     monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.fault("error_before", match={"method": "PATCH"})
     reclaim_due(world.profile)

@@ -1,0 +1,106 @@
+"""What is loaded in place of connecting and a first download is what they write."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.apps import apps
+from django.db import models, transaction
+from django.utils import timezone
+
+from licensehub.audit.log import verify_chain
+from subscriptions.models import Bucket, ReclaimRule, Subscription
+from tests.support import kept_world
+from tests.support.fixtures import World, connect, keep
+
+# Drawn by each download, or numbered, or made from such values.
+DRAWN = {"token", "ciphertext", "hmac", "hash", "previous_hash", "correlation", "target_id"}
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
+KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+")
+
+
+def written() -> dict[str, Counter[str]]:
+    """Table -> its rows, without keys and with "now" for the moments of the last minutes."""
+    tables = kept_world._columns()
+    found = [model for model in apps.get_models(include_auto_created=True) if model._meta.db_table in tables]
+    return {model._meta.db_table: Counter(facts(row) for row in model._default_manager.all()) for model in found}
+
+
+def facts(row: models.Model) -> str:
+    fields = [field for field in row._meta.local_concrete_fields if not (field.primary_key or field.remote_field)]
+    values = {field.name: getattr(row, field.attname) for field in fields if field.name not in DRAWN}
+    text = KEY.sub("(key)", ", ".join(f"{name}={value}" for name, value in values.items()))
+    return MOMENT.sub(age if isinstance(row, Bucket) else or_now, text)
+
+
+def or_now(found: re.Match[str]) -> str:
+    return "now" if abs(since(found)) < timedelta(minutes=10) else found[0]
+
+
+def age(found: re.Match[str]) -> str:
+    """Buckets count back from now in half days."""
+    return f"{round(since(found) / timedelta(hours=12))} half days"
+
+
+def since(found: re.Match[str]) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(found[0]).replace(tzinfo=UTC)
+
+
+def test_the_same_rows_in_every_table(db, sandbox, at_sandbox, settings, allow_http):
+    kept = kept_world.current()
+    keep(kept, settings, allow_http)
+    savepoint = transaction.savepoint()
+    assert kept.load_connected(sandbox)
+    connected = written()
+    assert kept.load_downloaded(sandbox)
+    downloaded = written()
+    assert verify_chain().broken_at is None
+    transaction.savepoint_rollback(savepoint)
+
+    world = World(sandbox, None, connect(at_sandbox), kept)
+    assert written() == connected
+    world.download()
+    assert written() == downloaded
+    assert {table for table, rows in downloaded.items() if rows} > {"subscriptions_subscription", "audit_auditevent"}
+
+
+def asked(world: World) -> bool:
+    """Whether it was a real download."""
+    return world.miro.requests() != []
+
+
+def test_nothing_is_asked_for_what_is_kept(world):
+    run = world.first_download()
+    assert not asked(world)
+    assert (run.state, Subscription.objects.count()) == ("complete", run.read)
+
+
+def test_a_changed_rule_is_downloaded_for_real(world):
+    ReclaimRule.objects.update(licenses=["free"])
+    world.first_download()
+    assert asked(world)
+
+
+def test_a_changed_person_is_downloaded_for_real(world):
+    person = world.sandbox.world.ids[0]
+    world.miro.change(person, email="new@northwind.example")
+    world.first_download()
+    assert asked(world)
+    assert Subscription.objects.get(external_id=person).email == "new@northwind.example"
+
+
+def test_after_a_fault_is_planted_it_is_downloaded_for_real(world):
+    world.miro.fault("error_before", match={"path": "/nowhere"})
+    world.first_download()
+    assert asked(world)
+
+
+@pytest.mark.parametrize("moved", [timedelta(days=1), timedelta(minutes=-5)])
+def test_at_another_time_it_is_downloaded_for_real(world, moved):
+    with time_machine.travel(timezone.now() + moved):
+        world.first_download()
+    assert asked(world)
