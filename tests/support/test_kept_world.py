@@ -20,7 +20,7 @@ from tests.support.fixtures import World, connect, keep
 # Drawn by each download, or numbered, or made from such values.
 DRAWN = {"token", "ciphertext", "hmac", "hash", "previous_hash", "correlation", "target_id"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
-KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+")
+KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+|\bD-\d+")
 
 
 def written() -> dict[str, Counter[str]]:
