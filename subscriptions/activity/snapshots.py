@@ -13,7 +13,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.models import ActivitySnapshot, RecheckSnapshot, Subscription
 from subscriptions.models.snapshot import NEVER
 
-COLUMNS = ("last_activity_at", "license_assigned_at", "license", "role", "active", "gone")
+COLUMNS = ("last_activity_at", "license_assigned_at", "email", "license", "role", "active", "gone")
 MOMENTS = ("last_activity_at", "license_assigned_at")
 # How many rows are reconstructed at once, which limits the memory.
 CHUNK = 2000
@@ -48,7 +48,7 @@ def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: 
 def as_of(profile: IntegrationProfile, moment: datetime) -> Iterator[Seat]:
     """All subscriptions as known at `moment`: today's facts, with each later change undone, the newest first.
 
-    E-mail addresses are today's. A person who was first seen later is left out.
+    A person who was first seen later is left out.
     """
     rows = Subscription.objects.filter(profile=profile, first_run__finished_at__lte=moment).order_by("pk")
     batch: list[Subscription] = []
@@ -70,7 +70,7 @@ def _undo_changes(rows: list[Subscription], moment: datetime) -> Iterator[Seat]:
             if value is not None:
                 facts[pk][name] = None if value == NEVER else value
     for row in rows:
-        yield Seat(external_id=row.external_id, email=row.email, **facts[row.pk])
+        yield Seat(external_id=row.external_id, **facts[row.pk])
 
 
 def _replaced_since(ids: list[int], moment: datetime) -> list[tuple[int, dict[str, Any]]]:

@@ -33,6 +33,7 @@ from subscriptions.models import (
     FileRequests,
     Notice,
     NoticeKind,
+    Protection,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
@@ -126,10 +127,13 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
 def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     """Make the request of the schedule, if the rule says so: the longest idle people first, up to the batch cap.
 
-    The next request is made only after the one before is decided. A person still approves.
+    The next request is made only after the one before is decided. A person still approves. None is made while
+    protections cover nobody any more, and no user has looked: their people may be among the candidates.
     """
     rule = ReclaimRule.objects.get(profile=profile)
     if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
+        return None
+    if Protection.objects.lost().of(profile.pk).exists():
         return None
     with transaction.atomic():
         locks.lock_profile(profile.pk)

@@ -41,6 +41,8 @@ from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import STEPS, FollowUp
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
+from subscriptions.rules.binding import bind_protections
+from subscriptions.rules.coverage import note_coverage
 from subscriptions.search import refresh_search
 
 # After this many attempts that ended without progress, a step that may be left out is left out.
@@ -189,16 +191,18 @@ def _read(work: Work, capability: Capability, missing: str, read: Callable[[Conn
 
 
 def evaluate(work: Work) -> None:
-    """The texts of the search, who of the users is who, the verdicts, and the counts of the previews."""
+    """The texts of the search, who is who, the verdicts, whom protections cover, and the counts of the previews."""
     run = work.run
     analyze_if_large(run)
     with transaction.atomic():
         lease.renew(run)
         refresh_search(run.profile)
     find_persons(run.profile)
+    bind_protections(run.profile)
     evaluate_profile(run.profile, before=lambda: lease.renew(run))
     with transaction.atomic():
         lease.renew(run)
+        note_coverage(run.profile)
         count_buckets(run.profile)
     finish_step(work, evaluated_at=timezone.now())
 

@@ -12,13 +12,13 @@ from datetime import datetime
 from django.db import connection
 
 from subscriptions.activity.reactivation import REACTIVATED_SQL, cooldown_from
-from subscriptions.bulk_sql import adapted, execute, expect_large_tables, fetch_row, large_tables
+from subscriptions.bulk_sql import adapted, execute, expect_large_tables, fetch_row, large_tables, set_column
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
-from subscriptions.models.subscription import FACTS, REVIEWED_FACTS
+from subscriptions.models.subscription import FACTS, REVIEWED_FACTS, comparable
 
 # The columns of which the history keeps the replaced value. In KEPT_MOMENTS that value may be NULL.
-KEPT = ("license", "role", "active")
+KEPT = ("email", "license", "role", "active")
 KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
 HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
 # After this many new members, PostgreSQL must collect its statistics again.
@@ -103,6 +103,13 @@ SELECT s.id, %s, FALSE FROM subscriptions_subscription AS s WHERE {is_gone}
 MARK_GONE = """
 UPDATE subscriptions_subscription AS s SET gone_at = %s, changed_run_id = %s, facts_at = %s WHERE {is_gone}
 """
+# Addresses with other letters than ASCII has, in the rows that this run wrote; parameters: profile, run.
+SELECT_ODD_ADDRESSES = """
+SELECT id, email FROM subscriptions_subscription
+ WHERE profile_id = %s AND changed_run_id = %s
+   AND ({bytes} <> LENGTH(email) OR LOWER(email) LIKE '%%xn--%%' OR normalized_email <> '')
+"""
+BYTES = {"postgresql": "OCTET_LENGTH(email)", "sqlite": "LENGTH(CAST(email AS BLOB))"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +131,7 @@ def merge(run: DownloadRun, *, now: datetime) -> Merged:
     is_first = not Subscription.objects.filter(profile_id=run.profile_id).exists()
     changed, gone = (0, 0) if is_first else _merge_known(run, now)
     new = execute(INSERT_NEW.format(**PARTS), [run.profile_id, now, run.pk, run.profile_id])
+    _normalize_addresses(run)
     return Merged(new=new, changed=changed, gone=gone)
 
 
@@ -140,6 +148,15 @@ def _merge_known(run: DownloadRun, now: datetime) -> tuple[int, int]:
     if not execute(KEEP_GONE.format(**PARTS), [run.pk, *is_gone]):
         return changed, 0
     return changed, execute(MARK_GONE.format(**PARTS), [now, run.pk, now, *is_gone])
+
+
+def _normalize_addresses(run: DownloadRun) -> None:
+    """Write the column that addresses are compared by, for the few that lower case does not normalize."""
+    with connection.cursor() as cursor:
+        cursor.execute(SELECT_ODD_ADDRESSES.format(bytes=BYTES[connection.vendor]), [run.profile_id, run.pk])
+        odd = cursor.fetchall()
+    if odd:
+        set_column(Subscription, "normalized_email", [(pk, comparable(email)) for pk, email in odd])
 
 
 def _keep_changed(run: DownloadRun) -> None:

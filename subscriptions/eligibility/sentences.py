@@ -85,8 +85,7 @@ def sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
 
 def protections_of(row: Subscription) -> list[Protection]:
     """The protections in force that cover this person, the newest first."""
-    found = Protection.objects.covering(profile=row.profile_id, email=row.email, license=row.license, role=row.role)
-    return list(found.select_related("created_by", "profile"))
+    return list(Protection.objects.covering(row).select_related("created_by", "profile"))
 
 
 def why_protected(row: Subscription, terms: Terms, now: datetime) -> str:

@@ -217,6 +217,10 @@ class Migration(migrations.Migration):
                 ("id", models.AutoField(primary_key=True, serialize=False)),
                 ("external_id", models.CharField(editable=False, max_length=40, verbose_name="vendor ID")),
                 ("email", models.CharField(editable=False, max_length=254, verbose_name="e-mail")),
+                (
+                    "normalized_email",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
+                ),
                 ("name", models.CharField(blank=True, db_default="", default="", editable=False, max_length=254)),
                 ("department", models.CharField(blank=True, db_default="", default="", editable=False, max_length=120)),
                 (
@@ -564,6 +568,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("last_activity_at", models.DateTimeField(null=True)),
                 ("license_assigned_at", models.DateTimeField(null=True)),
+                ("email", models.CharField(max_length=254, null=True)),
                 ("license", models.CharField(max_length=40, null=True)),
                 ("role", models.CharField(max_length=60, null=True)),
                 ("active", models.BooleanField(null=True)),
@@ -608,7 +613,7 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(
                         choices=[
-                            ("person", "Person (e-mail address)"),
+                            ("person", "Person"),
                             ("domain", "Domain of the e-mail address"),
                             ("license", "License type"),
                             ("role", "Role"),
@@ -618,12 +623,16 @@ class Migration(migrations.Migration):
                         verbose_name="what",
                     ),
                 ),
-                ("value", models.CharField(max_length=254)),
+                ("value", models.CharField(blank=True, max_length=254)),
+                ("external_id", models.CharField(blank=True, default="", max_length=40, verbose_name="vendor ID")),
                 ("reason", models.CharField(max_length=500)),
                 ("owner", models.CharField(max_length=150)),
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("ended_at", models.DateTimeField(null=True)),
+                ("covered", models.PositiveIntegerField(editable=False, null=True)),
+                ("lost_at", models.DateTimeField(editable=False, null=True)),
+                ("lost_mail_due_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "created_by",
                     models.ForeignKey(
@@ -660,6 +669,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("last_activity_at", models.DateTimeField(null=True)),
                 ("license_assigned_at", models.DateTimeField(null=True)),
+                ("email", models.CharField(max_length=254, null=True)),
                 ("license", models.CharField(max_length=40, null=True)),
                 ("role", models.CharField(max_length=60, null=True)),
                 ("active", models.BooleanField(null=True)),
@@ -1354,6 +1364,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="subscription",
             constraint=models.UniqueConstraint(fields=("profile", "external_id"), name="subscription_one_per_member"),
+        ),
+        migrations.AddIndex(
+            model_name="activitysnapshot",
+            index=models.Index(
+                condition=models.Q(("email__isnull", False)), fields=["email"], name="snapshot_former_email"
+            ),
         ),
         migrations.AddIndex(
             model_name="protection",

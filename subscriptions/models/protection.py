@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case, F, Q, Subquery, When
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Lower, StrIndex, Substr
+from django.db.models.functions import StrIndex, Substr
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.row_values import compared, row
-from subscriptions.models.subscription import HELD, Subscription
+from subscriptions.models.subscription import HELD, Subscription, address_key
 
 
 class ProtectionKind(models.TextChoices):
-    PERSON = "person", "Person (e-mail address)"
+    PERSON = "person", "Person"
     DOMAIN = "domain", "Domain of the e-mail address"
     LICENSE = "license", "License type"
     ROLE = "role", "Role"
@@ -30,18 +33,36 @@ SCOPES = {
     ProtectionKind.LICENSE: "with the license",
     ProtectionKind.ROLE: "with the role",
 }
-Text = str | Combinable
 
 
-def keys(email: Text, license: Text, role: Text) -> dict[str, Combinable]:
-    """The one rule of matching: for each kind, the value of a person that a protection's value must equal."""
-    address = models.Value(email) if isinstance(email, str) else email
-    return {
-        ProtectionKind.PERSON: Lower(address),
-        ProtectionKind.DOMAIN: Lower(Substr(address, StrIndex(address, models.Value("@")) + 1)),
-        ProtectionKind.LICENSE: models.Value(license) if isinstance(license, str) else license,
-        ProtectionKind.ROLE: models.Value(role) if isinstance(role, str) else role,
-    }
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One way to be covered: a protection of this `kind` covers a person whose `of_person` equals its `column`."""
+
+    kind: ProtectionKind
+    column: str
+    of_person: Combinable
+
+
+def keys(external_id: Combinable, address: Combinable, license: Combinable, role: Combinable) -> tuple[Key, ...]:
+    """The one rule of matching. An empty column covers nobody.
+
+    A person is covered by the vendor's id or by the address. So a new address does not end the protection, and neither
+    does a new id. Somebody who takes a former address is covered, too: that errs on the safe side.
+    """
+    domain = Substr(address, StrIndex(address, Value("@")) + 1)
+    return (
+        Key(ProtectionKind.PERSON, "external_id", external_id),
+        Key(ProtectionKind.PERSON, "value", address),
+        Key(ProtectionKind.DOMAIN, "value", domain),
+        Key(ProtectionKind.LICENSE, "value", license),
+        Key(ProtectionKind.ROLE, "value", role),
+    )
+
+
+def keys_of_rows() -> tuple[Key, ...]:
+    """The keys as expressions for rows of Subscription."""
+    return keys(F("external_id"), address_key(), F("license"), F("role"))
 
 
 def _in_force() -> Q:
@@ -61,32 +82,55 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         """Protections whose end has come and is not noted yet."""
         return self.filter(ended_at=None, ends_at__lte=timezone.now())
 
-    def covering(self, *, profile: int | Combinable, email: Text, license: Text, role: Text) -> ProtectionQuerySet:
-        """Protections in force that cover a person with these values."""
+    def lost(self) -> ProtectionQuerySet:
+        """Protections in force that cover nobody any more, and about which nobody has decided yet."""
+        return self.in_force().filter(lost_at__isnull=False)
+
+    def of(self, profile_id: int) -> ProtectionQuerySet:
+        """The protections of this profile."""
+        return self.filter(profile=profile_id)
+
+    def covering(self, person: Subscription) -> ProtectionQuerySet:
+        """Protections in force that cover this person."""
+        facts = (person.external_id, normalized(person.email), person.license, person.role)
         matches = Q()
-        for kind, key in keys(email, license, role).items():
-            matches |= Q(kind=kind, value=key)
-        return self.in_force().filter(matches, profile=profile)
+        for key in keys(*(Value(fact) for fact in facts)):
+            matches |= Q(kind=key.kind, **{key.column: key.of_person}) & ~Q(**{key.column: ""})
+        return self.in_force().of(person.profile_id).filter(matches)
 
     def covers_row(self) -> Q:
-        """A condition on rows with profile, email, license and role, e.g. subscriptions: the row is protected.
+        """A condition on rows of Subscription: the row is protected.
 
-        It has one IN for each kind, and the subquery reads nothing of the row. So both databases read the protections
+        It has one IN for each key, and the subquery reads nothing of the row. So both databases read the protections
         once, and not once for each row.
         """
         covered = Q()
-        for kind, key in keys(F("email"), F("license"), F("role")).items():
-            of_kind = self.in_force().filter(kind=kind).order_by().values("profile", "value")
-            covered |= Q(compared(row("profile", key), "IN", Subquery(of_kind)))
+        for key in keys_of_rows():
+            known = self.in_force().filter(kind=key.kind).exclude(**{key.column: ""})
+            of_kind = known.order_by().values("profile", key.column)
+            covered |= Q(compared(row("profile", key.of_person), "IN", Subquery(of_kind)))
         return covered
+
+    def with_person(self) -> ProtectionQuerySet:
+        """Annotate each that is bound with `name_now` and `email_now` of its person; None for the others."""
+        person = Subscription.objects.filter(profile=OuterRef("profile"), external_id=OuterRef("external_id"))
+        return self.annotate(
+            name_now=Subquery(person.values("name")[:1]), email_now=Subquery(person.values("email")[:1])
+        )
 
 
 class Protection(models.Model):
-    """A protection is never edited or deleted: it ends, and another one begins. People and domains are lower case."""
+    """A protection is never edited or deleted: it ends, and another one begins. Only `external_id` may follow later.
+
+    `value` is normalized. For a person it is the address as it was typed, or as it was when somebody chose this person;
+    empty for a person without an address.
+    """
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="protections")
     kind = models.CharField("what", max_length=10, choices=ProtectionKind.choices, default=ProtectionKind.PERSON)
-    value = models.CharField(max_length=254)
+    value = models.CharField(max_length=254, blank=True)
+    # The vendor's id of the person; empty for other kinds, and until the person is known.
+    external_id = models.CharField("vendor ID", max_length=40, blank=True, default="")
     reason = models.CharField(max_length=500)
     # The person to ask whether it is still needed. Any name is allowed, since few owners have an account.
     owner = models.CharField(max_length=150)
@@ -95,6 +139,12 @@ class Protection(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
+    # How many people it covered at the last look that found any; None before the first look.
+    covered = models.PositiveIntegerField(null=True, editable=False)
+    # Since when it covers nobody any more. Empty again when it covers somebody, or when a user has seen it.
+    lost_at = models.DateTimeField(null=True, editable=False)
+    # When the mail about that is to be sent; empty after it was sent.
+    lost_mail_due_at = models.DateTimeField(null=True, editable=False)
 
     objects = ProtectionQuerySet.as_manager()
 
@@ -122,7 +172,7 @@ class Protection(models.Model):
     def scope_label(self) -> str:
         """`pat@northwind.example`, `everybody at contractor.example`, `everybody with the license Full`."""
         if self.kind == ProtectionKind.PERSON:
-            return self.value
+            return self.value or f"member {self.external_id}"
         return f"everybody {SCOPES[ProtectionKind(self.kind)]} {self.value_label}"
 
     @property
@@ -140,31 +190,55 @@ class Protection(models.Model):
         return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
 
 
+# --- The people -------------------------------------------------------------------------------------------------------
+
+
 def people_of(protections: Iterable[Protection]) -> Iterator[models.QuerySet[Subscription]]:
-    """The subscriptions that these protections of one profile cover, in force or not, for each kind."""
-    values: dict[str, set[str]] = {}
+    """The subscriptions that these protections of one profile cover, in force or not: one queryset for each key."""
+    chosen = list(protections)
+    for key in keys_of_rows():
+        values = {getattr(found, key.column) for found in chosen if found.kind == key.kind} - {""}
+        if values:
+            yield _having(chosen[0].profile_id, key, values)
+
+
+def _having(profile_id: int, key: Key, values: Iterable[str]) -> models.QuerySet[Any]:
+    """The profile's people with one of these values, each with its own value as `protection_key`."""
+    rows: models.QuerySet[Any] = Subscription.objects.filter(profile=profile_id).order_by()
+    column = "external_id" if key.column == "external_id" else "protection_key"  # the id has an index
+    return rows.annotate(protection_key=key.of_person).filter(**{f"{column}__in": values})
+
+
+def count_people(protections: Iterable[Protection], counted: Q = HELD) -> dict[int, int]:
+    """Protection id -> how many people it covers now, by default of those who hold a seat.
+
+    A few queries for each profile: one for each key.
+    """
+    of_profile: dict[int, list[Protection]] = defaultdict(list)
     for protection in protections:
-        values.setdefault(protection.kind, set()).add(protection.value)
-        profile_id = protection.profile_id
-    for kind, wanted in values.items():
-        yield with_key(profile_id, kind).filter(protection_key__in=wanted)
-
-
-def with_key(profile_id: int, kind: str) -> models.QuerySet[Any]:
-    """A profile's subscriptions. `protection_key` is the value that a protection of this kind is compared with."""
-    rows = Subscription.objects.filter(profile=profile_id)
-    return rows.annotate(protection_key=keys(F("email"), F("license"), F("role"))[kind])
-
-
-def count_people(protections: Iterable[Protection]) -> dict[int, int]:
-    """Protection id -> how many held seats it covers now; one query for each profile and kind."""
-    wanted: dict[tuple[int, str], dict[str, list[int]]] = {}
-    for protection in protections:
-        same = wanted.setdefault((protection.profile_id, protection.kind), {})
-        same.setdefault(protection.value, []).append(protection.pk)
+        of_profile[protection.profile_id].append(protection)
     found: dict[int, int] = {}
-    for (profile_id, kind), ids in wanted.items():
-        rows = with_key(profile_id, kind).filter(HELD, protection_key__in=list(ids)).order_by()
-        counted = dict(rows.values_list("protection_key").annotate(models.Count("pk")))
-        found |= {pk: counted.get(value, 0) for value, pks in ids.items() for pk in pks}
+    for profile_id, mine in of_profile.items():
+        found |= _count(profile_id, mine, counted)
     return found
+
+
+def _count(profile_id: int, protections: list[Protection], counted: Q) -> dict[int, int]:
+    # One person may be covered by the id and by the address of the same protection, and counts once.
+    people: dict[tuple[str, str], set[int]] = defaultdict(set)
+    numbers: dict[tuple[str, str], int] = {}
+    for key in keys_of_rows():
+        values = {getattr(one, key.column) for one in protections if one.kind == key.kind} - {""}
+        rows = _having(profile_id, key, values).filter(counted)
+        if values and key.kind == ProtectionKind.PERSON:
+            for value, pk in rows.values_list("protection_key", "pk"):
+                people[key.column, value].add(pk)
+        elif values:
+            counts = rows.values_list("protection_key").annotate(people=Count("pk"))
+            numbers |= {(key.kind, value): count for value, count in counts}
+    return {
+        one.pk: len(people["external_id", one.external_id] | people["value", one.value])
+        if one.kind == ProtectionKind.PERSON
+        else numbers.get((one.kind, one.value), 0)
+        for one in protections
+    }

@@ -24,6 +24,7 @@ class ReplacedFacts(models.Model):
 
     last_activity_at = models.DateTimeField(null=True)
     license_assigned_at = models.DateTimeField(null=True)
+    email = models.CharField(max_length=254, null=True)
     license = models.CharField(max_length=40, null=True)
     role = models.CharField(max_length=60, null=True)
     active = models.BooleanField(null=True)
@@ -34,7 +35,7 @@ class ReplacedFacts(models.Model):
 
 
 class ActivitySnapshot(ReplacedFacts):
-    """The facts of one subscription that one run replaced. Its only index is the primary key, of two small numbers."""
+    """The facts of one subscription that one run replaced. Its key is two small numbers."""
 
     pk = models.CompositePrimaryKey("subscription_id", "run_id")
     subscription = models.ForeignKey(
@@ -47,6 +48,10 @@ class ActivitySnapshot(ReplacedFacts):
     class Meta:
         verbose_name = "activity snapshot"
         default_permissions = ("view",)
+        # Few people change their address: this index has only their rows.
+        indexes: ClassVar = [
+            models.Index(fields=["email"], condition=models.Q(email__isnull=False), name="snapshot_former_email")
+        ]
 
     def __str__(self) -> str:
         return f"{self.subscription_id} before run {self.run_id}"

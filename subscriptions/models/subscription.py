@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from django.db import models
-from django.db.models.functions import Coalesce
+from django.db.models import Case, F, When
+from django.db.models.functions import Coalesce, Lower
 
+from integrations.connectors.contract import is_plain, normalized
 from integrations.models import IntegrationProfile
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.fields import LabelsField
@@ -85,6 +87,23 @@ HAS_ADMIN_ROLE = ~models.Q(admin_roles="")
 NEVER_ACTIVE = HELD & models.Q(last_activity_at=None)
 
 
+class AsciiLower(Lower):
+    """Lower case of ASCII letters only, on both databases and in every locale. `normalized` does the others."""
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        return self.as_sql(compiler, connection, template='LOWER(%(expressions)s COLLATE "C")', **extra)
+
+
+def comparable(email: str) -> str:
+    """The value of the column `normalized_email` for this address."""
+    return "" if is_plain(email) else normalized(email)
+
+
+def address_key() -> Case:
+    """For rows of Subscription: `normalized(email)`, which addresses are compared by. Empty without an address."""
+    return Case(When(normalized_email="", then=AsciiLower("email")), default=F("normalized_email"))
+
+
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def held(self) -> SubscriptionQuerySet:
         """Seats that count."""
@@ -111,6 +130,8 @@ class Subscription(models.Model):
     )
     external_id = models.CharField("vendor ID", max_length=40, editable=False)
     email = models.CharField("e-mail", max_length=254, editable=False)
+    # `normalized(email)` where lower case does not give it, else empty: see `address_key`.
+    normalized_email = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     cost_center = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)

@@ -31,7 +31,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
-from subscriptions.models.subscription import FACTS, REVIEWED_FACTS
+from subscriptions.models.subscription import FACTS, REVIEWED_FACTS, comparable
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.signatures import is_signed
 
@@ -90,6 +90,7 @@ def _write(row: Subscription, member: Member) -> None:
     values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
     if any(getattr(row, fact) != values[fact] for fact in REVIEWED_FACTS):
         values["review_passed"] = False
+    values["normalized_email"] = comparable(member.email)
     if was_reactivated(known_active=row.active, found_active=member.active):
         values |= cooldown_from(now)
     keep_replaced(row, values, seen_at=now)

@@ -5,18 +5,19 @@ What is approved already is stopped by the recheck before the send, which evalua
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
-from integrations.connectors.contract import UNKNOWN_WORDS
+from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
@@ -25,11 +26,11 @@ from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import Protection, ProtectionKind
+from subscriptions.models import Protection, ProtectionKind, Subscription
 from subscriptions.models.protection import people_of
-
-DOMAIN = re.compile(r"(?!-)[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*[a-z0-9]")
-WORDS = {ProtectionKind.LICENSE: "license type", ProtectionKind.ROLE: "role"}
+from subscriptions.rules.coverage import count_covered
+from subscriptions.rules.find_people import find_people
+from subscriptions.rules.protection_values import clean_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,58 +42,33 @@ class ProtectionInput:
     ends_at: datetime | None = None
 
 
+class Wanted(NamedTuple):
+    """A protection that is to be made. `external_id` is the vendor's id of a person; empty while it is not known."""
+
+    kind: str
+    value: str
+    external_id: str
+    details: ProtectionInput
+
+    @classmethod
+    def of_person(cls, row: Subscription, details: ProtectionInput) -> Wanted:
+        return cls(ProtectionKind.PERSON, normalized(row.email), row.external_id, details)
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """`made` are the protections that were made or ended. Of their people, `changed` have another verdict now."""
+    """`made` are the protections that were made or ended. Of their people, `changed` have another verdict now.
+
+    `already` are those who had a protection of their own.
+    """
 
     made: list[Protection]
     changed: int
     withdrawn: int
+    already: int = 0
 
 
 # --- Check ------------------------------------------------------------------------------------------------------------
-
-
-def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
-    """The value in the form that is compared, see `models.protection.keys`. Raises ValidationError for `value`."""
-    given = value.strip()
-    if kind in (ProtectionKind.LICENSE, ProtectionKind.ROLE):
-        return _known_word(profile, ProtectionKind(kind), given)
-    return _domain(given) if kind == ProtectionKind.DOMAIN else _email(given)
-
-
-def _email(given: str) -> str:
-    try:
-        validate_email(given)
-        given.encode("ascii")
-    except (ValidationError, UnicodeEncodeError) as error:
-        sentence = f"“{given}” is no e-mail address. Write it as the vendor shows it, e.g. pat@northwind.example."
-        raise ValidationError({"value": sentence}) from error
-    return given.lower()
-
-
-def _domain(given: str) -> str:
-    domain = given.lower().removeprefix("@")
-    if not DOMAIN.fullmatch(domain):
-        sentence = f"“{given}” is no domain. Write what follows the @ of the addresses, e.g. contractor.example."
-        raise ValidationError({"value": sentence})
-    return domain
-
-
-def _known_word(profile: IntegrationProfile, kind: ProtectionKind, given: str) -> str:
-    labels = words_of(profile, kind)
-    for word, label in labels.items():
-        if given.lower() in (word.lower(), label.lower()):
-            return word
-    known = ", ".join(labels.values())
-    raise ValidationError({"value": f"“{given}” is no {WORDS[kind]} that {profile} knows. Known are: {known}."})
-
-
-def words_of(profile: IntegrationProfile, kind: ProtectionKind) -> Mapping[str, str]:
-    """The vendor's words for licenses or roles, and how they are shown."""
-    connector = profile.connector
-    words = connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
-    return {word: label for word, label in words.items() if word not in UNKNOWN_WORDS}
 
 
 def check_input(wish: ProtectionInput) -> None:
@@ -117,46 +93,86 @@ def check_input(wish: ProtectionInput) -> None:
 def create_protection(
     profile: IntegrationProfile, kind: str, value: str, wish: ProtectionInput, *, actor: User
 ) -> Effect:
-    """Protect these people from now on. Raises ValidationError, and Refused when the same is in force already."""
-    wanted = clean_value(profile, kind, value)
-    check_input(wish)
+    """Protect these people from now on. Raises ValidationError, and Refused when the same is in force already.
+
+    A person is given by the address, and is bound to the vendor's id if the address is known.
+    """
+    wanted = Wanted(kind, clean_value(profile, kind, value), "", wish)
     with transaction.atomic():
         locks.lock_profile(profile.pk)  # two at once would both find that there is none
-        former = Protection.objects.in_force().filter(profile=profile, kind=kind, value=wanted).first()
-        if former:
+        if kind == ProtectionKind.PERSON and (person := find_people(profile.pk, [wanted.value]).get(wanted.value)):
+            wanted = wanted._replace(external_id=person.external_id)
+        if former := in_force_already(profile, [wanted]).get(wanted):
             raise Refused(
                 f"Protected already: {former}, by {former.created_by.get_username()}, {former.until_label}. Nothing "
                 "was changed. To change its reason, owner or end, end that one first."
             )
-        [made] = _make(profile, kind, [wanted], wish, actor=actor)
-    return _reevaluate([made])
-
-
-def protect_people(profile: IntegrationProfile, emails: Iterable[str], wish: ProtectionInput, *, actor: User) -> Effect:
-    """One protection for each of these people of a profile who has none of their own yet.
-
-    Raises ValidationError, and Refused when all of them are protected already.
-    """
-    wanted = {clean_value(profile, ProtectionKind.PERSON, email) for email in emails}
-    check_input(wish)
-    with transaction.atomic():
-        locks.lock_profile(profile.pk)
-        same = Protection.objects.in_force().filter(profile=profile, kind=ProtectionKind.PERSON)
-        new = sorted(wanted - set(same.values_list("value", flat=True)))
-        if not new:
-            raise Refused("All of these people are protected already. Nothing was changed.")
-        made = _make(profile, ProtectionKind.PERSON, new, wish, actor=actor)
+        made = _make(profile, [wanted], actor=actor)
     return _reevaluate(made)
 
 
-def _make(
-    profile: IntegrationProfile, kind: str, values: list[str], wish: ProtectionInput, *, actor: User
-) -> list[Protection]:
-    terms = {"reason": wish.reason.strip(), "owner": wish.owner.strip(), "ends_at": wish.ends_at}
+def protect_people(
+    profile: IntegrationProfile, people: Iterable[Subscription], wish: ProtectionInput, *, actor: User
+) -> Effect:
+    """One protection for each of these people of a profile who has none of their own yet, whatever their address is.
+
+    Raises ValidationError, and Refused when all of them are protected already.
+    """
+    effect = protect_all(profile, [Wanted.of_person(row, wish) for row in people], actor=actor)
+    if not effect.made:
+        raise Refused("All of these people are protected already. Nothing was changed.")
+    return effect
+
+
+def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor: User) -> Effect:
+    """Make those of these protections that are not in force already, in a few statements. Raises ValidationError."""
+    chosen = list(dict.fromkeys(wanted))
+    with transaction.atomic():
+        locks.lock_profile(profile.pk)
+        already = in_force_already(profile, chosen)
+        made = _make(profile, [one for one in chosen if one not in already], actor=actor)
+    effect = _reevaluate(made) if made else Effect([], 0, 0)
+    return replace(effect, already=len(already))
+
+
+def in_force_already(profile: IntegrationProfile, wanted: Iterable[Wanted]) -> dict[Wanted, Protection]:
+    """Those of them that have a protection of their own in force, with that protection."""
+    chosen = list(wanted)
+    ids = {one.external_id for one in chosen} - {""}
+    same = Q(value__in={one.value for one in chosen} - {""}) | Q(external_id__in=ids)
+    rows = Protection.objects.in_force().of(profile.pk).filter(same).select_related("created_by", "profile")
+    by_id = {(row.kind, row.external_id): row for row in rows if row.external_id}
+    by_value: dict[tuple[str, str], list[Protection]] = defaultdict(list)
+    for row in rows:
+        by_value[row.kind, row.value].append(row)
+    found: dict[Wanted, Protection] = {}
+    for one in chosen:
+        # The protection of another person, who had this address before, is not one of their own.
+        same_value = (row for row in by_value[one.kind, one.value] if not (row.external_id and one.external_id))
+        former = by_id.get((one.kind, one.external_id)) or (next(same_value, None) if one.value else None)
+        if former:
+            found[one] = former
+    return found
+
+
+def _make(profile: IntegrationProfile, wanted: list[Wanted], *, actor: User) -> list[Protection]:
+    for details in {one.details for one in wanted}:
+        check_input(details)
     made = Protection.objects.bulk_create(
-        Protection(profile=profile, kind=kind, value=value, created_by=actor, **terms) for value in values
+        Protection(
+            profile=profile,
+            kind=one.kind,
+            value=one.value,
+            external_id=one.external_id,
+            reason=one.details.reason.strip(),
+            owner=one.details.owner.strip(),
+            ends_at=one.details.ends_at,
+            created_by=actor,
+        )
+        for one in wanted
     )
-    targets = [(row, {"kind": row.kind, "value": row.value, **terms}) for row in made]
+    names = ("kind", "value", "external_id", "reason", "owner", "ends_at")
+    targets = [(row, {name: getattr(row, name) for name in names}) for row in made]
     record_many(Action.PROTECTION_CREATED, actor=actor, targets=targets)
     return made
 
@@ -191,7 +207,8 @@ def _end(protection: Protection, *, actor: Actor) -> None:
         values = {"ended_at": timezone.now(), "ended_by": actor}
         if Protection.objects.filter(pk=protection.pk, ended_at=None).update(**values) != 1:
             raise NotActionable(f"The protection of {protection} has ended already. Nothing was changed.")
-        data = {"kind": protection.kind, "value": protection.value, "reason": protection.reason}
+        names = ("kind", "value", "external_id", "reason")
+        data = {name: getattr(protection, name) for name in names}
         record(Action.PROTECTION_ENDED, actor=actor, target=protection, data=data)
 
 
@@ -201,6 +218,7 @@ def _end(protection: Protection, *, actor: Actor) -> None:
 def _reevaluate(protections: list[Protection]) -> Effect:
     """After the commit, evaluate the covered people again, and withdraw their candidates that are stale now."""
     profile_id = protections[0].profile_id
+    count_covered(protections)
     terms = current_terms(profile_id)
     changed = sum(evaluate_rows(rows, terms) for rows in people_of(protections))
     return Effect(protections, changed, withdraw(profile_id))

@@ -4,6 +4,7 @@ A connector is a folder beside this one and one line in `settings.CONNECTORS`. I
 connector: it is given everything that it needs, and it answers with the values and errors of this package.
 """
 
+from integrations.connectors.contract.addresses import MAX_ADDRESS, is_plain, normalized, normalized_domain
 from integrations.connectors.contract.errors import (
     BadAnswer,
     ConfigError,
@@ -48,6 +49,7 @@ from integrations.connectors.contract.values import (
 
 __all__ = [
     "LATER",
+    "MAX_ADDRESS",
     "NEUTRAL",
     "UNKNOWN",
     "UNKNOWN_WORDS",
@@ -83,4 +85,7 @@ __all__ = [
     "TransientError",
     "Usage",
     "VendorEvent",
+    "is_plain",
+    "normalized",
+    "normalized_domain",
 ]

@@ -60,10 +60,10 @@ def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
     """Protect these people if the form is confirmed and valid; otherwise show the form."""
     form = DetailsForm(request.POST if "confirmed" in request.POST else None)
     if form.is_bound and form.is_valid():
-        emails: dict[IntegrationProfile, list[str]] = defaultdict(list)
+        by_profile: dict[IntegrationProfile, list[Subscription]] = defaultdict(list)
         for row in rows:
-            emails[row.profile].append(row.email)
-        done = [_protect(request, profile, theirs, form.details) for profile, theirs in emails.items()]
+            by_profile[row.profile].append(row)
+        done = [_protect(request, profile, theirs, form.details) for profile, theirs in by_profile.items()]
         if all(done):
             return HttpResponseRedirect(_back(rows))
     context = {
@@ -79,11 +79,12 @@ def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
     return TemplateResponse(request, TEMPLATE, context)
 
 
-def _protect(request: HttpRequest, profile: IntegrationProfile, emails: list[str], details: ProtectionInput) -> bool:
+def _protect(
+    request: HttpRequest, profile: IntegrationProfile, rows: list[Subscription], details: ProtectionInput
+) -> bool:
     def do() -> str:
-        effect = protect_people(profile, emails, details, actor=signed_in(request))
-        already = len(set(emails)) - len(effect.made)
-        spared = f" {already} already had their own protection." if already else ""
+        effect = protect_people(profile, rows, details, actor=signed_in(request))
+        spared = f" {effect.already} already had their own protection." if effect.already else ""
         return f"Protected {people(len(effect.made))}.{spared} {effect_message(effect)}"
 
     return run_and_report(request, do, refusals=REFUSALS)

@@ -13,7 +13,8 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.models import ProtectionKind
-from subscriptions.rules.protections import ProtectionInput, check_input, clean_value, words_of
+from subscriptions.rules.protection_values import clean_value, words_of
+from subscriptions.rules.protections import ProtectionInput, check_input
 
 INPUT = {"class": "lh-input"}
 

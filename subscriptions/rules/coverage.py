@@ -1,0 +1,81 @@
+"""How many people each protection covers, from run to run. Where it covers nobody any more, somebody must look.
+
+A company that changes its domain loses all protections of the former one in one night. So the run that finds it says
+so, and LicenseHub files no request by itself until a user has looked: see `Protection.lost_at`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record_many
+from subscriptions.errors import NotActionable
+from subscriptions.models import Protection
+from subscriptions.models.protection import count_people
+
+# Without a seat, too: a protected person who is deactivated may come back, and is covered then.
+IN_ORGANIZATION = Q(gone_at=None)
+
+
+def count_covered(protections: Iterable[Protection]) -> None:
+    """Write how many people each of these covers now."""
+    _write(count_people(protections, IN_ORGANIZATION))
+
+
+def note_coverage(profile: IntegrationProfile) -> int:
+    """After a complete run: write how many people each protection in force covers now.
+
+    Those that covered somebody at the last look and cover nobody now are marked, with an audit event. Returns how many.
+    """
+    known = list(Protection.objects.in_force().of(profile.pk))
+    counts = count_people(known, IN_ORGANIZATION)
+    emptied = [one.pk for one in known if one.covered and not counts[one.pk]]
+    same = [one.pk for one in known if one.covered == counts[one.pk] and one.lost_at is None]
+    with transaction.atomic():
+        _write({pk: count for pk, count in counts.items() if pk not in {*emptied, *same}})
+        return _mark_lost(emptied, timezone.now())
+
+
+def _write(counts: dict[int, int]) -> None:
+    ids: dict[int, list[int]] = defaultdict(list)
+    for pk, count in counts.items():
+        ids[count].append(pk)
+    for count, found in ids.items():
+        Protection.objects.filter(pk__in=found).update(covered=count, lost_at=None, lost_mail_due_at=None)
+
+
+def _mark_lost(ids: list[int], now: datetime) -> int:
+    rows = Protection.objects.in_force().filter(pk__in=ids, lost_at=None)
+    lost = list(rows.select_for_update().select_related("profile"))
+    marked = rows.filter(pk__in=[one.pk for one in lost]).update(lost_at=now, lost_mail_due_at=now)
+    if marked != len(lost):
+        raise NotActionable("Somebody has just changed these protections. The next download looks again.")
+    targets = [(one, {"covered": one.covered}) for one in lost]
+    record_many(Action.PROTECTION_LOST, actor=None, targets=targets)
+    return marked
+
+
+def accept_loss(protections: Iterable[Protection], *, actor: User) -> int:
+    """A user has seen that these cover nobody any more, and leaves them as they are. Returns how many.
+
+    Raises NotActionable when none of them waits for that.
+    """
+    with transaction.atomic():
+        rows = Protection.objects.lost().filter(pk__in=[one.pk for one in protections])
+        seen = list(rows.select_for_update(of=("self",)).select_related("profile"))
+        values = {"covered": 0, "lost_at": None, "lost_mail_due_at": None}
+        updated = Protection.objects.lost().filter(pk__in=[one.pk for one in seen]).update(**values)
+        if not seen or updated != len(seen):
+            raise NotActionable("These protections were ended or seen already. Nothing was changed.")
+        targets = [(one, {"covered": one.covered}) for one in seen]
+        record_many(Action.PROTECTION_LOSS_SEEN, actor=actor, targets=targets)
+    return updated

@@ -1,0 +1,60 @@
+"""The values of protections, in the form that is compared: addresses, domains, license types and roles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from django.core.exceptions import ValidationError
+
+from integrations.connectors.contract import MAX_ADDRESS, UNKNOWN_WORDS, normalized, normalized_domain
+from integrations.models import IntegrationProfile
+from subscriptions.models import ProtectionKind
+
+# Letters of all alphabets are allowed: people have such addresses, and the vendor shows them.
+ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
+DOMAIN = re.compile(r"(?!-)([^\s@,;<>/.]+\.)+[^\s@,;<>/.\d][^\s@,;<>/.]+")
+# An id of the vendor, as it may be typed in the place of an address.
+MEMBER_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+WORDS = {ProtectionKind.LICENSE: "license type", ProtectionKind.ROLE: "role"}
+
+
+def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
+    """The value in the form that is compared, see `models.protection.keys`. Raises ValidationError for `value`."""
+    given = value.strip()
+    if kind in (ProtectionKind.LICENSE, ProtectionKind.ROLE):
+        return _known_word(profile, ProtectionKind(kind), given)
+    return _domain(given) if kind == ProtectionKind.DOMAIN else clean_address(given)
+
+
+def clean_address(given: str) -> str:
+    """The normalized address. Raises ValidationError for `value`."""
+    address = normalized(given)
+    if len(given) > MAX_ADDRESS or not ADDRESS.fullmatch(address) or not address.isprintable():
+        sentence = f"“{given}” is no e-mail address. Write it as the vendor shows it, e.g. pat@northwind.example."
+        raise ValidationError({"value": sentence})
+    return address
+
+
+def _domain(given: str) -> str:
+    domain = normalized_domain(given.removeprefix("@"))
+    if not DOMAIN.fullmatch(domain):
+        sentence = f"“{given}” is no domain. Write what follows the @ of the addresses, e.g. contractor.example."
+        raise ValidationError({"value": sentence})
+    return domain
+
+
+def _known_word(profile: IntegrationProfile, kind: ProtectionKind, given: str) -> str:
+    labels = words_of(profile, kind)
+    for word, label in labels.items():
+        if given.lower() in (word.lower(), label.lower()):
+            return word
+    known = ", ".join(labels.values())
+    raise ValidationError({"value": f"“{given}” is no {WORDS[kind]} that {profile} knows. Known are: {known}."})
+
+
+def words_of(profile: IntegrationProfile, kind: ProtectionKind) -> Mapping[str, str]:
+    """The vendor's words for licenses or roles, and how they are shown."""
+    connector = profile.connector
+    words = connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
+    return {word: label for word, label in words.items() if word not in UNKNOWN_WORDS}

@@ -1,0 +1,224 @@
+"""Against the sandbox: who is protected stays protected when the address changes at the vendor."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import mail
+
+from licensehub.audit.models import AuditEvent
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.errors import NotActionable
+from subscriptions.models import Protection, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.models.protection import count_people
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.rules.coverage import accept_loss
+from subscriptions.rules.loss_mail import send_due_mails
+from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection, protect_people
+
+WISH = ProtectionInput("On parental leave", "Petra Meyer")
+
+
+def rename(world, row: Subscription, email: str) -> None:
+    world.sandbox.world.change_by_hand(row.external_id, {"email": email})
+
+
+def rows(world, count: int) -> list[Subscription]:
+    """The people of the longest idle candidates."""
+    return [candidate.subscription for candidate in world.candidates(count)]
+
+
+def verdict(row: Subscription) -> str:
+    return Subscription.objects.select_related("evaluation").get(pk=row.pk).verdict
+
+
+def protect(world, value: str, alice, kind: str = "person") -> Protection:
+    [made] = create_protection(world.profile, kind, value, WISH, actor=alice).made
+    return made
+
+
+def test_a_renamed_person_is_no_candidate(world, alice):
+    world.download()
+    [row] = rows(world, 1)
+    made = protect(world, row.email.upper(), alice)
+    assert made.external_id == row.external_id
+    rename(world, row, "pat.married@new-domain.example")
+
+    world.download()
+
+    assert verdict(row) == "protected"
+    assert not RemovalCandidate.objects.open().filter(subscription=row).exists()
+    assert count_people([made]) == {made.pk: 1}
+    shown = Protection.objects.with_person().get()
+    assert (shown.value, shown.email_now) == (row.email.lower(), "pat.married@new-domain.example")
+
+
+def test_somebody_who_takes_the_former_address_is_covered_too(world, alice):
+    world.download()
+    one, other = rows(world, 2)
+    made = protect(world, one.email, alice)
+    rename(world, one, "pat.married@northwind.example")
+    rename(world, other, one.email)
+
+    world.download()
+
+    assert (verdict(one), verdict(other)) == ("protected", "protected")
+    assert count_people([made]) == {made.pk: 2}
+    protect_people(world.profile, [other], WISH, actor=alice)  # one of their own
+    end_protection(made, actor=alice)
+    assert (verdict(one), verdict(other)) == ("candidate", "protected")
+
+
+@pytest.mark.parametrize("protected", ["before the approval", "after it", "by a former address"])
+def test_renamed_between_approval_and_send_is_skipped(world, alice, bob, protected):
+    """Of two approved people, the protected one is skipped, and the other loses the seat."""
+    world.download()
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    item, other = Reclaim.objects.order_by("pk")
+    row = item.subscription
+    if protected == "before the approval":
+        protect(world, row.email, alice)
+    rename(world, row, "pat.married@new-domain.example")
+    if protected == "by a former address":
+        world.download()
+    if protected != "before the approval":
+        assert protect(world, row.email, alice).external_id == row.external_id
+
+    reclaim_due(world.profile)
+
+    item.refresh_from_db()
+    assert (item.state, item.removal.candidate.close_reason) == ("skipped", "protected")
+    assert world.deactivated_by_us() == [other.subscription.external_id]
+
+
+def test_typed_before_the_person_is_known_it_is_bound_at_the_download(world, alice):
+    world.download()
+    [row] = rows(world, 1)
+    made = protect(world, "pat.unknown@northwind.example", alice)
+    assert (made.external_id, count_people([made])) == ("", {made.pk: 0})
+    rename(world, row, "Pat.Unknown@Northwind.example")
+    world.download()
+
+    made.refresh_from_db()
+    assert (made.external_id, verdict(row)) == (row.external_id, "protected")
+    event = AuditEvent.objects.get(action="protection.bound")
+    assert event.data == {"value": "pat.unknown@northwind.example", "from": "", "to": row.external_id}
+    rename(world, row, "pat.again@northwind.example")
+    world.download()
+    assert verdict(row) == "protected"
+    assert AuditEvent.objects.filter(action="protection.bound").count() == 1
+
+
+def test_made_again_with_a_new_id_it_is_bound_to_the_new_one(world, alice):
+    world.download()
+    one, again = rows(world, 2)
+    made = protect(world, one.email, alice)
+    world.sandbox.world.change_by_hand(one.external_id, {"removed": True})
+    rename(world, again, one.email)
+    world.download()
+    rename(world, again, "pat.new@northwind.example")
+    world.download()
+
+    made.refresh_from_db()
+    assert (made.external_id, verdict(again)) == (again.external_id, "protected")
+
+
+ODD = [
+    ("Jörg@MÜNCHEN.example", "jörg@xn--mnchen-3ya.example", "münchen.example"),
+    ("pat@xn--mnchen-3ya.example", "PAT@München.example", "xn--mnchen-3ya.example"),
+]
+
+
+@pytest.mark.parametrize(("email", "typed", "domain"), ODD)
+def test_an_address_with_other_letters_is_covered_by_address_and_by_domain(world, alice, email, typed, domain):
+    world.download()
+    [row] = rows(world, 1)
+    rename(world, row, email)
+    world.download()
+    made = protect(world, typed, alice)
+    assert (verdict(row), count_people([made])) == ("protected", {made.pk: 1})
+    Protection.objects.update(external_id="")  # by the address alone
+    world.download()
+    assert verdict(row) == "protected"
+    end_protection(made, actor=alice)
+    assert verdict(row) == "candidate"
+    of_domain = protect(world, domain, alice, kind="domain")
+    assert (verdict(row), count_people([of_domain])) == ("protected", {of_domain.pk: 1})
+    rename(world, row, "pat@plain.example")
+    world.download()
+    assert verdict(row) == "candidate"
+
+
+def test_without_an_address_a_person_is_protected_by_id(world, alice):
+    world.download()
+    one, other = rows(world, 2)
+    rename(world, one, "")
+    rename(world, other, "")
+    world.download()
+
+    effect = protect_people(world.profile, Subscription.objects.filter(pk=one.pk), WISH, actor=alice)
+
+    assert [(made.value, made.external_id) for made in effect.made] == [("", one.external_id)]
+    assert str(effect.made[0]) == f"member {one.external_id}"
+    # Nobody else without an address is covered.
+    assert (verdict(one), verdict(other)) == ("protected", "candidate")
+    world.download()
+    assert (verdict(one), verdict(other)) == ("protected", "candidate")
+
+
+# --- A run after which protections cover nobody any more --------------------------------------------------------------
+
+
+@pytest.fixture
+def moved(world, alice):
+    """A protected domain, an automatic rule, and a download after the company's change of its domain."""
+    world.download()
+    ReclaimRule.objects.update(file_requests="automatic", batch_cap_people=4)
+    domains = set(Subscription.objects.values_list("email", flat=True))
+    for domain in {email.partition("@")[2].lower() for email in domains}:
+        protect(world, domain, alice, kind="domain")
+    protect(world, "nobody@northwind.example", alice)  # covered nobody before
+    for row in Subscription.objects.all():
+        rename(world, row, f"{row.email.partition('@')[0]}@new-domain.example")
+    mail.outbox.clear()
+    world.download()
+    return world
+
+
+def test_a_new_company_domain_is_said_and_files_nothing(moved, alice, bob):
+    lost = list(Protection.objects.lost())
+    assert {one.kind for one in lost} == {"domain"} and len(lost) == Protection.objects.count() - 1
+    assert all(one.covered for one in lost)
+    assert AuditEvent.objects.filter(action="protection.lost").count() == len(lost)
+    assert RemovalCandidate.objects.filter(state="ready").exists()
+    assert not ReclaimRequest.objects.exists()
+
+    assert (send_due_mails(), send_due_mails()) == (1, 0)
+    [sent] = mail.outbox
+    assert sent.bcc == [alice.email] and lost[0].scope_label in sent.body
+    moved.download()  # it is said once, and still nothing is filed
+    assert (send_due_mails(), Protection.objects.lost().count()) == (0, len(lost))
+    assert not ReclaimRequest.objects.exists()
+
+    assert accept_loss(lost, actor=alice) == len(lost)
+    with pytest.raises(NotActionable, match="seen already"):
+        accept_loss(lost, actor=bob)
+    assert AuditEvent.objects.filter(action="protection.loss_seen").count() == len(lost)
+    moved.download()
+    assert not Protection.objects.lost().exists()
+    assert ReclaimRequest.objects.get().removals.count() == 4
+
+
+def test_it_is_over_when_they_are_ended_or_cover_somebody_again(moved, alice):
+    back, *others = Protection.objects.lost().order_by("pk")
+    row = Subscription.objects.order_by("pk").first()
+    rename(moved, row, f"pat@{back.value}")
+    for other in others:
+        end_protection(other, actor=alice)
+    assert list(Protection.objects.lost()) == [back]
+    moved.download()
+    assert not Protection.objects.lost().exists()
+
+
+def test_a_request_by_hand_stays_possible(moved, alice):
+    assert request_reclaim(moved.candidates(2), actor=alice).removals.count() == 2
