@@ -74,9 +74,9 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         return self.filter(_in_force())
 
     def with_state(self) -> ProtectionQuerySet:
-        """Annotate each with `state`: in_force or ended."""
-        state = Case(When(_in_force(), then=models.Value("in_force")), default=models.Value("ended"))
-        return self.annotate(state=state)
+        """Annotate each with `state`: in_force, lost (in force, and covers nobody any more) or ended."""
+        lost = When(_in_force() & Q(lost_at__isnull=False), then=Value("lost"))
+        return self.annotate(state=Case(lost, When(_in_force(), then=Value("in_force")), default=Value("ended")))
 
     def run_out(self) -> ProtectionQuerySet:
         """Protections whose end has come and is not noted yet."""
@@ -206,7 +206,8 @@ def _having(profile_id: int, key: Key, values: Iterable[str]) -> models.QuerySet
     """The profile's people with one of these values, each with its own value as `protection_key`."""
     rows: models.QuerySet[Any] = Subscription.objects.filter(profile=profile_id).order_by()
     column = "external_id" if key.column == "external_id" else "protection_key"  # the id has an index
-    return rows.annotate(protection_key=key.of_person).filter(**{f"{column}__in": values})
+    found: models.QuerySet[Any] = rows.annotate(protection_key=key.of_person).filter(**{f"{column}__in": values})
+    return found
 
 
 def count_people(protections: Iterable[Protection], counted: Q = HELD) -> dict[int, int]:

@@ -31,7 +31,8 @@ def bind_protections(profile: IntegrationProfile) -> int:
         for one in protections:
             person = people.get(one.value)
             if person and _may_bind(one, person):
-                targets.append((one, {"value": one.value, "from": one.external_id, "to": person.external_id}))
+                why = f"{one.value} is member {person.external_id}."
+                targets.append((one, {"from": one.external_id, "to": person.external_id, "why": why}))
                 one.external_id = person.external_id
         if targets:
             set_column(Protection, "external_id", [(one.pk, one.external_id) for one, _ in targets])

@@ -25,6 +25,7 @@ from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
+    Protection,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
@@ -192,6 +193,7 @@ def _waiting(
         _undecidable(profile, scope),
         _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
+        _lost_protections(profile, scope, user),
         _in_doubt(profile, scope),
         _with_attention(profile, scope),
         _to_review(numbers, scope),
@@ -239,6 +241,18 @@ def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | Anonym
         f"{ngettext('request', 'requests', numbers.requests)} {to_do}",
         f"{_seats(numbers.requested_people)} in all",
         listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
+    )
+
+
+def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
+    may = user.has_perm("subscriptions.view_protection")
+    count = Protection.objects.lost().of(profile.pk).count() if may else 0
+    return Waiting(
+        count,
+        "person_off",
+        ngettext("protection covers nobody any more", "protections cover nobody any more", count),
+        "LicenseHub files no request by itself until somebody has looked",
+        listed("protection", **scope, state__exact="lost"),
     )
 
 

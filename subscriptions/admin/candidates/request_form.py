@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin
 from licensehub.ui.admin import sentence_of, signed_in
 from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
+from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.approvals import dry_run
@@ -90,14 +91,19 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
 
 
 def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
-    """Whether the request is over its cap, and how many days its people have to answer by mail."""
+    """Warnings, and how many days its people have to answer by mail."""
     try:
         rule = ReclaimRule.objects.select_related("profile").get(profile=one_profile(ready))
     except REFUSALS:
-        return {"over_cap": "", "days_to_answer": 0}  # The action itself refuses.
+        return {"over_cap": "", "days_to_answer": 0, "lost": ""}  # The action itself refuses.
     cap = caps.batch_of(rule.profile)
     over = (
         f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "
         "has to decide."
     )
-    return {"over_cap": over if count > cap else "", "days_to_answer": rule.days_to_answer if rule.notify_user else 0}
+    return {
+        "over_cap": over if count > cap else "",
+        "days_to_answer": rule.days_to_answer if rule.notify_user else 0,
+        "lost": lost_in(rule.profile),
+        "lost_list": lost_list(),
+    }

@@ -18,6 +18,7 @@ from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.admin.downloads.steps import steps_of
+from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.models import DownloadRun, RunState
 
 BADGES = {
@@ -73,6 +74,10 @@ def meaning_of(run: DownloadRun) -> tuple[str, str]:
     meaning, next_step = MEANING[RunState(run.state)]
     accepted = run.has_facts and run.decided_by_id is not None
     return (ACCEPTED if accepted else meaning), next_step
+
+
+def newest_complete(profile: IntegrationProfile) -> DownloadRun | None:
+    return DownloadRun.objects.complete().filter(profile=profile).first()
 
 
 def run_badge(run: DownloadRun) -> SafeString:
@@ -146,6 +151,8 @@ class DownloadRunAdmin(ExportMixin, ReadOnlyAdmin):
             "starter": starter(row),
             "purchased": [(labels.get(license, license), count) for license, count in row.purchased.items()],
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
+            "lost": lost_in(row.profile) if row == newest_complete(row.profile) else "",
+            "lost_list": lost_list(),
             "quarantine": quarantine_context(row, request),
             **(progress_of(row) if row.is_under_way else {"steps": steps_of(row)}),
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -21,7 +20,9 @@ from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
+from subscriptions.admin.rules.lost import END, accept_loss_view, lost_context
 from subscriptions.admin.rules.protect import ADD, effect_message, protect_view
+from subscriptions.admin.rules.protected_people import address_of_people, covered_people, now, title
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
 from subscriptions.admin.widgets.counts import people
@@ -29,7 +30,6 @@ from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import create_protection, end_protection
 
-END = "subscriptions.change_protection"
 ICONS = {
     ProtectionKind.PERSON: "person",
     ProtectionKind.DOMAIN: "alternate_email",
@@ -49,6 +49,8 @@ class ProtectionList(TabbedChangeList):
 
 def state_badge(row: Protection) -> SafeString:
     if row.is_in_force:
+        if row.lost_at:
+            return badge("Covers nobody any more", tone="warning", icon="person_off")
         return badge("In force", tone="ok", icon="verified_user")
     return badge("Ended", tone="neutral", icon="event_busy")
 
@@ -62,33 +64,26 @@ def how_it_ended(row: Protection) -> str:
     return f"ended {by} on {day(moment)}, {ago(moment)}"
 
 
-def address_of_people(row: Protection) -> str:
-    """The address of the list of subscriptions, filtered to the people that it covers."""
-    scope = {
-        ProtectionKind.PERSON: {"q": row.value},
-        ProtectionKind.DOMAIN: {"q": f"@{row.value}"},
-        ProtectionKind.LICENSE: {"license": row.value},
-        ProtectionKind.ROLE: {"role": row.value},
-    }[ProtectionKind(row.kind)]
-    query = {**scope, "seat": "held"}
-    if IntegrationProfile.objects.count() > 1:
-        query["profile__id__exact"] = str(row.profile_id)
-    return f"{reverse('admin:subscriptions_subscription_changelist')}?{urlencode(query)}"
-
-
 @admin.register(Protection)
 class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
-    search_fields = ("value", "reason", "owner", "created_by__username")
-    search_help_text = "E-mail, domain, reason, owner or who made it"
-    state_tabs = (StateTab("In force", ("in_force",)), StateTab("Ended", ("ended",)))
-    default_states = ("in_force",)
+    search_fields = ("value", "external_id", "reason", "owner", "created_by__username")
+    search_help_text = "E-mail, vendor ID, domain, reason, owner or who made it"
+    list_before_template = "admin/subscriptions/protection/list_before.html"
+    state_tabs = (
+        StateTab("In force", ("in_force", "lost")),
+        StateTab("Cover nobody any more", ("lost",), hide_empty=True),
+        StateTab("Ended", ("ended",)),
+    )
+    default_states = ("in_force", "lost")
     export_columns = (
         ("Profile", lambda row: row.profile.name),
         ("Protect by", lambda row: row.get_kind_display()),
         ("Value", lambda row: row.value_label),
+        ("Vendor ID", lambda row: row.external_id),
+        ("E-mail now", lambda row: row.email_now),
         ("Reason", lambda row: row.reason),
         ("Owner", lambda row: row.owner),
         ("Until", lambda row: row.ends_at),
@@ -103,7 +98,8 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         return ProtectionList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Protection]:
-        return super().get_queryset(request).with_state().select_related("profile", "created_by", "ended_by")
+        rows = super().get_queryset(request).with_state().with_person()
+        return rows.select_related("profile", "created_by", "ended_by")
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         return ["kind", "profile"] if IntegrationProfile.objects.count() > 1 else ["kind"]
@@ -113,7 +109,7 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description="Who", ordering="value")
     def what(self, row: Protection) -> SafeString:
-        return two_lines(row.value_label, row.get_kind_display())
+        return two_lines(title(row), now(row) or row.get_kind_display())
 
     @admin.display(description="Reason")
     def reason_shown(self, row: Protection) -> SafeString:
@@ -143,9 +139,14 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("protect/", view(protect_view), name="subscriptions_protection_protect"),
+            path("lost/", view(accept_loss_view), name="subscriptions_protection_accept_loss"),
             path("<int:pk>/end/", view(self.end), name="subscriptions_protection_end"),
             *super().get_urls(),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        lost = list(Protection.objects.lost().select_related("profile"))
+        return super().changelist_view(request, {**(extra_context or {}), **lost_context(request, lost)})
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """A form of its own: the action has its own transaction, and evaluates after its commit."""
@@ -194,6 +195,10 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         return {
             "row": row,
             "badge": state_badge(row),
+            "title": title(row),
+            "now": now(row),
+            "covered": covered_people(row),
+            **lost_context(request, [row] if row.lost_at and row.is_in_force else []),
             "icon": ICONS[ProtectionKind(row.kind)],
             "ended": how_it_ended(row),
             "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else "No end",

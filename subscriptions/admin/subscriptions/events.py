@@ -10,11 +10,13 @@ from django.urls import reverse
 
 from licensehub.ui.formatting import ago, day
 from subscriptions.admin.widgets.badges import outcome_sentence
+from subscriptions.eligibility.sentences import protections_of
 from subscriptions.models import (
     Direction,
     Notice,
     NoticeKind,
     NoticeState,
+    ProtectionKind,
     Reclaim,
     ReclaimRequest,
     ReclaimState,
@@ -41,11 +43,30 @@ def events_of(
 ) -> list[Event]:
     """The newest first. `rows` are all rows of this person."""
     found = [(item.created_at, _found(item)) for item in candidates]
+    found += [change for row in rows for change in _renamed(row)]
     found += [(item.state_changed_at, _closed(item)) for item in candidates if not item.is_open]
     found += [(item.finished_at or item.queued_at, _sent(item)) for item in reclaims]
     found += _asked_and_answered(candidates)
     found += [(row.first_run.finished_at or row.facts_at, _made_again(row)) for row in rows if row.former_id]
     return [event for _, event in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
+    """The changes of the address, each with the address before and after it."""
+    runs = row.snapshots.filter(email__isnull=False).values_list("run__finished_at", "email")
+    looks = row.recheck_snapshots.filter(email__isnull=False).values_list("seen_at", "email")
+    former = sorted(((at, email) for at, email in (*runs, *looks) if at), key=lambda change: change[0])
+    then = [email for _, email in former[1:]] + [row.email]
+    stays = ""
+    if any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
+        stays = " The protection of this person stays in force."
+    return [
+        (
+            at,
+            Event("badge", "info", "Address changed", f"{_on(at)}: {before or 'none'} → {after or 'none'}.{protected}"),
+        )
+        for (at, before), after in zip(former, then, strict=True)
+    ]
 
 
 def _found(candidate: RemovalCandidate) -> Event:

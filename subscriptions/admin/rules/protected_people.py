@@ -1,0 +1,57 @@
+"""The people of a protection on its list and page: who is meant, under which address today, and who is covered."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from integrations.connectors.contract import normalized
+from integrations.models import IntegrationProfile
+from subscriptions.models import Protection, ProtectionKind, Subscription
+from subscriptions.models.protection import people_of
+from subscriptions.models.subscription import HELD
+
+# People named on the page of a protection.
+NAMED = 5
+
+
+def title(row: Any) -> str:
+    """The address as it was typed; the name or id for a person without one. Needs `with_person`."""
+    return row.value_label or row.name_now or f"Member {row.external_id}"
+
+
+def now(row: Any) -> str:
+    """What has become of a person since then, e.g. `now: new@example.com`; empty for all others."""
+    if row.kind != ProtectionKind.PERSON:
+        return ""
+    if not row.external_id:
+        return f"not known at {row.profile.vendor} yet" if row.is_in_force else ""
+    if row.email_now is None:
+        return f"no longer known at {row.profile.vendor}"
+    if normalized(row.email_now) != row.value:
+        return f"now: {row.email_now or 'no address'}"
+    return row.name_now
+
+
+def covered_people(row: Protection) -> list[Subscription]:
+    """Some of the people whom a protection of a person covers; of the other kinds there may be thousands."""
+    if row.kind != ProtectionKind.PERSON:
+        return []
+    found = {person.pk: person for people in people_of([row]) for person in people.filter(HELD)[:NAMED]}
+    return list(found.values())
+
+
+def address_of_people(row: Any) -> str:
+    """The address of the list of subscriptions, filtered to the people that it covers. Needs `with_person`."""
+    scope = {
+        ProtectionKind.PERSON: {"q": row.email_now or row.value or row.external_id},
+        ProtectionKind.DOMAIN: {"q": f"@{row.value}"},
+        ProtectionKind.LICENSE: {"license": row.value},
+        ProtectionKind.ROLE: {"role": row.value},
+    }[ProtectionKind(row.kind)]
+    query = {**scope, "seat": "held"}
+    if IntegrationProfile.objects.count() > 1:
+        query["profile__id__exact"] = str(row.profile_id)
+    return f"{reverse('admin:subscriptions_subscription_changelist')}?{urlencode(query)}"
