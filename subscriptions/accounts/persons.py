@@ -11,15 +11,16 @@ from collections.abc import Iterator, Mapping
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Lower
+from django.db.models import QuerySet
 
+from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, Subscription
 from subscriptions.models.address import mailbox
+from subscriptions.models.subscription import address_key
 
 BATCH = 500
 
@@ -64,11 +65,10 @@ def _members_with(
     as_written = {email for same in accounts.values() for _, _, email in same}
     addresses = sorted({"@".join(parts) for parts in accounts} | as_written)
     members = Subscription.objects.filter(profile=profile, gone_at=None).order_by()
-    rows = members.annotate(lower=Lower("email")).values_list("external_id", "email")
+    rows = members.annotate(address=address_key()).values_list("external_id", "email")
     for start in range(0, len(addresses), BATCH):
         some = addresses[start : start + BATCH]
-        # Where the database knows only ASCII capitals, other letters are found as they are written.
-        yield from rows.filter(Q(lower__in=some) | Q(email__in=some))
+        yield from rows.filter(address__in=[normalized(one) for one in some])
     if addresses:
         yield from rows.filter(email__contains="+")
 

@@ -48,7 +48,8 @@ UPDATE subscriptions_subscription AS s
 
 
 def address_of(alias: str) -> str:
-    return f"LOWER({alias}.email)"
+    """What addresses are compared by, as `models.subscription.address_key`."""
+    return f"CASE WHEN {alias}.normalized_email = '' THEN LOWER({alias}.email) ELSE {alias}.normalized_email END"
 
 
 def link_former_accounts(run: DownloadRun, *, now: datetime) -> int:

@@ -1,13 +1,8 @@
-"""E-mail addresses as they are compared: without regard to case, width, and what follows a plus sign."""
+"""The mailbox of an e-mail address: two addresses that differ by a tag only belong to one person."""
 
 from __future__ import annotations
 
-import unicodedata
-
-
-def normalized(address: str) -> str:
-    """The form in which two spellings of one address are equal; empty without an address."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", address.strip()).casefold())
+from integrations.connectors.contract import normalized
 
 
 def mailbox(address: str) -> tuple[str, str]:

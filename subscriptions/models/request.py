@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
-from subscriptions.models.address import normalized
 from subscriptions.models.candidate import RemovalCandidate
 
 

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations.connectors.contract import normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
@@ -32,7 +33,6 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
 )
-from subscriptions.models.address import normalized
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
 from subscriptions.schedules.working_days import end_of_window

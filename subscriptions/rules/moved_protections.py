@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
@@ -19,7 +19,9 @@ def move_protections(profile: IntegrationProfile) -> int:
     former = list(archived.exclude(pk=profile.pk).values_list("pk", flat=True))
     if not former:
         return 0
-    here = Protection.objects.in_force().filter(profile=profile, kind=OuterRef("kind"), value=OuterRef("value"))
+    same = Q(value=OuterRef("value")) & ~Q(value="")
+    same |= Q(external_id=OuterRef("external_id")) & ~Q(external_id="")
+    here = Protection.objects.in_force().of(profile.pk).filter(same, kind=OuterRef("kind"))
     moving = Protection.objects.in_force().filter(~Exists(here), profile__in=former)
     rows = list(moving.select_for_update().select_related("profile").order_by("pk"))
     Protection.objects.filter(pk__in=[row.pk for row in rows], ended_at=None).update(profile=profile)

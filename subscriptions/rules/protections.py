@@ -71,12 +71,12 @@ class Effect:
 # --- Check ------------------------------------------------------------------------------------------------------------
 
 
-def check_input(wish: ProtectionInput) -> None:
-    """Raises ValidationError with a sentence for each field that is wrong."""
+def check_input(wish: ProtectionInput, *, complete: bool = True) -> None:
+    """Raises ValidationError with a sentence for each wrong field. `complete`: reason and owner are required."""
     wrong: dict[str, str] = {}
-    if not wish.reason.strip():
+    if complete and not wish.reason.strip():
         wrong["reason"] = "Say why, for a colleague who reads it in half a year."
-    if not wish.owner.strip():
+    if complete and not wish.owner.strip():
         wrong["owner"] = "Name a person who can say later whether it is still needed."
     if wish.ends_at is not None and wish.ends_at <= timezone.now():
         wrong["ends_at"] = "This end is in the past, so nobody would be protected. Choose a later day, or none."

@@ -22,6 +22,7 @@ from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.lost import END, accept_loss_view, lost_context
 from subscriptions.admin.rules.protect import ADD, effect_message, protect_view
+from subscriptions.admin.rules.protect_many import protect_many_view
 from subscriptions.admin.rules.protected_people import address_of_people, covered_people, now, title
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
 from subscriptions.admin.widgets.actions import REFUSALS, run_action
@@ -139,6 +140,7 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
         view = self.admin_site.admin_view
         return [
             path("protect/", view(protect_view), name="subscriptions_protection_protect"),
+            path("many/", view(protect_many_view), name="subscriptions_protection_protect_many"),
             path("lost/", view(accept_loss_view), name="subscriptions_protection_accept_loss"),
             path("<int:pk>/end/", view(self.end), name="subscriptions_protection_end"),
             *super().get_urls(),
@@ -146,7 +148,8 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         lost = list(Protection.objects.lost().select_related("profile"))
-        return super().changelist_view(request, {**(extra_context or {}), **lost_context(request, lost)})
+        shown = {"protect_many": reverse("admin:subscriptions_protection_protect_many"), **lost_context(request, lost)}
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """A form of its own: the action has its own transaction, and evaluates after its commit."""

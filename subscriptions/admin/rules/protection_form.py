@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.models import ProtectionKind
+from subscriptions.rules.protection_lines import end_of
 from subscriptions.rules.protection_values import clean_value, words_of
 from subscriptions.rules.protections import ProtectionInput, check_input
 
@@ -22,6 +21,19 @@ INPUT = {"class": "lh-input"}
 def profiles() -> QuerySet[IntegrationProfile]:
     """Profiles with a rule. The first publishing creates it, and nobody can be protected before."""
     return IntegrationProfile.objects.exclude(state=ProfileState.ARCHIVED).exclude(rule=None)
+
+
+class ProfileField(forms.ModelChoiceField):
+    """A choice that `DetailsForm` hides while there is only one profile."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label="Profile",
+            queryset=IntegrationProfile.objects.none(),
+            widget=UnfoldAdminSelectWidget,
+            empty_label=None,
+            error_messages={"required": "Choose a published profile.", "invalid_choice": "Choose a profile."},
+        )
 
 
 class DetailsForm(forms.Form):
@@ -45,24 +57,30 @@ class DetailsForm(forms.Form):
         help_text="The last day of the protection. Leave it empty if it has no end.",
     )
 
+    # Whether the form itself must give reason and owner.
+    details_required = True
+    details: ProtectionInput
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choice: Any = self.fields.get("profile")
+        if choice:
+            choice.queryset = profiles()
+            if choice.queryset.count() == 1:
+                choice.widget, choice.initial = forms.HiddenInput(), choice.queryset.get()
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if "ends_at" in cleaned:
             last_day = cleaned["ends_at"]
-            end = timezone.make_aware(datetime.combine(last_day, time(23, 59, 59))) if last_day else None
+            end = end_of(last_day) if last_day else None
             self.details = ProtectionInput(cleaned.get("reason", ""), cleaned.get("owner", ""), end)
-            check_input(self.details)
+            check_input(self.details, complete=self.details_required)
         return cleaned
 
 
 class ProtectionForm(DetailsForm):
-    profile = forms.ModelChoiceField(
-        label="Profile",
-        queryset=IntegrationProfile.objects.none(),
-        widget=UnfoldAdminSelectWidget,
-        empty_label=None,
-        error_messages={"required": "Choose a published profile.", "invalid_choice": "Choose a profile."},
-    )
+    profile = ProfileField()
     kind = forms.ChoiceField(label="Protect by", choices=ProtectionKind.choices, widget=UnfoldAdminSelectWidget)
     value = forms.CharField(
         label="Value",
@@ -72,13 +90,6 @@ class ProtectionForm(DetailsForm):
         "license type or role.",
     )
     field_order = ("profile", "kind", "value", "reason", "owner", "ends_at")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        choice = self.fields["profile"]
-        choice.queryset = profiles()  # type: ignore[attr-defined]
-        if choice.queryset.count() == 1:  # type: ignore[attr-defined]
-            choice.widget, choice.initial = forms.HiddenInput(), choice.queryset.get()  # type: ignore[attr-defined]
 
     def known_values(self) -> list[str]:
         """License types and roles, as suggestions of the browser."""

@@ -58,12 +58,12 @@ def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
     former = sorted(((at, email) for at, email in (*runs, *looks) if at), key=lambda change: change[0])
     then = [email for _, email in former[1:]] + [row.email]
     stays = ""
-    if any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
+    if former and any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
         stays = " The protection of this person stays in force."
     return [
         (
             at,
-            Event("badge", "info", "Address changed", f"{_on(at)}: {before or 'none'} → {after or 'none'}.{protected}"),
+            Event("badge", "info", "Address changed", f"{_on(at)}: {before or 'none'} → {after or 'none'}.{stays}"),
         )
         for (at, before), after in zip(former, then, strict=True)
     ]

@@ -11,11 +11,11 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
-from subscriptions.models.address import normalized
 
 
 def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:

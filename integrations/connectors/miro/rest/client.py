@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError
+from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError, normalized
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.context import TokenContext
@@ -111,8 +111,8 @@ class MiroRest:
         missing = dict(members)
         # Commas separate the addresses of a call: a person without an address, or with a comma in it, is read by id.
         asked = [address for address in members.values() if "@" in address and "," not in address]
-        # Addresses are compared without regard to case.
-        known = {address.casefold(): address for address in asked}
+        # Two spellings of one address are asked once.
+        known = {normalized(address): address for address in asked}
         addresses = list(known.values())
         for start in range(0, len(addresses), EMAILS_PER_CALL):
             for found in self._by_emails(addresses[start : start + EMAILS_PER_CALL]):

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
-from subscriptions.models import Protection, RemovalCandidate, Subscription
+from subscriptions.models import ActivitySnapshot, Protection, RemovalCandidate, Subscription
+from subscriptions.rules.coverage import note_coverage
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.organization import page, said
 from tests.support.pages import text_of
@@ -222,3 +223,47 @@ def test_a_get_does_nothing_and_the_sidebar_leads_there(organization, alice, as_
 
     assert client.get(PROTECT).url == LIST
     assert f'href="{LIST}"' in text_of(client.get(reverse("admin:index")))
+
+
+def test_a_renamed_person_is_shown_with_both_addresses(organization, alice, as_user):
+    [made] = create_protection(organization.profile, "person", "person5@northwind.example", WISH, actor=alice).made
+    create_protection(organization.profile, "person", "nobody@northwind.example", WISH, actor=alice)
+    row = row_of(5)
+    ActivitySnapshot.objects.create(subscription=row, run=organization.run, email=row.email)
+    Subscription.objects.filter(pk=row.pk).update(email="pat.married@new.example")
+
+    shown = text_of(as_user(alice).get(LIST))
+    assert "person5@northwind.example now: pat.married@new.example" in shown
+    assert "nobody@northwind.example not known at Miro yet" in shown
+    shown = text_of(as_user(alice).get(page("protection", "change", made.pk)))
+    assert "now: pat.married@new.example" in shown and row.external_id in shown and "Person 5" in shown
+    shown = text_of(as_user(alice).get(page("subscription", "change", row.pk)))
+    assert "person5@northwind.example → pat.married@new.example. The protection of this person stays" in shown
+
+
+def test_protections_that_cover_nobody_any_more(organization, alice, carol, as_user):
+    """On the overview, the list, the page, the run and before a request; a user confirms what the page showed."""
+    [made] = create_protection(organization.profile, "domain", "northwind.example", WISH, actor=alice).made
+    Subscription.objects.update(email="somebody@new.example")
+    organization.propose()
+    assert note_coverage(organization.profile) == 1
+    organization.propose()
+    said_so, client = "1 protection covers nobody any more", as_user(alice)
+    ready = RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)
+    ask = {"action": "request_reclaim", "index": "0", "_selected_action": [str(pk) for pk in ready[:2]]}
+
+    assert said_so in text_of(client.get("/admin/"))
+    assert said_so in text_of(client.get(LIST)) and "covered 12 people until" in text_of(client.get(LIST))
+    assert said_so in text_of(client.get(page("downloadrun", "change", organization.run.pk)))
+    assert said_so in text_of(client.post(page("removalcandidate", "changelist"), ask))
+    assert "Covers nobody any more" in text_of(client.get(page("protection", "change", made.pk)))
+    assert "contractor" not in text_of(client.get(f"{LIST}?state__exact=lost"))
+    accept = page("protection", "accept_loss")
+    assert as_user(carol).post(accept, {"protection": made.pk}).status_code == 403
+    assert "I have looked" not in text_of(as_user(carol).get(LIST))
+    client.get(accept)
+    assert Protection.objects.lost().exists()
+    answer = client.post(accept, {"protection": [made.pk, "x", "9" * 30]})
+    assert "1 protection stays as it is." in said(answer)
+    assert "seen already" in said(client.post(accept, {"protection": made.pk}))
+    assert said_so not in text_of(client.get("/admin/")) and said_so not in text_of(client.get(LIST))

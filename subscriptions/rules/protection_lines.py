@@ -1,0 +1,191 @@
+"""Read pasted lines, or a CSV file, of people to protect: an address or an id, and perhaps reason, owner and end."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from io import StringIO
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from subscriptions.errors import Refused
+from subscriptions.rules.protection_values import MEMBER_ID, clean_address
+
+MAX_LINES = 5000
+MAX_BYTES = 2_000_000
+SEPARATORS = "\t;,"
+COLUMNS = ("address", "reason", "owner", "end")
+# Words of a first line that names the columns, also those of our own export.
+HEADINGS = {
+    "address": ("address", "e-mail", "email", "mail", "e-mail address", "email address", "person", "value", "id"),
+    "reason": ("reason", "why"),
+    "owner": ("owner", "contact"),
+    "end": ("end", "ends", "until", "end date"),
+}
+IN_BRACKETS = re.compile(r"<([^<>]*@[^<>]*)>\s*$")  # Pat Lee <pat@northwind.example>
+GERMAN_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One person of the text. `number` counts from 1, as an editor does. `key` is a normalized address or an id.
+
+    `problem` says why the line cannot be read; empty when it can. The other values are empty where the line has none.
+    """
+
+    number: int
+    text: str
+    key: str = ""
+    reason: str = ""
+    owner: str = ""
+    ends_at: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Lines:
+    """`repeated`: lines whose address or id stands in an earlier line. `headings`: the line that names the columns."""
+
+    lines: list[Line] = field(default_factory=list)
+    repeated: int = 0
+    headings: str = ""
+
+
+def decode(content: bytes) -> str:
+    """The text of an uploaded file: UTF-8, UTF-16 with its mark, or else Windows-1252. Raises Refused."""
+    if len(content) > MAX_BYTES:
+        raise Refused(f"This file is larger than {MAX_BYTES // 1_000_000} MB. Split it.")
+    encodings = ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise Refused("This is no text file. Save the table as CSV, or copy its cells into the field below.")
+
+
+def read_lines(text: str) -> Lines:
+    """Read all lines. Blank lines are left out, and so is each person who stands in an earlier line. Raises Refused."""
+    rows = list(_rows(text.removeprefix("\ufeff")))
+    columns: Sequence[str] = COLUMNS
+    found, seen = Lines(), set()
+    if rows and (named := _headings(rows[0][1])):
+        found.headings, columns, rows = _text(rows[0][1]), named, rows[1:]
+    for line in (line for number, cells in rows for line in _lines(number, cells, columns)):
+        if line.key and line.key in seen:
+            found.repeated += 1
+            continue
+        seen.add(line.key)
+        found.lines.append(line)
+    if len(found.lines) > MAX_LINES:
+        raise Refused(f"These are {len(found.lines):,} people. Protect at most {MAX_LINES:,} in one go.")
+    return found
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line that is not blank, with the number of the line on which it begins."""
+    separator = _separator(text)
+    reader = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    begins = 1
+    try:
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if any(stripped):
+                yield begins, stripped
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        raise Refused(f"Line {begins} cannot be read: {error}. Check its quotation marks.") from error
+
+
+def _separator(text: str) -> str:
+    """The one that stands first in a line, outside of quotation marks; a comma if there is none."""
+    for line in text.splitlines():
+        unquoted = re.sub(r'"[^"]*"?', "", line)
+        if found := [sign for sign in unquoted if sign in SEPARATORS]:
+            return found[0]
+    return ","
+
+
+def _headings(cells: Iterable[str]) -> list[str]:
+    """The names of the columns, if this line names them; empty otherwise."""
+    words = [cell.casefold() for cell in cells]
+    names = [next((name for name, known in HEADINGS.items() if word in known), "") for word in words]
+    return names if "address" in names else []
+
+
+def _lines(number: int, cells: Sequence[str], columns: Sequence[str]) -> Iterator[Line]:
+    """One line for these cells, or one for each if all of them are addresses, as a mail program copies them."""
+    given = [cell for cell in cells if cell]
+    if len(given) > 1 and all(_is_address(cell) for cell in given):
+        for cell in given:
+            yield _line(number, {"address": cell}, cell)
+        return
+    yield _line(number, dict(zip(columns, cells, strict=False)), _text(cells))
+
+
+def _text(cells: Sequence[str]) -> str:
+    """The cells as one line that `read_lines` reads again."""
+    text = StringIO()
+    csv.writer(text, delimiter=";", lineterminator="").writerow(cells)
+    return text.getvalue().rstrip(";")
+
+
+def _is_address(cell: str) -> bool:
+    try:
+        clean_address(_in_brackets(cell))
+    except ValidationError:
+        return False
+    return True
+
+
+def _in_brackets(cell: str) -> str:
+    found = IN_BRACKETS.search(cell)
+    return found.group(1) if found else cell
+
+
+def _line(number: int, values: Mapping[str, str], text: str) -> Line:
+    try:
+        key = _key(values.get("address", ""))
+        ends_at = _end(values.get("end", ""))
+    except ValueError as error:
+        return Line(number, text, problem=str(error))
+    return Line(number, text, key, values.get("reason", ""), values.get("owner", ""), ends_at)
+
+
+def _key(written: str) -> str:
+    """Raises ValueError with a sentence."""
+    if not written:
+        raise ValueError("The first column is empty. It needs an address or an ID.")
+    address = _in_brackets(written)
+    if "@" not in address:
+        if MEMBER_ID.fullmatch(address):
+            return address
+        raise ValueError(f"“{written}” is neither an e-mail address nor an ID.")
+    try:
+        return clean_address(address)
+    except ValidationError as error:
+        raise ValueError(" ".join(error.messages)) from error
+
+
+def _end(written: str) -> datetime | None:
+    """The end of this day. Raises ValueError with a sentence."""
+    if not written:
+        return None
+    german = GERMAN_DATE.fullmatch(written)
+    iso = "{2}-{1:0>2}-{0:0>2}".format(*german.groups()) if german else written
+    try:
+        last_day = date.fromisoformat(iso[:10])
+    except ValueError:
+        raise ValueError(f"“{written}” is no date. Write it as year-month-day, e.g. 2027-01-31.") from None
+    return end_of(last_day)
+
+
+def end_of(last_day: date) -> datetime:
+    """The last second of this day."""
+    return timezone.make_aware(datetime.combine(last_day, time(23, 59, 59)))
