@@ -109,6 +109,15 @@ def refuse_own_seat(seats: Iterable[tuple[str, str, str]], *, actor: Actor, prof
             raise ConcernsYou(_why_own(mine, seat))
 
 
+def own_among(
+    seats: Iterable[tuple[int, str, str, str]], *, actor: User, profile: IntegrationProfile
+) -> dict[int, str]:
+    """Id -> why this may be the actor's own seat, for those of these seats where it may. Each has its id before it."""
+    mine = identity_of(actor, profile)
+    found = ((pk, Seat(*seat)) for pk, *seat in seats)
+    return {pk: _why_own(mine, seat) for pk, seat in found if mine.owns(seat)}
+
+
 def _why_own(mine: Identity, seat: Seat) -> str:
     certain = Identity(mine.address, mine.ids, confirmed=True)
     if certain.owns(seat):

@@ -18,7 +18,7 @@ from django.utils import timezone
 from integrations import credential_store
 from integrations.models import IntegrationProfile
 from subscriptions.approvals.closing import WAITING
-from subscriptions.approvals.request import one_profile
+from subscriptions.approvals.request import profiles_of
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
@@ -137,12 +137,20 @@ def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
 
 
 def try_candidates(candidates: QuerySet[RemovalCandidate], *, limit: int | None = None) -> DryRun:
-    """Try the Ready ones of these candidates, all of one profile, as if they were requested and approved now.
+    """Try the Ready ones of these candidates as if they were requested and approved now, each profile by itself.
 
-    Raises NotActionable when none is Ready, Refused for several profiles, and the connector's errors.
+    Raises NotActionable when none is Ready, and the connector's errors.
     """
     ready = candidates.filter(state=CandidateState.READY)
-    profile = one_profile(ready)
+    tried = DryRun((), left_out=0)
+    for profile in profiles_of(ready):
+        left = None if limit is None else limit - len(tried.rows)
+        found = _try_profile(profile, ready.filter(profile=profile), limit=left)
+        tried = DryRun((*tried.rows, *found.rows), tried.left_out + found.left_out)
+    return tried
+
+
+def _try_profile(profile: IntegrationProfile, ready: QuerySet[RemovalCandidate], *, limit: int | None) -> DryRun:
     request = ReclaimRequest(profile=profile, cap=caps.batch_of(profile))
     rows = ready.select_related("subscription").order_by("pk")
     people = [RequestedRemoval(request=request, candidate=row, evidence=row.evidence) for row in rows[:limit]]

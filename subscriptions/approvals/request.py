@@ -89,11 +89,17 @@ def _create(
     )
 
 
-def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
-    """The one profile of these candidates. Raises NotActionable without candidates, Refused for several profiles."""
-    profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct()[:2])
+def profiles_of(candidates: QuerySet[RemovalCandidate]) -> list[IntegrationProfile]:
+    """The profiles of these candidates, by name. Raises NotActionable without candidates."""
+    profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct().order_by("name", "pk"))
     if not profiles:
         raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
+    return profiles
+
+
+def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
+    """The one profile of these candidates. Raises NotActionable without candidates, Refused for several profiles."""
+    profiles = profiles_of(candidates)
     if len(profiles) > 1:
         raise Refused("These candidates belong to several profiles. Request each profile by itself.")
     return profiles[0]

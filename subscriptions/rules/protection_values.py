@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from integrations.connectors.contract import MAX_ADDRESS, UNKNOWN_WORDS, normalized, normalized_domain
 from integrations.models import IntegrationProfile
-from subscriptions.models import ProtectionKind
+from subscriptions.models import ProtectionKind, Subscription
 
 # Letters of all alphabets are allowed: people have such addresses, and the vendor shows them.
 ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
@@ -20,11 +20,18 @@ WORDS = {ProtectionKind.LICENSE: "license type", ProtectionKind.ROLE: "role"}
 
 
 def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
-    """The value in the form that is compared, see `models.protection.keys`. Raises ValidationError for `value`."""
+    """The value in the form that is compared, see `models.protection.keys`; for a person also an id that is known.
+
+    Raises ValidationError for `value`.
+    """
     given = value.strip()
     if kind in (ProtectionKind.LICENSE, ProtectionKind.ROLE):
         return _known_word(profile, ProtectionKind(kind), given)
-    return _domain(given) if kind == ProtectionKind.DOMAIN else clean_address(given)
+    if kind == ProtectionKind.DOMAIN:
+        return _domain(given)
+    if "@" not in given and Subscription.objects.filter(profile=profile, external_id=given).exists():
+        return given
+    return clean_address(given)
 
 
 def clean_address(given: str) -> str:

@@ -101,7 +101,9 @@ def create_protection(
     with transaction.atomic():
         locks.lock_profile(profile.pk)  # two at once would both find that there is none
         if kind == ProtectionKind.PERSON and (person := find_people(profile.pk, [wanted.value]).get(wanted.value)):
-            wanted = wanted._replace(external_id=person.external_id)
+            typed_id = wanted.value == person.external_id
+            value = normalized(person.email) if typed_id else wanted.value
+            wanted = wanted._replace(value=value, external_id=person.external_id)
         if former := in_force_already(profile, [wanted]).get(wanted):
             raise Refused(
                 f"Protected already: {former}, by {former.created_by.get_username()}, {former.until_label}. Nothing "

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import sentence_of, signed_in
+from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import seats
+from subscriptions.admin.widgets.left_out import Selection, select
 from subscriptions.approvals import dry_run
 from subscriptions.approvals.request import one_profile, request_reclaim
 from subscriptions.candidates import caps
-from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate
+from subscriptions.models import CandidateState, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.reclaims.switches import Operation
 
 # People named on the page that confirms a request; the others are counted.
 NAMED = 12
@@ -41,14 +46,21 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
 
     @admin.action(description="Request reclaim", permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
-        """First the page that shows the people; a POST from there has `confirmed`, and makes the request."""
-        ready = chosen.filter(state=CandidateState.READY)
-        count = ready.count()
+        """First the page that shows the people; a POST from there has `confirmed`, and makes the request.
+
+        Whoever cannot be requested is left out, and named with the reason. Each profile has a request of its own.
+        """
+        selection = selection_of(chosen, actor=signed_in(request))
+        count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            return self._request(request, ready)
+            return self._request(request, selection)
         if request.POST.get("confirmed"):
-            messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
-        return self._confirm(request, ready, count) if count else None
+            messages.warning(request, f"The list has changed: {seats(count)} can be requested now.")
+        if count:
+            return self._confirm(request, selection, count)
+        for sentence in selection.left_out:
+            messages.error(request, sentence)
+        return None
 
     @admin.action(description="Dry run", permissions=["request"])
     def dry_run(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
@@ -62,32 +74,54 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             warning=warnings_before_request(chosen, count)["over_cap"],
         )
 
-    def _request(self, request: HttpRequest, ready: QuerySet[RemovalCandidate]) -> HttpResponse | None:
+    def _request(self, request: HttpRequest, selection: Selection) -> HttpResponse | None:
         reason = request.POST.get("reason", "").strip()[:500]
-        try:
-            made = request_reclaim(ready, actor=signed_in(request), reason=reason)
-        except REFUSALS as error:
-            messages.error(request, sentence_of(error))
-            return None
-        count = made.removals.count()
-        messages.success(request, f"{made} asks for {seats(count)}. Another person has to approve it.")
-        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made.pk]))
+        made: list[ReclaimRequest] = []
 
-    def _confirm(self, request: HttpRequest, ready: QuerySet[RemovalCandidate], count: int) -> HttpResponse:
+        def ask(rows: QuerySet[RemovalCandidate]) -> str:
+            made.append(request_reclaim(rows, actor=signed_in(request), reason=reason))
+            return f"{made[-1]} asks for {seats(made[-1].removals.count())}. Another person has to approve it."
+
+        for rows in selection.able.values():
+            run_and_report(request, partial(ask, rows), refusals=REFUSALS)
+        for sentence in selection.left_out:
+            messages.warning(request, sentence)
+        if not made:
+            return None
+        if len(made) > 1:
+            return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_changelist"))
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made[0].pk]))
+
+    def _confirm(self, request: HttpRequest, selection: Selection, count: int) -> HttpResponse:
         across = request.POST.get("select_across") == "1"
+        people = [
+            person
+            for rows in selection.able.values()
+            for person in rows.select_related("subscription__profile")[:NAMED]
+        ][:NAMED]
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
             "title": f"Request reclaim of {seats(count)}",
             "count": count,
-            "people": ready.select_related("subscription__profile")[:NAMED],
+            "requests": len(selection.able),
+            "people": people,
             "more": max(0, count - NAMED),
+            "left_out": selection.left_out,
             "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
             "across": across,
             "reason": request.POST.get("reason", ""),
-            **warnings_before_request(ready, count),
+            "warnings": [warnings_before_request(rows, rows.count()) for rows in selection.able.values()],
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)
+
+
+def selection_of(chosen: QuerySet[RemovalCandidate], *, actor: User) -> Selection:
+    ready = chosen.filter(state=CandidateState.READY)
+    selection = select(ready, Operation.REQUEST, email=KT("evidence__email"), actor=actor)
+    everybody = RemovalCandidate.objects.filter(pk__in=chosen.order_by().values("pk"))
+    selection.leave_out(everybody.exclude(state=CandidateState.READY), "Not Ready any more.")
+    return selection
 
 
 def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:

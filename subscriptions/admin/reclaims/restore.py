@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
+from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import run_and_report, sentence_of, signed_in
+from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.candidates.request_form import NAMED
 from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
-from subscriptions.models import Reclaim
+from subscriptions.admin.widgets.left_out import Selection, select
+from subscriptions.models import Reclaim, ReclaimRequest
 from subscriptions.reclaims import restores
+from subscriptions.reclaims.switches import Operation
 
 RESTORE = "subscriptions.restore_reclaimrequest"
 
@@ -86,45 +92,55 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
 
         One seat needs no request: it has a page of its own.
         """
-        able = restores.restorable(chosen)
-        count = able.count()
+        selection = selection_of(chosen, actor=signed_in(request))
+        count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            return self._request(request, able)
+            return self._request(request, selection)
         if request.POST.get("confirmed"):
             messages.warning(request, f"The list has changed: {count} of these can be restored now.")
+        if count > 1:
+            return self._confirm_several(request, selection, count)
+        _say(request, selection, messages.WARNING if count else messages.ERROR)
         if not count:
-            messages.error(request, f"None of the selected people can be restored. {_reasons(chosen)}")
             return None
-        if count == 1:
-            return HttpResponseRedirect(reverse("admin:subscriptions_reclaim_restore", args=[able.get().pk]))
-        return self._confirm_several(request, chosen, able, count)
+        [able] = selection.able.values()
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaim_restore", args=[able.get().pk]))
 
-    def _request(self, request: HttpRequest, able: QuerySet[Reclaim]) -> HttpResponse | None:
+    def _request(self, request: HttpRequest, selection: Selection) -> HttpResponse | None:
         reason = request.POST.get("reason", "").strip()[:500]
-        try:
-            made = restores.request_restore(able, actor=signed_in(request), reason=reason)
-        except REFUSALS as error:
-            messages.error(request, sentence_of(error))
-            return None
-        count = made.removals.count()
-        messages.success(request, f"{made} asks to restore {seats(count)}. Another person has to approve it.")
-        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made.pk]))
+        made: list[ReclaimRequest] = []
 
-    def _confirm_several(
-        self, request: HttpRequest, chosen: QuerySet[Reclaim], able: QuerySet[Reclaim], count: int
-    ) -> HttpResponse:
+        def ask(rows: QuerySet[Reclaim]) -> str:
+            made.append(restores.request_restore(rows, actor=signed_in(request), reason=reason))
+            return f"{made[-1]} asks to restore {seats(made[-1].removals.count())}. Another person has to approve it."
+
+        for rows in selection.able.values():
+            run_and_report(request, partial(ask, rows), refusals=REFUSALS)
+        _say(request, selection, messages.WARNING)
+        if not made:
+            return None
+        if len(made) > 1:
+            return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_changelist"))
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made[0].pk]))
+
+    def _confirm_several(self, request: HttpRequest, selection: Selection, count: int) -> HttpResponse:
         across = request.POST.get("select_across") == "1"
-        profile = able.select_related("profile")[0].profile
+        taken = [
+            person
+            for rows in selection.able.values()
+            for person in rows.select_related("subscription", "removal__request")[:NAMED]
+        ]
         context = {
             **self.admin_site.each_context(request),
-            **restores.notes(profile),
-            **free_context(profile, restores.needed_by(able)),
+            **restores.notes(next(iter(selection.able))),
+            "free": [free_context(profile, restores.needed_by(rows)) for profile, rows in selection.able.items()],
             "opts": self.model._meta,
             "title": f"Request restore of {seats(count)}",
             "count": count,
-            "people": able.select_related("subscription", "removal__request")[:NAMED],
+            "requests": len(selection.able),
+            "people": taken[:NAMED],
             "more": max(0, count - NAMED),
-            "reasons": _reasons(chosen),
+            "left_out": selection.left_out,
             "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
             "across": across,
             "reason": request.POST.get("reason", ""),
@@ -132,11 +148,19 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         return TemplateResponse(request, "admin/subscriptions/reclaim/confirm_restore_request.html", context)
 
 
-def _reasons(chosen: QuerySet[Reclaim]) -> str:
-    """Why some of the selected seats cannot be restored: each reason with its count; empty when all can."""
-    rows = Reclaim.objects.filter(pk__in=chosen.order_by().values("pk")).order_by()
-    counted = rows.annotate(sentence=restores.why_not()).exclude(sentence="").values_list("sentence")
-    return " ".join(f"{seats(count)}: {sentence}" for sentence, count in counted.annotate(n=Count("pk")).order_by("-n"))
+def selection_of(chosen: QuerySet[Reclaim], *, actor: User) -> Selection:
+    able = restores.restorable(chosen)
+    selection = select(able, Operation.RESTORE, email=KeyTextTransform("email", "removal__evidence"), actor=actor)
+    everybody = Reclaim.objects.filter(pk__in=chosen.order_by().values("pk")).annotate(sentence=restores.why_not())
+    others = everybody.exclude(sentence="")
+    for sentence in sorted(set(others.order_by().values_list("sentence", flat=True).distinct())):
+        selection.leave_out(others.filter(sentence=sentence), sentence)
+    return selection
+
+
+def _say(request: HttpRequest, selection: Selection, level: int) -> None:
+    for sentence in selection.left_out:
+        messages.add_message(request, level, sentence)
 
 
 def _page_of(row: Reclaim) -> str:

@@ -64,7 +64,7 @@ def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
         for row in rows:
             by_profile[row.profile].append(row)
         done = [_protect(request, profile, theirs, form.details) for profile, theirs in by_profile.items()]
-        if all(done):
+        if any(done):
             return HttpResponseRedirect(_back(rows))
     context = {
         **site.each_context(request),

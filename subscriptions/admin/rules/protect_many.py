@@ -83,9 +83,7 @@ class ManyForm(DetailsForm):
 
     def show_text(self, text: str) -> None:
         """Show this text in the field, in the place of what was sent."""
-        data = self.data.copy()
-        data["text"] = text
-        self.data = data
+        self.data = {**dict(self.data.items()), "text": text}
 
 
 def protect_many_view(request: HttpRequest) -> HttpResponse:
@@ -96,7 +94,7 @@ def protect_many_view(request: HttpRequest) -> HttpResponse:
     if not form.is_bound:
         return _page(request, form)
     valid = form.is_valid()
-    form.show_text(form.cleaned_data.get("text", form.data.get("text", "")))
+    form.show_text(form.cleaned_data.get("text") or request.POST.get("text", ""))
     if not valid:
         return _page(request, form)
     planned, fingerprint = plan(form.cleaned_data["profile"], form.lines, form.details), _fingerprint(form)

@@ -86,8 +86,8 @@ class ProtectionForm(DetailsForm):
         label="Value",
         required=False,
         widget=forms.TextInput(attrs={**INPUT, "list": "lh-known", "autocomplete": "off", "maxlength": 254}),
-        help_text="An e-mail address, a domain such as contractor.example (not those below it), or the name of a "
-        "license type or role.",
+        help_text="An e-mail address or the vendor's ID of a person, a domain such as contractor.example (not those "
+        "below it), or the name of a license type or role.",
     )
     field_order = ("profile", "kind", "value", "reason", "owner", "ends_at")
 
