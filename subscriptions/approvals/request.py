@@ -140,7 +140,7 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
         return None
     if Protection.objects.lost().of(profile.pk).exists():
-        return None
+        raise Refused("Protections cover nobody any more, and no user has looked at them yet.")
     with transaction.atomic():
         locks.lock_profile(profile.pk)
         closing.end_empty_requests(ReclaimRequest.objects.filter(profile=profile))
