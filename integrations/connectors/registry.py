@@ -18,10 +18,13 @@ class SandboxControl(Protocol):
     """The calls that the demo makes to a running sandbox."""
 
     def truth(self) -> dict[str, Any]:
-        """The sandbox's own record: `members`, and `transitions` with `id`, `by`, `from` and `to`."""
+        """The sandbox's own record: `members`, `inactive` ids, and `transitions` with `id`, `by`, `from` and `to`."""
 
     def install(self, redirect_uri: str) -> str:
         """Consent without a browser. Returns the code."""
+
+    def rename(self, member_id: str, *, email: str) -> dict[str, Any]:
+        """Give this person another address, as a company admin does. Returns the person."""
 
 
 class Sandbox(Protocol):

@@ -27,11 +27,21 @@ from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.bounced_mail import ask_and_bounce
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
+from licensehub.embedded.renamed_person import check_untouched, protect_and_rename
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.caps import caps_of
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import CandidateState, DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate, RunState
+from subscriptions.models import (
+    CandidateState,
+    DownloadRun,
+    Reclaim,
+    ReclaimRequest,
+    RemovalCandidate,
+    RunState,
+    Subscription,
+    Verdict,
+)
 from subscriptions.models.download import UNDER_WAY
 from subscriptions.profiles.lifecycle import create_profile, publish
 from subscriptions.reclaims.engine import Tally
@@ -111,6 +121,11 @@ class Driver:
         profile = IntegrationProfile.objects.get(name=PROFILE)
         return ask_and_bounce(profile, manager=_account("manager"), stopping=self.stopping)
 
+    def protect_and_rename(self) -> Subscription:
+        """One protected person has another address at the vendor since then. Returns this person."""
+        profile = IntegrationProfile.objects.get(name=PROFILE)
+        return protect_and_rename(profile, self.control, self.download, manager=_account("manager"))
+
     def download(self) -> DownloadRun:
         """Download now, or use the run that the sweep has started meanwhile."""
         newest = DownloadRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
@@ -146,6 +161,7 @@ class Driver:
 
     def once(self) -> dict[str, int | bool]:
         """The whole job without a person. Raises CannotRunError if our records and the sandbox do not agree."""
+        renamed = self.protect_and_rename()
         bounced = self.ask_and_bounce()
         before = len(self.control.truth()["transitions"])
         ready = ready_candidates().count()
@@ -162,8 +178,10 @@ class Driver:
             **tally(request).as_dict(),
             "deactivated_at_vendor": len(self._deactivated(before)),
             "bounced_and_needs_attention": bounced.state == CandidateState.ATTENTION_REQUIRED,
+            "renamed_and_still_protected": renamed.verdict == Verdict.PROTECTED,
         }
         self._compare(request, before)
+        check_untouched(renamed, self.control)
         return summary
 
     def _request(self) -> ReclaimRequest | None:

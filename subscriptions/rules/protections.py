@@ -20,7 +20,7 @@ from django.utils import timezone
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, record, record_many
+from licensehub.audit.log import Actor, record_many
 from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_rows
@@ -184,8 +184,22 @@ def _make(profile: IntegrationProfile, wanted: list[Wanted], *, actor: User) -> 
 
 def end_protection(protection: Protection, *, actor: User) -> Effect:
     """End the protection: it covers nobody from now on. Raises NotActionable when it has ended already."""
-    _end(protection, actor=actor)
-    return _reevaluate([protection])
+    return end_protections([protection], actor=actor)
+
+
+def end_protections(protections: Iterable[Protection], *, actor: User) -> Effect:
+    """End those of these that are in force. Raises NotActionable when all of them have ended already."""
+    chosen = list(protections)
+    ended = _end(chosen, actor=actor)
+    if not ended:
+        which = f"The protection of {chosen[0]} has" if len(chosen) == 1 else "All of these protections have"
+        raise NotActionable(f"{which} ended already. Nothing was changed.")
+    by_profile: dict[int, list[Protection]] = defaultdict(list)
+    for protection in ended:
+        by_profile[protection.profile_id].append(protection)
+    effects = [_reevaluate(mine) for mine in by_profile.values()]
+    changed, withdrawn = sum(one.changed for one in effects), sum(one.withdrawn for one in effects)
+    return Effect(ended, changed, withdrawn, already=len(chosen) - len(ended))
 
 
 def end_run_out() -> int:
@@ -196,22 +210,24 @@ def end_run_out() -> int:
     ended = 0
     for protection in Protection.objects.run_out().select_related("profile"):
         _reevaluate([protection])
-        try:
-            _end(protection, actor=None)
-        except NotActionable:
-            continue  # another process, or a person, noted it in this moment
-        ended += 1
+        ended += len(_end([protection], actor=None))  # 0 if another process, or a person, noted it in this moment
     return ended
 
 
-def _end(protection: Protection, *, actor: Actor) -> None:
+def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]:
+    """Note the end of those that have none yet, and return them."""
+    ids = [protection.pk for protection in protections]
     with transaction.atomic():
+        rows = Protection.objects.filter(pk__in=ids, ended_at=None).order_by("pk").select_related("profile")
+        ending = list(rows.select_for_update(of=("self",)))
         values = {"ended_at": timezone.now(), "ended_by": actor}
-        if Protection.objects.filter(pk=protection.pk, ended_at=None).update(**values) != 1:
-            raise NotActionable(f"The protection of {protection} has ended already. Nothing was changed.")
+        mine = Protection.objects.filter(pk__in=[one.pk for one in ending], ended_at=None)
+        if mine.update(**values) != len(ending):
+            raise NotActionable("Somebody has just ended some of these protections. Nothing was changed.")
         names = ("kind", "value", "external_id", "reason")
-        data = {name: getattr(protection, name) for name in names}
-        record(Action.PROTECTION_ENDED, actor=actor, target=protection, data=data)
+        targets = [(one, {name: getattr(one, name) for name in names}) for one in ending]
+        record_many(Action.PROTECTION_ENDED, actor=actor, targets=targets)
+    return ending
 
 
 # --- The effect -------------------------------------------------------------------------------------------------------

@@ -59,6 +59,8 @@ class Command(BaseCommand):
         if once:
             self.stdout.write(json.dumps(driver.once()))
             return 0
+        renamed = driver.protect_and_rename()
+        self.stdout.write(f"{renamed} is protected and has another address now; see Protections.")
         bounced = driver.ask_and_bounce()
         self.stdout.write(f"The mail to {bounced} came back; see Removal candidates, Attention Required.")
         self._invite(url, passwords)

@@ -8,7 +8,6 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -20,16 +19,17 @@ from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
+from subscriptions.admin.rules.end_protections import EndMixin, end_view
 from subscriptions.admin.rules.lost import END, accept_loss_view, lost_context
 from subscriptions.admin.rules.protect import ADD, effect_message, protect_view
 from subscriptions.admin.rules.protect_many import protect_many_view
 from subscriptions.admin.rules.protected_people import address_of_people, covered_people, now, title
 from subscriptions.admin.rules.protection_form import ProtectionForm, profiles
-from subscriptions.admin.widgets.actions import REFUSALS, run_action
+from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.models import Protection, ProtectionKind
 from subscriptions.models.protection import count_people
-from subscriptions.rules.protections import create_protection, end_protection
+from subscriptions.rules.protections import create_protection
 
 ICONS = {
     ProtectionKind.PERSON: "person",
@@ -66,7 +66,7 @@ def how_it_ended(row: Protection) -> str:
 
 
 @admin.register(Protection)
-class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
+class ProtectionAdmin(StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
@@ -108,6 +108,10 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(ADD)
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """The tab of those that have ended has no checkboxes."""
+        return {} if request.GET.get("state__exact") == "ended" else super().get_actions(request)
+
     @admin.display(description="Who", ordering="value")
     def what(self, row: Protection) -> SafeString:
         return two_lines(title(row), now(row) or row.get_kind_display())
@@ -142,7 +146,7 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
             path("protect/", view(protect_view), name="subscriptions_protection_protect"),
             path("many/", view(protect_many_view), name="subscriptions_protection_protect_many"),
             path("lost/", view(accept_loss_view), name="subscriptions_protection_accept_loss"),
-            path("<int:pk>/end/", view(self.end), name="subscriptions_protection_end"),
+            path("<int:pk>/end/", view(end_view), name="subscriptions_protection_end"),
             *super().get_urls(),
         ]
 
@@ -179,18 +183,6 @@ class ProtectionAdmin(StateTabs, ExportMixin, ReadOnlyAdmin):
             return f"Protected: {made}, which covers {count} now. {effect_message(effect)}"
 
         return run_and_report(request, do, refusals=REFUSALS)
-
-    def end(self, request: HttpRequest, pk: int) -> HttpResponse:
-        if not request.user.has_perm(END):
-            raise PermissionDenied
-        row = get_object_or_404(Protection.objects.select_related("profile"), pk=pk)
-
-        def do() -> str:
-            effect = end_protection(row, actor=signed_in(request))
-            done = f"The protection of {row} has ended. {effect_message(effect)}"
-            return f"{done} New candidates appear after the next download."
-
-        return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
 
     def page_context(self, request: HttpRequest, row: Protection) -> dict[str, Any]:
         count = count_people([row])[row.pk]

@@ -92,6 +92,10 @@ class SandboxControl:
     def change(self, member_id: str, **changes: Any) -> Json:
         return self._call("POST", f"members/{member_id}", changes)
 
+    def rename(self, member_id: str, *, email: str) -> Json:
+        """Give this person another address, as after a marriage. Returns the member."""
+        return self.change(member_id, email=email)
+
     def make_again(self, member_id: str) -> Json:
         """Delete this account and make another one for the same person. Returns the new member, with a new id."""
         return self._call("POST", f"members/{member_id}", {"made_again": True})

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from subscriptions.models import CandidateState, Evaluation, ReclaimRequest, ReclaimRule, RemovalCandidate
+from integrations.models import IntegrationProfile
+from subscriptions.models import (
+    CandidateState,
+    Evaluation,
+    ReclaimRequest,
+    ReclaimRule,
+    RemovalCandidate,
+    Subscription,
+)
 from subscriptions.models.subscription import NEEDS_REVIEW
 from tests.support.organization import page, questions, said
 from tests.support.pages import text_of
@@ -241,3 +249,52 @@ def test_hostile_names_stay_text(empty_organization, alice, as_user):
 
     for shown in (LIST, page("removalcandidate", "change", ready(1)[0])):
         assert "<script>alert(1)" not in text_of(as_user(alice).get(shown))
+
+
+def test_the_good_ones_are_requested_and_each_other_one_is_named(organization, alice, as_user):
+    """Of ten: one is the requester, one is requested already, and two belong to a profile that is paused."""
+    client, chosen = as_user(alice), ready(8)
+    organization.ask(alice, count=1)
+    mine = RemovalCandidate.objects.get(pk=chosen[1])
+    Subscription.objects.filter(pk=mine.subscription_id).update(email="Alice@northwind.example")
+    other = IntegrationProfile.objects.create(
+        name="Paused one", organization_id="9", kind=organization.profile.kind, state="paused"
+    )
+    RemovalCandidate.objects.filter(pk__in=chosen[6:]).update(profile=other)
+
+    asked = text_of(client.post(LIST, bulk(chosen)))
+    assert "Request reclaim of 4 seats" in asked
+    answer = client.post(LIST, bulk(chosen, confirmed="4"))
+
+    made = ReclaimRequest.objects.latest("pk")
+    assert made.removals.count() == 4 and not made.removals.filter(candidate=mine).exists()
+    for text in (asked, said(answer)):
+        assert f"1 person is left out ({mine.subscription}): Your own seat" in text
+        assert "1 person is left out (Person 11): Not Ready any more." in text
+        assert (
+            "2 people are left out (Person 5, Person 4)" in text or "2 people are left out (Person 4, Person 5)" in text
+        )
+
+
+def test_several_profiles_get_a_request_each(organization, alice, as_user):
+    other = IntegrationProfile.objects.create(
+        name="Other", organization_id="9", kind=organization.profile.kind, state="published"
+    )
+    ReclaimRule.objects.create(profile=other, licenses=["full"], batch_cap_people=1000, batch_cap_percent=100)
+    chosen = ready(4)
+    RemovalCandidate.objects.filter(pk=chosen[0]).update(profile=other)
+
+    asked = text_of(as_user(alice).post(LIST, bulk(chosen)))
+    assert "These people belong to 2 profiles" in asked
+    as_user(alice).post(LIST, bulk(chosen, confirmed="4"))
+
+    assert sorted((made.profile.name, made.removals.count()) for made in ReclaimRequest.objects.all()) == [
+        ("Northwind", 3),
+        ("Other", 1),
+    ]
+
+
+def test_nobody_is_left_to_request(organization, alice, as_user):
+    chosen = ready(2)
+    organization.ask(alice, count=2)
+    assert "2 people are left out" in said(as_user(alice).post(LIST, bulk(chosen)))

@@ -140,8 +140,19 @@ def test_who_cannot_be_restored_is_left_out_and_named(reclaimed, restored, alice
     Subscription.objects.filter(pk=reclaimed[2].subscription_id).update(active=True)
     told = said(client.post(LIST, {"action": "request_restore", "index": 0, "_selected_action": everybody}))
 
-    assert "None of the selected people can be restored" in told
-    assert "2 seats: This person is active at Miro already" in told and "1 seat: This reclaim is restored" in told
+    named = ", ".join(str(item.subscription) for item in reclaimed[1:])
+    assert f"2 people are left out ({named}): This person is active at Miro already" in told
+    assert f"1 person is left out ({reclaimed[0].subscription}): This reclaim is restored" in told
+
+
+def test_the_requester_s_own_seat_is_left_out_and_the_others_are_requested(reclaimed, alice, as_user):
+    Subscription.objects.filter(pk=reclaimed[0].subscription_id).update(email=alice.email)
+    chosen = {"action": "request_restore", "index": 0, "_selected_action": [item.pk for item in reclaimed]}
+
+    told = said(as_user(alice).post(LIST, {**chosen, "confirmed": "2", "reason": "Back"}))
+
+    assert "asks to restore 2 seats" in told
+    assert f"1 person is left out ({reclaimed[0].subscription}): Your own seat" in told
 
 
 def test_the_list_may_change_before_it_is_confirmed(reclaimed, alice, as_user):

@@ -267,3 +267,40 @@ def test_protections_that_cover_nobody_any_more(organization, alice, carol, as_u
     assert "1 protection stays as it is." in said(answer)
     assert "seen already" in said(client.post(accept, {"protection": made.pk}))
     assert said_so not in text_of(client.get("/admin/")) and said_so not in text_of(client.get(LIST))
+
+
+def test_several_are_ended_at_once(organization, alice, carol, as_user):
+    wish = {"action": "end_selected", "index": "0", "select_across": "0"}
+    for number in (5, 6, 7):
+        create_protection(organization.profile, "person", f"person{number}@northwind.example", WISH, actor=alice)
+    end_protection(Protection.objects.get(value="person5@northwind.example"), actor=alice)
+    client, ids = as_user(alice), [str(row.pk) for row in Protection.objects.all()]
+
+    asked = text_of(client.post(LIST, {**wish, "_selected_action": ids}))
+    assert "End 2 protections" in asked and "They cover 2 people with a seat" in asked
+    as_user(carol).post(LIST, {**wish, "_selected_action": ids, "confirmed": "2"})
+    assert Protection.objects.in_force().count() == 2
+    answer = client.post(f"{LIST}?state__in=in_force,lost,ended", {**wish, "_selected_action": ids, "confirmed": "2"})
+    assert "Ended 2 protections. 1 had ended already. 2 people changed verdict." in said(answer)
+    assert not Protection.objects.in_force().exists() and row_of(6).verdict == "candidate"
+    assert AuditEvent.objects.filter(action="protection.ended").count() == 3
+    assert "action-select" not in client.get(f"{LIST}?state__exact=ended").content.decode()
+
+
+def test_of_ten_with_one_odd_all_ten_are_protected(organization, alice, as_user):
+    """One has no address, and one has other letters than ASCII."""
+    chosen = list(Subscription.objects.order_by("pk")[:10])
+    Subscription.objects.filter(pk=chosen[3].pk).update(email="")
+    Subscription.objects.filter(pk=chosen[7].pk).update(
+        email="jörg@münchen.example", normalized_email="jörg@münchen.example"
+    )
+
+    answer = as_user(alice).post(
+        PROTECT, {"subscription": [row.pk for row in chosen], "confirmed": "1", "reason": "On leave", "owner": "Petra"}
+    )
+
+    assert "Protected 10 people." in said(answer)
+    assert {row.verdict for row in Subscription.objects.select_related("evaluation")} == {"protected", "candidate"}
+    assert Subscription.objects.filter(evaluation__verdict="protected").count() == 10
+    shown = text_of(as_user(alice).get(LIST))
+    assert "Person 3" in shown and "jörg@münchen.example" in shown

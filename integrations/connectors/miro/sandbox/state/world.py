@@ -216,6 +216,8 @@ class World:
             raise SandboxError("active is true or false.")
         if key in ("admin_roles", "scim") and not isinstance(value, list if key == "admin_roles" else dict):
             raise SandboxError("admin_roles is a list, and scim an object.")
+        if key in ("email", "display_name") and not isinstance(value, str):
+            raise SandboxError(f"{key} is a text.")
         known = {"license": LICENSES, "role": ROLES}.get(key)
         if known and value not in known:
             raise SandboxError(f"{value!r} is not a {key} of Miro.")

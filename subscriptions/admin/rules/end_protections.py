@@ -1,0 +1,88 @@
+"""End protections: one on its page, or several that are selected in the list."""
+
+from __future__ import annotations
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import ngettext
+from unfold.admin import ModelAdmin
+
+from licensehub.ui.admin import run_and_report, signed_in
+from subscriptions.admin.rules.lost import END
+from subscriptions.admin.rules.protect import effect_message
+from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
+from subscriptions.admin.widgets.counts import people
+from subscriptions.models import Protection
+from subscriptions.models.protection import count_people
+from subscriptions.rules.protections import end_protection, end_protections
+
+# Protections named on the page that confirms; the others are counted.
+NAMED = 12
+LATER = "New candidates appear after the next download."
+
+
+def protections(count: int) -> str:
+    return ngettext("{:,} protection", "{:,} protections", count).format(count)
+
+
+def end_view(request: HttpRequest, pk: int) -> HttpResponse:
+    if not request.user.has_perm(END):
+        raise PermissionDenied
+    row = get_object_or_404(Protection.objects.select_related("profile"), pk=pk)
+
+    def do() -> str:
+        effect = end_protection(row, actor=signed_in(request))
+        return f"The protection of {row} has ended. {effect_message(effect)} {LATER}"
+
+    return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
+
+
+class EndMixin(ValidateSelectionMixin, ModelAdmin):
+    """Put before ModelAdmin of Protection."""
+
+    actions = ("end_selected",)
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(END)
+
+    @admin.action(description="End", permissions=["end"])
+    def end_selected(self, request: HttpRequest, chosen: QuerySet[Protection]) -> HttpResponse | None:
+        """First the page that shows what would end; a POST from there has `confirmed`."""
+        rows = Protection.objects.filter(pk__in=chosen.order_by().values("pk")).select_related("profile").order_by("pk")
+        in_force = rows.in_force()
+        count = in_force.count()
+        if count and request.POST.get("confirmed") == str(count):
+            return self._end(request, rows)
+        if request.POST.get("confirmed"):
+            messages.warning(request, f"The list has changed: {protections(count)} can be ended now.")
+        if not count:
+            messages.error(request, "All of these protections have ended already. Nothing was changed.")
+            return None
+        across = request.POST.get("select_across") == "1"
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": f"End {protections(count)}",
+            "count": count,
+            "rows": in_force[:NAMED],
+            "more": max(0, count - NAMED),
+            "ended": rows.count() - count,
+            "people": people(sum(count_people(in_force).values())),
+            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
+            "across": across,
+        }
+        return TemplateResponse(request, "admin/subscriptions/protection/confirm_end.html", context)
+
+    def _end(self, request: HttpRequest, rows: QuerySet[Protection]) -> HttpResponse:
+        def do() -> str:
+            effect = end_protections(rows, actor=signed_in(request))
+            already = f" {effect.already} had ended already." if effect.already else ""
+            return f"Ended {protections(len(effect.made))}.{already} {effect_message(effect)} {LATER}"
+
+        run_and_report(request, do, refusals=REFUSALS)
+        return HttpResponseRedirect(reverse("admin:subscriptions_protection_changelist"))
