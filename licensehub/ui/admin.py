@@ -70,7 +70,7 @@ class LargeTableMixin:
 class ReadOnlyAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ModelAdmin):
     """Records with a page of their own template."""
 
-    actions = None
+    actions: Sequence[str] | None = None
     # The template renders the page from `page_context`.
     fieldsets = ((None, {"fields": ()}),)
 

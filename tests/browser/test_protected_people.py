@@ -10,7 +10,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from subscriptions.models import Protection, ReclaimRule, RemovalCandidate
-from subscriptions.rules.protections import ProtectionInput, create_protection
+from subscriptions.rules.protections import ProtectionInput, create_protection, protect_people
 from tests.support.browser import sign_in
 
 pytestmark = [pytest.mark.browser]
@@ -55,19 +55,71 @@ def test_protect_and_end(manager, world, live_server, browser_page, screenshot):
     assert not Protection.objects.in_force().exists()
 
 
+def test_paste_look_and_confirm(manager, world, live_server, browser_page, screenshot):
+    page = browser_page
+    world.download()
+    one, other = RemovalCandidate.objects.all()[:2]
+    protect_people(world.profile, [other.subscription], EXAMPLES[0][2], actor=manager)
+    sign_in(page, live_server.url, manager)
+    lines = [one.subscription.email, other.subscription.external_id, "new.colleague@northwind.example", "Pat Lee, HR"]
+
+    page.goto(f"{live_server.url}/admin/subscriptions/protection/")
+    page.get_by_role("link", name="Protect many…").click()
+    page.get_by_label("People").fill("\n".join(lines))
+    page.get_by_label("Reason").fill("On parental leave")
+    page.get_by_label("Owner").fill("Petra Meyer, HR")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_text("Nothing is stored yet.")).to_be_visible()
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        screenshot(page, f"protect-many-{size['width']}")
+        assert fits(page)
+    page.get_by_role("button", name="Protect 2 people").click()
+    expect(page.get_by_text("Protected 2 people.")).to_be_visible()
+    expect(page.get_by_label("People")).to_have_value("Pat Lee;HR")
+    screenshot(page, "protect-many-left")
+
+
+def test_end_several(manager, world, live_server, browser_page, screenshot):
+    page = browser_page
+    world.download()
+    for kind, value, wish in EXAMPLES:
+        create_protection(world.profile, kind, value, wish, actor=manager)
+    sign_in(page, live_server.url, manager)
+
+    page.goto(f"{live_server.url}/admin/subscriptions/protection/")
+    for box in page.locator("tr input.action-select").all()[:2]:
+        box.check()
+    screenshot(page, "protections-selected")
+    page.get_by_role("button", name="End 2 protections").click()
+    screenshot(page, "protections-confirm-end")
+    page.get_by_role("button", name="End 2 protections").click()
+    expect(page.get_by_text("Ended 2 protections.")).to_be_visible()
+    assert Protection.objects.in_force().count() == 2
+
+
 def test_how_the_pages_look(manager, world, live_server, browser_page, screenshot):
     page = browser_page
     world.download()
     for kind, value, wish in EXAMPLES:
         create_protection(world.profile, kind, value, wish, actor=manager)
     ReclaimRule.objects.update(batch_cap_people=50, batch_cap_percent=5, rolling_cap_percent=10)
+    row = RemovalCandidate.objects.first().subscription
+    create_protection(world.profile, "person", row.email, EXAMPLES[0][2], actor=manager)
+    world.miro.rename(row.external_id, email="pat.married@new-domain.example")
+    world.download()
+    Protection.objects.filter(kind="domain").update(covered=37, lost_at=timezone.now())
     sign_in(page, live_server.url, manager)
-    rule, one = ReclaimRule.objects.get().pk, Protection.objects.first().pk
+    rule, one = ReclaimRule.objects.get().pk, Protection.objects.get(external_id=row.external_id).pk
+    lost = Protection.objects.get(kind="domain").pk
     for name, address in (
         ("protections", "protection/"),
         ("protections-ended", "protection/?state__exact=ended"),
         ("protection-add", "protection/add/"),
+        ("protection-many", "protection/many/"),
         ("protection", f"protection/{one}/change/"),
+        ("protection-lost", f"protection/{lost}/change/"),
+        ("protection-renamed", f"subscription/{row.pk}/change/"),
         ("rule", f"reclaimrule/{rule}/change/"),
     ):
         for size in (WIDE, NARROW):

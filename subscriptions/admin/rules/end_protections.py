@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -45,7 +47,7 @@ def end_view(request: HttpRequest, pk: int) -> HttpResponse:
 class EndMixin(ValidateSelectionMixin, ModelAdmin):
     """Put before ModelAdmin of Protection."""
 
-    actions = ("end_selected",)
+    actions: Sequence[str] | None = ("end_selected",)
 
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(END)
