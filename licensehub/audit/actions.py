@@ -45,7 +45,6 @@ class Action(TextChoices):
     PROTECTION_MOVED = "protection.moved", "Protection moved to the new profile of its organization"
     PROTECTION_BOUND = "protection.bound", "Protection bound to the vendor's id"
     PROTECTION_LOST = "protection.lost", "Protection covers nobody any more"
-    PROTECTION_LOSS_MAILED = "protection.loss_mailed", "Mail about protections that cover nobody sent"
     PROTECTION_LOSS_SEEN = "protection.loss_seen", "Seen that a protection covers nobody"
     PROTECTION_ENDED = "protection.ended", "Protection ended"
     CANDIDATE_PROPOSED = "candidate.proposed", "Became a candidate"

@@ -632,7 +632,6 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True)),
                 ("covered", models.PositiveIntegerField(editable=False, null=True)),
                 ("lost_at", models.DateTimeField(editable=False, null=True)),
-                ("lost_mail_due_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "created_by",
                     models.ForeignKey(
@@ -1522,6 +1521,7 @@ class Migration(migrations.Migration):
                             ("connection", "A connection does not work"),
                             ("download", "A download needs a person"),
                             ("attention", "Candidates need a person"),
+                            ("protection", "Protections cover nobody any more"),
                             ("stopped", "All sending stays stopped"),
                         ],
                         max_length=12,
@@ -1573,6 +1573,7 @@ class Migration(migrations.Migration):
                             ("connection", "A connection does not work"),
                             ("download", "A download needs a person"),
                             ("attention", "Candidates need a person"),
+                            ("protection", "Protections cover nobody any more"),
                             ("stopped", "All sending stays stopped"),
                         ],
                         max_length=12,

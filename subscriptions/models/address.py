@@ -6,7 +6,7 @@ from integrations.connectors.contract import normalized
 
 
 def mailbox(address: str) -> tuple[str, str]:
-    """The local part without its tag, and the domain: `Pat+miro@X.example` -> (`pat`, `x.example`).
+    """The local part without its tag, and the domain: `Pat+tag@X.example` -> (`pat`, `x.example`).
 
     Mail servers deliver both to one mailbox (RFC 5233). Both parts are empty without an address.
     """

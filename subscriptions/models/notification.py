@@ -26,6 +26,7 @@ class NotificationKind(models.TextChoices):
     CONNECTION = "connection", "A connection does not work"
     DOWNLOAD = "download", "A download needs a person"
     ATTENTION = "attention", "Candidates need a person"
+    PROTECTION = "protection", "Protections cover nobody any more"
     STOPPED = "stopped", "All sending stays stopped"
 
 

@@ -143,8 +143,6 @@ class Protection(models.Model):
     covered = models.PositiveIntegerField(null=True, editable=False)
     # Since when it covers nobody any more. Empty again when it covers somebody, or when a user has seen it.
     lost_at = models.DateTimeField(null=True, editable=False)
-    # When the mail about that is to be sent; empty after it was sent.
-    lost_mail_due_at = models.DateTimeField(null=True, editable=False)
 
     objects = ProtectionQuerySet.as_manager()
 

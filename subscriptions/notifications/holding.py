@@ -20,6 +20,7 @@ from subscriptions.models import (
     DownloadRun,
     Notification,
     NotificationKind,
+    Protection,
     ReclaimRequest,
     RemovalCandidate,
     RequestState,
@@ -35,6 +36,8 @@ DOWNLOAD_TAKES = timedelta(hours=3)
 # So long all sending may be stopped before somebody is asked whether that is still meant. Asked again every week.
 STOPPED_FOR = timedelta(days=2)
 WEEK = timedelta(days=7)
+# Protections named in a mail; the others are counted.
+NAMED = 20
 
 
 def opened() -> Iterator[Notification]:
@@ -136,6 +139,29 @@ def attention() -> Iterator[Notification]:
             text=f"{people} of “{profile}” {ngettext('waits', 'wait', count)} for a person, e.g. since the vendor "
             "refused, an answer was lost, or somebody could not be reached. Nothing happens until a person has looked.",
             path=f"{address}?state__exact={CandidateState.ATTENTION_REQUIRED.value}&profile__id__exact={profile.pk}",
+        )
+
+
+def protections() -> Iterator[Notification]:
+    """Profiles with protections that cover nobody any more; told again after a download that finds others."""
+    lost = Protection.objects.lost().order_by()
+    for row in lost.values("profile").annotate(newest=Max("lost_at")):
+        profile = IntegrationProfile.objects.get(pk=row["profile"])
+        mine = list(lost.of(profile.pk).order_by("pk"))
+        count = len(mine)
+        said = ngettext("{:,} protection covers", "{:,} protections cover", count).format(count) + " nobody any more"
+        named = [f"{one.scope_label} (covered {one.covered:,}; owner {one.owner})" for one in mine[:NAMED]]
+        more = [f"and {count - NAMED:,} more"] if count > NAMED else []
+        yield Notification(
+            kind=NotificationKind.PROTECTION,
+            key=f"protection:{profile.pk}:{row['newest'].isoformat()}",
+            profile=profile,
+            subject=f"{profile}: {said}",
+            text=f"{said} since the last download: {'; '.join([*named, *more])}.\nThe people may have left. Or they "
+            "have new addresses, e.g. after a change of the company's domain, and are candidates now: then protect "
+            "them again. LicenseHub files no request by itself until somebody has ended these protections, or has "
+            "confirmed that they are as they should be.",
+            path=f"{reverse('admin:subscriptions_protection_changelist')}?state__exact=lost",
         )
 
 

@@ -17,6 +17,7 @@ from subscriptions.notifications import holding
 OPERATE = "integrations.operate_integrationprofile"
 REPAIR = "integrations.change_connection"
 REQUEST = "subscriptions.request_removalcandidate"
+PROTECT = "subscriptions.change_protection"
 STOP = "integrations.stop_all_sending"
 ACCOUNTS = "auth.change_user"
 
@@ -128,6 +129,13 @@ KINDS = {
         "you manage the candidates",
         "The vendor refused, an answer was lost, or a person could not be reached.",
         default=Delivery.DIGEST,
+    ),
+    NotificationKind.PROTECTION: Kind(
+        holding.protections,
+        _while_open(PROTECT),
+        PROTECT,
+        "you may end protections",
+        "A download found nobody whom a protection covered before, e.g. after a change of the company's domain.",
     ),
     NotificationKind.STOPPED: Kind(
         holding.stopped,

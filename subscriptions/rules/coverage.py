@@ -50,13 +50,13 @@ def _write(counts: dict[int, int]) -> None:
     for pk, count in counts.items():
         ids[count].append(pk)
     for count, found in ids.items():
-        Protection.objects.filter(pk__in=found).update(covered=count, lost_at=None, lost_mail_due_at=None)
+        Protection.objects.filter(pk__in=found).update(covered=count, lost_at=None)
 
 
 def _mark_lost(ids: list[int], now: datetime) -> int:
     rows = Protection.objects.in_force().filter(pk__in=ids, lost_at=None)
-    lost = list(rows.select_for_update().select_related("profile"))
-    marked = rows.filter(pk__in=[one.pk for one in lost]).update(lost_at=now, lost_mail_due_at=now)
+    lost = list(rows.select_for_update(of=("self",)).select_related("profile"))
+    marked = rows.filter(pk__in=[one.pk for one in lost]).update(lost_at=now)
     if marked != len(lost):
         raise NotActionable("Somebody has just changed these protections. The next download looks again.")
     targets = [(one, {"covered": one.covered}) for one in lost]
@@ -72,7 +72,7 @@ def accept_loss(protections: Iterable[Protection], *, actor: User) -> int:
     with transaction.atomic():
         rows = Protection.objects.lost().filter(pk__in=[one.pk for one in protections])
         seen = list(rows.select_for_update(of=("self",)).select_related("profile"))
-        values = {"covered": 0, "lost_at": None, "lost_mail_due_at": None}
+        values = {"covered": 0, "lost_at": None}
         updated = Protection.objects.lost().filter(pk__in=[one.pk for one in seen]).update(**values)
         if not seen or updated != len(seen):
             raise NotActionable("These protections were ended or seen already. Nothing was changed.")

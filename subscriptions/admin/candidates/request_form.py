@@ -20,7 +20,7 @@ from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import seats
-from subscriptions.admin.widgets.left_out import Selection, select
+from subscriptions.admin.widgets.left_out import Selection, select, ticked
 from subscriptions.approvals import dry_run
 from subscriptions.approvals.request import one_profile, request_reclaim
 from subscriptions.candidates import caps
@@ -50,12 +50,12 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
 
         Whoever cannot be requested is left out, and named with the reason. Each profile has a request of its own.
         """
-        selection = selection_of(chosen, actor=signed_in(request))
+        selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
             return self._request(request, selection)
         if request.POST.get("confirmed"):
-            messages.warning(request, f"The list has changed: {seats(count)} can be requested now.")
+            messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
         if count:
             return self._confirm(request, selection, count)
         for sentence in selection.left_out:
@@ -119,8 +119,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
 def selection_of(chosen: QuerySet[RemovalCandidate], *, actor: User) -> Selection:
     ready = chosen.filter(state=CandidateState.READY)
     selection = select(ready, Operation.REQUEST, email=KT("evidence__email"), actor=actor)
-    everybody = RemovalCandidate.objects.filter(pk__in=chosen.order_by().values("pk"))
-    selection.leave_out(everybody.exclude(state=CandidateState.READY), "Not Ready any more.")
+    selection.leave_out(chosen.exclude(state=CandidateState.READY), "Not Ready any more.")
     return selection
 
 

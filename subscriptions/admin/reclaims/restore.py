@@ -21,7 +21,7 @@ from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
-from subscriptions.admin.widgets.left_out import Selection, select
+from subscriptions.admin.widgets.left_out import Selection, select, ticked
 from subscriptions.models import Reclaim, ReclaimRequest
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.switches import Operation
@@ -92,7 +92,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
 
         One seat needs no request: it has a page of its own.
         """
-        selection = selection_of(chosen, actor=signed_in(request))
+        selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
             return self._request(request, selection)
@@ -151,8 +151,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
 def selection_of(chosen: QuerySet[Reclaim], *, actor: User) -> Selection:
     able = restores.restorable(chosen)
     selection = select(able, Operation.RESTORE, email=KeyTextTransform("email", "removal__evidence"), actor=actor)
-    everybody = Reclaim.objects.filter(pk__in=chosen.order_by().values("pk")).annotate(sentence=restores.why_not())
-    others = everybody.exclude(sentence="")
+    others = chosen.annotate(sentence=restores.why_not()).exclude(sentence="")
     for sentence in sorted(set(others.order_by().values_list("sentence", flat=True).distinct())):
         selection.leave_out(others.filter(sentence=sentence), sentence)
     return selection

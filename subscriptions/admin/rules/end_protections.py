@@ -19,6 +19,7 @@ from subscriptions.admin.rules.lost import END
 from subscriptions.admin.rules.protect import effect_message
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.counts import people
+from subscriptions.admin.widgets.left_out import ticked
 from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import end_protection, end_protections
@@ -55,8 +56,8 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
     @admin.action(description="End", permissions=["end"])
     def end_selected(self, request: HttpRequest, chosen: QuerySet[Protection]) -> HttpResponse | None:
         """First the page that shows what would end; a POST from there has `confirmed`."""
-        rows = Protection.objects.filter(pk__in=chosen.order_by().values("pk")).select_related("profile").order_by("pk")
-        in_force = rows.in_force()
+        rows = ticked(request, chosen).select_related("profile").order_by("pk")
+        in_force = Protection.objects.in_force().filter(pk__in=rows.values("pk")).select_related("profile")
         count = in_force.count()
         if count and request.POST.get("confirmed") == str(count):
             return self._end(request, rows)

@@ -56,9 +56,11 @@ def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
     runs = row.snapshots.filter(email__isnull=False).values_list("run__finished_at", "email")
     looks = row.recheck_snapshots.filter(email__isnull=False).values_list("seen_at", "email")
     former = sorted(((at, email) for at, email in (*runs, *looks) if at), key=lambda change: change[0])
+    if not former:
+        return []
     then = [email for _, email in former[1:]] + [row.email]
     stays = ""
-    if former and any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
+    if any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
         stays = " The protection of this person stays in force."
     return [
         (

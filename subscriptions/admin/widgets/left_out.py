@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
@@ -33,6 +34,13 @@ class Selection:
         """Name these rows, which have a `subscription`."""
         if sentence := left_out(rows, reason):
             self.left_out.append(sentence)
+
+
+def ticked(request: HttpRequest, chosen: QuerySet[Any]) -> QuerySet[Any]:
+    """The ticked rows, also those that have left the tab meanwhile; with *Select all*, what the list holds now."""
+    if request.POST.get("select_across") == "1":
+        return chosen.model._default_manager.filter(pk__in=chosen.order_by().values("pk"))
+    return chosen.model._default_manager.filter(pk__in=request.POST.getlist("_selected_action"))
 
 
 def left_out(rows: QuerySet[Any], reason: str) -> str:

@@ -9,12 +9,21 @@ from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import NotActionable
-from subscriptions.models import Protection, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.models import (
+    DownloadRun,
+    Protection,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimRule,
+    RemovalCandidate,
+    Subscription,
+)
 from subscriptions.models.protection import count_people
+from subscriptions.notifications.delivery import deliver_due
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.coverage import accept_loss
-from subscriptions.rules.loss_mail import send_due_mails
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection, protect_people
+from subscriptions.sweep import notify
 
 WISH = ProtectionInput("On parental leave", "Petra Meyer")
 
@@ -193,11 +202,16 @@ def test_a_new_company_domain_is_said_and_files_nothing(moved, alice, bob):
     assert RemovalCandidate.objects.filter(state="ready").exists()
     assert not ReclaimRequest.objects.exists()
 
-    assert (send_due_mails(), send_due_mails()) == (1, 0)
+    notify()
+    notify()
+    assert deliver_due() == 1
     [sent] = mail.outbox
-    assert sent.bcc == [alice.email] and lost[0].scope_label in sent.body
+    assert sent.to == [alice.email] and lost[0].scope_label in sent.body
     moved.download()  # it is said once, and still nothing is filed
-    assert (send_due_mails(), Protection.objects.lost().count()) == (0, len(lost))
+    notify()
+    assert (deliver_due(), Protection.objects.lost().count()) == (0, len(lost))
+    run = DownloadRun.objects.first()
+    assert "cover nobody any more" in run.steps["request"]["left_out"]
     assert not ReclaimRequest.objects.exists()
 
     assert accept_loss(lost, actor=alice) == len(lost)
