@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import celery.schedules
@@ -43,7 +44,7 @@ def fields_of(crontab: CrontabSchedule) -> Fields:
 @lru_cache(maxsize=256)
 def _parse(minute: str, hour: str, day_of_week: str, day_of_month: str, month_of_year: str) -> Fields:
     """Kept, since parsing takes longer than all the rest, and years are searched a day at a time."""
-    parsed = celery.schedules.crontab(minute, hour, day_of_week, day_of_month, month_of_year)
+    parsed: Any = celery.schedules.crontab(minute, hour, day_of_week, day_of_month, month_of_year)
     return Fields(
         minutes=tuple(sorted(parsed.minute)),
         hours=tuple(sorted(parsed.hour)),
