@@ -26,6 +26,7 @@ from subscriptions.approvals.request import one_profile, request_reclaim
 from subscriptions.candidates import caps
 from subscriptions.models import CandidateState, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.switches import Operation
+from subscriptions.schedules.working_days import window_text
 
 # People named on the page that confirms a request; the others are counted.
 NAMED = 12
@@ -112,6 +113,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             "across": across,
             "reason": request.POST.get("reason", ""),
             "warnings": [warnings_before_request(rows, rows.count()) for rows in selection.able.values()],
+            "window": window_text(),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)
 
