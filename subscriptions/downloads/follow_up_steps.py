@@ -159,10 +159,10 @@ def _so_far(run: DownloadRun) -> dict[str, Any]:
 def _save_page(work: Work, cursor: str, *, done: int) -> None:
     """Save the cursor of the next page, in the transaction that writes this one."""
     run = work.run
-    run.cursor, run.outages = cursor, 0
+    run.cursor, run.outages, run.waited = cursor, 0, 0.0
     so_far = _so_far(run)
     so_far |= {"done": so_far["done"] + done, "read": not cursor}
-    lease.update_owned(run, cursor=cursor, steps=run.steps, outages=0, tries=0, **work.usage())
+    lease.update_owned(run, cursor=cursor, steps=run.steps, outages=0, waited=0.0, tries=0, **work.usage())
 
 
 def _read(work: Work, capability: Capability, missing: str, read: Callable[[Connector], None]) -> None:

@@ -1,6 +1,7 @@
 """Call the vendor again after an outage, or after the delay that it asks for.
 
-A delay that does not fit into this part ends it, and the next part begins after the delay.
+A delay that does not fit into this part ends it. A short one, as for the vendor's rate limit, is waited for, and the
+next part begins at once; after a longer one the sweep begins it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from subscriptions.downloads import lease
 from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun
 
-# The longest time in seconds that one download waits in total.
+# The longest time in seconds that one download waits in total for one page.
 MAX_TOTAL_WAIT = 600.0
+# A delay up to this (seconds) is waited for at the end of a part. It covers the window of a rate limit. With the part
+# and one call, it stays below the limit of a task.
+MAX_LAST_WAIT = 65.0
 # The delays in seconds if the vendor names none, e.g. because it is down. After the last one the download gives up.
 OUTAGE_DELAYS = (1.0, 5.0, 15.0)
 # Seconds after which the lease of the run is renewed while it waits; well below DownloadRun.LEASE.
@@ -25,7 +29,7 @@ T = TypeVar("T")
 
 
 def with_retries(work: Work, function: Callable[[], T]) -> T:
-    """Call until it succeeds. The run counts how long it has waited, in all of its parts, and the outages since a page.
+    """Call until it succeeds. The run counts its waits and its outages since its last page, in all of its parts.
 
     Raises TransientError when the wait would be too long, or after too many outages; PartOver when this part is too
     short for the wait.
@@ -42,9 +46,12 @@ def with_retries(work: Work, function: Callable[[], T]) -> T:
             if not delay or run.waited + delay > MAX_TOTAL_WAIT:
                 raise
             run.waited += delay
-            if delay > work.part.seconds_left:
+            is_last = delay > work.part.seconds_left
+            if is_last and delay > MAX_LAST_WAIT:
                 raise PartOver(resume_in=delay) from error
             _wait(run, delay)
+            if is_last:
+                raise PartOver from error
 
 
 def _wait(run: DownloadRun, seconds: float) -> None:

@@ -168,7 +168,7 @@ def _store(work: _Download, pages: list[Page]) -> None:
         run.read += sum(len(page.members) for page in pages)
         for page in pages:
             _turn(run, page)
-        run.all_pages_in, run.outages = not run.cursor, 0
+        run.all_pages_in, run.outages, run.waited = not run.cursor, 0, 0.0
         lease.renew(
             run,
             cursor=run.cursor,
@@ -177,6 +177,7 @@ def _store(work: _Download, pages: list[Page]) -> None:
             read=run.read,
             all_pages_in=run.all_pages_in,
             outages=0,
+            waited=0.0,
             tries=0,
             **work.usage(),
         )

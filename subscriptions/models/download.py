@@ -105,7 +105,7 @@ class DownloadRun(models.Model):
     # The tasks that have worked on it, and the attempts since the last progress.
     parts = models.PositiveIntegerField(default=1, editable=False)
     tries = models.PositiveIntegerField(default=0, editable=False)
-    # The seconds that it waited for the vendor in all, and the outages since its last page.
+    # The seconds that it waited for the vendor, and the outages, since its last page.
     waited = models.FloatField(default=0, editable=False)
     outages = models.PositiveIntegerField(default=0, editable=False)
     # The current step after its facts were written; empty before that.

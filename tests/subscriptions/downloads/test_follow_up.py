@@ -249,7 +249,7 @@ def test_a_rule_that_is_saved_while_candidates_are_opened_withdraws_them(world, 
 
 def test_names_go_on_after_an_outage_and_a_long_wait_ends_the_part(world, monkeypatch):
     monkeypatch.setattr(scim, "PAGE_SIZE", 50)
-    monkeypatch.setattr(outages, "OUTAGE_DELAYS", (0.01, 30.0))
+    monkeypatch.setattr(outages, "OUTAGE_DELAYS", (0.01, 90.0))
     read, failures = MiroConnector.directory, [TransientError("Down."), TransientError("Down.")]
 
     def fail_after_a_page(self, cursor=""):
@@ -264,8 +264,8 @@ def test_names_go_on_after_an_outage_and_a_long_wait_ends_the_part(world, monkey
     found = run(world, seconds=20)
     # Twice down after the first page: the second wait is longer than what is left of this part.
     assert (found.state, found.follow_up, found.cursor) == ("evaluating", "names", "51")
-    assert (found.outages, found.waited) == (2, 30.01)
-    assert timedelta(seconds=25) < found.lease_until - timezone.now() < timedelta(seconds=31)
+    assert (found.outages, found.waited) == (2, 90.01)
+    assert timedelta(seconds=80) < found.lease_until - timezone.now() < timedelta(seconds=91)
     assert sweep.runs_to_follow_up() == []
     let_the_lease_end()
     found = follow_up.resume(found.pk)

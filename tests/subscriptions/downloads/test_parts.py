@@ -9,12 +9,14 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
-from integrations.connectors.contract import BadAnswer, Page
+from integrations.connectors.contract import BadAnswer, Page, TransientError
+from integrations.connectors.miro.connector import MiroConnector
 from subscriptions import tasks
-from subscriptions.downloads import parts
+from subscriptions.downloads import outages, parts
 from subscriptions.downloads import run as downloading
 from subscriptions.downloads.parts import Part, PartOver
 from subscriptions.models import DownloadRun
+from tests.support.fixtures import MEMBERS
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def enqueued(monkeypatch) -> list[tuple[str, int]]:
 def test_a_part_ends_well_before_the_limits_of_a_task(settings):
     one_call, read_ahead = 45, 45
     assert parts.part_seconds() + one_call + read_ahead < settings.CELERY_TASK_SOFT_TIME_LIMIT
+    assert parts.part_seconds() + one_call + outages.MAX_LAST_WAIT < settings.CELERY_TASK_SOFT_TIME_LIMIT
     settings.CELERY_TASK_SOFT_TIME_LIMIT = 10
     assert parts.part_seconds() == 5
     Part().check()
@@ -47,6 +50,31 @@ def test_the_next_part_is_enqueued_at_once(world, monkeypatch, enqueued):
 
     found.refresh_from_db()
     assert (found.state, found.parts, len(enqueued)) == ("complete", 2, 1)
+
+
+def test_the_wait_for_a_rate_limit_leaves_no_gap_and_no_limit_adds_up(world, monkeypatch, enqueued):
+    """The vendor has room again after a minute. That is waited for, also at the end of a part, and for each page."""
+    monkeypatch.setattr(downloading, "MAX_PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(outages, "MAX_TOTAL_WAIT", 0.3)
+    monkeypatch.setattr(tasks, "part_seconds", lambda: 0.1)
+    members, asked = MiroConnector.members, []
+
+    def limited(self, cursor=""):
+        for page in members(self, cursor):
+            asked.append(cursor)
+            if len(asked) % 2:
+                raise TransientError("Used up.", retry_after=0.2)
+            yield page
+
+    monkeypatch.setattr(MiroConnector, "members", limited)
+    for _ in range(12):
+        tasks.download_due(world.profile.pk)
+        found = DownloadRun.objects.get()
+        if found.state != "running":
+            break
+        assert enqueued.pop() == ("download_due", world.profile.pk)
+    # Two pages, each after a wait that is longer than a part; together they are longer than one page may wait.
+    assert (found.read, found.problem, len(asked)) == (MEMBERS, "", 4)
 
 
 def test_what_is_left_of_the_follow_up_is_enqueued_at_once(world, monkeypatch, enqueued):
