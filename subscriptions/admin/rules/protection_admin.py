@@ -51,7 +51,7 @@ class ProtectionList(TabbedChangeList):
 def state_badge(row: Protection) -> SafeString:
     if row.is_in_force:
         if row.lost_at:
-            return badge("Covers nobody any more", tone="warning", icon="person_off")
+            return badge("Covers nobody", tone="warning", icon="person_off")
         return badge("In force", tone="ok", icon="verified_user")
     return badge("Ended", tone="neutral", icon="event_busy")
 
