@@ -25,7 +25,7 @@ WORDS = "ARRAY['Ann','Ben','Chloe','David','Emma','Farid','Grace','Henry','Ines'
 MEMBERS = f"""
 INSERT INTO subscriptions_subscription
     (profile_id, external_id, email, name, department, active, license, role, license_assigned_at, last_activity_at,
-     reclaimable, why_not, first_run_id, changed_run_id, facts_at, gone_at)
+     reclaimable, why_not, admin_roles, first_run_id, changed_run_id, facts_at, gone_at)
 SELECT %(profile)s, (3074457340000000000 + n)::text, 'person' || n || '@northwind.example',
        CASE WHEN {SOME} < 880 THEN ({WORDS})[1 + n %% 14] || ' Tester' || (n::bigint * 7919 %% 1000003) ELSE '' END,
        'Department ' || n %% 40,
@@ -35,7 +35,7 @@ SELECT %(profile)s, (3074457340000000000 + n)::text, 'person' || n || '@northwin
        %(now)s - (n %% 900 + 5) * interval '1 day',
        CASE WHEN n %% 25 <> 0 THEN %(now)s - interval '1 minute' * (n::bigint * 7919 %% 120000) *
             CASE WHEN n %% 100 < 70 THEN 0.5 ELSE 6 END END,
-       n %% 5000 <> 0 AND {SOME} < 880, CASE WHEN n %% 5000 = 0 THEN 'A company admin.' ELSE '' END,
+       n %% 5000 <> 0 AND {SOME} < 880, CASE WHEN n %% 5000 = 0 THEN 'A company admin.' ELSE '' END, '',
        %(run)s, %(run)s, %(now)s, CASE WHEN n %% 100 = 7 THEN %(now)s END
   FROM generate_series(1, %(members)s) AS n
 """  # noqa: S608 - the parts are constants of this module
@@ -130,7 +130,8 @@ def organization(
 def _reclaims(given: Mapping[str, Any], reclaims: int) -> None:
     from django.contrib.auth.models import User
 
-    people = {name: User.objects.get_or_create(username=name)[0].pk for name in ("asks", "decides")}
+    emails = {name: {"email": f"{name}@admins.example"} for name in ("asks", "decides")}
+    people = {name: User.objects.get_or_create(username=name, defaults=email)[0].pk for name, email in emails.items()}
     for statement in (CLOSED, REQUESTS, REMOVALS, RECLAIMS):
         _execute(statement, {**given, **people, "reclaims": min(reclaims, Subscription.objects.count())})
 

@@ -6,15 +6,17 @@ The differences between PostgreSQL and SQLite are here, so that the modules abov
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max, Model, QuerySet
 
-# The plans that PostgreSQL must not choose for a statement about all rows of a large table.
-UNSAFE_PLANS = ("enable_nestloop", "enable_sort")
+# The settings for a statement about all rows of a large table: see `large_tables`.
+LARGE = {"enable_nestloop": "off", "hash_mem_multiplier": "1000"}
+# Up to this many rows are looked up one by one. A plan for all rows would take half a second among a million people.
+FEW = 100
 
 # Only names of our own tables and columns go into the braces of a statement; all values are parameters.
 INSERT_ROW = "INSERT INTO {into} VALUES ({places})"
@@ -47,6 +49,13 @@ def fetch_row(statement: str, parameters: Iterable[Any] = ()) -> tuple[Any, ...]
         return tuple(cursor.fetchone() or ())
 
 
+def fetch_all(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement that selects. Returns all its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_translated(statement), adapted(parameters))
+        return list(cursor.fetchall())
+
+
 def _translated(statement: str) -> str:
     """SQLite has IS DISTINCT FROM only since version 3.39; its IS NOT means the same."""
     return statement.replace("IS DISTINCT FROM", "IS NOT") if connection.vendor == "sqlite" else statement
@@ -61,38 +70,52 @@ def adapted(values: Iterable[Any]) -> list[Any]:
 # --- Plans ------------------------------------------------------------------------------------------------------------
 
 
-def expect_large_tables() -> None:
-    """PostgreSQL plans no nested loops and no sorts until the transaction ends.
-
-    It chooses a nested loop when it expects a small table. It expects this of a table that was empty a moment ago, or
-    that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours. For the
-    same reason it would sort all rows although it can count them in a hash table.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            for setting in UNSAFE_PLANS:
-                cursor.execute(f"SET LOCAL {setting} = off")
-
-
 @contextmanager
 def large_tables() -> Iterator[None]:
-    """Call `expect_large_tables` for the `with` block only: later statements are planned as usual."""
+    """PostgreSQL plans no nested loops in the `with` block, and hashes lists of any length.
+
+    It chooses a nested loop when it expects a small table. It expects this of a table that was empty a moment ago, or
+    that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours. And it
+    reads a list of a subquery again for each row, e.g. the protections, where it expects that the list does not fit
+    into memory. Later statements are planned as usual.
+    """
     with transaction.atomic():
-        before = _plan_settings()
-        expect_large_tables()
+        before = _current_settings()
+        _set_local(LARGE)
         yield
         # After an error there is nothing to do: the rollback also restores the settings.
+        _set_local(before)
+
+
+def expect_large_tables() -> None:
+    """The same until the transaction ends, and no sorts: what can be counted in a hash table is not sorted before.
+
+    Not for a statement with an ORDER BY: there PostgreSQL would choose between a sort and a nested loop.
+    """
+    _set_local({**LARGE, "enable_sort": "off"})
+
+
+def planned_for(number: int) -> AbstractContextManager[None]:
+    """A transaction in which statements touch this many rows: a few are looked up one by one, many by `large_tables`.
+
+    With a few rows no plan is quadratic.
+    """
+    return transaction.atomic() if number <= FEW else large_tables()
+
+
+def _set_local(settings: Mapping[str, str]) -> None:
+    if connection.vendor == "postgresql" and settings:
         with connection.cursor() as cursor:
-            for setting, value in before.items():
-                cursor.execute("SELECT set_config(%s, %s, true)", [setting, value])
+            calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
+            cursor.execute(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
 
 
-def _plan_settings() -> dict[str, str]:
+def _current_settings() -> dict[str, str]:
     if connection.vendor != "postgresql":
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in UNSAFE_PLANS)}")
-        return dict(zip(UNSAFE_PLANS, cursor.fetchone(), strict=True))
+        cursor.execute(f"SELECT {', '.join(['current_setting(%s)'] * len(LARGE))}", list(LARGE))
+        return dict(zip(LARGE, cursor.fetchone(), strict=True))
 
 
 # --- Many rows --------------------------------------------------------------------------------------------------------
@@ -170,10 +193,16 @@ def read(rows: QuerySet[Any, tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         return list(cursor.execute(selecting, values))
 
 
+def batches(ids: Iterable[int], size: int) -> Iterator[list[int]]:
+    """The ids in ascending order, so many at once."""
+    ordered = sorted(ids)
+    return (ordered[start : start + size] for start in range(0, len(ordered), size))
+
+
 def set_column(model: type[Model], column: str, values: Sequence[tuple[int, str]]) -> None:
     """Write one text column of many rows: (id, text)."""
     names = {"table": model._meta.db_table, "column": column}
-    with connection.cursor() as cursor:
+    with planned_for(len(values)), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             ids = [pk for pk, _ in values]
             texts = [text for _, text in values]

@@ -15,6 +15,7 @@ from django.db.models import Case, CharField, Count, Q, Value, When
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
+from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.preview import preview_rule
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import DownloadRun, RequestedRemoval, RequestState, Subscription, Verdict
@@ -63,17 +64,18 @@ def profile_stats(profile: IntegrationProfile, run: DownloadRun | None) -> Profi
 
 
 def _counts(profile: IntegrationProfile, paid: tuple[str, ...]) -> dict[str, Any]:
-    seats = Subscription.objects.filter(profile=profile).aggregate(
-        members=Count("pk", filter=Q(gone_at=None)),
-        held=Count("pk", filter=HELD),
-        assigned=Count("pk", filter=HELD & Q(license__in=paid)),
-        active_lately=Count("pk", filter=Q(evaluation__verdict=Verdict.ACTIVE)),
-        inactive=Count("pk", filter=Q(evaluation__verdict=Verdict.CANDIDATE)),
-        never=Count("pk", filter=NEVER_ACTIVE),
-        never_in_review=Count("pk", filter=Q(evaluation__verdict=Verdict.NEVER_ACTIVE)),
-        review=Count("pk", filter=Q(evaluation__verdict__in=NEEDS_REVIEW)),
-        protected=Count("pk", filter=Q(evaluation__verdict__in=LEFT_OUT)),
-    )
+    with large_tables():
+        seats = Subscription.objects.filter(profile=profile).aggregate(
+            members=Count("pk", filter=Q(gone_at=None)),
+            held=Count("pk", filter=HELD),
+            assigned=Count("pk", filter=HELD & Q(license__in=paid)),
+            active_lately=Count("pk", filter=Q(evaluation__verdict=Verdict.ACTIVE)),
+            inactive=Count("pk", filter=Q(evaluation__verdict=Verdict.CANDIDATE)),
+            never=Count("pk", filter=NEVER_ACTIVE),
+            never_in_review=Count("pk", filter=Q(evaluation__verdict=Verdict.NEVER_ACTIVE)),
+            review=Count("pk", filter=Q(evaluation__verdict__in=NEEDS_REVIEW)),
+            protected=Count("pk", filter=Q(evaluation__verdict__in=LEFT_OUT)),
+        )
     return {**seats, "by_license": by_license(profile)}
 
 

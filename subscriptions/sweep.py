@@ -15,10 +15,12 @@ from integrations import credential_store
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.approvals.closing import end_empty_requests, expire_requests, leave_restores
 from subscriptions.approvals.collecting import close_collections
+from subscriptions.bulk_sql import large_tables
 from subscriptions.errors import NotActionable
-from subscriptions.models import DownloadRun, Reclaim, ReclaimState
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.notices import delivery
 from subscriptions.notifications import delivery as notifications
 from subscriptions.notifications.digests import make_digests
@@ -78,16 +80,27 @@ def recover_sends() -> int:
 def lapse_approvals() -> int:
     """End the items whose approval is no longer valid: they were held for too long, and need a new one."""
     lapsed = 0
-    over = Reclaim.objects.filter(
-        state=ReclaimState.QUEUED, removal__request__valid_until__lte=timezone.now()
-    ).select_related(*WITH_ALL)
-    for item in over[:LAPSED_AT_ONCE]:
+    for item in _lapsed():
         try:
             mark_lapsed(item)
         except NotActionable:
             continue  # it was just claimed, and the recheck before the send finds the same
         lapsed += 1
     return lapsed
+
+
+def _lapsed() -> list[Reclaim]:
+    """The queued items whose approval is no longer valid. Starts at the queue, since old requests are many."""
+    queued = Reclaim.objects.filter(state=ReclaimState.QUEUED)
+    removals = IdList.of(queued.values_list("removal", flat=True))
+    people = RequestedRemoval.objects.filter(IdIn("pk", removals)).order_by()
+    requests = list(people.values_list("request", flat=True).distinct())
+    lapsed = ReclaimRequest.objects.filter(pk__in=requests, valid_until__lte=timezone.now())
+    over = IdList.read(people.filter(request__in=list(lapsed.values_list("pk", flat=True)))[:LAPSED_AT_ONCE])
+    if not over.number:
+        return []
+    with large_tables():
+        return list(queued.filter(IdIn("removal", over)).select_related(*WITH_ALL))
 
 
 def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) -> int:

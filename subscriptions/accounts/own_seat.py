@@ -17,6 +17,7 @@ from django.db.models.fields.json import KT
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
+from subscriptions.bulk_sql import planned_for
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import AccountPerson, RemovalCandidate, RequestedRemoval
 from subscriptions.models.address import mailbox
@@ -88,9 +89,10 @@ def _persons(profile: IntegrationProfile) -> QuerySet[AccountPerson]:
 # --- Seats ------------------------------------------------------------------------------------------------------------
 
 
-def seats_of(people: QuerySet[RequestedRemoval]) -> QuerySet[RequestedRemoval, tuple[str, str, str]]:
+def seats_of(people: QuerySet[RequestedRemoval]) -> list[tuple[str, str, str]]:
     today = ("candidate__subscription__external_id", KT("evidence__email"), "candidate__subscription__email")
-    return people.order_by().values_list(*today)
+    with planned_for(people.count()):
+        return list(people.order_by().values_list(*today))
 
 
 def seats_of_candidates(candidates: QuerySet[RemovalCandidate]) -> QuerySet[RemovalCandidate, tuple[str, str, str]]:

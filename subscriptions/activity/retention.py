@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
@@ -25,7 +24,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.snapshots import COLUMNS
-from subscriptions.bulk_sql import execute
+from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
 
 # Only names of columns go into the braces; all values are parameters.
@@ -103,7 +102,7 @@ def _next_month(moment: datetime) -> datetime:
 
 def _thin(profile: IntegrationProfile, month: Month) -> bool:
     """Thin one month. Returns False when another process thins it at the same time."""
-    with transaction.atomic():
+    with large_tables():
         due = _runs(profile).filter(thinned=False, finished_at__gt=month.start, finished_at__lte=month.end)
         if not due.filter(pk=month.kept).update(thinned=True):
             return False

@@ -20,6 +20,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record, record_many, record_rows
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
+from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates.actions import cool_down
 from subscriptions.candidates.locks import lock_candidate
 from subscriptions.eligibility.terms import Terms
@@ -90,9 +91,11 @@ def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
 def leave_restores() -> int:
     """People who are active again, or left the organization, leave the request to restore them. Returns how many."""
     waiting = ReclaimRequest.objects.filter(direction=Direction.REACTIVATE, state=RequestState.OPEN)
-    people = RequestedRemoval.objects.not_dropped().filter(request__in=waiting)
+    people = RequestedRemoval.objects.not_dropped().filter(request__in=list(waiting.values_list("pk", flat=True)))
     left = people.filter(Q(candidate__subscription__active=True) | Q(candidate__subscription__gone_at__isnull=False))
-    for person in (found := list(left.select_related("candidate__subscription", "request"))):
+    with planned_for(people.count()):
+        found = list(left.select_related("candidate__subscription", "request"))
+    for person in found:
         gone = person.candidate.subscription.gone_at is not None
         with contextlib.suppress(NotActionable):
             drop(person, actor=None, reason=str((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
@@ -164,10 +167,11 @@ def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: C
     A candidate that was closed meanwhile stays closed. The candidates of a restore do not move: they were closed with
     the reclaims that the restore takes back.
     """
-    rows = RemovalCandidate.objects.filter(removals__in=people, state__in=IN_REQUEST)
+    ids = IdList.of(people.order_by().values_list("candidate", flat=True))
+    rows = RemovalCandidate.objects.filter(IdIn("pk", ids), state__in=IN_REQUEST)
     evidence = (KT(f"evidence__{name}") for name in ("name", "email", "terms"))
     # Locked in the order of their ids, as everywhere, so that there is no deadlock.
-    locked = rows.order_by("pk").select_for_update(of=("self",)).values_list("pk", "subscription", *evidence)
+    locked = rows.order_by("pk").select_for_update().values_list("pk", "subscription", *evidence)
     leaving = [_Leaving(*row) for row in locked]
     candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(row.pk for row in leaving)), state__in=IN_REQUEST)
     candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from subscriptions.approvals.closing import leave_out
 from subscriptions.approvals.request import open_for_approval
+from subscriptions.bulk_sql import planned_for
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import RequestedRemovalQuerySet
@@ -38,14 +39,20 @@ def _move_on(request: ReclaimRequest) -> bool:
         if row is None:
             return False
         silent = row.removals.not_dropped().filter(answer="")
-        if silent.exclude(_was_asked()).exists():
+        with planned_for(row.removals.count()):
+            return _all_answered(row, silent) and open_for_approval(row)
+
+
+def _all_answered(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> bool:
+    """Whether everybody has answered, or was asked and did not answer in time. Those asked elsewhere are left out."""
+    if silent.exclude(_was_asked()).exists():
+        return False
+    if silent.exists():
+        deadline = request.answers_until if clock_runs(request) else _start_clock(request, silent)
+        if deadline is None or deadline > timezone.now():
             return False
-        if silent.exists():
-            deadline = row.answers_until if clock_runs(row) else _start_clock(row, silent)
-            if deadline is None or deadline > timezone.now():
-                return False
-            leave_out(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
-        return open_for_approval(row)
+        leave_out(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
+    return True
 
 
 def _was_asked() -> Exists:

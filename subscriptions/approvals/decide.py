@@ -16,6 +16,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import (
     accounts_of,
     has_own_seat,
@@ -24,6 +25,7 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.approvals.closing import release, why_ended
+from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable, OverCap, Refused
 from subscriptions.models import (
@@ -77,7 +79,9 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
         expires_at__gt=now,
         cap_raised_by=request.cap_raised_by_id,
     ).exclude(requested_by__in=mine)
-    decided = rows.update(state=state, decided_by=actor, decided_at=now, comment=comment, valid_until=valid_until)
+    values = {"state": state, "decided_by": actor, "decided_at": now, "comment": comment, "valid_until": valid_until}
+    with planned_for(request.removals.count()):
+        decided = rows.update(**values)
     if decided != 1:
         raise NotActionable(why_closed(request, now))
     request.refresh_from_db()
@@ -113,10 +117,9 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
 
 def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
     """The candidates now wait for their reclaim."""
-    candidates = request.removals.not_dropped().values("candidate")
-    moved = RemovalCandidate.objects.filter(pk__in=candidates, state=CandidateState.AWAITING_APPROVAL).update(
-        state=CandidateState.AWAITING_REVOCATION, state_changed_at=now
-    )
+    ids = IdList.of(request.removals.not_dropped().values_list("candidate", flat=True))
+    waiting = RemovalCandidate.objects.filter(IdIn("pk", ids), state=CandidateState.AWAITING_APPROVAL)
+    moved = waiting.update(state=CandidateState.AWAITING_REVOCATION, state_changed_at=now)
     if moved != people:
         raise NotActionable(CHANGED)
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import (
     accounts_of,
     has_own_seat,
@@ -24,7 +25,7 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.approvals import closing
-from subscriptions.bulk_sql import insert_selected
+from subscriptions.bulk_sql import insert_selected, planned_for
 from subscriptions.candidates import caps, locks
 from subscriptions.candidates.actions import ready_again, send_in_doubt
 from subscriptions.errors import NotActionable, Refused
@@ -56,7 +57,8 @@ def request_reclaim(
     It opens for approval at once, or after its people were asked, as the rule says. `actor=None` stands for the
     schedule. Raises NotActionable when none is Ready, Refused when the profile or the person does not allow it.
     """
-    ready = candidates.filter(state=CandidateState.READY)
+    ids = IdList.read(candidates.filter(state=CandidateState.READY).order_by())
+    ready = RemovalCandidate.objects.filter(IdIn("pk", ids), state=CandidateState.READY)
     profile = one_profile(ready)
     switches.refuse(profile, Operation.REQUEST)
     with transaction.atomic():
@@ -91,7 +93,8 @@ def _create(
 
 def profiles_of(candidates: QuerySet[RemovalCandidate]) -> list[IntegrationProfile]:
     """The profiles of these candidates, by name. Raises NotActionable without candidates."""
-    profiles = list(IntegrationProfile.objects.filter(candidates__in=candidates).distinct().order_by("name", "pk"))
+    found = list(candidates.order_by().values_list("profile", flat=True).distinct())
+    profiles = list(IntegrationProfile.objects.filter(pk__in=found).order_by("name", "pk"))
     if not profiles:
         raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
     return profiles
@@ -110,13 +113,12 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
 
     Returns how many.
     """
-    # The state filter is repeated outside of the subquery: after waiting for a lock, PostgreSQL re-checks only that.
-    locked = RemovalCandidate.objects.select_for_update().filter(pk__in=ready.values("pk"), state=CandidateState.READY)
+    locked = ready.select_for_update()
     values = (Value(request.pk), "pk", "evidence", Value(""), Value(""), Value(""))
     columns = ("request_id", "candidate_id", "evidence", "signature", "answer", "drop_reason")
     people = insert_selected(RequestedRemoval, columns, locked.order_by("pk").values_list(*values))
-    taken = RemovalCandidate.objects.filter(pk__in=request.removals.values("candidate"), state=CandidateState.READY)
-    moved = taken.update(
+    taken = IdList.of(request.removals.values_list("candidate", flat=True))
+    moved = RemovalCandidate.objects.filter(IdIn("pk", taken), state=CandidateState.READY).update(
         state=CandidateState.AWAITING_USER if asks else CandidateState.AWAITING_APPROVAL,
         state_changed_at=request.requested_at,
     )
@@ -148,11 +150,11 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
             profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
         )
         ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
-        chosen = ready.order_by("subscription__idle_since", "pk").values_list("pk", flat=True)
+        chosen = ready.order_by("idle_since", "pk").values_list("pk", flat=True)
         ids = [] if waiting.exists() else list(chosen[: caps.batch_of(profile)])
         if not ids:
             return None
-        return request_reclaim(RemovalCandidate.objects.filter(pk__in=ids), actor=None, reason=FILED)
+        return request_reclaim(RemovalCandidate.objects.filter(IdIn("pk", IdList.of(ids))), actor=None, reason=FILED)
 
 
 def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> ReclaimRequest:
@@ -191,7 +193,9 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
             cap_raised_by=request.cap_raised_by_id,
         ).exclude(requested_by__in=mine)
         values = {"cap": people, "cap_raised_by": actor, "cap_raised_at": timezone.now(), "cap_reason": reason.strip()}
-        if not caps.over(request, people) or waiting.update(**values) != 1:
+        with planned_for(people):
+            raised = waiting.update(**values) if caps.over(request, people) else 0
+        if raised != 1:
             raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
         record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
     return people
@@ -217,7 +221,7 @@ def open_for_approval(request: ReclaimRequest) -> bool:
         to = RequestState.OPEN if people else RequestState.EMPTY
         if collecting.update(state=to, expires_at=end_of_window(now)) != 1:
             raise NotActionable(f"{request} no longer waits for answers.")
-        waiting = RemovalCandidate.objects.filter(pk__in=people, state=CandidateState.AWAITING_USER)
+        waiting = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(people)), state=CandidateState.AWAITING_USER)
         waiting.update(state=CandidateState.AWAITING_APPROVAL, state_changed_at=now)
         action = Action.REQUEST_READY if people else Action.REQUEST_EMPTY
         record(action, actor=None, target=request, data={"people": len(people)})

@@ -13,6 +13,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of_candidates
+from subscriptions.bulk_sql import FEW
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import NotActionable
@@ -25,9 +26,6 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
-
-# Up to this many people are evaluated by id. A plan for all rows would take half a second among a million people.
-FEW = 100
 
 
 def move(

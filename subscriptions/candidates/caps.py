@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.models import (
     Direction,
     HoldReason,
@@ -22,6 +23,7 @@ from subscriptions.models import (
     ReclaimRequest,
     ReclaimRule,
     ReclaimState,
+    RequestedRemoval,
     Subscription,
 )
 
@@ -113,7 +115,8 @@ def touched_by(request: ReclaimRequest) -> int:
 
 def _reclaims_of(request: ReclaimRequest) -> QuerySet[Reclaim]:
     """Selected by primary key: the request of a dry run has none, so it has no items."""
-    return Reclaim.objects.filter(removal__request=request.pk)
+    people = IdList.read(RequestedRemoval.objects.filter(request=request.pk).order_by())
+    return Reclaim.objects.filter(IdIn("removal", people))
 
 
 def over(request: ReclaimRequest, people: int) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
-from subscriptions.bulk_sql import insert, new_ids, read
+from subscriptions.bulk_sql import batches, insert, large_tables, new_ids, read
 from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.sentences import days_since, explain_candidate
@@ -21,7 +21,6 @@ from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
-    Evaluation,
     RemovalCandidate,
     Subscription,
 )
@@ -82,35 +81,41 @@ def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = l
     how many were opened.
     """
     withdraw(run.profile_id, before_batch=before_batch)
-    proposed, last = 0, None
-    while True:
+    proposed = 0
+    for batch in batches(_to_propose(run.profile_id), BATCH):
         with transaction.atomic():
             locks.lock_profile(run.profile_id)
             before_batch()
-            rows = _next_to_propose(run.profile_id, last)
+            rows = _read_facts(run.profile_id, first=batch[0], last=batch[-1])
             _open(run, rows, current_terms(run.profile_id), timezone.now())
-        if not rows:
-            # Whoever saved a rule or a protection meanwhile has withdrawn before the last batches were committed.
-            withdraw(run.profile_id, before_batch=before_batch)
-            return proposed
-        proposed, last = proposed + len(rows), Evaluation.objects.get(pk=rows[-1].pk)
+        proposed += len(rows)
+    # Whoever saved a rule or a protection meanwhile has withdrawn before the last batches were committed.
+    withdraw(run.profile_id, before_batch=before_batch)
+    return proposed
 
 
-def _next_to_propose(profile_id: int, last: Evaluation | None) -> list[CandidateFacts]:
-    """The next batch after `last`, the longest idle first, in the order of the index."""
+def _to_propose(profile_id: int) -> list[int]:
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
     rows = Subscription.objects.filter(profile=profile_id).candidates().exclude(Exists(has_open))
-    if last:
-        since = last.idle_since
-        same_moment = Q(evaluation__idle_since=since, evaluation__subscription_id__gt=last.pk)
-        rows = rows.filter(Q(evaluation__idle_since__gt=since) | same_moment, evaluation__idle_since__gte=since)
-    rows = rows.order_by("evaluation__idle_since", "evaluation__subscription_id")
-    return [CandidateFacts(*row) for row in read(rows.values_list(*CandidateFacts._fields)[:BATCH])]
+    with large_tables():
+        return list(rows.order_by().values_list("pk", flat=True))
+
+
+def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFacts]:
+    """Those to propose among the subscriptions with these ids and those between them, as they are now.
+
+    Each table is read in this range, so that no plan reads a whole table for each batch.
+    """
+    within = {"subscription__gte": first, "subscription__lte": last}
+    has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"), **within)
+    rows = Subscription.objects.filter(profile=profile_id, pk__gte=first, pk__lte=last)
+    rows = rows.candidates().filter(**{f"evaluation__{name}": pk for name, pk in within.items()})
+    rows = rows.exclude(Exists(has_open)).order_by()
+    with large_tables():
+        return [CandidateFacts(*row) for row in read(rows.values_list(*CandidateFacts._fields))]
 
 
 def _open(run: DownloadRun, rows: list[CandidateFacts], terms: Terms, now: datetime) -> None:
-    shared = {"run": run.pk, "terms": terms.to_json()}
-    evidence = [freeze_evidence(row, terms, now, shared) for row in rows]
     same = {
         "profile_id": run.profile_id,
         "run_id": run.pk,
@@ -120,9 +125,17 @@ def _open(run: DownloadRun, rows: list[CandidateFacts], terms: Terms, now: datet
         "created_at": now,
         "state_changed_at": now,
     }
-    candidates = list(zip(new_ids(RemovalCandidate, len(rows)), rows, evidence, strict=True))
-    values = ((pk, row.pk, orjson.dumps(facts).decode()) for pk, row, facts in candidates)
-    insert(RemovalCandidate, ("id", "subscription_id", "evidence"), values, same)
-    label = RemovalCandidate._meta.label_lower
-    events = [Row(label, pk, row.name or row.email or str(pk), {"why": facts["why"]}) for pk, row, facts in candidates]
+    shared = {"run": run.pk, "terms": terms.to_json()}
+    label, events = RemovalCandidate._meta.label_lower, list[Row]()
+    # Before the COPY: its connection takes no other statement until it ends.
+    ids = new_ids(RemovalCandidate, len(rows))
+
+    def candidates() -> Iterator[tuple[Any, ...]]:
+        """Made while they are written, so that the database works at the same time."""
+        for pk, row in zip(ids, rows, strict=True):
+            evidence = freeze_evidence(row, terms, now, shared)
+            events.append(Row(label, pk, row.name or row.email or str(pk), {"why": evidence["why"]}))
+            yield pk, row.pk, orjson.dumps(evidence).decode()
+
+    insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)

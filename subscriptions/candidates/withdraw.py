@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
 from django.utils import timezone
 
 from licensehub.audit.actions import Action
-from licensehub.audit.log import record_many
+from licensehub.audit.log import Row, record_rows
+from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.bulk_sql import batches, large_tables, planned_for
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    Evaluation,
     ReclaimRequest,
     RemovalCandidate,
     RequestedRemoval,
@@ -39,7 +43,20 @@ CLOSING = {
 }
 
 
-def closing_for(row: Subscription, verdict: Verdict, evidence: dict[str, Any]) -> tuple[CandidateState, CloseReason]:
+class Facts(Protocol):
+    """The facts that decide how a candidate closes: a Subscription, or a row with these columns only."""
+
+    @property
+    def license(self) -> str: ...
+    @property
+    def last_activity_at(self) -> datetime | None: ...
+    @property
+    def reclaimable(self) -> bool: ...
+    @property
+    def admin_roles(self) -> tuple[str, ...]: ...
+
+
+def closing_for(row: Facts, verdict: Verdict, evidence: dict[str, Any]) -> tuple[CandidateState, CloseReason]:
     """How a candidate closes when its subscription now has this verdict, which is not `candidate`.
 
     The reason is the facts where they differ from the evidence (a newer activity, another license), else the rule.
@@ -62,44 +79,74 @@ def withdraw(profile_id: int, *, before_batch: Callable[[], None] = lambda: None
 
     `before_batch` is called before each batch; what it raises leaves the batches before.
     """
-    withdrawn, last = 0, 0
-    while True:
-        stale = (
-            RemovalCandidate.objects.withdrawable()
-            .filter(profile=profile_id, pk__gt=last)
-            .exclude(subscription__evaluation__verdict=Verdict.CANDIDATE)
-            .order_by("pk")
-        )
-        ids = list(stale.values_list("pk", flat=True)[:BATCH])
-        if not ids:
-            return withdrawn
+    stale = RemovalCandidate.objects.withdrawable().filter(profile=profile_id)
+    stale = stale.exclude(subscription__evaluation__verdict=Verdict.CANDIDATE)
+    with large_tables():
+        ids = list(stale.order_by().values_list("pk", flat=True))
+    withdrawn = 0
+    for batch in batches(ids, BATCH):
         before_batch()
-        withdrawn, last = withdrawn + _withdraw(ids), ids[-1]
+        withdrawn += _withdraw(batch)
+    return withdrawn
+
+
+class _Stale(NamedTuple):
+    """The columns of one candidate. Making model objects would take longer than the rest."""
+
+    pk: int
+    subscription_id: int
+    evidence: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.evidence["name"] or self.evidence["email"] or self.pk)
+
+
+class _Facts(NamedTuple):
+    """What is known now about the person of a candidate."""
+
+    license: str
+    last_activity_at: datetime | None
+    reclaimable: bool
+    admin_roles: tuple[str, ...]
 
 
 def _withdraw(ids: list[int]) -> int:
-    """Close those that nobody has decided on meanwhile. The recheck before the send decides on approved ones."""
+    """Close those that nobody has decided on meanwhile. The recheck before the send decides on approved ones.
+
+    Each statement reads one table by ids, so that no plan is quadratic.
+    """
     with transaction.atomic():
-        locked = RemovalCandidate.objects.select_for_update(of=("self",)).withdrawable().filter(pk__in=ids)
+        # Locked in the order of their ids, as everywhere, so that there is no deadlock.
+        rows = RemovalCandidate.objects.withdrawable().filter(IdIn("pk", IdList.of(ids))).order_by("pk")
+        locked = [_Stale(*row) for row in rows.select_for_update().values_list(*_Stale._fields)]
+        people = IdList.of(row.subscription_id for row in locked)
+        of_people = Evaluation.objects.filter(IdIn("subscription", people))
+        verdicts = dict(of_people.values_list("subscription", "verdict"))
+        facts = {
+            pk: _Facts(*values)
+            for pk, *values in Subscription.objects.filter(IdIn("pk", people)).values_list("pk", *_Facts._fields)
+        }
         groups = defaultdict(list)
-        for candidate in locked.select_related("subscription__evaluation").order_by("pk"):
-            row = candidate.subscription
-            if row.verdict != Verdict.CANDIDATE:
-                groups[closing_for(row, row.verdict, candidate.evidence)].append(candidate)
+        for row in locked:
+            verdict = Verdict(verdicts.get(row.subscription_id, Verdict.NOT_EVALUATED))
+            if verdict != Verdict.CANDIDATE:
+                groups[closing_for(facts[row.subscription_id], verdict, row.evidence)].append(row)
         for (state, reason), candidates in groups.items():
             _close(candidates, state, reason)
     return sum(map(len, groups.values()))
 
 
-def _close(candidates: list[RemovalCandidate], state: CandidateState, reason: CloseReason) -> None:
-    now, ids = timezone.now(), [candidate.pk for candidate in candidates]
-    closed = RemovalCandidate.objects.filter(pk__in=ids).withdrawable()
-    if closed.update(state=state, close_reason=reason, attention="", state_changed_at=now) != len(ids):
+def _close(candidates: list[_Stale], state: CandidateState, reason: CloseReason) -> None:
+    now, ids = timezone.now(), IdList.of(row.pk for row in candidates)
+    closed = RemovalCandidate.objects.filter(IdIn("pk", ids)).withdrawable()
+    if closed.update(state=state, close_reason=reason, attention="", state_changed_at=now) != ids.number:
         raise NotActionable("Somebody just decided on some of these people. Nothing was changed.")
-    data = {"to": state.value, "reason": reason.value}
-    targets = [(candidate, data) for candidate in candidates]
-    record_many(Action.CANDIDATE_WITHDRAWN, actor=None, targets=targets)
+    label, data = RemovalCandidate._meta.label_lower, {"to": state.value, "reason": reason.value}
+    events = [Row(label, row.pk, row.name, data) for row in candidates]
+    record_rows(Action.CANDIDATE_WITHDRAWN, actor=None, rows=events)
     # They also leave the request that waits; the other people in it can still be approved.
     waiting = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
-    people = RequestedRemoval.objects.not_dropped().filter(candidate__in=ids, request__in=waiting)
-    people.update(dropped_at=now, drop_reason=reason.label)
+    people = RequestedRemoval.objects.not_dropped().filter(IdIn("candidate", ids), request__in=waiting)
+    with planned_for(ids.number):
+        people.update(dropped_at=now, drop_reason=reason.label)

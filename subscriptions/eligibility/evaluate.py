@@ -70,9 +70,9 @@ def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = Fal
     with transaction.atomic() if few else large_tables():
         # First the rows without an evaluation: if another process inserts one now, the UPDATE below finds it.
         first = _write(INSERT_MISSING, evaluated.filter(evaluation=None), now)
-        return first + _write(
-            UPDATE_CHANGED, evaluated.filter(evaluation__isnull=False).exclude(UNCHANGED), now, locked=True
-        )
+        # Not those of the first statement once more.
+        others = evaluated.filter(evaluation__isnull=False).exclude(evaluation__evaluated_at=now)
+        return first + _write(UPDATE_CHANGED, others.exclude(UNCHANGED), now, locked=True)
 
 
 def _write(statement: str, evaluated: QuerySet[Any], now: Any, *, locked: bool = False) -> int:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import (
     BooleanField,
     Case,
@@ -32,6 +31,7 @@ from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from subscriptions.bulk_sql import insert, large_tables
 from subscriptions.eligibility.clauses import CLAUSES, Clause, verdict_case
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Bucket, ReclaimRule, Subscription, Verdict
@@ -40,7 +40,16 @@ from subscriptions.models.subscription import HAS_ADMIN_ROLE
 # A longer grace is rare, and would need a hundred times as many buckets. So it is evaluated for each person.
 MAX_GRACE_DAYS = 90
 MAX_IDLE_DAYS = 3650
-BATCH = 2000
+BUCKET_COLUMNS = (
+    "standing",
+    "license",
+    "idle_since",
+    "last_activity_at",
+    "license_assigned_at",
+    "review_passed",
+    "admin_roles",
+    "people",
+)
 
 
 class WholeDays(Func):
@@ -84,7 +93,8 @@ def preview_rule(profile: IntegrationProfile, terms: Terms) -> Preview:
     if at is None or terms.grace > MAX_GRACE_DAYS:
         everybody = Subscription.objects.filter(profile=profile)
         evaluated: QuerySet[Any] = everybody.annotate(evaluated=verdict_case(terms, timezone.now()))
-        return Preview(_by_verdict(evaluated, Count("pk")), at)
+        with large_tables():
+            return Preview(_by_verdict(evaluated, Count("pk")), at)
     # `standing` has the verdict of the clauses that do not read the terms, from when the buckets were counted.
     whens = [
         When(clause.when(terms, at) if clause.reads_terms else Q(standing=clause.verdict.value), _verdict_of(clause))
@@ -108,10 +118,10 @@ def count_buckets(profile: IntegrationProfile) -> int:
     people: QuerySet[Any] = Subscription.objects.filter(profile=profile).order_by().annotate(**_group_columns(now))
     columns = ("standing", "license", "idle", "assigned", "never", "review_passed", "admin")
     counted = people.values_list(*columns).annotate(people=Count("pk"))
-    buckets = [_bucket(profile, now, *row) for row in counted]
-    with transaction.atomic():
+    with large_tables():
+        buckets = [_bucket(now, *row) for row in counted]
         Bucket.objects.filter(profile=profile).delete()
-        Bucket.objects.bulk_create(buckets, batch_size=BATCH)
+        insert(Bucket, BUCKET_COLUMNS, buckets, {"profile_id": profile.pk, "counted_at": now})
     return len(buckets)
 
 
@@ -143,7 +153,6 @@ def _days(column: str, now: datetime, *, begun: bool, limit: int) -> Case:
 
 
 def _bucket(
-    profile: IntegrationProfile,
     now: datetime,
     standing: str,
     license: str,
@@ -153,18 +162,9 @@ def _bucket(
     review_passed: bool,
     admin: str,
     people: int,
-) -> Bucket:
-    """Make one bucket; each moment is the middle of its day."""
+) -> tuple[Any, ...]:
+    """The values of one bucket, in the order of BUCKET_COLUMNS. Each moment is the middle of its day."""
     idle_since = None if idle is None else now - timedelta(days=idle + 0.5)
-    return Bucket(
-        profile=profile,
-        counted_at=now,
-        standing=standing,
-        license=license,
-        idle_since=idle_since,
-        last_activity_at=None if never else idle_since,
-        license_assigned_at=None if assigned is None else now - timedelta(days=assigned + 0.5),
-        review_passed=review_passed,
-        admin_roles=admin,
-        people=people,
-    )
+    last_activity_at = None if never else idle_since
+    assigned_at = None if assigned is None else now - timedelta(days=assigned + 0.5)
+    return standing, license, idle_since, last_activity_at, assigned_at, review_passed, admin, people

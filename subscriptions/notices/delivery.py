@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from django.core.exceptions import ValidationError
@@ -21,6 +22,7 @@ from integrations.mail_config import mail_problem
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import locks
 from subscriptions.models import (
     Notice,
@@ -58,7 +60,8 @@ MAX_TOTAL_WAIT = timedelta(days=7)
 def profiles_to_ask() -> list[int]:
     """Ids of the profiles with mails that can be handed over now."""
     found = _claimable().values_list("removal__request__profile", flat=True)
-    return list(found.order_by("removal__request__profile").distinct())
+    with _planned():
+        return list(found.order_by("removal__request__profile").distinct())
 
 
 def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -> int:
@@ -112,7 +115,13 @@ def _belongs_to(profile: IntegrationProfile) -> Q:
 
 def _next(profile: IntegrationProfile) -> Notice | None:
     rows = _claimable().filter(_belongs_to(profile))
-    return rows.select_related("removal__request__profile", "removal__candidate__subscription").first()
+    with _planned():
+        return rows.select_related("removal__request__profile", "removal__candidate__subscription").first()
+
+
+def _planned() -> AbstractContextManager[None]:
+    """For a statement that joins all mails that wait."""
+    return planned_for(Notice.objects.filter(state=NoticeState.DUE).count())
 
 
 def _unusable(email: str) -> str:
@@ -203,7 +212,8 @@ def _all_later(profile: IntegrationProfile, reason: str) -> None:
     """No mail can be handed over now: all wait, and nobody's try is counted. Nothing was sent, so nothing recorded."""
     now = timezone.now()
     due = Notice.objects.filter(_belongs_to(profile), state=NoticeState.DUE, due_at__lte=now)
-    due.update(due_at=now + RETRY_DELAY, problem=reason)
+    with _planned():
+        due.update(due_at=now + RETRY_DELAY, problem=reason)
 
 
 def _end(notice: Notice, *, to: NoticeState, reason: str) -> bool:
@@ -241,7 +251,8 @@ def recover_deliveries() -> int:
 def cancel_needless() -> int:
     """Cancel mails to people whose answers are no longer needed."""
     due = Notice.objects.filter(state=NoticeState.DUE)
-    return due.exclude(removal__in=_silent()).update(state=NoticeState.CANCELED)
+    with _planned():
+        return due.exclude(removal__in=_silent()).update(state=NoticeState.CANCELED)
 
 
 def give_up() -> int:
@@ -252,4 +263,6 @@ def give_up() -> int:
         removal__request__requested_at__lte=timezone.now() - MAX_TOTAL_WAIT,
     ).select_related("removal__request", "removal__candidate")
     reason = f"It waited for {MAX_TOTAL_WAIT.days} days, and could not be handed over."
-    return sum(_end(notice, to=NoticeState.FAILED, reason=reason) for notice in old)
+    with _planned():
+        found = list(old)
+    return sum(_end(notice, to=NoticeState.FAILED, reason=reason) for notice in found)

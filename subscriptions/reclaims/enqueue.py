@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from django.db import IntegrityError, transaction
 
 from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import insert, new_ids, set_column
 from subscriptions.errors import NotActionable
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimState, RemovalCandidate, RequestedRemoval
 from subscriptions.reclaims.direction import spec_for
 from subscriptions.reclaims.signatures import sign
 
@@ -25,7 +26,6 @@ class Approved(NamedTuple):
     candidate_id: int
     restores_id: int | None
     evidence: dict[str, Any]
-    candidate__subscription_id: int
 
     @property
     def name(self) -> str:
@@ -52,6 +52,8 @@ def enqueue(request: ReclaimRequest, *, actor: Actor, now: datetime) -> int:
 
 def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> list[int]:
     """The partial unique index refuses a second item of one subscription, also when two processes insert at once."""
+    candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(person.candidate_id for person in people)))
+    subscriptions = dict(candidates.values_list("pk", "subscription"))
     same = {
         "profile_id": request.profile_id,
         "direction": request.direction,
@@ -64,7 +66,7 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
         "outcome": "",
     }
     ids = new_ids(Reclaim, len(people))
-    rows = ((pk, person.candidate__subscription_id, person.pk) for pk, person in zip(ids, people, strict=True))
+    rows = ((pk, subscriptions[person.candidate_id], person.pk) for pk, person in zip(ids, people, strict=True))
     try:
         with transaction.atomic():
             insert(Reclaim, ("id", "subscription_id", "removal_id"), rows, same)

@@ -21,6 +21,7 @@ from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
+from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -164,7 +165,8 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
     profile = _one_profile(reclaims)
     with transaction.atomic():
         locks.lock_profile(profile.pk)
-        chosen = list(restorable(reclaims).order_by("pk").values_list("pk", flat=True))
+        with planned_for(reclaims.count()):
+            chosen = list(restorable(reclaims).order_by("pk").values_list("pk", flat=True))
         if not chosen:
             raise NotActionable("None of these reclaims can be restored any more. Nothing was changed.")
         profile.refresh_from_db()
@@ -188,7 +190,8 @@ def _create(
     if not reason.strip():
         raise Refused("Say in a few words why this is restored: an auditor will want to know.")
     switches.refuse(profile, Operation.RESTORE)
-    rows = list(reclaims.select_related("removal").order_by("pk"))
+    with planned_for(reclaims.count()):
+        rows = list(reclaims.select_related("removal").order_by("pk"))
     request = ReclaimRequest.objects.create(
         profile=profile,
         direction=Direction.REACTIVATE,

@@ -18,6 +18,7 @@ from integrations.connectors.contract import ConfigError, Connector, ConnectorEr
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.errors import Refused
@@ -138,8 +139,9 @@ def last_sends(profile: IntegrationProfile, now: datetime) -> dict[int, Reclaim]
     """Subscription id -> its last item of the reconciled span, if that item has ended."""
     rows = Reclaim.objects.filter(profile=profile).select_related("subscription", "removal__candidate")
     last: dict[int, Reclaim] = {}
-    for item in rows.filter(queued_at__gt=now - MAX_AGE).order_by("queued_at", "pk"):
-        last[item.subscription_id] = item
+    with large_tables():
+        for item in rows.filter(queued_at__gt=now - MAX_AGE).order_by("queued_at", "pk"):
+            last[item.subscription_id] = item
     return {key: item for key, item in last.items() if item.finished_at and item.state in ENDED}
 
 
@@ -175,7 +177,9 @@ def _against_log(profile: IntegrationProfile, log: VendorLog) -> list[Difference
     if not log.checked:
         return []
     rows = Reclaim.objects.filter(profile=profile, sending_at__gt=log.since - MAX_AGE)
-    return in_log(profile, list(rows.select_related("subscription").order_by("sending_at", "pk")), log)
+    with large_tables():
+        sends = list(rows.select_related("subscription").order_by("sending_at", "pk"))
+    return in_log(profile, sends, log)
 
 
 def _still_open(profile: IntegrationProfile, row: Reconciliation, found: list[Difference]) -> list[Difference]:

@@ -226,6 +226,7 @@ def test_a_rule_that_is_saved_while_candidates_are_opened_withdraws_them(world, 
     """Whoever saved it has withdrawn before the batch was committed."""
     rule = ReclaimRule.objects.get()
     propose = follow_up_steps.propose_candidates
+    monkeypatch.setattr("subscriptions.candidates.propose.BATCH", 2)
 
     def save_meanwhile(found, *, before_batch):
         calls = []

@@ -43,7 +43,7 @@ def staged(world) -> DownloadRun:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO subscriptions_downloadedmember SELECT 1, n::text, n::text, true, 'full', 'x', NULL, NULL, "
-            "true, '' FROM generate_series(1, 20000) AS n"
+            "true, '', '' FROM generate_series(1, 20000) AS n"
         )
         # Really empty: pages that earlier tests have left would tell the planner something.
         cursor.execute("TRUNCATE subscriptions_subscription CASCADE")

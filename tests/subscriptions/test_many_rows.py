@@ -1,0 +1,99 @@
+"""No work with many rows may become quadratic, whatever PostgreSQL believes about the tables.
+
+A load that was rolled back, and cleaned by autovacuum, leaves tables of many pages in which PostgreSQL expects no row.
+So each work is done on tables that are believed empty, a thousand times smaller, and a thousand times larger than they
+are. `tests/chaos/test_many_rows.py` does the same with more rows, and with one table at a time.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from subscriptions.candidates import propose, withdraw
+from subscriptions.eligibility import evaluate
+from subscriptions.models import ReclaimRequest, RemovalCandidate
+from tests.support import many_rows, plans
+from tests.support.many_rows import WORKS
+from tests.support.plans import LIES, Work
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="the planner of PostgreSQL is meant"),
+]
+
+MEMBERS = 2000
+# How often each row may be read, in all statements of a work together. A quadratic plan reads it hundreds of times.
+MOST = 150
+ALL = "^(subscriptions|audit)_"
+# A function that plans a statement over many rows.
+MARKS = re.compile(r"\b(large_tables|expect_large_tables|planned_for|insert_selected|copy_or_insert|set_column)\(")
+# Functions with such a mark that no work runs, each with a reason.
+NOT_RUN = {
+    "downloads/staging.py:store": "it writes page by page, and reads nothing",
+    "reconciliation/reconcile.py:_against_log": "it needs a vendor's log, and reads as `last_sends` does",
+}
+
+
+@pytest.fixture
+def organization(db) -> None:
+    plans.need_lies()
+    many_rows.organization(MEMBERS)
+
+
+def test_no_work_becomes_quadratic(organization):
+    slow, ran = [], set()
+    for work, (lie, _), reading in plans.readings(WORKS, [(lie, ALL) for lie in LIES]):
+        ran |= reading.functions
+        if reading.times(MEMBERS) > MOST or reading.problem:
+            slow.append(f"{work.name}, tables believed {lie}: {reading.report(MEMBERS)}")
+    assert not slow, "\n\n".join(slow)
+    assert not marked_functions() - ran - set(NOT_RUN), "Add a work to tests/support/many_rows.py."
+
+
+def marked_functions() -> set[str]:
+    """`candidates/propose.py:_open`, for all functions of our packages that work with many rows."""
+    root = Path(settings.BASE_DIR) / "subscriptions"
+    found = set()
+    for path in root.rglob("*.py"):
+        name = path.relative_to(root).as_posix()
+        if name.startswith(("admin/", "migrations/")) or name == "bulk_sql.py":
+            continue
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and MARKS.search(ast.get_source_segment(text, node) or ""):
+                found.add(f"{name}:{node.name}")
+    return found
+
+
+# The statement of an approval before it read ids first.
+def move_on_as_before(made: ReclaimRequest) -> None:
+    candidates = made.removals.not_dropped().values("candidate")
+    RemovalCandidate.objects.filter(pk__in=candidates).update(attention="")
+
+
+CONTROLS = [
+    (Work("an approval as before", move_on_as_before, many_rows._asked), "empty"),
+    ("numbers of a profile", "empty"),
+    ("verdicts, with protections", "a thousand times larger"),
+    ("propose", "empty"),
+    ("withdraw", "empty"),
+]
+
+
+def test_left_to_itself_postgresql_becomes_quadratic(organization, monkeypatch):
+    """The control: without the settings for large tables, and without lists of ids."""
+    for module in (evaluate, propose, withdraw, many_rows.stats):
+        monkeypatch.setattr(module, "large_tables", contextlib.nullcontext)
+    monkeypatch.setitem(plans.SETTINGS, "statement_timeout", "2s")
+    by_name = {work.name: work for work in WORKS}
+    for which, lie in CONTROLS:
+        work = by_name.get(which, which)
+        [(_, _, reading)] = plans.readings([work], [(lie, ALL)])
+        assert reading.problem or reading.times(MEMBERS) > MOST, work.name
