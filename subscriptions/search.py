@@ -1,43 +1,98 @@
-"""The text that the lists search in: name and e-mail address of each subscription, in capitals.
+"""The text that the lists search in: name and e-mail address of each subscription, as `folded` makes it.
 
 The merge does not write it. A step after the download does, for new people and for changed names and addresses. Before
-that step a new person is in every list, but no search finds them.
+that step a new person is in every list, but no search finds them. Plain ASCII is folded by the database, 100,000 rows
+at once; all other texts are folded in Python, by the function that folds what somebody searches for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 
 from django.db import connection
-from django.db.models import Q, QuerySet, Value
-from django.db.models.functions import Upper
+from django.db.models import Q, QuerySet
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
+from licensehub.ui.lists.folding import folded
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.bulk_sql import large_tables
+from subscriptions.bulk_sql import execute, fetch_all, fetch_row, large_tables
 from subscriptions.models import SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
 ID_DIGITS = 10
-WRITE = """
+# The rows are read in spans of so many ids.
+SPAN = 20_000
+# What differs from database to database. A locale may lower ASCII in its own way, e.g. Turkish an I.
+PARTS = {
+    "postgresql": {
+        "is_ascii": "OCTET_LENGTH(s.name || s.email) = LENGTH(s.name || s.email)",
+        "lower": 'LOWER({} COLLATE "C")',
+        "values": "(value->>0)::int, value->>1, value->>2 FROM jsonb_array_elements(%s::jsonb)",
+    },
+    "sqlite": {
+        "is_ascii": "LENGTH(CAST(s.name || s.email AS BLOB)) = LENGTH(s.name || s.email)",
+        "lower": "LOWER({})",
+        "values": "value->>0, value->>1, value->>2 FROM json_each(%s)",
+    },
+}
+# Only PARTS go into the braces; all values are parameters.
+WRITE_ASCII = """
 INSERT INTO subscriptions_searchtext (subscription_id, text, address)
 SELECT id, new_text, new_address
-  FROM (SELECT s.id, t.text, t.address,
-               SUBSTR(UPPER(s.name || ' ' || s.email), 1, %s) AS new_text, UPPER(s.email) AS new_address
+  FROM (SELECT s.id, t.text, t.address, SUBSTR({text}, 1, %s) AS new_text, {address} AS new_address
           FROM subscriptions_subscription AS s
           LEFT JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id
-         WHERE s.profile_id = %s) AS read
+         WHERE s.profile_id = %s AND {is_ascii}) AS read
  WHERE text IS NULL OR text <> new_text OR address <> new_address
+    ON CONFLICT (subscription_id) DO UPDATE SET text = excluded.text, address = excluded.address
+"""
+OTHERS = "SELECT MIN(s.id), MAX(s.id) FROM subscriptions_subscription AS s WHERE s.profile_id = %s AND NOT ({is_ascii})"
+READ_OTHERS = """
+SELECT s.id, s.name, s.email, t.text, t.address
+  FROM subscriptions_subscription AS s
+  -- Both tables are read in this span, so that no plan reads a whole table for each span.
+  LEFT JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id AND t.subscription_id BETWEEN %s AND %s
+ WHERE s.profile_id = %s AND s.id BETWEEN %s AND %s AND NOT ({is_ascii})
+"""
+# Parameter: rows of id, text and address as JSON.
+WRITE_OTHERS = """
+INSERT INTO subscriptions_searchtext (subscription_id, text, address) SELECT {values} WHERE TRUE
     ON CONFLICT (subscription_id) DO UPDATE SET text = excluded.text, address = excluded.address
 """
 
 
 def refresh_search(profile: IntegrationProfile) -> int:
     """Write the texts that differ. Returns how many."""
-    with large_tables(), connection.cursor() as cursor:
-        cursor.execute(WRITE, [SearchText._meta.get_field("text").max_length, profile.pk])
-        return int(cursor.rowcount)
+    parts = PARTS[connection.vendor]
+    lower = parts["lower"].format
+    statement = WRITE_ASCII.format(
+        text=lower("(s.name || ' ' || s.email)"), address=lower("s.email"), is_ascii=parts["is_ascii"]
+    )
+    with large_tables():
+        written = execute(statement, [SearchText.MAX_TEXT, profile.pk])
+        for first, last in _spans(profile):
+            written += _write_others(profile, first, last)
+    return written
+
+
+def _spans(profile: IntegrationProfile) -> Iterator[tuple[int, int]]:
+    """Spans of ids that have all texts with other letters than ASCII."""
+    lowest, highest = fetch_row(OTHERS.format(**PARTS[connection.vendor]), [profile.pk])
+    if lowest is not None:
+        for first in range(lowest, highest + 1, SPAN):
+            yield first, min(first + SPAN - 1, highest)
+
+
+def _write_others(profile: IntegrationProfile, first: int, last: int) -> int:
+    parts = PARTS[connection.vendor]
+    differing = []
+    for pk, name, email, *known in fetch_all(READ_OTHERS.format(**parts), [first, last, profile.pk, first, last]):
+        new = [folded(f"{name} {email}")[: SearchText.MAX_TEXT], folded(email)[: SearchText.MAX_ADDRESS]]
+        if new != known:
+            differing.append((pk, *new))
+    return execute(WRITE_OTHERS.format(**parts), [json.dumps(differing)]) if differing else 0
 
 
 def matching(column: str, term: str) -> IdIn | Q:
@@ -46,7 +101,7 @@ def matching(column: str, term: str) -> IdIn | Q:
     if ids.number <= counts.STOP:
         return IdIn(column, ids)
     # With this many matches, walking the list finds a page of them soon.
-    return Q(**{f"{column}__in": _containing(term.split()).values("pk")})
+    return Q(**{f"{column}__in": _containing(folded(term).split()).values("pk")})
 
 
 def matching_ids(term: str, *, most: int) -> IdList:
@@ -55,12 +110,12 @@ def matching_ids(term: str, *, most: int) -> IdList:
     A whole id of the vendor or a whole e-mail address finds exactly that person. Any other term finds the subscriptions
     that have each of its words in their name or address.
     """
-    if term.isdecimal() and len(term) >= ID_DIGITS:
+    words = folded(term).split()
+    if len(words) == 1 and words[0].isdecimal() and len(words[0]) >= ID_DIGITS:
         profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
-        return IdList.read(Subscription.objects.filter(profile__in=profiles, external_id=term).order_by())
-    words = term.split()
-    if len(words) == 1 and "@" in term:
-        ids = IdList.read(SearchText.objects.filter(address=_capitals(words[0])).order_by()[: most + 1])
+        return IdList.read(Subscription.objects.filter(profile__in=profiles, external_id=words[0]).order_by())
+    if len(words) == 1 and "@" in words[0]:
+        ids = IdList.read(SearchText.objects.filter(address=words[0][: SearchText.MAX_ADDRESS]).order_by()[: most + 1])
         if ids.number:
             return ids
     return IdList.read(_containing(words)[: most + 1])
@@ -70,10 +125,5 @@ def _containing(words: Sequence[str]) -> QuerySet[SearchText]:
     """On PostgreSQL, a trigram index finds the words: https://www.postgresql.org/docs/current/pgtrgm.html"""
     texts = SearchText.objects.order_by()
     for word in words:
-        texts = texts.filter(text__contains=_capitals(word))
+        texts = texts.filter(text__contains=word)
     return texts
-
-
-def _capitals(word: str) -> Upper:
-    """The word in capitals, converted by the database, as the texts are."""
-    return Upper(Value(word))

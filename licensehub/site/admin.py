@@ -25,6 +25,7 @@ from licensehub.site import account_persons
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.ui.admin import NoShowAllChangeList, signed_in
 from licensehub.ui.formatting import badge, day_ago, two_lines
+from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.accounts import persons
 
 admin.site.unregister([User, Group])
@@ -33,7 +34,7 @@ admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, Perio
 
 
 @admin.register(User)
-class UserAdmin(BaseUserAdmin, ModelAdmin):
+class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
     """Accounts are deactivated, never deleted: the audit log names them."""
 
     form = UserChangeForm
@@ -171,7 +172,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(BaseGroupAdmin, ModelAdmin):
+class GroupAdmin(FoldedSearch, BaseGroupAdmin, ModelAdmin):
     """The roles. Nobody but a superuser changes what a role may do."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -234,7 +234,7 @@ class Subscription(models.Model):
 
 
 class SearchText(models.Model):
-    """Name and e-mail address in capitals, for the search inside both: see `subscriptions.search`.
+    """Name and e-mail address as `folded` makes them, for the search inside both: see `subscriptions.search`.
 
     A separate table: an UPDATE of a row rewrites every index of its table, and the trigram index (PostgreSQL only,
     created by a migration) costs more than all others together.
@@ -243,8 +243,10 @@ class SearchText(models.Model):
     subscription = models.OneToOneField(
         Subscription, on_delete=models.CASCADE, primary_key=True, related_name="search", db_constraint=False
     )
-    text = models.CharField(max_length=520)
-    address = models.CharField(max_length=254)
+    MAX_TEXT: ClassVar[int] = 520
+    MAX_ADDRESS: ClassVar[int] = 254
+    text = models.CharField(max_length=MAX_TEXT)
+    address = models.CharField(max_length=MAX_ADDRESS)
 
     class Meta:
         default_permissions: ClassVar = ()

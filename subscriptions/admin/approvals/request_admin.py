@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin, export_response
 from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, two_lines
+from licensehub.ui.lists.folding import contains_words, folded
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.approvals import actions, dry_run
@@ -110,15 +111,15 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         """First finds matching requesters and matching people, each by its own index."""
         if not search_term:
             return queryset, False
-        asked = User.objects.all()
-        for word in search_term.split():
-            asked = asked.filter(Q(username__icontains=word) | Q(last_name__icontains=word))
+        words = folded(search_term).split()
+        users = User.objects.values_list("pk", "username", "first_name", "last_name")
+        asked = [pk for pk, *names in users if contains_words(words, *names)]
         people = matching_ids(search_term, most=MAX_PEOPLE_FOUND)
         concerned = RequestedRemoval.objects.filter(IdIn("candidate__subscription", people))
         requests = concerned.order_by().values_list("request", flat=True)[: MAX_ROWS_FOUND + 1]
         if len(requests) > MAX_ROWS_FOUND and people.number <= MAX_PEOPLE_FOUND:
             requests = concerned.order_by("-pk").values_list("request", flat=True)[:MAX_ROWS_FOUND]
-        by = Q(requested_by__in=list(asked.values_list("pk", flat=True)))
+        by = Q(requested_by__in=asked)
         return queryset.filter(by | Q(IdIn("pk", IdList.of(requests)))), False
 
     @admin.display(description="Request", ordering="pk")

@@ -16,6 +16,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
+from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.admin.downloads.steps import steps_of
 from subscriptions.admin.rules.lost import lost_in, lost_list
@@ -97,7 +98,7 @@ def duration_text(run: DownloadRun) -> str:
 
 
 @admin.register(DownloadRun)
-class DownloadRunAdmin(ExportMixin, ReadOnlyAdmin):
+class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
     list_display = ("run", "state_shown", "started", "size", "changes", "by", "problem_shown")
     search_fields = ("problem", "started_by_name")
     search_help_text = "Reason, or who started it"

@@ -11,19 +11,16 @@ from django.template.response import TemplateResponse
 
 from integrations.connectors.contract import Connector
 from integrations.connectors.registry import connector_class
+from licensehub.ui.lists.folding import contains_words, folded
 
 TEMPLATE = "admin/integrations/integrationprofile/catalog.html"
 
 
 def found_connectors(query: str) -> list[type[Connector]]:
     """The connectors whose name or description contains every word of the query, in any case."""
-    wanted = query.casefold().split()
+    wanted = folded(query).split()
     known = [connector_class(kind) for kind in settings.CONNECTORS]
-    return [
-        connector
-        for connector in known
-        if all(word in f"{connector.label} {connector.description}".casefold() for word in wanted)
-    ]
+    return [one for one in known if contains_words(wanted, one.label, one.description)]
 
 
 def catalog_page(request: HttpRequest) -> HttpResponse:

@@ -18,6 +18,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
+from licensehub.ui.lists.folding import FoldedSearch
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.end_protections import EndMixin, end_view
 from subscriptions.admin.rules.lost import END, accept_loss_view, lost_context
@@ -66,7 +67,7 @@ def how_it_ended(row: Protection) -> str:
 
 
 @admin.register(Protection)
-class ProtectionAdmin(StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
+class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
     list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50

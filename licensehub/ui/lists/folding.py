@@ -1,0 +1,49 @@
+"""How lists compare texts in a search: one form for what is stored and for what somebody types.
+
+`folded` makes texts equal that differ only in case (“MÜLLER”, “straße” and “STRASSE”), or in how they are encoded
+(“José” as four letters, or as five characters of which one is an accent). The databases do not agree on either.
+https://www.unicode.org/faq/normalization.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unicodedata import normalize
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from licensehub.ui.lists.id_filter import IdIn, IdList
+
+CASES: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper, str.title)
+
+
+def folded(text: str) -> str:
+    """Two texts are the same in a search if this is the same. ASCII becomes lower case, and stays as long as it is."""
+    return normalize("NFKC", normalize("NFKC", text).casefold())
+
+
+def contains_words(words: list[str], *texts: str) -> bool:
+    """Whether each of these folded words is in one of the texts."""
+    there = "\n".join(map(folded, texts))
+    return all(word in there for word in words)
+
+
+def spellings(text: str) -> set[str]:
+    """How others may have written the same, for a table that is too large to be folded."""
+    return {normalize(form, case(text)) for form in ("NFC", "NFD") for case in CASES}
+
+
+class FoldedSearch:
+    """Put before ModelAdmin: searches in the `search_fields` of a small table, of which all rows are read."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        words = folded(search_term).split()
+        if not words:
+            return queryset, False
+        rows = queryset.order_by().values_list("pk", *self.search_fields)  # type: ignore[attr-defined]
+        found = (pk for pk, *texts in rows if contains_words(words, *(str(text or "") for text in texts)))
+        return queryset.filter(IdIn("pk", IdList.of(found))), False
