@@ -32,6 +32,7 @@ from tests.support.databases import postgres
 # Name -> module in benchmarks/rows, function, database, description.
 ROWS = {
     "download": ("download", "run", "postgresql", "100,000 members without latency, first and after 5 % churn, peers"),
+    "pipeline": ("pipeline", "run", "postgresql", "100,000 members from the first request to the last candidate"),
     "pace": ("pace", "run", "postgresql", "at Miro's limit, and at 50 ms; takes three minutes"),
     "worker": ("worker", "run", "postgresql", "100,000 at the default share in a real worker; takes six minutes"),
     "million": ("worker", "million", "postgresql", "1,000,000 in a real worker, with a faster clock"),

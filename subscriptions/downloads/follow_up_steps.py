@@ -191,24 +191,22 @@ def _read(work: Work, capability: Capability, missing: str, read: Callable[[Conn
 
 
 def evaluate(work: Work) -> None:
-    """The texts of the search, who is who, the verdicts, whom protections cover, and the counts of the previews."""
+    """Who of the users is who, the verdicts, and whom protections cover."""
     run = work.run
-    analyze_if_large(run)
-    with transaction.atomic():
-        lease.renew(run)
-        refresh_search(run.profile)
     find_persons(run.profile)
     bind_protections(run.profile)
     evaluate_profile(run.profile, before=lambda: lease.renew(run))
     with transaction.atomic():
         lease.renew(run)
         note_coverage(run.profile)
-        count_buckets(run.profile)
     finish_step(work, evaluated_at=timezone.now())
 
 
 def propose(work: Work) -> None:
-    """Withdraw and open candidates in batches. A batch that is committed is not repeated."""
+    """Withdraw and open candidates in batches, and then write what only lists and previews need.
+
+    A batch that is committed is not repeated.
+    """
 
     batches = count()
 
@@ -223,7 +221,18 @@ def propose(work: Work) -> None:
         withdraw(work.run.profile_id, before_batch=before_batch)
     else:
         propose_candidates(work.run, before_batch=before_batch)
+    _write_for_lists(work)
     finish_step(work, left_out=left_out)
+
+
+def _write_for_lists(work: Work) -> None:
+    """The texts of the search, the counts of the previews, and PostgreSQL's statistics. No candidate waits for them."""
+    run = work.run
+    for write in (refresh_search, count_buckets):
+        with transaction.atomic():
+            lease.renew(run)
+            write(run.profile)
+    analyze_if_large(run)
 
 
 def file_request(work: Work) -> None:

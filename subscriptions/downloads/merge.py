@@ -23,6 +23,12 @@ KEPT_MOMENTS = ("last_activity_at", "license_assigned_at")
 HISTORY = (*KEPT_MOMENTS, *KEPT, "gone")
 # After this many new members, PostgreSQL must collect its statistics again.
 ANALYZE_FROM = 1000
+ANALYZED = (
+    "subscriptions_subscription",
+    "subscriptions_evaluation",
+    "subscriptions_searchtext",
+    "subscriptions_removalcandidate",
+)
 CHANGED = "changed_members"
 
 # In all statements `s` is the row as it is known and `m` the member as downloaded. Only the parts below, which are
@@ -165,12 +171,13 @@ def _keep_changed(run: DownloadRun) -> None:
 
 
 def analyze_if_large(run: DownloadRun) -> None:
-    """Collect new statistics after many new members.
+    """Collect new statistics after many new members, when all that follows from them is written.
 
-    Otherwise PostgreSQL plans for the few rows that it knew before, until autovacuum runs.
+    Otherwise PostgreSQL plans the lists for the few rows that it knew before, until autovacuum runs. What was written
+    up to here does not depend on statistics: see `bulk_sql.expect_large_tables`.
     """
     if run.new >= ANALYZE_FROM and connection.vendor == "postgresql":
-        execute("ANALYZE subscriptions_subscription")
+        execute(f"ANALYZE {', '.join(ANALYZED)}")
 
 
 def preview_merge(run: DownloadRun) -> Merged:

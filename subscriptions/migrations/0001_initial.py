@@ -1159,6 +1159,7 @@ class Migration(migrations.Migration):
                     "profile",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="candidates",
                         to="integrations.integrationprofile",
@@ -1168,6 +1169,7 @@ class Migration(migrations.Migration):
                     "run",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="candidates",
                         to="subscriptions.downloadrun",

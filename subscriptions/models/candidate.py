@@ -67,9 +67,10 @@ class RemovalCandidate(models.Model):
     """A subscription has at most one open candidate."""
 
     # Profile and run have no constraint. All candidates that are proposed at once have the same, under a lock of the
-    # profile's row. To check both for each of a hundred thousand rows would take longer than to write the rows.
+    # profile's row. To check both for each of a hundred thousand rows would take longer than to write the rows. They
+    # have no index of their own either: one below begins with the profile, and nothing looks for those of a run.
     profile = models.ForeignKey(
-        IntegrationProfile, on_delete=models.PROTECT, related_name="candidates", db_constraint=False
+        IntegrationProfile, on_delete=models.PROTECT, related_name="candidates", db_constraint=False, db_index=False
     )
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="candidates")
     run = models.ForeignKey(
@@ -78,6 +79,7 @@ class RemovalCandidate(models.Model):
         on_delete=models.PROTECT,
         related_name="candidates",
         db_constraint=False,
+        db_index=False,
     )
     state = models.CharField(max_length=20, choices=CandidateState.choices, default=CandidateState.READY)
     close_reason = models.CharField(max_length=20, choices=CloseReason.choices, blank=True, default="")
