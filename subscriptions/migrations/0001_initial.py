@@ -617,6 +617,7 @@ class Migration(migrations.Migration):
                             ("domain", "Domain of the e-mail address"),
                             ("license", "License type"),
                             ("role", "Role"),
+                            ("admin_role", "Admin role"),
                         ],
                         default="person",
                         max_length=10,

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import models
+from django.db.models import Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Concat, StrIndex
 
 SEPARATOR = "\n"
 
@@ -20,6 +23,12 @@ def split_labels(stored: str | Iterable[str]) -> tuple[str, ...]:
     if isinstance(stored, str):
         return tuple(stored.split(SEPARATOR)) if stored else ()
     return tuple(stored)
+
+
+def position_of(label: Combinable, labels: Combinable) -> StrIndex:
+    """In SQL: greater than zero where `labels`, a column of a `LabelsField`, has this label."""
+    line, text = Value(SEPARATOR), models.TextField()
+    return StrIndex(Concat(line, labels, line, output_field=text), Concat(line, label, line, output_field=text))
 
 
 class LabelsField(models.TextField):  # type: ignore[type-arg]  # Django has no parameters at run time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -18,7 +18,8 @@ from django.utils.formats import date_format
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.row_values import compared, row
-from subscriptions.models.subscription import HELD, Subscription, address_key
+from subscriptions.models.fields import position_of
+from subscriptions.models.subscription import HAS_ADMIN_ROLE, HELD, Subscription, address_key
 
 
 class ProtectionKind(models.TextChoices):
@@ -26,12 +27,14 @@ class ProtectionKind(models.TextChoices):
     DOMAIN = "domain", "Domain of the e-mail address"
     LICENSE = "license", "License type"
     ROLE = "role", "Role"
+    ADMIN_ROLE = "admin_role", "Admin role"
 
 
 SCOPES = {
     ProtectionKind.DOMAIN: "at",
     ProtectionKind.LICENSE: "with the license",
     ProtectionKind.ROLE: "with the role",
+    ProtectionKind.ADMIN_ROLE: "with the admin role",
 }
 
 
@@ -96,6 +99,7 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         matches = Q()
         for key in keys(*(Value(fact) for fact in facts)):
             matches |= Q(kind=key.kind, **{key.column: key.of_person}) & ~Q(**{key.column: ""})
+        matches |= Q(kind=ProtectionKind.ADMIN_ROLE, value__in=person.admin_roles)
         return self.in_force().of(person.profile_id).filter(matches)
 
     def covers_row(self) -> Q:
@@ -109,7 +113,16 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
             known = self.in_force().filter(kind=key.kind).exclude(**{key.column: ""})
             of_kind = known.order_by().values("profile", key.column)
             covered |= Q(compared(row("profile", key.of_person), "IN", Subquery(of_kind)))
-        return covered
+        return covered | Q(pk__in=self._people_with_admin_role())
+
+    def _people_with_admin_role(self) -> models.QuerySet[Any]:
+        """The ids of the people whom a protection of the kind *admin role* covers: few, who may have several roles."""
+        known = self.in_force().filter(kind=ProtectionKind.ADMIN_ROLE).order_by().values("pk")
+        # Annotations use the same join, so `at` is about the protection `by`.
+        value = F("profile__protections__value")
+        rows: models.QuerySet[Any] = Subscription.objects.filter(HAS_ADMIN_ROLE).order_by()
+        rows = rows.alias(by=F("profile__protections__pk"), at=position_of(value, F("admin_roles")))
+        return rows.filter(by__in=known, at__gt=0).values("pk")
 
     def with_person(self) -> ProtectionQuerySet:
         """Annotate each that is bound with `name_now` and `email_now` of its person; None for the others."""
@@ -198,6 +211,9 @@ def people_of(protections: Iterable[Protection]) -> Iterator[models.QuerySet[Sub
         values = {getattr(found, key.column) for found in chosen if found.kind == key.kind} - {""}
         if values:
             yield _having(chosen[0].profile_id, key, values)
+    for found in chosen:
+        if found.kind == ProtectionKind.ADMIN_ROLE:
+            yield Subscription.objects.filter(profile=found.profile_id).with_admin_role(found.value)
 
 
 def _having(profile_id: int, key: Key, values: Iterable[str]) -> models.QuerySet[Any]:
@@ -235,9 +251,20 @@ def _count(profile_id: int, protections: list[Protection], counted: Q) -> dict[i
         elif values:
             counts = rows.values_list("protection_key").annotate(people=Count("pk"))
             numbers |= {(key.kind, value): count for value, count in counts}
+    numbers |= _count_admin_roles(profile_id, protections, counted)
     return {
         one.pk: len(people["external_id", one.external_id] | people["value", one.value])
         if one.kind == ProtectionKind.PERSON
         else numbers.get((one.kind, one.value), 0)
         for one in protections
     }
+
+
+def _count_admin_roles(profile_id: int, protections: list[Protection], counted: Q) -> dict[tuple[str, str], int]:
+    """(kind, role) -> how many people have it; nothing where no protection is of this kind."""
+    kind = ProtectionKind.ADMIN_ROLE
+    if all(one.kind != kind for one in protections):
+        return {}
+    rows = Subscription.objects.filter(profile=profile_id).with_admin_role().filter(counted)
+    counts = Counter(role for roles in rows.values_list("admin_roles", flat=True) for role in roles)
+    return {(kind.value, role): count for role, count in counts.items()}

@@ -6,13 +6,13 @@ from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
 from django.db import models
-from django.db.models import Case, F, When
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Lower
 
 from integrations.connectors.contract import is_plain, normalized
 from integrations.models import IntegrationProfile
 from subscriptions.models.download import DownloadRun
-from subscriptions.models.fields import LabelsField
+from subscriptions.models.fields import LabelsField, position_of
 
 
 class Verdict(models.TextChoices):
@@ -105,6 +105,16 @@ def address_key() -> Case:
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def with_admin_role(self, role: str = "") -> SubscriptionQuerySet:
+        """People who have this admin role; with "" those who have any."""
+        rows = self.filter(HAS_ADMIN_ROLE)
+        return rows.alias(at=position_of(Value(role), F("admin_roles"))).filter(at__gt=0) if role else rows
+
+    def admin_roles_seen(self) -> list[str]:
+        """All admin roles of these people, sorted. Few people have one."""
+        stored = self.filter(HAS_ADMIN_ROLE).order_by().values_list("admin_roles", flat=True).distinct()
+        return sorted({role for roles in stored for role in roles}, key=lambda role: (role.casefold(), role))
+
     def held(self) -> SubscriptionQuerySet:
         """Seats that count."""
         return self.filter(HELD)

@@ -27,6 +27,8 @@ def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
     given = value.strip()
     if kind in (ProtectionKind.LICENSE, ProtectionKind.ROLE):
         return _known_word(profile, ProtectionKind(kind), given)
+    if kind == ProtectionKind.ADMIN_ROLE:
+        return _seen_role(profile, given)
     if kind == ProtectionKind.DOMAIN:
         return _domain(given)
     if "@" not in given and Subscription.objects.filter(profile=profile, external_id=given).exists():
@@ -58,6 +60,16 @@ def _known_word(profile: IntegrationProfile, kind: ProtectionKind, given: str) -
             return word
     known = ", ".join(labels.values())
     raise ValidationError({"value": f"“{given}” is no {WORDS[kind]} that {profile} knows. Known are: {known}."})
+
+
+def _seen_role(profile: IntegrationProfile, given: str) -> str:
+    """Admin roles are whatever the vendor calls them, so a protection names one that somebody has."""
+    seen = Subscription.objects.filter(profile=profile).admin_roles_seen()
+    for role in seen:
+        if given.casefold() == role.casefold():
+            return role
+    known = f"Seen are: {', '.join(seen)}." if seen else "Nobody has one as of the last download."
+    raise ValidationError({"value": f"“{given}” is no admin role of anybody in {profile}. {known}"})
 
 
 def words_of(profile: IntegrationProfile, kind: ProtectionKind) -> Mapping[str, str]:

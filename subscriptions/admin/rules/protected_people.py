@@ -50,6 +50,7 @@ def address_of_people(row: Any) -> str:
         ProtectionKind.DOMAIN: {"q": f"@{row.value}"},
         ProtectionKind.LICENSE: {"license": row.value},
         ProtectionKind.ROLE: {"role": row.value},
+        ProtectionKind.ADMIN_ROLE: {"admin": row.value},
     }[ProtectionKind(row.kind)]
     query = {**scope, "seat": "held"}
     if IntegrationProfile.objects.count() > 1:

@@ -37,6 +37,7 @@ ICONS = {
     ProtectionKind.DOMAIN: "alternate_email",
     ProtectionKind.LICENSE: "badge",
     ProtectionKind.ROLE: "shield_person",
+    ProtectionKind.ADMIN_ROLE: "admin_panel_settings",
 }
 
 

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
-from subscriptions.models import ProtectionKind
+from subscriptions.models import ProtectionKind, Subscription
 from subscriptions.rules.protection_lines import end_of
 from subscriptions.rules.protection_values import clean_value, words_of
 from subscriptions.rules.protections import ProtectionInput, check_input
@@ -87,14 +87,15 @@ class ProtectionForm(DetailsForm):
         required=False,
         widget=forms.TextInput(attrs={**INPUT, "list": "lh-known", "autocomplete": "off", "maxlength": 254}),
         help_text="An e-mail address or the vendor's ID of a person, a domain such as contractor.example (not those "
-        "below it), or the name of a license type or role.",
+        "below it), or the name of a license type, role or admin role.",
     )
     field_order = ("profile", "kind", "value", "reason", "owner", "ends_at")
 
     def known_values(self) -> list[str]:
-        """License types and roles, as suggestions of the browser."""
+        """License types, roles and admin roles, as suggestions of the browser."""
         kinds = (ProtectionKind.LICENSE, ProtectionKind.ROLE)
-        return sorted({label for kind in kinds for found in profiles() for label in words_of(found, kind).values()})
+        words = {label for kind in kinds for found in profiles() for label in words_of(found, kind).values()}
+        return sorted({*words, *Subscription.objects.filter(profile__in=profiles()).admin_roles_seen()})
 
     def clean(self) -> dict[str, Any]:
         """The value is checked first, so that a missing reason does not hide a wrong value."""

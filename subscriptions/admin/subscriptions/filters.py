@@ -76,6 +76,10 @@ class RoleFilter(SimpleListFilter):
         return queryset.filter(role=self.value()) if self.value() else queryset
 
 
+# No admin role of a vendor has this name.
+ANY_ADMIN_ROLE = "*"
+
+
 class AdminRoleFilter(SimpleListFilter):
     """People with any admin role. The rows are few, and have an index of their own."""
 
@@ -83,10 +87,15 @@ class AdminRoleFilter(SimpleListFilter):
     parameter_name = "admin"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [("any", "Has an admin role")]
+        seen = Subscription.objects.all().admin_roles_seen()
+        return [(ANY_ADMIN_ROLE, "Any admin role"), *((role, role) for role in seen)] if seen else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
-        return queryset.filter(HAS_ADMIN_ROLE) if self.value() == "any" else queryset
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        with_role = Subscription.objects.all().with_admin_role("" if chosen == ANY_ADMIN_ROLE else chosen)
+        return queryset.filter(HAS_ADMIN_ROLE, pk__in=with_role.order_by().values("pk"))
 
 
 class SeatFilter(SimpleListFilter):

@@ -131,7 +131,7 @@ def test_protections_are_read_once_and_not_for_each_row():
     counted = evaluated.values("verdict_now").annotate(n=Count("pk"))
     if connection.vendor == "postgresql":
         assert set(re.findall(r"\(?\w*\s?SubPlan \d+\)", counted.explain(verbose=True))) == {
-            f"(hashed SubPlan {number})" for number in range(1, 6)
+            f"(hashed SubPlan {number})" for number in range(1, 7)
         }
     else:
         assert "CORRELATED" not in counted.explain()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from django.core.exceptions import ValidationError
 
+from subscriptions.admin.rules.protected_people import address_of_people
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import Reclaim, ReclaimRule, RemovalCandidate, Subscription, Verdict
+from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.terms import terms_of
+from subscriptions.models import Protection, Reclaim, ReclaimRule, RemovalCandidate, Subscription, Verdict
+from subscriptions.models.protection import count_people
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 
 ROLE = "Legal Hold Steward"
+WISH = ProtectionInput(reason="Runs the legal holds", owner="Petra Meyer")
 
 
 def inactive(world):
@@ -77,3 +84,38 @@ def test_the_rule_can_treat_them_like_everybody_else(world, alice, bob):
     decide.approve(request_reclaim(again, actor=alice), actor=bob)
     assert reclaim_due(world.profile).reclaimed == 1
     assert world.deactivated_by_us() == [row.external_id]
+
+
+def test_a_protection_of_the_role_covers_all_who_have_it_and_who_gets_it_later(world, alice, bob, as_user):
+    """Also where the rule treats them like everybody else, and between approval and send."""
+    ReclaimRule.objects.update(admin_roles="candidate")
+    row = inactive(world)
+    other = world.candidates(2).exclude(subscription=row).get().subscription
+    world.miro.change(row.external_id, admin_roles=["User Admin", ROLE])
+    world.miro.change(other.external_id, admin_roles=[f"{ROLE} of Lyon"])
+    world.download()
+    with pytest.raises(ValidationError, match="Content Admin, Legal Hold Steward, Legal Hold Steward of Lyon"):
+        create_protection(world.profile, "admin_role", "Legal Hold", WISH, actor=alice)
+
+    made = create_protection(world.profile, "admin_role", ROLE.upper(), WISH, actor=alice)
+
+    [protection] = made.made
+    assert (protection.value, str(protection)) == (ROLE, f"everybody with the admin role {ROLE}")
+    assert count_people([protection]) == {protection.pk: 1}
+    row.refresh_from_db()
+    assert row.verdict == Verdict.PROTECTED
+    assert "as everybody with the admin role Legal Hold Steward" in explain(row, terms_of(world.profile))
+    assert Subscription.objects.get(pk=other.pk).verdict == Verdict.CANDIDATE
+    listed = as_user(alice).get(address_of_people(Protection.objects.with_person().get(pk=protection.pk)))
+    assert [found.pk for found in listed.context["cl"].result_list] == [row.pk]
+
+    third = world.candidates(1).get()
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    world.miro.change(third.subscription.external_id, admin_roles=[ROLE])
+    assert reclaim_due(world.profile).skipped == 1
+    assert world.deactivated_by_us() == []
+    assert "Not sent: Protected by alice, as everybody with the admin role" in Reclaim.objects.get().outcome
+
+    end_protection(protection, actor=alice)
+    row.refresh_from_db()
+    assert row.verdict == Verdict.CANDIDATE
