@@ -9,7 +9,7 @@ from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
-from subscriptions.bulk_sql import set_column
+from subscriptions.bulk_sql import large_tables, set_column
 from subscriptions.candidates import locks
 from subscriptions.models import Protection, ProtectionKind, Subscription
 from subscriptions.rules.find_people import find_people
@@ -25,7 +25,8 @@ def bind_protections(profile: IntegrationProfile) -> int:
         locks.lock_profile(profile.pk)
         here = Subscription.objects.filter(profile=profile, external_id=OuterRef("external_id"), gone_at=None)
         unbound = Protection.objects.in_force().of(profile.pk).filter(~Exists(here), kind=ProtectionKind.PERSON)
-        protections = list(unbound.exclude(value="").select_related("profile"))
+        with large_tables():
+            protections = list(unbound.exclude(value="").select_related("profile"))
         people = find_people(profile.pk, {one.value for one in protections})
         targets = []
         for one in protections:

@@ -44,7 +44,7 @@ from subscriptions.notices import delivery
 from subscriptions.profiles import archive
 from subscriptions.reclaims import restores
 from subscriptions.reconciliation import reconcile
-from subscriptions.rules import protections
+from subscriptions.rules import binding, protections
 from tests.support.fixtures import without_caps
 from tests.support.plans import Work
 
@@ -346,5 +346,6 @@ WORKS = [
     Work("due mails", _ask_all, _asking),
     Work("needless mails", lambda _: delivery.repair(), _answered),
     Work("reconciliation", lambda _: reconcile.last_sends(_profile(), timezone.now()), _in_state("done")),
+    Work("bind protections", lambda _: binding.bind_protections(_profile()), _protected),
     Work("archive", lambda _: archive._end_everything(_profile(), actor=_user("asks")), _asked),
 ]
