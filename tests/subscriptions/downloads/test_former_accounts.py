@@ -128,6 +128,16 @@ def test_a_new_profile_of_the_same_organization_begins_where_the_archived_one_en
     assert Subscription.objects.filter(profile=again.profile, former=None).count() == 0
 
 
+def test_an_address_with_other_letters_is_found_again(world):
+    world.download()
+    one = world.candidates(1).get().subscription
+    world.miro.change(one.external_id, email="jörg@münchen.example")
+    world.download()
+    again = made_again(world, one.external_id, email="JÖRG@xn--mnchen-3ya.example")
+    world.download()
+    assert row_of(world, again).former_id == one.pk
+
+
 @pytest.mark.parametrize("email", ["", "taken@northwind.example"])
 def test_an_address_without_a_former_account_links_nobody(world, email):
     world.download()
