@@ -28,7 +28,7 @@ def test_the_page_tells_of_those_whom_only_the_export_has(organization, alice, b
 
     assert (len(response.context["shown"]), len(response.context["folded"])) == (2, 3)
     assert "Show 3 more people" in shown and "3 more without a change are not shown." in shown
-    assert page("reclaimrequest", "people", request.pk) in shown
+    assert page("reclaimrequest", "people", request.pk, "csv") in shown
     assert response.context["tiles"]["seats"] == 8
 
 
@@ -45,7 +45,7 @@ def test_whoever_changed_is_on_the_page_however_many_there_are(organization, ali
 def test_the_export_has_everybody_of_the_request(organization, alice, bob, as_user, short_page):
     request = organization.ask(alice, count=8)
 
-    found = rows(as_user(bob).get(page("reclaimrequest", "people", request.pk)))
+    found = rows(as_user(bob).get(page("reclaimrequest", "people", request.pk, "csv")))
 
     assert {row["E-mail"] for row in found} == {f"person{number}@northwind.example" for number in range(4, 12)}
     assert {row["Since the request"] for row in found} == {"No change"}
@@ -65,7 +65,7 @@ def test_it_takes_as_many_queries_as_a_small_one(organization, alice, bob, as_us
 
 def test_the_export_is_for_those_who_may_look(organization, alice, as_user, django_user_model):
     stranger = django_user_model.objects.create_user("stranger", is_staff=True)
-    assert as_user(stranger).get(page("reclaimrequest", "people", organization.ask(alice).pk)).status_code == 403
+    assert as_user(stranger).get(page("reclaimrequest", "people", organization.ask(alice).pk, "csv")).status_code == 403
 
 
 def test_a_rejection_leaves_each_alone_for_the_threshold_of_their_own_evidence(organization, alice, bob):
