@@ -16,8 +16,8 @@ install:  ## Make .venv, install the pinned packages, write .env
 dev: install  ## Add what tests, types and lint need
 	@"$(PYTHON)" licensehub/embedded/install.py --dev
 
-demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and exit)
-	@LICENSEHUB_VAR="$${LICENSEHUB_VAR:-var/demo}" $(MANAGE) demo $(if $(ONCE),--once)
+demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and exit; SCENE=frozen-feed)
+	@LICENSEHUB_VAR="$${LICENSEHUB_VAR:-var/demo}" $(MANAGE) demo $(if $(ONCE),--once) $(if $(SCENE),--scene $(SCENE))
 
 run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
 	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))

@@ -57,6 +57,8 @@ class IntegrationProfile(models.Model):
         default=True,
         help_text="When off, candidates still appear, but nothing is requested, approved or sent.",
     )
+    # The newest download was quarantined since its activity dates are in doubt. Reclaims wait until one is complete.
+    activity_doubted_at = models.DateTimeField(null=True, editable=False)
     sending_stopped = models.BooleanField(
         "sending stopped",
         default=False,

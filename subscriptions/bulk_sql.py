@@ -56,6 +56,13 @@ def fetch_all(statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any,
         return list(cursor.fetchall())
 
 
+def fetch_column(statement: str, parameters: Iterable[Any] = ()) -> list[Any]:
+    """Run a statement that selects. Returns the first column of its rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(_translated(statement), adapted(parameters))
+        return [row[0] for row in cursor.fetchall()]
+
+
 def _translated(statement: str) -> str:
     """SQLite has IS DISTINCT FROM only since version 3.39; its IS NOT means the same."""
     return statement.replace("IS DISTINCT FROM", "IS NOT") if connection.vendor == "sqlite" else statement

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Q, Value, When
+from django.db.models import Case, CharField, Count, Max, Q, QuerySet, Value, When
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
@@ -110,18 +110,25 @@ NEVER = "never"
 
 
 def run_stats(profile: IntegrationProfile, *, now: datetime) -> dict[str, Any]:
-    """{"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, … "360": n}, "never": n}.
+    """The statistics of the people of a profile, as `stats_of` gives them."""
+    return stats_of(Subscription.objects.filter(profile=profile, gone_at=None), now=now)
+
+
+def stats_of(people: QuerySet[Any], *, now: datetime) -> dict[str, Any]:
+    """{"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, … "360": n}, "never": n,
+    "newest_activity": ISO 8601 or None}. `people` are subscriptions or downloaded members.
 
     `idle` counts the held seats by days since the last activity, in bands that begin with their key. All rows are read
     once, by a statement that groups them into some hundred groups.
     """
-    rows = Subscription.objects.filter(profile=profile, gone_at=None).annotate(band=_band(now)).order_by()
-    members, idle, by_license = 0, Counter[str](), Counter[str]()
-    for active, license, band, people in rows.values_list("active", "license", "band").annotate(n=Count("pk")):
-        members += people
+    rows = people.annotate(band=_band(now)).order_by().values_list("active", "license", "band")
+    members, idle, by_license, newest = 0, Counter[str](), Counter[str](), []
+    for active, license, band, count, latest in rows.annotate(n=Count("pk"), latest=Max("last_activity_at")):
+        members += count
         if active:
-            by_license[license] += people
-            idle[band] += people
+            by_license[license] += count
+            idle[band] += count
+            newest += [latest] if latest else []
     never = idle.pop(NEVER, 0)
     return {
         "members": members,
@@ -129,6 +136,7 @@ def run_stats(profile: IntegrationProfile, *, now: datetime) -> dict[str, Any]:
         "by_license": dict(sorted(by_license.items())),
         "idle": dict(idle),
         "never": never,
+        "newest_activity": max(newest).isoformat() if newest else None,
     }
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from integrations.connectors.contract import BadAnswer
 
 MAX_TEXT = 254
+# Clocks and time zones differ, so a date may be this far in the future.
+MAX_AHEAD = timedelta(days=1)
 
 # NUL is refused by PostgreSQL; a lone surrogate (JSON's "\ud800") cannot be written to a UTF-8 column.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -52,3 +55,8 @@ def safe_id(value: object, *, where: str) -> str:
     if isinstance(value, str) and ((value.isalnum() and value.isascii() and len(value) <= 40) or _ID.fullmatch(value)):
         return value
     raise BadAnswer(f"{where} has no usable id. Nothing of this answer is used.", code="bad_id")
+
+
+def is_plausible(moment: datetime, *, earliest: datetime, now: datetime) -> bool:
+    """Whether something can have happened at this moment: not before the vendor existed, and not after tomorrow."""
+    return earliest <= moment <= now + MAX_AHEAD

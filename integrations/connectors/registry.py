@@ -26,6 +26,9 @@ class SandboxControl(Protocol):
     def rename(self, member_id: str, *, email: str) -> dict[str, Any]:
         """Give this person another address, as a company admin does. Returns the person."""
 
+    def freeze_activity(self, *, days: int) -> None:
+        """From now on, the dates of activity stand still since so many days; 0 ends it."""
+
 
 class Sandbox(Protocol):
     """The module `sandbox/demo.py` of a connector: how the demo starts the emulator of the vendor and connects it."""

@@ -142,6 +142,7 @@ class Migration(migrations.Migration):
                         verbose_name="reclaim subscriptions",
                     ),
                 ),
+                ("activity_doubted_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "sending_stopped",
                     models.BooleanField(

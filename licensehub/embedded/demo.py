@@ -19,6 +19,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.urls import reverse
 
 from integrations import oauth_flow
 from integrations.connectors.registry import SandboxControl, connector_class, demo_sandbox
@@ -126,13 +127,17 @@ class Driver:
         profile = IntegrationProfile.objects.get(name=PROFILE)
         return protect_and_rename(profile, self.control, self.download, manager=_account("manager"))
 
-    def download(self) -> DownloadRun:
+    def end_scenes(self) -> None:
+        """What an earlier demo left in the sandbox ends, so that the first download is a usual one."""
+        self.control.freeze_activity(days=0)
+
+    def download(self, *, expected: RunState = RunState.COMPLETE) -> DownloadRun:
         """Download now, or use the run that the sweep has started meanwhile."""
         newest = DownloadRun.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
         command = self._manage(["download_subscriptions", PROFILE], check=False)
         run = self._wait_for_run(newest)
-        if run.state != RunState.COMPLETE:
-            raise CannotRunError(f"The download did not complete: {run.problem or command.stderr}")
+        if run.state != expected:
+            raise CannotRunError(f"The download is {run.state}, not {expected}: {run.problem or command.stderr}")
         return run
 
     def _wait_for_run(self, after: int) -> DownloadRun:
@@ -216,6 +221,18 @@ class Driver:
             raise CannotRunError(
                 f"LicenseHub and the sandbox do not agree: {len(ours)} reclaimed here, {len(theirs)} deactivated there."
             )
+
+
+def frozen_feed(driver: Driver, url: str) -> str:
+    """The vendor's activity feed stands still for two weeks, so the next download is quarantined."""
+    driver.control.freeze_activity(days=14)
+    run = driver.download(expected=RunState.QUARANTINED)
+    path = reverse("admin:subscriptions_downloadrun_change", args=[run.pk])
+    return f"Scene “frozen-feed”: {run} is quarantined. {run.problem}\nIts page: {url.rstrip('/')}{path}"
+
+
+# Each shows one fault after the usual download, and returns what to look at.
+SCENES: Final[dict[str, Callable[[Driver, str], str]]] = {"frozen-feed": frozen_feed}
 
 
 def ready_candidates() -> QuerySet[RemovalCandidate]:

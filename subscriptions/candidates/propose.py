@@ -18,6 +18,7 @@ from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.sentences import days_since, explain_candidate
 from subscriptions.eligibility.terms import Terms, current_terms
+from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
@@ -115,7 +116,27 @@ def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFact
         return [CandidateFacts(*row) for row in read(rows.values_list(*CandidateFacts._fields))]
 
 
-def _open(run: DownloadRun, rows: list[CandidateFacts], terms: Terms, now: datetime) -> None:
+def open_reviewed(row: Subscription, terms: Terms, review: Mapping[str, str]) -> int:
+    """Open a candidate for a person who needed review. Returns its id. Call it under the lock of the profile.
+
+    `review` is a part of the evidence: who decided so (`by`), the `reason`, and what was unclear (`needed`, `why`).
+    """
+    run = DownloadRun.objects.with_facts().filter(profile=row.profile_id).first()
+    if run is None:
+        raise NotActionable("No download is complete yet.")
+    facts = CandidateFacts(*Subscription.objects.values_list(*CandidateFacts._fields).get(pk=row.pk))
+    [pk] = _open(run, [facts], terms, timezone.now(), review=review)
+    return pk
+
+
+def _open(
+    run: DownloadRun,
+    rows: list[CandidateFacts],
+    terms: Terms,
+    now: datetime,
+    *,
+    review: Mapping[str, str] | None = None,
+) -> list[int]:
     same = {
         "profile_id": run.profile_id,
         "run_id": run.pk,
@@ -125,7 +146,7 @@ def _open(run: DownloadRun, rows: list[CandidateFacts], terms: Terms, now: datet
         "created_at": now,
         "state_changed_at": now,
     }
-    shared = {"run": run.pk, "terms": terms.to_json()}
+    shared: dict[str, Any] = {"run": run.pk, "terms": terms.to_json()}
     label, events = RemovalCandidate._meta.label_lower, list[Row]()
     # Before the COPY: its connection takes no other statement until it ends.
     ids = new_ids(RemovalCandidate, len(rows))
@@ -134,8 +155,12 @@ def _open(run: DownloadRun, rows: list[CandidateFacts], terms: Terms, now: datet
         """Made while they are written, so that the database works at the same time."""
         for pk, row in zip(ids, rows, strict=True):
             evidence = freeze_evidence(row, terms, now, shared)
+            if review:
+                sentence = " Made a candidate by {by} although it needed review ({needed}): “{reason}”".format(**review)
+                evidence = {**evidence, "why": evidence["why"] + sentence, "review": dict(review)}
             events.append(Row(label, pk, row.name or row.email or str(pk), {"why": evidence["why"]}))
             yield pk, row.pk, orjson.dumps(evidence).decode()
 
     insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
+    return ids

@@ -26,6 +26,7 @@ from subscriptions.models import (
     Subscription,
     Verdict,
 )
+from subscriptions.models.subscription import NEEDS_REVIEW
 
 BATCH = 5000
 
@@ -40,6 +41,8 @@ CLOSING = {
     Verdict.PROTECTED: (CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED),
     Verdict.ADMIN_ROLE: (CandidateState.CLOSED_SKIPPED, CloseReason.ROLE_CHANGED),
     Verdict.COOLING_DOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.PROTECTED),
+    Verdict.UNKNOWN: (CandidateState.CLOSED_SKIPPED, CloseReason.NEEDS_REVIEW),
+    Verdict.DATES_WENT_BACK: (CandidateState.CLOSED_SKIPPED, CloseReason.NEEDS_REVIEW),
 }
 
 
@@ -61,6 +64,9 @@ def closing_for(row: Facts, verdict: Verdict, evidence: dict[str, Any]) -> tuple
 
     The reason is the facts where they differ from the evidence (a newer activity, another license), else the rule.
     """
+    if verdict in NEEDS_REVIEW and "review" in evidence:
+        # The facts changed on which an admin had decided.
+        return CandidateState.CLOSED_SKIPPED, CloseReason.NEEDS_REVIEW
     last_activity = row.last_activity_at.isoformat() if row.last_activity_at else None
     if verdict == Verdict.ACTIVE and last_activity == evidence["last_activity_at"]:
         return CandidateState.CLOSED_SKIPPED, CloseReason.RULE_CHANGED

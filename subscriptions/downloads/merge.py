@@ -11,11 +11,12 @@ from datetime import datetime
 
 from django.db import connection
 
+from subscriptions.activity.known_dates import COUNTED_SQL, SAID_BEFORE_SQL, VENDOR_ACTIVITY_SQL, WENT_BACK_SQL
 from subscriptions.activity.reactivation import REACTIVATED_SQL, cooldown_from
 from subscriptions.bulk_sql import adapted, execute, expect_large_tables, fetch_row, large_tables, set_column
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.models.snapshot import NEVER
-from subscriptions.models.subscription import FACTS, REVIEWED_FACTS, comparable
+from subscriptions.models.subscription import FACTS, REVIEWED_FACTS, WENT_BACK, comparable
 
 # The columns of which the history keeps the replaced value. In KEPT_MOMENTS that value may be NULL.
 KEPT = ("email", "license", "role", "active")
@@ -40,7 +41,10 @@ IS_NEW = """m.run_id = %s AND NOT EXISTS (
 # Known members that differ; parameters: run, profile, start of the run.
 IS_CHANGED = """m.run_id = %s AND s.profile_id = %s AND s.external_id = m.external_id
    AND s.facts_at < %s AND (s.gone_at IS NOT NULL OR {})""".format(
-    " OR ".join(f"s.{column} IS DISTINCT FROM m.{column}" for column in FACTS)
+    " OR ".join(
+        f"{SAID_BEFORE_SQL if column == 'last_activity_at' else f's.{column}'} IS DISTINCT FROM m.{column}"
+        for column in FACTS
+    )
 )
 # Rows that would be marked as gone; parameters: profile, start of the run, run.
 IS_GONE = """s.profile_id = %s AND s.gone_at IS NULL AND s.facts_at < %s AND NOT EXISTS (
@@ -49,7 +53,10 @@ PARTS = {
     "changed_members": CHANGED,
     "columns": ", ".join(FACTS),
     "values": ", ".join(f"m.{column}" for column in FACTS),
-    "assignments": ", ".join(f"{column} = m.{column}" for column in FACTS),
+    # What counts of a known member: the columns of CHANGED.
+    "counted": ", ".join(f"{COUNTED_SQL} AS {name}" if name == "last_activity_at" else f"m.{name}" for name in FACTS)
+    + f", {WENT_BACK_SQL} AS dates_went_back, {VENDOR_ACTIVITY_SQL} AS vendor_activity_at",
+    "assignments": ", ".join(f"{column} = m.{column}" for column in (*FACTS, *WENT_BACK)),
     "history": ", ".join(HISTORY),
     "replaced_moments": ", ".join(
         f"CASE WHEN s.{name} IS DISTINCT FROM m.{name} THEN COALESCE(s.{name}, %s) END" for name in KEPT_MOMENTS
@@ -69,7 +76,7 @@ SELECT_GONE = "SELECT s.* FROM subscriptions_subscription AS s WHERE {is_gone} O
 # Compares all rows once. The next two statements read what it found.
 FIND_CHANGED = """
 CREATE TEMPORARY TABLE {changed_members} AS
-SELECT s.id AS subscription_id, {values}
+SELECT s.id AS subscription_id, {counted}
   FROM subscriptions_subscription AS s, subscriptions_downloadedmember AS m
  WHERE {is_changed}
 """

@@ -33,11 +33,11 @@ from subscriptions.downloads.lease import begin, update_owned
 from subscriptions.downloads.merge import merge
 from subscriptions.downloads.outages import with_retries
 from subscriptions.downloads.parts import Part, Work
-from subscriptions.downloads.validation import Shrunk, check_plausible, drop_repeated
-from subscriptions.models import DownloadRun, RunState, Subscription
+from subscriptions.downloads.validation import Doubtful, check_plausible, drop_repeated
+from subscriptions.models import DownloadRun, RunDoubt, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rules.moved_protections import move_protections
-from subscriptions.stats import run_stats
+from subscriptions.stats import run_stats, stats_of
 
 # Pages are stored after this time (seconds), or when there are this many, so that a killed run reads few pages again.
 STORE_EVERY = 0.25
@@ -107,9 +107,9 @@ def _read(work: _Download) -> bool:
         if not had_all_pages:
             work.part.check()
         _settle(work, allocation, repeated=rows - members)
-    except Shrunk as error:
+    except Doubtful as error:
         update_owned(run, **work.usage())
-        _stop(run, RunState.QUARANTINED, error.message, acceptable=True)
+        _stop(run, RunState.QUARANTINED, error.message, doubt=error.doubt)
     except BadAnswer as error:
         _stop(run, RunState.QUARANTINED, error.message)
     except ConfigError as error:
@@ -238,16 +238,29 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
         link_former_accounts(run, now=now)
     unchanged = run.read - merged.new - merged.changed
     counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
-    DownloadRun.objects.filter(pk=run.pk).update(stats=run_stats(run.profile, now=now), **counts)
+    implausible = run.members.exclude(implausible_dates="").count()
+    DownloadRun.objects.filter(pk=run.pk).update(
+        stats=run_stats(run.profile, now=now), implausible=implausible, **counts
+    )
     DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
+    IntegrationProfile.objects.filter(pk=run.profile_id).update(activity_doubted_at=None)
     staging.empty_all(run.profile)
     return counts
 
 
-def _stop(run: DownloadRun, state: RunState, problem: str, *, acceptable: bool = False) -> None:
+def _stop(run: DownloadRun, state: RunState, problem: str, *, doubt: RunDoubt | None = None) -> None:
+    """With a `doubt`, the members stay in staging: two people may accept them. Doubtful activity holds all sends."""
+    now, found = timezone.now(), {}
+    if doubt:
+        members = run.members.all()
+        implausible = members.exclude(implausible_dates="").count()
+        found = {"doubt": doubt, "acceptable": True, "stats": stats_of(members, now=now), "implausible": implausible}
     action = Action.DOWNLOAD_QUARANTINED if state == RunState.QUARANTINED else Action.DOWNLOAD_FAILED
     with transaction.atomic():
-        update_owned(run, state=state, finished_at=timezone.now(), problem=problem, acceptable=acceptable)
-        if not acceptable:
+        update_owned(run, state=state, finished_at=now, problem=problem, **found)
+        if not doubt:
             run.members.all().delete()
+        if doubt == RunDoubt.ACTIVITY:
+            undoubted = IntegrationProfile.objects.filter(pk=run.profile_id, activity_doubted_at=None)
+            undoubted.update(activity_doubted_at=now)
         record(action, actor=None, target=run, data={"problem": problem})

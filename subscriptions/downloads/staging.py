@@ -29,6 +29,7 @@ TYPES = {
     "reclaimable": "bool",
     "why_not": "varchar",
     "admin_roles": "text",
+    "implausible_dates": "varchar",
 }
 COLUMNS = tuple(TYPES)
 ROLES = Member._fields.index("admin_roles")

@@ -6,19 +6,35 @@ refused by the connector, with the same error `BadAnswer`.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db.models import Exists, OuterRef
 from django.utils.text import capfirst
 
 from integrations.connectors.contract import Allocation, BadAnswer
 from subscriptions.bulk_sql import large_tables
-from subscriptions.downloads import staging
-from subscriptions.models import DownloadRun, Subscription
+from subscriptions.downloads import activity_feed, staging
+from subscriptions.models import DownloadRun, RunDoubt, Subscription
 
 SHRINK_LIMIT = 0.20
 
 
-class Shrunk(BadAnswer):
-    """All pages of the right organization were read, but too many known members are missing."""
+class Doubtful(BadAnswer):
+    """All pages of the right organization were read, but the result is in doubt. Two people may accept it."""
+
+    doubt: ClassVar[RunDoubt]
+
+
+class Shrunk(Doubtful):
+    """Too many known members are missing."""
+
+    doubt = RunDoubt.MEMBERS
+
+
+class ActivityInDoubt(Doubtful):
+    """The activity dates stand still, or too many people would be inactive at once."""
+
+    doubt = RunDoubt.ACTIVITY
 
 
 def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
@@ -61,6 +77,8 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
             f"{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have "
             "moved while they were read. Nothing was changed. Run the download again."
         )
+    if doubt := activity_feed.why_doubtful(run):
+        raise ActivityInDoubt(doubt)
 
 
 def _check_shrink(before: int, missing: int) -> None:

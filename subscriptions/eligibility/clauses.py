@@ -6,7 +6,7 @@ so that the explanation of one row can never differ from the decision about all 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 from integrations.connectors.contract import UNKNOWN_WORDS
+from subscriptions.activity import known_dates
 from subscriptions.eligibility.sentences import (
     NOT_CHECKED,
     admin_roles_of,
@@ -24,9 +25,11 @@ from subscriptions.eligibility.sentences import (
     on_day,
     protected_by,
     sole_admin,
+    vendor_says_now,
     why_active,
     why_admin_role,
     why_cannot_be_removed,
+    why_dates_went_back,
     why_gone,
     why_grace,
     why_never_active,
@@ -53,6 +56,9 @@ class Clause:
     fact: Callable[[Subscription, Terms, datetime], str]
     # Whether `when` reads the terms. The preview evaluates the other clauses once, when it counts people.
     reads_terms: bool = False
+    # Whether `when` reads what LicenseHub itself keeps, e.g. protections and former dates. The other clauses read only
+    # facts that each downloaded member has, so that a download can be measured before it is merged.
+    reads_records: bool = False
 
 
 def _idle_before(terms: Terms, now: datetime) -> Q:
@@ -64,7 +70,8 @@ def _idle_before(terms: Terms, now: datetime) -> Q:
 
 
 def _unknown(terms: Terms, now: datetime) -> Q:
-    return Q(idle_since=None) | Q(license__in=UNKNOWN_WORDS) | Q(role__in=UNKNOWN_WORDS)
+    nobody_knows = Q(idle_since=None) | Q(license__in=UNKNOWN_WORDS) | Q(role__in=UNKNOWN_WORDS)
+    return nobody_knows | (Q(review_passed=False) & ~Q(implausible_dates=""))
 
 
 def _left_alone(terms: Terms, now: datetime) -> Q:
@@ -88,6 +95,7 @@ CLAUSES: tuple[Clause, ...] = (
         why_gone,
         "Belongs to the organization",
         lambda row, terms, now: "left" if row.gone_at else "found by the last download",
+        reads_records=True,
     ),
     Clause(
         Verdict.DEACTIVATED,
@@ -97,15 +105,8 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: "can sign in" if row.active else "deactivated",
     ),
     Clause(
-        Verdict.UNKNOWN,
-        _unknown,
-        why_unknown,
-        "License, role and dates are known",
-        lambda row, terms, now: f"{row.license_label}, {row.role_label}",
-    ),
-    Clause(
         Verdict.NOT_IN_SCOPE,
-        lambda terms, now: ~Q(license__in=terms.licenses),
+        lambda terms, now: ~Q(license__in=[*terms.licenses, *UNKNOWN_WORDS]),
         lambda row, terms, now: f"Holds a {row.license_label} license, which the rule leaves alone.",
         "Holds a license in scope",
         lambda row, terms, now: row.license_label,
@@ -124,6 +125,7 @@ CLAUSES: tuple[Clause, ...] = (
         why_cannot_be_removed,
         "Not the only admin of a team",
         sole_admin,
+        reads_records=True,
     ),
     Clause(
         Verdict.PROTECTED,
@@ -131,6 +133,7 @@ CLAUSES: tuple[Clause, ...] = (
         why_protected,
         "Nobody protected this person",
         protected_by,
+        reads_records=True,
     ),
     Clause(
         Verdict.PROTECTED,
@@ -146,6 +149,22 @@ CLAUSES: tuple[Clause, ...] = (
         lambda row, terms, now: f"In cool-down until {on_day(row.cooldown_until)}: {row.cooldown_reason}.",
         "Not in cool-down",
         lambda row, terms, now: f"until {on_day(row.cooldown_until)}" if row.cooldown_until else "no cool-down",
+        reads_records=True,
+    ),
+    Clause(
+        Verdict.UNKNOWN,
+        _unknown,
+        why_unknown,
+        "License, role and dates are known",
+        lambda row, terms, now: row.implausible_dates or f"{row.license_label}, {row.role_label}",
+    ),
+    Clause(
+        Verdict.DATES_WENT_BACK,
+        lambda terms, now: Q(review_passed=False) & known_dates.needs_review(),
+        why_dates_went_back,
+        "{vendor}'s dates did not go back",
+        lambda row, terms, now: vendor_says_now(row) or "as new as before",
+        reads_records=True,
     ),
     Clause(
         Verdict.IN_GRACE,
@@ -200,10 +219,10 @@ class Check:
     passed: bool | None
 
 
-def verdict_case(terms: Terms, now: datetime) -> Case:
+def verdict_case(terms: Terms, now: datetime, clauses: Iterable[Clause] = CLAUSES) -> Case:
     """The CASE that evaluates rows of Subscription."""
     return Case(
-        *(When(clause.when(terms, now), then=Value(clause.verdict.value)) for clause in CLAUSES),
+        *(When(clause.when(terms, now), then=Value(clause.verdict.value)) for clause in clauses),
         default=Value(Verdict.CANDIDATE.value),
     )
 

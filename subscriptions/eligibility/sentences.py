@@ -49,7 +49,23 @@ def why_unknown(row: Subscription, terms: Terms, now: datetime) -> str:
         return f"Needs review: {row.profile.vendor} does not say which license this person holds."
     if row.role in UNKNOWN_WORDS:
         return f"Needs review: {row.profile.vendor} does not say which role this person has."
+    if row.implausible_dates:
+        return f"Needs review: {row.profile.vendor} sent a date that cannot be right ({row.implausible_dates})."
     return f"Needs review: {row.profile.vendor} shows neither a last activity nor when the license was assigned."
+
+
+def why_dates_went_back(row: Subscription, terms: Terms, now: datetime) -> str:
+    known = on_day(row.last_activity_at)
+    now_says = on_day(row.vendor_activity_at) if row.vendor_activity_at else "no date"
+    return f"Needs review: {row.profile.vendor} said {known}, then {now_says}. We count {known}."
+
+
+def vendor_says_now(row: Subscription) -> str:
+    """What the vendor says of a person whose dates went back; empty for all others."""
+    if not row.dates_went_back:
+        return ""
+    says = on_day(row.vendor_activity_at) if row.vendor_activity_at else "no date"
+    return f"{row.profile.vendor} now says {says}"
 
 
 def why_active(row: Subscription, terms: Terms, now: datetime) -> str:

@@ -19,7 +19,8 @@ import subscriptions.models.fields
 STAGING = """
     run_id integer NOT NULL, external_id varchar(40) NOT NULL, email varchar(254) NOT NULL, active boolean NOT NULL,
     license varchar(40) NOT NULL, role varchar(60) NOT NULL, license_assigned_at {moment}, last_activity_at {moment},
-    reclaimable boolean NOT NULL, why_not varchar(200) NOT NULL, admin_roles text NOT NULL DEFAULT ''
+    reclaimable boolean NOT NULL, why_not varchar(200) NOT NULL, admin_roles text NOT NULL DEFAULT '',
+    implausible_dates varchar(120) NOT NULL DEFAULT ''
 """
 EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
 TRIGRAMS = "CREATE INDEX search_letters ON subscriptions_searchtext USING gin (text gin_trgm_ops)"
@@ -166,6 +167,7 @@ class Migration(migrations.Migration):
                 ("reclaimable", models.BooleanField()),
                 ("why_not", models.CharField(blank=True, max_length=200)),
                 ("admin_roles", subscriptions.models.fields.LabelsField(blank=True)),
+                ("implausible_dates", models.CharField(blank=True, max_length=120)),
             ],
             options={
                 "db_table": "subscriptions_downloadedmember",
@@ -252,6 +254,17 @@ class Migration(migrations.Migration):
                 ("role", models.CharField(editable=False, max_length=60)),
                 ("license_assigned_at", models.DateTimeField(editable=False, null=True, verbose_name="assigned since")),
                 ("last_activity_at", models.DateTimeField(editable=False, null=True, verbose_name="last activity")),
+                ("dates_went_back", models.BooleanField(db_default=False, default=False, editable=False)),
+                (
+                    "vendor_activity_at",
+                    models.DateTimeField(
+                        editable=False, null=True, verbose_name="last activity as the vendor says now"
+                    ),
+                ),
+                (
+                    "implausible_dates",
+                    models.CharField(blank=True, db_default="", default="", editable=False, max_length=120),
+                ),
                 ("reclaimable", models.BooleanField(editable=False)),
                 ("why_not", models.CharField(blank=True, editable=False, max_length=200)),
                 (
@@ -296,6 +309,43 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["profile", "idle_since", "pk"],
                 "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
+            name="PersonToReview",
+            fields=[],
+            options={
+                "verbose_name": "person to review",
+                "verbose_name_plural": "people to review",
+                "proxy": True,
+                "default_permissions": (),
+                "indexes": [],
+                "constraints": [],
+            },
+            bases=("subscriptions.subscription",),
+        ),
+        migrations.CreateModel(
+            name="VendorFacts",
+            fields=[
+                ("id", models.AutoField(primary_key=True, serialize=False)),
+                ("profile_id", models.BigIntegerField()),
+                ("email", models.CharField(max_length=254)),
+                ("active", models.BooleanField()),
+                ("license", models.CharField(max_length=40)),
+                ("role", models.CharField(max_length=60)),
+                ("license_assigned_at", models.DateTimeField(null=True)),
+                ("known_activity_at", models.DateTimeField(db_column="last_activity_at", null=True)),
+                ("dates_went_back", models.BooleanField()),
+                ("vendor_activity_at", models.DateTimeField(null=True)),
+                ("implausible_dates", models.CharField(max_length=120)),
+                ("admin_roles", subscriptions.models.fields.LabelsField()),
+                ("reclaimable", models.BooleanField()),
+                ("gone_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "db_table": "subscriptions_subscription",
+                "managed": False,
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -401,7 +451,21 @@ class Migration(migrations.Migration):
                 ("changed", models.PositiveIntegerField(default=0, editable=False)),
                 ("gone", models.PositiveIntegerField(default=0, editable=False)),
                 ("unchanged", models.PositiveIntegerField(default=0, editable=False)),
+                ("implausible", models.PositiveIntegerField(default=0, editable=False)),
                 ("problem", models.TextField(blank=True, editable=False)),
+                (
+                    "doubt",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("members", "Members are missing"),
+                            ("activity", "The activity dates are in doubt"),
+                        ],
+                        default="",
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
                 ("acceptable", models.BooleanField(default=False, editable=False)),
                 ("proposed_at", models.DateTimeField(editable=False, null=True)),
                 ("proposal_reason", models.TextField(blank=True, editable=False)),
@@ -492,6 +556,7 @@ class Migration(migrations.Migration):
                             ("cooling_down", "Cooling down"),
                             ("in_grace", "New joiner"),
                             ("active", "Active lately"),
+                            ("dates_went_back", "Dates went back"),
                             ("admin_role", "Admin role"),
                             ("never_active", "Never active"),
                             ("candidate", "Inactive"),
@@ -735,6 +800,7 @@ class Migration(migrations.Migration):
                             ("rolling_cap", "The cap for 24 hours is reached"),
                             ("batch_cap", "The request is over the cap of the rule"),
                             ("backup", "This database may be a restored backup"),
+                            ("activity", "The vendor's activity dates are in doubt"),
                             ("later", "The vendor is tried again later"),
                         ],
                         default="",
@@ -1009,6 +1075,48 @@ class Migration(migrations.Migration):
                         verbose_name="percent of active licenses in 24 hours",
                     ),
                 ),
+                (
+                    "stale_feed_days",
+                    models.PositiveIntegerField(
+                        default=3,
+                        help_text="A download without any activity in these days is quarantined, if the download before had some. 3 days cover a weekend; allow more where the whole company is away for longer.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "At least one day."),
+                            django.core.validators.MaxValueValidator(
+                                90, "At most 90 days. A feed that stands still for longer makes people look inactive."
+                            ),
+                        ],
+                        verbose_name="days without any activity",
+                    ),
+                ),
+                (
+                    "surge_factor",
+                    models.PositiveIntegerField(
+                        default=2,
+                        help_text="A download is quarantined if the share of inactive people is more than so many times that of the download before, and above the percentage below.",
+                        validators=[
+                            django.core.validators.MinValueValidator(
+                                2, "At least 2: twice as many as in the download before."
+                            ),
+                            django.core.validators.MaxValueValidator(100, "At most 100 times as many."),
+                        ],
+                        verbose_name="times as many inactive people",
+                    ),
+                ),
+                (
+                    "surge_percent",
+                    models.PositiveIntegerField(
+                        default=10,
+                        help_text="Up to this share, a rise is believed.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1, "At least 1 percent."),
+                            django.core.validators.MaxValueValidator(
+                                100, "At most 100 percent. With 100, no download is doubted for this reason."
+                            ),
+                        ],
+                        verbose_name="percent of active licenses that are inactive",
+                    ),
+                ),
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 ("evaluation_due_at", models.DateTimeField(editable=False, null=True)),
                 ("evaluation_lease_until", models.DateTimeField(editable=False, null=True)),
@@ -1127,6 +1235,7 @@ class Migration(migrations.Migration):
                             ("rejected", "Rejected"),
                             ("dropped", "Dropped from the request"),
                             ("profile_archived", "Profile archived"),
+                            ("needs_review", "Needs review first"),
                             ("left_alone", "Left alone after a check"),
                         ],
                         default="",

@@ -1,7 +1,7 @@
 from subscriptions.models.account import AccountPerson
 from subscriptions.models.bucket import Bucket
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
-from subscriptions.models.download import DownloadedMember, DownloadRun, RunState, SoleTeamAdmin
+from subscriptions.models.download import DownloadedMember, DownloadRun, RunDoubt, RunState, SoleTeamAdmin
 from subscriptions.models.evaluation import Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.notification import (
@@ -19,7 +19,7 @@ from subscriptions.models.reconciliation import Reconciliation
 from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
-from subscriptions.models.subscription import SearchText, Subscription, Verdict
+from subscriptions.models.subscription import PersonToReview, SearchText, Subscription, VendorFacts, Verdict
 
 __all__ = [
     "AccountPerson",
@@ -48,6 +48,7 @@ __all__ = [
     "NotificationKind",
     "NotificationMail",
     "NotificationRecipient",
+    "PersonToReview",
     "Protection",
     "ProtectionKind",
     "RecheckSnapshot",
@@ -59,9 +60,11 @@ __all__ = [
     "RemovalCandidate",
     "RequestState",
     "RequestedRemoval",
+    "RunDoubt",
     "RunState",
     "SearchText",
     "SoleTeamAdmin",
     "Subscription",
+    "VendorFacts",
     "Verdict",
 ]

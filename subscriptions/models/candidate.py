@@ -45,6 +45,7 @@ class CloseReason(models.TextChoices):
     REJECTED = "rejected", "Rejected"
     DROPPED = "dropped", "Dropped from the request"
     PROFILE_ARCHIVED = "profile_archived", "Profile archived"
+    NEEDS_REVIEW = "needs_review", "Needs review first"
     LEFT_ALONE = "left_alone", "Left alone after a check"
 
 

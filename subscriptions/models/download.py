@@ -47,6 +47,13 @@ class FollowUp(models.TextChoices):
 STEPS = (FollowUp.NAMES, FollowUp.TEAM_ADMINS, FollowUp.VERDICTS, FollowUp.CANDIDATES, FollowUp.REQUEST)
 
 
+class RunDoubt(models.TextChoices):
+    """What is doubtful in a download that people may accept nevertheless."""
+
+    MEMBERS = "members", "Members are missing"
+    ACTIVITY = "activity", "The activity dates are in doubt"
+
+
 class StartedBy(models.TextChoices):
     SCHEDULE = "schedule", "Schedule"
     PUBLISH = "publish", "Publishing the profile"
@@ -122,8 +129,12 @@ class DownloadRun(models.Model):
     changed = models.PositiveIntegerField(default=0, editable=False)
     gone = models.PositiveIntegerField(default=0, editable=False)
     unchanged = models.PositiveIntegerField(default=0, editable=False)
+    # Members with a date that cannot be right, e.g. 1970: it is unknown.
+    implausible = models.PositiveIntegerField(default=0, editable=False)
     # What stopped it, and what to do next; one or two sentences.
     problem = models.TextField(blank=True, editable=False)
+    # Why it was quarantined, if people may accept it; kept when they do.
+    doubt = models.CharField(max_length=10, choices=RunDoubt.choices, blank=True, default="", editable=False)
     # Quarantined with all its members in staging, and of the right organization: people may accept it.
     acceptable = models.BooleanField(default=False, editable=False)
     # Accepting takes two people: one proposes it with a reason, another one confirms it.
@@ -143,7 +154,8 @@ class DownloadRun(models.Model):
     thinned = models.BooleanField(default=False, editable=False)
     # {"full": 500}: the licenses that were bought, as far as the vendor shows it.
     purchased = models.JSONField(default=dict, editable=False)
-    # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n}
+    # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n,
+    #  "newest_activity": "2026-11-27T08:00:00+00:00" or null}. Of a quarantined run, those of its downloaded members.
     stats = models.JSONField(default=dict, editable=False)
 
     objects = DownloadRunQuerySet.as_manager()
@@ -205,6 +217,7 @@ class DownloadedMember(models.Model):
     reclaimable = models.BooleanField()
     why_not = models.CharField(max_length=200, blank=True)
     admin_roles = LabelsField(blank=True)
+    implausible_dates = models.CharField(max_length=120, blank=True)
 
     class Meta:
         managed = False

@@ -34,6 +34,7 @@ class HoldReason(models.TextChoices):
     ROLLING_CAP = "rolling_cap", "The cap for 24 hours is reached"
     BATCH_CAP = "batch_cap", "The request is over the cap of the rule"
     BACKUP = "backup", "This database may be a restored backup"
+    ACTIVITY = "activity", "The vendor's activity dates are in doubt"
     LATER = "later", "The vendor is tried again later"
 
 

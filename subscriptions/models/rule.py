@@ -97,6 +97,35 @@ class ReclaimRule(models.Model):
         validators=PERCENT,
         help_text="What is approved beyond this waits; nothing is lost.",
     )
+    stale_feed_days = models.PositiveIntegerField(
+        "days without any activity",
+        default=3,
+        validators=[
+            MinValueValidator(1, "At least one day."),
+            MaxValueValidator(90, "At most 90 days. A feed that stands still for longer makes people look inactive."),
+        ],
+        help_text="A download without any activity in these days is quarantined, if the download before had some. 3 "
+        "days cover a weekend; allow more where the whole company is away for longer.",
+    )
+    surge_factor = models.PositiveIntegerField(
+        "times as many inactive people",
+        default=2,
+        validators=[
+            MinValueValidator(2, "At least 2: twice as many as in the download before."),
+            MaxValueValidator(100, "At most 100 times as many."),
+        ],
+        help_text="A download is quarantined if the share of inactive people is more than so many times that of the "
+        "download before, and above the percentage below.",
+    )
+    surge_percent = models.PositiveIntegerField(
+        "percent of active licenses that are inactive",
+        default=10,
+        validators=[
+            MinValueValidator(1, "At least 1 percent."),
+            MaxValueValidator(100, "At most 100 percent. With 100, no download is doubted for this reason."),
+        ],
+        help_text="Up to this share, a rise is believed.",
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
     # Since when everybody has to be evaluated again; the process that does it holds the lease. See `rules.evaluation`.
     evaluation_due_at = models.DateTimeField(null=True, editable=False)

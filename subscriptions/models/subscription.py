@@ -28,6 +28,7 @@ class Verdict(models.TextChoices):
     COOLING_DOWN = "cooling_down", "Cooling down"
     IN_GRACE = "in_grace", "New joiner"
     ACTIVE = "active", "Active lately"
+    DATES_WENT_BACK = "dates_went_back", "Dates went back"
     ADMIN_ROLE = "admin_role", "Admin role"
     NEVER_ACTIVE = "never_active", "Never active"
     CANDIDATE = "candidate", "Inactive"
@@ -53,6 +54,7 @@ class ReviewReason(NamedTuple):
 # The reasons of the lane *Needs review*, in the order of its tabs.
 REVIEW_REASONS = (
     ReviewReason(Verdict.NEVER_ACTIVE, ReviewAct.KEEP),
+    ReviewReason(Verdict.DATES_WENT_BACK, ReviewAct.KEEP),
     ReviewReason(Verdict.ADMIN_ROLE, ReviewAct.KEEP),
     ReviewReason(Verdict.UNKNOWN, ReviewAct.LOOK_UP),
 )
@@ -63,7 +65,8 @@ REVIEW_LABELS = ", ".join(verdict.label for verdict in NEEDS_REVIEW).capitalize(
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
-# The facts that a download writes. Staging and Subscription have the same columns.
+# The facts that a download writes. Staging and Subscription have the same columns. Only `last_activity_at` may differ:
+# see `activity.known_dates`.
 FACTS = (
     "email",
     "active",
@@ -74,10 +77,13 @@ FACTS = (
     "reclaimable",
     "why_not",
     "admin_roles",
+    "implausible_dates",
 )
 
+# What the vendor says now, where that is less than we know.
+WENT_BACK = ("dates_went_back", "vendor_activity_at")
 # A change of these ends `review_passed`: the decision was made on other facts.
-REVIEWED_FACTS = tuple(fact for fact in FACTS if fact not in ("email", "why_not"))
+REVIEWED_FACTS = (*(fact for fact in FACTS if fact not in ("email", "why_not")), *WENT_BACK)
 
 # A seat that counts: in the organization, and not deactivated.
 HELD = models.Q(active=True, gone_at=None)
@@ -156,6 +162,11 @@ class Subscription(models.Model):
     role = models.CharField(max_length=60, editable=False)
     license_assigned_at = models.DateTimeField("assigned since", null=True, editable=False)
     last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
+    # The vendor says less than `last_activity_at` now: this date, or none.
+    dates_went_back = models.BooleanField(default=False, db_default=False, editable=False)
+    vendor_activity_at = models.DateTimeField("last activity as the vendor says now", null=True, editable=False)
+    # Dates of the vendor that cannot be right: `last activity 1970-01-01`. They are empty above, and unknown.
+    implausible_dates = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     reclaimable = models.BooleanField(editable=False)
     why_not = models.CharField(max_length=200, blank=True, editable=False)
     # Roles with which this person administers a part of the organization, in the vendor's words.
@@ -241,6 +252,47 @@ class Subscription(models.Model):
     def all_roles_label(self) -> str:
         """`Member, User Admin`: the role in the organization, and the admin roles."""
         return ", ".join((self.role_label, *self.admin_roles))
+
+
+class PersonToReview(Subscription):
+    """The same rows, for the list *Needs review*."""
+
+    class Meta:
+        proxy = True
+        verbose_name = "person to review"
+        verbose_name_plural = "people to review"
+        default_permissions: ClassVar = ()
+
+
+class VendorFacts(models.Model):
+    """What the vendor said last of each person: columns of the same table, to read only.
+
+    It has no field `last_activity_at`: a reader computes what the vendor said, as a downloaded member has it. So the
+    clauses of a rule can be asked for both alike.
+    """
+
+    id = models.AutoField(primary_key=True)
+    profile_id = models.BigIntegerField()
+    email = models.CharField(max_length=254)
+    active = models.BooleanField()
+    license = models.CharField(max_length=40)
+    role = models.CharField(max_length=60)
+    license_assigned_at = models.DateTimeField(null=True)
+    known_activity_at = models.DateTimeField(null=True, db_column="last_activity_at")
+    dates_went_back = models.BooleanField()
+    vendor_activity_at = models.DateTimeField(null=True)
+    implausible_dates = models.CharField(max_length=120)
+    admin_roles = LabelsField()
+    reclaimable = models.BooleanField()
+    gone_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "subscriptions_subscription"
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.email
 
 
 class SearchText(models.Model):

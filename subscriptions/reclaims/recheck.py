@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
+from subscriptions.activity.known_dates import counted
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.withdraw import closing_for
@@ -73,22 +74,25 @@ def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
     found = {member.external_id: member for member in members}
     for known in Subscription.objects.filter(profile=profile, external_id__in=list(found)):
         member = found[known.external_id]
-        if _differs(known, member):
+        if _differing(known, member):
             with transaction.atomic():
                 _write(Subscription.objects.select_for_update().get(pk=known.pk), member)
 
 
-def _differs(row: Subscription, member: Member) -> bool:
-    return any(getattr(row, fact) != getattr(member, fact) for fact in FACTS)
+def _differing(row: Subscription, member: Member) -> dict[str, Any]:
+    """The columns that differ from what was read, with the values to write. The latest known activity counts."""
+    values = counted(row, {fact: getattr(member, fact) for fact in FACTS})
+    return {name: value for name, value in values.items() if getattr(row, name) != value}
 
 
 def _write(row: Subscription, member: Member) -> None:
     """Write the facts, unless another recheck at the same time has written them."""
-    if not _differs(row, member):
+    differing = _differing(row, member)
+    if not differing:
         return
     now = timezone.now()
-    values: dict[str, Any] = {**{fact: getattr(member, fact) for fact in FACTS}, "facts_at": now}
-    if any(getattr(row, fact) != values[fact] for fact in REVIEWED_FACTS):
+    values = {**differing, "facts_at": now}
+    if any(fact in differing for fact in REVIEWED_FACTS):
         values["review_passed"] = False
     values["normalized_email"] = comparable(member.email)
     if was_reactivated(known_active=row.active, found_active=member.active):

@@ -154,6 +154,16 @@ TABLE = (
         },
         control_off={"held_at": None},
     ),
+    # The recheck before a send reads the same dates, so it cannot tell who is active.
+    Switch(
+        "The activity dates of the newest download are in doubt",
+        lambda profile: profile.activity_doubted_at is not None,
+        {
+            Operation.ASK: Effect(),
+            Operation.SEND: Effect(hold=HoldReason.ACTIVITY),
+        },
+        profile_off={"activity_doubted_at": None},
+    ),
     # Not in the guard of a send: a connection that fails in that moment refuses the call itself.
     Switch(
         "A connection is in Error",

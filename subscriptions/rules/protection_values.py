@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from django.core.exceptions import ValidationError
 
-from integrations.connectors.contract import MAX_ADDRESS, UNKNOWN_WORDS, normalized, normalized_domain
+from integrations.connectors.contract import MAX_ADDRESS, normalized, normalized_domain
 from integrations.models import IntegrationProfile
 from subscriptions.models import ProtectionKind, Subscription
+from subscriptions.rules.words import words_of
 
 # Letters of all alphabets are allowed: people have such addresses, and the vendor shows them.
 ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
@@ -70,10 +70,3 @@ def _seen_role(profile: IntegrationProfile, given: str) -> str:
             return role
     known = f"Seen are: {', '.join(seen)}." if seen else "Nobody has one as of the last download."
     raise ValidationError({"value": f"“{given}” is no admin role of anybody in {profile}. {known}"})
-
-
-def words_of(profile: IntegrationProfile, kind: ProtectionKind) -> Mapping[str, str]:
-    """The vendor's words for licenses or roles, and how they are shown."""
-    connector = profile.connector
-    words = connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
-    return {word: label for word, label in words.items() if word not in UNKNOWN_WORDS}

@@ -19,7 +19,8 @@ from subscriptions.rules.evaluation import mark_due
 TERMS = tuple(COLUMNS.values())
 ASKING = ("notify_user", "days_to_answer", "keep_means", "file_requests")
 CAPS = ("batch_cap_people", "batch_cap_percent", "rolling_cap_percent")
-FIELDS = (*TERMS, *ASKING, *CAPS)
+DOUBTS = ("stale_feed_days", "surge_factor", "surge_percent")
+FIELDS = (*TERMS, *ASKING, *CAPS, *DOUBTS)
 
 
 def change_rule(

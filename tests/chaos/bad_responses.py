@@ -234,8 +234,8 @@ def no_active(script: Script, rng: random.Random) -> None:
 @_as(BAD)
 def no_date(script: Script, rng: random.Random) -> None:
     key = rng.choice(["lastActivityAt", "licenseAssignedAt"])
-    dates = ["yesterday", 17, True, [], {}, "2025-13-01", "2025-01-01T25:00:00Z", "\x00", "0001-01-01T00:00:00+23:59"]
-    script.any_person(rng)[key] = rng.choice([*dates, "9999-12-31T23:59:59-23:59", "9" * 400])
+    dates = ["yesterday", 17, True, [], {}, "2025-13-01", "2025-01-01T25:00:00Z", "\x00"]
+    script.any_person(rng)[key] = rng.choice([*dates, "9" * 400])
 
 
 @_as(BAD)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar, TypeVar
 
@@ -115,6 +115,7 @@ class MemoryConnector:
     reclaim_slot: ClassVar[str] = "scim"
     capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.DEACTIVATE, Capability.REACTIVATE})
     activity_means: ClassVar[str] = "The last activity."
+    earliest_date: ClassVar[datetime] = datetime(2000, 1, 1, tzinfo=UTC)
     licenses: ClassVar[Mapping[str, str]] = {"full": "Full", "free": "Free"}
     default_licenses: ClassVar[tuple[str, ...]] = ("full",)
     texts: ClassVar[Texts] = Texts()

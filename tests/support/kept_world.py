@@ -111,7 +111,7 @@ def _columns() -> dict[str, str]:
     return {
         model._meta.db_table: ", ".join(f'"{f.column}"' for f in model._meta.local_concrete_fields if not f.generated)
         for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed and model._meta.app_label not in BESIDE
+        if model._meta.managed and not model._meta.proxy and model._meta.app_label not in BESIDE
     }
 
 

@@ -83,7 +83,7 @@ class Scenario:
             if seat.external_id not in self.members:
                 self.known[seat.external_id] = _seat(seat, gone=True)
         for member in self.members.values():
-            self.known[member.external_id] = _seat(member)
+            self.known[member.external_id] = _seat(member, before=self.known.get(member.external_id))
         self.told[self.now] = deepcopy(self.known)
 
     def look(self) -> None:
@@ -94,7 +94,8 @@ class Scenario:
         with time_machine.travel(self.now, tick=False):
             recheck.write_facts(self.profile, seen)
         for member in seen:
-            self.known[member.external_id] = _seat(member, gone=self.known[member.external_id].gone)
+            before = self.known[member.external_id]
+            self.known[member.external_id] = _seat(member, gone=before.gone, before=before)
         self.told[self.now] = deepcopy(self.known)
 
     def read_back(self, moment: datetime) -> dict[str, Seat]:
@@ -134,11 +135,13 @@ class Scenario:
         return self.chance.choice([None, *(BEGIN - timedelta(days=days) for days in (1, 2, 3))])
 
 
-def _seat(facts: Member | Seat, *, gone: bool = False) -> Seat:
+def _seat(facts: Member | Seat, *, gone: bool = False, before: Seat | None = None) -> Seat:
+    """The latest known activity counts."""
+    moments = [facts.last_activity_at, before.last_activity_at if before else None]
     return Seat(
         external_id=facts.external_id,
         email=facts.email,
-        last_activity_at=facts.last_activity_at,
+        last_activity_at=max(filter(None, moments), default=None),
         license_assigned_at=facts.license_assigned_at,
         license=facts.license,
         role=facts.role,

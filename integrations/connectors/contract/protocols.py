@@ -122,6 +122,8 @@ class Connector(Protocol):
     reclaim_slot: ClassVar[str]
     capabilities: ClassVar[frozenset[Capability]]
     activity_means: ClassVar[str]
+    # No date of a member can be older, e.g. the day the vendor opened. Older ones are unknown, see `Member`.
+    earliest_date: ClassVar[datetime]
     licenses: ClassVar[Mapping[str, str]]
     roles: ClassVar[Mapping[str, str]]
     # The licenses that a new rule covers.

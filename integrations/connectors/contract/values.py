@@ -122,6 +122,9 @@ class Allocation:
 class Member(NamedTuple):
     """One person's current seat. `license` and `role` are the vendor's words; dates are UTC; None means never.
 
+    A date before the connector's `earliest_date` or later than tomorrow cannot be right: it is unknown, which is not
+    never. `integrations.connectors.parsing.is_plausible` decides.
+
     A tuple, since a download makes a hundred thousand of them and gives them to the database unchanged.
     """
 
@@ -137,6 +140,8 @@ class Member(NamedTuple):
     # Further roles that let this person administer a part of the organization, sorted, each in the vendor's words.
     # No line breaks. A role that LicenseHub does not know is given as it comes.
     admin_roles: tuple[str, ...] = ()
+    # The dates that cannot be right, as the vendor gave them: `last activity 1970-01-01`. Such a date is None above.
+    implausible_dates: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from integrations.connectors.http import DEFAULT_LIMITS, ApiSession, Limits, Tok
 from integrations.connectors.miro.context import TokenContext
 from integrations.connectors.miro.errors import REST, SCIM, explain_rest, explain_scim
 from integrations.connectors.miro.oauth import MiroOAuth, explain_oauth
+from integrations.connectors.miro.parse import EARLIEST_DATE
 from integrations.connectors.miro.rest import audit_log, teams
 from integrations.connectors.miro.rest.client import LEVEL_1, MiroRest, rate
 from integrations.connectors.miro.scim import MiroScim
@@ -68,6 +69,7 @@ class MiroConnector:
     activated_words: ClassVar[frozenset[str]] = audit_log.ACTIVATED
     reclaim_doers: ClassVar[frozenset[str]] = audit_log.PROVISIONERS
     activity_means: ClassVar[str] = "The day the person last opened a board of the organization, as Miro reports it."
+    earliest_date: ClassVar[datetime] = EARLIEST_DATE
     licenses: ClassVar[Mapping[str, str]] = {
         "full": "Full",
         "advanced": "Advanced",

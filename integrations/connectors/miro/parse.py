@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from integrations.connectors.contract import UNKNOWN, Allocation, BadAnswer, Member, Person, VendorEvent
-from integrations.connectors.parsing import clean, mapping, one_line, safe_id
+from integrations.connectors.parsing import clean, is_plausible, mapping, one_line, safe_id
 from integrations.connectors.scim import enterprise_extension
 
 ADMIN = "organization_internal_admin"
@@ -19,6 +19,10 @@ NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
 NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this person alone"
 UNKNOWN_ADMIN_ROLE = "Unknown admin role"
 IS_ADMIN = "Miro asks to revoke company admin rights first"
+# Miro began in 2011, as RealtimeBoard.
+EARLIEST_DATE = datetime(2011, 1, 1, tzinfo=UTC)
+# Later moments cannot be shown in each time zone.
+LATEST_EVENT = datetime(9999, 1, 1, tzinfo=UTC)
 MAX_WORD = 40
 MAX_UNIT = 120
 MAX_NUMBER = 60
@@ -28,8 +32,10 @@ MAX_EVENT = 80
 MAX_CURSOR = 200
 
 
-def member(value: object, *, where: str) -> Member:
+def member(value: object, *, where: str, now: datetime) -> Member:
     """One organization member; `where` names its place in the answer for the error.
+
+    A date that cannot be right at `now` is unknown.
 
     https://developers.miro.com/reference/enterprise-get-organization-member. Raises BadAnswer.
     """
@@ -41,28 +47,31 @@ def member(value: object, *, where: str) -> Member:
     role = _word(data.get("role"))
     why_not = _why_not(role)
     admin_roles = data.get("adminRoles")
+    assigned, wrong_assigned = _date(data, "licenseAssignedAt", "license date", where=where, now=now)
+    activity, wrong_activity = _date(data, "lastActivityAt", "last activity", where=where, now=now)
     return Member(
         external_id=external_id,
         email=clean(data.get("email")),
         active=active,
         license=_word(data.get("license")),
         role=role,
-        license_assigned_at=moment(data, "licenseAssignedAt", where=where),
-        last_activity_at=moment(data, "lastActivityAt", where=where),
+        license_assigned_at=assigned,
+        last_activity_at=activity,
         reclaimable=not why_not,
         why_not=why_not,
         admin_roles=_admin_roles(admin_roles) if admin_roles else (),
+        implausible_dates=", ".join(filter(None, (wrong_activity, wrong_assigned))),
     )
 
 
-def members(value: object) -> list[Member]:
+def members(value: object, *, now: datetime) -> list[Member]:
     """The members of one answer, each id once. Raises BadAnswer, also when one id has two different entries."""
     if not isinstance(value, list):
         raise BadAnswer("Miro's answer holds no list of members. Nothing of it is used.", code="not_a_list")
     found: dict[str, Member] = {}
     for number, item in enumerate(value, start=1):
         where = f"Member {number} of Miro's answer"
-        parsed = member(item, where=where)
+        parsed = member(item, where=where, now=now)
         first = found.setdefault(parsed.external_id, parsed)
         if first is not parsed and first != parsed:
             raise BadAnswer(f"{where} contradicts an earlier one with the same id.", code="contradiction")
@@ -88,12 +97,33 @@ def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None
     if value is None or value == "":
         return None
     try:
-        parsed = datetime.fromisoformat(value)
-        if parsed.tzinfo is UTC:  # almost all dates; saves time in large downloads
-            return parsed
-        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+        return _in_utc(value)
     except (TypeError, ValueError, OverflowError):
         raise BadAnswer(f"{where}, {name}: not a date.", code="bad_date") from None
+
+
+def _in_utc(value: Any) -> datetime:
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo is UTC:  # almost all dates; saves time in large downloads
+        return parsed
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _date(data: Mapping[str, Any], name: str, label: str, *, where: str, now: datetime) -> tuple[datetime | None, str]:
+    """A date of a member. One that cannot be right is None, and the second value says what Miro wrote.
+
+    In the year 1 and 9999 a date may have no moment in UTC: then it cannot be right, either.
+    """
+    value = data.get(name)
+    try:
+        found = _in_utc(value) if value else moment(data, name, where=where)
+    except OverflowError:
+        return None, f"{label} {str(value)[:10]}"
+    except (TypeError, ValueError):
+        raise BadAnswer(f"{where}, {name}: not a date.", code="bad_date") from None
+    if found is None or is_plausible(found, earliest=EARLIEST_DATE, now=now):
+        return found, ""
+    return None, f"{label} {found.date().isoformat()}"
 
 
 def allocation(value: object) -> Allocation:
@@ -159,8 +189,8 @@ def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
     """
     data = mapping(value)
     at = moment(data, "createdAt", where=where)
-    if at is None:
-        raise BadAnswer(f"{where} has no date.", code="bad_date")
+    if at is None or not EARLIEST_DATE <= at < LATEST_EVENT:
+        raise BadAnswer(f"{where} has no date that can be right.", code="bad_date")
     named = clean(mapping(mapping(data.get("context")).get("organization")).get("id"))
     if named and named != organization_id:
         raise BadAnswer(f"{where} is about the organization {named}, not {organization_id}.", code="wrong_organization")

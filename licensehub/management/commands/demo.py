@@ -27,16 +27,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="drive the whole job without a person, then stop")
+        parser.add_argument("--scene", choices=sorted(demo.SCENES), help="show what LicenseHub does with a fault")
         parser.add_argument("--port", type=int, help="default: 8000, or a free one where that is taken")
 
-    def handle(self, *_: Any, once: bool, port: int | None, **__: Any) -> None:
+    def handle(self, *_: Any, once: bool, port: int | None, scene: str | None, **__: Any) -> None:
         try:
-            code = self._run(port or _port(), once=once)
+            code = self._run(port or _port(), once=once, scene=scene)
         except CannotRunError as problem:
             raise CommandError(str(problem)) from problem
         sys.exit(code)
 
-    def _run(self, port: int, *, once: bool) -> int:
+    def _run(self, port: int, *, once: bool, scene: str | None) -> int:
         sandbox_port = free_port()
         control = demo.point_to_sandbox(sandbox_port)
         prepare(port)
@@ -45,26 +46,34 @@ class Command(BaseCommand):
         children = [demo.sandbox_process(sandbox_port), *processes(port)]
         supervisor = Supervisor(children, logs=settings.VAR_DIR / "logs")
         driver = demo.Driver(control, supervisor.stopping, self.stdout.write)
-        return supervisor.run(lambda: self._drive(driver, f"http://{LOOPBACK}:{port}/", once=once))
+        return supervisor.run(lambda: self._drive(driver, f"http://{LOOPBACK}:{port}/", once=once, scene=scene))
 
-    def _drive(self, driver: demo.Driver, url: str, *, once: bool) -> int | None:
+    def _drive(self, driver: demo.Driver, url: str, *, once: bool, scene: str | None) -> int | None:
         self.stdout.write("Starting the sandbox, the broker, web, worker and beat …")
         demo.sandbox_answers(driver.control, driver.stopping)
         passwords = demo.ensure_accounts()
         driver.connect()
         self.stdout.write(f"“{demo.PROFILE}” is connected. Downloading its subscriptions …")
+        driver.end_scenes()
         run = driver.download()
         wait_for_http(f"{url}health", stopping=driver.stopping)
         self._show(profile_stats(run.profile, run), demo.ready_candidates().count(), f"{demo.PROFILE}, {run.number}")
         if once:
             self.stdout.write(json.dumps(driver.once()))
+            self._play(scene, driver, url)
             return 0
         renamed = driver.protect_and_rename()
         self.stdout.write(f"{renamed} is protected and has another address now; see Protections.")
         bounced = driver.ask_and_bounce()
         self.stdout.write(f"The mail to {bounced} came back; see Removal candidates, Attention Required.")
+        self._play(scene, driver, url)
         self._invite(url, passwords)
         return None
+
+    def _play(self, scene: str | None, driver: demo.Driver, url: str) -> None:
+        """The last step, since a fault may hold all that is sent."""
+        if scene:
+            self.stdout.write(demo.SCENES[scene](driver, url))
 
     def _show(self, numbers: ProfileStats, candidates: int, title: str) -> None:
         table = Table(title=title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -16,7 +16,17 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile,
 from licensehub.site.dashboard.links import listed, page
 from licensehub.ui.formatting import ago, day
 from subscriptions.admin.schedules.descriptions import schedule_of
-from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, ReclaimState, RequestState, RunState
+from subscriptions.eligibility.sentences import in_days
+from subscriptions.models import (
+    DownloadRun,
+    Reclaim,
+    ReclaimRequest,
+    ReclaimRule,
+    ReclaimState,
+    RequestState,
+    RunDoubt,
+    RunState,
+)
 from subscriptions.reconciliation.reconcile import latest
 
 # A daily download that is this old was missed.
@@ -38,7 +48,8 @@ class Health:
 def health_strip(
     profile: IntegrationProfile, last: DownloadRun | None, scope: dict[str, Any], user: User | AnonymousUser
 ) -> list[Health]:
-    found = [_last_download(profile, last), _next_download(profile), *_connections(profile, user)]
+    found = [_last_download(profile, last), *_activity_dates(profile, last)]
+    found += [_next_download(profile), *_connections(profile, user)]
     if user.has_perm("subscriptions.view_reclaimrequest"):
         found += [_oldest(profile, scope), _doubts(profile, scope)]
     if user.has_perm("subscriptions.view_reconciliation"):
@@ -85,6 +96,24 @@ def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Hea
     stale = timezone.now() - newest.started_at > STALE
     tone, icon = ("warning", "history_toggle_off") if stale else ("ok", "check_circle")
     return Health(icon, "Downloaded", f"complete, {ago(newest.finished_at)}", tone, link)
+
+
+def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> list[Health]:
+    """Nothing while the newest activity is new. A first download has no other one to compare its dates with."""
+    if profile.activity_doubted_at:
+        newest = DownloadRun.objects.filter(profile=profile, doubt=RunDoubt.ACTIVITY).first()
+        link = page("subscriptions_downloadrun", newest.pk) if newest else ""
+        return [Health("monitor_heart", "Activity dates in doubt", "reclaims wait", "error", link)]
+    if last is None or not last.stats.get("members"):
+        return []
+    newest_text, at = last.stats.get("newest_activity"), last.finished_at or last.started_at
+    age = (at - datetime.fromisoformat(newest_text)).days if newest_text else None
+    days = ReclaimRule.objects.filter(profile=profile).values_list("stale_feed_days", flat=True).first()
+    if days is None or (age is not None and age < days):
+        return []
+    shown = f"the newest was {in_days(age)} old" if age is not None else "nobody has any"
+    link = page("subscriptions_downloadrun", last.pk)
+    return [Health("monitor_heart", "Activity may stand still", f"{shown} at the last download", "warning", link)]
 
 
 def _next_download(profile: IntegrationProfile) -> Health:

@@ -34,7 +34,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
-from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
+from subscriptions.models.subscription import LEFT_OUT, REVIEW_LABELS
 from subscriptions.notifications.texts import MANY_EXPIRED
 from subscriptions.notifications.told import names_told
 from subscriptions.stats import ProfileStats, profile_stats
@@ -283,6 +283,6 @@ def _to_review(numbers: ProfileStats, scope: dict[str, Any]) -> Waiting:
         numbers.review,
         "rule",
         f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
-        REVIEW_LABELS,
-        listed("subscription", **scope, verdict=",".join(NEEDS_REVIEW)),
+        f"{REVIEW_LABELS}. In no request until you decide",
+        listed("persontoreview", **({"profile": scope["profile__id__exact"]} if scope else {})),
     )

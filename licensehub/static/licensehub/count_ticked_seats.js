@@ -1,4 +1,4 @@
-// Counts the ticked rows into the button of a bulk bar, after the words in its data-seats. Without it the button works, and counts later.
+// Counts the ticked rows into the button of a bulk bar, after the words in its data-seats; data-unit is `seat` or `person|people`. Without it the button works, and counts later.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
     const bar = document.querySelector(".lh-bulk");
@@ -12,7 +12,8 @@ document.addEventListener("DOMContentLoaded", () => {
         const everybody = across.value === "1";
         const seats = everybody ? Number(bar.dataset.total) : ticked;
         const more = everybody && "more" in bar.dataset ? "+" : "";
-        button.textContent = `${button.dataset.seats} ${seats}${more} ${button.dataset.unit}${seats === 1 ? "" : "s"}`;
+        const [one, many = `${one}s`] = button.dataset.unit.split("|");
+        button.textContent = `${button.dataset.seats} ${seats}${more} ${seats === 1 ? one : many}`;
         bar.classList.toggle("lh-open", seats > 0);
         if (over) over.hidden = seats <= Number(bar.dataset.cap);
         // Protecting takes the ticked people only.

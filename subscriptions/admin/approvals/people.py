@@ -53,7 +53,13 @@ class Person:
     @property
     def is_news(self) -> bool:
         """Shown at the top of the list."""
-        return self.is_changed or self.removal.answer == Answer.KEEP
+        return self.is_changed or self.removal.answer == Answer.KEEP or bool(self.review)
+
+    @property
+    def review(self) -> str:
+        """Why this person is a candidate although something was unclear; empty for all others."""
+        made = self.removal.evidence.get("review")
+        return "Needed review: {needed}. {by} made a candidate: “{reason}”".format(**made) if made else ""
 
     @property
     def now(self) -> str:
@@ -74,6 +80,7 @@ PEOPLE_COLUMNS: tuple[Column, ...] = (
     ("Admin roles", lambda person: ", ".join(admin_roles(person.removal.evidence))),
     ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
     ("Idle days", lambda person: person.removal.evidence["idle_days"]),
+    ("After review", lambda person: person.review),
     ("Since the request", lambda person: person.change.text),
     ("Answer", lambda person: person.removal.get_answer_display()),
     ("Dropped", lambda person: person.removal.dropped_at),
@@ -90,6 +97,7 @@ class PersonRow:
     second: str
     now: str
     let_back_in: str
+    review: str
     last_activity: SafeString
     license: str
     admin_roles: str
@@ -148,6 +156,7 @@ def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
         second=evidence["department"] or (evidence["email"] if evidence["email"] != name else ""),
         now=person.now,
         let_back_in=let_back_in(times),
+        review=person.review,
         last_activity=last_activity(evidence),
         license=license_label(request.profile, evidence["license"]),
         admin_roles=", ".join(admin_roles(evidence)),

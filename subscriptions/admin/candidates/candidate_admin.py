@@ -213,8 +213,7 @@ def verdict_tabs() -> dict[str, Count | str]:
             "protected": Evaluation.objects.filter(verdict__in=LEFT_OUT),
         }
     )
-    verdicts = {"review_verdicts": ",".join(NEEDS_REVIEW), "protected_verdicts": ",".join(LEFT_OUT)}
-    return {**counts, **verdicts, "review_labels": REVIEW_LABELS}
+    return {**counts, "protected_verdicts": ",".join(LEFT_OUT), "review_labels": REVIEW_LABELS}
 
 
 def audit_events_of(row: RemovalCandidate) -> QuerySet[AuditEvent]:

@@ -12,7 +12,8 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.models import IntegrationProfile
-from subscriptions.models import ReclaimRule
+from subscriptions.models import ProtectionKind, ReclaimRule
+from subscriptions.rules.words import seen_words
 
 # Days without activity: from the first number, below the second.
 BANDS = {
@@ -29,7 +30,7 @@ class LicenseFilter(DropdownFilter):
     parameter_name = "license"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        labels: dict[str, str] = {}
+        labels = {word: word for word in seen_words(ProtectionKind.LICENSE)}
         for profile in IntegrationProfile.objects.all():
             labels |= profile.connector.licenses
         in_scope = ReclaimRule.objects.values_list("licenses", flat=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +15,14 @@ from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
-from licensehub.ui.formatting import ago, day_and_time
+from licensehub.ui.formatting import ago, day, day_and_time
 from subscriptions import tasks
 from subscriptions.admin.downloads.steps import standstill, steps_of
 from subscriptions.admin.widgets.actions import run_action
+from subscriptions.admin.widgets.charts import histogram
 from subscriptions.downloads import acceptance
-from subscriptions.models import DownloadRun, RunState, Subscription
+from subscriptions.eligibility.terms import terms_of
+from subscriptions.models import DownloadRun, RunDoubt, RunState, Subscription
 from subscriptions.models.download import STEPS, FollowUp
 from subscriptions.tasks import enqueue_task
 
@@ -100,6 +102,31 @@ def decide(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     return run_action(request, reverse(PAGE, args=[pk]), lambda: ACTIONS[name](run, user, request))
 
 
+def activity_of(run: DownloadRun) -> list[dict[str, Any]]:
+    """The histograms of the last complete download and of this one, to one scale. Empty where one is not known."""
+    before = DownloadRun.objects.with_facts().filter(profile=run.profile, pk__lt=run.pk).first()
+    if not (run.stats and before and before.stats):
+        return []
+    threshold = terms_of(run.profile).threshold
+    pair = (
+        (f"Before: {before}, {day(before.finished_at)}", before.stats, run.stats),
+        ("This download", run.stats, before.stats),
+    )
+    return [
+        {"title": title, "histogram": histogram(stats, threshold, beside=other), "newest": newest_activity(stats)}
+        for title, stats, other in pair
+    ]
+
+
+def newest_activity(stats: Mapping[str, Any]) -> str:
+    """`Newest activity: Nov 27, 2026, 3 hours ago`."""
+    text = stats.get("newest_activity")
+    if not text:
+        return "Nobody has any activity"
+    moment = datetime.fromisoformat(text)
+    return f"Newest activity: {day(moment)}, {ago(moment)}"
+
+
 def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any] | None:
     """The context of the page for a quarantined run; None for any other run."""
     if run.state != RunState.QUARANTINED:
@@ -112,5 +139,7 @@ def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any]
         "why_not_confirm": acceptance.why_not_confirm(run, user),
         "may_operate": user.has_perm(OPERATE),
         "may_view_people": user.has_perm("subscriptions.view_subscription"),
+        "activity": activity_of(run),
+        "missing": run.doubt == RunDoubt.MEMBERS,
         "proposed": f"{day_and_time(run.proposed_at)} ({ago(run.proposed_at)})" if run.proposed_at else "",
     }

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
@@ -49,8 +50,9 @@ MEANING = {
     RunState.QUARANTINED: (
         "The vendor answered, but the result is not plausible, so nothing of it was used.",
         "All subscriptions keep the facts of the last complete download, and nobody became a candidate through this "
-        "run. Read the reason, then run the download again from the profile. If the vendor's member list shows that so "
-        "many people really left, accept this run; otherwise discard it, and validate the connection in the profile.",
+        "run. Read the reason, then run the download again from the profile. If you find at "
+        "the vendor that it is right, two people can accept this run; otherwise discard it, and validate the "
+        "connection in the profile.",
     ),
     RunState.DISCARDED: (
         "Somebody looked at the quarantined download and decided not to use it.",
@@ -154,6 +156,7 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
             "lost": lost_in(row.profile) if row == newest_complete(row.profile) else "",
             "lost_list": lost_list(),
+            "earliest_date": date_format(row.profile.connector.earliest_date, "M j, Y"),
             "quarantine": quarantine_context(row, request),
             **(progress_of(row) if row.is_under_way else {"steps": steps_of(row)}),
         }

@@ -12,8 +12,9 @@ from unfold.widgets import UnfoldAdminSelectWidget
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.models import ProtectionKind, Subscription
 from subscriptions.rules.protection_lines import end_of
-from subscriptions.rules.protection_values import clean_value, words_of
+from subscriptions.rules.protection_values import clean_value
 from subscriptions.rules.protections import ProtectionInput, check_input
+from subscriptions.rules.words import words_of
 
 INPUT = {"class": "lh-input"}
 

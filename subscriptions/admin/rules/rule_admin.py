@@ -20,6 +20,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
 from licensehub.ui.formatting import ago, day, two_lines
 from subscriptions import tasks
+from subscriptions.admin.rules.limits import caps_now, doubts_now
 from subscriptions.admin.rules.protect import no_longer_candidates
 from subscriptions.admin.rules.rule_form import (
     LicenseThresholdForm,
@@ -29,11 +30,9 @@ from subscriptions.admin.rules.rule_form import (
 )
 from subscriptions.admin.rules.rule_preview import preview
 from subscriptions.admin.widgets.actions import REFUSALS
-from subscriptions.admin.widgets.counts import people
-from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules.evaluation import Effect, evaluate_again, is_large
-from subscriptions.rules.rules import ASKING, CAPS, TERMS, change_rule
+from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, TERMS, change_rule
 
 CHANGE = "subscriptions.change_reclaimrule"
 
@@ -53,10 +52,11 @@ class FunnelBar:
 # Who is not a candidate, in the order of the clauses.
 LOSSES = (
     ("Left or deactivated", (Verdict.GONE, Verdict.DEACTIVATED)),
-    ("Facts missing", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
     ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
     ("Protected or not removable", (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)),
     ("Cooling down", (Verdict.COOLING_DOWN,)),
+    ("Facts missing, to review", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
+    ("Dates went back, to review", (Verdict.DATES_WENT_BACK,)),
     ("In new-joiner grace", (Verdict.IN_GRACE,)),
     ("Active lately", (Verdict.ACTIVE,)),
     ("Admin role, to review", (Verdict.ADMIN_ROLE,)),
@@ -83,20 +83,6 @@ def funnel(counts: Mapping[str, int]) -> list[FunnelBar]:
 def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> FunnelBar:
     width = max(1, round(100 * count / everybody)) if count else 0
     return FunnelBar(label, count, kind, ",".join(verdicts), min(99, round(100 * start / everybody)), width)
-
-
-def caps_now(profile: IntegrationProfile) -> str:
-    """The saved caps as numbers of people: `Now at most 15 people per request: 5 % of 300 active licenses.`"""
-    caps, rule = caps_of(profile), ReclaimRule.objects.get(profile=profile)
-    if not caps.seats:
-        return "The numbers appear after the first complete download."
-    share = percent(rule.batch_cap_percent, caps.seats)
-    of = f"{rule.batch_cap_percent} % of {caps.seats:,} active licenses in scope"
-    batch = f"Now at most {people(caps.batch)} per request: {of}"
-    if share > rule.batch_cap_people:
-        batch += f" would be {share:,}, and the smaller cap counts"
-    used = f"{caps.used:,} of them are used, {caps.left:,} left" if caps.used else "none of them is used"
-    return f"{batch}. In 24 hours at most {people(caps.rolling)}: {rule.rolling_cap_percent} %; {used}."
 
 
 class LicenseThresholdInline(TabularInline):
@@ -151,6 +137,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             ("Who is a candidate", {"fields": [*shown, "seen_version"] if edits else shown}),
             ("Asking and approving", {"fields": ASKING}),
             ("Caps", {"fields": CAPS, "description": caps_now(obj.profile)}),
+            ("When a download is doubted", {"fields": DOUBTS, "description": doubts_now(obj.profile)}),
         ]
 
     def get_inlines(self, request: HttpRequest, obj: ReclaimRule) -> tuple[type[LicenseThresholdInline], ...]:

@@ -14,10 +14,10 @@ from unfold.widgets import (
     UnfoldAdminSelectWidget,
 )
 
-from integrations.connectors.contract import UNKNOWN_WORDS
-from subscriptions.models import LicenseThreshold, ReclaimRule
+from subscriptions.models import LicenseThreshold, ProtectionKind, ReclaimRule
 from subscriptions.models.rule import THRESHOLD
 from subscriptions.rules.rules import FIELDS
+from subscriptions.rules.words import words_of
 
 A_NUMBER = "Enter the threshold in days, at least 1. Usual values are 30, 60 and 90."
 CHANGED_MEANWHILE = (
@@ -27,8 +27,8 @@ CHANGED_MEANWHILE = (
 
 
 def license_choices(rule: ReclaimRule) -> list[tuple[str, str]]:
-    """The license types of the connector, and types of the rule that the connector no longer knows."""
-    known = {word: label for word, label in rule.profile.connector.licenses.items() if word not in UNKNOWN_WORDS}
+    """The license types of the connector, those seen of its people, and types of the rule that are neither."""
+    known = words_of(rule.profile, ProtectionKind.LICENSE)
     return [*known.items(), *((word, word) for word in rule.licenses if word not in known)]
 
 
@@ -62,6 +62,9 @@ class ReclaimRuleForm(forms.ModelForm):
             "batch_cap_people": "People per request",
             "batch_cap_percent": "Percent of active licenses per request",
             "rolling_cap_percent": "Percent of active licenses in 24 hours",
+            "stale_feed_days": "Days without any activity",
+            "surge_factor": "Times as many inactive people",
+            "surge_percent": "And more than this percent of active licenses",
         }
         help_texts = {
             "keep_means": "A Keep that arrives after the approval, but before the deactivation, always saves the seat.",
@@ -74,6 +77,9 @@ class ReclaimRuleForm(forms.ModelForm):
             "batch_cap_people": {"invalid": "Enter a number of people, at least 1. The usual value is 50."},
             "batch_cap_percent": {"invalid": "Enter a percentage from 1 to 100. The usual value is 5."},
             "rolling_cap_percent": {"invalid": "Enter a percentage from 1 to 100. The usual value is 10."},
+            "stale_feed_days": {"invalid": "Enter a number of days from 1 to 90. The usual value is 3."},
+            "surge_factor": {"invalid": "Enter a whole number from 2 to 100. The usual value is 2: doubled."},
+            "surge_percent": {"invalid": "Enter a percentage from 1 to 100. The usual value is 10."},
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import reduce
 from operator import or_
@@ -15,17 +15,18 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from integrations.connectors.registry import connector_class
-from subscriptions.models import DownloadRun, Subscription, Verdict
+from subscriptions.models import DownloadRun, ProtectionKind, Subscription, Verdict
 from subscriptions.models.subscription import FREE, HAS_ADMIN_ROLE, HELD
+from subscriptions.rules.words import seen_words
 from subscriptions.stats import BAND_DAYS, BANDS
 
 
-def _labels(kind: str) -> dict[str, str]:
-    """The vendors' words for licenses or roles, with their labels."""
-    found: dict[str, str] = {}
-    for connector in settings.CONNECTORS:
-        words: Mapping[str, str] = getattr(connector_class(connector), kind)
-        found.update(words)
+def labels_of(kind: ProtectionKind) -> dict[str, str]:
+    """The vendors' words for licenses or roles, with their labels, and all words that people have."""
+    found = {word: word for word in seen_words(kind)}
+    for name in settings.CONNECTORS:
+        connector = connector_class(name)
+        found |= connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
     return found
 
 
@@ -59,7 +60,7 @@ class LicenseFilter(SimpleListFilter):
     parameter_name = "license"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return _labels("licenses").items()
+        return labels_of(ProtectionKind.LICENSE).items()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         return queryset.filter(license=self.value()) if self.value() else queryset
@@ -70,7 +71,7 @@ class RoleFilter(SimpleListFilter):
     parameter_name = "role"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return _labels("roles").items()
+        return labels_of(ProtectionKind.ROLE).items()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         return queryset.filter(role=self.value()) if self.value() else queryset

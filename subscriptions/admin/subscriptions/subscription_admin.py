@@ -17,7 +17,7 @@ from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import day_ago, two_lines
+from licensehub.ui.formatting import day, day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import search_count
@@ -36,6 +36,7 @@ from subscriptions.admin.subscriptions.subscription_page import context_of, verd
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.sentences import vendor_says_now
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.search import matching
@@ -43,6 +44,15 @@ from subscriptions.search import matching
 
 def sentence(row: Subscription) -> str:
     return explain(row, terms_of(row.profile))
+
+
+def last_activity(row: Subscription) -> SafeString:
+    """The date that counts; below it, what the vendor says now where that is less or cannot be right."""
+    if row.dates_went_back:
+        return two_lines(day(row.last_activity_at), vendor_says_now(row))
+    if row.implausible_dates:
+        return day_ago(row.last_activity_at, never="Unknown", hint=row.implausible_dates)
+    return day_ago(row.last_activity_at, hint="no activity seen")
 
 
 class SubscriptionChangeList(PagedChangeList):
@@ -97,6 +107,8 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
         ("Admin roles", lambda row: row.admin_roles_label),
         ("Active", lambda row: "yes" if row.active and not row.gone_at else "no"),
         ("Last activity", lambda row: row.last_activity_at),
+        ("The vendor now says", vendor_says_now),
+        ("Dates that cannot be right", lambda row: row.implausible_dates),
         ("Assigned since", lambda row: row.license_assigned_at),
         ("Verdict", lambda row: row.verdict.label),
         ("Why", sentence),
@@ -157,7 +169,7 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description="Last activity", ordering="idle_since")
     def activity(self, row: Subscription) -> SafeString:
-        return day_ago(row.last_activity_at, hint="no activity seen")
+        return last_activity(row)
 
     @admin.display(description="Assigned since")
     def assigned(self, row: Subscription) -> SafeString:

@@ -20,7 +20,7 @@ from subscriptions.admin.subscriptions.events import events_of
 from subscriptions.admin.subscriptions.timeline import timeline
 from subscriptions.admin.widgets.badges import candidate_badge
 from subscriptions.eligibility.clauses import checks, explain
-from subscriptions.eligibility.sentences import in_days, protections_of, team_admins_checked
+from subscriptions.eligibility.sentences import in_days, protections_of, team_admins_checked, vendor_says_now
 from subscriptions.eligibility.terms import Terms, terms_of
 from subscriptions.models import (
     CandidateState,
@@ -40,7 +40,7 @@ VERDICTS = {
     Verdict.NOT_EVALUATED: ("neutral", "hourglass_empty"),
     Verdict.GONE: ("neutral", "logout"),
     Verdict.DEACTIVATED: ("neutral", "block"),
-    Verdict.UNKNOWN: ("warning", "help"),
+    Verdict.UNKNOWN: ("warning", "rule"),
     Verdict.NOT_IN_SCOPE: ("neutral", "remove_circle"),
     Verdict.CANNOT_BE_REMOVED: ("neutral", "shield_person"),
     Verdict.PROTECTED: ("neutral", "verified_user"),
@@ -48,7 +48,8 @@ VERDICTS = {
     Verdict.IN_GRACE: ("info", "person_add"),
     Verdict.ACTIVE: ("ok", "check_circle"),
     Verdict.ADMIN_ROLE: ("info", "admin_panel_settings"),
-    Verdict.NEVER_ACTIVE: ("warning", "help"),
+    Verdict.DATES_WENT_BACK: ("warning", "history"),
+    Verdict.NEVER_ACTIVE: ("neutral", "hourglass_empty"),
     Verdict.CANDIDATE: ("warning", "person_search"),
 }
 MARKS = {
@@ -124,11 +125,17 @@ def _checks(row: Subscription, terms: Terms) -> list[dict[str, str]]:
     return lines
 
 
+def _last_activity(row: Subscription) -> str:
+    if row.last_activity_at:
+        return day(row.last_activity_at)
+    return "Unknown" if row.implausible_dates else "Never"
+
+
 def _facts(row: Subscription) -> list[tuple[str, str, str]]:
     return [
         ("License", row.license_label, ""),
         ("Assigned since", day(row.license_assigned_at), ago(row.license_assigned_at)),
-        ("Last activity", day(row.last_activity_at) if row.last_activity_at else "Never", ago(row.last_activity_at)),
+        ("Last activity", _last_activity(row), vendor_says_now(row) or ago(row.last_activity_at)),
         ("Role", row.role_label, ""),
         *([("Admin roles", row.admin_roles_label, "")] if row.admin_roles else []),
         ("Department", row.department or "–", ""),

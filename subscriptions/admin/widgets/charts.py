@@ -76,12 +76,15 @@ def _last() -> str:
     return str(BAND_DAYS * BANDS)
 
 
-def histogram(stats: Mapping[str, Any], threshold: int) -> Histogram:
-    """Held seats by days since the last activity, in bands of 30 days, and those never active."""
-    idle = stats.get("idle", {})
-    keys = [str(BAND_DAYS * band) for band in range(BANDS + 1)]
-    counts = {**{key: int(idle.get(key, 0)) for key in keys}, "never": int(stats.get("never", 0))}
+def histogram(stats: Mapping[str, Any], threshold: int, *, beside: Mapping[str, Any] | None = None) -> Histogram:
+    """Held seats by days since the last activity, in bands of 30 days, and those never active.
+
+    `beside`: the statistics of another histogram that is drawn to the same scale.
+    """
+    counts = _bands(stats)
     ceiling = _ceiling(list(counts.values()))
+    if beside:
+        ceiling = max(ceiling, _ceiling(list(_bands(beside).values())))
     bars = tuple(_bar(key, counts[key], ceiling, threshold) for key in counts)
     line_x = min(threshold / BAND_DAYS, BANDS + 1) * PITCH - (PITCH - BAR) / 2
     flipped = line_x > PITCH * (BANDS - 2)
@@ -94,6 +97,13 @@ def histogram(stats: Mapping[str, Any], threshold: int) -> Histogram:
         label_anchor="end" if flipped else "start",
         ticks=ticks,
     )
+
+
+def _bands(stats: Mapping[str, Any]) -> dict[str, int]:
+    """The key of each bar -> its count."""
+    idle = stats.get("idle", {})
+    keys = [str(BAND_DAYS * band) for band in range(BANDS + 1)]
+    return {**{key: int(idle.get(key, 0)) for key in keys}, "never": int(stats.get("never", 0))}
 
 
 def _ceiling(counts: list[int]) -> float:

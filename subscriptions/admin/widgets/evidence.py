@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
+from subscriptions.eligibility.sentences import vendor_says_now
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
 
@@ -139,7 +140,8 @@ def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Change | Non
 def _other_verdict(row: Subscription) -> Change | None:
     if row.verdict in (Verdict.CANDIDATE, Verdict.NOT_EVALUATED):
         return None
-    detail = row.cooldown_reason or row.why_not or "by the current rule"
+    unclear = vendor_says_now(row) or row.implausible_dates
+    detail = row.cooldown_reason or row.why_not or unclear or "by the current rule"
     return Change(row.verdict.label, detail, "warning", "rule")
 
 

@@ -11,7 +11,7 @@ from subscriptions.admin.rules.rule_preview import entered
 from subscriptions.eligibility.terms import COLUMNS, Terms, terms_of
 from subscriptions.models import ReclaimRule
 from subscriptions.models.subscription import FREE, HELD, NEVER_ACTIVE, Subscription
-from subscriptions.rules.rules import ASKING, CAPS, FIELDS, TERMS
+from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, FIELDS, TERMS
 from tests.support.members import member
 
 # Another valid value for each column that decides, as the form sends it, and as the terms hold it.
@@ -26,7 +26,11 @@ OTHER = {
 
 def test_each_field_of_the_rule_is_in_one_group():
     editable = {field.name for field in ReclaimRule._meta.get_fields() if getattr(field, "editable", False)}
-    assert sorted(FIELDS) == sorted([*TERMS, *ASKING, *CAPS]) == sorted(editable - {"id", "profile", "changed_at"})
+    assert (
+        sorted(FIELDS)
+        == sorted([*TERMS, *ASKING, *CAPS, *DOUBTS])
+        == sorted(editable - {"id", "profile", "changed_at"})
+    )
     assert len(set(FIELDS)) == len(FIELDS)
 
 

@@ -77,6 +77,11 @@ CELLS = {
         {"held_at": timezone.now()},
         {"ask by mail": None, "send": "backup", "restore": "backup"},
     ),
+    "The activity dates of the newest download are in doubt": (
+        {"activity_doubted_at": timezone.now()},
+        {},
+        {"ask by mail": None, "send": "activity"},
+    ),
 }
 QUEUED = {Operation.SEND, Operation.RESTORE, Operation.ASK}
 

@@ -96,7 +96,7 @@ class MiroRest:
         query: dict[str, str | int] = {"limit": limit}
         if role:
             query["role"] = role
-        return parse.members(mapping(self.get("/members", query)).get("data"))
+        return parse.members(mapping(self.get("/members", query)).get("data"), now=_now())
 
     def role_of(self, external_id: str) -> str:
         """Miro's word for the role of one member; "" if there is no such member."""
@@ -135,7 +135,7 @@ class MiroRest:
         """https://developers.miro.com/reference/enterprise-get-organization-member; None for 404."""
         where = f"Member {safe_id(external_id, where='A stored member')}"
         try:
-            found = parse.member(self.get(f"/members/{external_id}", unknown_is_wrong=False), where=where)
+            found = parse.member(self.get(f"/members/{external_id}", unknown_is_wrong=False), where=where, now=_now())
         except PermanentError as error:
             if error.status == 404:
                 return None
@@ -147,7 +147,7 @@ class MiroRest:
     def _by_emails(self, addresses: list[str]) -> list[Member]:
         """The members with these addresses. Miro answers a bare list here; a page is accepted as well."""
         data = self.get("/members", {"emails": ",".join(addresses)})
-        return parse.members(data.get("data") if isinstance(data, dict) else data)
+        return parse.members(data.get("data") if isinstance(data, dict) else data, now=_now())
 
     def _fetch(self, cursor: str, token: str | None = None, **filters: str) -> Page:
         """One page of members. With `token`, that one is used and never renewed."""
@@ -158,7 +158,7 @@ class MiroRest:
             if cursor and error.status in (400, 410):
                 raise _stale_cursor(error) from error
             raise
-        return Page(members=parse.members(data.get("data")), cursor=parse.next_cursor(data))
+        return Page(members=parse.members(data.get("data"), now=_now()), cursor=parse.next_cursor(data))
 
     def get(
         self,
@@ -185,6 +185,10 @@ class MiroRest:
     ) -> Any:
         """The JSON of a call without an organization in its path: it is about the token's own organization."""
         return self._session.get(path, rate=rate(self._account, cost=cost), query=query, token=token).data
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _skew(date: str) -> float | None:

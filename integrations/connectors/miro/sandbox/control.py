@@ -33,6 +33,10 @@ class SandboxControl:
         body = {"redirect_uri": redirect_uri, "team_id": team_id}
         return str(self._call("POST", "oauth/install", body)["code"])
 
+    def freeze_activity(self, *, days: int) -> None:
+        """The dates of activity stand still since so many days; 0 ends it."""
+        self.set_toggles(frozen_feed_days=days)
+
     def expire_tokens(self) -> int:
         """Expire all access tokens. Returns how many."""
         return int(self._call("POST", "oauth/expire", {})["expired"])

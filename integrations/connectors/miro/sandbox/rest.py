@@ -218,8 +218,9 @@ class Rest:
             "role": member.role,
             "type": "organization-member",
         }
-        if member.last_activity_at or self._world.toggles.never_active != "absent":
-            shape["lastActivityAt"] = member.last_activity_at or self._world.toggles.never_active
+        activity = self._world.shown_activity(member)
+        if activity or self._world.toggles.never_active != "absent":
+            shape["lastActivityAt"] = activity or self._world.toggles.never_active
         if member.license_assigned_at:
             shape["licenseAssignedAt"] = member.license_assigned_at
         if member.admin_roles:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,6 +32,7 @@ from integrations.connectors.contract import (
     Usage,
     VendorEvent,
 )
+from integrations.connectors.parsing import is_plausible
 
 FILE_SLOT = Slot(
     name="file",
@@ -61,6 +62,7 @@ class CsvConnector:
         {Capability.DEACTIVATE, Capability.REACTIVATE, Capability.DIRECTORY}
     )
     activity_means: ClassVar[str] = "The day in the column last_activity."
+    earliest_date: ClassVar[datetime] = datetime(1990, 1, 1, tzinfo=UTC)
     licenses: ClassVar[Mapping[str, str]] = {"pen": "Pen", "pencil": "Pencil", UNKNOWN: "Unknown"}
     default_licenses: ClassVar[tuple[str, ...]] = ("pen",)
     roles: ClassVar[Mapping[str, str]] = {"clerk": "Clerk", "boss": "Boss", UNKNOWN: "Unknown"}
@@ -166,18 +168,27 @@ def _active(row: Mapping[str, str]) -> bool:
 
 def _member(row: Mapping[str, str]) -> Member:
     boss = row["role"] == "boss"
+    assigned, wrong_assigned = _plausible("license date", row["assigned"])
+    activity, wrong_activity = _plausible("last activity", row["last_activity"])
     return Member(
         external_id=row["id"],
         email=row["email"],
         active=_active(row),
         license=row["license"] or UNKNOWN,
         role=row["role"] or UNKNOWN,
-        license_assigned_at=_moment(row["assigned"]),
-        last_activity_at=_moment(row["last_activity"]),
+        license_assigned_at=assigned,
+        last_activity_at=activity,
         reclaimable=not boss,
         why_not="Paper keeps its boss" if boss else "",
+        implausible_dates=", ".join(filter(None, (wrong_activity, wrong_assigned))),
     )
 
 
-def _moment(text: str) -> datetime | None:
-    return datetime.fromisoformat(f"{text}T12:00:00+00:00") if text else None
+def _plausible(label: str, text: str) -> tuple[datetime | None, str]:
+    """The date, and "" unless it cannot be right."""
+    if not text:
+        return None, ""
+    found = datetime.fromisoformat(f"{text}T12:00:00+00:00")
+    if is_plausible(found, earliest=CsvConnector.earliest_date, now=datetime.now(UTC)):
+        return found, ""
+    return None, f"{label} {text}"

@@ -35,14 +35,14 @@ def test_the_page_tells_why_and_shows_every_clause(candidate, sign_in):
     assert "over the threshold" in answer.context["why"]
     # Who is the only admin of a team was not checked, and is not said to have passed.
     icons = [check["icon"] for check in answer.context["checks"]]
-    assert icons == ["check"] * 5 + ["remove"] + ["check"] * (len(CLAUSES) - 6)
+    assert icons == ["check"] * 4 + ["remove"] + ["check"] * (len(CLAUSES) - 5)
     assert "Request reclaim of 1 seat" in answer.content.decode()
 
 
 def test_the_clause_that_decides_is_marked_and_later_ones_were_not_asked(run, sign_in):
     row = Subscription.objects.filter(evaluation__verdict__in=LEFT_OUT).first()
     checks = sign_in("Auditor").get(page_of(row)).context["checks"]
-    assert [check["icon"] for check in checks] == ["check"] * 4 + ["close"] + ["remove"] * (len(CLAUSES) - 5)
+    assert [check["icon"] for check in checks] == ["check"] * 3 + ["close"] + ["remove"] * (len(CLAUSES) - 4)
 
 
 def test_a_license_manager_requests_one_seat(candidate, sign_in):

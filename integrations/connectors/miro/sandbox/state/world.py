@@ -129,6 +129,15 @@ class World:
         freed = self.toggles.deactivated_license == "freed" and not member.active
         return "free" if freed else member.license
 
+    def shown_activity(self, member: Member) -> str | None:
+        """The last activity as REST shows it: in a feed that stands still, one from before it stopped."""
+        days, domain = self.toggles.frozen_feed_days, self.toggles.frozen_feed_domain
+        if not (member.last_activity_at and days) or not member.email.lower().endswith(domain and f"@{domain}"):
+            return member.last_activity_at
+        # Nobody's earlier dates are stored, so each person gets one from the ten days before.
+        stopped = self.now() - timedelta(days=days, hours=int(member.id) % 240)
+        return min(member.last_activity_at, iso(stopped))
+
     def teams_without_other_admin(self, member_id: str) -> list[Team]:
         """Teams whose last active admin this person is."""
         return [team for team in self.teams.values() if self._sole_admin(team) == {member_id}]

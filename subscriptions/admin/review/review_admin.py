@@ -1,0 +1,180 @@
+"""The lane *Needs review*: why each person is there, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.db.models.expressions import OrderBy
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from unfold.admin import ModelAdmin
+
+from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
+from licensehub.ui.export import ExportMixin
+from licensehub.ui.formatting import EMPTY, two_lines
+from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.counts import Count, capped_each
+from subscriptions.admin.approvals.permissions import REQUEST
+from subscriptions.admin.candidates.candidate_admin import verdict_tabs
+from subscriptions.admin.candidates.filters import LicenseFilter, ProfileFilter
+from subscriptions.admin.review import actions
+from subscriptions.admin.rules.protect import ADD
+from subscriptions.admin.subscriptions.subscription_admin import last_activity
+from subscriptions.admin.subscriptions.subscription_page import verdict_badge
+from subscriptions.admin.widgets.actions import ValidateSelectionMixin
+from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.terms import terms_of
+from subscriptions.models import PersonToReview
+from subscriptions.models.subscription import NEEDS_REVIEW, REVIEW_REASONS
+from subscriptions.search import matching
+
+REASON = "reason"
+SUGGESTED = {reason.verdict: reason.suggested for reason in REVIEW_REASONS}
+
+
+def why(row: PersonToReview) -> str:
+    return capfirst(explain(row, terms_of(row.profile)).removeprefix("Needs review: "))
+
+
+class ReviewChangeList(PagedChangeList):
+    """The tabs are the reasons, each with its count under the search and the filters."""
+
+    counts: dict[str, Count]
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        found = super().get_filters_params(params)
+        chosen = [value for values in found.pop(REASON, []) for value in [str(values)] if value in NEEDS_REVIEW]
+        self.reason = chosen[-1] if chosen else ""
+        return found
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        everybody = super().get_queryset(request, exclude_parameters).filter(evaluation__verdict__in=NEEDS_REVIEW)
+        by_reason = {verdict: everybody.filter(evaluation__verdict=verdict) for verdict in NEEDS_REVIEW}
+        self.counts = capped_each({verdict.value: rows for verdict, rows in by_reason.items()})
+        return everybody.filter(evaluation__verdict=self.reason) if self.reason else everybody
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
+        """Rows of one verdict come in the order of the verdict's index."""
+        terms = super().get_ordering(request, queryset)
+        if self.order.column == "idle_since" and self.reason:
+            self.order = replace(self.order, column="evaluation__idle_since", key="evaluation__subscription_id")
+            return self.order.terms()
+        return terms
+
+    @property
+    def tabs(self) -> list[dict[str, Any]]:
+        whole = {"label": "All", "count": sum(self.counts.values(), Count(0)), "selected": not self.reason}
+        tabs = [{**whole, "url": self.get_query_string(remove=[REASON, "p"])}]
+        for verdict in NEEDS_REVIEW:
+            url = self.get_query_string({REASON: verdict.value}, remove=["p"])
+            count, chosen = self.counts[verdict.value], self.reason == verdict.value
+            tabs.append({"label": verdict.label, "count": count, "selected": chosen, "url": url})
+        return tabs
+
+
+@admin.register(PersonToReview)
+class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, ModelAdmin):
+    list_display = ("person", "why_you_decide", "activity", "department_shown", "suggested")
+    list_display_links = None
+    list_filter = (LicenseFilter, ProfileFilter)
+    list_per_page = 50
+    search_fields = ("search__text",)
+    search_help_text = "Name or e-mail"
+    ordering = ("idle_since", "pk")
+    actions = ("keep",)
+    list_before_template = "admin/subscriptions/persontoreview/list_before.html"
+    export_columns = (
+        ("Profile", lambda row: row.profile.name),
+        ("Name", lambda row: row.name),
+        ("E-mail", lambda row: row.email),
+        ("Department", lambda row: row.department),
+        ("License", lambda row: row.license_label),
+        ("Reason", lambda row: row.verdict.label),
+        ("Why", why),
+        ("Last activity", lambda row: row.last_activity_at),
+        ("The vendor now says", lambda row: row.vendor_activity_at if row.dates_went_back else ""),
+        ("Assigned since", lambda row: row.license_assigned_at),
+    )
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("subscriptions.view_subscription")
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_request_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(REQUEST)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PersonToReview]:
+        rows: QuerySet[PersonToReview] = super().get_queryset(request)
+        return rows.select_related("profile__rule", "evaluation").prefetch_related("profile__rule__license_thresholds")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[PersonToReview], search_term: str
+    ) -> tuple[QuerySet[PersonToReview], bool]:
+        return (queryset.filter(matching("pk", search_term)) if search_term else queryset), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ReviewChangeList]:
+        return ReviewChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        self.may_decide, self.may_protect = self.has_request_permission(request), request.user.has_perm(ADD)
+        shown = {
+            "verdict_tabs": verdict_tabs(),
+            "lane": "review",
+            "tabs_name": "By reason",
+            "may_protect": self.may_protect,
+        }
+        return super().changelist_view(request, {**(extra_context or {}), **shown})
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The page of a person is that of the subscription."""
+        return HttpResponseRedirect(reverse("admin:subscriptions_subscription_change", args=[object_id]))
+
+    def get_urls(self) -> list[URLPattern]:
+        view, name = self.admin_site.admin_view, "subscriptions_persontoreview_{}".format
+        return [
+            path("keep/", view(actions.keep), name=name("keep")),
+            path("candidates/", view(actions.make_candidates), name=name("candidates")),
+            path("protect/", view(actions.protect), name=name("protect")),
+            path("look-up/", view(actions.look_up), name=name("look_up")),
+            *super().get_urls(),
+        ]
+
+    @admin.action(description="Keep", permissions=["request"])
+    def keep(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
+        return actions.keep(request)
+
+    @admin.display(description="Person")
+    def person(self, row: PersonToReview) -> SafeString:
+        link = reverse("admin:subscriptions_subscription_change", args=[row.pk])
+        known_by = row.email if row.name else "not in the directory"
+        small = known_by if row.email else "no e-mail address"
+        return format_html('<a class="lh-person-link" href="{}">{}</a>', link, two_lines(row.display_name, small))
+
+    @admin.display(description="Why you decide")
+    def why_you_decide(self, row: PersonToReview) -> SafeString:
+        return format_html('{}<small class="lh-reason-below">{}</small>', verdict_badge(row.verdict), why(row))
+
+    @admin.display(description="Last activity", ordering="idle_since")
+    def activity(self, row: PersonToReview) -> SafeString:
+        return last_activity(row)
+
+    @admin.display(description="Department")
+    def department_shown(self, row: PersonToReview) -> str:
+        return row.department or EMPTY
+
+    @admin.display(description="Suggested")
+    def suggested(self, row: PersonToReview) -> SafeString | str:
+        """One act as a button, and the others in a menu. They are buttons of the list's own form."""
+        if not self.may_decide:
+            return EMPTY
+        context = {"row": row, "suggested": SUGGESTED[row.verdict], "may_protect": self.may_protect}
+        return render_to_string("admin/subscriptions/persontoreview/acts.html", context)

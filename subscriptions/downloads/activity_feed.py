@@ -1,0 +1,136 @@
+"""Check that the vendor's activity dates are alive, before a download is merged.
+
+When a vendor's activity feed stands still, each member looks more inactive each day, and the download is complete. So a
+download is compared with what the vendor said before: by the clauses of today's rule, each side as of its own day. A
+lower threshold raises both sides, and is no fault of the feed. Each side is one statement, for any number of people.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, Lower, StrIndex, Substr
+from django.utils.text import capfirst
+
+from subscriptions.bulk_sql import large_tables
+from subscriptions.eligibility.clauses import CLAUSES, verdict_case
+from subscriptions.eligibility.sentences import in_days, on_day
+from subscriptions.eligibility.terms import Terms
+from subscriptions.models import DownloadRun, ReclaimRule, VendorFacts, Verdict
+
+# A domain is checked on its own if at least this many of its people were active lately before.
+MIN_IN_DOMAIN = 20
+# Fewer people more than before are no surge, whatever their share: a small organization would be doubted each week.
+MIN_SURGE = 5
+# What LicenseHub itself keeps of a person, e.g. a protection, is not in a download. Both sides leave it out.
+MEMBER_CLAUSES = tuple(clause for clause in CLAUSES if not clause.reads_records)
+
+
+class Group(NamedTuple):
+    """Counts of the active members of one domain. `lately`: active within the days that the rule names."""
+
+    people: int = 0
+    lately: int = 0
+    in_scope: int = 0
+    inactive: int = 0
+
+
+Groups = dict[str, Group]
+
+
+def why_doubtful(run: DownloadRun) -> str:
+    """Why the activity dates of the staged members cannot be believed, in one or two sentences; empty if they can.
+
+    Empty also for a first download: there is nothing to compare it with. The overview says how old its newest activity
+    is.
+    """
+    last = DownloadRun.objects.with_facts().filter(profile=run.profile_id).first()
+    rule = ReclaimRule.objects.filter(profile=run.profile_id).prefetch_related("license_thresholds").first()
+    if last is None or rule is None:
+        return ""
+    with large_tables():
+        before = _count(said_before(run), rule, at=last.finished_at or last.started_at)
+        after = _count(as_downloaded(run), rule, at=run.started_at)
+    return _stands_still(run, rule, before, after) or _surges(rule, before, after)
+
+
+def said_before(run: DownloadRun) -> QuerySet[Any]:
+    """The known members with the dates that the vendor showed last. They may be older than those that count."""
+    said = Case(When(dates_went_back=True, then=F("vendor_activity_at")), default=F("known_activity_at"))
+    rows = VendorFacts.objects.filter(profile_id=run.profile_id, gone_at=None, active=True)
+    return _comparable(rows.annotate(last_activity_at=said))
+
+
+def as_downloaded(run: DownloadRun) -> QuerySet[Any]:
+    return _comparable(run.members.filter(active=True))
+
+
+def _comparable(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """With the other columns that the clauses read. No decision of an admin counts here."""
+    since = Coalesce("last_activity_at", "license_assigned_at")
+    found: QuerySet[Any] = rows.annotate(idle_since=since, review_passed=Value(False))
+    return found.order_by()
+
+
+def _count(rows: QuerySet[Any], rule: ReclaimRule, *, at: datetime) -> Groups:
+    """Domain -> counts, as of that moment."""
+    terms = Terms.of(rule)
+    lately = Q(last_activity_at__gt=at - timedelta(days=rule.stale_feed_days))
+    counted = (
+        rows.alias(verdict_now=verdict_case(terms, at, MEMBER_CLAUSES))
+        .annotate(domain=Lower(Substr("email", StrIndex("email", Value("@")) + 1)))
+        .values_list("domain")
+        .annotate(
+            people=Count("active"),
+            lately=Count("active", filter=lately),
+            in_scope=Count("active", filter=Q(license__in=terms.licenses)),
+            inactive=Count("active", filter=Q(verdict_now=Verdict.CANDIDATE.value)),
+        )
+    )
+    return {domain: Group(*numbers) for domain, *numbers in counted}
+
+
+def _sum(groups: Groups) -> Group:
+    return Group(*(sum(numbers) for numbers in zip(*groups.values(), strict=True))) if groups else Group()
+
+
+def _stands_still(run: DownloadRun, rule: ReclaimRule, before: Groups, after: Groups) -> str:
+    """All of the feed, or that of one domain."""
+    within = f"within the last {in_days(rule.stale_feed_days)}"
+    vendor = capfirst(run.profile.vendor)
+    if _sum(before).lately and not _sum(after).lately:
+        newest = as_downloaded(run).aggregate(newest=Max("last_activity_at"))["newest"]
+        shown = f"The newest one is of {on_day(newest)}" if newest else "No member has any"
+        return (
+            f"{vendor} shows no activity {within}, and did so in the download before. {shown}. The activity dates seem "
+            "to stand still, and everybody would soon look inactive."
+        )
+    for domain, was in before.items():
+        now = after.get(domain, Group())
+        if was.lately >= MIN_IN_DOMAIN <= now.people and not now.lately:
+            return (
+                f"{vendor} shows no activity {within} of the {now.people:,} people at {domain}; in the download "
+                f"before, {was.lately:,} were active then. A part of the activity dates seems to stand still."
+            )
+    return ""
+
+
+def _surges(rule: ReclaimRule, before: Groups, after: Groups) -> str:
+    was, now = _sum(before), _sum(after)
+    if not (was.in_scope and now.in_scope) or now.inactive - was.inactive < MIN_SURGE:
+        return ""
+    # Multiplied, not divided: shares are compared without rounding.
+    risen = now.inactive * was.in_scope > rule.surge_factor * was.inactive * now.in_scope
+    if not (risen and 100 * now.inactive > rule.surge_percent * now.in_scope):
+        return ""
+    return (
+        f"{now.inactive:,} of {now.in_scope:,} active licenses in scope would be inactive ({_percent(now)}), and "
+        f"{was.inactive:,} of {was.in_scope:,} were at the download before ({_percent(was)}), both by today's rule. So "
+        "many people do not stop at once; the activity dates are in doubt."
+    )
+
+
+def _percent(group: Group) -> str:
+    return f"{group.inactive / group.in_scope:.1%}"

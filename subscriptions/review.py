@@ -1,0 +1,187 @@
+"""Decide on people who need review: keep them, look them up at the vendor, or make them candidates nevertheless.
+
+Each person is decided alone: the good ones are done, and each other one is named with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from integrations import credential_store
+from integrations.connectors.contract import ConnectorError
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.accounts.own_seat import refuse_own_seat
+from subscriptions.activity.snapshots import keep_replaced
+from subscriptions.bulk_sql import FEW
+from subscriptions.candidates import locks
+from subscriptions.candidates.actions import cool_down
+from subscriptions.candidates.propose import open_reviewed
+from subscriptions.eligibility.clauses import explain, verdict_of
+from subscriptions.eligibility.evaluate import evaluate_rows
+from subscriptions.eligibility.sentences import on_day
+from subscriptions.eligibility.terms import Terms, current_terms
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import RemovalCandidate, Subscription, Verdict
+from subscriptions.models.subscription import NEEDS_REVIEW
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.recheck import write_facts
+from subscriptions.reclaims.switches import Operation
+
+MIN_REASON_LENGTH = 10
+MAX_REASON_LENGTH = 500
+MAX_PAUSE_DAYS = 365
+# People who are looked up at once, while an admin waits for the page.
+MAX_LOOKED_UP = 100
+
+
+@dataclass
+class Decided:
+    """The people who were done, and the others with the reason of each."""
+
+    done: list[Subscription] = field(default_factory=list)
+    refused: list[tuple[Subscription, str]] = field(default_factory=list)
+
+
+def check_reason(reason: str) -> str:
+    """The reason without spaces around. Raises Refused."""
+    reason = reason.strip()
+    if len(reason) < MIN_REASON_LENGTH:
+        raise Refused("Say in a sentence why, for those who read it later.")
+    if len(reason) > MAX_REASON_LENGTH:
+        raise Refused(f"The reason has at most {MAX_REASON_LENGTH} characters.")
+    return reason
+
+
+def keep(people: Iterable[Subscription], *, days: int, reason: str, actor: User) -> Decided:
+    """Leave these people alone for some days. After that, whoever still needs it is up for review again."""
+    reason = check_reason(reason)
+    if not 1 <= days <= MAX_PAUSE_DAYS:
+        raise Refused(f"Pause for 1 to {MAX_PAUSE_DAYS} days. Protect people who must be left alone for longer.")
+
+    def keep_one(row: Subscription) -> None:
+        cool_down([row.pk], days=lambda license: days, reason=f"kept after review: {reason}"[:200])
+        data = {"days": days, "reason": reason, "needed_review": row.verdict.value}
+        record(Action.REVIEW_KEPT, actor=actor, target=row, data=data)
+
+    return _each(people, keep_one)
+
+
+def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User) -> Decided:
+    """Make them candidates although something is unclear. The reason is a part of the evidence, for the approver.
+
+    It holds until the facts of the person change. Where the vendor's date went back and ours is too new, the vendor's
+    date counts from now on.
+    """
+    reason = check_reason(reason)
+
+    def make_one(row: Subscription) -> None:
+        refuse_own_seat([(row.external_id, row.email, row.email)], actor=actor, profile=row.profile)
+        switches.refuse(row.profile, Operation.PROPOSE)
+        terms = current_terms(row.profile_id)
+        if RemovalCandidate.objects.open().filter(subscription=row).exists():
+            raise Refused("is a candidate already, and was approved.")
+        needed = row.verdict
+        _pass_review(row, terms)
+        evaluate_rows(Subscription.objects.filter(pk=row.pk), terms, few=True)
+        review = {
+            "reason": reason,
+            "by": actor.get_username(),
+            "needed": needed.label,
+            "why": explain(row, terms, verdict=needed),
+        }
+        candidate = open_reviewed(row, terms, review)
+        data = {"reason": reason, "needed_review": needed.value, "candidate": candidate}
+        record(Action.REVIEW_PASSED, actor=actor, target=row, data=data)
+
+    return _each(people, make_one)
+
+
+def _pass_review(row: Subscription, terms: Terms) -> None:
+    """Raises Refused where no decision makes this person inactive."""
+    if row.last_activity_at is None and "last activity" in row.implausible_dates:
+        raise Refused(
+            f"has a last activity that cannot be right ({row.implausible_dates}), so nobody knows when it was."
+        )
+    rows = Subscription.objects.filter(pk=row.pk, facts_at=row.facts_at)
+    if rows.update(review_passed=True) != 1:
+        raise NotActionable("has changed meanwhile.")
+    found = verdict_of(row, terms)
+    if found == Verdict.ACTIVE and row.dates_went_back and row.vendor_activity_at:
+        _believe_vendor(row)
+        found = verdict_of(row, terms)
+    if found != Verdict.CANDIDATE:
+        known = f" {row.profile.vendor} showed {on_day(row.last_activity_at)} before." if row.dates_went_back else ""
+        raise Refused(f"cannot be a candidate: {explain(row, terms, verdict=found)}{known}")
+
+
+def _believe_vendor(row: Subscription) -> None:
+    """The older date of the vendor counts from now on."""
+    values = {"last_activity_at": row.vendor_activity_at, "dates_went_back": False, "vendor_activity_at": None}
+    keep_replaced(row, values, seen_at=timezone.now())
+    Subscription.objects.filter(pk=row.pk, facts_at=row.facts_at).update(**values)
+    row.refresh_from_db()
+
+
+def look_up(people: Iterable[Subscription], *, actor: User) -> Decided:
+    """Read these people at the vendor now, and evaluate them again. `done` need no review any more."""
+    by_profile: dict[IntegrationProfile, list[Subscription]] = {}
+    for row in people:
+        by_profile.setdefault(row.profile, []).append(row)
+    if sum(map(len, by_profile.values())) > MAX_LOOKED_UP:
+        raise Refused(f"Look up at most {MAX_LOOKED_UP} people at once.")
+    decided = Decided()
+    for profile, rows in by_profile.items():
+        _look_up(profile, rows, decided, actor=actor)
+    return decided
+
+
+def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Decided, *, actor: User) -> None:
+    switches.refuse(profile, Operation.DOWNLOAD_BY_HAND)
+    try:
+        connector = credential_store.connector_for(profile)
+        found = {
+            member.external_id: member for member in connector.people({row.external_id: row.email for row in rows})
+        }
+    except ConnectorError as error:
+        raise Refused(f"{error.message} Nothing was changed.") from error
+    terms, ids = current_terms(profile.pk), [row.pk for row in rows]
+    write_facts(profile, found.values())
+    evaluate_rows(Subscription.objects.filter(pk__in=ids), terms, few=len(ids) <= FEW)
+    now = Subscription.objects.select_related("profile", "evaluation").in_bulk(ids)
+    for row in (now[pk] for pk in ids):
+        with transaction.atomic():
+            known = row.external_id in found
+            record(
+                Action.REVIEW_LOOKED_UP, actor=actor, target=row, data={"found": known, "verdict": row.verdict.value}
+            )
+        if not known:
+            decided.refused.append((row, f"is unknown to {profile.vendor} now; the next download decides."))
+        elif row.verdict in NEEDS_REVIEW:
+            decided.refused.append((row, f"still needs review. {explain(row, terms).removeprefix('Needs review: ')}"))
+        else:
+            decided.done.append(row)
+
+
+def _each(people: Iterable[Subscription], decide: Callable[[Subscription], None]) -> Decided:
+    """Decide on each person in a transaction of their own, under the lock of the profile."""
+    decided = Decided()
+    for given in people:
+        try:
+            with transaction.atomic():
+                locks.lock_profile(given.profile_id)
+                row = Subscription.objects.select_related("profile", "evaluation").get(pk=given.pk)
+                if row.verdict not in NEEDS_REVIEW:
+                    raise Refused(f"needs no review any more: {row.verdict.label}.")
+                decide(row)
+        except (Refused, NotActionable) as error:
+            decided.refused.append((given, str(error)))
+        else:
+            decided.done.append(row)
+    return decided

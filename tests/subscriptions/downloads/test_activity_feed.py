@@ -1,0 +1,196 @@
+"""A vendor's activity feed that stands still: nobody becomes inactive by it, and nothing is sent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.auth.models import Group, User
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.downloads import acceptance, follow_up
+from subscriptions.downloads.activity_feed import MIN_IN_DOMAIN
+from subscriptions.downloads.run import download_subscriptions
+from subscriptions.models import (
+    DownloadRun,
+    HoldReason,
+    Reclaim,
+    ReclaimRule,
+    RemovalCandidate,
+    RunState,
+    Subscription,
+    Verdict,
+)
+from subscriptions.models.download import StartedBy
+from subscriptions.models.subscription import FACTS
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reclaims.switches import Operation, profiles_allowing
+from tests.support.pages import text_of
+
+DOMAIN = "northfield.example"
+
+
+def run(world) -> DownloadRun:
+    return download_subscriptions(world.profile, actor=None, started_by=StartedBy.COMMAND)
+
+
+def facts() -> list[tuple[object, ...]]:
+    return list(Subscription.objects.order_by("external_id").values_list("external_id", *FACTS, "facts_at"))
+
+
+def inactive(world, count: int, *, days: int) -> None:
+    """So many people who were active lately have an older date now, as if a part of the feed was lost."""
+    truth = world.sandbox.world
+    moment = (timezone.now() - timedelta(days=days)).isoformat()
+    lately = (timezone.now() - timedelta(days=40)).isoformat()
+    people = [member for member in truth.after("") if member.active and (member.last_activity_at or "") > lately]
+    people = [member for member in people if member.license == "full" and member.role == "organization_internal_user"]
+    for member in people[:count]:
+        world.miro.change(member.id, last_activity_at=moment, license_assigned_at="2020-01-01T00:00:00Z")
+    assert len(people) >= count
+
+
+def operators() -> list[User]:
+    made = [User.objects.create_user(name, f"{name}@northwind.example", is_staff=True) for name in ("olivia", "oscar")]
+    for user in made:
+        user.groups.add(Group.objects.get(name="Operator"))
+    return made
+
+
+def accept(found: DownloadRun) -> DownloadRun:
+    olivia, oscar = operators()
+    acceptance.propose(found, reason="The whole company was away.", actor=olivia)
+    found.refresh_from_db()
+    acceptance.accept(found, actor=oscar)
+    follow_up.resume(found.pk)
+    found.refresh_from_db()
+    return found
+
+
+def test_a_feed_that_stands_still_quarantines_the_run_and_its_page_says_why(world, admin_client):
+    ReclaimRule.objects.filter(profile=world.profile).update(file_requests="automatic")
+    world.download()
+    before, candidates = facts(), set(RemovalCandidate.objects.values_list("subscription", flat=True))
+    world.miro.set_toggles(frozen_feed_days=100)
+
+    found = run(world)
+
+    assert (found.state, found.acceptable, found.doubt) == (RunState.QUARANTINED, True, "activity")
+    assert found.problem.startswith("Miro shows no activity within the last 3 days, and did so in the download before.")
+    assert facts() == before
+    assert set(RemovalCandidate.objects.values_list("subscription", flat=True)) == candidates
+    page = text_of(admin_client.get(f"/admin/subscriptions/downloadrun/{found.pk}/change/"))
+    assert "Why this download was not used" in page
+    assert page.count('<svg class="lh-chart"') == 2
+    assert "Before: D-" in page
+    assert "Approved reclaims and questions by mail wait" in page
+    assert "Activity dates in doubt" in text_of(admin_client.get("/admin/"))
+    # Three days later the vendor is right again.
+    world.miro.set_toggles(frozen_feed_days=0)
+    world.download()
+    world.profile.refresh_from_db()
+    assert world.profile.activity_doubted_at is None
+    assert "Activity dates in doubt" not in text_of(admin_client.get("/admin/"))
+
+
+def test_approved_people_wait_while_the_feed_stands_still(world, alice, bob):
+    """The recheck reads the same dates: somebody who works each day would still look inactive."""
+    world.download()
+    request = request_reclaim(world.candidates(2), actor=alice)
+    decide.approve(request, actor=bob)
+    world.miro.set_toggles(frozen_feed_days=10)
+    assert run(world).state == RunState.QUARANTINED
+
+    tally = reclaim_due(world.profile)
+
+    assert (tally.held, tally.reclaimed) == (2, 0)
+    assert set(Reclaim.objects.values_list("hold_reason", flat=True)) == {HoldReason.ACTIVITY}
+    assert world.deactivated_by_us() == []
+    assert not profiles_allowing(Operation.SEND).filter(pk=world.profile.pk).exists()
+    assert profiles_allowing(Operation.RESTORE).filter(pk=world.profile.pk).exists()
+    # Discarding it says nothing about the feed.
+    acceptance.discard(DownloadRun.objects.get(doubt="activity"), actor=bob)
+    assert reclaim_due(world.profile).held == 2
+    world.miro.set_toggles(frozen_feed_days=0)
+    world.download()
+    assert reclaim_due(world.profile).reclaimed == 2
+
+
+def test_an_accepted_run_is_the_new_base(world):
+    world.download()
+    world.miro.set_toggles(frozen_feed_days=30)
+    active = set(Subscription.objects.filter(evaluation__verdict=Verdict.ACTIVE).values_list("pk", flat=True))
+    dated = Subscription.objects.filter(pk__in=active, last_activity_at__gt=timezone.now() - timedelta(days=25))
+    dates = dict(dated.values_list("pk", "last_activity_at"))
+
+    found = accept(run(world))
+
+    assert (found.state, found.gone) == (RunState.COMPLETE, 0)
+    assert IntegrationProfile.objects.get().activity_doubted_at is None
+    # The latest known date of each person still counts, and they are up for review.
+    assert dict(dated.values_list("pk", "last_activity_at")) == dates
+    verdicts = Subscription.objects.filter(pk__in=dates).values_list("evaluation__verdict", flat=True)
+    assert set(verdicts) <= {Verdict.DATES_WENT_BACK, Verdict.IN_GRACE}
+    assert Verdict.DATES_WENT_BACK in verdicts
+    assert run(world).state == RunState.COMPLETE
+    # It is alive again, and stops again: that is a new fault.
+    world.miro.set_toggles(frozen_feed_days=0)
+    assert run(world).state == RunState.COMPLETE
+    world.miro.set_toggles(frozen_feed_days=30)
+    assert run(world).state == RunState.QUARANTINED
+
+
+def test_a_part_of_the_feed_that_stands_still_is_found_by_domain(world):
+    for member in world.sandbox.world.directory()[:MIN_IN_DOMAIN]:
+        world.miro.change(member.id, last_activity_at="now", active=True)
+    world.download()
+    guest = next(
+        member for member in world.sandbox.world.after("") if "partner.example" in member.email and member.active
+    )
+    world.miro.change(guest.id, last_activity_at="now")
+    world.miro.set_toggles(frozen_feed_days=4, frozen_feed_domain=DOMAIN)
+
+    found = run(world)
+
+    assert found.state == RunState.QUARANTINED
+    assert f"people at {DOMAIN}" in found.problem
+
+
+def test_many_people_who_become_inactive_at_once_quarantine_the_run(world):
+    """Others are active today, so the feed does not stand still."""
+    world.download()
+    inactive(world, 35, days=100)
+    found = run(world)
+    assert (found.state, found.doubt) == (RunState.QUARANTINED, "activity")
+    assert "both by today's rule" in found.problem
+    assert accept(found).state == RunState.COMPLETE
+    assert run(world).state == RunState.COMPLETE
+    # What the rule names counts.
+    ReclaimRule.objects.filter(profile=world.profile).update(surge_percent=100)
+    inactive(world, 1, days=100)
+    assert run(world).state == RunState.COMPLETE
+
+
+def test_a_lower_threshold_is_no_fault_of_the_feed(world):
+    world.download()
+    rule = ReclaimRule.objects.get(profile=world.profile)
+    before = Subscription.objects.candidates().count()
+    rule.last_activity_threshold = 20
+    rule.new_joiner_grace = 0
+    rule.save()
+    world.download()
+    assert Subscription.objects.candidates().count() > 2 * before
+
+
+def test_a_first_download_with_old_dates_only_is_said_on_the_overview(world, admin_client):
+    """There is nothing to compare it with."""
+    world.miro.set_toggles(frozen_feed_days=14)
+    assert run(world).state == RunState.COMPLETE
+    page = text_of(admin_client.get("/admin/"))
+    assert "Activity may stand still" in page
+    assert "the newest was 14 days old at the last download" in page
+    world.miro.set_toggles(frozen_feed_days=0)
+    world.download()
+    assert "Activity may stand still" not in text_of(admin_client.get("/admin/"))

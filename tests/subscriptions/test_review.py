@@ -1,0 +1,159 @@
+"""Decide on people who need review: keep, look up, or make a candidate. Each person alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from licensehub.audit.models import AuditEvent
+from subscriptions import review
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.errors import Refused
+from subscriptions.models import RemovalCandidate, Subscription, Verdict
+from subscriptions.reclaims.engine import reclaim_due
+from tests.support.pages import text_of
+
+WHY = "Left the company, the manager confirmed it."
+
+
+def ago(days: float) -> str:
+    return (timezone.now() - timedelta(days=days)).isoformat()
+
+
+def reviewed(world, verdict: Verdict) -> list[Subscription]:
+    rows = Subscription.objects.filter(profile=world.profile, evaluation__verdict=verdict)
+    return [row for row in rows.order_by("pk") if not world.sandbox.world.teams_without_other_admin(row.external_id)]
+
+
+def went_back(world, count: int, days: int | None) -> list[Subscription]:
+    lately = timezone.now() - timedelta(days=40)
+    active = Subscription.objects.filter(
+        evaluation__verdict=Verdict.ACTIVE, sole_admin_of="", last_activity_at__gt=lately
+    )
+    rows = list(active.order_by("pk")[:count])
+    for row in rows:
+        world.miro.change(row.external_id, last_activity_at=days and ago(days))
+    world.download()
+    return rows
+
+
+def fresh(row: Subscription) -> Subscription:
+    return Subscription.objects.select_related("evaluation").get(pk=row.pk)
+
+
+def test_kept_people_are_left_alone_for_some_days_and_the_others_are_named(world, alice):
+    world.download()
+    never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+    active = Subscription.objects.filter(evaluation__verdict=Verdict.ACTIVE).first()
+
+    decided = review.keep([never, active], days=30, reason="On parental leave until spring.", actor=alice)
+
+    assert decided.done == [never]
+    assert decided.refused == [(active, "needs no review any more: Active lately.")]
+    assert fresh(never).verdict == Verdict.COOLING_DOWN
+    assert 29 <= (fresh(never).cooldown_until - timezone.now()).days <= 30
+    event = AuditEvent.objects.get(action="review.kept")
+    assert (event.target_id, event.data["reason"]) == (never.pk, "On parental leave until spring.")
+    for wrong in ({"days": 0, "reason": WHY}, {"days": 366, "reason": WHY}, {"days": 9, "reason": "no"}):
+        with pytest.raises(Refused):
+            review.keep([never], actor=alice, **wrong)
+
+
+def test_a_candidate_made_after_review_shows_the_reason_and_is_reclaimed(world, alice, bob, client):
+    """Through a request and another person, as any other; the next downloads leave it as it is."""
+    world.download()
+    never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+
+    decided = review.make_candidates([never], reason=WHY, actor=alice)
+
+    assert (decided.done, decided.refused) == ([never], [])
+    candidate = never.candidates.get()
+    assert candidate.evidence["review"]["by"] == "alice"
+    assert candidate.evidence["why"].endswith(
+        f"Made a candidate by alice although it needed review (Never active): “{WHY}”"
+    )
+    assert AuditEvent.objects.get(action="review.passed").data["candidate"] == candidate.pk
+    world.download()
+    assert (fresh(never).verdict, never.candidates.get().state) == (Verdict.CANDIDATE, "ready")
+    request = request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
+    client.force_login(bob)
+    page = text_of(client.get(f"/admin/subscriptions/reclaimrequest/{request.pk}/change/"))
+    assert f"Needed review: Never active. alice made a candidate: “{WHY}”" in page
+    decide.approve(request, actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 1
+    assert world.deactivated_by_us() == [never.external_id]
+
+
+def test_a_decision_ends_when_the_facts_change(world, alice, bob):
+    """Also for somebody who is approved already: the recheck decides again."""
+    world.download()
+    waiting, approved = rows = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
+    assert len(review.make_candidates(rows, reason=WHY, actor=alice).done) == 2
+    decide.approve(request_reclaim(approved.candidates.all(), actor=alice), actor=bob)
+    for row in rows:
+        world.miro.change(row.external_id, license_assigned_at=ago(333))
+    assert reclaim_due(world.profile).skipped == 1
+    world.download()
+    assert [fresh(row).verdict for row in rows] == [Verdict.NEVER_ACTIVE] * 2
+    assert {row.candidates.get().close_reason for row in rows} == {"needs_review"}
+    assert world.deactivated_by_us() == []
+    assert waiting.candidates.get().state == "closed_skipped"
+
+
+def test_whose_dates_went_back_becomes_a_candidate_by_the_date_of_the_vendor(world, alice):
+    world.download()
+    older, barely = went_back(world, 2, 205)
+    world.miro.change(barely.external_id, last_activity_at=ago(50))
+    [ended] = went_back(world, 1, None)
+    world.download()
+    assert {fresh(row).verdict for row in (older, barely, ended)} == {Verdict.DATES_WENT_BACK}
+
+    decided = review.make_candidates([older, barely, ended], reason=WHY, actor=alice)
+
+    assert decided.done == [older]
+    known, older = older.last_activity_at, fresh(older)
+    assert older.verdict == Verdict.CANDIDATE
+    assert older.dates_went_back is False
+    assert (timezone.now() - older.last_activity_at).days == 205
+    assert older.recheck_snapshots.get().last_activity_at == known
+    reasons = {row.pk: reason for row, reason in decided.refused}
+    assert "cannot be a candidate: Active lately" in reasons[barely.pk]
+    assert "cannot be a candidate: Active lately" in reasons[ended.pk]
+    assert fresh(ended).verdict == Verdict.DATES_WENT_BACK
+    assert not fresh(ended).review_passed
+
+
+def test_a_last_activity_that_cannot_be_right_makes_nobody_a_candidate(world, alice):
+    rows = [member for member in world.sandbox.world.after("") if member.active and member.license == "full"][:2]
+    world.miro.change(rows[0].id, last_activity_at="1970-01-01T00:00:00Z", license_assigned_at=ago(400))
+    world.miro.change(rows[1].id, last_activity_at=ago(100), license_assigned_at="2099-01-01T00:00:00Z")
+    world.download()
+    activity, assigned = (Subscription.objects.get(external_id=member.id) for member in rows)
+    decided = review.make_candidates([activity, assigned], reason=WHY, actor=alice)
+    assert decided.done == [assigned]
+    assert "cannot be right (last activity 1970-01-01)" in decided.refused[0][1]
+
+
+def test_a_look_up_reads_them_at_the_vendor_now(world, alice):
+    world.download()
+    back, still = went_back(world, 2, 205)
+    gone = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+    world.miro.change(back.external_id, last_activity_at="now")
+    world.miro.change(gone.external_id, removed=True)
+
+    decided = review.look_up([back, still, gone], actor=alice)
+
+    assert decided.done == [back]
+    assert fresh(back).verdict == Verdict.ACTIVE
+    assert {row.pk: reason for row, reason in decided.refused} == {
+        still.pk: decided.refused[0][1],
+        gone.pk: "is unknown to Miro now; the next download decides.",
+    }
+    assert "still needs review. Miro said" in decided.refused[0][1]
+    assert AuditEvent.objects.filter(action="review.looked_up").count() == 3
+    world.miro.set_toggles(token_valid=False)
+    with pytest.raises(Refused, match="Nothing was changed"):
+        review.look_up([still], actor=alice)
