@@ -134,7 +134,7 @@ def test_a_month_is_a_few_statements(django_assert_max_num_queries):
     scenario = long_story()
     with time_machine.travel(BEGIN + timedelta(days=150), tick=False):
         [first, *_] = retention.due_months(scenario.profile)
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(17):
             assert retention._thin(scenario.profile, first) is True
         assert retention._thin(scenario.profile, first) is False
 

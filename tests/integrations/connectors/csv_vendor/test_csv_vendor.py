@@ -27,7 +27,7 @@ from tests.support.fixtures import without_caps
 COLUMNS = ("id", "name", "email", "active", "license", "role", "assigned", "last_activity")
 LINES = (
     ("1", "Ann Idle", "ann@paper.example", "yes", "pen", "clerk", "2020-01-01", "2020-02-01"),
-    ("2", "Bob Idle", "bob@paper.example", "yes", "pen", "clerk", "2020-01-01", "2020-03-01"),
+    ("2", "Bo Idle", "bo@paper.example", "yes", "pen", "clerk", "2020-01-01", "2020-03-01"),
     ("3", "Cy Boss", "cy@paper.example", "yes", "pen", "boss", "2020-01-01", "2020-02-01"),
     ("4", "Di Pencil", "di@paper.example", "yes", "pencil", "clerk", "2020-01-01", "2020-02-01"),
     ("5", "Ed Unknown", "ed@paper.example", "yes", "", "clerk", "2020-01-01", "2020-02-01"),
