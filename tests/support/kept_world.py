@@ -1,10 +1,10 @@
-"""What connecting and a first download leave: kept for a minute, and loaded in place of doing it again.
+"""What connecting and a first download leave: kept for some minutes, and loaded in place of doing it again.
 
 Hundreds of tests need the organization that a first download brings, and ask nothing of the download itself. It took
-an eighth of the CPU of all tests. So each process really connects and downloads once in a minute, in a savepoint and
-from a sandbox of their own, and keeps the rows of all tables. `world` and `World.first_download` load them where that
-makes no difference: the tables and the sandbox are as they were before, and nobody has moved the clock. The sandbox of
-the test has the same people, since it is made as of the same moment. Everywhere else, both are done for real.
+an eighth of the CPU of all tests. So each process really connects and downloads once in five minutes, in a savepoint
+and from a sandbox of their own, and keeps the rows of all tables. `world` and `World.first_download` load them where
+that makes no difference: the tables and the sandbox are as they were before, and nobody has moved the clock. The test's
+sandbox has the same people, since it is made as of the same moment. Everywhere else, both are done for real.
 """
 
 from __future__ import annotations
@@ -22,11 +22,23 @@ from django.db import connection, transaction
 from integrations.connectors.miro.sandbox.behavior.toggles import Toggles
 from integrations.connectors.miro.sandbox.server import Sandbox
 
-KEPT_SECONDS = 60
+KEPT_SECONDS = 300
 # Users and their groups are made beside the world, before it or after it.
 BESIDE = {"auth", "admin", "contenttypes", "sessions"}
-# A test with other arguments may have changed something that a download reads, so nothing is kept of it.
-HARMLESS = {"world", "db", "alice", "bob", "carol", "dave", "as_user"}
+# Fixtures that change nothing that a download reads before the test itself begins.
+HARMLESS = {
+    "world",
+    "sandbox",
+    "at_sandbox",
+    "db",
+    "alice",
+    "bob",
+    "carol",
+    "dave",
+    "as_user",
+    "settings",
+    "monkeypatch",
+}
 
 # The rows of each table that has any, as the database wrote them and reads them again in one go.
 Rows = dict[str, list[str]]
@@ -90,8 +102,16 @@ def current() -> Kept:
 
 
 def may_keep(request: pytest.FixtureRequest) -> bool:
-    """Only in a test that rolls back: all that is made here must be undone."""
-    return connection.in_atomic_block and set(request.node._fixtureinfo.argnames) <= HARMLESS
+    """Only in a test that rolls back, and only if what comes before `world` is known not to change a download."""
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    arguments = set(request.node._fixtureinfo.argnames) - set(parameters)
+    return connection.in_atomic_block and all(name in HARMLESS or _needs_world(request, name) for name in arguments)
+
+
+def _needs_world(request: pytest.FixtureRequest, name: str) -> bool:
+    """A fixture that asks for `world` itself does its work after it."""
+    found = request.node._fixtureinfo.name2fixturedefs.get(name, ())
+    return bool(found) and "world" in found[-1].argnames
 
 
 def people(sandbox: Sandbox) -> str:

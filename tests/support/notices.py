@@ -44,7 +44,6 @@ class Asking:
     asks: User
 
     def request(self, count: int) -> ReclaimRequest:
-        self.world.first_download()
         return request_reclaim(self.world.candidates(count), actor=self.asks, reason="True-up")
 
     def hand_over(self) -> int:
@@ -75,6 +74,7 @@ class Asking:
 
 @pytest.fixture
 def asking(world, mail_server, alice) -> Asking:
+    world.first_download()
     ReclaimRule.objects.filter(profile=world.profile).update(notify_user=True, days_to_answer=8)
     return Asking(world, mail_server, alice)
 
