@@ -26,8 +26,9 @@ KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+|\bD-\d+")
 def written() -> dict[str, Counter[str]]:
     """Table -> its rows, without keys and with "now" for the moments of the last minutes."""
     tables = kept_world._columns()
-    models_here = apps.get_models(include_auto_created=True)
-    found = [model for model in models_here if model._meta.db_table in tables and not model._meta.proxy]
+    # A model that is not managed shows some columns of another one's table.
+    managed = [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    found = [model for model in managed if model._meta.db_table in tables and not model._meta.proxy]
     return {model._meta.db_table: Counter(facts(row) for row in model._default_manager.all()) for model in found}
 
 
