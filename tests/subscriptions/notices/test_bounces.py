@@ -77,6 +77,8 @@ def silent(asking: Asking) -> RequestedRemoval:
 def approved(asking: Asking, silent, bob) -> RequestedRemoval:
     """Approved after the days were over without an answer; the clock stands still after them."""
     with time_machine.travel(timezone.now() + timedelta(days=9), tick=True):
+        # Somebody else has worked meanwhile: a feed that stands still would be quarantined.
+        asking.world.miro.change(asking.world.sandbox.world.installer().id, last_activity_at="now")
         asking.world.download()
         sweep.repair()
         silent.request.refresh_from_db()
