@@ -85,7 +85,12 @@ class Reading:
 
 
 def rows_read(node: dict[str, Any]) -> int:
-    """The rows that all nodes of a plan have touched, each time that they did."""
+    """The rows that all nodes of a plan have touched, each time that they did.
+
+    Not the entries of a bitmap: most are of rows that an earlier work wrote and rolled back.
+    """
+    if node["Node Type"] == "Bitmap Index Scan":
+        return 0
     touched = node["Actual Rows"] + sum(node.get(name, 0) for name in REMOVED)
     below = sum(map(rows_read, node.get("Plans", ())))
     return int(max(touched, 1) * node["Actual Loops"]) + below
