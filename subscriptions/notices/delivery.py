@@ -22,6 +22,7 @@ from integrations.mail_config import mail_problem
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import locks
 from subscriptions.models import (
@@ -243,8 +244,12 @@ def repair() -> None:
 def recover_deliveries() -> int:
     """The worker that handed these over died. They may have been sent, so they are never sent again."""
     lost = Notice.objects.filter(state=NoticeState.SENDING, lease_until__lt=timezone.now())
+    ids = IdList.read(lost.order_by())
+    if not ids.number:
+        return 0
     reason = "The process was ended while it handed the mail over."
-    found = lost.select_related("removal__request", "removal__candidate")
+    with planned_for(ids.number):
+        found = list(lost.filter(IdIn("pk", ids)).select_related("removal__request", "removal__candidate"))
     return sum(_end(notice, to=NoticeState.IN_DOUBT, reason=reason) for notice in found)
 
 
@@ -257,7 +262,11 @@ def cancel_needless() -> int:
 
 def give_up() -> int:
     """End questions that could not be handed over for a week, e.g. because the profile is paused."""
+    waiting = IdList.read(Notice.objects.filter(state=NoticeState.DUE, kind=NoticeKind.ASK).order_by())
+    if not waiting.number:
+        return 0
     old = Notice.objects.filter(
+        IdIn("pk", waiting),
         state=NoticeState.DUE,
         kind=NoticeKind.ASK,
         removal__request__requested_at__lte=timezone.now() - MAX_TOTAL_WAIT,

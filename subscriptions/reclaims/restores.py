@@ -105,7 +105,8 @@ def why_not() -> Case:
     under_way = _others().filter(Reclaim.UNDER_WAY)
     open_requests = RequestedRemoval.objects.not_dropped().filter(request__state=RequestState.OPEN)
     requested = open_requests.filter(restores=OuterRef("pk"))
-    restored = _others().filter(removal__restores=OuterRef("pk"), state=ReclaimState.DONE)
+    # A list, since a subquery with a join would be planned for each row.
+    restored = Reclaim.objects.filter(state=ReclaimState.DONE, removal__restores__isnull=False)
     later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
     # Not a join: the list would keep the join in each of its queries, also in those that read keys only.
     active = Subscription.objects.filter(pk=OuterRef("subscription"), active=True)
@@ -114,7 +115,10 @@ def why_not() -> Case:
             ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
             "Only a verified reclaim can be restored. As far as LicenseHub knows, this one took no seat away.",
         ),
-        (Exists(restored), "This reclaim is restored already. Somebody has deactivated the person since."),
+        (
+            Q(pk__in=restored.values("removal__restores")),
+            "This reclaim is restored already. Somebody has deactivated the person since.",
+        ),
         (Exists(under_way), "A reclaim or restore of this person is under way already."),
         (Exists(requested), "A request to restore this person waits for its approval already."),
         (Exists(later), "This seat was reclaimed again later. Restore the later reclaim."),

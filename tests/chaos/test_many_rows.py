@@ -29,8 +29,9 @@ def slow_works(members: int, lies: list[tuple[str, str]]) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(1200)
 def test_no_work_becomes_quadratic_with_more_rows():
-    slow = slow_works(20_000, [(lie, test_many_rows.ALL) for lie in LIES])
+    slow = slow_works(10_000, [(lie, test_many_rows.ALL) for lie in LIES])
     assert not slow, "\n\n".join(slow)
 
 
