@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from benchmarks import environment, limit
 from benchmarks.rows import Row, against
@@ -64,6 +65,7 @@ def _measured(url: str, profile: IntegrationProfile) -> Measured:
 
 def _whole(profile: IntegrationProfile, proposed: Callable[[], None]) -> None:
     """A whole run with all steps after it. Calls `proposed` when all candidates are known."""
+    from subscriptions.candidates.propose import propose_candidates
     from subscriptions.downloads import follow_up, follow_up_steps
     from subscriptions.downloads.run import download_subscriptions
     from subscriptions.models import DownloadRun
@@ -71,17 +73,13 @@ def _whole(profile: IntegrationProfile, proposed: Callable[[], None]) -> None:
 
     for step in (FollowUp.NAMES, FollowUp.TEAM_ADMINS):
         follow_up.STEP_FUNCTIONS[step] = follow_up_steps.finish_step
-    propose = follow_up_steps.propose_candidates
 
     def noted(run: DownloadRun, *, before_batch: Callable[[], None]) -> int:
-        count = propose(run, before_batch=before_batch)
+        count = propose_candidates(run, before_batch=before_batch)
         proposed()
         return count
 
-    follow_up_steps.propose_candidates = noted
-    try:
+    with mock.patch.object(follow_up_steps, "propose_candidates", noted):
         run = download_subscriptions(profile, actor=None, started_by=StartedBy.COMMAND)
-    finally:
-        follow_up_steps.propose_candidates = propose
     if run.state != "complete":
         raise RuntimeError(run.problem)

@@ -73,7 +73,7 @@ def _fill(members: int) -> IntegrationProfile:
     found = DownloadRun.objects.create(
         profile=profile, started_by="command", started_at=now, finished_at=now, lease_until=now, read=members
     )
-    people = (parse.member(one, where="A made-up member") for one in made_up(members, seed=7))
+    people = (parse.member(one, where="A made-up member", now=now) for one in made_up(members, seed=7))
     with transaction.atomic():
         while batch := list(islice(people, BATCH)):
             staging.store(found, batch)

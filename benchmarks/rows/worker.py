@@ -78,7 +78,7 @@ def _measured(members: int, **variables: str) -> tuple[DownloadRun, list[float]]
     with environment.valkey(), environment.served(members) as url, tempfile.TemporaryDirectory() as folder:
         profile = environment.connected(url)
         peaks = Path(folder) / "peaks"
-        app.conf.broker_url = settings.REDIS_URL.replace("unix://", "redis+socket://")
+        app.conf["broker_url"] = settings.REDIS_URL.replace("unix://", "redis+socket://")
         addresses = {"MIRO_API_URL": url, "MIRO_SCIM_URL": url, "REDIS_URL": settings.REDIS_URL}
         with _worker(RATE_SHARE="80", BENCHMARK_PEAKS=str(peaks), **addresses, **variables):
             tasks.download_due.delay(profile.pk)
