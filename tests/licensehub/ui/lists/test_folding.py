@@ -50,6 +50,7 @@ def test_spellings_of_a_name():
 # What somebody types in each list that searches.
 TERMS = {
     "subscription": "ZOE\u0308 ångström",
+    "persontoreview": "zoë",
     "removalcandidate": "zoë ANGSTRÖM",
     "reclaimrequest": "JO\u0308RG",
     "reclaim": "ZOË",
@@ -86,6 +87,6 @@ def test_every_list_finds_it(zoë, rf):
 
 def test_no_list_searches_in_another_way():
     """By `FoldedSearch`, or by a search of its own that folds: the lists of many rows."""
-    own = {"subscription", "removalcandidate", "reclaimrequest", "reclaim", "auditevent"}
+    own = {"subscription", "persontoreview", "removalcandidate", "reclaimrequest", "reclaim", "auditevent"}
     lists = {model._meta.model_name: page for model, page in admin.site._registry.items() if page.search_fields}
     assert {name for name, page in lists.items() if not isinstance(page, FoldedSearch)} == own
