@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 
@@ -21,7 +21,7 @@ from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.accounts.own_seat import refuse_own_seat, seats_of
-from subscriptions.bulk_sql import planned_for
+from subscriptions.bulk_sql import FEW, planned_for
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
@@ -100,14 +100,20 @@ def _others() -> QuerySet[Reclaim]:
     return Reclaim.objects.filter(subscription=OuterRef("subscription"))
 
 
-def why_not() -> Case:
-    """An expression for rows of Reclaim: why it cannot be restored, in a sentence; empty where it can."""
+def why_not(*, few: bool = True) -> Case:
+    """An expression for rows of Reclaim: why it cannot be restored, in a sentence; empty where it can.
+
+    Not `few`: the last reclaim of each person is read once, since a plan may read the whole table for each row.
+    """
     under_way = _others().filter(Reclaim.UNDER_WAY)
     open_requests = RequestedRemoval.objects.not_dropped().filter(request__state=RequestState.OPEN)
     requested = open_requests.filter(restores=OuterRef("pk"))
     # A list, since a subquery with a join would be planned for each row.
     restored = Reclaim.objects.filter(state=ReclaimState.DONE, removal__restores__isnull=False)
-    later = _others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE)
+    later: Exists | Q = Exists(_others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE))
+    if not few:
+        done = Reclaim.objects.filter(state=ReclaimState.DONE).order_by().values("subscription")
+        later = ~Q(pk__in=done.annotate(last=Max("pk")).values("last"))
     # Not a join: the list would keep the join in each of its queries, also in those that read keys only.
     active = Subscription.objects.filter(pk=OuterRef("subscription"), active=True)
     clauses: tuple[tuple[Any, str], ...] = (
@@ -121,7 +127,7 @@ def why_not() -> Case:
         ),
         (Exists(under_way), "A reclaim or restore of this person is under way already."),
         (Exists(requested), "A request to restore this person waits for its approval already."),
-        (Exists(later), "This seat was reclaimed again later. Restore the later reclaim."),
+        (later, "This seat was reclaimed again later. Restore the later reclaim."),
         (Exists(active), f"This person is active at {vendor_texts().vendor} already, so there is nothing to restore."),
     )
     return Case(*(When(clause, then=Value(sentence)) for clause, sentence in clauses), default=Value(""))
@@ -132,8 +138,8 @@ def why_not_restore(reclaim: Reclaim) -> str:
     return str(Reclaim.objects.filter(pk=reclaim.pk).values_list(why_not(), flat=True).get())
 
 
-def restorable(reclaims: QuerySet[Reclaim]) -> QuerySet[Reclaim]:
-    return reclaims.alias(why_not=why_not()).filter(why_not="")
+def restorable(reclaims: QuerySet[Reclaim], *, few: bool = True) -> QuerySet[Reclaim]:
+    return reclaims.alias(why_not=why_not(few=few)).filter(why_not="")
 
 
 # --- The actions ------------------------------------------------------------------------------------------------------
@@ -169,8 +175,9 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
     profile = _one_profile(reclaims)
     with transaction.atomic():
         locks.lock_profile(profile.pk)
-        with planned_for(reclaims.count()):
-            chosen = list(restorable(reclaims).order_by("pk").values_list("pk", flat=True))
+        number = reclaims.count()
+        with planned_for(number):
+            chosen = list(restorable(reclaims, few=number <= FEW).order_by("pk").values_list("pk", flat=True))
         if not chosen:
             raise NotActionable("None of these reclaims can be restored any more. Nothing was changed.")
         profile.refresh_from_db()

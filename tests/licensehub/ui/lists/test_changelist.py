@@ -22,7 +22,7 @@ from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search
 
 LISTS = {
-    "subscriptions_subscription": 18,
+    "subscriptions_subscription": 21,
     "subscriptions_removalcandidate": 24,
     "subscriptions_reclaimrequest": 16,
     "subscriptions_reclaim": 16,
