@@ -48,7 +48,7 @@ def repair() -> None:
 
 
 def notify() -> None:
-    """Find what has to be told, and to whom."""
+    """Find new notifications and their recipients."""
     notifications.repair()
     update()
     make_digests()

@@ -1,7 +1,7 @@
-"""Mails to the people who work with LicenseHub: what is told, to whom, how each person wants it, and their deputies.
+"""Mails to the people who work with LicenseHub: the notifications, their recipients, choices and deputies.
 
-A `Notification` is one thing to be told, `NotificationRecipient` one person who is told it, and `NotificationMail` one
-mail with one of them, or a digest with several.
+A `Notification` is one fact that colleagues should know. A `NotificationRecipient` is one person who gets it. A
+`NotificationMail` is one mail with one notification, or a digest with several.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NotificationKind(models.TextChoices):
 
 
 class Delivery(models.TextChoices):
-    """How a person wants to get one kind."""
+    """The ways in which a person can get one kind of notification."""
 
     SINGLE = "single", "A mail at once"
     DIGEST = "digest", "One mail a day"
@@ -39,14 +39,14 @@ class Delivery(models.TextChoices):
 
 
 class Notification(models.Model):
-    """One thing to be told. It is open while it holds: then whoever should know it, and does not yet, is told."""
+    """One fact that colleagues should know. While it is true, it is open, and each of them is notified once."""
 
     kind = models.CharField(max_length=12, choices=NotificationKind.choices)
-    # What it is about, in one word. Only one with the same key is open at once.
+    # The subject as one word. At most one notification with the same key is open.
     key = models.CharField(max_length=80)
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, null=True, related_name="notifications")
     request = models.ForeignKey(ReclaimRequest, on_delete=models.PROTECT, null=True, related_name="notifications")
-    # Where there is no request: what the mail says, and the page that it leads to.
+    # The subject and the text of the mail, and the page of its link. Empty for a notification about a request.
     subject = models.CharField(max_length=200, blank=True, default="")
     text = models.TextField(blank=True, default="")
     path = models.CharField(max_length=200, blank=True, default="")
@@ -69,10 +69,10 @@ class NotificationMail(models.Model):
     """One mail to one person. The intent is committed before the hand-over, the outcome after it."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="notification_mails")
-    # The day of a digest; empty where the mail tells one thing at once.
+    # The day of a digest; empty for a mail with one notification.
     digest_on = models.DateField(null=True)
     state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.DUE)
-    # Where it was handed over to.
+    # The address to which it was handed over.
     email = models.CharField("e-mail", max_length=254, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
@@ -95,11 +95,11 @@ class NotificationMail(models.Model):
 
 
 class NotificationRecipient(models.Model):
-    """One person who is told one thing, once. Without a mail it waits for the next digest."""
+    """One person who gets one notification, once. Without a mail it waits for the next digest."""
 
     notification = models.ForeignKey(Notification, on_delete=models.PROTECT, related_name="recipients")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    # Whose deputy this person is, where it is told to a deputy.
+    # The person who is away, if the recipient is a deputy.
     instead_of = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     mail = models.ForeignKey(NotificationMail, on_delete=models.PROTECT, null=True, related_name="recipients")
     created_at = models.DateTimeField(default=timezone.now)
@@ -117,7 +117,7 @@ class NotificationRecipient(models.Model):
 
 
 class NotificationChoice(models.Model):
-    """How one person wants one kind, where it differs from the default."""
+    """One person's choice for one kind, if it differs from the default."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="notification_choices")
     kind = models.CharField(max_length=12, choices=NotificationKind.choices)
@@ -133,14 +133,14 @@ class NotificationChoice(models.Model):
 
 
 class Deputy(models.Model):
-    """Who gets the mails about requests while a person is away. Both days count."""
+    """The colleague who gets a person's mails about requests while the person is away. Both days count."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deputies")
     deputy = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deputy_of")
     starts = models.DateField("first day away")
     ends = models.DateField("last day away")
     named_at = models.DateTimeField(default=timezone.now)
-    # When the person ended it before its last day.
+    # The moment when the person ended it before its last day.
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

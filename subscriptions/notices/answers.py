@@ -58,12 +58,12 @@ class BadLink(Exception):
 class Link:
     """The person that a link names, and the time until which it works.
 
-    `former`: it was sent to an address that is not the person's any more, and may be somebody else's.
+    `former_address`: it was sent to an address that is not the person's any more, and may be somebody else's.
     """
 
     person: RequestedRemoval
     until: datetime
-    former: bool
+    former_address: bool
 
 
 def ends_at(deadline: datetime) -> datetime:
@@ -95,7 +95,7 @@ def read_link(token: str) -> Link:
     asked = everybody.filter(pk=removal_id, request__direction=Direction.DEACTIVATE).first()
     if asked is None or ends <= timezone.now():
         raise BadLink
-    return Link(asked, ends, former=sent_to != _digest(asked.candidate.subscription.email))
+    return Link(asked, ends, former_address=sent_to != _digest(asked.candidate.subscription.email))
 
 
 # --- The phase --------------------------------------------------------------------------------------------------------
@@ -130,14 +130,14 @@ def phase_of(person: RequestedRemoval) -> Phase:
 # --- The answer -------------------------------------------------------------------------------------------------------
 
 
-def answer(person: RequestedRemoval, given: Answer, *, former: bool = False) -> None:
+def answer(person: RequestedRemoval, given: Answer, *, former_address: bool = False) -> None:
     """Write down the answer. Raises NotActionable when it comes too late; then nothing was changed.
 
     By a link to a former address, only *Keep* is accepted: nobody loses a seat by it, whoever reads that mailbox now.
 
     It takes the lock of the profile's row, as the intent of a send does, so that the later one sees the earlier one.
     """
-    if former and given != Answer.KEEP:
+    if former_address and given != Answer.KEEP:
         raise NotActionable(
             "This link was sent to an address that is not yours any more. Use the link in a mail to your new address, "
             "or write to us."

@@ -13,21 +13,21 @@ from subscriptions.notices.answers import Phase, phase_of
 from subscriptions.notices.mail_and_page import shared_context
 
 
-def page_context(person: RequestedRemoval, *, until: datetime, former: bool) -> dict[str, Any]:
+def page_context(person: RequestedRemoval, *, until: datetime, former_address: bool) -> dict[str, Any]:
     """The context of the page. `until` is when the link ends.
 
-    By a link to a `former` address, the page does not show that of today: another person may read it.
+    By a link to a former address, the page does not show that of today: another person may read it.
     """
     phase = phase_of(person)
     cooldown = person.candidate.subscription.cooldown_until
     taken = Reclaim.objects.filter(removal=person).first()
     return {
         **shared_context(person, deadline=answer_by(person)),
-        "email": person.evidence["email"] if former else person.candidate.subscription.email,
+        "email": person.evidence["email"] if former_address else person.candidate.subscription.email,
         "phase": phase.value,
         "answer": person.answer,
         "may_keep": phase in (Phase.ASKED, Phase.APPROVED) and person.answer != Answer.KEEP,
-        "may_release": phase == Phase.ASKED and person.answer != Answer.RELEASE and not former,
+        "may_release": phase == Phase.ASKED and person.answer != Answer.RELEASE and not former_address,
         "decided_at": person.request.decided_at,
         "taken_at": taken.sending_at if taken else None,
         "left_alone_until": cooldown if cooldown and cooldown > timezone.now() else None,

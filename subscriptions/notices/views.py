@@ -35,7 +35,8 @@ def my_license(request: HttpRequest, token: str) -> HttpResponse:
     except BadLink:
         return _page(request, "self_service/invalid_link.html", contact(), status=404)
     if request.method != "POST":
-        return _page(request, "self_service/page.html", page_context(link.person, until=link.until, former=link.former))
+        context = page_context(link.person, until=link.until, former_address=link.former_address)
+        return _page(request, "self_service/page.html", context)
     return _answer(request, link, token)
 
 
@@ -44,7 +45,7 @@ def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
     if given not in Answer.values:
         return _with_problem(request, link, "Choose whether to keep or to release your license.", status=400)
     try:
-        answer(link.person, Answer(given), former=link.former)
+        answer(link.person, Answer(given), former_address=link.former_address)
     except NotActionable as error:
         return _with_problem(request, link, str(error), status=409)
     response = HttpResponseRedirect(reverse("my_license", args=[token]), headers=HEADERS)
@@ -53,7 +54,7 @@ def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
 
 
 def _with_problem(request: HttpRequest, link: Link, problem: str, *, status: int) -> HttpResponse:
-    context = {**page_context(link.person, until=link.until, former=link.former), "problem": problem}
+    context = {**page_context(link.person, until=link.until, former_address=link.former_address), "problem": problem}
     return _page(request, "self_service/page.html", context, status=status)
 
 

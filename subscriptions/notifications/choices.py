@@ -1,4 +1,4 @@
-"""How each person wants to be told: at once, in one mail a day, or not at all. Only the person changes it."""
+"""The choice of each person: a mail at once, one mail a day, or none. Only this person changes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from subscriptions.notifications.kinds import KINDS
 
 
 def choices_of(user: User) -> dict[NotificationKind, Delivery]:
-    """The choice for each kind that this user may be told, in the order of the page."""
+    """The choice for each kind that this user may get, in the order of the page."""
     chosen = {row.kind: Delivery(row.delivery) for row in NotificationChoice.objects.filter(user=user)}
     return {name: chosen.get(name, kind.default) for name, kind in KINDS.items() if user.has_perm(kind.permission)}
 

@@ -1,7 +1,7 @@
 """Hand over the mails to colleagues, in the same steps as the notices: intent, hand-over, outcome.
 
-A mail that the server did not take is tried again, one that it may have taken is never sent again. Whom a mail tells
-what is decided in the last moment: see `mail.still_wanted`.
+A mail that the server did not take is tried again. A mail that it may have taken is never sent again. Right before the
+hand-over, `mail.still_wanted` decides what the mail says.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from subscriptions.reclaims.switches import Operation, control_allowing
 
 logger = logging.getLogger(__name__)
 
-# After so long, what the mail tells is no longer news.
+# A mail that is older than this is no longer useful.
 MAX_TOTAL_WAIT = timedelta(days=7)
 
 
@@ -62,7 +62,7 @@ def deliver_due(*, seconds: float = TASK_SECONDS) -> int:
 
 
 def _claimable() -> QuerySet[NotificationMail]:
-    """Mails that are due, unless this may be a restored backup: then they may have been sent before."""
+    """The due mails. None of them if the database may be a restored backup: they may have been sent before."""
     due = NotificationMail.objects.filter(state=NoticeState.DUE, due_at__lte=timezone.now())
     return due.filter(Exists(control_allowing(Operation.ASK)))
 
@@ -76,7 +76,7 @@ def _unusable(email: str) -> str:
 
 
 def _deliver(mail: NotificationMail, server: MailServer) -> tuple[bool, Failure | None]:
-    """Returns whether the server took it, and what failed."""
+    """Hand over one mail. Returns whether the server took it, and what failed."""
     message = mail_for(mail)
     if message is None:
         _mine(mail).update(state=NoticeState.CANCELED)
@@ -101,7 +101,7 @@ def _commit_intent(mail: NotificationMail) -> bool:
         values = {"email": mail.user.email.strip(), "lease_until": timezone.now() + LEASE}
         if rows.update(state=NoticeState.SENDING, tries=F("tries") + 1, **values) != 1:
             return False
-        # The number of the try also identifies this claim.
+        # The number of tries identifies this claim.
         mail.state, mail.tries = NoticeState.SENDING, mail.tries + 1
         _record(Action.NOTIFICATION_SENDING, mail, **{"try": mail.tries})
     return True
@@ -115,7 +115,7 @@ def _failed(mail: NotificationMail, failure: Failure, reason: str) -> None:
     if failure == Failure.DOUBT:
         _end(mail, to=NoticeState.IN_DOUBT, reason=reason)
     elif failure == Failure.DOWN:
-        # Nothing about this person. Later than the others, so that another mail is tried first.
+        # The failure is not about this person. The mail is due later than the others, so that another one is first.
         _again(mail, reason, after=2 * RETRY_DELAY, postponed=mail.postponed + 1)
     elif failure == Failure.REFUSED or mail.tries - mail.postponed >= MAX_TRIES:
         _end(mail, to=NoticeState.FAILED, reason=reason)
@@ -132,7 +132,7 @@ def _again(mail: NotificationMail, reason: str, *, after: timedelta, **columns: 
 
 
 def _all_later(reason: str) -> None:
-    """No mail can be handed over now. Nothing was sent, so nothing is recorded."""
+    """Postpone all due mails: the server takes none now. Nothing was sent, so no audit event is written."""
     _claimable().update(due_at=timezone.now() + RETRY_DELAY, problem=reason)
 
 
@@ -145,7 +145,7 @@ def _end(mail: NotificationMail, *, to: NoticeState, reason: str) -> bool:
 
 
 def _record(action: Action, mail: NotificationMail, **data: object) -> None:
-    """One event for each thing that the mail tells, at its request or profile."""
+    """Write one audit event for each notification in the mail, at its request or profile."""
     targets: list[tuple[models.Model, dict[str, object]]] = []
     for row in mail.recipients.select_related("notification__request", "notification__profile", "instead_of"):
         instead = {"deputy_of": row.instead_of.get_username()} if row.instead_of else {}

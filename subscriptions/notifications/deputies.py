@@ -18,7 +18,7 @@ from subscriptions.models import Deputy
 
 
 def possible_deputies(user: User) -> QuerySet[User]:
-    """The colleagues who may decide requests and can be mailed."""
+    """The colleagues who may decide requests and have an e-mail address."""
     return people_with(DECIDE).exclude(email="").exclude(pk=user.pk).order_by("username")
 
 
@@ -44,7 +44,7 @@ def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy
 
 
 def end_deputy(row: Deputy, *, actor: User) -> None:
-    """End it before its last day. Only the person who named the deputy may. Raises NotActionable."""
+    """End it before its last day. Only the person who named the deputy may do this. Raises NotActionable."""
     with transaction.atomic():
         mine = Deputy.objects.filter(pk=row.pk, user=actor, ended_at=None, ends__gte=timezone.localdate())
         if mine.update(ended_at=timezone.now()) != 1:
@@ -53,13 +53,13 @@ def end_deputy(row: Deputy, *, actor: User) -> None:
 
 
 def deputies_of(user: User) -> QuerySet[Deputy]:
-    """Those of today and later."""
+    """The user's deputies of today and later."""
     rows = Deputy.objects.filter(user=user, ended_at=None, ends__gte=timezone.localdate())
     return rows.select_related("deputy")
 
 
 def deputy_for(user: User) -> list[Deputy]:
-    """For whom this user is the deputy, today and later."""
+    """The people for whom this user is the deputy, today and later."""
     rows = Deputy.objects.filter(deputy=user, ended_at=None, ends__gte=timezone.localdate())
     return list(rows.select_related("user"))
 
@@ -72,7 +72,7 @@ def away_today() -> dict[int, int]:
 
 
 def stand_in(user: int, away: dict[int, int], possible: set[int]) -> int:
-    """Who is told in place of this user: the deputy, or the deputy's deputy. Without one who may decide, the user."""
+    """The id of who is notified instead: the deputy, or the deputy's deputy; the user if neither may decide."""
     seen, who = {user}, user
     while who in away and away[who] not in seen:
         who = away[who]

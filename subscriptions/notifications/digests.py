@@ -1,4 +1,4 @@
-"""One mail a day for people who want that: in the morning of each working day, with all that came meanwhile."""
+"""One mail a day for people who chose it: each working day in the morning, with all notifications since the last."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from django.utils import timezone
 from subscriptions.models import NotificationMail, NotificationRecipient
 from subscriptions.schedules.working_days import is_working_day
 
-# In the time zone of the company.
+# The time of the mail, in the time zone of the company.
 DIGEST_AT = time(8)
 
 
 def make_digests() -> int:
-    """Make today's digests, once it is time. What comes after that waits for the next one. Returns how many."""
+    """Make today's digests when it is time. A later notification waits for the next digest. Returns how many."""
     now = timezone.localtime()
     begins = now.replace(hour=DIGEST_AT.hour, minute=0, second=0, microsecond=0)
     if now < begins or not is_working_day(now.date()):

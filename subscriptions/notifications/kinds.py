@@ -1,4 +1,4 @@
-"""The kinds of notifications: when one holds, who should know it, and how people get it unless they choose."""
+"""The kinds of notifications: when there is one, who should know it, and how people get it by default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
 from subscriptions.models import Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
-from subscriptions.notifications import holding
+from subscriptions.notifications import conditions
 
 OPERATE = "integrations.operate_integrationprofile"
 REPAIR = "integrations.change_connection"
@@ -24,10 +24,13 @@ ACCOUNTS = "auth.change_user"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`holds` makes a row for everything that holds now. `audience` are the users who should know it, as of now; it is
-    empty when it is over. Users with `permission` may choose how they get it; `why` says in the mail why they do."""
+    """One kind. `find` makes a row for each fact of this kind that is true now.
 
-    holds: Callable[[], Iterable[Notification]]
+    `audience` gives the users who should know the fact now; nobody when it is no longer true. Users with `permission`
+    may choose how they get it. `why` is the mail's sentence about why this user gets it.
+    """
+
+    find: Callable[[], Iterable[Notification]]
     audience: Callable[[Notification], QuerySet[User]]
     permission: str
     why: str
@@ -38,7 +41,7 @@ class Kind:
 
 
 def _request(notification: Notification) -> ReclaimRequest:
-    """As it is now."""
+    """Read the request again, as it is now."""
     return ReclaimRequest.objects.get(notifications=notification)
 
 
@@ -63,7 +66,7 @@ def _accounts(notification: Notification) -> QuerySet[User]:
 
 
 def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
-    """Everybody with this permission, as long as it holds."""
+    """Everybody with this permission, while the notification is open."""
 
     def audience(notification: Notification) -> QuerySet[User]:
         holds = Notification.objects.filter(pk=notification.pk, ended_at=None).exists()
@@ -73,13 +76,13 @@ def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
 
 
 def _nothing() -> Iterable[Notification]:
-    """The expiry itself writes the notification, in its transaction."""
+    """Nothing to find: the expiry of a request writes the notification in its own transaction."""
     return ()
 
 
 KINDS = {
     NotificationKind.OPENED: Kind(
-        holding.opened,
+        conditions.opened,
         _deciders,
         DECIDE,
         "you may decide this request",
@@ -87,7 +90,7 @@ KINDS = {
         for_deputy=True,
     ),
     NotificationKind.ENDING: Kind(
-        holding.ending,
+        conditions.ending,
         _deciders,
         DECIDE,
         "you may decide this request",
@@ -102,28 +105,28 @@ KINDS = {
         "Nobody decided in time. Nobody loses a seat by that.",
     ),
     NotificationKind.UNDECIDABLE: Kind(
-        holding.undecidable,
+        conditions.undecidable,
         _accounts,
         ACCOUNTS,
         "you manage the accounts",
         "A request waits, and no account is left that may decide it.",
     ),
     NotificationKind.CONNECTION: Kind(
-        holding.connections,
+        conditions.connections,
         _while_open(REPAIR),
         REPAIR,
         "you may repair it",
         "The vendor refuses the credentials, so nothing is downloaded or sent.",
     ),
     NotificationKind.DOWNLOAD: Kind(
-        holding.downloads,
+        conditions.downloads,
         _while_open(OPERATE),
         OPERATE,
         "you run the downloads",
         "A download is quarantined, or there was no complete one since it was due.",
     ),
     NotificationKind.ATTENTION: Kind(
-        holding.attention,
+        conditions.attention,
         _while_open(REQUEST),
         REQUEST,
         "you manage the candidates",
@@ -131,14 +134,14 @@ KINDS = {
         default=Delivery.DIGEST,
     ),
     NotificationKind.PROTECTION: Kind(
-        holding.protections,
+        conditions.protections,
         _while_open(PROTECT),
         PROTECT,
         "you may end protections",
         "A download found nobody whom a protection covered before, e.g. after a change of the company's domain.",
     ),
     NotificationKind.STOPPED: Kind(
-        holding.stopped,
+        conditions.stopped,
         _while_open(STOP),
         STOP,
         "you may allow it again",

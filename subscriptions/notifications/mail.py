@@ -22,7 +22,7 @@ from subscriptions.notifications.texts import Item, item_for, name_of
 
 
 def mail_for(mail: NotificationMail) -> EmailMessage | None:
-    """The mail with all that still holds, and that this person should still know. None when nothing is left."""
+    """The mail with the facts that are still true and that this person should know. None when there are none."""
     rows = still_wanted(mail)
     if not rows:
         return None
@@ -52,9 +52,9 @@ def _part(row: NotificationRecipient, item: Item, *, with_subject: bool) -> str:
 
 
 def still_wanted(mail: NotificationMail) -> list[NotificationRecipient]:
-    """What this mail tells, as of now: it still holds, the person may still know it and has not switched it off.
+    """The notifications of this mail that are still true, and that the person may know and has not switched off.
 
-    The end of a request includes that it waits, so of one request only the later kind is told.
+    A mail that says that a request ends soon does not say that it waits, too.
     """
     rows = mail.recipients.select_related(
         "notification__request__profile", "notification__profile", "instead_of", "user"

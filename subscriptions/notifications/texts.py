@@ -1,6 +1,6 @@
-"""The texts of the mails about requests: organization, number of seats, until when, and what follows if nobody acts.
+"""The texts of the mails about requests: organization, number of seats, end, and what follows if nobody decides.
 
-No name of a person whose seat it is: the page of the request has them, for those who may see it.
+They do not name the people whose seats are requested. The page of the request does, for users who may see it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MANY_EXPIRED = 2
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a mail says about one thing; `link` leads to its page."""
+    """The text of one notification in a mail. `link` leads to its page."""
 
     subject: str
     text: str

@@ -1,4 +1,4 @@
-"""My notifications in a browser, and what the overview and the page of a request say about who was told."""
+"""My notifications in a browser, and what the overview and the page of a request say about who was notified."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_person_chooses_and_goes_away(
     widths(page, screenshot, "overview")
     page.get_by_text("1 request that nobody may decide").click()
     expect(page.get_by_role("heading", name="Nobody is left who may decide this request")).to_be_visible()
-    expect(page.get_by_role("region", name="Who was told").get_by_text("zoe")).to_be_visible()
+    expect(page.get_by_role("region", name="Who was notified").get_by_text("zoe")).to_be_visible()
     widths(page, screenshot, "request")
 
     page.get_by_role("link", name="My notifications").first.click()

@@ -25,7 +25,7 @@ def slow_works(members: int, lies: list[tuple[str, str]]) -> list[str]:
     return [
         f"{work.name}, {tables} believed {lie}: {reading.report(members)}"
         for work, (lie, tables), reading in plans.readings(many_rows.WORKS, lies)
-        if reading.problem or reading.times(members) > test_many_rows.MOST
+        if reading.problem or reading.times(members) > test_many_rows.MAX_READS
     ]
 
 

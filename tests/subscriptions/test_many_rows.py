@@ -30,7 +30,7 @@ pytestmark = [
 
 MEMBERS = 2000
 # How often each row may be read, in all statements of a work together. A quadratic plan reads it hundreds of times.
-MOST = 150
+MAX_READS = 150
 ALL = "^(subscriptions|audit)_"
 # A function that plans a statement over many rows.
 MARKS = re.compile(r"\b(large_tables|expect_large_tables|planned_for|insert_selected|copy_or_insert|set_column)\(")
@@ -51,7 +51,7 @@ def test_no_work_becomes_quadratic(organization):
     slow, ran = [], set()
     for work, (lie, _), reading in plans.readings(WORKS, [(lie, ALL) for lie in LIES]):
         ran |= reading.functions
-        if reading.times(MEMBERS) > MOST or reading.problem:
+        if reading.times(MEMBERS) > MAX_READS or reading.problem:
             slow.append(f"{work.name}, tables believed {lie}: {reading.report(MEMBERS)}")
     assert not slow, "\n\n".join(slow)
     missing = sorted(marked_functions() - ran - set(NOT_RUN))
@@ -97,4 +97,4 @@ def test_left_to_itself_postgresql_becomes_quadratic(organization, monkeypatch):
     for which, lie in CONTROLS:
         work = by_name.get(which, which)
         [(_, _, reading)] = plans.readings([work], [(lie, ALL)])
-        assert reading.problem or reading.times(MEMBERS) > MOST, work.name
+        assert reading.problem or reading.times(MEMBERS) > MAX_READS, work.name

@@ -23,8 +23,8 @@ from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
-from tests.support import kept_world
-from tests.support.kept_world import Kept
+from tests.support import cached_world
+from tests.support.cached_world import CachedWorld
 
 MEMBERS = 120
 
@@ -85,11 +85,11 @@ class World:
     sandbox: Sandbox
     miro: SandboxControl
     profile: IntegrationProfile
-    kept: Kept
+    cache: CachedWorld
 
     def first_download(self) -> DownloadRun:
         """For tests of what comes after it: loaded in place of `download` if that makes no difference."""
-        if self.kept.load_downloaded(self.sandbox):
+        if self.cache.load_downloaded(self.sandbox):
             return DownloadRun.objects.get(profile=self.profile)
         return self.download()
 
@@ -139,7 +139,7 @@ def forget_rate_budget(settings) -> None:
 
 @pytest.fixture
 def sandbox(allow_http) -> Iterator[Sandbox]:
-    running = start(members=MEMBERS, seed=7, now=kept_world.current().population)
+    running = start(members=MEMBERS, seed=7, now=cached_world.current().population)
     allow_http(running.control_url)
     yield running
     running.stop()
@@ -165,17 +165,17 @@ def addresses(urls: dict[str, str]) -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def world(db, sandbox, at_sandbox, request, settings, allow_http) -> World:
-    kept = kept_world.current()
-    if not kept.downloaded and kept_world.may_keep(request):
-        keep(kept, settings, allow_http)
-    loaded = kept.load_connected(sandbox)
+    cache = cached_world.current()
+    if not cache.downloaded and cached_world.may_load(request):
+        fill(cache, settings, allow_http)
+    loaded = cache.load_connected(sandbox)
     profile = IntegrationProfile.objects.get() if loaded else connect(at_sandbox)
-    return World(sandbox, SandboxControl(sandbox.control_url), profile, kept)
+    return World(sandbox, SandboxControl(sandbox.control_url), profile, cache)
 
 
-def keep(kept: Kept, settings, allow_http) -> None:
+def fill(cache: CachedWorld, settings, allow_http) -> None:
     """From a sandbox of its own, so that the test's has not been asked for anything."""
-    other = start(members=MEMBERS, seed=7, now=kept.population)
+    other = start(members=MEMBERS, seed=7, now=cache.population)
     allow_http(other.control_url)
     usual, settings.CONNECTOR_ADDRESSES = settings.CONNECTOR_ADDRESSES, addresses(other.urls())
     connected: list[IntegrationProfile] = []
@@ -184,7 +184,7 @@ def keep(kept: Kept, settings, allow_http) -> None:
         run = download_subscriptions(connected[0], actor=None, started_by=StartedBy.COMMAND)
         assert run.state == RunState.COMPLETE, run.problem
 
-    kept.make(other, lambda: connected.append(connect(other.urls())), download)
+    cache.make(other, lambda: connected.append(connect(other.urls())), download)
     other.stop()
     settings.CONNECTOR_ADDRESSES = usual
     forget_rate_budget(settings)

@@ -35,7 +35,7 @@ class MailServer:
     mails: list[EmailMessage] = field(default_factory=list)
     connections: int = 0
     # It closes a connection after so many mails, at the next command.
-    most: int = 0
+    max_per_connection: int = 0
 
     def addresses(self) -> list[str]:
         return [str(mail["To"]) for mail in self.mails]
@@ -48,19 +48,19 @@ class Session(socketserver.StreamRequestHandler):
     """One connection (RFC 5321)."""
 
     @property
-    def told(self) -> MailServer:
-        return self.server.told
+    def state(self) -> MailServer:
+        return self.server.state
 
     def handle(self) -> None:
-        self.told.connections += 1
+        self.state.connections += 1
         self.say("220 mail.example ready")
-        self.recipient, self.mode = "", self.told.mode
+        self.recipient, self.mode = "", self.state.mode
         if self.mode == NO_LOGIN:
             self.say("454 4.7.0 Temporary authentication failure")
             return
-        taken = len(self.told.mails)
+        taken = len(self.state.mails)
         while line := self.rfile.readline().decode().strip():
-            if self.told.most and len(self.told.mails) - taken >= self.told.most:
+            if self.state.max_per_connection and len(self.state.mails) - taken >= self.state.max_per_connection:
                 self.say("421 4.7.0 Too many mails in one connection")
                 return
             verb = line[:4].upper()
@@ -79,7 +79,7 @@ class Session(socketserver.StreamRequestHandler):
 
     def on_rcpt(self, line: str) -> bool:
         self.recipient = line.partition("<")[2].partition(">")[0]
-        self.mode = self.told.modes.get(self.recipient, self.told.mode)
+        self.mode = self.state.modes.get(self.recipient, self.state.mode)
         if self.mode == BUSY:
             return self.say("450 4.2.1 Mailbox busy")
         replies = {
@@ -100,7 +100,7 @@ class Session(socketserver.StreamRequestHandler):
             return self.say("451 4.3.0 Try again later")
         if self.mode == REFUSE_AFTER:
             return self.say("554 5.6.0 Refused")
-        self.told.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
+        self.state.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
         if self.mode == HANG_AFTER:
             time.sleep(10)
         return False if self.mode == CLOSE_AFTER else self.say("250 taken")
@@ -114,11 +114,11 @@ class Session(socketserver.StreamRequestHandler):
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
-    told: MailServer
+    state: MailServer
 
 
 def start() -> tuple[MailServer, Server]:
     server = Server(("127.0.0.1", 0), Session)
-    server.told = MailServer(port=server.server_address[1])
+    server.state = MailServer(port=server.server_address[1])
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-    return server.told, server
+    return server.state, server

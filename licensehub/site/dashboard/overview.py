@@ -35,8 +35,8 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.subscription import LEFT_OUT, REVIEW_LABELS
+from subscriptions.notifications.notified import notified_names
 from subscriptions.notifications.texts import MANY_EXPIRED
-from subscriptions.notifications.told import names_told
 from subscriptions.stats import ProfileStats, profile_stats
 
 TREND_RUNS = 12
@@ -221,14 +221,14 @@ def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
 def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
     """Said from the second one on: one request may expire, several mean that nobody hears of them."""
     expired = expired_in_a_row(profile)
-    names = names_told(expired)
-    told = f"Mails went to {', '.join(names[:SHOWN_NAMES])}" if names else "No mail went out: nobody could be told"
+    names = notified_names(expired)
+    sent = f"Mails went to {', '.join(names[:SHOWN_NAMES])}" if names else "No mail went out: nobody could be notified"
     more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
     return Waiting(
         len(expired) if len(expired) >= MANY_EXPIRED else 0,
         "timer_off",
         "requests in a row expired without a decision",
-        f"{told}{more}",
+        f"{sent}{more}",
         listed("reclaimrequest", **scope, state__exact=RequestState.EXPIRED.value),
     )
 

@@ -20,7 +20,7 @@ from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
-from subscriptions.notifications.told import told_about
+from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text
 
 
@@ -33,7 +33,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         **table_of(people, request),
         **_decision(request, user, standing),
         "waits": waits,
-        "told": told_about(request),
+        "notified": notified_about(request),
         "nobody_decides": waits and not deciders_of(request).exists(),
         "ended": why_empty(request) if request.state == RequestState.EMPTY else "",
         "tiles": tiles(people),

@@ -195,7 +195,7 @@ def test_one_connection_for_many_mails(asking: Asking):
 
 def test_a_server_that_closes_a_connection_between_mails_leaves_no_doubt(asking: Asking):
     request = asking.request(5)
-    asking.server.most = 2
+    asking.server.max_per_connection = 2
     assert asking.hand_over() == 5
     assert states(request) == ["sent"] * 5
     assert asking.server.connections == 3

@@ -30,7 +30,7 @@ SENT = {
 
 
 @dataclass
-class Kept:
+class FakeMemory:
     values: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def recall(self, slot: str, name: str) -> str:
@@ -40,7 +40,7 @@ class Kept:
         self.values[slot, name] = value
 
 
-def connector(urls: dict[str, str], memory: Kept) -> MiroConnector:
+def connector(urls: dict[str, str], memory: FakeMemory) -> MiroConnector:
     config = ConnectorConfig(
         organization_id=urls["organization_id"],
         secrets={"rest": {"access_token": urls["access_token"]}, "scim": {"token": urls["scim_token"]}},
@@ -51,7 +51,7 @@ def connector(urls: dict[str, str], memory: Kept) -> MiroConnector:
     return MiroConnector(config, limits=PATIENT)
 
 
-def at(server: ScriptedServer, memory: Kept) -> MiroConnector:
+def at(server: ScriptedServer, memory: FakeMemory) -> MiroConnector:
     urls = dict.fromkeys(("api_url", "scim_url"), server.url)
     return connector({**urls, "organization_id": "1", "access_token": "t0ken", "scim_token": "t0ken"}, memory)
 
@@ -70,7 +70,7 @@ def test_the_form_that_was_accepted_is_kept_and_changes_one_person_once(
     sandbox: sandbox_server.Sandbox, control: SandboxControl, patch_value: str, first: int
 ) -> None:
     control.set_toggles(patch_value=patch_value)
-    memory = Kept()
+    memory = FakeMemory()
     [one, other] = [member.id for member in sandbox.world.directory() if member.role.endswith("_user")][:2]
 
     def patches() -> int:
@@ -94,7 +94,7 @@ def test_the_form_that_was_accepted_is_kept_and_changes_one_person_once(
 
 
 def test_a_vendor_that_changes_its_mind_is_followed(server: ScriptedServer) -> None:
-    memory = Kept({("scim", "active_form"): "text"})
+    memory = FakeMemory({("scim", "active_form"): "text"})
     server.replies = [refusal(400, "invalidValue"), Reply(data={"id": PERSON, "active": False})]
     assert at(server, memory).deactivate(PERSON).status == 200
     assert forms_sent(server) == ["text", "boolean"]
@@ -120,7 +120,7 @@ def test_a_vendor_that_changes_its_mind_is_followed(server: ScriptedServer) -> N
 def test_after_any_other_answer_nothing_more_is_sent(
     server: ScriptedServer, reply: Reply, expected: type[ConnectorError]
 ) -> None:
-    memory = Kept()
+    memory = FakeMemory()
     server.replies = [reply]
     with pytest.raises(expected):
         at(server, memory).deactivate(PERSON)
@@ -137,7 +137,7 @@ def test_after_any_other_answer_nothing_more_is_sent(
 
 def test_a_server_that_reads_no_form_is_asked_once_with_each(server: ScriptedServer) -> None:
     server.replies = [refusal(400, "invalidValue")]
-    memory = Kept()
+    memory = FakeMemory()
     with pytest.raises(PermanentError, match="no"):
         at(server, memory).reactivate(PERSON)
     assert len(server.seen) == 3

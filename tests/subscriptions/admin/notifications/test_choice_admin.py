@@ -1,4 +1,4 @@
-"""My notifications: one's own choices and deputy, and what the request and the overview say about who was told."""
+"""My notifications: one's own choices and deputy, and what the request and the overview say about who was notified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds now and has to be told: read from the database each minute, so nothing is lost with a process."""
+"""The facts that colleagues should know now. They are read from the database each minute, so a crash loses none."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from subscriptions.schedules import occurrences
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, task_of
 from subscriptions.schedules.working_days import reminder_before_end
 
-# A download that was due this long ago is over, or has failed.
+# A download that was due longer ago than this has ended or failed.
 DOWNLOAD_TAKES = timedelta(hours=3)
-# So long all sending may be stopped before somebody is asked whether that is still meant. Asked again every week.
+# After this time, a mail asks whether all sending should stay stopped. Another one follows every week.
 STOPPED_FOR = timedelta(days=2)
 WEEK = timedelta(days=7)
-# Protections named in a mail; the others are counted.
+# A mail names at most this many protections, and counts the others.
 NAMED = 20
 
 
@@ -47,7 +47,7 @@ def opened() -> Iterator[Notification]:
 
 
 def ending() -> Iterator[Notification]:
-    """Those of them that end soon."""
+    """Requests that wait for a decision and end soon."""
     for request in _open_requests():
         start = request.answers_until or request.requested_at
         if timezone.now() >= reminder_before_end(start, request.expires_at):
@@ -71,7 +71,7 @@ def _about(kind: NotificationKind, request: ReclaimRequest) -> Notification:
 
 
 def connections() -> Iterator[Notification]:
-    """Connections in Error. Told once: the next time only after it has worked again."""
+    """Connections in Error. There is one mail for each error; the next one comes after the connection worked again."""
     broken = Connection.objects.filter(state=ConnectionState.ERROR, profile__in=IntegrationProfile.objects.in_use())
     for connection in broken.select_related("profile").defer("ciphertext"):
         yield Notification(
@@ -125,7 +125,7 @@ def _missed(profile: IntegrationProfile) -> bool:
 
 
 def attention() -> Iterator[Notification]:
-    """Profiles with candidates that wait for a person; told again on a day with new ones."""
+    """Profiles with candidates that wait for a person. A day with new candidates has a new notification."""
     waiting = RemovalCandidate.objects.filter(state=CandidateState.ATTENTION_REQUIRED).order_by()
     for row in waiting.values("profile").annotate(count=Count("pk"), newest=Max("state_changed_at")):
         profile, count = IntegrationProfile.objects.get(pk=row["profile"]), row["count"]
@@ -143,7 +143,7 @@ def attention() -> Iterator[Notification]:
 
 
 def protections() -> Iterator[Notification]:
-    """Profiles with protections that cover nobody any more; told again after a download that finds others."""
+    """Profiles with protections that cover nobody any more. A download that finds others has a new notification."""
     lost = Protection.objects.lost().order_by()
     for row in lost.values("profile").annotate(newest=Max("lost_at")):
         profile = IntegrationProfile.objects.get(pk=row["profile"])
@@ -166,7 +166,7 @@ def protections() -> Iterator[Notification]:
 
 
 def stopped() -> Iterator[Notification]:
-    """All sending is stopped for days, perhaps because it was forgotten."""
+    """All sending that is stopped for days, perhaps because somebody forgot to allow it again."""
     control = sending.control()
     if control.stopped and control.stopped_at and timezone.now() - control.stopped_at > STOPPED_FOR:
         weeks = (timezone.now() - control.stopped_at - STOPPED_FOR) // WEEK

@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from integrations.connectors.miro.sandbox.behavior.toggles import Toggles
 from integrations.connectors.miro.sandbox.server import Sandbox
 
-KEPT_SECONDS = 300
+CACHE_SECONDS = 300
 # Users and their groups are made beside the world, before it or after it.
 BESIDE = {"auth", "admin", "contenttypes", "sessions"}
 # Fixtures that change nothing that a download reads before the test itself begins.
@@ -45,7 +45,7 @@ Rows = dict[str, list[str]]
 
 
 @dataclass
-class Kept:
+class CachedWorld:
     """`population` is the moment as of which the sandbox's people were made."""
 
     population: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -59,7 +59,7 @@ class Kept:
         """Whether it is young, by a clock that nobody has moved."""
         age = time.monotonic() - self.made_at
         moved = abs((datetime.now(UTC) - self.population).total_seconds() - age)
-        return age < KEPT_SECONDS and moved < 1
+        return age < CACHE_SECONDS and moved < 1
 
     def make(self, sandbox: Sandbox, connect: Callable[[], object], download: Callable[[], object]) -> None:
         """Do both from this sandbox, and leave nothing in the database."""
@@ -90,18 +90,18 @@ class Kept:
         return True
 
 
-_latest = Kept()
+_latest = CachedWorld()
 
 
-def current() -> Kept:
+def current() -> CachedWorld:
     """The kept one, or else a new one that has nothing yet."""
     global _latest
     if not _latest.is_current():
-        _latest = Kept()
+        _latest = CachedWorld()
     return _latest
 
 
-def may_keep(request: pytest.FixtureRequest) -> bool:
+def may_load(request: pytest.FixtureRequest) -> bool:
     """Only in a test that rolls back, and only if what comes before `world` is known not to change a download."""
     parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     arguments = set(request.node._fixtureinfo.argnames) - set(parameters)

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from licensehub.audit.log import verify_chain
 from subscriptions.models import Bucket, ReclaimRule, Subscription
-from tests.support import kept_world
-from tests.support.fixtures import World, connect, keep
+from tests.support import cached_world
+from tests.support.fixtures import World, connect, fill
 
 # Drawn by each download, or numbered, or made from such values.
 DRAWN = {"token", "ciphertext", "hmac", "hash", "previous_hash", "correlation", "target_id"}
@@ -25,7 +25,7 @@ KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+|\bD-\d+")
 
 def written() -> dict[str, Counter[str]]:
     """Table -> its rows, without keys and with "now" for the moments of the last minutes."""
-    tables = kept_world._columns()
+    tables = cached_world._columns()
     # A model that is not managed shows some columns of another one's table.
     managed = [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
     found = [model for model in managed if model._meta.db_table in tables and not model._meta.proxy]
@@ -53,17 +53,17 @@ def since(found: re.Match[str]) -> timedelta:
 
 
 def test_the_same_rows_in_every_table(db, sandbox, at_sandbox, settings, allow_http):
-    kept = kept_world.current()
-    keep(kept, settings, allow_http)
+    cache = cached_world.current()
+    fill(cache, settings, allow_http)
     savepoint = transaction.savepoint()
-    assert kept.load_connected(sandbox)
+    assert cache.load_connected(sandbox)
     connected = written()
-    assert kept.load_downloaded(sandbox)
+    assert cache.load_downloaded(sandbox)
     downloaded = written()
     assert verify_chain().broken_at is None
     transaction.savepoint_rollback(savepoint)
 
-    world = World(sandbox, None, connect(at_sandbox), kept)
+    world = World(sandbox, None, connect(at_sandbox), cache)
     assert written() == connected
     world.download()
     assert written() == downloaded

@@ -1,4 +1,4 @@
-"""Who was told about a request, and how: for its page and for the overview."""
+"""The people who were notified about a request, and how: for the request's page and for the overview."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SHORT = {
 
 
 @dataclass(slots=True)
-class Told:
-    """One person, and a line for each thing that they were told."""
+class Notified:
+    """One person, and a line for each notification that the person got."""
 
     name: str
     lines: list[str] = field(default_factory=list)
 
 
-def told_about(request: ReclaimRequest) -> list[Told]:
-    """Everybody to whom a mail went or goes, in the order in which they were told first."""
+def notified_about(request: ReclaimRequest) -> list[Notified]:
+    """Everybody who gets a mail about this request, in the order of their first notification."""
     rows = NotificationRecipient.objects.filter(notification__request=request).order_by("pk")
-    found: dict[int, Told] = {}
+    found: dict[int, Notified] = {}
     for row in rows.select_related("user", "instead_of", "notification", "mail"):
-        person = found.setdefault(row.user_id, Told(name_of(row.user)))
+        person = found.setdefault(row.user_id, Notified(name_of(row.user)))
         instead = f", as the deputy of {name_of(row.instead_of)}" if row.instead_of else ""
         person.lines.append(f"{SHORT[NotificationKind(row.notification.kind)]}{instead}: {_state(row.mail)}")
     return list(found.values())
@@ -45,7 +45,7 @@ def _state(mail: NotificationMail | None) -> str:
     return f"{label}. {mail.problem}" if mail.problem else label
 
 
-def names_told(requests: Iterable[ReclaimRequest]) -> list[str]:
+def notified_names(requests: Iterable[ReclaimRequest]) -> list[str]:
     """The people to whom at least one mail about these requests was handed over."""
     rows = NotificationRecipient.objects.filter(notification__request__in=list(requests), mail__state=NoticeState.SENT)
     return sorted({name_of(row.user) for row in rows.select_related("user")})
