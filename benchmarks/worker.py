@@ -4,6 +4,8 @@
 After each task the worker writes its largest resident set so far, in MB, to `BENCHMARK_PEAKS`.
 """
 
+# ruff: noqa: E402 - models can be imported only after django.setup()
+
 from __future__ import annotations
 
 import os
@@ -15,14 +17,14 @@ from celery.signals import task_postrun
 
 django.setup()
 
-from django.conf import settings  # noqa: E402 - the applications come first
+from django.conf import settings
 
-from benchmarks.environment import peak  # noqa: E402
-from integrations.connectors.miro import scim  # noqa: E402
-from integrations.connectors.miro.rest import client  # noqa: E402
-from integrations.connectors.request import Rate  # noqa: E402
-from licensehub.celery import app as app  # noqa: E402
-from subscriptions.downloads import parts  # noqa: E402
+from benchmarks.environment import peak
+from integrations.connectors.miro import scim
+from integrations.connectors.miro.rest import client
+from integrations.connectors.request import Rate
+from licensehub.celery import app as app
+from subscriptions.downloads import parts
 
 SCALE = float(os.environ.get("BENCHMARK_SCALE", "1"))
 WINDOW = 60.0 / SCALE

@@ -1,4 +1,4 @@
-"""Keeps what calls have found out about a vendor, per connection, until its credentials are replaced or erased."""
+"""Keeps the facts that calls found out about a vendor, per connection, until its credentials are replaced or erased."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class StoredMemory:
         return str(row.learned.get(name, "")) if row else ""
 
     def keep(self, slot: str, name: str, value: str) -> None:
-        """After an error of the database it is found out again by the next call."""
+        """Store a fact. After a database error it is not stored, and the next call finds it out again."""
         try:
             with transaction.atomic():
                 for row in Connection.objects.select_for_update().filter(profile=self._profile_id, slot=slot):
                     Connection.objects.filter(pk=row.pk).update(learned={**row.learned, name: value})
         except DatabaseError:
-            logger.exception("What was found out about the connection “%s” was not kept.", slot)
+            logger.exception("A fact about the connection “%s” was found out and not kept.", slot)
         else:
             logger.info("Profile %s, connection “%s”: %s is “%s” from now on.", self._profile_id, slot, name, value)

@@ -32,7 +32,7 @@ class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
         return self.exclude(state=ProfileState.ARCHIVED)
 
     def of_organization(self, profile: IntegrationProfile) -> IntegrationProfileQuerySet:
-        """All profiles of this one's organization, itself included. At most one of them is not archived."""
+        """All profiles of the same organization, this one included. At most one of them is not archived."""
         if not profile.organization_id:
             return self.filter(pk=profile.pk)
         return self.filter(kind=profile.kind, organization_id=profile.organization_id)
@@ -170,7 +170,7 @@ class Connection(models.Model):
     )
     state_changed_at = models.DateTimeField(default=timezone.now, editable=False)
     error = models.TextField(blank=True, editable=False)
-    # What calls through it have found out about the vendor, in the words of its connector: {name: value}.
+    # The facts that calls through it found out about the vendor: {name: value}. The connector defines the names.
     learned = models.JSONField(default=dict, editable=False)
     # OAuth only. What was granted: {"organization_id", "organization_name", "team", "user", "scopes": [...]}.
     granted = models.JSONField(default=dict, editable=False)

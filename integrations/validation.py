@@ -17,7 +17,7 @@ from licensehub.audit.log import Actor
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
     """Returns the connector's findings. Raises ConfigError when the stored credentials cannot be read."""
     try:
-        findings = [*credential_store.connector_for(profile).validate(), *_way_out()]
+        findings = [*credential_store.connector_for(profile).validate(), *_network_findings()]
     except ConfigError as error:
         connection_state.mark_failed(profile, error)
         raise
@@ -31,8 +31,8 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     return findings
 
 
-def _way_out() -> list[Finding]:
-    """What the settings say about the way to the vendor. The calls of the connector have tried it."""
+def _network_findings() -> list[Finding]:
+    """The proxy and the certificates in the settings. The connector's calls have just used them."""
     network = current_network()
     found = []
     if network.proxy:

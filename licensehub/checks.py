@@ -168,7 +168,7 @@ def is_loopback(host: str) -> bool:
 
 @register
 def check_network(**_: Any) -> list[CheckMessage]:
-    """The way to the vendors."""
+    """Check the proxy and the certificates for calls to vendors."""
     found: list[CheckMessage] = []
     if settings.VENDOR_PROXY and not is_proxy(settings.VENDOR_PROXY):
         hint = "Write http://proxy.example:3128 (with user:password@ if it asks for them), or leave it out."
@@ -184,7 +184,7 @@ def check_network(**_: Any) -> list[CheckMessage]:
 
 @register
 def check_bounce_mailbox(**_: Any) -> list[CheckMessage]:
-    """The mailbox to which mails come back."""
+    """Check the address of the mailbox to which mails come back."""
     try:
         if settings.BOUNCE_MAILBOX_URL:
             mailbox_of(settings.BOUNCE_MAILBOX_URL)

@@ -22,7 +22,7 @@ NO_DATABASE: Final = {"ENGINE": "django.db.backends.dummy"}
 
 
 class PlainEnv(environ.Env):  # type: ignore[misc]  # it has no types
-    """django-environ reads `$NAME` as the value of the variable NAME. Here a value, e.g. a key, is what is written."""
+    """Reads each value as it is written. django-environ would read `$NAME` as the value of the variable NAME."""
 
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False

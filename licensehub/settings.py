@@ -160,7 +160,7 @@ INSTALLED_APPS += [path.rsplit(".", 2)[0] for path in CONNECTORS.values()]
 # Kind -> name -> address, for a sandbox. A connector declares the vendor's addresses and the variables for them.
 CONNECTOR_ADDRESSES: dict[str, dict[str, str]] = {}
 
-# The way to the vendors. Nothing is taken from HTTPS_PROXY, REQUESTS_CA_BUNDLE and the like.
+# The network settings for calls to vendors. HTTPS_PROXY, REQUESTS_CA_BUNDLE and the like are not read.
 VENDOR_PROXY = env.str("VENDOR_PROXY", default="").strip()
 VENDOR_CA_BUNDLE = env.str("VENDOR_CA_BUNDLE", default="").strip()
 
@@ -168,7 +168,7 @@ VENDOR_CA_BUNDLE = env.str("VENDOR_CA_BUNDLE", default="").strip()
 RATE_SHARE = reader.percent("RATE_SHARE", 80)
 
 # --- Decisions --------------------------------------------------------------------------------------------------------
-# How long a request waits for a decision, and which days count.
+# The number of days that a request waits for a decision, and the days that count.
 REQUEST_WINDOW_DAYS = reader.days("REQUEST_WINDOW_DAYS", 3)
 WORKING_DAYS = reader.weekdays("WORKING_DAYS", "mon,tue,wed,thu,fri")
 HOLIDAYS = reader.dates("HOLIDAYS")

@@ -1,7 +1,7 @@
-"""The whole way of 100,000 members without pace: from the first request to the last candidate.
+"""A whole download of 100,000 members without a rate limit: from the first request to the last candidate.
 
-First into an empty database, and then after 5 % were active again. The limit is that of the row `download`, which reads
-the members only. So names and teams, which have requests of their own, are left out.
+The first download fills an empty database. Before the second one, 5 % were active again. The limit is that of the row
+`download`, which reads only the members. So names and teams are left out: they have requests of their own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ REST = "TRUNCATE subscriptions_removalcandidate, subscriptions_searchtext, subsc
 
 
 def run(members: int = MEMBERS) -> list[Row]:
-    """The best of several rounds. Each round measures the limit and ours, since the machine may be busy in any."""
+    """The best of several rounds. Each round measures the limit and our time, since the machine may be busy then."""
     environment.prepare()
     environment.without_rate_limit()
     with environment.valkey(), environment.served(members) as url:

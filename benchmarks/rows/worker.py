@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from subscriptions.models import DownloadRun
 
 PAGE = 100
-# What the limit of 100,000 credits a minute allows at the default share of 80 percent.
+# The rate that the limit of 100,000 credits a minute allows at the default share of 80 percent.
 PER_MINUTE = 160
 WINDOW = 60.0
 MEMBERS = 100_000
@@ -61,13 +61,13 @@ def million() -> list[Row]:
 
 
 def _floor(members: int) -> float:
-    """Full windows, with the one call of each run for the organization."""
+    """The seconds of the full windows, with the one call of each run for the organization."""
     windows = -(-(members // PAGE + 1) // PER_MINUTE)
     return (windows - 1) * WINDOW
 
 
 def _measured(members: int, **variables: str) -> tuple[DownloadRun, list[float]]:
-    """The run, and the largest resident set of the worker's process after each of its tasks, in MB."""
+    """Download in a worker. Returns the run, and the worker's largest resident set after each task, in MB."""
     from django.conf import settings
 
     from licensehub.celery import app
@@ -91,10 +91,11 @@ def _measured(members: int, **variables: str) -> tuple[DownloadRun, list[float]]
 
 @contextmanager
 def _worker(**variables: str) -> Iterator[None]:
-    """A worker as `manage.py run` starts it, with one process."""
+    """A worker with one process, started as by `manage.py run`."""
     command = [sys.executable, "-m", "celery", "-A", "benchmarks.worker", "worker", "--concurrency", "1"]
     options = ["--loglevel", "WARNING", "--without-gossip", "--without-mingle"]
-    process = subprocess.Popen([*command, *options], env={**os.environ, **variables}, start_new_session=True)  # noqa: S603
+    surroundings = {**os.environ, **variables}
+    process = subprocess.Popen([*command, *options], env=surroundings, start_new_session=True)  # noqa: S603 - our own command
     try:
         yield
     finally:

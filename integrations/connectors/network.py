@@ -1,4 +1,4 @@
-"""The way out of this machine: the proxy, and the certificates of the company. Both come from the settings only."""
+"""The network settings for calls to vendors: the proxy, and the certificates of the company."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Network:
     ca_bundle: str = ""
 
     def proxies_for(self, url: str) -> dict[str, str]:
-        """As `requests` takes them. The sandbox on this machine is asked directly."""
+        """The parameter `proxies` of `requests`. It is empty for an address on this machine, e.g. the sandbox."""
         if not self.proxy or is_loopback(urlsplit(url).hostname or ""):
             return {}
         return {"https": self.proxy, "http": self.proxy}
@@ -33,7 +33,7 @@ class Network:
         return urlsplit(self.proxy).netloc.rpartition("@")[2]
 
     def tls_context(self, *, slot: str) -> ssl.SSLContext | None:
-        """Trusts the public and the company's authorities; None where the company has none. Raises ConfigError."""
+        """A context that trusts public authorities and the company's; None without `ca_bundle`. Raises ConfigError."""
         if not self.ca_bundle:
             return None
         try:

@@ -58,5 +58,5 @@ def safe_id(value: object, *, where: str) -> str:
 
 
 def is_plausible(moment: datetime, *, earliest: datetime, now: datetime) -> bool:
-    """Whether something can have happened at this moment: not before the vendor existed, and not after tomorrow."""
+    """Whether a date of a member can be right: the vendor existed then, and it is not later than tomorrow."""
     return earliest <= moment <= now + MAX_AHEAD

@@ -27,7 +27,7 @@ class SandboxControl(Protocol):
         """Give this person another address, as a company admin does. Returns the person."""
 
     def freeze_activity(self, *, days: int) -> None:
-        """From now on, the dates of activity stand still since so many days; 0 ends it."""
+        """The activity dates are not updated since so many days; 0 updates them again."""
 
 
 class Sandbox(Protocol):

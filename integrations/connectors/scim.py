@@ -98,7 +98,7 @@ def resources(
         yield ResourcePage(new, 0 if last else start)
         seen.add(hash(ids))
         before = ids
-        # Whoever continues at a saved index has not seen the pages before it, but the index grows with each page.
+        # A call that continues at a saved index has not seen the pages before it. So the index counts, not the pages.
         if last or start > max_pages * page_size:
             break
     if not last:

@@ -186,7 +186,7 @@ class _TlsConnection(HTTPSConnection):
         _watch(self.sock)
 
     def _new_conn(self) -> socket.socket:
-        """The TCP connection, to the proxy if there is one. What follows, its answer and TLS, may be slow as well."""
+        """The TCP connection, to the proxy if there is one. The proxy's answer and TLS follow, and may be slow, too."""
         sock = super()._new_conn()
         if (deadline := _current.get()) is not None:
             deadline.watch_connecting(sock)

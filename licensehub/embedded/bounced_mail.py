@@ -1,4 +1,4 @@
-"""A scene of the demo: somebody is asked by mail, the mail comes back, and nobody takes the silence for an answer."""
+"""A scene of the demo: somebody is asked by mail, the mail comes back, and the silence is no answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_WAIT: Final = 60.0  # seconds
 
 
 def ask_and_bounce(profile: IntegrationProfile, *, manager: User, stopping: Event) -> RemovalCandidate:
-    """Ask the candidate who is idle shortest, and note that the mail came back. Does nothing the second time.
+    """Ask the candidate with the latest activity, and note that the mail came back. A second call does nothing.
 
     Returns the candidate. Raises CannotRunError when there is nobody to ask, or the worker hands no mail over.
     """

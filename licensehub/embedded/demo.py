@@ -118,17 +118,17 @@ class Driver:
         oauth_flow.finish(state=state, code=code, error="", browser="demo", actor=operator)
 
     def ask_and_bounce(self) -> RemovalCandidate:
-        """One person was asked by mail, and the mail came back. Returns the candidate."""
+        """Ask one person by mail, and note that the mail came back. Returns the candidate."""
         profile = IntegrationProfile.objects.get(name=PROFILE)
         return ask_and_bounce(profile, manager=_account("manager"), stopping=self.stopping)
 
     def protect_and_rename(self) -> Subscription:
-        """One protected person has another address at the vendor since then. Returns this person."""
+        """Protect one person, and then change the person's address at the vendor. Returns this person."""
         profile = IntegrationProfile.objects.get(name=PROFILE)
         return protect_and_rename(profile, self.control, self.download, manager=_account("manager"))
 
     def end_scenes(self) -> None:
-        """What an earlier demo left in the sandbox ends, so that the first download is a usual one."""
+        """End the faults that an earlier demo left in the sandbox, so that the first download has none."""
         self.control.freeze_activity(days=0)
 
     def download(self, *, expected: RunState = RunState.COMPLETE) -> DownloadRun:
@@ -224,14 +224,14 @@ class Driver:
 
 
 def frozen_feed(driver: Driver, url: str) -> str:
-    """The vendor's activity feed stands still for two weeks, so the next download is quarantined."""
+    """The vendor has not updated its activity dates for two weeks, so the next download is quarantined."""
     driver.control.freeze_activity(days=14)
     run = driver.download(expected=RunState.QUARANTINED)
     path = reverse("admin:subscriptions_downloadrun_change", args=[run.pk])
     return f"Scene “frozen-feed”: {run} is quarantined. {run.problem}\nIts page: {url.rstrip('/')}{path}"
 
 
-# Each shows one fault after the usual download, and returns what to look at.
+# Each scene shows one fault after the first download. It returns a sentence with the page to look at.
 SCENES: Final[dict[str, Callable[[Driver, str], str]]] = {"frozen-feed": frozen_feed}
 
 

@@ -18,9 +18,9 @@ DETAILS = ProtectionInput("On parental leave until the summer", "Petra Meyer, HR
 def protect_and_rename(
     profile: IntegrationProfile, control: SandboxControl, download: Callable[[], object], *, manager: User
 ) -> Subscription:
-    """Protect the person who is idle longest by the address, change it at the vendor, and download again.
+    """Protect the longest inactive person by address, change the address at the vendor, and download again.
 
-    Does nothing the second time. Returns the person. Raises CannotRunError when there is nobody to protect.
+    A second call does nothing. Returns the person. Raises CannotRunError when there is nobody to protect.
     """
     former = Protection.objects.of(profile.pk).filter(kind=ProtectionKind.PERSON, created_by=manager).first()
     if former:

@@ -1,4 +1,4 @@
-"""The part of an account's page that says who its owner is at each vendor, for four eyes."""
+"""The part *Own seats* on the page of an account: it names the owner at each vendor, for four eyes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANGE = "auth.change_user"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One person of the account; `member` is None where the download knows nobody with this id."""
+    """One person of the account. `member` is None if no download has shown somebody with this id."""
 
     found: AccountPerson
     member: Subscription | None
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """What is known of the account in one organization."""
+    """The known persons of the account in one organization."""
 
     profile: IntegrationProfile
     lines: list[Line]

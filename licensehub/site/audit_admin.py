@@ -106,7 +106,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
     ) -> tuple[QuerySet[AuditEvent], bool]:
-        """Finds the beginnings of names, by their indexes; there may be millions of events."""
+        """Find events by the beginnings of names. These have indexes, since there may be millions of events."""
         words = Q()
         for word in search_term.split():
             words &= _begins(word)
@@ -144,7 +144,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
 
 
 def _begins(text: str) -> Q:
-    """Who did it or what it happened to has a name that begins with this text, in any spelling."""
+    """A condition on events: the name of the actor or of the target begins with this text, in any spelling."""
     begins = Q()
     for spelling in sorted(spellings(text)):
         begins |= Q(actor_name__istartswith=spelling) | Q(target_label__istartswith=spelling)

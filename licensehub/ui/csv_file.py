@@ -14,10 +14,10 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-# Lines sent at once. Sending lines one by one takes longer than making them.
+# The number of lines that are sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
-# A spreadsheet reads a cell that starts like this as a formula, and may run it. In East Asian languages also the
-# full-width signs, and it skips blanks of any kind before them.
+# A spreadsheet reads a cell that starts like this as a formula, and may run it. It skips blanks of any kind before the
+# sign. In East Asian languages it reads full-width signs, too.
 BLANKS = "[\\s\u200b\ufeff]*"
 SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20"
 FORMULA = re.compile(f"{BLANKS}[{SIGNS}|%\uff5c\uff05]|[\t\r\n]")

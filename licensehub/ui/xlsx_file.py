@@ -21,7 +21,7 @@ WIDTH: Final = 22
 
 
 def response(columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], *, name: str) -> FileResponse:
-    """A file `name`-<today>.xlsx, with a further sheet for each million rows. It is on disk while it is made."""
+    """A file `name`-<today>.xlsx, with one more sheet for each million rows. It is made on disk, not in memory."""
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     with Workbook(file, {"constant_memory": True}) as book:
         bold, plain = book.add_format({"bold": True}), book.add_format()

@@ -5,6 +5,8 @@ A storm of minutes has no time for leases of minutes, and the sandbox's rate lim
 download: the worker that comes to it ends itself with SIGKILL, in the middle of the step.
 """
 
+# ruff: noqa: E402 - models can be imported only after django.setup()
+
 from __future__ import annotations
 
 import os
@@ -17,15 +19,15 @@ import django
 
 django.setup()
 
-from integrations.connectors import rate_limit  # noqa: E402 - the applications come first
-from integrations.connectors.miro import connector, scim  # noqa: E402
-from integrations.connectors.miro.rest import client  # noqa: E402
-from licensehub.celery import app as app  # noqa: E402
-from subscriptions import sweep  # noqa: E402
-from subscriptions.downloads import follow_up_steps  # noqa: E402
-from subscriptions.downloads import run as downloading  # noqa: E402
-from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState  # noqa: E402
-from subscriptions.reclaims import engine, holds, outcomes  # noqa: E402
+from integrations.connectors import rate_limit
+from integrations.connectors.miro import connector, scim
+from integrations.connectors.miro.rest import client
+from licensehub.celery import app as app
+from subscriptions import sweep
+from subscriptions.downloads import follow_up_steps
+from subscriptions.downloads import run as downloading
+from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
+from subscriptions.reclaims import engine, holds, outcomes
 
 SOON = timedelta(seconds=1)
 NO_LIMIT = 1_000_000

@@ -11,7 +11,8 @@ ENCODED = "xn--"  # the prefix of a label with other letters than ASCII has, RFC
 def normalized(address: str) -> str:
     """The address in NFKC and without case, its domain in letters: `jörg@münchen.example`.
 
-    Mail servers may tell `Pat@` from `pat@` (RFC 5321, section 2.4), but no company gives both to different people.
+    A mail server may treat `Pat@` and `pat@` as two mailboxes (RFC 5321, section 2.4), but no company gives them to two
+    people.
     """
     address = address.strip()
     if is_plain(address):
@@ -21,7 +22,7 @@ def normalized(address: str) -> str:
 
 
 def is_plain(address: str) -> bool:
-    """Whether `normalized` is the same as lower case. So it is for almost all addresses."""
+    """Whether `normalized` gives the same as lower case, as for almost all addresses."""
     return address.isascii() and ENCODED not in address.lower()
 
 

@@ -83,14 +83,14 @@ class RateBudget(Protocol):
 
 
 class Memory(Protocol):
-    """What the calls through a slot have found out about the vendor, kept for the next connector of this profile."""
+    """The facts that calls through a slot found out about the vendor, kept for the next connector of this profile."""
 
     def recall(self, slot: str, name: str) -> str:
         """The value under this name; "" when there is none."""
         ...
 
     def keep(self, slot: str, name: str, value: str) -> None:
-        """Never raises: it is called after a write was done, which must not be lost by it."""
+        """Store a value. It never raises: the caller has just changed something at the vendor, and must record that."""
         ...
 
 
@@ -99,8 +99,8 @@ class ConnectorConfig:
     """The input of a connector: the organization, the secrets per slot, the addresses, and the shared budget.
 
     `tokens` gives tokens that change while the connector exists; without it, the tokens of `secrets` are used.
-    `account` names the owner of the vendor's rate limits, e.g. the profile. `memory` keeps what calls found out, e.g.
-    how the vendor wants a value to be written; without it, each connector finds it out again.
+    `account` names the owner of the vendor's rate limits, e.g. the profile. `memory` keeps the facts that calls found
+    out, e.g. the form of a value that the vendor reads; without it, each connector finds them out again.
     """
 
     organization_id: str
@@ -122,7 +122,7 @@ class Connector(Protocol):
     reclaim_slot: ClassVar[str]
     capabilities: ClassVar[frozenset[Capability]]
     activity_means: ClassVar[str]
-    # No date of a member can be older, e.g. the day the vendor opened. Older ones are unknown, see `Member`.
+    # The earliest date that a member can have, e.g. the day when the vendor opened. An older one is unknown: `Member`.
     earliest_date: ClassVar[datetime]
     licenses: ClassVar[Mapping[str, str]]
     roles: ClassVar[Mapping[str, str]]

@@ -51,7 +51,7 @@ class Texts:
     comes_back: tuple[str, ...] = ("The person can sign in again at once.",)
     cannot_come_back: tuple[str, ...] = ("The vendor decides which license it gives.",)
 
-    # What to do when somebody is let back in again and again after a reclaim.
+    # The advice for a person who is let back in after each reclaim.
     let_back_in: str = (
         "An identity provider activates everybody who is in the group that gives the app, at each synchronization. "
         "Remove this person from that group at the provider, or protect the person here."

@@ -93,8 +93,8 @@ class MiroScim:
 
         RFC 7643 asks for a boolean, and Miro's own scripts send one, although its documentation says text.
 
-        An answer that the value cannot be read changed nothing, so the next form is sent. After any other answer no
-        form is sent: at most one of the writes can take effect.
+        If Miro answers that it cannot read the value, nothing was changed, and the next form is sent. After any other
+        answer no form is sent, so that at most one of the writes can take effect.
         """
         *forms, last = sorted(ACTIVE_FORMS, key=lambda form: form != known)  # stable: only the known form moves
         for form in forms:

@@ -71,7 +71,7 @@ class Command(BaseCommand):
         return None
 
     def _play(self, scene: str | None, driver: demo.Driver, url: str) -> None:
-        """The last step, since a fault may hold all that is sent."""
+        """Play the scene. It is the last step, since a fault may hold all sends."""
         if scene:
             self.stdout.write(demo.SCENES[scene](driver, url))
 

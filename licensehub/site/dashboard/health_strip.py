@@ -99,7 +99,7 @@ def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Hea
 
 
 def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> list[Health]:
-    """Nothing while the newest activity is new. A first download has no other one to compare its dates with."""
+    """A warning about old activity dates, e.g. of a first download, which cannot be compared; else nothing."""
     if profile.activity_doubted_at:
         newest = DownloadRun.objects.filter(profile=profile, doubt=RunDoubt.ACTIVITY).first()
         link = page("subscriptions_downloadrun", newest.pk) if newest else ""
@@ -113,7 +113,7 @@ def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> li
         return []
     shown = f"the newest was {in_days(age)} old" if age is not None else "nobody has any"
     link = page("subscriptions_downloadrun", last.pk)
-    return [Health("monitor_heart", "Activity may stand still", f"{shown} at the last download", "warning", link)]
+    return [Health("monitor_heart", "Old activity dates", f"{shown} at the last download", "warning", link)]
 
 
 def _next_download(profile: IntegrationProfile) -> Health:

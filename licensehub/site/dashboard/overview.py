@@ -219,7 +219,7 @@ def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
 
 
 def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
-    """Said from the second one on: one request may expire, several mean that nobody hears of them."""
+    """Requests that expired in a row, from the second one on: then perhaps nobody hears of them."""
     expired = expired_in_a_row(profile)
     names = notified_names(expired)
     sent = f"Mails went to {', '.join(names[:SHOWN_NAMES])}" if names else "No mail went out: nobody could be notified"

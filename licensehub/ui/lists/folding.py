@@ -1,4 +1,4 @@
-"""How lists compare texts in a search: one form for what is stored and for what somebody types.
+"""Lists compare texts in one form in a search, both the stored texts and the text that somebody types.
 
 `folded` makes texts equal that differ only in case (“MÜLLER”, “straße” and “STRASSE”), or in how they are encoded
 (“José” as four letters, or as five characters of which one is an accent). The databases do not agree on either.
@@ -20,7 +20,7 @@ CASES: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper, str.title)
 
 
 def folded(text: str) -> str:
-    """Two texts are the same in a search if this is the same. ASCII becomes lower case, and stays as long as it is."""
+    """The form in which a search compares a text. ASCII becomes lower case, and keeps its length."""
     return normalize("NFKC", normalize("NFKC", text).casefold())
 
 
@@ -31,12 +31,12 @@ def contains_words(words: list[str], *texts: str) -> bool:
 
 
 def spellings(text: str) -> set[str]:
-    """How others may have written the same, for a table that is too large to be folded."""
+    """Other ways to write the same text, for a search in a table that is too large to be folded."""
     return {normalize(form, case(text)) for form in ("NFC", "NFD") for case in CASES}
 
 
 class FoldedSearch:
-    """Put before ModelAdmin: searches in the `search_fields` of a small table, of which all rows are read."""
+    """A mixin before ModelAdmin. It searches in the `search_fields` of a small table, and reads all of its rows."""
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -44,6 +44,6 @@ class FoldedSearch:
         words = folded(search_term).split()
         if not words:
             return queryset, False
-        rows = queryset.order_by().values_list("pk", *self.search_fields)  # type: ignore[attr-defined]
+        rows = queryset.order_by().values_list("pk", *self.search_fields)  # type: ignore[attr-defined]  # of ModelAdmin
         found = (pk for pk, *texts in rows if contains_words(words, *(str(text or "") for text in texts)))
         return queryset.filter(IdIn("pk", IdList.of(found))), False

@@ -19,7 +19,7 @@ from integrations.connectors.parsing import clean, mapping, safe_id
 SCOPE = "organizations:teams:read"
 ADMIN = "admin"
 MAX_NAME = 120
-# Each costs a call, so these take a minute at most where others use the limit, too.
+# Each team costs a call. So many calls take at most a minute, even if others use the limit, too.
 TEAMS_AT_ONCE = 20
 
 

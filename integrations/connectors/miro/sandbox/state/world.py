@@ -130,7 +130,7 @@ class World:
         return "free" if freed else member.license
 
     def shown_activity(self, member: Member) -> str | None:
-        """The last activity as REST shows it: in a feed that stands still, one from before it stopped."""
+        """The last activity as REST shows it: a date before the feed stopped, if it has stopped."""
         days, domain = self.toggles.frozen_feed_days, self.toggles.frozen_feed_domain
         if not (member.last_activity_at and days) or not member.email.lower().endswith(domain and f"@{domain}"):
             return member.last_activity_at
