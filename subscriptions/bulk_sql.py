@@ -15,7 +15,7 @@ from django.db.models import Max, Model, QuerySet
 
 # The settings for a statement about all rows of a large table: see `large_tables`.
 LARGE = {"enable_nestloop": "off", "hash_mem_multiplier": "1000"}
-# Up to this many rows are looked up one by one. A plan for all rows would take half a second among a million people.
+# Up to this many rows are looked up one by one. With a million people, a plan for all rows would take half a second.
 FEW = 100
 
 # Only names of our own tables and columns go into the braces of a statement; all values are parameters.
@@ -79,12 +79,12 @@ def adapted(values: Iterable[Any]) -> list[Any]:
 
 @contextmanager
 def large_tables() -> Iterator[None]:
-    """PostgreSQL plans no nested loops in the `with` block, and hashes lists of any length.
+    """In the `with` block, PostgreSQL plans no nested loops, and puts lists of any length into a hash table.
 
-    It chooses a nested loop when it expects a small table. It expects this of a table that was empty a moment ago, or
-    that autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours. And it
-    reads a list of a subquery again for each row, e.g. the protections, where it expects that the list does not fit
-    into memory. Later statements are planned as usual.
+    PostgreSQL chooses a nested loop when it expects a small table, e.g. one that was empty a moment ago, or that
+    autovacuum cleaned after a load was rolled back. Then one statement about a million rows takes hours. If it expects
+    that the list of a subquery, e.g. the protections, does not fit into memory, it reads this list again for each row.
+    Statements after the block are planned as usual.
     """
     with transaction.atomic():
         before = _current_settings()
@@ -95,17 +95,17 @@ def large_tables() -> Iterator[None]:
 
 
 def expect_large_tables() -> None:
-    """The same until the transaction ends, and no sorts: what can be counted in a hash table is not sorted before.
+    """Plan as in `large_tables` until the transaction ends, and count in hash tables instead of sorting.
 
-    Not for a statement with an ORDER BY: there PostgreSQL would choose between a sort and a nested loop.
+    Do not use it for a statement with an ORDER BY: PostgreSQL would choose between a sort and a nested loop.
     """
     _set_local({**LARGE, "enable_sort": "off"})
 
 
 def planned_for(number: int) -> AbstractContextManager[None]:
-    """A transaction in which statements touch this many rows: a few are looked up one by one, many by `large_tables`.
+    """A transaction with statements about so many rows. For more than FEW rows it plans as `large_tables`.
 
-    With a few rows no plan is quadratic.
+    For a few rows the usual plan is fast, and no plan is quadratic.
     """
     return transaction.atomic() if number <= FEW else large_tables()
 

@@ -1,8 +1,8 @@
-"""Four eyes: whether a seat, or another account, belongs to the person behind the account that acts.
+"""Four eyes: find out whether a seat, or another account, belongs to the owner of the account that acts.
 
-An address alone is not enough: people are renamed, and one mailbox has several forms. So the vendor's id of the owner
-counts (see `persons`), and the address of the evidence as well as that of today, without what follows a plus sign. The
-same name at another domain counts as the same person, until a company admin has said who the owner is.
+An address alone is not enough: people are renamed, and one mailbox has several forms. So these are compared: the
+vendor's id of the owner (see `persons`), and the address of the evidence and that of today, both without the part after
+a plus sign. The same name at another domain counts as the same person until a company admin says who the owner is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SAME_NAME = (
 
 
 class Seat(NamedTuple):
-    """What identifies the person of a request: the vendor's id, the address of the evidence, and that of today."""
+    """The person of a request: the vendor's id, the address in the evidence, and the address of today."""
 
     external_id: str
     frozen_email: str
@@ -47,7 +47,7 @@ class Seat(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is known of the owner of an account, in one organization.
+    """The known address and ids of the owner of an account, in one organization.
 
     `confirmed`: a company admin said who the owner is, so the same name at another domain is somebody else.
     """
@@ -100,7 +100,7 @@ def seats_of_candidates(candidates: QuerySet[RemovalCandidate]) -> QuerySet[Remo
 
 
 def refuse_own_seat(seats: Iterable[tuple[str, str, str]], *, actor: Actor, profile: IntegrationProfile) -> None:
-    """Raises ConcernsYou when one of these people is the actor, and Refused for an account without an address."""
+    """Raise ConcernsYou when one of these people is the actor, and Refused for an account without an address."""
     if actor is None:
         return
     if not actor.email.strip():
@@ -128,7 +128,7 @@ def _why_own(mine: Identity, seat: Seat) -> str:
 
 
 def own_candidates(actor: User, profile: IntegrationProfile) -> QuerySet[RemovalCandidate]:
-    """The candidates who are the actor, for the guard of an UPDATE."""
+    """The actor's own candidates, for the guard of an UPDATE."""
     mine = identity_of(actor, profile)
     linked = _persons(profile).filter(user=actor).exclude(external_id="").values("external_id")
     return RemovalCandidate.objects.annotate(frozen_email=KT("evidence__email")).filter(
@@ -139,7 +139,7 @@ def own_candidates(actor: User, profile: IntegrationProfile) -> QuerySet[Removal
 
 
 def is_own(actor: Actor, profile: IntegrationProfile) -> Q:
-    """A condition on rows of RequestedRemoval: the person is the actor. Nobody is LicenseHub itself."""
+    """A condition on rows of RequestedRemoval: the person is the actor. It is never true for LicenseHub itself."""
     if actor is None:
         return Q(pk__in=[])
     return Q(Exists(own_candidates(actor, profile).filter(pk=OuterRef("candidate"))))
@@ -172,6 +172,6 @@ def accounts_of(actor: User, profile: IntegrationProfile) -> list[int]:
 
 
 def refuse_same_person(other: User | None, accounts: Iterable[int], *, sentence: str) -> None:
-    """Raises OwnRequest, with the sentence, when the other account is one of the actor's `accounts`."""
+    """Raise OwnRequest, with the sentence, when the other account is one of the actor's `accounts`."""
     if other is not None and other.pk in accounts:
         raise OwnRequest(sentence)

@@ -1,7 +1,7 @@
-"""Find the person at the vendor behind each account, by its address, after each download.
+"""Find the member who owns each account, by the account's address, after each download.
 
-The id stays when the person is renamed there, or when the address of the account changes. Only a company admin changes
-what was found, and nobody changes it for their own account.
+The member's id is kept when the member is renamed, or when the address of the account changes. Only a company admin
+can correct it, and nobody can for their own account.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _members_with(
 
 
 def find_everywhere(user: User) -> None:
-    """The same for one account, in all organizations, e.g. when its address has changed."""
+    """Find the persons of one account in all organizations, e.g. when its address has changed."""
     for profile in IntegrationProfile.objects.in_use():
         find_persons(profile, User.objects.filter(pk=user.pk))
 
@@ -84,7 +84,7 @@ def _of(profile: IntegrationProfile) -> QuerySet[AccountPerson]:
 
 
 def persons_of(user: User, profile: IntegrationProfile) -> list[tuple[AccountPerson, Subscription | None]]:
-    """What is known of this account in the profile's organization, each with the member, if there is one."""
+    """The known persons of this account in the profile's organization, each with the member, if there is one."""
     persons = list(_of(profile).filter(user=user))
     rows = Subscription.objects.filter(profile=profile, external_id__in=[found.external_id for found in persons])
     members = {row.external_id: row for row in rows}
@@ -100,7 +100,7 @@ def matches_nobody(user: User, profile: IntegrationProfile) -> bool:
 
 
 def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: User) -> Subscription | None:
-    """Say who the owner of this account is: a member's id, or "" for somebody without a seat there.
+    """Enter the owner of this account: a member's id, or "" for somebody without a seat there.
 
     Returns the member. Raises Refused for the own account, and for an id that no member has.
     """
@@ -124,7 +124,7 @@ def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: Us
 
 
 def unlink(person: AccountPerson, *, actor: User) -> None:
-    """Forget this person of the account. Where an address matches, the next download finds it again."""
+    """Remove this person from the account. If the address matches, the next download finds the person again."""
     _refuse_own_account(person.user, actor)
     with transaction.atomic():
         data = {

@@ -1,8 +1,8 @@
-"""The last activity that counts: the latest one that the vendor ever showed of a person.
+"""The last activity that counts: the latest date that the vendor ever showed for a person.
 
-A vendor's date may go back, or end: an import at the vendor, a lost table, a new account. Somebody who was active five
-days ago stays so. What the vendor says now is kept beside it, until its date is as new again or an admin decides. Each
-rule is here for SQL and for Python.
+A vendor's date may become older, or empty, e.g. after an import or in a new account. The known activity took place all
+the same. So the vendor's date is stored in its own column until it is as new as the known one, or an admin decides.
+Each rule is here for SQL and for Python.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TOLERANCE = timedelta(days=1)
 # `s` is the row as it is known, `m` the member as downloaded. The same as `went_back`; never NULL.
 WENT_BACK_SQL = """(s.last_activity_at IS NOT NULL
        AND (m.last_activity_at IS NULL OR m.last_activity_at < s.last_activity_at))"""
-# What the vendor said last, which a download is compared with.
+# The date that the vendor showed at the last download. A new download is compared with it.
 SAID_BEFORE_SQL = "(CASE WHEN s.dates_went_back THEN s.vendor_activity_at ELSE s.last_activity_at END)"
 # The columns that are not in a download: the same as `counted`.
 COUNTED_SQL = f"CASE WHEN {WENT_BACK_SQL} THEN s.last_activity_at ELSE m.last_activity_at END"
@@ -32,7 +32,7 @@ class Known(Protocol):
 
 
 def went_back(known: datetime | None, said: datetime | None) -> bool:
-    """Whether the vendor says less than we know."""
+    """Whether the vendor shows an older date than the known one, or none."""
     return known is not None and (said is None or said < known)
 
 
@@ -45,6 +45,6 @@ def counted(row: Known, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def needs_review() -> Q:
-    """Rows of which the vendor's date went back by more than the tolerance."""
+    """A condition on rows: the vendor's date went back by more than the tolerance."""
     far = Q(vendor_activity_at=None) | Q(vendor_activity_at__lt=F("last_activity_at") - TOLERANCE)
     return Q(dates_went_back=True) & far

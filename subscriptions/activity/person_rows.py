@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
 
-# Somebody who is made again each month for ten years.
+# Enough for a person who is made again each month for ten years.
 MAX_ROWS = 120
 
 

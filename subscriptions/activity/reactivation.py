@@ -25,7 +25,7 @@ def times_let_back_in(subscriptions: Iterable[int]) -> dict[int, int]:
     """Subscription id -> how often somebody at the vendor undid our reclaim; nobody has 0. One query for all of them.
 
     A deactivation was undone when we deactivated the person again later, or when the person is active now, and no
-    restore of ours came in between. A restore is our own wish and does not count.
+    restore of ours came in between. Our own restores do not count.
     """
     done = Reclaim.objects.filter(subscription__in=list(subscriptions), state=ReclaimState.DONE)
     columns = ("subscription", "direction", "subscription__active", "subscription__gone_at")

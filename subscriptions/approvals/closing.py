@@ -1,4 +1,4 @@
-"""End people and whole requests without an approval: drop, withdraw, expire, or nobody is left. It reclaims nobody."""
+"""End requests, or take single people out of them, without an approval: drop, withdraw, expire, nobody left."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def drop(
     reason: str = "",
     close_reason: CloseReason = CloseReason.DROPPED,
 ) -> None:
-    """Take one person out of an undecided request, for good. The row stays and is marked as dropped.
+    """Take one person out of an undecided request. This is final. The row stays, and is marked as dropped.
 
     Raises ConcernsYou for the own seat, NotActionable when it is too late.
     """
@@ -77,7 +77,7 @@ def drop(
 
 
 def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
-    """End the requests in which nobody is left: there is nothing to decide, and the next one can be filed.
+    """End the requests in which nobody is left. The next request can then be filed.
 
     Nobody can be added to a request, so one that is empty stays empty. Call it without a lock on a candidate: the end
     of a request locks the request before its candidates.
@@ -103,7 +103,7 @@ def leave_restores() -> int:
 
 
 def leave_out(people: list[RequestedRemoval], *, reason: str) -> None:
-    """Take silent people out of a request by LicenseHub itself, in the caller's transaction. They are Ready again.
+    """Take people without an answer out of a request, in the caller's transaction. They are Ready again.
 
     Somebody who answers at this moment stays in it.
     """
@@ -132,7 +132,7 @@ def cancel(request: ReclaimRequest, *, actor: User) -> None:
 
 
 def why_ended(request: ReclaimRequest) -> str:
-    """How a request ended that no longer waits, in one sentence."""
+    """A sentence about how a request ended that no longer waits."""
     if request.state == RequestState.EMPTY:
         return f"Nobody is left in {request}, so it ended by itself. Nothing was changed."
     by = f" by {request.decided_by.get_username()}" if request.decided_by else ""

@@ -3,8 +3,8 @@
 The days to answer count from the moment when the last question of the request was handed to the mail server. A request
 opens only when each person left in it has answered, or was asked and did not answer in time.
 
-Whose address changed after the question was not asked where they are: their silence does not count, and they leave the
-request when the days are over. The next request asks them at the new address, and gives them all days again.
+If a person's address changes after the question, the person may not have read it. Then silence does not count, and the
+person leaves the request when the days are over. The next request asks at the new address, and gives all days again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ def _move_on(request: ReclaimRequest) -> bool:
 
 
 def _all_answered(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> bool:
-    """Whether everybody has answered, or was asked and did not answer in time. Those asked elsewhere are left out."""
+    """Whether everybody has answered, or was asked and did not answer in time.
+
+    People who were asked at a former address leave the request here.
+    """
     if silent.exclude(_was_asked()).exists():
         return False
     if silent.exists():

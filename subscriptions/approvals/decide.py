@@ -91,7 +91,7 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
 
 
 def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
-    """Raises OwnRequest or ConcernsYou when this user is not a second person here, with any of their accounts.
+    """Raise OwnRequest or ConcernsYou when this user, with any account, made the request or is one of its people.
 
     Returns the ids of these accounts.
     """

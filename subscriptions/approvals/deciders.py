@@ -1,6 +1,6 @@
-"""Who may decide a request: found anew at each moment, since accounts, roles and addresses change.
+"""The users who may decide a request. They are found again each time, since accounts, roles and addresses change.
 
-This is `decide.refuse_first_person` for many accounts at once; a test compares the two.
+This is `decide.refuse_first_person` for many accounts at once. A test compares the two.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def people_with(permission: str) -> QuerySet[User]:
-    """Active accounts that can sign in, with this permission, by a role or by themselves. Superusers are among them."""
+    """Active accounts that can sign in and have this permission, by a role or directly. Superusers are among them."""
     return User.objects.with_perm(permission, backend=BACKEND).filter(is_active=True, is_staff=True)
 
 
 def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
-    """The users who may decide this request: neither its requester, nor who raised its cap, nor one of its people.
+    """The users who may decide this request: not the requester, the user who raised its cap, or one of its people.
 
-    An account without an e-mail address cannot be told apart from these, so it is not among them.
+    An account without an e-mail address may belong to one of these, so it is not among the deciders.
     """
     first = {
         pk
@@ -37,6 +37,6 @@ def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
 
 
 def _is_one_of(seats: list[Seat], user: User, request: ReclaimRequest) -> bool:
-    """Or may be: nobody knows it without an address."""
+    """Whether the user is one of these people, or may be: an account without an address may be anybody."""
     mine = identity_of(user, request.profile)
     return not user.email.strip() or any(map(mine.owns, seats))

@@ -135,8 +135,8 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
 def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     """Make the request of the schedule, if the rule says so: the longest idle people first, up to the batch cap.
 
-    The next request is made only after the one before is decided. A person still approves. None is made while
-    protections cover nobody any more, and no user has looked: their people may be among the candidates.
+    The next request is made only after the one before is decided. A person still approves. If a protection covers
+    nobody any more, no request is made until a user has looked: the protected people may be among the candidates.
     """
     rule = ReclaimRule.objects.get(profile=profile)
     if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
@@ -202,7 +202,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 
 
 def refuse_raising(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
-    """Raises OwnRequest or ConcernsYou when this user may not raise the cap. Returns the ids of the user's accounts."""
+    """Raise OwnRequest or ConcernsYou when this user may not raise the cap. Returns the ids of the user's accounts."""
     mine = accounts_of(actor, profile)
     sentence = "You made this request. Another person has to raise its cap, and a third person has to decide."
     refuse_same_person(request.requested_by, mine, sentence=sentence)

@@ -57,13 +57,13 @@ class Person:
 
     @property
     def review(self) -> str:
-        """Why this person is a candidate although something was unclear; empty for all others."""
+        """The reason why an admin made this person a candidate after a review; empty for all others."""
         made = self.removal.evidence.get("review")
         return "Needed review: {needed}. {by} made a candidate: “{reason}”".format(**made) if made else ""
 
     @property
     def now(self) -> str:
-        """`now: ...` where the name or the address is a former one."""
+        """`now: ...` if the name or the address has changed since the request; else empty."""
         return now_called(self.removal.evidence, self.removal.candidate.subscription)
 
     @property

@@ -25,7 +25,7 @@ RAISE = "subscriptions.raise_cap_reclaimrequest"
 class Permissions:
     """The actions that a reader may take on a request; `why_not` says why the reader cannot decide.
 
-    `note` is for a reader who decides, and whose account matches nobody at the vendor.
+    `note` is for a reader who may decide, and who has an account that matches nobody at the vendor.
     """
 
     decide: bool = False

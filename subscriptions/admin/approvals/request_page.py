@@ -63,9 +63,9 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
 
 
 def why_empty(request: ReclaimRequest) -> str:
-    """Why nobody is left in it: `Active again (2), dropped by hand (1)`, the most frequent reason first."""
+    """The reasons why people left it: `Active again (2), dropped by a user (1)`, the most frequent reason first."""
     reasons = Counter(
-        row.strip(" .") or "dropped by hand" for row in request.removals.values_list("drop_reason", flat=True)
+        row.strip(" .") or "dropped by a user" for row in request.removals.values_list("drop_reason", flat=True)
     )
     return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())
 

@@ -48,7 +48,7 @@ def restore_page(request: ReclaimRequest, response: Any) -> Any:
     response.context_data |= {
         "people": people_of(request),
         "second_person": request.decided_by_id is not None,
-        "came_of_it": came_of_it(request),
+        "results": results_of(request),
         **(_free_now(request) if request.state == RequestState.OPEN else {}),
         **notes(request.profile),
     }
@@ -60,8 +60,8 @@ def _free_now(request: ReclaimRequest) -> dict[str, Any]:
     return free_context(request.profile, needed)
 
 
-def came_of_it(request: ReclaimRequest) -> list[str]:
-    """What the restores of this request gave back, as sentences with counts; empty before the first one has ended."""
+def results_of(request: ReclaimRequest) -> list[str]:
+    """The licenses that these restores gave back, as sentences with counts; empty before the first one has ended."""
     ended = Reclaim.objects.filter(removal__request=request).exclude(finished_at=None)
     columns = ("state", "license_after", KeyTextTransform("license", "removal__evidence"))
     counts = ended.order_by().values_list(*columns).annotate(n=Count("pk")).order_by("-n", *columns[:2])
@@ -76,7 +76,7 @@ def _ended(request: ReclaimRequest, state: str, after: str, before: str, count: 
     if state != ReclaimState.DONE:
         return f"{who}: {ReclaimState(state).label.lower()}. The list says why."
     if not after:
-        return f"{who} can sign in again. Which license they hold was not read; the next download reads it."
+        return f"{who} can sign in again. The license was not read; the next download reads it."
     if after == before:
         return f"{who} {has} {license_label(profile, after)}, as before."
     return f"{who} {has} {license_label(profile, after)} now, and had {license_label(profile, before)} before."

@@ -44,7 +44,7 @@ READY = CandidateState.READY
 
 class CandidateList(TabbedChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        """Counts how often each person was let back in, for the whole page at once."""
+        """Count how often each person was let back in, for the whole page at once."""
         super().get_results(request)
         times = times_let_back_in(row.subscription_id for row in self.result_list)
         for row in self.result_list:

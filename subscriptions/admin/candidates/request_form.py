@@ -47,9 +47,9 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
 
     @admin.action(description="Request reclaim", permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
-        """First the page that shows the people; a POST from there has `confirmed`, and makes the request.
+        """Show the people first. A POST from that page has `confirmed`, and makes the request.
 
-        Whoever cannot be requested is left out, and named with the reason. Each profile has a request of its own.
+        People who cannot be requested are left out, and named with the reason. Each profile gets a request of its own.
         """
         selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
@@ -130,7 +130,7 @@ def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> di
     try:
         rule = ReclaimRule.objects.select_related("profile").get(profile=one_profile(ready))
     except REFUSALS:
-        return {"over_cap": "", "days_to_answer": 0, "lost": ""}  # The action itself refuses.
+        return {"over_cap": "", "days_to_answer": 0, "lost": ""}  # the request itself is refused
     cap = caps.batch_of(rule.profile)
     over = (
         f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "

@@ -49,7 +49,7 @@ def progress_of(run: DownloadRun) -> dict[str, Any]:
 
 
 def _now(run: DownloadRun) -> str:
-    """What an evaluating run does, e.g. `Step 2 of 5: Only admins of teams, 12 s so far.`"""
+    """The current step of an evaluating run, e.g. `Step 2 of 5: Only admins of teams, 12 s so far.`"""
     if run.state != RunState.EVALUATING:
         return ""
     step = FollowUp(run.follow_up)
@@ -103,7 +103,7 @@ def decide(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 
 def activity_of(run: DownloadRun) -> list[dict[str, Any]]:
-    """The histograms of the last complete download and of this one, to one scale. Empty where one is not known."""
+    """The histograms of the last complete download and of this one, to one scale. Empty if one of them is missing."""
     before = DownloadRun.objects.with_facts().filter(profile=run.profile, pk__lt=run.pk).first()
     if not (run.stats and before and before.stats):
         return []

@@ -78,7 +78,7 @@ def _seconds(span: Any) -> str:
 
 
 def standstill(run: DownloadRun) -> str:
-    """A sentence while no process works on a run that is under way."""
+    """A sentence while a run is under way and no process works on it; else empty."""
     if not run.is_under_way or run.lease_until > timezone.now():
         return ""
     return "No process works on it at this moment. The next one continues within a minute."

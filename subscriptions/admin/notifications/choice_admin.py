@@ -1,4 +1,4 @@
-"""My notifications: which mails the signed-in person gets, and their deputy for days away."""
+"""My notifications: the mails that the signed-in person gets, and the deputy for days away."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSALS = (NotActionable, Refused)
 
 @admin.register(NotificationChoice)
 class NotificationChoiceAdmin(ReadOnlyAdmin):
-    """One page for each person, with their own rows only. Everybody who signs in here has it."""
+    """One page for each person, with the person's own rows only. Everybody who can sign in has it."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return isinstance(request.user, User)

@@ -41,5 +41,5 @@ class DeputyForm(forms.Form):
     )
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:
-        super().__init__(*args, **{"label_suffix": "", **kwargs})  # type: ignore[arg-type]
-        self.fields["deputy"].queryset = possible_deputies(user)  # type: ignore[attr-defined]
+        super().__init__(*args, **{"label_suffix": "", **kwargs})  # type: ignore[arg-type]  # Django's own arguments
+        self.fields["deputy"].queryset = possible_deputies(user)  # type: ignore[attr-defined]  # of a ModelChoiceField

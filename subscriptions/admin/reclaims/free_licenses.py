@@ -1,4 +1,4 @@
-"""How many licenses are free, said before the button of a restore."""
+"""The number of free licenses, shown before the button of a restore."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from subscriptions.reclaims.restores import FreeLicenses, free_licenses
 
 
 def free_context(profile: IntegrationProfile, needed: Mapping[str, int]) -> dict[str, Any]:
-    """For the template `free_licenses.html`: a sentence for each license type, and whether there are too few."""
+    """The context of `free_licenses.html`: a sentence for each license type, and whether there are too few."""
     run = DownloadRun.objects.complete().filter(profile=profile).first()
     found = free_licenses(profile, needed)
     return {
@@ -25,7 +25,7 @@ def free_context(profile: IntegrationProfile, needed: Mapping[str, int]) -> dict
 
 
 def _sentence(profile: IntegrationProfile, one: FreeLicenses) -> str:
-    """`0 of 214 Full are free now.`, with the number that is needed where it is more than one, or more than is free."""
+    """`0 of 214 Full are free now.`, with the number that the restore needs if that is more than one."""
     label = license_label(profile, one.license)
     if one.bought is None:
         return f"How many {label} licenses are free is not known: {profile.vendor} does not say how many were bought."

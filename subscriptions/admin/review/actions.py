@@ -1,4 +1,4 @@
-"""The acts on people who need review, for one row or for the selected rows of a page."""
+"""The actions on people who need review, for one row or for the selected rows of a page."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _act(
 
 
 def keep(request: HttpRequest) -> HttpResponse:
-    """First the form; with `decided`, the pause."""
+    """Show the form. A POST with `decided` starts the pause."""
     return _act(request, lambda rows: _form(request, rows, "keep", _keep))
 
 
@@ -62,7 +62,7 @@ def make_candidates(request: HttpRequest) -> HttpResponse:
 
 
 def protect(request: HttpRequest) -> HttpResponse:
-    """The form of the protections, for these people."""
+    """Show the form that protects these people."""
 
     def choose(rows: list[Subscription]) -> HttpResponse:
         return protect_chosen(
@@ -124,7 +124,7 @@ def _form(
             {"person": row, "why": explain(row, terms_of(row.profile)).removeprefix("Needs review: ")} for row in rows
         ],
         "may_protect": request.user.has_perm(ADD),
-        # Not the address of the list, where a bulk action shows this form.
+        # The form's own address. A bulk action shows this form at the address of the list.
         "address": reverse(f"admin:subscriptions_persontoreview_{name}"),
         "back": reverse(LIST),
     }
@@ -136,7 +136,7 @@ def _candidates(count: int) -> str:
 
 
 def _report(request: HttpRequest, decided: Decided, done: str) -> None:
-    """Say what is done, and name each other person with the reason; a page of the list has few enough of them."""
+    """Say what was done, and name each other person with the reason. A page of the list has at most some dozen."""
     if decided.done:
         messages.success(request, done)
     for row, reason in decided.refused:

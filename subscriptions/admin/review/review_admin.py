@@ -1,4 +1,4 @@
-"""The lane *Needs review*: why each person is there, and what to do."""
+"""The list *Needs review*: why each person is there, and the suggested action."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def why(row: PersonToReview) -> str:
 
 
 class ReviewChangeList(PagedChangeList):
-    """The tabs are the reasons, each with its count under the search and the filters."""
+    """Adds a tab for each reason, with its count under the search and the filters."""
 
     counts: dict[str, Count]
 
@@ -61,7 +61,7 @@ class ReviewChangeList(PagedChangeList):
         return everybody.filter(evaluation__verdict=self.reason) if self.reason else everybody
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
-        """Rows of one verdict come in the order of the verdict's index."""
+        """Order the rows of one verdict by the verdict's index."""
         terms = super().get_ordering(request, queryset)
         if self.order.column == "idle_since" and self.reason:
             self.order = replace(self.order, column="evaluation__idle_since", key="evaluation__subscription_id")
@@ -135,7 +135,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
         return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The page of a person is that of the subscription."""
+        """Redirect to the page of the subscription: a person has no page of their own here."""
         return HttpResponseRedirect(reverse("admin:subscriptions_subscription_change", args=[object_id]))
 
     def get_urls(self) -> list[URLPattern]:
@@ -173,7 +173,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
 
     @admin.display(description="Suggested")
     def suggested(self, row: PersonToReview) -> SafeString | str:
-        """One act as a button, and the others in a menu. They are buttons of the list's own form."""
+        """One action as a button, and the others in a menu. They are buttons of the list's own form."""
         if not self.may_decide:
             return EMPTY
         context = {"row": row, "suggested": SUGGESTED[row.verdict], "may_protect": self.may_protect}

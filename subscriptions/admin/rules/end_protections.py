@@ -24,7 +24,7 @@ from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import end_protection, end_protections
 
-# Protections named on the page that confirms; the others are counted.
+# The page that confirms names at most this many protections, and counts the others.
 NAMED = 12
 LATER = "New candidates appear after the next download."
 
@@ -55,7 +55,7 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
 
     @admin.action(description="End", permissions=["end"])
     def end_selected(self, request: HttpRequest, chosen: QuerySet[Protection]) -> HttpResponse | None:
-        """First the page that shows what would end; a POST from there has `confirmed`."""
+            """Show the protections that would end. A POST from that page has `confirmed`, and ends them."""
         rows = ticked(request, chosen).select_related("profile").order_by("pk")
         in_force = Protection.objects.in_force().filter(pk__in=rows.values("pk")).select_related("profile")
         count = in_force.count()

@@ -1,4 +1,4 @@
-"""The saved limits of a rule, as numbers of people: the descriptions of two parts of its form."""
+"""The saved limits of a rule as numbers of people: the descriptions of two sections of its form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Protections that cover nobody any more: what the pages say, and the button that confirms that somebody has looked."""
+"""Protections that cover nobody any more: the texts on the pages, and the button *I have looked*."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def lost_count(count: int) -> str:
 
 
 def lost_in(profile: IntegrationProfile) -> str:
-    """A warning for pages of this profile; empty when there are none."""
+    """A warning for the pages of this profile; empty without such protections."""
     count = Protection.objects.lost().of(profile.pk).count()
     return f"{lost_count(count)}." if count else ""
 
 
 def lost_context(request: HttpRequest, lost: Sequence[Protection]) -> dict[str, Any]:
-    """For the template lost.html."""
+    """The context of the template lost.html."""
     if not lost:
         return {"lost": None}
     accept = reverse("admin:subscriptions_protection_accept_loss")
@@ -56,7 +56,7 @@ def lost_context(request: HttpRequest, lost: Sequence[Protection]) -> dict[str, 
 
 
 def accept_loss_view(request: HttpRequest) -> HttpResponse:
-    """A POST has the ids that the page showed as `protection`, so that it confirms nothing that nobody has seen."""
+    """A POST has the ids that the page showed as `protection`, so that it confirms only what the user saw."""
     if not request.user.has_perm(END):
         raise PermissionDenied
     ids = [int(pk) for pk in request.POST.getlist("protection") if pk.isdecimal() and len(pk) < 19]

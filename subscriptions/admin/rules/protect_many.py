@@ -1,4 +1,4 @@
-"""Protect many people: paste lines or upload a CSV file, look at what each line would do, then confirm."""
+"""Protect many people: paste lines or upload a CSV file, look at the preview of each line, then confirm."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from subscriptions.rules.protect_many import Outcome, Plan, plan, protect_many
 from subscriptions.rules.protection_lines import Lines, decode, read_lines
 
 TEMPLATE = "admin/subscriptions/protection/protect_many.html"
-# Lines named for each outcome; the others are counted. Of those that cannot be read, many more are named.
+# The page shows at most this many lines of an outcome, and counts the others. It shows more unreadable lines.
 NAMED = 10
 NAMED_UNREADABLE = 200
 HEADINGS = {
@@ -60,7 +60,7 @@ class ManyForm(DetailsForm):
         self.fields["owner"].help_text = "For all lines without an owner of their own."
 
     def clean(self) -> dict[str, Any]:
-        """The lines are read first, so that those of a file are kept when another field is wrong."""
+        """Read the lines first, so that those of a file are kept when another field is wrong."""
         self._read()
         data = super().clean()
         for name in ("reason", "owner"):
@@ -82,12 +82,12 @@ class ManyForm(DetailsForm):
                 self.add_error("text", "Enter at least one line, or choose a file.")
 
     def show_text(self, text: str) -> None:
-        """Show this text in the field, in the place of what was sent."""
+        """Show this text in the field instead of the text that was sent."""
         self.data = {**dict(self.data.items()), "text": text}
 
 
 def protect_many_view(request: HttpRequest) -> HttpResponse:
-    """A GET shows the form, a POST what its lines would do. A POST of the same with `confirmed` makes them."""
+    """A GET shows the form, a POST the preview. A POST of the same lines with `confirmed` makes the protections."""
     if not request.user.has_perm(ADD):
         raise PermissionDenied
     form = ManyForm(request.POST or None, request.FILES or None)
@@ -119,7 +119,7 @@ def _protect(request: HttpRequest, form: ManyForm, planned: Plan) -> HttpRespons
 
 
 def _fingerprint(form: ManyForm) -> str:
-    """Of what was previewed: nothing else is made."""
+    """A hash of the previewed values. Only these are made."""
     data, details = form.cleaned_data, form.details
     shown = (data["profile"].pk, data["text"].split(), details.reason, details.owner, details.ends_at)
     return hashlib.sha256(repr(shown).encode()).hexdigest()

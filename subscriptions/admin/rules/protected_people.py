@@ -1,4 +1,4 @@
-"""The people of a protection on its list and page: who is meant, under which address today, and who is covered."""
+"""The people of a protection, for the list and the page: the protected person, today's address, and who is covered."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from subscriptions.models import Protection, ProtectionKind, Subscription
 from subscriptions.models.protection import people_of
 from subscriptions.models.subscription import HELD
 
-# People named on the page of a protection.
+# The page of a protection names at most this many people.
 NAMED = 5
 
 
@@ -23,7 +23,7 @@ def title(row: Any) -> str:
 
 
 def now(row: Any) -> str:
-    """What has become of a person since then, e.g. `now: new@example.com`; empty for all others."""
+    """The change of a protected person since then, e.g. `now: new@example.com`; empty without a change."""
     if row.kind != ProtectionKind.PERSON:
         return ""
     if not row.external_id:
@@ -36,7 +36,7 @@ def now(row: Any) -> str:
 
 
 def covered_people(row: Protection) -> list[Subscription]:
-    """Some of the people whom a protection of a person covers; of the other kinds there may be thousands."""
+    """Some of the people that a protection of a person covers. The other kinds may cover thousands: they give none."""
     if row.kind != ProtectionKind.PERSON:
         return []
     found = {person.pk: person for people in people_of([row]) for person in people.filter(HELD)[:NAMED]}
@@ -44,7 +44,7 @@ def covered_people(row: Protection) -> list[Subscription]:
 
 
 def address_of_people(row: Any) -> str:
-    """The address of the list of subscriptions, filtered to the people that it covers. Needs `with_person`."""
+    """The address of the list of subscriptions, filtered to the covered people. Needs `with_person`."""
     scope = {
         ProtectionKind.PERSON: {"q": row.email_now or row.value or row.external_id},
         ProtectionKind.DOMAIN: {"q": f"@{row.value}"},

@@ -238,7 +238,7 @@ class ReclaimRuleAdmin(ModelAdmin):
 
 
 def _apply(profile: IntegrationProfile) -> str:
-    """Evaluate everybody now, or leave it to a task where a page would have to wait for it."""
+    """Evaluate everybody now; for many people in a task, so that the page does not wait."""
     effect = None if is_large(profile) else evaluate_again(profile)
     if effect is None:
         tasks.enqueue_task(tasks.evaluate_again, profile.pk)

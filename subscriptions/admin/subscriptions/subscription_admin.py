@@ -47,7 +47,7 @@ def sentence(row: Subscription) -> str:
 
 
 def last_activity(row: Subscription) -> SafeString:
-    """The date that counts; below it, what the vendor says now where that is less or cannot be right."""
+    """The date that counts. Below it the vendor's date of now, if that is older, empty, or cannot be right."""
     if row.dates_went_back:
         return two_lines(day(row.last_activity_at), vendor_says_now(row))
     if row.implausible_dates:

@@ -90,7 +90,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "timeline": timeline(row, terms.threshold_for(row.license), rows),
         "events": events_of(candidates, reclaims, rows),
         "in_history": _in_history(row, len(reclaims)),
-        "other_rows": [(_kinship(other, row), other) for other in rows if other.pk != row.pk],
+        "other_rows": [(_relation(other, row), other) for other in rows if other.pk != row.pk],
         "times_reclaimed": sum(
             item.state == ReclaimState.DONE and item.direction == Direction.DEACTIVATE for item in reclaims
         ),
@@ -103,8 +103,8 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _kinship(other: Subscription, row: Subscription) -> str:
-    """What another row of the same person is to this one: the rows are numbered in the order of time."""
+def _relation(other: Subscription, row: Subscription) -> str:
+    """The relation of another row of the same person to this one. A later row has a higher id."""
     if other.pk > row.pk:
         return "Made again later"
     if other.profile_id != row.profile_id and other.external_id == row.external_id:
@@ -149,7 +149,7 @@ def _facts(row: Subscription) -> list[tuple[str, str, str]]:
 
 
 def manager_of(row: Subscription) -> str:
-    """The name of the manager. Where the directory has only a reference, it is looked up among the people we know."""
+    """The name of the manager. If the directory has only a reference, the name comes from the known members."""
     if row.manager or not row.manager_id:
         return row.manager
     found = Subscription.objects.filter(profile=row.profile_id, external_id=row.manager_id).first()

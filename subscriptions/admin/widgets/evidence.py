@@ -29,7 +29,7 @@ def person_of(evidence: Mapping[str, Any]) -> str:
 
 
 def now_called(evidence: Mapping[str, Any], row: Subscription) -> str:
-    """`now: Pat Miller, pat.miller@northwind.example`: what differs from the evidence; empty when nothing does."""
+    """`now: Pat Miller, pat.miller@northwind.example`: the differences to the evidence; empty without any."""
     name = row.name if evidence["name"] and row.name and row.name != evidence["name"] else ""
     email = row.email if normalized(row.email) != normalized(evidence["email"]) else ""
     if not email and evidence["email"] and not row.email:

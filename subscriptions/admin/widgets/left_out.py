@@ -1,4 +1,4 @@
-"""Who of a selection is taken, and who is left out of the action: each by name, with the reason."""
+"""Split a selection: people that the action takes, and people who are left out, by name and with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from subscriptions.accounts.own_seat import own_among
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
-# People named for each reason; the others are counted.
+# A sentence names at most this many people, and counts the others.
 NAMED = 5
 
 
@@ -31,13 +31,13 @@ class Selection:
         return sum(rows.count() for rows in self.able.values())
 
     def leave_out(self, rows: QuerySet[Any], reason: str) -> None:
-        """Name these rows, which have a `subscription`."""
+        """Leave out these rows, and name them with the reason. They have a `subscription`."""
         if sentence := left_out(rows, reason):
             self.left_out.append(sentence)
 
 
 def ticked(request: HttpRequest, chosen: QuerySet[Any]) -> QuerySet[Any]:
-    """The ticked rows, also those that have left the tab meanwhile; with *Select all*, what the list holds now."""
+    """The ticked rows, also those that have left the tab meanwhile; with *Select all*, the rows of the list now."""
     if request.POST.get("select_across") == "1":
         return chosen.model._default_manager.filter(pk__in=chosen.order_by().values("pk"))
     return chosen.model._default_manager.filter(pk__in=request.POST.getlist("_selected_action"))
@@ -55,7 +55,7 @@ def left_out(rows: QuerySet[Any], reason: str) -> str:
 
 
 def select(rows: QuerySet[Any], operation: Operation, *, email: Any, actor: User) -> Selection:
-    """Take those whose profile allows the operation and who are not the actor.
+    """Take the people of profiles that allow the operation, except the actor.
 
     `rows` have a `profile` and a `subscription`; `email` is the expression for the address in their evidence.
     """
