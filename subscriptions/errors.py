@@ -16,7 +16,7 @@ class OwnRequest(Refused):
 
 
 class ConcernsYou(Refused):
-    """Nobody requests, or decides on, their own seat."""
+    """The actor's own seat is concerned. Nobody requests their own seat, or decides on it."""
 
 
 class OverCap(Refused):

@@ -77,7 +77,7 @@ def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
 
 
 def refuse_own_candidate(candidate: RemovalCandidate, *, actor: Actor) -> None:
-    """Raises ConcernsYou when this candidate is the actor."""
+    """Raise ConcernsYou when this candidate is the actor."""
     seats = seats_of_candidates(RemovalCandidate.objects.filter(pk=candidate.pk))
     refuse_own_seat(seats, actor=actor, profile=candidate.profile)
 

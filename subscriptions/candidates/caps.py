@@ -92,7 +92,7 @@ def percent(share: int, whole: int) -> int:
 def deactivations_of(profile: IntegrationProfile) -> QuerySet[Reclaim]:
     """Deactivations of the last 24 hours that are done, or may be.
 
-    Those of the whole organization: an archived profile of it may have sent some of them.
+    All profiles of the organization count: an archived one may have sent some of them.
     """
     since = timezone.now() - WINDOW
     profiles = list(IntegrationProfile.objects.of_organization(profile).values_list("pk", flat=True))

@@ -90,7 +90,7 @@ def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = l
             rows = _read_facts(run.profile_id, first=batch[0], last=batch[-1])
             _open(run, rows, current_terms(run.profile_id), timezone.now())
         proposed += len(rows)
-    # Whoever saved a rule or a protection meanwhile has withdrawn before the last batches were committed.
+    # A rule or a protection that was saved meanwhile has withdrawn candidates before the last batches were committed.
     withdraw(run.profile_id, before_batch=before_batch)
     return proposed
 
@@ -103,7 +103,7 @@ def _to_propose(profile_id: int) -> list[int]:
 
 
 def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFacts]:
-    """Those to propose among the subscriptions with these ids and those between them, as they are now.
+    """The subscriptions to propose with ids from `first` to `last`, as they are now.
 
     Each table is read in this range, so that no plan reads a whole table for each batch.
     """
@@ -119,7 +119,8 @@ def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFact
 def open_reviewed(row: Subscription, terms: Terms, review: Mapping[str, str]) -> int:
     """Open a candidate for a person who needed review. Returns its id. Call it under the lock of the profile.
 
-    `review` is a part of the evidence: who decided so (`by`), the `reason`, and what was unclear (`needed`, `why`).
+    `review` is a part of the evidence: the admin who decided (`by`), the `reason`, and why a review was needed
+    (`needed`, `why`).
     """
     run = DownloadRun.objects.with_facts().filter(profile=row.profile_id).first()
     if run is None:
@@ -152,7 +153,7 @@ def _open(
     ids = new_ids(RemovalCandidate, len(rows))
 
     def candidates() -> Iterator[tuple[Any, ...]]:
-        """Made while they are written, so that the database works at the same time."""
+        """Make each row while others are written, so that the database works at the same time."""
         for pk, row in zip(ids, rows, strict=True):
             evidence = freeze_evidence(row, terms, now, shared)
             if review:

@@ -65,7 +65,7 @@ def closing_for(row: Facts, verdict: Verdict, evidence: dict[str, Any]) -> tuple
     The reason is the facts where they differ from the evidence (a newer activity, another license), else the rule.
     """
     if verdict in NEEDS_REVIEW and "review" in evidence:
-        # The facts changed on which an admin had decided.
+        # An admin had decided, and the facts have changed since.
         return CandidateState.CLOSED_SKIPPED, CloseReason.NEEDS_REVIEW
     last_activity = row.last_activity_at.isoformat() if row.last_activity_at else None
     if verdict == Verdict.ACTIVE and last_activity == evidence["last_activity_at"]:
@@ -109,7 +109,7 @@ class _Stale(NamedTuple):
 
 
 class _Facts(NamedTuple):
-    """What is known now about the person of a candidate."""
+    """The facts of today about the person of a candidate."""
 
     license: str
     last_activity_at: datetime | None
@@ -118,12 +118,12 @@ class _Facts(NamedTuple):
 
 
 def _withdraw(ids: list[int]) -> int:
-    """Close those that nobody has decided on meanwhile. The recheck before the send decides on approved ones.
+    """Close these candidates, except those that somebody decided on meanwhile. For approved ones, the recheck decides.
 
     Each statement reads one table by ids, so that no plan is quadratic.
     """
     with transaction.atomic():
-        # Locked in the order of their ids, as everywhere, so that there is no deadlock.
+        # All code locks candidates in the order of their ids, so that there is no deadlock.
         rows = RemovalCandidate.objects.withdrawable().filter(IdIn("pk", IdList.of(ids))).order_by("pk")
         locked = [_Stale(*row) for row in rows.select_for_update().values_list(*_Stale._fields)]
         people = IdList.of(row.subscription_id for row in locked)

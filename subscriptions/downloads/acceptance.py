@@ -81,7 +81,7 @@ def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
 def accept(run: DownloadRun, *, actor: User) -> None:
     """The second step: the run's members become the facts, as of its own time. Raises Refused or NotActionable.
 
-    Its follow-up is left to the next task, or to the sweep.
+    The next task, or the sweep, does its follow-up.
     """
     if why_not := why_not_confirm(run, actor):
         raise Refused(f"{run} cannot be accepted by you now. {why_not}")

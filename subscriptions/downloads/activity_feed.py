@@ -1,8 +1,9 @@
-"""Check that the vendor's activity dates are alive, before a download is merged.
+"""Check that the vendor still updates its activity dates, before a download is merged.
 
-When a vendor's activity feed stands still, each member looks more inactive each day, and the download is complete. So a
-download is compared with what the vendor said before: by the clauses of today's rule, each side as of its own day. A
-lower threshold raises both sides, and is no fault of the feed. Each side is one statement, for any number of people.
+If the vendor's activity feed has stopped, each member looks more inactive each day, although the download is complete.
+So the dates of the download are compared with those that the vendor showed before. Both are counted by the clauses of
+today's rule, each as of its own day: a lower threshold raises both numbers, so it is not taken for a fault of the feed.
+Each count is one statement, for any number of people.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from subscriptions.eligibility.sentences import in_days, on_day
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import DownloadRun, ReclaimRule, VendorFacts, Verdict
 
-# A domain is checked on its own if at least this many of its people were active lately before.
+# A domain is checked on its own if at least this many of its people were active lately in the download before.
 MIN_IN_DOMAIN = 20
-# Fewer people more than before are no surge, whatever their share: a small organization would be doubted each week.
+# At least so many more people must be inactive, whatever their share: else a small organization is doubted each week.
 MIN_SURGE = 5
-# What LicenseHub itself keeps of a person, e.g. a protection, is not in a download. Both sides leave it out.
+# A download has no records of LicenseHub, e.g. protections. So neither count uses the clauses that read them.
 MEMBER_CLAUSES = tuple(clause for clause in CLAUSES if not clause.reads_records)
 
 
@@ -41,10 +42,10 @@ Groups = dict[str, Group]
 
 
 def why_doubtful(run: DownloadRun) -> str:
-    """Why the activity dates of the staged members cannot be believed, in one or two sentences; empty if they can.
+    """The reason to doubt the activity dates of the staged members, in one or two sentences; empty if there is none.
 
-    Empty also for a first download: there is nothing to compare it with. The overview says how old its newest activity
-    is.
+    A first download is never doubted: there is nothing to compare it with. The overview says how old its newest
+    activity is.
     """
     last = DownloadRun.objects.with_facts().filter(profile=run.profile_id).first()
     rule = ReclaimRule.objects.filter(profile=run.profile_id).prefetch_related("license_thresholds").first()
@@ -53,7 +54,7 @@ def why_doubtful(run: DownloadRun) -> str:
     with large_tables():
         before = _count(said_before(run), rule, at=last.finished_at or last.started_at)
         after = _count(as_downloaded(run), rule, at=run.started_at)
-    return _stands_still(run, rule, before, after) or _surges(rule, before, after)
+    return _has_stopped(run, rule, before, after) or _surges(rule, before, after)
 
 
 def said_before(run: DownloadRun) -> QuerySet[Any]:
@@ -68,7 +69,7 @@ def as_downloaded(run: DownloadRun) -> QuerySet[Any]:
 
 
 def _comparable(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """With the other columns that the clauses read. No decision of an admin counts here."""
+    """Add the other columns that the clauses read. An admin's decision after a review does not count here."""
     since = Coalesce("last_activity_at", "license_assigned_at")
     found: QuerySet[Any] = rows.annotate(idle_since=since, review_passed=Value(False))
     return found.order_by()
@@ -96,23 +97,23 @@ def _sum(groups: Groups) -> Group:
     return Group(*(sum(numbers) for numbers in zip(*groups.values(), strict=True))) if groups else Group()
 
 
-def _stands_still(run: DownloadRun, rule: ReclaimRule, before: Groups, after: Groups) -> str:
-    """All of the feed, or that of one domain."""
+def _has_stopped(run: DownloadRun, rule: ReclaimRule, before: Groups, after: Groups) -> str:
+    """A sentence if the whole feed has stopped, or the feed of one domain; else empty."""
     within = f"within the last {in_days(rule.stale_feed_days)}"
     vendor = capfirst(run.profile.vendor)
     if _sum(before).lately and not _sum(after).lately:
         newest = as_downloaded(run).aggregate(newest=Max("last_activity_at"))["newest"]
         shown = f"The newest one is of {on_day(newest)}" if newest else "No member has any"
         return (
-            f"{vendor} shows no activity {within}, and did so in the download before. {shown}. The activity dates seem "
-            "to stand still, and everybody would soon look inactive."
+            f"{vendor} shows no activity {within}, and the download before had some. {shown}. {vendor} no longer seems "
+            "to update the activity dates, and everybody would soon look inactive."
         )
     for domain, was in before.items():
         now = after.get(domain, Group())
         if was.lately >= MIN_IN_DOMAIN <= now.people and not now.lately:
             return (
                 f"{vendor} shows no activity {within} of the {now.people:,} people at {domain}; in the download "
-                f"before, {was.lately:,} were active then. A part of the activity dates seems to stand still."
+                f"before, {was.lately:,} were active lately. {vendor} no longer seems to update their activity dates."
             )
     return ""
 
@@ -121,14 +122,14 @@ def _surges(rule: ReclaimRule, before: Groups, after: Groups) -> str:
     was, now = _sum(before), _sum(after)
     if not (was.in_scope and now.in_scope) or now.inactive - was.inactive < MIN_SURGE:
         return ""
-    # Multiplied, not divided: shares are compared without rounding.
+    # The shares are multiplied out, so that nothing is rounded.
     risen = now.inactive * was.in_scope > rule.surge_factor * was.inactive * now.in_scope
     if not (risen and 100 * now.inactive > rule.surge_percent * now.in_scope):
         return ""
     return (
         f"{now.inactive:,} of {now.in_scope:,} active licenses in scope would be inactive ({_percent(now)}), and "
-        f"{was.inactive:,} of {was.in_scope:,} were at the download before ({_percent(was)}), both by today's rule. So "
-        "many people do not stop at once; the activity dates are in doubt."
+        f"{was.inactive:,} of {was.in_scope:,} were at the download before ({_percent(was)}), both by today's rule. "
+        "So many people do not become inactive at once, so the activity dates are in doubt."
     )
 
 

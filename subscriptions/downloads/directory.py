@@ -70,14 +70,14 @@ PARTS = {
 
 
 class Written(NamedTuple):
-    """Whether any of these people is a member of the profile, and how many rows were written."""
+    """`known`: any of these people is a member of the profile. `rows`: the number of rows that were written."""
 
     known: bool
     rows: int
 
 
 def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> Written:
-    """Write what differs. A person without an entry is shown by the e-mail address."""
+    """Write the entries that differ. A person without an entry is shown by the e-mail address."""
     entries = PEOPLE[connection.vendor]
     written, known = 0, False
     for batch in _batches(people):
@@ -88,7 +88,7 @@ def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> Writte
 
 
 def foreign(profile: IntegrationProfile) -> ConfigError:
-    """The directory has people, and none of them is a member: nobody may be deactivated through such a token."""
+    """The error for a directory without any member: its token is of another organization and may deactivate nobody."""
     connector = profile.connector
     return ConfigError(connector.texts.foreign_directory, slot=connector.reclaim_slot, code="foreign_directory")
 

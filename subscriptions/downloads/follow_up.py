@@ -1,7 +1,7 @@
-"""What follows the facts of a run: names, team admins, verdicts, candidates, and the request if the rule files it.
+"""The follow-up of a run's facts: names, team admins, verdicts, candidates, and the request if the rule files it.
 
-Each step has a state of its own (`FollowUp`), may be done twice, and is continued by the next part after a kill. The
-run is complete when all of them are done. A newer run whose facts are written takes over what is left of an older one.
+Each step has a state of its own (`FollowUp`) and may be done twice. After a kill the next part continues it. The run is
+complete when all steps are done. A newer run whose facts are written takes over the rest of an older one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def first_values() -> dict[str, Any]:
 
 
 def work_on(work: Work) -> None:
-    """Do the steps that are left, within `lease.one_part`. Raises PartOver, LeaseLost."""
+    """Do the remaining steps, within `lease.one_part`. Raises PartOver, LeaseLost."""
     run = work.run
     # Not the token: another process may have taken the run over.
     run.refresh_from_db(fields=("state", "follow_up", "steps", "cursor", "tries", "problem", "new"))
@@ -57,7 +57,7 @@ def work_on(work: Work) -> None:
 def resume(run_id: int, *, seconds: float | None = None) -> DownloadRun | None:
     """Continue the follow-up of a run that nobody works on. Returns the run; None when there is nothing to do.
 
-    With `seconds`, one part is made: see `parts`. Raises LeaseLost.
+    With `seconds` it does one part: see `parts`. Raises LeaseLost.
     """
     with transaction.atomic():
         run = lease.take(DownloadRun.objects.to_follow_up().filter(pk=run_id))
@@ -72,7 +72,7 @@ def resume(run_id: int, *, seconds: float | None = None) -> DownloadRun | None:
 
 
 def _connector(profile: IntegrationProfile) -> Connector | None:
-    """The verdicts need no connector, so they do not wait until the connection is repaired."""
+    """The connector; None if a person must repair the connection first. The verdicts need no connector."""
     try:
         return credential_store.connector_for(profile)
     except ConfigError as error:
@@ -81,19 +81,19 @@ def _connector(profile: IntegrationProfile) -> Connector | None:
 
 
 def supersede(run: DownloadRun) -> None:
-    """Leave what is left of older runs to this one, whose facts are newer; in the transaction that writes them."""
+    """End the follow-up of older runs: this run has newer facts. Call it in the transaction that writes them."""
     older = DownloadRun.objects.filter(profile=run.profile_id).exclude(pk=run.pk)
     for former in _end(older, FollowUp.SUPERSEDED):
         record(Action.DOWNLOAD_SUPERSEDED, actor=None, target=former, data={"by": run.number})
 
 
 def stop(profile: IntegrationProfile) -> int:
-    """The profile ends, in this transaction: nothing follows its last run any more. Returns how many were stopped."""
+    """End the follow-up of the profile's last run, in the transaction that archives it. Returns how many runs ended."""
     return len(_end(DownloadRun.objects.filter(profile=profile), FollowUp.STOPPED))
 
 
 def _end(runs: QuerySet[DownloadRun], ending: FollowUp) -> list[DownloadRun]:
-    """A new token: the process that works on it finds that it lost the lease."""
+    """Complete these runs with a new token, so that a process that works on one finds that it lost the lease."""
     ended = []
     for run in runs.filter(state=RunState.EVALUATING):
         values = {"state": RunState.COMPLETE, "follow_up": ending, "token": uuid.uuid4()}

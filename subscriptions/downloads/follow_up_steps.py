@@ -1,6 +1,6 @@
-"""The steps of the follow-up. Each ends with `finish_step`, and may be done again from its begin or its saved cursor.
+"""The steps of the follow-up. Each ends with `finish_step`, and may be done again from its start or its saved cursor.
 
-Names and team admins come from the vendor. What fails there is noted on the run, and the verdicts follow without it.
+Names and team admins come from the vendor. An error there is noted on the run, and the verdicts follow nevertheless.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from subscriptions.rules.binding import bind_protections
 from subscriptions.rules.coverage import note_coverage
 from subscriptions.search import refresh_search
 
-# After this many attempts that ended without progress, a step that may be left out is left out.
+# A step that asks the vendor is left out after this many attempts without progress.
 MAX_TRIES = 3
 # Far more than any organization has.
 MAX_TEAMS = 200_000
@@ -56,7 +56,7 @@ ADMINS_MISSING = "Who is the only admin of a team was not read"
 def finish_step(work: Work, *, problem: str = "", left_out: str = "", **values: Any) -> None:
     """Go on to the next step, or complete the run. Raises LeaseLost.
 
-    `problem` is noted on the run. `left_out` says why there was nothing to do.
+    `problem` is noted on the run. `left_out` is the reason why the step did nothing.
     """
     run, now = work.run, timezone.now().isoformat()
     step = FollowUp(run.follow_up)
@@ -83,7 +83,7 @@ def finish_step(work: Work, *, problem: str = "", left_out: str = "", **values: 
 
 
 def read_names(work: Work) -> None:
-    """Names, departments and cost centers from the vendor's directory, page by page."""
+    """Read names, departments, managers and so on from the vendor's directory, page by page."""
 
     def read(connector: Connector) -> None:
         with_retries(work, lambda: _read_directory(work, connector))
@@ -93,7 +93,7 @@ def read_names(work: Work) -> None:
 
 
 def _read_directory(work: Work, connector: Connector) -> None:
-    """From the saved cursor to the end. Each page is written together with the cursor of the next one."""
+    """Read from the saved cursor to the end. Each page is written together with the cursor of the next one."""
     run = work.run
     so_far = _so_far(run)
     if not run.cursor and not so_far.get("read"):
@@ -110,7 +110,7 @@ def _read_directory(work: Work, connector: Connector) -> None:
 
 
 def read_team_admins(work: Work) -> None:
-    """Without the permission the teams are cleared; after an error the last known teams stay."""
+    """Read who is the only admin of a team. Without the permission nobody is; after an error the known ones stay."""
     run = work.run
 
     def read(connector: Connector) -> None:
@@ -131,7 +131,7 @@ def read_team_admins(work: Work) -> None:
 
 
 def _read_teams(work: Work, connector: Connector) -> None:
-    """From the saved cursor to the end, as the directory."""
+    """Read from the saved cursor to the end. Each page is written together with the cursor of the next one."""
     run = work.run
     so_far = _so_far(run)
     if not run.cursor and not so_far.get("read"):
@@ -151,7 +151,7 @@ def _read_teams(work: Work, connector: Connector) -> None:
 
 
 def _so_far(run: DownloadRun) -> dict[str, Any]:
-    """What the current step has recorded on the run."""
+    """The progress of the current step, as recorded on the run."""
     found: dict[str, Any] = run.steps[run.follow_up]
     return found
 
@@ -166,7 +166,7 @@ def _save_page(work: Work, cursor: str, *, done: int) -> None:
 
 
 def _read(work: Work, capability: Capability, missing: str, read: Callable[[Connector], None]) -> None:
-    """A step that asks the vendor. Whatever happens to it, the next step follows."""
+    """Do a step that asks the vendor. After an error of it, the next step follows as well."""
     run, problem, left_out = work.run, "", ""
     profile = IntegrationProfile.objects.get(pk=run.profile_id)
     if capability not in profile.connector.capabilities:
@@ -191,7 +191,7 @@ def _read(work: Work, capability: Capability, missing: str, read: Callable[[Conn
 
 
 def evaluate(work: Work) -> None:
-    """Who of the users is who, the verdicts, and whom protections cover."""
+    """Find the persons of the accounts, bind protections, write the verdicts, and count the covered people."""
     run = work.run
     find_persons(run.profile)
     bind_protections(run.profile)
@@ -203,7 +203,7 @@ def evaluate(work: Work) -> None:
 
 
 def propose(work: Work) -> None:
-    """Withdraw and open candidates in batches, and then write what only lists and previews need.
+    """Withdraw and open candidates in batches, and then write the data that only lists and previews need.
 
     A batch that is committed is not repeated.
     """
@@ -226,7 +226,7 @@ def propose(work: Work) -> None:
 
 
 def _write_for_lists(work: Work) -> None:
-    """The texts of the search, the counts of the previews, and PostgreSQL's statistics. No candidate waits for them."""
+    """Write the texts of the search and the counts of the previews, and refresh PostgreSQL's statistics."""
     run = work.run
     for write in (refresh_search, count_buckets):
         with transaction.atomic():

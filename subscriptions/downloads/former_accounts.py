@@ -1,9 +1,10 @@
-"""Find the former account of each new member: the same person, who was known under another row.
+"""Find the former account of each new member: another row of the same person.
 
-Two cases. Somebody was deleted at the vendor and made again with a new id: the address is that of an account that left
-the organization. Or the profile is new, and an archived one has the same organization: the id is known there. In both,
-what was decided for the person's good goes on: the new row has the cool-down of the former one, with its reason. Open
-requests and approvals do not. An address may also belong to somebody else now; then the pause errs to the safe side.
+There are two cases. A person was deleted at the vendor and made again with a new id: then the address is that of an
+account that left the organization. Or an archived profile had the same organization: then it has the same id.
+
+The new row gets the cool-down of the former one, with its reason. Open requests and approvals are not carried over. If
+the address belongs to somebody else by now, this person is left alone for some days, which is the safe mistake.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from subscriptions.activity.reactivation import REACTIVATED_COOLDOWN, REACTIVATE
 from subscriptions.bulk_sql import execute
 from subscriptions.models import DownloadRun, Subscription
 
-# In all statements `s` is a new row of the run, and `f` the newest former row of the same person.
+# In all statements, `s` is a new row of the run, and `f` is the newest former row of the same person.
 SAME_ID = """
 SELECT external_id AS same, MAX(id) AS id FROM subscriptions_subscription
  WHERE profile_id IN ({profiles}) GROUP BY external_id
 """
-# Rows of the same organization that are members no more: those who left, and those of archived profiles.
+# Rows of the organization that are no members any more: people who left, and rows of archived profiles.
 SAME_ADDRESS = """
 SELECT {address} AS same, MAX(o.id) AS id FROM subscriptions_subscription AS o
  WHERE o.email <> ''
@@ -48,14 +49,14 @@ UPDATE subscriptions_subscription AS s
 
 
 def address_of(alias: str) -> str:
-    """What addresses are compared by, as `models.subscription.address_key`."""
+    """The SQL form of `models.subscription.address_key`: addresses are compared by it."""
     return f"CASE WHEN {alias}.normalized_email = '' THEN LOWER({alias}.email) ELSE {alias}.normalized_email END"
 
 
 def link_former_accounts(run: DownloadRun, *, now: datetime) -> int:
     """Link the new rows of this run to their former ones, and carry the cool-downs over. Returns how many were linked.
 
-    In the transaction that completes the run: so no verdict is ever given without it.
+    Call it in the transaction that writes the facts, so that no verdict is given without the links.
     """
     archived = list(
         IntegrationProfile.objects.of_organization(run.profile).exclude(pk=run.profile_id).values_list("pk", flat=True)

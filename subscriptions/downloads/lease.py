@@ -1,8 +1,8 @@
 """The lease of a download run: start a run, take over an abandoned one, and write only to one that is still ours.
 
 At most one run of a profile is in state RUNNING. The process that works on it knows the run's token, and renews its
-lease. When its time is over it gives the lease up. A run without a lease, because it was given up or has ended, is
-taken over with a new token: by the next download while it is RUNNING, by its follow-up while it is EVALUATING.
+lease. When its time is over, it gives the lease up. A run whose lease was given up or has run out is taken over with a
+new token: by the next download while it is RUNNING, by its follow-up while it is EVALUATING.
 """
 
 from __future__ import annotations
@@ -95,27 +95,27 @@ def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
 def renew(run: DownloadRun, **values: Any) -> None:
     """Renew the lease, and write `values`. Raises LeaseLost.
 
-    At the begin of a long transaction, it also keeps the row locked: whoever wants to take the run over waits until
-    that transaction ends, which a killed process ends as well.
+    At the start of a long transaction, it also keeps the row locked: a process that wants to take the run over waits
+    until the transaction ends. The end of a killed process ends its transaction, too.
     """
     update_owned(run, lease_until=timezone.now() + DownloadRun.LEASE, **values)
 
 
 def give_up(run: DownloadRun, *, resume_in: float = 0.0, **values: Any) -> None:
-    """The next part may begin in `resume_in` seconds. Raises LeaseLost."""
+    """Give up the lease, so that the next part may begin in `resume_in` seconds. Raises LeaseLost."""
     update_owned(run, lease_until=timezone.now() + timedelta(seconds=resume_in), tries=0, **values)
 
 
 @contextlib.contextmanager
 def one_part(work: Work) -> Iterator[None]:
-    """Inside, this process works on the run. When its time is over, or after an error, it gives the lease up."""
+    """In the `with` block, this process works on the run. After PartOver or another error it gives the lease up."""
     run = work.run
     try:
         yield
     except PartOver as over:
         give_up(run, resume_in=over.resume_in, waited=run.waited, outages=run.outages, **work.usage())
     except Exception:
-        # Nobody expected it. The attempt counts, and the next part need not wait until the lease ends.
+        # An unexpected error. The attempt counts, and the next part need not wait until the lease ends.
         with contextlib.suppress(LeaseLost, DatabaseError):
             update_owned(run, lease_until=timezone.now())
         raise

@@ -53,7 +53,7 @@ PARTS = {
     "changed_members": CHANGED,
     "columns": ", ".join(FACTS),
     "values": ", ".join(f"m.{column}" for column in FACTS),
-    # What counts of a known member: the columns of CHANGED.
+    # The columns of CHANGED, with the last activity that counts.
     "counted": ", ".join(f"{COUNTED_SQL} AS {name}" if name == "last_activity_at" else f"m.{name}" for name in FACTS)
     + f", {WENT_BACK_SQL} AS dates_went_back, {VENDOR_ACTIVITY_SQL} AS vendor_activity_at",
     "assignments": ", ".join(f"{column} = m.{column}" for column in (*FACTS, *WENT_BACK)),
@@ -164,7 +164,7 @@ def _merge_known(run: DownloadRun, now: datetime) -> tuple[int, int]:
 
 
 def _normalize_addresses(run: DownloadRun) -> None:
-    """Write the column that addresses are compared by, for the few that lower case does not normalize."""
+    """Write the column `normalized_email` for the few addresses that lower case does not normalize."""
     with connection.cursor() as cursor:
         cursor.execute(SELECT_ODD_ADDRESSES.format(bytes=BYTES[connection.vendor]), [run.profile_id, run.pk])
         odd = cursor.fetchall()
@@ -178,10 +178,10 @@ def _keep_changed(run: DownloadRun) -> None:
 
 
 def analyze_if_large(run: DownloadRun) -> None:
-    """Collect new statistics after many new members, when all that follows from them is written.
+    """Collect new statistics after many new members, at the end of the follow-up.
 
-    Otherwise PostgreSQL plans the lists for the few rows that it knew before, until autovacuum runs. What was written
-    up to here does not depend on statistics: see `bulk_sql.expect_large_tables`.
+    Otherwise PostgreSQL plans the lists for the few rows that it knew before, until autovacuum runs. The earlier steps
+    do not depend on statistics: see `bulk_sql.expect_large_tables`.
     """
     if run.new >= ANALYZE_FROM and connection.vendor == "postgresql":
         execute(f"ANALYZE {', '.join(ANALYZED)}")

@@ -1,7 +1,7 @@
 """Call the vendor again after an outage, or after the delay that it asks for.
 
-A delay that does not fit into this part ends it. A short one, as for the vendor's rate limit, is waited for, and the
-next part begins at once; after a longer one the sweep begins it.
+A delay that is longer than the rest of this part ends the part. This task waits for a short delay, as for the vendor's
+rate limit, and then the next part begins at once. After a longer delay, the sweep begins the next part.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A run is made in parts: a task works on it for a limited time, well below the task's own limit.
 
-Then it gives up the lease, and the next task goes on at the saved cursor. So no time limit ever ends a download,
-however many members an organization has. A command has no limit, and works until the end.
+Then it gives up the lease, and the next task continues at the saved cursor. So no time limit ends a download, however
+many members an organization has. A command has no limit: it works until the end.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from django.conf import settings
 from integrations.connectors.contract import Connector, Usage
 from subscriptions.models import DownloadRun
 
-# The part of a task's soft limit after which nothing new is begun. The rest is for the call or the statement that has
+# After this share of a task's soft limit no call and no statement begins. The rest of the time is for those that have
 # begun: one call may take `Limits.total`, and the next page is read ahead.
 SHARE_OF_THE_LIMIT = 0.5
 
 
 def part_seconds() -> float:
-    """The seconds that one task works on a run."""
+    """The number of seconds that one task works on a run."""
     return float(settings.CELERY_TASK_SOFT_TIME_LIMIT * SHARE_OF_THE_LIMIT)
 
 
@@ -44,14 +44,14 @@ class Part:
         return self._ends_at - time.monotonic()
 
     def check(self) -> None:
-        """Call it where the work can be continued later. Raises PartOver."""
+        """Raise PartOver if the time is over. Call it where the work can be continued later."""
         if self.seconds_left <= 0:
             raise PartOver
 
 
 @dataclass
 class Work:
-    """The values that the functions of one part share. `connector` is None where the connection cannot be used."""
+    """The values that the functions of one part share. `connector` is None if the connection cannot be used."""
 
     run: DownloadRun
     part: Part

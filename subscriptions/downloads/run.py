@@ -54,7 +54,7 @@ class StagingLost(BadAnswer):
 
 @dataclass
 class _Download(Work):
-    """What the functions of one part share while members are read."""
+    """The values that the functions of one part share while members are read."""
 
     connector: Connector
     progress: Progress | None
@@ -73,7 +73,7 @@ def download_subscriptions(
 ) -> DownloadRun:
     """Download all subscriptions of a profile. It continues where another process stopped.
 
-    With `seconds`, one part is made, and the run is given up after it: see `parts`. Without, it works until the end.
+    With `seconds` it does one part, and then gives the run up: see `parts`. Without, it works until the end.
     Returns the run: complete, quarantined or failed, or still under way. Raises DownloadError when none can be started.
     """
     run = begin(profile, actor=actor, started_by=started_by, slot=slot)
@@ -103,7 +103,7 @@ def _read(work: _Download) -> bool:
         if rows != run.read:
             _start_over(work)
             rows, members = staging.counts(run)
-        # What follows is one transaction, so it gets a part of its own where the pages have used up this one.
+        # The merge is one transaction. It gets a part of its own if the pages have used up this one.
         if not had_all_pages:
             work.part.check()
         _settle(work, allocation, repeated=rows - members)
@@ -189,8 +189,8 @@ def _store(work: _Download, pages: list[Page]) -> None:
 def _turn(run: DownloadRun, page: Page) -> None:
     """Go on to the page's cursor. Raises BadAnswer when the pages do not end.
 
-    A connector finds a loop within one part. A loop of any length over many parts is found by one cursor that is kept,
-    a later one each time the number of pages has doubled (R. P. Brent, 1980).
+    A connector finds a loop within one part. To find a loop over many parts, one cursor is stored and compared with
+    each later one. It is replaced each time the number of pages has doubled (R. P. Brent, 1980).
     """
     run.cursor, run.pages = page.cursor, run.pages + 1
     if run.cursor and (run.cursor == run.former_cursor or run.pages >= MAX_PAGES):
@@ -223,7 +223,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     """Merge the staged members and write counts and statistics on the run; in a transaction. Returns the counts.
 
     An earlier quarantined run is older than these facts. So nobody can accept it afterwards, and its staged members
-    are deleted, too. What is left of the follow-up of an earlier run is left to this one. Raises StagingLost.
+    are deleted, too. The follow-up of an earlier run ends. Raises StagingLost.
     """
     if not staging.is_whole(run):
         raise StagingLost(
@@ -249,7 +249,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
 
 
 def _stop(run: DownloadRun, state: RunState, problem: str, *, doubt: RunDoubt | None = None) -> None:
-    """With a `doubt`, the members stay in staging: two people may accept them. Doubtful activity holds all sends."""
+    """End the run. With a `doubt`, two people may accept its staged members. Doubtful dates hold all sends."""
     now, found = timezone.now(), {}
     if doubt:
         members = run.members.all()

@@ -1,6 +1,6 @@
-"""Who is the only admin of a team: the vendor refuses to deactivate such a person.
+"""The people who are the only admin of a team: the vendor refuses to deactivate them.
 
-Found page by page after the facts of a run, gathered in SoleTeamAdmin, and written when all teams are read.
+They are found page by page after the facts of a run, gathered in SoleTeamAdmin, and written when all teams are read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_LENGTH = 500
 
 
 def gather(run: DownloadRun, teams: Iterable[Team]) -> None:
-    """Keep the teams that have one active admin; in the transaction that saves the cursor."""
+    """Store the teams that have one active admin. Call it in the transaction that saves the cursor."""
     teams = list(teams)
     ids = {external_id for team in teams for external_id in team.admins}
     known = Subscription.objects.filter(profile=run.profile_id, external_id__in=ids)
@@ -31,7 +31,7 @@ def gather(run: DownloadRun, teams: Iterable[Team]) -> None:
 
 
 def write_gathered(run: DownloadRun) -> int:
-    """Write what all pages have shown. Returns how many rows were written."""
+    """Write the only admins that all pages have shown. Returns how many rows were written."""
     teams: dict[str, tuple[str, ...]] = {}
     for external_id, team in run.sole_team_admins.order_by("team", "pk").values_list("external_id", "team"):
         teams[external_id] = (*teams.get(external_id, ()), team)
@@ -39,7 +39,7 @@ def write_gathered(run: DownloadRun) -> int:
 
 
 def forget(profile: IntegrationProfile) -> None:
-    """Delete what earlier runs have gathered. What a run has gathered stays until the next one begins with it."""
+    """Delete the gathered rows of earlier runs. Those of a run stay until the next run begins to gather."""
     SoleTeamAdmin.objects.filter(run__in=DownloadRun.objects.filter(profile=profile).values("pk")).delete()
 
 

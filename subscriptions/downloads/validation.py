@@ -32,7 +32,7 @@ class Shrunk(Doubtful):
 
 
 class ActivityInDoubt(Doubtful):
-    """The activity dates stand still, or too many people would be inactive at once."""
+    """The activity dates are no longer updated, or too many people would be inactive at once."""
 
     doubt = RunDoubt.ACTIVITY
 

@@ -56,8 +56,8 @@ class Clause:
     fact: Callable[[Subscription, Terms, datetime], str]
     # Whether `when` reads the terms. The preview evaluates the other clauses once, when it counts people.
     reads_terms: bool = False
-    # Whether `when` reads what LicenseHub itself keeps, e.g. protections and former dates. The other clauses read only
-    # facts that each downloaded member has, so that a download can be measured before it is merged.
+    # Whether `when` reads records of LicenseHub, e.g. protections and former dates. The other clauses read only facts
+    # that each downloaded member has, so that they can count a download before it is merged.
     reads_records: bool = False
 
 

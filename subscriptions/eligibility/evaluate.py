@@ -40,8 +40,8 @@ UNCHANGED = Q(evaluation__verdict=F("verdict_now")) & (
 def evaluate_profile(profile: IntegrationProfile, *, before: Callable[[], None] = lambda: None) -> int:
     """Evaluate all rows of a profile and write the verdicts that changed. Returns how many.
 
-    `before` is called first in the transaction. A rule or a protection that is saved meanwhile is evaluated by whoever
-    saves it, but our UPDATE may come last. So all rows are evaluated again until nothing was saved meanwhile.
+    `before` is called first in the transaction. The process that saves a rule or a protection meanwhile evaluates it,
+    but our UPDATE may come last. So all rows are evaluated again until nothing was saved meanwhile.
     """
     changed, basis = 0, _basis(profile)
     while True:
@@ -54,7 +54,7 @@ def evaluate_profile(profile: IntegrationProfile, *, before: Callable[[], None] 
 
 
 def _basis(profile: IntegrationProfile) -> tuple[Terms, dict[str, Any]]:
-    """What decides besides the facts: the rule, and how many protections were ever made and ended."""
+    """The values that decide besides the facts: the rule, and how many protections were ever made and ended."""
     protections = Protection.objects.filter(profile=profile)
     return current_terms(profile.pk), protections.aggregate(made=Max("pk"), ended=Count("ended_at"))
 
@@ -70,7 +70,7 @@ def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = Fal
     with transaction.atomic() if few else large_tables():
         # First the rows without an evaluation: if another process inserts one now, the UPDATE below finds it.
         first = _write(INSERT_MISSING, evaluated.filter(evaluation=None), now)
-        # Not those of the first statement once more.
+        # The first statement has just written the rows that are excluded here.
         others = evaluated.filter(evaluation__isnull=False).exclude(evaluation__evaluated_at=now)
         return first + _write(UPDATE_CHANGED, others.exclude(UNCHANGED), now, locked=True)
 

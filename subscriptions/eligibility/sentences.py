@@ -61,7 +61,7 @@ def why_dates_went_back(row: Subscription, terms: Terms, now: datetime) -> str:
 
 
 def vendor_says_now(row: Subscription) -> str:
-    """What the vendor says of a person whose dates went back; empty for all others."""
+    """The vendor's date of a person whose dates went back, as a sentence; empty for all others."""
     if not row.dates_went_back:
         return ""
     says = on_day(row.vendor_activity_at) if row.vendor_activity_at else "no date"

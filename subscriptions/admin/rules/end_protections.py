@@ -55,7 +55,7 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
 
     @admin.action(description="End", permissions=["end"])
     def end_selected(self, request: HttpRequest, chosen: QuerySet[Protection]) -> HttpResponse | None:
-            """Show the protections that would end. A POST from that page has `confirmed`, and ends them."""
+        """Show the protections that would end. A POST from that page has `confirmed`, and ends them."""
         rows = ticked(request, chosen).select_related("profile").order_by("pk")
         in_force = Protection.objects.in_force().filter(pk__in=rows.values("pk")).select_related("profile")
         count = in_force.count()

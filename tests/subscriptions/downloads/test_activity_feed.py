@@ -78,7 +78,7 @@ def test_a_feed_that_stands_still_quarantines_the_run_and_its_page_says_why(worl
     found = run(world)
 
     assert (found.state, found.acceptable, found.doubt) == (RunState.QUARANTINED, True, "activity")
-    assert found.problem.startswith("Miro shows no activity within the last 3 days, and did so in the download before.")
+    assert found.problem.startswith("Miro shows no activity within the last 3 days, and the download before had some.")
     assert facts() == before
     assert set(RemovalCandidate.objects.values_list("subscription", flat=True)) == candidates
     page = text_of(admin_client.get(f"/admin/subscriptions/downloadrun/{found.pk}/change/"))
