@@ -1,6 +1,7 @@
 """Decide on people who need review: keep them, look them up at the vendor, or make them candidates nevertheless.
 
-Each person is decided alone: the good ones are done, and each other one is named with the reason.
+Each person is decided alone. If something is wrong with one person, the others are done, and this person is named with
+the reason.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from subscriptions.reclaims.switches import Operation
 MIN_REASON_LENGTH = 10
 MAX_REASON_LENGTH = 500
 MAX_PAUSE_DAYS = 365
-# People who are looked up at once, while an admin waits for the page.
+# The largest number of people to look up at once: an admin waits for the page.
 MAX_LOOKED_UP = 100
 
 
@@ -60,7 +61,7 @@ def check_reason(reason: str) -> str:
 
 
 def keep(people: Iterable[Subscription], *, days: int, reason: str, actor: User) -> Decided:
-    """Leave these people alone for some days. After that, whoever still needs it is up for review again."""
+    """Leave these people alone for some days. After that, people who still need a review are in the list again."""
     reason = check_reason(reason)
     if not 1 <= days <= MAX_PAUSE_DAYS:
         raise Refused(f"Pause for 1 to {MAX_PAUSE_DAYS} days. Protect people who must be left alone for longer.")
@@ -76,8 +77,8 @@ def keep(people: Iterable[Subscription], *, days: int, reason: str, actor: User)
 def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User) -> Decided:
     """Make them candidates although something is unclear. The reason is a part of the evidence, for the approver.
 
-    It holds until the facts of the person change. Where the vendor's date went back and ours is too new, the vendor's
-    date counts from now on.
+    The decision ends when the facts of the person change. If the vendor's date went back and the known one is too new
+    for a candidate, the vendor's date counts from now on.
     """
     reason = check_reason(reason)
 
@@ -104,7 +105,7 @@ def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User)
 
 
 def _pass_review(row: Subscription, terms: Terms) -> None:
-    """Raises Refused where no decision makes this person inactive."""
+    """Note the decision on the row. Raises Refused if the person is no candidate even then."""
     if row.last_activity_at is None and "last activity" in row.implausible_dates:
         raise Refused(
             f"has a last activity that cannot be right ({row.implausible_dates}), so nobody knows when it was."
@@ -122,7 +123,7 @@ def _pass_review(row: Subscription, terms: Terms) -> None:
 
 
 def _believe_vendor(row: Subscription) -> None:
-    """The older date of the vendor counts from now on."""
+    """Write the older date of the vendor as the last activity: it counts from now on."""
     values = {"last_activity_at": row.vendor_activity_at, "dates_went_back": False, "vendor_activity_at": None}
     keep_replaced(row, values, seen_at=timezone.now())
     Subscription.objects.filter(pk=row.pk, facts_at=row.facts_at).update(**values)

@@ -24,7 +24,7 @@ from subscriptions.models import SearchText, Subscription
 ID_DIGITS = 10
 # The rows are read in spans of so many ids.
 SPAN = 20_000
-# What differs from database to database. A locale may lower ASCII in its own way, e.g. Turkish an I.
+# The parts that differ between the databases. A locale may lower ASCII in its own way, e.g. an I in Turkish.
 PARTS = {
     "postgresql": {
         "is_ascii": "OCTET_LENGTH(s.name || s.email) = LENGTH(s.name || s.email)",

@@ -104,7 +104,7 @@ def _lapsed() -> list[Reclaim]:
 
 
 def read_back_doubts(profile: IntegrationProfile, *, seconds: float = math.inf) -> int:
-    """Read back what is in doubt, for about `seconds`; nothing is sent here. Returns how many items ended."""
+    """Read back the items in doubt, for about `seconds`. Nothing is sent here. Returns how many items ended."""
     ends_at = time.monotonic() + seconds
     doubts = Reclaim.objects.to_read_back().filter(profile=profile).select_related(*WITH_ALL)
     if not doubts:

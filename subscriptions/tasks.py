@@ -75,7 +75,7 @@ def download_due(profile_id: int, user_id: int | None = None) -> None:
 
 @shared_task
 def follow_up(run_id: int) -> None:
-    """Triggered by an acceptance, by the part before, and by the sweep: continue what follows the facts of a run."""
+    """Triggered by an acceptance, by the part before, and by the sweep: continue the follow-up of a run."""
     profile_id = DownloadRun.objects.values_list("profile_id", flat=True).get(pk=run_id)
     with _one_part(profile_id):
         following.resume(run_id, seconds=part_seconds())
@@ -97,7 +97,7 @@ def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, 
 
 @contextmanager
 def _one_part(profile_id: int) -> Iterator[None]:
-    """A part of a run is made inside. If the run is not at its end then, the next part is enqueued at once."""
+    """Do one part of a run in the `with` block. If the run is not at its end then, enqueue the next part at once."""
     try:
         yield
     except DownloadError as error:
@@ -118,7 +118,7 @@ def reclaim(profile_id: int) -> None:
     ends_at = time.monotonic() + TASK_SECONDS
     read_back_doubts(profile, seconds=TASK_SECONDS / 2)
     reclaim_due(profile, seconds=ends_at - time.monotonic())
-    # What is left goes on at once, and not with the next sweep.
+    # The remaining items go on at once, and not with the next sweep.
     if time.monotonic() >= ends_at and profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
 

@@ -435,7 +435,7 @@ class Migration(migrations.Migration):
                             ("candidates", "Removal candidates"),
                             ("request", "Automatic request"),
                             ("done", "Done"),
-                            ("superseded", "Left to a newer download"),
+                            ("superseded", "Taken over by a newer download"),
                             ("stopped", "Ended with the profile"),
                         ],
                         editable=False,
@@ -1083,7 +1083,7 @@ class Migration(migrations.Migration):
                         validators=[
                             django.core.validators.MinValueValidator(1, "At least one day."),
                             django.core.validators.MaxValueValidator(
-                                90, "At most 90 days. A feed that stands still for longer makes people look inactive."
+                                90, "At most 90 days. If a feed has stopped for longer, people look inactive."
                             ),
                         ],
                         verbose_name="days without any activity",

@@ -1,4 +1,4 @@
-"""The person at the vendor who owns an account of LicenseHub."""
+"""The member at the vendor who owns an account of LicenseHub."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.utils import timezone
 class AccountPerson(models.Model):
     """The vendor's id of the owner of an account, in one organization. It stays when an address changes.
 
-    An account may have several in one organization: each address that it had found one. An empty `external_id` says
-    that the owner has no seat there, which only a company admin can say.
+    An account may have several in one organization: one for each address that it had. An empty `external_id` means that
+    the owner has no seat there. Only a company admin can enter that.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="persons")

@@ -15,7 +15,7 @@ from subscriptions.models.fields import LabelsField
 
 
 class RunState(models.TextChoices):
-    """Running: members are read. Evaluating: the facts are written, but not all that follows them, see `FollowUp`."""
+    """Running: members are read. Evaluating: the facts are written, and the steps of `FollowUp` are not all done."""
 
     RUNNING = "running", "Running"
     EVALUATING = "evaluating", "Evaluating"
@@ -25,14 +25,14 @@ class RunState(models.TextChoices):
     DISCARDED = "discarded", "Discarded"
 
 
-# A task works on the run, or should.
+# The states of a run that is not at its end.
 UNDER_WAY = (RunState.RUNNING, RunState.EVALUATING)
 # The members of these runs became the facts.
 WITH_FACTS = (RunState.EVALUATING, RunState.COMPLETE)
 
 
 class FollowUp(models.TextChoices):
-    """The steps after the facts of a run were written, in their order; then the ways in which they end."""
+    """The steps after the facts of a run are written, in their order; then the ways in which the follow-up ends."""
 
     NAMES = "names", "Names"
     TEAM_ADMINS = "team_admins", "Only admins of teams"
@@ -40,7 +40,7 @@ class FollowUp(models.TextChoices):
     CANDIDATES = "candidates", "Removal candidates"
     REQUEST = "request", "Automatic request"
     DONE = "done", "Done"
-    SUPERSEDED = "superseded", "Left to a newer download"
+    SUPERSEDED = "superseded", "Taken over by a newer download"
     STOPPED = "stopped", "Ended with the profile"
 
 
@@ -48,7 +48,7 @@ STEPS = (FollowUp.NAMES, FollowUp.TEAM_ADMINS, FollowUp.VERDICTS, FollowUp.CANDI
 
 
 class RunDoubt(models.TextChoices):
-    """What is doubtful in a download that people may accept nevertheless."""
+    """The reason to doubt a download that two people may accept nevertheless."""
 
     MEMBERS = "members", "Members are missing"
     ACTIVITY = "activity", "The activity dates are in doubt"
@@ -71,15 +71,15 @@ class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
         return self.filter(state__in=WITH_FACTS)
 
     def with_old_verdicts(self) -> DownloadRunQuerySet:
-        """Runs whose facts are written, and the verdicts on them are not."""
+        """Runs whose facts are written, and whose verdicts are not."""
         return self.filter(state=RunState.EVALUATING, evaluated_at=None)
 
     def abandoned(self) -> DownloadRunQuerySet:
-        """Runs in state Running that no process works on: it gave up the lease, or was killed and renews it no more."""
+        """Runs in state Running that no process works on: it gave up the lease, or it was killed."""
         return self.filter(state=RunState.RUNNING, lease_until__lte=timezone.now())
 
     def to_follow_up(self) -> DownloadRunQuerySet:
-        """Runs in state Evaluating that no process works on, for the same reasons."""
+        """Runs in state Evaluating that no process works on: it gave up the lease, or it was killed."""
         return self.filter(state=RunState.EVALUATING, lease_until__lte=timezone.now())
 
 
@@ -103,9 +103,9 @@ class DownloadRun(models.Model):
     finished_at = models.DateTimeField(null=True, editable=False)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     lease_until = models.DateTimeField(editable=False)
-    # The next page: of members, then of the current step of the follow-up.
+    # The cursor of the next page: of members, then of the current step of the follow-up.
     cursor = models.CharField(max_length=250, blank=True, editable=False)
-    # A cursor that came some pages ago. If it comes again, the pages repeat in a loop.
+    # The cursor of an earlier page. If it comes again, the pages repeat in a loop.
     former_cursor = models.CharField(max_length=250, blank=True, editable=False)
     all_pages_in = models.BooleanField(default=False, editable=False)
     pages = models.PositiveIntegerField(default=0, editable=False)
@@ -119,7 +119,7 @@ class DownloadRun(models.Model):
     follow_up = models.CharField(max_length=12, choices=FollowUp.choices, blank=True, editable=False)
     # {step: {"since", "until": ISO moments, "done": rows so far, "problem": why it was left out}}
     steps = models.JSONField(default=dict, editable=False)
-    # When the verdicts on its facts were written.
+    # The moment when the verdicts on its facts were written.
     evaluated_at = models.DateTimeField(null=True, editable=False)
     requests = models.PositiveIntegerField(default=0, editable=False)
     # What the requests cost in the vendor's own units (e.g. credits).
@@ -129,11 +129,11 @@ class DownloadRun(models.Model):
     changed = models.PositiveIntegerField(default=0, editable=False)
     gone = models.PositiveIntegerField(default=0, editable=False)
     unchanged = models.PositiveIntegerField(default=0, editable=False)
-    # Members with a date that cannot be right, e.g. 1970: it is unknown.
+    # The number of members with a date that cannot be right, e.g. 1970. Such a date is unknown.
     implausible = models.PositiveIntegerField(default=0, editable=False)
     # What stopped it, and what to do next; one or two sentences.
     problem = models.TextField(blank=True, editable=False)
-    # Why it was quarantined, if people may accept it; kept when they do.
+    # The reason of the quarantine, if people may accept the run. It stays when they do.
     doubt = models.CharField(max_length=10, choices=RunDoubt.choices, blank=True, default="", editable=False)
     # Quarantined with all its members in staging, and of the right organization: people may accept it.
     acceptable = models.BooleanField(default=False, editable=False)
@@ -190,7 +190,7 @@ class DownloadRun(models.Model):
 
     @property
     def awaits_verdicts(self) -> bool:
-        """As `with_old_verdicts`."""
+        """The same as `with_old_verdicts`, for one run."""
         return self.state == RunState.EVALUATING and self.evaluated_at is None
 
     @property
@@ -229,7 +229,7 @@ class DownloadedMember(models.Model):
 
 
 class SoleTeamAdmin(models.Model):
-    """A person who is the only active admin of a team, as a run found it: gathered until all teams are read."""
+    """A person who is the only active admin of a team. A run gathers these rows until it has read all teams."""
 
     run = models.ForeignKey(DownloadRun, on_delete=models.CASCADE, related_name="sole_team_admins")
     external_id = models.CharField(max_length=40)

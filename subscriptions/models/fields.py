@@ -14,19 +14,19 @@ SEPARATOR = "\n"
 
 
 def join_labels(labels: Iterable[str]) -> str:
-    """Labels as the column of a `LabelsField` has them."""
+    """The text of these labels in the column of a `LabelsField`."""
     return SEPARATOR.join(labels)
 
 
 def split_labels(stored: str | Iterable[str]) -> tuple[str, ...]:
-    """The labels of a column, also where Django did not read it."""
+    """The labels of a column. It may be the text in the database, or the labels already."""
     if isinstance(stored, str):
         return tuple(stored.split(SEPARATOR)) if stored else ()
     return tuple(stored)
 
 
 def position_of(label: Combinable, labels: Combinable) -> StrIndex:
-    """In SQL: greater than zero where `labels`, a column of a `LabelsField`, has this label."""
+    """An SQL number: greater than zero where `labels`, a column of a `LabelsField`, has this label."""
     line, text = Value(SEPARATOR), models.TextField()
     return StrIndex(Concat(line, labels, line, output_field=text), Concat(line, label, line, output_field=text))
 

@@ -44,7 +44,7 @@ class Notice(models.Model):
     lease_until = models.DateTimeField(null=True, editable=False)
     # When the mail server took it: the days to answer count from here.
     sent_at = models.DateTimeField(null=True)
-    # When we heard that it was not delivered after all. `problem` is the reason.
+    # The moment when LicenseHub learned that it was not delivered after all. `problem` is the reason.
     bounced_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True, default="")
 

@@ -50,8 +50,8 @@ class Key:
 def keys(external_id: Combinable, address: Combinable, license: Combinable, role: Combinable) -> tuple[Key, ...]:
     """The one rule of matching. An empty column covers nobody.
 
-    A person is covered by the vendor's id or by the address. So a new address does not end the protection, and neither
-    does a new id. Somebody who takes a former address is covered, too: that errs on the safe side.
+    A person is covered by the vendor's id or by the address. So neither a new address nor a new id ends the protection.
+    Somebody who gets a protected person's former address is covered, too, which is the safe mistake.
     """
     domain = Substr(address, StrIndex(address, Value("@")) + 1)
     return (
@@ -86,7 +86,7 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         return self.filter(ended_at=None, ends_at__lte=timezone.now())
 
     def lost(self) -> ProtectionQuerySet:
-        """Protections in force that cover nobody any more, and about which nobody has decided yet."""
+        """Protections in force that cover nobody any more, and that no user has looked at."""
         return self.in_force().filter(lost_at__isnull=False)
 
     def of(self, profile_id: int) -> ProtectionQuerySet:
@@ -116,7 +116,7 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         return covered | Q(pk__in=self._people_with_admin_role())
 
     def _people_with_admin_role(self) -> models.QuerySet[Any]:
-        """The ids of the people whom a protection of the kind *admin role* covers: few, who may have several roles."""
+        """The ids of the people that a protection of the kind *admin role* covers. One may have several roles."""
         known = self.in_force().filter(kind=ProtectionKind.ADMIN_ROLE).order_by().values("pk")
         # Annotations use the same join, so `at` is about the protection `by`.
         value = F("profile__protections__value")
@@ -152,9 +152,9 @@ class Protection(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     ended_at = models.DateTimeField(null=True)
-    # How many people it covered at the last look that found any; None before the first look.
+    # The number of people that it covered at the last count above zero; None before the first count.
     covered = models.PositiveIntegerField(null=True, editable=False)
-    # Since when it covers nobody any more. Empty again when it covers somebody, or when a user has seen it.
+    # The moment since which it covers nobody. Empty when it covers somebody, or when a user has looked at it.
     lost_at = models.DateTimeField(null=True, editable=False)
 
     objects = ProtectionQuerySet.as_manager()

@@ -132,13 +132,13 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
         return self.exclude(answer="", notices__bounced_at__isnull=False)
 
     def asked_elsewhere(self) -> list[RequestedRemoval]:
-        """Those whose address is no longer the one to which their question was sent, with request and candidate."""
+        """The people whose question was sent to a former address, with request and candidate."""
         asked = self.filter(notices__kind="ask", notices__state="sent").annotate(asked_at=models.F("notices__email"))
         people = asked.select_related("request", "candidate__subscription")
         return [
             person
             for person in people
-            if normalized(person.asked_at) != normalized(person.candidate.subscription.email)  # type: ignore[attr-defined]
+            if normalized(person.asked_at) != normalized(person.candidate.subscription.email)  # type: ignore[attr-defined]  # annotated
         ]
 
 

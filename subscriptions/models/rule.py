@@ -102,7 +102,7 @@ class ReclaimRule(models.Model):
         default=3,
         validators=[
             MinValueValidator(1, "At least one day."),
-            MaxValueValidator(90, "At most 90 days. A feed that stands still for longer makes people look inactive."),
+            MaxValueValidator(90, "At most 90 days. If a feed has stopped for longer, people look inactive."),
         ],
         help_text="A download without any activity in these days is quarantined, if the download before had some. 3 "
         "days cover a weekend; allow more where the whole company is away for longer.",
@@ -127,7 +127,7 @@ class ReclaimRule(models.Model):
         help_text="Up to this share, a rise is believed.",
     )
     version = models.PositiveIntegerField(default=1, editable=False)
-    # Since when everybody has to be evaluated again; the process that does it holds the lease. See `rules.evaluation`.
+    # Set while everybody has to be evaluated again; the process that does it holds the lease. See `rules.evaluation`.
     evaluation_due_at = models.DateTimeField(null=True, editable=False)
     evaluation_lease_until = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)

@@ -35,23 +35,23 @@ class Verdict(models.TextChoices):
 
 
 class ReviewAct(StrEnum):
-    """What the lane *Needs review* suggests for a person. The other acts are in the menu of the row."""
+    """The action that the list *Needs review* suggests for a person. The other actions are in the menu of the row."""
 
     KEEP = "keep"
     LOOK_UP = "look_up"
 
 
 class ReviewReason(NamedTuple):
-    """A verdict that waits for a person's decision. Its label is the tab, its sentence that of its clause.
+    """A verdict that waits for a person's decision. Its label names the tab, and its clause has the sentence.
 
-    The clause of a reason must not hold where `Subscription.review_passed` is set: an admin has decided then.
+    The clause of a reason must be false where `Subscription.review_passed` is set: an admin has decided then.
     """
 
     verdict: Verdict
     suggested: ReviewAct
 
 
-# The reasons of the lane *Needs review*, in the order of its tabs.
+# The reasons of the list *Needs review*, in the order of its tabs.
 REVIEW_REASONS = (
     ReviewReason(Verdict.NEVER_ACTIVE, ReviewAct.KEEP),
     ReviewReason(Verdict.DATES_WENT_BACK, ReviewAct.KEEP),
@@ -80,7 +80,7 @@ FACTS = (
     "implausible_dates",
 )
 
-# What the vendor says now, where that is less than we know.
+# The columns for a vendor's date that is older than the known one, or empty.
 WENT_BACK = ("dates_went_back", "vendor_activity_at")
 # A change of these ends `review_passed`: the decision was made on other facts.
 REVIEWED_FACTS = (*(fact for fact in FACTS if fact not in ("email", "why_not")), *WENT_BACK)
@@ -94,7 +94,7 @@ NEVER_ACTIVE = HELD & models.Q(last_activity_at=None)
 
 
 class AsciiLower(Lower):
-    """Lower case of ASCII letters only, on both databases and in every locale. `normalized` does the others."""
+    """Lower case of ASCII letters only, on both databases and in every locale. `normalized` lowers other letters."""
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
         return self.as_sql(compiler, connection, template='LOWER(%(expressions)s COLLATE "C")', **extra)
@@ -106,7 +106,7 @@ def comparable(email: str) -> str:
 
 
 def address_key() -> Case:
-    """For rows of Subscription: `normalized(email)`, which addresses are compared by. Empty without an address."""
+    """An expression for rows of Subscription: `normalized(email)`. Addresses are compared by it. Empty without one."""
     return Case(When(normalized_email="", then=AsciiLower("email")), default=F("normalized_email"))
 
 
@@ -146,7 +146,7 @@ class Subscription(models.Model):
     )
     external_id = models.CharField("vendor ID", max_length=40, editable=False)
     email = models.CharField("e-mail", max_length=254, editable=False)
-    # `normalized(email)` where lower case does not give it, else empty: see `address_key`.
+    # `normalized(email)` if it differs from the lower case, else empty: see `address_key`.
     normalized_email = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     department = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
@@ -155,14 +155,14 @@ class Subscription(models.Model):
     division = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     employee_number = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     manager = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
-    # How the directory refers to the manager: mostly the vendor's id of that person.
+    # The directory's reference to the manager: mostly the vendor's id of that person.
     manager_id = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)
     role = models.CharField(max_length=60, editable=False)
     license_assigned_at = models.DateTimeField("assigned since", null=True, editable=False)
     last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
-    # The vendor says less than `last_activity_at` now: this date, or none.
+    # The vendor now shows an older date than `last_activity_at`, or none: `vendor_activity_at`.
     dates_went_back = models.BooleanField(default=False, db_default=False, editable=False)
     vendor_activity_at = models.DateTimeField("last activity as the vendor says now", null=True, editable=False)
     # Dates of the vendor that cannot be right: `last activity 1970-01-01`. They are empty above, and unknown.
@@ -182,7 +182,7 @@ class Subscription(models.Model):
     gone_at = models.DateTimeField(null=True, editable=False)
     cooldown_until = models.DateTimeField(null=True, editable=False)
     cooldown_reason = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
-    # An admin made this person a candidate although a reason for review held. The next change of the facts ends it.
+    # An admin made this person a candidate although a review was needed. The next change of the facts ends that.
     review_passed = models.BooleanField(default=False, db_default=False, editable=False)
     # The run that found this row first, and the one that last wrote it; rows that did not change are not written.
     first_run = models.ForeignKey(
@@ -255,7 +255,7 @@ class Subscription(models.Model):
 
 
 class PersonToReview(Subscription):
-    """The same rows, for the list *Needs review*."""
+    """A subscription in the list *Needs review*."""
 
     class Meta:
         proxy = True
@@ -265,10 +265,10 @@ class PersonToReview(Subscription):
 
 
 class VendorFacts(models.Model):
-    """What the vendor said last of each person: columns of the same table, to read only.
+    """The facts that the vendor showed last for each person. It reads columns of the table of subscriptions.
 
-    It has no field `last_activity_at`: a reader computes what the vendor said, as a downloaded member has it. So the
-    clauses of a rule can be asked for both alike.
+    It has no field `last_activity_at`: a query annotates the vendor's own date under this name. So the clauses of a
+    rule can evaluate these rows as they evaluate downloaded members.
     """
 
     id = models.AutoField(primary_key=True)

@@ -56,9 +56,9 @@ class BadLink(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The person that a link names, and the time until which it works.
+    """The person that a link names, and the end of the link.
 
-    `former_address`: it was sent to an address that is not the person's any more, and may be somebody else's.
+    `former_address`: the link was sent to a former address of the person, which somebody else may have now.
     """
 
     person: RequestedRemoval
@@ -78,7 +78,7 @@ def link_for(person: RequestedRemoval, *, until: datetime, email: str) -> str:
 
 
 def _digest(email: str) -> str:
-    """Enough to recognize the address, which does not stand in the link."""
+    """A short hash of the address. The link contains it instead of the address."""
     return hashlib.sha256(normalized(email).encode()).hexdigest()[:16]
 
 
@@ -133,7 +133,7 @@ def phase_of(person: RequestedRemoval) -> Phase:
 def answer(person: RequestedRemoval, given: Answer, *, former_address: bool = False) -> None:
     """Write down the answer. Raises NotActionable when it comes too late; then nothing was changed.
 
-    By a link to a former address, only *Keep* is accepted: nobody loses a seat by it, whoever reads that mailbox now.
+    A link to a former address accepts only *Keep*: somebody else may read that mailbox, and *Keep* takes no seat.
 
     It takes the lock of the profile's row, as the intent of a send does, so that the later one sees the earlier one.
     """

@@ -1,4 +1,4 @@
-"""Reads the mailbox to which mails come back (IMAP, RFC 9051). It is LicenseHub's own: what was read becomes seen."""
+"""Reads the mailbox to which mails come back (IMAP, RFC 9051). It marks each mail that it read as seen."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 
 PORTS: Final = {"imaps": 993, "imap+tls": 143, "imap": 143}
 SECONDS: Final = 20
-# At one time; the next task reads the others.
+# The number of mails that one task reads. The next task reads the others.
 MAX_MAILS: Final = 200
-# A report with a whole mail in it may be large; what counts is at its begin.
+# The number of bytes of a mail that are read. A report may contain a whole mail; the fields that count come first.
 MAX_BYTES: Final = 262_144
 
 
@@ -41,7 +41,7 @@ class Mailbox:
 
 
 def mailbox_of(url: str) -> Mailbox:
-    """Reads imaps://user:password@host:993/INBOX. Raises ValueError."""
+    """The parts of imaps://user:password@host:993/INBOX. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname or not parts.username:
         raise ValueError("This is not the address of a mailbox.")

@@ -19,10 +19,10 @@ HANDED_OVER = (NoticeState.SENT, NoticeState.IN_DOUBT)
 
 
 def came_back(notice: Notice, *, reason: str, actor: Actor) -> bool:
-    """Note it, and stop what rests on the silence of this person. Returns False if it was noted before.
+    """Note that this mail came back, and stop the decision that counts the person's silence as an answer.
 
-    `actor` is the person who enters it by hand. It takes the lock of the profile's row, as the intent of a send does,
-    so that the later one sees the earlier one.
+    `actor` is the user who enters it; None for a report in the mailbox. It takes the lock of the profile's row, as the
+    intent of a send does, so that the later one sees the earlier one. Returns False if it was noted before.
     """
     removals = RequestedRemoval.objects.select_related("request", "candidate__subscription")
     person = removals.get(pk=notice.removal_id)
@@ -35,26 +35,26 @@ def came_back(notice: Notice, *, reason: str, actor: Actor) -> bool:
         data = {"kind": notice.kind, "request": person.request.number, "reason": reason}
         record(Action.NOTICE_BOUNCED, actor=actor, target=person.candidate, data=data)
         person.refresh_from_db(fields=["answer"])
-        if not person.answer:  # else the person has read a mail of ours
+        if not person.answer:  # a person who answered has read one of our mails
             _stop(person, reason)
     return True
 
 
 def last_handed_over(candidate: RemovalCandidate) -> Notice | None:
-    """The last mail to this person that a mail server took, as far as we know."""
+    """The last mail to this person that a mail server took, or may have taken."""
     taken = Notice.objects.filter(removal__candidate=candidate, state__in=HANDED_OVER)
     return taken.order_by("-pk").first()
 
 
 def enter(candidate: RemovalCandidate, *, reason: str, actor: User) -> None:
-    """Note by hand that the last mail came back. Raises NotActionable when there is none, or it is noted already."""
+    """A user notes that the last mail came back. Raises NotActionable when there is none, or it is noted already."""
     notice = last_handed_over(candidate)
     if notice is None or not came_back(notice, reason=reason or "Entered by hand.", actor=actor):
         raise NotActionable(f"No mail to {candidate} was handed over, or it is noted already that it came back.")
 
 
 def _stop(person: RequestedRemoval, reason: str) -> None:
-    """Before the decision the person leaves the request, after it the reclaim ends. What was sent stays as it is."""
+    """Take the person out of an undecided request, or end a reclaim that is not sent. A sent one stays as it is."""
     item = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
     reclaim = item.filter(removal=person).first()
     if reclaim is None:

@@ -49,7 +49,7 @@ LEASE = timedelta(minutes=15)
 # The wait after each failed try; together they are longer than a weekend without a mail server.
 BACKOFF = (timedelta(minutes=15), timedelta(hours=2), timedelta(hours=12), timedelta(hours=48))
 MAX_TRIES = len(BACKOFF) + 1
-# The wait of all mails while the server takes none.
+# The delay of all mails while the server takes none.
 RETRY_DELAY = timedelta(minutes=15)
 # A question that was never tried, e.g. in a paused profile, must not keep its request waiting for ever.
 MAX_TOTAL_WAIT = timedelta(days=7)
@@ -121,7 +121,7 @@ def _next(profile: IntegrationProfile) -> Notice | None:
 
 
 def _planned() -> AbstractContextManager[None]:
-    """For a statement that joins all mails that wait."""
+    """The planner's settings for a statement that joins all due mails."""
     return planned_for(Notice.objects.filter(state=NoticeState.DUE).count())
 
 
@@ -193,7 +193,7 @@ def _failed(notice: Notice, failure: Failure, reason: str) -> None:
     if failure == Failure.DOUBT:
         _end(notice, to=NoticeState.IN_DOUBT, reason=reason)
     elif failure == Failure.DOWN:
-        # Nothing about this person. Later than the others, so that another mail is tried first.
+        # The failure is not about this person. The mail is due later than the others, so that another one is first.
         _again(notice, reason, after=2 * RETRY_DELAY, postponed=notice.postponed + 1)
     elif failure == Failure.REFUSED or notice.used_tries >= MAX_TRIES:
         _end(notice, to=NoticeState.FAILED, reason=reason)
@@ -210,7 +210,7 @@ def _again(notice: Notice, reason: str, *, after: timedelta, **columns: int) -> 
 
 
 def _all_later(profile: IntegrationProfile, reason: str) -> None:
-    """No mail can be handed over now: all wait, and nobody's try is counted. Nothing was sent, so nothing recorded."""
+    """Postpone all mails: the server takes none now. No try is counted. Nothing was sent, so there is no event."""
     now = timezone.now()
     due = Notice.objects.filter(_belongs_to(profile), state=NoticeState.DUE, due_at__lte=now)
     with _planned():

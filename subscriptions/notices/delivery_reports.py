@@ -1,8 +1,8 @@
 """Delivery status notifications: the mails that say that a mail did not arrive (RFC 3464).
 
-Anybody can write to the mailbox of the bounces. So a report counts only with the token of our own mail, which only its
-readers and the mail servers on its way have seen. A wrong report takes no seat: it only says that somebody did not get
-the question.
+Anybody can write to the mailbox of the bounces. So a report counts only with the token of our own mail. Only the mail's
+readers and the mail servers on its way have seen that token. A wrong report takes no seat: it only says that somebody
+did not get the question.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Failure:
 
 
 def token_of(notice: Notice) -> str:
-    """The value of the header."""
+    """The value of HEADER for this mail."""
     return signing.Signer(salt=PURPOSE).sign(str(notice.pk))
 
 
@@ -56,7 +56,7 @@ def _recipients(message: EmailMessage) -> Iterator[Message]:
 
 
 def _failed(recipient: Message) -> bool:
-    """Whether this recipient will not get the mail. The other actions: delayed, delivered, relayed, expanded."""
+    """Whether the mail failed for this recipient. The other actions are: delayed, delivered, relayed, expanded."""
     return str(recipient.get("Action", "")).strip().lower() == "failed"
 
 

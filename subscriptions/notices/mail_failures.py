@@ -38,7 +38,7 @@ def failure_of(error: Exception) -> Failure:
     else:
         return Failure.DOUBT
     found = {_meaning(code, _text(reply)) for code, reply in replies}
-    # Of several meanings, the one counts that says least about the person.
+    # If a failure has several meanings, the one that says least about the person counts.
     return next((meaning for meaning in BY_CAUTION if meaning in found), Failure.DOUBT)
 
 

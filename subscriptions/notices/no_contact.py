@@ -1,4 +1,4 @@
-"""A person whom the question did not reach leaves the request, and this is recorded for an admin."""
+"""A person who did not get the question leaves the request, and this is recorded for an admin."""
 
 from __future__ import annotations
 

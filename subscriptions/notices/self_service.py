@@ -16,7 +16,7 @@ from subscriptions.notices.mail_and_page import shared_context
 def page_context(person: RequestedRemoval, *, until: datetime, former_address: bool) -> dict[str, Any]:
     """The context of the page. `until` is when the link ends.
 
-    By a link to a former address, the page does not show that of today: another person may read it.
+    If the link was sent to a former address, the page does not show today's address: another person may read it.
     """
     phase = phase_of(person)
     cooldown = person.candidate.subscription.cooldown_until

@@ -1,4 +1,4 @@
-"""The one place that hands a mail to the mail server. `delivery` and `notifications` commit the intent before it."""
+"""The only place that hands mails to the mail server. `delivery` and `notifications` commit the intent before it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class MailServer:
         self._connection = connection
 
     def hand_over(self, message: EmailMessage) -> tuple[Failure, str] | None:
-        """Returns None when the server took the mail, else what failed, and the server's words."""
+        """Hand over one mail. Returns None if the server took it, else the kind of failure and the server's words."""
         refuse_inside_transaction()
         if self._connection is None:
             raise NoServer("The connection to the mail server is not open.")

@@ -40,10 +40,10 @@ REASON = "The integration profile was archived."
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """How many candidates, requests and approved people end with the profile.
+    """The numbers of candidates, requests and approved people that end with the profile.
 
-    The others go on in a new profile of the same organization: protections in force, people in cool-down, and the
-    deactivations that count for the cap in 24 hours.
+    The other numbers are of what a new profile of the same organization gets: protections in force, people in
+    cool-down, and the deactivations that count for the cap in 24 hours.
     """
 
     candidates: int

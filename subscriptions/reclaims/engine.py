@@ -144,7 +144,7 @@ def _work_on(profile: IntegrationProfile, items: list[Reclaim], tally: Tally, un
     batch = _Batch(profile, connector, rolling=caps.caps_of(profile).rolling)
     for number, item in enumerate(items):
         if number and time.monotonic() >= until:
-            # Nothing of the others was sent. The next task claims these again, and need not wait until the lease ends.
+            # The others were not sent. The next task can claim them again before the lease ends.
             mine = Reclaim.objects.filter(profile=profile, token=item.token, state=ReclaimState.CLAIMED)
             mine.update(state=ReclaimState.QUEUED, token=None, lease_until=None)
             return

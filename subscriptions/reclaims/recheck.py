@@ -80,7 +80,7 @@ def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
 
 
 def _differing(row: Subscription, member: Member) -> dict[str, Any]:
-    """The columns that differ from what was read, with the values to write. The latest known activity counts."""
+    """The columns that differ from the vendor's answer, with the values to write. The latest known activity counts."""
     values = counted(row, {fact: getattr(member, fact) for fact in FACTS})
     return {name: value for name, value in values.items() if getattr(row, name) != value}
 
@@ -143,7 +143,7 @@ def _kept(item: Reclaim) -> Decision | None:
 
 
 def _asked_elsewhere(item: Reclaim) -> Decision | None:
-    """The silence of a person whose address has changed since the question does not count, see approvals.collecting."""
+    """Skip a person without an answer whose address has changed since the question: see `approvals.collecting`."""
     silent = RequestedRemoval.objects.filter(pk=item.removal_id, answer="")
     if not silent.asked_elsewhere():
         return None

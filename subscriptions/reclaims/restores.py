@@ -58,9 +58,9 @@ def notes(profile: IntegrationProfile) -> dict[str, tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class FreeLicenses:
-    """How many licenses of one type are free, by the last download and what LicenseHub has done since.
+    """The free licenses of one type, by the last download and the changes of LicenseHub since.
 
-    `bought` is None where the vendor does not say it. `needed` is how many a restore asks for.
+    `bought` is None if the vendor does not show the number. `needed` is the number that a restore asks for.
     """
 
     license: str
@@ -78,7 +78,7 @@ class FreeLicenses:
 
 
 def free_licenses(profile: IntegrationProfile, needed: Mapping[str, int]) -> list[FreeLicenses]:
-    """For each license type that a restore needs (type -> people), how many are free now."""
+    """The free licenses of each type that a restore needs (type -> people)."""
     run = DownloadRun.objects.complete().filter(profile=profile).first()
     bought = run.purchased if run else {}
     rows = Subscription.objects.filter(profile=profile, license__in=list(needed)).held().order_by()
@@ -87,8 +87,8 @@ def free_licenses(profile: IntegrationProfile, needed: Mapping[str, int]) -> lis
 
 
 def needed_by(reclaims: QuerySet[Reclaim]) -> dict[str, int]:
-    """License type -> how many people would need one to have what they had before these reclaims."""
-    # Without the annotations of the list, by which the rows would be grouped, too.
+    """License type -> the number of people who had it before these reclaims."""
+    # A new query: the annotations of the list would be grouped by, too.
     rows = Reclaim.objects.filter(pk__in=reclaims.order_by().values("pk")).order_by()
     return dict(rows.values_list(KeyTextTransform("license", "removal__evidence")).annotate(n=Count("pk")))
 
@@ -103,7 +103,8 @@ def _others() -> QuerySet[Reclaim]:
 def why_not(*, few: bool = True) -> Case:
     """An expression for rows of Reclaim: why it cannot be restored, in a sentence; empty where it can.
 
-    Not `few`: the last reclaim of each person is read once, since a plan may read the whole table for each row.
+    With `few`, the later reclaims of each row are looked up one by one. Without, all of them are read once, since a
+    plan could read the whole table for each row.
     """
     under_way = _others().filter(Reclaim.UNDER_WAY)
     open_requests = RequestedRemoval.objects.not_dropped().filter(request__state=RequestState.OPEN)

@@ -154,7 +154,7 @@ TABLE = (
         },
         control_off={"held_at": None},
     ),
-    # The recheck before a send reads the same dates, so it cannot tell who is active.
+    # The recheck before a send reads the same dates, so it cannot find out who is active.
     Switch(
         "The activity dates of the newest download are in doubt",
         lambda profile: profile.activity_doubted_at is not None,

@@ -46,7 +46,7 @@ def log_around(item: Reclaim) -> PersonLog:
     if len(found) == MAX_EVENTS:
         until = found[-1].at
     row, evidence = item.subscription, item.removal.evidence
-    # The log names its authors as they were called at the time.
+    # The log has the name that an author had at the time.
     called = (row.email, row.name, evidence["email"], evidence["name"])
     names = {name.casefold() for name in called if name}
     events = (event for event in found if event.person_id == row.external_id or event.by.casefold() in names)

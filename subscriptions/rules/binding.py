@@ -16,10 +16,10 @@ from subscriptions.rules.find_people import find_people
 
 
 def bind_protections(profile: IntegrationProfile) -> int:
-    """After a complete run, before the verdicts: bind what is not bound to a person of the organization.
+    """Bind the protections that are bound to no member of the organization. Call it before the verdicts.
 
-    Somebody who was deleted and made again has the same address and a new id, so the protection gets the new id.
-    Returns how many were bound. Protections are made under the same lock.
+    A person who was deleted and made again has the same address and a new id, so the protection gets the new id. New
+    protections are made under the same lock. Returns how many were bound.
     """
     with transaction.atomic():
         locks.lock_profile(profile.pk)

@@ -1,7 +1,7 @@
-"""How many people each protection covers, from run to run. Where it covers nobody any more, somebody must look.
+"""Count the people that each protection covers, at each run. If one covers nobody any more, a user must look.
 
-A company that changes its domain loses all protections of the former one in one night. So the run that finds it says
-so, and LicenseHub files no request by itself until a user has looked: see `Protection.lost_at`.
+When a company changes its domain, all protections of the former one cover nobody from one night to the next. So the run
+reports it, and LicenseHub files no request by itself until a user has looked: see `Protection.lost_at`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from subscriptions.errors import NotActionable
 from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
 
-# Without a seat, too: a protected person who is deactivated may come back, and is covered then.
+# People without a seat count, too: a protected person who is deactivated may come back.
 IN_ORGANIZATION = Q(gone_at=None)
 
 
@@ -32,9 +32,10 @@ def count_covered(protections: Iterable[Protection]) -> None:
 
 
 def note_coverage(profile: IntegrationProfile) -> int:
-    """After a complete run: write how many people each protection in force covers now.
+    """Write how many people each protection in force covers now. Call it in each run, after the verdicts.
 
-    Those that covered somebody at the last look and cover nobody now are marked, with an audit event. Returns how many.
+    Protections that covered somebody at the last count and cover nobody now are marked, with an audit event. Returns
+    how many were marked.
     """
     known = list(Protection.objects.in_force().of(profile.pk))
     counts = count_people(known, IN_ORGANIZATION)
@@ -65,9 +66,9 @@ def _mark_lost(ids: list[int], now: datetime) -> int:
 
 
 def accept_loss(protections: Iterable[Protection], *, actor: User) -> int:
-    """A user has seen that these cover nobody any more, and leaves them as they are. Returns how many.
+    """A user confirms that these cover nobody any more, and leaves them as they are. Returns how many.
 
-    Raises NotActionable when none of them waits for that.
+    Raises NotActionable when none of them waits for a confirmation.
     """
     with transaction.atomic():
         rows = Protection.objects.lost().filter(pk__in=[one.pk for one in protections])

@@ -1,7 +1,7 @@
 """Evaluate everybody again after a rule was saved, and withdraw the candidates that are stale now.
 
-The rule says in the transaction of the change that this is due. It is done at once, or for many people by a task. What
-a killed process leaves is found by the sweep.
+The transaction that changes the rule marks this as due. It is done at once, or by a task if there are many people. If
+the process is killed, the sweep finds the mark.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ class Effect:
 
 
 class _TimeOver(Exception):
-    """The next task goes on: what is withdrawn stays withdrawn."""
+    """The time of this task is over. The next one continues; the candidates that are withdrawn stay withdrawn."""
 
 
 def mark_due(profile_id: int) -> None:
-    """Everybody has to be evaluated again. Call it in the transaction of the change."""
+    """Mark that everybody has to be evaluated again. Call it in the transaction of the change."""
     ReclaimRule.objects.filter(profile=profile_id).update(evaluation_due_at=timezone.now())
 
 
 def profiles_to_evaluate() -> list[int]:
-    """Ids of the profiles whose people have to be evaluated again, and for which no process does it."""
+    """Ids of the profiles whose people have to be evaluated again, except those that a process evaluates now."""
     due = ReclaimRule.objects.filter(_free(), evaluation_due_at__isnull=False)
     return sorted(due.filter(profile__in=IntegrationProfile.objects.in_use()).values_list("profile_id", flat=True))
 
 
 def is_large(profile: IntegrationProfile) -> bool:
-    """Whether a page should not wait for the evaluation."""
+    """Whether the profile has so many people that a page does not wait for the evaluation."""
     some = Subscription.objects.filter(profile=profile).order_by()[: COUNTED_LIVE + 1]
     return some.count() > COUNTED_LIVE
 

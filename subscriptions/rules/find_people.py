@@ -1,4 +1,4 @@
-"""Find the people whom typed addresses and ids of the vendor mean."""
+"""Find people by typed addresses and ids of the vendor."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from subscriptions.models.subscription import AsciiLower, SubscriptionQuerySet, 
 
 
 def find_people(profile_id: int, typed: Collection[str]) -> dict[str, Subscription]:
-    """Normalized address or vendor's id -> its person. Whoever is not known is left out.
+    """Normalized address or vendor's id -> its person. Unknown ones are left out.
 
-    An address is that of the person who has it now, else of the one who had it last. A few queries for any number.
+    An address belongs to the person who has it now, else to the one who had it last. It makes a few queries for any
+    number of addresses.
     """
     rows = Subscription.objects.filter(profile=profile_id).order_by()
     ids = [one for one in typed if "@" not in one]
@@ -26,7 +27,7 @@ def find_people(profile_id: int, typed: Collection[str]) -> dict[str, Subscripti
 
 
 def _now(rows: SubscriptionQuerySet, addresses: Collection[str]) -> dict[str, Subscription]:
-    """Of several people with one address: who belongs to the organization, then who is active, then the newest."""
+    """Address -> the person who has it now. Of several, a member comes first, then an active one, then the newest."""
     if not addresses:
         return {}
     holders: QuerySet[Any] = rows.annotate(typed=address_key()).filter(typed__in=addresses)

@@ -1,4 +1,4 @@
-"""Protect many people at once: find out what each line would do, and do it."""
+"""Protect many people at once: find out the outcome of each line, and make the protections."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from subscriptions.rules.protections import (
 
 
 class Outcome(StrEnum):
-    """What becomes of a line."""
+    """The outcome of a line."""
 
     NEW = "new"
-    UNKNOWN = "unknown"  # no such person at the vendor yet: kept by address, and bound when known
+    UNKNOWN = "unknown"  # no such person at the vendor yet: protected by address, and bound to the person later
     ALREADY = "already"
     UNREADABLE = "unreadable"
 
@@ -45,7 +45,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be made of all lines. `repeated` are lines whose person stands in an earlier line."""
+    """The outcomes of all lines. `repeated` is the number of lines whose person is in an earlier line."""
 
     rows: list[Planned]
     repeated: int
@@ -59,7 +59,7 @@ class Plan:
 
 
 def plan(profile: IntegrationProfile, lines: Lines, defaults: ProtectionInput) -> Plan:
-    """What would be made of these lines now; nothing is written. `defaults` fill what a line does not say."""
+    """Find out the outcome of each line. Nothing is written. `defaults` fill the details that a line leaves out."""
     people = find_people(profile.pk, {line.key for line in lines.lines if line.key})
     rows, repeated = [], lines.repeated
     seen: set[str] = set()
@@ -109,5 +109,5 @@ def _already(row: Planned, former: Protection) -> Planned:
 
 
 def protect_many(profile: IntegrationProfile, planned: Plan, *, actor: User) -> Effect:
-    """Make what the plan says, as far as it is not in force meanwhile. All of it, with its audit events, or nothing."""
+    """Make the protections of the plan that are not in force yet, with their audit events, in one transaction."""
     return protect_all(profile, planned.wanted, actor=actor)

@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(slots=True)
 class Lines:
-    """`repeated`: lines whose address or id stands in an earlier line. `headings`: the line that names the columns."""
+    """`repeated`: the number of lines with the person of an earlier line. `headings`: the line of column names."""
 
     lines: list[Line] = field(default_factory=list)
     repeated: int = 0
@@ -71,7 +71,7 @@ def decode(content: bytes) -> str:
 
 
 def read_lines(text: str) -> Lines:
-    """Read all lines. Blank lines are left out, and so is each person who stands in an earlier line. Raises Refused."""
+    """Read all lines, without blank lines and without people of an earlier line. Raises Refused."""
     rows = list(_rows(text.removeprefix("\ufeff")))
     columns: Sequence[str] = COLUMNS
     found, seen = Lines(), set()
@@ -104,7 +104,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _separator(text: str) -> str:
-    """The one that stands first in a line, outside of quotation marks; a comma if there is none."""
+    """The first separator of a line, outside of quotation marks; a comma if there is none."""
     for line in text.splitlines():
         unquoted = re.sub(r'"[^"]*"?', "", line)
         if found := [sign for sign in unquoted if sign in SEPARATORS]:
@@ -159,7 +159,7 @@ def _line(number: int, values: Mapping[str, str], text: str) -> Line:
 
 
 def _key(written: str) -> str:
-    """Raises ValueError with a sentence."""
+    """The normalized address, or the id. Raises ValueError with a sentence."""
     if not written:
         raise ValueError("The first column is empty. It needs an address or an ID.")
     address = _in_brackets(written)

@@ -63,7 +63,7 @@ def _known_word(profile: IntegrationProfile, kind: ProtectionKind, given: str) -
 
 
 def _seen_role(profile: IntegrationProfile, given: str) -> str:
-    """Admin roles are whatever the vendor calls them, so a protection names one that somebody has."""
+    """The admin role. The vendor may invent new ones, so it must be a role that somebody has."""
     seen = Subscription.objects.filter(profile=profile).admin_roles_seen()
     for role in seen:
         if given.casefold() == role.casefold():

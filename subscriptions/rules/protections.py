@@ -43,7 +43,7 @@ class ProtectionInput:
 
 
 class Wanted(NamedTuple):
-    """A protection that is to be made. `external_id` is the vendor's id of a person; empty while it is not known."""
+    """A protection to make. `external_id` is the vendor's id of a person; empty while the person is not known."""
 
     kind: str
     value: str
@@ -59,7 +59,7 @@ class Wanted(NamedTuple):
 class Effect:
     """`made` are the protections that were made or ended. Of their people, `changed` have another verdict now.
 
-    `already` are those who had a protection of their own.
+    `already` is the number of people who had a protection of their own.
     """
 
     made: list[Protection]
@@ -116,7 +116,7 @@ def create_protection(
 def protect_people(
     profile: IntegrationProfile, people: Iterable[Subscription], wish: ProtectionInput, *, actor: User
 ) -> Effect:
-    """One protection for each of these people of a profile who has none of their own yet, whatever their address is.
+    """Protect each of these people of a profile who has no protection of their own yet, with or without an address.
 
     Raises ValidationError, and Refused when all of them are protected already.
     """

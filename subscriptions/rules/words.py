@@ -1,4 +1,4 @@
-"""The vendor's words for licenses and roles: those of its connector, and those seen of its people.
+"""The vendor's words for licenses and roles: those of its connector, and those that its people have.
 
 A vendor may add a license type at any time. It is out of the scope of each rule until somebody chooses it. So it must
 be among the choices.
@@ -31,7 +31,7 @@ def seen_words(kind: ProtectionKind) -> list[str]:
 
 
 def words_of(profile: IntegrationProfile, kind: ProtectionKind) -> dict[str, str]:
-    """The words of a profile, and how they are shown: first those of the connector. A word only seen has no label."""
+    """Word -> its label, first those of the connector. A word that only people have is its own label."""
     connector = profile.connector
     labels = connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
     known = {word: label for word, label in labels.items() if word not in UNKNOWN_WORDS}

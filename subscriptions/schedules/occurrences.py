@@ -43,7 +43,7 @@ def fields_of(crontab: CrontabSchedule) -> Fields:
 
 @lru_cache(maxsize=256)
 def _parse(minute: str, hour: str, day_of_week: str, day_of_month: str, month_of_year: str) -> Fields:
-    """Kept, since parsing takes longer than all the rest, and years are searched a day at a time."""
+    """Parse the fields. The result is cached: a search tries each day of years, and parsing takes most of the time."""
     parsed: Any = celery.schedules.crontab(minute, hour, day_of_week, day_of_month, month_of_year)
     return Fields(
         minutes=tuple(sorted(parsed.minute)),

@@ -25,7 +25,7 @@ def is_working_day(day: date) -> bool:
 def add_working_days(start: datetime, days: int) -> datetime:
     """The moment after so many working days, at the same time of the day.
 
-    The days of a start on a day off begin with the next working day: from Saturday on, one day ends Monday at midnight.
+    After a start on a day off, the days begin with the next working day: one day from Saturday ends Monday at midnight.
     """
     local = start.astimezone(timezone.get_default_timezone())
     day, clock = local.date(), local.time()
@@ -44,12 +44,12 @@ def _next(day: date) -> date:
 
 
 def end_of_window(start: datetime) -> datetime:
-    """Until when a request can be decided that opens for approval at `start`."""
+    """The end of the time to decide a request that opens for approval at `start`."""
     return add_working_days(start, settings.REQUEST_WINDOW_DAYS)
 
 
 def reminder_before_end(start: datetime, end: datetime) -> datetime:
-    """When to remind of the end: one working day before it, but not before half of the time is over."""
+    """The moment of the reminder: one working day before the end, but not before half of the time is over."""
     local = end.astimezone(timezone.get_default_timezone())
     day = local.date() - timedelta(days=1)
     while not is_working_day(day):
@@ -64,7 +64,7 @@ def window_text() -> str:
 
 
 def until(end: datetime, *, zone: bool = False) -> str:
-    """`Tuesday, Dec 1, 15:00 (3 working days)`; on the last day how long it is. `zone` adds the time zone."""
+    """`Tuesday, Dec 1, 15:00 (3 working days)`; on the last day `(in 6 hours)`. `zone` adds the time zone."""
     local = end.astimezone(timezone.get_default_timezone())
     now, left = timezone.now(), 0
     while add_working_days(now, left) < end:

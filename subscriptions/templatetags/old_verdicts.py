@@ -1,4 +1,4 @@
-"""The bar above lists and pages while facts or a rule are new and the verdicts are not written yet."""
+"""The bar above lists and pages while facts or a rule are new, and their verdicts are not written yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ register = template.Library()
 
 @register.inclusion_tag("admin/subscriptions/old_verdicts.html", takes_context=True)
 def old_verdicts(context: RequestContext, profile_id: int | None = None) -> dict[str, Any]:
-    """For one profile, or for all that have such a run or rule. Without one, the bar is empty."""
+    """The bar for one profile, or for all. It is empty if no run or rule waits for verdicts."""
     runs = DownloadRun.objects.with_old_verdicts()
     rules = ReclaimRule.objects.exclude(evaluation_due_at=None).filter(profile__in=IntegrationProfile.objects.in_use())
     if profile_id is not None:
