@@ -60,7 +60,7 @@ class Reader:
         return int(text) if text else default
 
     def days(self, name: str, default: int) -> int:
-        """From 1 to 365 days."""
+        """A number of days from 1 to 365."""
         value = self.number(name, default)
         if name in self.problems or 1 <= value <= 365:
             return value
@@ -68,7 +68,7 @@ class Reader:
         return default
 
     def weekdays(self, name: str, default: str) -> frozenset[int]:
-        """Some days of the week, e.g. `mon,tue`, as numbers from 0 (Monday) to 6."""
+        """Days of the week, e.g. `mon,tue`, as numbers from 0 (Monday) to 6."""
         given = [word.strip().lower()[:3] for word in (self._text(name) or default).split(",")]
         if not set(given) <= set(WEEKDAYS):
             self.problems[name] = f"{name} is not a list of days of the week."
@@ -76,7 +76,7 @@ class Reader:
         return frozenset(WEEKDAYS.index(word) for word in given)
 
     def dates(self, name: str) -> frozenset[date]:
-        """Some dates, e.g. `2026-12-25,2026-12-26`; none by default."""
+        """Dates, e.g. `2026-12-25,2026-12-26`; none by default."""
         given = [word.strip() for word in self._text(name).split(",") if word.strip()]
         try:
             return frozenset(date.fromisoformat(word) for word in given)

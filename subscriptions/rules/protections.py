@@ -138,7 +138,7 @@ def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor:
 
 
 def in_force_already(profile: IntegrationProfile, wanted: Iterable[Wanted]) -> dict[Wanted, Protection]:
-    """Those of them that have a protection of their own in force, with that protection."""
+    """Find which of them have a protection of their own in force. Returns each with that protection."""
     chosen = list(wanted)
     ids = {one.external_id for one in chosen} - {""}
     same = Q(value__in={one.value for one in chosen} - {""}) | Q(external_id__in=ids)
