@@ -19,7 +19,7 @@ pytest_plugins = [
 ]
 
 
-# While all modules are imported, next to nothing is garbage.
+# The import of all modules makes almost no garbage.
 gc.disable()
 
 

@@ -47,7 +47,7 @@ def test_the_numbers_grow_without_a_reload(operators, world, live_server, browse
 
 
 def test_the_steps_are_followed_without_a_reload(operators, world, live_server, browser_page, screenshot):
-    """The facts are written, and the only admins of teams are being read; then everything is done."""
+    """First the facts are written, and the only admins of teams are being read. Then everything is done."""
     page = browser_page
     run = world.download()
     steps = {**run.steps, "team_admins": {"since": run.steps["team_admins"]["since"], "done": 12}}

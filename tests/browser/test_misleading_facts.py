@@ -1,4 +1,4 @@
-"""A walk through what misleads: a feed that stands still, dates that went back, and the lane of people to review."""
+"""Misleading facts in a browser: a feed that has stopped, dates that went back, and the list of people to review."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_frozen_feed_and_the_people_to_review(alice, real_transactions, world,
         screenshot(page, f"needs-review-{size['width']}")
     page.set_viewport_size(SIZES[0])
 
-    # The lane says why; one act stands in the row, the others in its menu.
+    # The list says why. A row has one action as a button, and the others in a menu.
     page.goto(f"{live_server.url}/admin/subscriptions/removalcandidate/")
     page.get_by_role("link", name="Needs review").first.click()
     page.get_by_role("navigation", name="By reason").get_by_role("link", name="Dates went back 3").click()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 
 
 def widths(page: Page, screenshot, name: str) -> None:
-    """Pictures to look at. Nothing may stand beyond the right edge."""
+    """Take pictures. Nothing may be wider than the page."""
     for width in (390, 1440):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(150)

@@ -1,4 +1,4 @@
-"""Who is who in a browser: own seats of an account, a former address in a request, and a person with two accounts."""
+"""People in a browser: own seats of an account, a former address in a request, and a person with two accounts."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ class Vendor:
 
 
 def _in_pages(rows: list[Row], cursor: str, size: int) -> Iterator[tuple[list[Row], str]]:
-    """From the row at `cursor` on, each page with the cursor of the next one."""
+    """The pages from the row at `cursor` on, each with the cursor of the next one."""
     for start in range(int(cursor or 0), max(len(rows), 1), size):
         yield rows[start : start + size], str(start + size) if start + size < len(rows) else ""
 
@@ -232,7 +232,7 @@ def people(count: int, *, now: datetime, last_activity: datetime) -> dict[str, M
 
 
 class FullConnector(MemoryConnector):
-    """With names and teams, which the tests of reclaims do not need."""
+    """A connector with names and teams, which the tests of reclaims do not need."""
 
     capabilities: ClassVar[frozenset[Capability]] = MemoryConnector.capabilities | {
         Capability.DIRECTORY,

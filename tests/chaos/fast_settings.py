@@ -1,8 +1,8 @@
 """The Celery application as the workers of a storm run it: the same code, with shorter waits.
 
 A storm of minutes has no time for leases of minutes, and the sandbox's rate limits are off, so ours are lifted, too.
-`CHAOS_DEFENSE_OFF=read_first` is the control: what is in doubt is blindly sent again. `CHAOS_DIE_IN` names a step of a
-download: the worker that comes to it ends itself with SIGKILL, in the middle of the step.
+`CHAOS_DEFENSE_OFF=read_first` is the control: items in doubt are blindly sent again. `CHAOS_DIE_IN` names a step of a
+download: a worker that reaches this step kills itself with SIGKILL, in the middle of the step.
 """
 
 # ruff: noqa: E402 - models can be imported only after django.setup()
@@ -74,7 +74,7 @@ def _kill() -> None:
 
 
 def die_after(module: object, name: str) -> None:
-    """Its first call is the last thing that this process does; a transaction around it is never committed."""
+    """Kill this process after the first call of this function. A transaction around the call is never committed."""
     act: Callable[..., object] = getattr(module, name)
 
     def act_and_die(*args: object, **options: object) -> None:

@@ -27,7 +27,7 @@ from tests.support.servers import BrokerProcess, environment_for_children
 
 T = TypeVar("T")
 PATIENCE = 30.0
-# More messages than this in the queue tell a worker nothing new.
+# More messages than this in the queue are of no use: each of them starts the same work.
 BELLS = 6
 
 

@@ -1,6 +1,6 @@
-"""A process dies before and after each commit and each call of a download and of what follows it.
+"""A process dies before and after each commit and each call of a download and its follow-up.
 
-Then others continue, as the sweep enqueues them, and the end is the same as without a crash.
+Then others continue, as the sweep enqueues them, and the result is the same as without a crash.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def world(clock, db, settings, alice, bob) -> ChaosWorld:
 
 
 def go_on(world: ChaosWorld, *, seconds: float | None = None) -> None:
-    """As the sweep and its tasks do."""
+    """Do the same as the sweep and its tasks."""
     for _ in sweep.profiles_to_download():
         download_subscriptions(world.profile, actor=None, started_by=StartedBy.PUBLISH, seconds=seconds)
     for run_id in sweep.runs_to_follow_up():
@@ -97,7 +97,7 @@ def recover(world: ChaosWorld, clock: time_machine.Traveller) -> None:
 
 
 def walk(world: ChaosWorld, clock: time_machine.Traveller, *, every: int = 1, again: int = 0) -> list[str]:
-    """Die at the first boundary, then at the next (or `every` so many), until nobody dies. Returns where, by case."""
+    """Die at the first boundary, then at each later one (or each `every`th), until no process dies. Returns where."""
     deaths: list[str] = []
     for number in count():
         with undone(MemoryConnector):
@@ -116,7 +116,7 @@ def walk(world: ChaosWorld, clock: time_machine.Traveller, *, every: int = 1, ag
 
 
 def wrong(world: ChaosWorld) -> list[str]:
-    """What is not as it is without a crash."""
+    """The differences to the result without a crash."""
     found = list(audit_findings())
     run = DownloadRun.objects.first()
     facts = (run.state, run.follow_up, run.read, run.new, run.changed, run.gone)
@@ -135,8 +135,8 @@ def wrong(world: ChaosWorld) -> list[str]:
     return [*found, *(f"{value} is not {wanted}" for value, wanted in expected if value != wanted)]
 
 
-def test_crashes_of_a_download_here_and_there(world, clock):
-    """The short form: 13 goes through all kinds of boundaries."""
+def test_some_crashes_of_a_download_reach_the_same_end(world, clock):
+    """The short form of the next test. Each 13th boundary gives all kinds of boundaries."""
     assert len(walk(world, clock, every=13)) >= 5
 
 
@@ -151,7 +151,7 @@ def test_every_crash_of_a_download_reaches_the_same_end(world, clock, figures):
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_whoever_continues_a_download_dies_as_well(world, clock, seed, figures):
+def test_the_process_that_continues_a_download_may_die_as_well(world, clock, seed, figures):
     figures.note(crashes=2 * len(walk(world, clock, again=seed)))
 
 
@@ -172,7 +172,7 @@ def test_parts_of_one_page_reach_the_same_end(world, clock, monkeypatch):
 
 
 def test_without_the_sweep_a_crash_leaves_yesterdays_verdicts(world, clock, monkeypatch):
-    """The control: nobody continues what follows the facts."""
+    """The control: no process continues the follow-up."""
     monkeypatch.setattr(sweep, "runs_to_follow_up", list)
     point = CrashPoint(at=40)
     assert dies(world, point)

@@ -1,4 +1,4 @@
-"""SIGKILL of a real worker in each step of a download; the next worker goes on, as the sweep tells it."""
+"""A real worker gets SIGKILL in each step of a download. The next worker continues, as the sweep enqueues it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def die_in(step: str, log, addresses: dict[str, str], broker_process) -> str:
 
 
 def check_the_end() -> None:
-    """The same as after a download that nobody disturbed."""
+    """Check that the result is the same as after a download without a kill."""
     run = DownloadRun.objects.get()
     assert (run.read, run.new, run.follow_up, run.problem) == (MEMBERS, MEMBERS, "done", "")
     assert Subscription.objects.count() == MEMBERS and not DownloadedMember.objects.exists()

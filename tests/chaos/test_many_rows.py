@@ -1,4 +1,4 @@
-"""Statistics that lie, with more rows, and with lies about one table at a time: see tests/subscriptions."""
+"""Wrong statistics with more rows, and wrong statistics of one table at a time: see tests/subscriptions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.db import connection
 
 from tests.subscriptions import test_many_rows
 from tests.support import many_rows, plans
-from tests.support.plans import LIES
+from tests.support.plans import WRONG_STATISTICS
 
 pytestmark = [
     pytest.mark.chaos,
@@ -19,24 +19,24 @@ TABLES = ("subscription", "evaluation", "searchtext", "removalcandidate", "reque
 TABLES_OF_A_RUN = ("downloadedmember", "protection", "activitysnapshot", "rechecksnapshot")
 
 
-def slow_works(members: int, lies: list[tuple[str, str]]) -> list[str]:
-    plans.need_lies()
+def slow_cases(members: int, beliefs: list[tuple[str, str]]) -> list[str]:
+    plans.need_wrong_statistics()
     many_rows.organization(members)
     return [
-        f"{work.name}, {tables} believed {lie}: {reading.report(members)}"
-        for work, (lie, tables), reading in plans.readings(many_rows.WORKS, lies)
+        f"{case.name}, {tables} believed {believed}: {reading.report(members)}"
+        for case, (believed, tables), reading in plans.readings(many_rows.CASES, beliefs)
         if reading.problem or reading.times(members) > test_many_rows.MAX_READS
     ]
 
 
 @pytest.mark.timeout(1200)
-def test_no_work_becomes_quadratic_with_more_rows():
-    slow = slow_works(10_000, [(lie, test_many_rows.ALL) for lie in LIES])
+def test_no_case_becomes_quadratic_with_more_rows():
+    slow = slow_cases(10_000, [(believed, test_many_rows.ALL) for believed in WRONG_STATISTICS])
     assert not slow, "\n\n".join(slow)
 
 
 @pytest.mark.parametrize("table", (*TABLES, *TABLES_OF_A_RUN))
-def test_no_work_becomes_quadratic_by_a_lie_about_one_table(table):
-    """The others are what they are. So a join has a small side on one end, and a large one on the other."""
-    slow = slow_works(test_many_rows.MEMBERS, [(lie, f"^subscriptions_{table}$") for lie in LIES])
+def test_no_case_becomes_quadratic_by_wrong_statistics_of_one_table(table):
+    """The statistics of the other tables are right, so one table of a join seems small and the other one large."""
+    slow = slow_cases(test_many_rows.MEMBERS, [(believed, f"^subscriptions_{table}$") for believed in WRONG_STATISTICS])
     assert not slow, "\n\n".join(slow)

@@ -1,4 +1,4 @@
-"""What calls found out about the vendor is kept with the connection, and ends with its credentials."""
+"""The facts that calls found out about the vendor are kept with the connection, until its credentials are replaced."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.reclaims.engine import reclaim_due
 
 
-def test_with_text_only_everybody_approved_is_reclaimed_once(world, alice, bob):
-    """Each of them was refused before, while the validation said that all is well."""
+def test_a_server_that_reads_only_text_reclaims_each_approved_person_once(world, alice, bob):
+    """Before, each of them was refused, although the validation found no error."""
     world.miro.set_toggles(patch_value="string")
     world.download()
     validate_connections(world.profile, actor=None)

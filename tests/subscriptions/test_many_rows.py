@@ -1,8 +1,8 @@
-"""No work with many rows may become quadratic, whatever PostgreSQL believes about the tables.
+"""No operation on many rows becomes quadratic, even if PostgreSQL's statistics of the tables are wrong.
 
 A load that was rolled back, and cleaned by autovacuum, leaves tables of many pages in which PostgreSQL expects no row.
-So each work is done on tables that are believed empty, a thousand times smaller, and a thousand times larger than they
-are. `tests/chaos/test_many_rows.py` does the same with more rows, and with one table at a time.
+So each case runs with statistics by which the tables are empty, a thousand times smaller, and a thousand times larger
+than they are. `tests/chaos/test_many_rows.py` does the same with more rows, and with one table at a time.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from subscriptions.candidates import propose, withdraw
 from subscriptions.eligibility import evaluate
 from subscriptions.models import ReclaimRequest, RemovalCandidate
 from tests.support import many_rows, plans
-from tests.support.many_rows import WORKS
-from tests.support.plans import LIES, Work
+from tests.support.many_rows import CASES
+from tests.support.plans import WRONG_STATISTICS, Case
 
 pytestmark = [
     pytest.mark.django_db,
@@ -29,12 +29,12 @@ pytestmark = [
 ]
 
 MEMBERS = 2000
-# How often each row may be read, in all statements of a work together. A quadratic plan reads it hundreds of times.
+# How often each row may be read, in all statements of a case together. A quadratic plan reads it hundreds of times.
 MAX_READS = 150
 ALL = "^(subscriptions|audit)_"
 # A function that plans a statement over many rows.
 MARKS = re.compile(r"\b(large_tables|expect_large_tables|planned_for|insert_selected|copy_or_insert|set_column)\(")
-# Functions with such a mark that no work runs, each with a reason.
+# Functions of MARKS that no case runs, each with a reason.
 NOT_RUN = {
     "downloads/staging.py:store": "it writes page by page, and reads nothing",
     "reconciliation/reconcile.py:_against_log": "it needs a vendor's log, and reads as `last_sends` does",
@@ -43,23 +43,23 @@ NOT_RUN = {
 
 @pytest.fixture
 def organization(db) -> None:
-    plans.need_lies()
+    plans.need_wrong_statistics()
     many_rows.organization(MEMBERS)
 
 
-def test_no_work_becomes_quadratic(organization):
+def test_no_case_becomes_quadratic(organization):
     slow, ran = [], set()
-    for work, (lie, _), reading in plans.readings(WORKS, [(lie, ALL) for lie in LIES]):
+    for case, (believed, _), reading in plans.readings(CASES, [(believed, ALL) for believed in WRONG_STATISTICS]):
         ran |= reading.functions
         if reading.times(MEMBERS) > MAX_READS or reading.problem:
-            slow.append(f"{work.name}, tables believed {lie}: {reading.report(MEMBERS)}")
+            slow.append(f"{case.name}, tables believed {believed}: {reading.report(MEMBERS)}")
     assert not slow, "\n\n".join(slow)
     missing = sorted(marked_functions() - ran - set(NOT_RUN))
-    assert not missing, "Add a work to tests/support/many_rows.py."
+    assert not missing, "Add a case to tests/support/many_rows.py."
 
 
 def marked_functions() -> set[str]:
-    """`candidates/propose.py:_open`, for all functions of our packages that work with many rows."""
+    """`candidates/propose.py:_open`, for all functions of our packages that plan a statement over many rows."""
     root = Path(settings.BASE_DIR) / "subscriptions"
     found = set()
     for path in root.rglob("*.py"):
@@ -80,7 +80,7 @@ def move_on_as_before(made: ReclaimRequest) -> None:
 
 
 CONTROLS = [
-    (Work("an approval as before", move_on_as_before, many_rows._asked), "empty"),
+    (Case("an approval as before", move_on_as_before, many_rows._asked), "empty"),
     ("numbers of a profile", "empty"),
     ("verdicts, with protections", "a thousand times larger"),
     ("propose", "empty"),
@@ -88,13 +88,13 @@ CONTROLS = [
 ]
 
 
-def test_left_to_itself_postgresql_becomes_quadratic(organization, monkeypatch):
-    """The control: without the settings for large tables, and without lists of ids."""
+def test_without_our_settings_postgresql_becomes_quadratic(organization, monkeypatch):
+    """The control has neither the settings for large tables nor lists of ids."""
     for module in (evaluate, propose, withdraw, many_rows.stats):
         monkeypatch.setattr(module, "large_tables", contextlib.nullcontext)
     monkeypatch.setitem(plans.SETTINGS, "statement_timeout", "2s")
-    by_name = {work.name: work for work in WORKS}
-    for which, lie in CONTROLS:
-        work = by_name.get(which, which)
-        [(_, _, reading)] = plans.readings([work], [(lie, ALL)])
-        assert reading.problem or reading.times(MEMBERS) > MAX_READS, work.name
+    by_name = {case.name: case for case in CASES}
+    for which, believed in CONTROLS:
+        case = by_name.get(which, which)
+        [(_, _, reading)] = plans.readings([case], [(believed, ALL)])
+        assert reading.problem or reading.times(MEMBERS) > MAX_READS, case.name

@@ -88,7 +88,7 @@ def test_a_candidate_made_after_review_shows_the_reason_and_is_reclaimed(world, 
 
 
 def test_a_decision_ends_when_the_facts_change(world, alice, bob):
-    """Also for somebody who is approved already: the recheck decides again."""
+    """The same for a person who is approved already: the recheck decides again."""
     world.download()
     waiting, approved = rows = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
     assert len(review.make_candidates(rows, reason=WHY, actor=alice).done) == 2
@@ -103,7 +103,7 @@ def test_a_decision_ends_when_the_facts_change(world, alice, bob):
     assert waiting.candidates.get().state == "closed_skipped"
 
 
-def test_whose_dates_went_back_becomes_a_candidate_by_the_date_of_the_vendor(world, alice):
+def test_a_person_whose_dates_went_back_becomes_a_candidate_by_the_vendors_date(world, alice):
     world.download()
     older, barely = went_back(world, 2, 205)
     world.miro.change(barely.external_id, last_activity_at=ago(50))

@@ -1,10 +1,10 @@
-"""What connecting and a first download leave: kept for some minutes, and loaded in place of doing it again.
+"""A cache of the rows that connecting and a first download write. Tests load them instead of doing both again.
 
-Hundreds of tests need the organization that a first download brings, and ask nothing of the download itself. It took
-an eighth of the CPU of all tests. So each process really connects and downloads once in five minutes, in a savepoint
-and from a sandbox of their own, and keeps the rows of all tables. `world` and `World.first_download` load them where
-that makes no difference: the tables and the sandbox are as they were before, and nobody has moved the clock. The test's
-sandbox has the same people, since it is made as of the same moment. Everywhere else, both are done for real.
+Hundreds of tests need the organization of a first download, and do not test the download itself. It took an eighth of
+the CPU of all tests. So each process connects and downloads once in five minutes, in a savepoint and from a sandbox of
+its own, and keeps the rows of all tables. `world` and `World.first_download` load them if that makes no difference: the
+tables and the sandbox are unchanged, and no test has moved the clock. The test's sandbox has the same people, since it
+is made as of the same moment. In all other tests, connecting and the download are real.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Rows = dict[str, list[str]]
 
 @dataclass
 class CachedWorld:
-    """`population` is the moment as of which the sandbox's people were made."""
+    """The cached rows. `population` is the moment as of which the sandbox's people were made."""
 
     population: datetime = field(default_factory=lambda: datetime.now(UTC))
     made_at: float = field(default_factory=time.monotonic)
@@ -56,13 +56,13 @@ class CachedWorld:
     downloaded: Rows = field(default_factory=dict)
 
     def is_current(self) -> bool:
-        """Whether it is young, by a clock that nobody has moved."""
+        """Whether it is young enough, and no test has moved the clock."""
         age = time.monotonic() - self.made_at
         moved = abs((datetime.now(UTC) - self.population).total_seconds() - age)
         return age < CACHE_SECONDS and moved < 1
 
     def make(self, sandbox: Sandbox, connect: Callable[[], object], download: Callable[[], object]) -> None:
-        """Do both from this sandbox, and leave nothing in the database."""
+        """Connect and download from this sandbox, and leave nothing in the database."""
         self.before, self.people = rows(), people(sandbox)
         # No atomic block: that would be a transaction of the application, in which no vendor may be called.
         savepoint = transaction.savepoint()
@@ -94,7 +94,7 @@ _latest = CachedWorld()
 
 
 def current() -> CachedWorld:
-    """The kept one, or else a new one that has nothing yet."""
+    """The cache if it is current, else a new and empty one."""
     global _latest
     if not _latest.is_current():
         _latest = CachedWorld()
@@ -102,20 +102,20 @@ def current() -> CachedWorld:
 
 
 def may_load(request: pytest.FixtureRequest) -> bool:
-    """Only in a test that rolls back, and only if what comes before `world` is known not to change a download."""
+    """Whether the test rolls back, and no fixture before `world` can change a download."""
     parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     arguments = set(request.node._fixtureinfo.argnames) - set(parameters)
     return connection.in_atomic_block and all(name in HARMLESS or _needs_world(request, name) for name in arguments)
 
 
 def _needs_world(request: pytest.FixtureRequest, name: str) -> bool:
-    """A fixture that asks for `world` itself does its work after it."""
+    """Whether this fixture asks for `world`, and so runs after it."""
     found = request.node._fixtureinfo.name2fixturedefs.get(name, ())
     return bool(found) and "world" in found[-1].argnames
 
 
 def people(sandbox: Sandbox) -> str:
-    """All that a download could see of a sandbox; a client that has asked for anything is seen as well."""
+    """Everything in the sandbox that a download can see, and the requests that were made to it."""
     world = sandbox.world
     seen = (world.secrets, world.members, world.teams, world.organization(), world.transitions, world.requests)
     behavior = (world._offset, sandbox.faults._faults, sandbox.storm._fault_mix, world.toggles == Toggles())
@@ -152,7 +152,7 @@ def _copied(table: str, columns: str) -> list[str]:
 
 
 def _quoted(table: str, columns: str) -> list[str]:
-    """As SQL: SQLite's driver would convert moments, and not write them."""
+    """The rows as SQL. SQLite's driver would convert moments, and could not write them again."""
     values = " || ',' || ".join(f"quote({column})" for column in columns.split(", "))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {values} FROM {table} ORDER BY {columns.partition(',')[0]}")  # noqa: S608 - names of our own models

@@ -88,7 +88,7 @@ class World:
     cache: CachedWorld
 
     def first_download(self) -> DownloadRun:
-        """For tests of what comes after it: loaded in place of `download` if that makes no difference."""
+        """The first download, for tests of later steps. The cache replaces it if that makes no difference."""
         if self.cache.load_downloaded(self.sandbox):
             return DownloadRun.objects.get(profile=self.profile)
         return self.download()
@@ -174,7 +174,7 @@ def world(db, sandbox, at_sandbox, request, settings, allow_http) -> World:
 
 
 def fill(cache: CachedWorld, settings, allow_http) -> None:
-    """From a sandbox of its own, so that the test's has not been asked for anything."""
+    """Fill the cache from a sandbox of its own, so that the test's sandbox has no requests yet."""
     other = start(members=MEMBERS, seed=7, now=cache.population)
     allow_http(other.control_url)
     usual, settings.CONNECTOR_ADDRESSES = settings.CONNECTOR_ADDRESSES, addresses(other.urls())

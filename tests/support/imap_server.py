@@ -15,7 +15,7 @@ from tests.support.network import AllowHttp
 
 @dataclass
 class Mailbox:
-    """`mails` by their order; `seen`: the numbers of those that are marked."""
+    """`mails` in their order. `seen`: the numbers of the mails that are marked as seen."""
 
     url: str = ""
     mails: list[bytes] = field(default_factory=list)

@@ -34,7 +34,7 @@ class MailServer:
     modes: dict[str, str] = field(default_factory=dict)
     mails: list[EmailMessage] = field(default_factory=list)
     connections: int = 0
-    # It closes a connection after so many mails, at the next command.
+    # The number of mails after which it closes a connection, at the next command. 0 is no limit.
     max_per_connection: int = 0
 
     def addresses(self) -> list[str]:

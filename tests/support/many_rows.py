@@ -1,7 +1,7 @@
-"""All work of the application with many rows, each with the rows that it works on. For PostgreSQL only.
+"""All operations of the application on many rows, each with the rows that it needs. They are for PostgreSQL only.
 
-The organization has `members` people, of whom most are candidates. Whatever `prepare` fills, the statistics are right
-after it, until `plans` makes them lie.
+The organization has `members` people, and most of them are candidates. After each `prepare` the statistics are right,
+until `plans` makes them wrong.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from subscriptions.reclaims import restores
 from subscriptions.reconciliation import reconcile
 from subscriptions.rules import binding, protections
 from tests.support.fixtures import without_caps
-from tests.support.plans import Work
+from tests.support.plans import Case
 
 MOVED = "CASE WHEN id %% 3 = 0 THEN %s ELSE last_activity_at END"
 STAGED = f"""
@@ -68,8 +68,8 @@ WISH = protections.ProtectionInput("Works alone", "Ann")
 
 
 def organization(members: int) -> None:
-    """Three of four people are candidates, and some were requested, approved and reclaimed before."""
-    # Not of all tables: those that all databases share would stay locked.
+    """Make an organization. Three of four people are candidates, and some were reclaimed before."""
+    # Only this table: ANALYZE of all tables would lock those that all databases share.
     statistics = "ANALYZE subscriptions_subscription"
     profile = generate.organization(members=members, reclaims=members // 10, statistics=statistics)
     idle: dict[str, Any] = {"last_activity_at": timezone.now() - timedelta(days=400), "gone_at": None, "active": True}
@@ -98,7 +98,7 @@ def _sql(statement: str, *values: Any) -> None:
         cursor.execute(statement, values or None)
 
 
-# --- What is worked on ------------------------------------------------------------------------------------------------
+# --- The rows that the cases need -------------------------------------------------------------------------------------
 
 
 def _staged() -> DownloadRun:
@@ -146,7 +146,7 @@ def _protected_without_buckets() -> None:
 
 
 def _run_out() -> None:
-    """The ends of a few protections have come."""
+    """A few protections have run out."""
     _protected()
     few = list(Protection.objects.values_list("pk", flat=True)[:3])
     Protection.objects.filter(pk__in=few).update(ends_at=timezone.now())
@@ -241,7 +241,7 @@ def _automatic() -> None:
     ReclaimRule.objects.update(file_requests="automatic")
 
 
-# --- The work ---------------------------------------------------------------------------------------------------------
+# --- The cases --------------------------------------------------------------------------------------------------------
 
 
 def _check_plausible(run: DownloadRun) -> None:
@@ -278,74 +278,74 @@ def _caps(_: object) -> None:
         caps.reached(_profile(), made, rolling=10**6)
 
 
-WORKS = [
-    Work("merge", lambda run: merge.merge(run, now=timezone.now()), _staged),
-    Work("preview of a merge", lambda run: (merge.preview_merge(run), merge.leaving(run, count=20)), _staged),
-    Work("is it plausible", _check_plausible, lambda: (_staged(), SearchText.objects.count())[0]),
-    Work("repeated members", _drop_repeated, _repeated),
-    Work("statistics of a run", lambda _: stats.run_stats(_profile(), now=timezone.now())),
-    Work("numbers of a profile", lambda _: stats.profile_stats(_profile(), None)),
-    Work("names", lambda people: directory.write_names(_profile(), people), _people),
-    Work(
+CASES = [
+    Case("merge", lambda run: merge.merge(run, now=timezone.now()), _staged),
+    Case("preview of a merge", lambda run: (merge.preview_merge(run), merge.leaving(run, count=20)), _staged),
+    Case("is it plausible", _check_plausible, lambda: (_staged(), SearchText.objects.count())[0]),
+    Case("repeated members", _drop_repeated, _repeated),
+    Case("statistics of a run", lambda _: stats.run_stats(_profile(), now=timezone.now())),
+    Case("numbers of a profile", lambda _: stats.profile_stats(_profile(), None)),
+    Case("names", lambda people: directory.write_names(_profile(), people), _people),
+    Case(
         "team admins",
         lambda people: team_admins.write_sole_admins(_profile(), {one.external_id: ("Design",) for one in people}),
         lambda: _people()[::10],
     ),
-    Work("search, first", lambda _: search.refresh_search(_profile()), lambda: SearchText.objects.all().delete()),
-    Work("search, other letters", lambda _: search.refresh_search(_profile()), _other_letters),
-    Work("search for people", lambda _: list(Subscription.objects.filter(search.matching("pk", "tester"))[:50])),
-    Work("verdicts, first", lambda _: evaluate.evaluate_profile(_profile()), lambda: Evaluation.objects.all().delete()),
-    Work("verdicts, again", lambda _: evaluate.evaluate_profile(_profile()), _stale),
-    Work("verdicts, with protections", lambda _: evaluate.evaluate_profile(_profile()), _protected),
-    Work("verdicts of chosen people", _evaluate_these, _stale_ids),
-    Work("cool-down", lambda ids: actions.cool_down(ids, days=lambda license: 60, reason="x"), _ids),
-    Work(
+    Case("search, first", lambda _: search.refresh_search(_profile()), lambda: SearchText.objects.all().delete()),
+    Case("search, other letters", lambda _: search.refresh_search(_profile()), _other_letters),
+    Case("search for people", lambda _: list(Subscription.objects.filter(search.matching("pk", "tester"))[:50])),
+    Case("verdicts, first", lambda _: evaluate.evaluate_profile(_profile()), lambda: Evaluation.objects.all().delete()),
+    Case("verdicts, again", lambda _: evaluate.evaluate_profile(_profile()), _stale),
+    Case("verdicts, with protections", lambda _: evaluate.evaluate_profile(_profile()), _protected),
+    Case("verdicts of chosen people", _evaluate_these, _stale_ids),
+    Case("cool-down", lambda ids: actions.cool_down(ids, days=lambda license: 60, reason="x"), _ids),
+    Case(
         "propose",
         lambda _: propose.propose_candidates(_run()),
         lambda: _sql("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE subscriptions_removalcandidate CASCADE"),
     ),
-    Work("withdraw", lambda _: withdraw.withdraw(_profile().pk), _requested_and_stale),
-    Work("buckets", lambda _: preview.count_buckets(_profile()), _protected),
-    Work("preview of a rule", _preview),
-    Work("preview of a rule, before the first buckets", _preview, _protected_without_buckets),
-    Work("request", lambda _: _asked()),
-    Work("request that asks", lambda _: _asking()),
-    Work("automatic request", lambda _: request.file_automatically(_profile()), _automatic),
-    Work("raise a cap", lambda made: request.raise_cap(made, actor=_user("raises"), reason="Many"), _over_its_cap),
-    Work("approve", lambda made: decide.approve(made, actor=_user("decides")), _asked),
-    Work("reject", lambda made: decide.reject(made, actor=_user("decides"), comment="No"), _asked),
-    Work("withdraw a request", lambda made: closing.cancel(made, actor=_user("asks")), _asked),
-    Work("expire", lambda _: closing.expire_requests(), _overdue),
-    Work("start the days to answer", lambda _: collecting.close_collections(), _silent),
-    Work("open for approval", lambda _: collecting.close_collections(), _answered),
-    Work("caps", _caps, _in_state("done")),
-    Work(
+    Case("withdraw", lambda _: withdraw.withdraw(_profile().pk), _requested_and_stale),
+    Case("buckets", lambda _: preview.count_buckets(_profile()), _protected),
+    Case("preview of a rule", _preview),
+    Case("preview of a rule, before the first buckets", _preview, _protected_without_buckets),
+    Case("request", lambda _: _asked()),
+    Case("request that asks", lambda _: _asking()),
+    Case("automatic request", lambda _: request.file_automatically(_profile()), _automatic),
+    Case("raise a cap", lambda made: request.raise_cap(made, actor=_user("raises"), reason="Many"), _over_its_cap),
+    Case("approve", lambda made: decide.approve(made, actor=_user("decides")), _asked),
+    Case("reject", lambda made: decide.reject(made, actor=_user("decides"), comment="No"), _asked),
+    Case("withdraw a request", lambda made: closing.cancel(made, actor=_user("asks")), _asked),
+    Case("expire", lambda _: closing.expire_requests(), _overdue),
+    Case("start the days to answer", lambda _: collecting.close_collections(), _silent),
+    Case("open for approval", lambda _: collecting.close_collections(), _answered),
+    Case("caps", _caps, _in_state("done")),
+    Case(
         "request a restore",
         lambda _: restores.request_restore(Reclaim.objects.all(), actor=_user("asks"), reason="x"),
         _in_state("done"),
     ),
-    Work("approve a restore", lambda made: decide.approve(made, actor=_user("decides")), _restoring),
-    Work("retention", lambda _: retention.thin_past_activity(), _old_history),
-    Work("past activity", lambda _: list(snapshots.as_of(_profile(), timezone.now())), _old_history),
-    Work(
+    Case("approve a restore", lambda made: decide.approve(made, actor=_user("decides")), _restoring),
+    Case("retention", lambda _: retention.thin_past_activity(), _old_history),
+    Case("past activity", lambda _: list(snapshots.as_of(_profile(), timezone.now())), _old_history),
+    Case(
         "protect a domain",
         lambda _: protections.create_protection(_profile(), "domain", "northwind.example", WISH, actor=_user("asks")),
     ),
-    Work(
+    Case(
         "protect people",
         lambda people: protections.protect_people(_profile(), people, WISH, actor=_user("asks")),
         lambda: list(Subscription.objects.all()[::3]),
     ),
-    Work("end protections", lambda _: protections.end_run_out(), _run_out),
-    Work("count protected people", lambda _: count_people(Protection.objects.all()), _protected),
-    Work("abandoned claims", lambda _: sweep.recover_claims(), _in_state("claimed")),
-    Work("abandoned sends", lambda _: sweep.recover_sends(), _in_state("sending")),
-    Work("lapsed approvals", lambda _: sweep.lapse_approvals(), _lapsed),
-    Work("repair", lambda _: sweep.repair(), _asking),
-    Work("due profiles", lambda _: (sweep.profiles_to_reclaim(), sweep.profiles_to_download()), _approved),
-    Work("due mails", _ask_all, _asking),
-    Work("needless mails", lambda _: delivery.repair(), _answered),
-    Work("reconciliation", lambda _: reconcile.last_sends(_profile(), timezone.now()), _in_state("done")),
-    Work("bind protections", lambda _: binding.bind_protections(_profile()), _protected),
-    Work("archive", lambda _: archive._end_everything(_profile(), actor=_user("asks")), _asked),
+    Case("end protections", lambda _: protections.end_run_out(), _run_out),
+    Case("count protected people", lambda _: count_people(Protection.objects.all()), _protected),
+    Case("abandoned claims", lambda _: sweep.recover_claims(), _in_state("claimed")),
+    Case("abandoned sends", lambda _: sweep.recover_sends(), _in_state("sending")),
+    Case("lapsed approvals", lambda _: sweep.lapse_approvals(), _lapsed),
+    Case("repair", lambda _: sweep.repair(), _asking),
+    Case("due profiles", lambda _: (sweep.profiles_to_reclaim(), sweep.profiles_to_download()), _approved),
+    Case("due mails", _ask_all, _asking),
+    Case("needless mails", lambda _: delivery.repair(), _answered),
+    Case("reconciliation", lambda _: reconcile.last_sends(_profile(), timezone.now()), _in_state("done")),
+    Case("bind protections", lambda _: binding.bind_protections(_profile()), _protected),
+    Case("archive", lambda _: archive._end_everything(_profile(), actor=_user("asks")), _asked),
 ]

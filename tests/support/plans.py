@@ -1,8 +1,8 @@
-"""Statements under statistics that lie: how many rows each reads, whatever PostgreSQL believes about the tables.
+"""Count the rows that statements read while PostgreSQL's statistics are wrong.
 
-A plan that becomes quadratic reads the same rows again for each row. So the rows that a statement reads are counted, by
-`auto_explain` (all statements of this connection) and by the counters of the tables (which also see foreign keys that
-are checked row by row), and compared with the number of rows that there are.
+A plan that becomes quadratic reads the same rows again for each row. So the rows that a statement reads are counted and
+compared with the number of rows in the tables. `auto_explain` counts all statements of this connection. The counters of
+the tables also count foreign keys that are checked row by row.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import pytest
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection, transaction
 
-# What PostgreSQL believes, as columns of pg_class. `reltuples` is right before.
-LIES = {
-    # As after a load that was rolled back, and cleaned by autovacuum.
+# The sizes that PostgreSQL believes, as columns of pg_class. `reltuples` is right before.
+WRONG_STATISTICS = {
+    # The same as after a load that was rolled back, and cleaned by autovacuum.
     "empty": "reltuples = 0",
     "a thousand times smaller": "reltuples = reltuples / 1000",
     "a thousand times larger": "reltuples = reltuples * 1000",
@@ -31,8 +31,9 @@ SELECT c.oid FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
  WHERE c.relkind IN ('r', 'i')
    AND COALESCE(i.indrelid, c.oid) IN (SELECT oid FROM pg_class WHERE relname ~ %s AND relkind = 'r')
 """
-BELIEVE = """
-UPDATE pg_class SET {lie}, relpages = GREATEST(1, pg_relation_size(oid) / 8192) WHERE oid IN ({ours}) AND reltuples >= 0
+SET_STATISTICS = """
+UPDATE pg_class SET {believed}, relpages = GREATEST(1, pg_relation_size(oid) / 8192)
+ WHERE oid IN ({ours}) AND reltuples >= 0
 """
 FORGET = "DELETE FROM pg_statistic WHERE starelid IN ({ours})"
 COUNTERS = "SELECT COALESCE(SUM(seq_tup_read + COALESCE(idx_tup_fetch, 0)), 0) FROM pg_stat_xact_user_tables"
@@ -50,8 +51,8 @@ REMOVED = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Remove
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Work of the application with many rows. `prepare` fills what `act` works on, and returns its argument."""
+class Case:
+    """An operation of the application on many rows. `prepare` makes the rows, and returns the argument of `act`."""
 
     name: str
     act: Callable[[Any], object]
@@ -60,7 +61,7 @@ class Work:
 
 @dataclass(slots=True)
 class Reading:
-    """What a work has read. `problem` is why it ended too early."""
+    """The rows that a case has read. `problem` is the error that ended it."""
 
     rows: int = 0
     from_tables: int = 0
@@ -77,7 +78,7 @@ class Reading:
             self.most, self.worst = rows, f"{found['Query Text'][:1500]}\n{outline(found['Plan'])}"
 
     def times(self, members: int) -> float:
-        """How often it has read each member."""
+        """The average number of times that it has read each member."""
         return max(self.rows, self.from_tables) / members
 
     def report(self, members: int) -> str:
@@ -85,9 +86,9 @@ class Reading:
 
 
 def rows_read(node: dict[str, Any]) -> int:
-    """The rows that all nodes of a plan have touched, each time that they did.
+    """The rows that all nodes of a plan have touched, counted each time.
 
-    Not the entries of a bitmap: most are of rows that an earlier work wrote and rolled back.
+    The entries of a bitmap do not count: most are of rows that an earlier case wrote and rolled back.
     """
     if node["Node Type"] == "Bitmap Index Scan":
         return 0
@@ -108,12 +109,12 @@ def outline(node: dict[str, Any], depth: int = 0) -> str:
     )
 
 
-def need_lies() -> None:
-    """Skip the test where the user of the database may not change what PostgreSQL believes."""
+def need_wrong_statistics() -> None:
+    """Skip the test if the user of the database may not change the statistics of PostgreSQL."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         if cursor.fetchone() != (True,):
-            pytest.skip("this user may not change what PostgreSQL believes")
+            pytest.skip("this user may not change the statistics of PostgreSQL")
         cursor.execute("SELECT COUNT(*) FROM pg_available_extensions WHERE name = 'pg_trgm'")
     try:
         with transaction.atomic(), connection.cursor() as cursor:
@@ -122,11 +123,11 @@ def need_lies() -> None:
         pytest.skip("this PostgreSQL has no auto_explain")
 
 
-def believe(lie: str, tables: str) -> None:
-    """Let PostgreSQL believe `lie` of the tables whose names match. Nothing is known of values in empty tables."""
+def set_statistics(believed: str, tables: str) -> None:
+    """Set wrong sizes for the tables whose names match. Empty tables have no statistics of their values either."""
     with connection.cursor() as cursor:
-        cursor.execute(BELIEVE.format(lie=LIES[lie], ours=OURS), [tables])
-        if lie == "empty":
+        cursor.execute(SET_STATISTICS.format(believed=WRONG_STATISTICS[believed], ours=OURS), [tables])
+        if believed == "empty":
             cursor.execute(FORGET.format(ours=OURS), [tables])
 
 
@@ -139,7 +140,7 @@ def analyze(tables: str) -> None:
 
 @contextlib.contextmanager
 def _watch(reading: Reading) -> Iterator[None]:
-    """Count what this connection reads in the `with` block."""
+    """Count the rows that this connection reads in the `with` block."""
 
     def heard(notice: Any) -> None:
         _, plan, text = notice.message_primary.partition("plan:\n")
@@ -161,22 +162,23 @@ def _watch(reading: Reading) -> Iterator[None]:
         reading.from_tables = int(cursor.fetchone()[0] - before)
 
 
-Lie = tuple[str, str]
+# A key of WRONG_STATISTICS, and a pattern of table names.
+Belief = tuple[str, str]
 
 
-def readings(works: list[Work], lies: list[Lie]) -> Iterator[tuple[Work, Lie, Reading]]:
-    """Do each work under each lie (what, about which tables). What it did is rolled back."""
-    for work in works:
+def readings(cases: list[Case], beliefs: list[Belief]) -> Iterator[tuple[Case, Belief, Reading]]:
+    """Run each case with each of these wrong statistics. Its changes are rolled back."""
+    for case in cases:
         with _undone():
-            given = work.prepare()
+            given = case.prepare()
             analyze("^(subscriptions|audit)_")
-            for lie, tables in lies:
+            for believed, tables in beliefs:
                 with _undone():
-                    believe(lie, tables)
-                    yield work, (lie, tables), _read_by(work, given)
+                    set_statistics(believed, tables)
+                    yield case, (believed, tables), _read_by(case, given)
 
 
-def _read_by(work: Work, given: Any) -> Reading:
+def _read_by(case: Case, given: Any) -> Reading:
     reading = Reading()
     last: list[Any] = []
     chosen: dict[str, str] = {}
@@ -191,14 +193,14 @@ def _read_by(work: Work, given: Any) -> Reading:
 
     try:
         with transaction.atomic(), connection.execute_wrapper(note), _watch(reading):
-            work.act(given)
+            case.act(given)
     except OperationalError as error:
         reading.problem = f"{error}: {last[0][:1500]}\n{_plan_of(last[0], last[1], chosen)}"
     return reading
 
 
 def _our_functions() -> set[str]:
-    """Those that are running now, by the frames of the stack."""
+    """The functions of ours that are running now, by the frames of the stack."""
     frames = (frame.f_code for frame, _ in walk_stack(None))
     paths = ((code.co_filename.partition(f"{settings.BASE_DIR}/subscriptions/")[2], code.co_name) for code in frames)
     return {f"{path}:{name}" for path, name in paths if path}

@@ -136,7 +136,7 @@ class Scenario:
 
 
 def _seat(facts: Member | Seat, *, gone: bool = False, before: Seat | None = None) -> Seat:
-    """The latest known activity counts."""
+    """The seat with the latest known activity, which counts."""
     moments = [facts.last_activity_at, before.last_activity_at if before else None]
     return Seat(
         external_id=facts.external_id,

@@ -1,4 +1,4 @@
-"""What is loaded in place of connecting and a first download is what they write."""
+"""The cached rows are those that connecting and a first download write."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def asked(world: World) -> bool:
     return world.miro.requests() != []
 
 
-def test_nothing_is_asked_for_what_is_kept(world):
+def test_cached_rows_need_no_request(world):
     run = world.first_download()
     assert not asked(world)
     assert (run.state, Subscription.objects.count()) == ("complete", run.read)

@@ -1,4 +1,4 @@
-"""The way to the vendor: a proxy and the company's certificates come from two settings, and from nowhere else."""
+"""The network settings for calls to vendors: proxy and certificates come from two settings, and from nowhere else."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pump(source: socket.socket, target: socket.socket) -> None:
 
 @pytest.fixture
 def proxy(allow_http: AllowHttp, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """The vendor of the tests is on this machine, which is usually asked directly."""
+    """A proxy for the vendor of the tests. It is on this machine, and such an address is usually called directly."""
     monkeypatch.setattr(network, "is_loopback", lambda host: False)
     listener = socket.create_server(("127.0.0.1", 0))
     proxy = Proxy(f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -130,7 +130,7 @@ def test_nothing_is_taken_from_the_environment(
 
 
 def test_this_machine_is_asked_directly(drip: Drip, budget: LocalRateBudget) -> None:
-    """The sandbox. The port of the proxy is closed."""
+    """The sandbox answers, although the port of the proxy is closed."""
     drip.whole.append(WHOLE)
     set_network(Network(proxy="http://127.0.0.1:9", ca_bundle=str(drip.certificate)))
     assert new_session(drip.url, budget).get("/x", rate=RATE).data == {}
@@ -189,5 +189,5 @@ def test_the_check_of_the_certificates(tmp_path: Path, settings: object) -> None
     good = tmp_path / "company.pem"
     write_certificate(good)
     for path, ids in ((good, []), (Path(__file__), ["licensehub.E025"]), (tmp_path / "none.pem", ["licensehub.E025"])):
-        settings.VENDOR_CA_BUNDLE = str(path)  # type: ignore[attr-defined]
+        settings.VENDOR_CA_BUNDLE = str(path)  # type: ignore[attr-defined]  # pytest-django's settings have no type
         assert [str(found.id) for found in checks.check_network()] == ids

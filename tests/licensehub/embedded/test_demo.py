@@ -15,7 +15,7 @@ def test_the_scene_of_a_frozen_feed_ends_with_a_quarantined_download(world, monk
     driver = demo.Driver(world.miro, Event(), print)
 
     def download(self: demo.Driver, *, expected: RunState = RunState.COMPLETE) -> DownloadRun:
-        """In this process: the demo starts its own."""
+        """Download in this process. The demo starts a process for it."""
         run = download_subscriptions(world.profile, actor=None, started_by=StartedBy.COMMAND)
         assert run.state == expected
         return run

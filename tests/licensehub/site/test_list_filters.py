@@ -1,4 +1,4 @@
-"""Over all lists: what a filter shows stays at *Apply*, and is what is exported."""
+"""All lists: a filter is kept at *Apply*, and the export has the rows that the list shows."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Filters(HTMLParser):
 
 
 def applied(page: str) -> dict[str, str]:
-    """What *Apply* sends where nothing was changed. unfold writes `all` for no choice."""
+    """The query that *Apply* sends if nothing was changed. unfold writes `all` for no choice."""
     return {name: value for name, value in Filters(page).fields if value != "all"}
 
 

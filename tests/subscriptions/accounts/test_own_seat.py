@@ -71,7 +71,7 @@ def test_the_guard_in_sql_finds_whom_python_finds(organization, asked, bob):
 
 
 def everything(request: ReclaimRequest, actor: User) -> list[type[Exception] | None]:
-    """What each act on a request, and on its first person, says to this account."""
+    """The error of each action on a request, and on its first person, for this account."""
     first = request.removals.order_by("pk")[0]
     acts = (
         lambda: decide.approve(request, actor=actor),
@@ -130,7 +130,7 @@ def test_an_account_without_an_address_neither_asks_nor_decides(organization, as
 
 
 def test_the_update_itself_refuses_the_own_seat(organization, asked, bob, monkeypatch):
-    """As if the download that found Bob's seat committed between the check and the UPDATE."""
+    """The download that finds Bob's seat commits between the check and the UPDATE."""
     row = first_of(asked)
     Subscription.objects.filter(pk=row.pk).update(email=bob.email)
     for module in (decide, closing):

@@ -1,4 +1,4 @@
-"""The person of an account: found by address after each download, kept by id, changed by somebody else only."""
+"""The person of an account: found by address after each download, stored by id, and changed only by somebody else."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_download_finds_the_owners_and_keeps_their_ids(world, alice, bob, caro
     assert AuditEvent.objects.filter(action="user.person_found").count() == 3
 
 
-def test_a_company_admin_says_who_it_is_and_nobody_does_for_themselves(organization, alice, bob):
+def test_a_company_admin_enters_the_owner_and_nobody_does_for_their_own_account(organization, alice, bob):
     profile = organization.profile
     with pytest.raises(Refused, match="your own account"):
         persons.link(alice, profile, "1004", actor=alice)

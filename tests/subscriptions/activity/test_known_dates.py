@@ -1,4 +1,4 @@
-"""A vendor's date that goes back, ends or cannot be right: nobody becomes inactive by it."""
+"""A vendor's date that goes back, becomes empty or cannot be right makes nobody inactive."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_activity_that_goes_back_or_ends_needs_review_until_the_vendor_is_as_
 
 
 def test_the_recheck_before_the_send_counts_the_latest_known_activity(world, alice, bob):
-    """Approved as inactive for long; then the vendor shows a date that is older still, or none."""
+    """Inactive people are approved. Then the vendor shows a still older date, or none."""
     world.download()
     chosen = list(world.candidates(2))
     request = request_reclaim(world.candidates(2), actor=alice)
@@ -87,7 +87,7 @@ def test_the_recheck_before_the_send_counts_the_latest_known_activity(world, ali
 
 
 def test_a_date_that_cannot_be_right_is_unknown_and_counted_on_the_page_of_the_run(world, admin_client):
-    """Also where people who were never active are candidates."""
+    """The rule makes people who were never active candidates, and these people are none nevertheless."""
     ReclaimRule.objects.filter(profile=world.profile).update(never_active=NeverActive.CANDIDATE)
     truth = world.sandbox.world
     people = [

@@ -1,4 +1,4 @@
-"""Somebody whom an identity provider lets back in after each reclaim: how often is said wherever a person decides."""
+"""An identity provider lets a person back in after each reclaim: each page for a decision says how often."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def candidate_of(row: Subscription):
 
 
 def reclaim(world, row: Subscription, alice, bob) -> Reclaim:
-    """As after each cool-down: the person is inactive still, and becomes a candidate again."""
+    """Reclaim the person after the cool-down: the person is still inactive, and becomes a candidate again."""
     Subscription.objects.filter(pk=row.pk).update(cooldown_until=None)
     world.download()
     decide.approve(request_reclaim(candidate_of(row), actor=alice), actor=bob)

@@ -71,7 +71,7 @@ def test_two_approvers_at_once(real_transactions, world, alice, bob):
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
-def test_who_closes_while_a_request_ends_is_not_said_to_have_returned(real_transactions, world, alice):
+def test_a_candidate_that_closes_while_its_request_ends_does_not_become_ready(real_transactions, world, alice):
     world.download()
     request = request_reclaim(world.candidates(2), actor=alice, reason="True-up")
     closed, returned = (person.candidate_id for person in request.removals.all())

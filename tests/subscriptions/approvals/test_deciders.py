@@ -1,4 +1,4 @@
-"""Who may decide a request, as it is now: the same people whom `decide` lets."""
+"""`deciders_of` gives the same users as `decide` allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vendor's activity feed that stands still: nobody becomes inactive by it, and nothing is sent."""
+"""A vendor's activity feed that has stopped makes nobody inactive, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def facts() -> list[tuple[object, ...]]:
 
 
 def inactive(world, count: int, *, days: int) -> None:
-    """So many people who were active lately have an older date now, as if a part of the feed was lost."""
+    """Give an older date to so many people who were active lately, as if a part of the feed was lost."""
     truth = world.sandbox.world
     moment = (timezone.now() - timedelta(days=days)).isoformat()
     lately = (timezone.now() - timedelta(days=40)).isoformat()
@@ -69,7 +69,7 @@ def accept(found: DownloadRun) -> DownloadRun:
     return found
 
 
-def test_a_feed_that_stands_still_quarantines_the_run_and_its_page_says_why(world, admin_client):
+def test_a_feed_that_has_stopped_quarantines_the_run_and_its_page_says_why(world, admin_client):
     ReclaimRule.objects.filter(profile=world.profile).update(file_requests="automatic")
     world.download()
     before, candidates = facts(), set(RemovalCandidate.objects.values_list("subscription", flat=True))
@@ -95,7 +95,7 @@ def test_a_feed_that_stands_still_quarantines_the_run_and_its_page_says_why(worl
     assert "Activity dates in doubt" not in text_of(admin_client.get("/admin/"))
 
 
-def test_approved_people_wait_while_the_feed_stands_still(world, alice, bob):
+def test_approved_people_wait_while_the_feed_has_stopped(world, alice, bob):
     """The recheck reads the same dates: somebody who works each day would still look inactive."""
     world.download()
     request = request_reclaim(world.candidates(2), actor=alice)
@@ -135,14 +135,14 @@ def test_an_accepted_run_is_the_new_base(world):
     assert set(verdicts) <= {Verdict.DATES_WENT_BACK, Verdict.IN_GRACE}
     assert Verdict.DATES_WENT_BACK in verdicts
     assert run(world).state == RunState.COMPLETE
-    # It is alive again, and stops again: that is a new fault.
+    # The feed works again, and then stops again: that is a new fault.
     world.miro.set_toggles(frozen_feed_days=0)
     assert run(world).state == RunState.COMPLETE
     world.miro.set_toggles(frozen_feed_days=30)
     assert run(world).state == RunState.QUARANTINED
 
 
-def test_a_part_of_the_feed_that_stands_still_is_found_by_domain(world):
+def test_a_part_of_the_feed_that_has_stopped_is_found_by_domain(world):
     for member in world.sandbox.world.directory()[:MIN_IN_DOMAIN]:
         world.miro.change(member.id, last_activity_at="now", active=True)
     world.download()
@@ -159,7 +159,7 @@ def test_a_part_of_the_feed_that_stands_still_is_found_by_domain(world):
 
 
 def test_many_people_who_become_inactive_at_once_quarantine_the_run(world):
-    """Others are active today, so the feed does not stand still."""
+    """Others are active today, so the feed has not stopped."""
     world.download()
     inactive(world, 35, days=100)
     found = run(world)
@@ -167,7 +167,7 @@ def test_many_people_who_become_inactive_at_once_quarantine_the_run(world):
     assert "both by today's rule" in found.problem
     assert accept(found).state == RunState.COMPLETE
     assert run(world).state == RunState.COMPLETE
-    # What the rule names counts.
+    # The limits of the rule count.
     ReclaimRule.objects.filter(profile=world.profile).update(surge_percent=100)
     inactive(world, 1, days=100)
     assert run(world).state == RunState.COMPLETE
@@ -184,8 +184,8 @@ def test_a_lower_threshold_is_no_fault_of_the_feed(world):
     assert Subscription.objects.candidates().count() > 2 * before
 
 
-def test_a_first_download_with_old_dates_only_is_said_on_the_overview(world, admin_client):
-    """There is nothing to compare it with."""
+def test_the_overview_says_that_a_first_download_has_only_old_dates(world, admin_client):
+    """A first download cannot be compared with another one."""
     world.miro.set_toggles(frozen_feed_days=14)
     assert run(world).state == RunState.COMPLETE
     page = text_of(admin_client.get("/admin/"))

@@ -71,7 +71,7 @@ def test_an_empty_directory_says_nothing(downloaded):
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a plan of SQLite")
 def test_sqlite_looks_each_person_up(db):
-    """Otherwise it reads the whole page again for each row of the table: a page took a minute and a half."""
+    """Otherwise SQLite reads the whole page again for each row of the table: a page took a minute and a half."""
     for statement in (directory.WRITE["sqlite"], directory.KNOWS):
         text = statement.format(people=directory.PEOPLE["sqlite"], **directory.PARTS)
         with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""What follows the facts of a run: each step is continued after a kill, in parts, once, and never by two."""
+"""The follow-up of a run: each step is continued after a kill, in parts, and never done by two processes."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_a_newer_run_takes_over_what_is_left(world, monkeypatch):
     assert follow_up.resume(former.pk) is None
 
 
-def test_an_archive_ends_it(world, monkeypatch, alice):
+def test_the_archive_of_the_profile_ends_the_follow_up(world, monkeypatch, alice):
     kill_in(FollowUp.CANDIDATES, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(world)
@@ -192,7 +192,7 @@ def test_an_archive_ends_it(world, monkeypatch, alice):
     assert not RemovalCandidate.objects.exists()
 
 
-def test_a_pause_asks_the_vendor_nothing_and_proposes_nobody_but_verdicts_are_written(world, monkeypatch):
+def test_while_the_profile_is_paused_only_the_verdicts_are_written(world, monkeypatch):
     kill_in(FollowUp.NAMES, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run(world)
@@ -206,7 +206,7 @@ def test_a_pause_asks_the_vendor_nothing_and_proposes_nobody_but_verdicts_are_wr
 
 
 def test_a_rule_that_is_saved_while_everybody_is_evaluated_counts(world, alice, monkeypatch):
-    """The UPDATE with the former rule is committed last; nothing of it may stay."""
+    """The UPDATE with the former rule is committed last. None of its verdicts may stay."""
     rule = ReclaimRule.objects.get()
     evaluate_rows, saved = evaluate.evaluate_rows, []
 
@@ -223,7 +223,7 @@ def test_a_rule_that_is_saved_while_everybody_is_evaluated_counts(world, alice, 
 
 
 def test_a_rule_that_is_saved_while_candidates_are_opened_withdraws_them(world, alice, monkeypatch):
-    """Whoever saved it has withdrawn before the batch was committed."""
+    """The process that saved the rule has withdrawn candidates before the batch was committed."""
     rule = ReclaimRule.objects.get()
     propose = follow_up_steps.propose_candidates
     monkeypatch.setattr("subscriptions.candidates.propose.BATCH", 2)
@@ -313,7 +313,7 @@ def test_a_superseded_run_leaves_no_teams_to_the_next(world, monkeypatch):
 # --- What people see --------------------------------------------------------------------------------------------------
 
 
-def test_yesterdays_verdicts_never_stand_beside_todays_facts_unsaid(world, monkeypatch, client, carol):
+def test_pages_say_that_verdicts_are_older_than_the_facts(world, monkeypatch, client, carol):
     world.download()
     [row] = Subscription.objects.filter(evaluation__verdict="active")[:1]
     world.miro.change(row.external_id, last_activity_at=None)

@@ -1,4 +1,4 @@
-"""The same person under another row: deleted at the vendor and made again, or found by a new profile."""
+"""The same person in another row: deleted at the vendor and made again, or found by a new profile."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LONG_AGO = (timezone.now() - timedelta(days=400)).isoformat()
 
 
 def made_again(world, external_id: str, **changes: str) -> str:
-    """Deleted at the vendor and made again with the same address, and as long inactive. Returns the new id."""
+    """Delete the account and make it again with the same address, and as long inactive. Returns the new id."""
     again = world.miro.make_again(external_id)["id"]
     world.miro.change(again, license_assigned_at=LONG_AGO, last_activity_at=LONG_AGO, active=True, **changes)
     return str(again)
@@ -34,7 +34,7 @@ def row_of(world, external_id: str) -> Subscription:
     return rows.get(profile=world.profile, external_id=external_id)
 
 
-def test_a_rejection_outlives_a_new_id(world, alice, bob):
+def test_the_cool_down_of_a_rejection_goes_on_under_a_new_id(world, alice, bob):
     world.download()
     rejected, ready, other = world.candidates(3).order_by("pk")
     request = request_reclaim(RemovalCandidate.objects.filter(pk=rejected.pk), actor=alice)

@@ -52,8 +52,8 @@ def test_the_next_part_is_enqueued_at_once(world, monkeypatch, enqueued):
     assert (found.state, found.parts, len(enqueued)) == ("complete", 2, 1)
 
 
-def test_the_wait_for_a_rate_limit_leaves_no_gap_and_no_limit_adds_up(world, monkeypatch, enqueued):
-    """The vendor has room again after a minute. That is waited for, also at the end of a part, and for each page."""
+def test_a_part_waits_for_the_rate_limit_of_each_page(world, monkeypatch, enqueued):
+    """The vendor accepts calls again after a minute. A part waits for that for each page, also at its end."""
     monkeypatch.setattr(downloading, "MAX_PAGES_AT_ONCE", 1)
     monkeypatch.setattr(outages, "MAX_TOTAL_WAIT", 0.3)
     monkeypatch.setattr(tasks, "part_seconds", lambda: 0.1)
@@ -89,7 +89,7 @@ def test_what_is_left_of_the_follow_up_is_enqueued_at_once(world, monkeypatch, e
     assert (run.state, len(enqueued)) == ("complete", 1)
 
 
-def test_a_limit_that_comes_anyway_is_a_sentence_in_the_log(world, monkeypatch, enqueued, caplog):
+def test_a_task_that_reaches_its_limit_nevertheless_logs_a_sentence(world, monkeypatch, enqueued, caplog):
     def too_long(*args, **options):
         raise SoftTimeLimitExceeded
 

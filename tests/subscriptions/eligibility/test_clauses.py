@@ -30,7 +30,7 @@ CASES = [
     ({"last_activity_at": None}, Verdict.NEVER_ACTIVE, "never active"),
     ({"last_activity_at": None, "license_assigned_at": days_ago(45)}, Verdict.ACTIVE, "Never active, but licensed"),
     ({"last_activity_at": None, "license_assigned_at": None}, Verdict.UNKNOWN, "neither"),
-    # What is left alone anyway needs no review, and neither does who is kept or protected.
+    # A seat that is left alone anyway needs no review, and neither does a person who is kept or protected.
     ({"license": "free", "last_activity_at": None, "license_assigned_at": None}, Verdict.NOT_IN_SCOPE, "Free"),
     ({"role": "", "cooldown_until": days_ago(-3), "cooldown_reason": "kept"}, Verdict.COOLING_DOWN, "kept"),
     ({"implausible_dates": "last activity 1970-01-01"}, Verdict.UNKNOWN, "cannot be right (last activity 1970-01-01)"),

@@ -28,7 +28,7 @@ USER_UNKNOWN = "smtp; 550 5.1.1 No such\r\n user here"
 
 
 def report(mail: EmailMessage, *, action: str = "failed", headers_only: bool = False, token: str = "") -> bytes:
-    """What a mail server writes about a mail that it cannot deliver (RFC 3464)."""
+    """The report of a mail server about a mail that it cannot deliver (RFC 3464)."""
     if token:
         mail = EmailMessage()
         mail[HEADER] = token
@@ -68,16 +68,16 @@ def report(mail: EmailMessage, *, action: str = "failed", headers_only: bool = F
 
 @pytest.fixture
 def silent(asking: Asking) -> RequestedRemoval:
-    """Asked by mail, and the days are running."""
+    """A person who was asked by mail, and whose days to answer are running."""
     [person] = people(asking.asked(1))
     return person
 
 
 @pytest.fixture
 def approved(asking: Asking, silent, bob) -> RequestedRemoval:
-    """Approved after the days were over without an answer; the clock stands still after them."""
+    """A person who was approved without an answer after the days were over. The clock stays at that moment."""
     with time_machine.travel(timezone.now() + timedelta(days=9), tick=True):
-        # Somebody else has worked meanwhile: a feed that stands still would be quarantined.
+        # Somebody else has been active meanwhile: a feed that has stopped would be quarantined.
         asking.world.miro.change(asking.world.sandbox.world.installer().id, last_activity_at="now")
         asking.world.download()
         sweep.repair()
@@ -116,7 +116,7 @@ def test_only_a_report_about_our_own_mail_is_believed(asking: Asking, silent):
 
 
 def test_silence_that_was_approved_is_not_sent(asking: Asking, approved):
-    """Queued: it ends at once, and a person looks."""
+    """The reclaim is queued. It ends at once, and a person has to look."""
     assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
 
     assert Reclaim.objects.get().state == "skipped"
@@ -151,7 +151,7 @@ def test_the_control_without_both_defenses_it_is_sent(asking: Asking, approved, 
     assert recheck.unreached().close_reason is None
 
 
-def test_whoever_answered_has_read_a_mail(asking: Asking, silent):
+def test_a_person_who_answered_has_read_a_mail(asking: Asking, silent):
     asking.says(silent, "release")
     assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
     silent.refresh_from_db()
@@ -161,7 +161,7 @@ def test_whoever_answered_has_read_a_mail(asking: Asking, silent):
     assert silent.request.state == "open"
 
 
-def test_it_is_entered_by_hand(asking: Asking, silent, alice, carol, as_user):
+def test_a_user_enters_that_the_mail_came_back(asking: Asking, silent, alice, carol, as_user):
     page = reverse("admin:subscriptions_removalcandidate_change", args=[silent.candidate_id])
     button = reverse("admin:subscriptions_removalcandidate_came_back", args=[silent.candidate_id])
     assert "The mail came back" in text_of(as_user(alice).get(page))
@@ -177,7 +177,7 @@ def test_it_is_entered_by_hand(asking: Asking, silent, alice, carol, as_user):
     assert "noted already" in text_of(as_user(alice).post(button, follow=True))
 
 
-def test_a_mailbox_that_refuses_us_is_told_in_the_log(asking: Asking, mailbox: Mailbox, caplog):
+def test_a_mailbox_that_refuses_us_is_in_the_log(asking: Asking, mailbox: Mailbox, caplog):
     mailbox.refuses = True
     tasks.read_bounce_mailbox()
     assert "tried again in ten minutes" in caplog.text and "s3cret" not in caplog.text

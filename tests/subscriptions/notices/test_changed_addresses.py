@@ -1,4 +1,4 @@
-"""Somebody's address changes around the question: where it goes, what silence means, and who reads the old link."""
+"""A person's address changes before or after the question: where it goes, and when silence and the old link count."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def moves(asking: Asking, person: RequestedRemoval, email: str = NEW) -> None:
     asking.world.download()
 
 
-def test_the_question_and_the_reminder_go_to_the_address_of_today(asking: Asking):
+def test_the_question_and_the_reminder_go_to_todays_address(asking: Asking):
     request = asking.request(2)
     person, other = people(request)
     moves(asking, person)
@@ -100,7 +100,7 @@ def mail_link(mail) -> str:
     return LINK.search(mail.get_body(("plain",)).get_content()).group(1)
 
 
-def test_a_change_that_is_found_after_the_days_stops_the_send(asking: Asking, bob):
+def test_a_change_of_the_address_after_the_approval_stops_the_send(asking: Asking, bob):
     """The recheck finds it, seconds before the send."""
     request = asking.asked(2)
     person, silent = people(request)

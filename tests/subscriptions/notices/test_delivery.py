@@ -145,7 +145,7 @@ def test_a_server_that_refuses_us_is_no_fact_about_a_person(asking: Asking):
 
 
 @pytest.mark.parametrize("mode", [smtp.NOT_YOU, smtp.NO_LOGIN, smtp.QUOTA, smtp.POLICY])
-def test_a_server_that_refuses_us_for_a_day_uses_up_nobodys_try(asking: Asking, mode):
+def test_a_server_that_refuses_us_for_a_day_costs_no_mail_a_try(asking: Asking, mode):
     request = asking.request(2)
     asking.server.mode = mode
     for _ in range(3 * delivery.MAX_TRIES):
@@ -169,7 +169,7 @@ def test_the_control_counted_as_tries_it_loses_people(asking: Asking, monkeypatc
 
 
 def test_a_rule_that_refuses_one_reader_stops_nobody_else(asking: Asking):
-    """The first mail of a round cannot tell whom the rule means; behind one that was taken, it means this reader."""
+    """A refused first mail may be about the sender. After a mail that was taken, the refusal is about its reader."""
     request = asking.request(3)
     restricted = people(request)[0]
     asking.server.modes[restricted.evidence["email"]] = smtp.POLICY

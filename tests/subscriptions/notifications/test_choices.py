@@ -54,7 +54,7 @@ def test_one_mail_a_day_on_working_days(colleagues: Colleagues, alice, bob):
         assert len(colleagues.server.mails) == 2
 
 
-def test_what_is_switched_off_is_not_sent_and_only_to_this_person(colleagues: Colleagues, alice, bob):
+def test_a_kind_that_a_person_switched_off_is_not_sent_to_this_person(colleagues: Colleagues, alice, bob):
     zoe = person("zoe", "Approver")
     assert choose(bob, {OPENED: Delivery.OFF})
     assert not choose(bob, {OPENED: Delivery.OFF})
@@ -96,8 +96,8 @@ def test_a_deputy_gets_the_mails_of_the_days_away(colleagues: Colleagues, alice,
     assert actions().count("deputy.named") == 1
 
 
-def test_a_deputy_who_may_not_decide_this_one_is_passed_over(colleagues: Colleagues, bob):
-    """The deputy is the requester, then one of its people: the mail goes to the person who is away."""
+def test_a_deputy_who_may_not_decide_this_request_gets_no_mail(colleagues: Colleagues, bob):
+    """The deputy is the requester, then one of the request's people. The mail goes to the person who is away."""
     ada, zoe = person("ada", "Company admin"), person("zoe", "Approver")
     choose(zoe, {OPENED: Delivery.OFF})
     with time_machine.travel(NOON, tick=False):
@@ -115,7 +115,7 @@ def test_a_deputy_who_may_not_decide_this_one_is_passed_over(colleagues: Colleag
         assert colleagues.server.addresses() == [bob.email, bob.email]
 
 
-def test_two_who_are_each_others_deputy_are_both_told(colleagues: Colleagues, alice, bob):
+def test_two_people_who_are_each_others_deputy_are_both_notified(colleagues: Colleagues, alice, bob):
     zoe = person("zoe", "Approver")
     with time_machine.travel(NOON, tick=False):
         for one, other in ((bob, zoe), (zoe, bob)):

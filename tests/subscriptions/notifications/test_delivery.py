@@ -1,4 +1,4 @@
-"""The mail to a colleague as an act outside: never twice, never lost, against a real mail server."""
+"""The mail to a colleague is handed over once to a real mail server, never twice, and is not lost."""
 
 from __future__ import annotations
 

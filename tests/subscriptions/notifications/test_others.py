@@ -1,4 +1,4 @@
-"""What else waits for a person: connections, downloads, candidates, and sending that stays stopped."""
+"""The other notifications: connections, downloads, candidates, and sending that stays stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def operator(db) -> User:
     return person("oscar", "Operator")
 
 
-def test_a_connection_is_told_once_until_it_has_worked_again(colleagues: Colleagues, operator):
+def test_a_connection_in_error_has_one_mail_until_it_has_worked_again(colleagues: Colleagues, operator):
     profile = colleagues.organization.profile
     Connection.objects.create(profile=profile, slot="rest", state="working")
     for cause in ("The scope is missing.", "The app is uninstalled."):

@@ -1,4 +1,4 @@
-"""Who may decide hears of a request: when it opens, before its end, and when it expired."""
+"""The users who may decide a request get a mail when it opens, before its end, and when it has expired."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.fixtures import actions, person
 
 
 def test_four_rounds_that_nobody_decides(colleagues: Colleagues, bob, alice):
-    """With automatic filing four requests expired, and nobody had a mail."""
+    """Four automatic requests expire, and each one has its mails."""
     ReclaimRule.objects.update(file_requests="automatic")
     with time_machine.travel(NOON, tick=False) as clock:
         for _ in range(4):
@@ -58,8 +58,8 @@ def test_the_mail_says_what_is_asked_and_names_nobody_of_the_people(colleagues: 
     assert actions()[-2:] == ["notification.sending", "notification.sent"]
 
 
-def test_who_may_not_decide_this_one_is_not_told(colleagues: Colleagues, alice, bob):
-    """The requester, one of its people, and a former approver."""
+def test_users_who_may_not_decide_this_request_get_no_mail(colleagues: Colleagues, alice, bob):
+    """They are the requester, one of its people, and a former approver."""
     admin = person("ada", "Company admin")
     request = colleagues.ask(admin)
     email = request.removals.first().evidence["email"]
@@ -72,7 +72,7 @@ def test_who_may_not_decide_this_one_is_not_told(colleagues: Colleagues, alice, 
     assert colleagues.server.addresses() == [zoe.email]
 
 
-def test_a_decided_request_is_told_to_nobody_any_more(colleagues: Colleagues, alice, bob):
+def test_a_decided_request_has_no_more_mails(colleagues: Colleagues, alice, bob):
     from subscriptions import sweep
     from subscriptions.notifications import delivery
 
@@ -85,7 +85,7 @@ def test_a_decided_request_is_told_to_nobody_any_more(colleagues: Colleagues, al
     assert colleagues.server.mails == []
 
 
-def test_whoever_gets_the_right_while_it_waits_is_told_then(colleagues: Colleagues, alice, bob):
+def test_a_user_who_gets_the_right_while_it_waits_is_notified_then(colleagues: Colleagues, alice, bob):
     colleagues.ask(alice)
     colleagues.minute()
     eve = person("eve", "Approver")
@@ -106,7 +106,7 @@ def test_a_request_that_can_not_be_approved_now_says_so(colleagues: Colleagues, 
 
 
 def test_the_last_approver_is_deactivated(colleagues: Colleagues, alice, bob):
-    """Nobody is left who may decide: the company admins hear it at once, and whoever may decide then, too."""
+    """Nobody is left who may decide. The company admins get a mail at once, and a new approver gets one later."""
     ada = person("ada", "Company admin")
     request = colleagues.ask(ada)
     colleagues.minute()

@@ -20,7 +20,7 @@ WISH = ProtectionInput(reason="Runs the legal holds", owner="Petra Meyer")
 
 
 def inactive(world):
-    """The longest idle person without an admin role whom Miro does not refuse."""
+    """The longest inactive person without an admin role that Miro does not refuse to deactivate."""
     world.download()
     return world.candidates(1).get().subscription
 
@@ -48,8 +48,8 @@ def test_they_are_read_held_for_review_and_their_candidate_is_withdrawn(world):
 
 
 @pytest.mark.parametrize("meaning", ["review", "candidate", "leave"])
-def test_who_becomes_one_between_approval_and_send_keeps_the_seat(world, alice, bob, meaning):
-    """Also where the rule treats them like everybody else: this is not what was approved."""
+def test_a_person_who_gets_an_admin_role_between_approval_and_send_keeps_the_seat(world, alice, bob, meaning):
+    """The same if the rule treats them like everybody else: the approved person had no admin role."""
     ReclaimRule.objects.update(admin_roles=meaning)
     row = inactive(world)
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
@@ -87,7 +87,7 @@ def test_the_rule_can_treat_them_like_everybody_else(world, alice, bob):
 
 
 def test_a_protection_of_the_role_covers_all_who_have_it_and_who_gets_it_later(world, alice, bob, as_user):
-    """Also where the rule treats them like everybody else, and between approval and send."""
+    """The same if the rule treats them like everybody else, and between approval and send."""
     ReclaimRule.objects.update(admin_roles="candidate")
     row = inactive(world)
     other = world.candidates(2).exclude(subscription=row).get().subscription

@@ -1,4 +1,4 @@
-"""A task that sends ends before its limit: the rest goes on in the next one, at once."""
+"""A task that sends ends before its limit. The next task continues at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def states() -> list[tuple]:
 
 
 def test_what_was_claimed_and_not_sent_is_due_at_once(approved, monkeypatch):
-    """The clock passes ten seconds each time that somebody looks at it."""
+    """Each reading of the clock is ten seconds later."""
     seconds = count(step=10)
     monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
     assert reclaim_due(approved.profile, seconds=35).reclaimed == 2

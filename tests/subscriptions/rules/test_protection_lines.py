@@ -1,4 +1,4 @@
-"""Pasted lines and CSV files: what is read of them, and which lines are refused with which sentence."""
+"""Pasted lines and CSV files: the values that are read, and the sentence for each line that cannot be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Against the sandbox: who is protected stays protected when the address changes at the vendor."""
+"""A protected person stays protected when the address changes at the vendor. The tests use the sandbox."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_somebody_who_takes_the_former_address_is_covered_too(world, alice):
 
 @pytest.mark.parametrize("protected", ["before the approval", "after it", "by a former address"])
 def test_renamed_between_approval_and_send_is_skipped(world, alice, bob, protected):
-    """Of two approved people, the protected one is skipped, and the other loses the seat."""
+    """One of two approved people is protected, and is skipped. The other loses the seat."""
     world.download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     item, other = Reclaim.objects.order_by("pk")
@@ -194,7 +194,7 @@ def moved(world, alice):
     return world
 
 
-def test_a_new_company_domain_is_said_and_files_nothing(moved, alice, bob):
+def test_after_a_new_company_domain_pages_warn_and_nothing_is_filed(moved, alice, bob):
     lost = list(Protection.objects.lost())
     assert {one.kind for one in lost} == {"domain"} and len(lost) == Protection.objects.count() - 1
     assert all(one.covered for one in lost)
@@ -223,7 +223,7 @@ def test_a_new_company_domain_is_said_and_files_nothing(moved, alice, bob):
     assert ReclaimRequest.objects.get().removals.count() == 4
 
 
-def test_it_is_over_when_they_are_ended_or_cover_somebody_again(moved, alice):
+def test_requests_are_filed_again_when_these_protections_end_or_cover_somebody(moved, alice):
     back, *others = Protection.objects.lost().order_by("pk")
     row = Subscription.objects.order_by("pk").first()
     rename(moved, row, f"pat@{back.value}")

@@ -1,4 +1,4 @@
-"""A SCIM server that cannot read one form of `active` gets the next one; after any other refusal nothing is."""
+"""A SCIM server that cannot read one form of `active` gets the next form. After another refusal it gets none."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_form_that_was_accepted_is_kept_and_changes_one_person_once(
     assert ("as text" in said.detail, "as object" in said.detail) == (patch_value == "string", patch_value == "object")
 
 
-def test_a_vendor_that_changes_its_mind_is_followed(server: ScriptedServer) -> None:
+def test_a_vendor_that_later_reads_another_form_gets_it(server: ScriptedServer) -> None:
     memory = FakeMemory({("scim", "active_form"): "text"})
     server.replies = [refusal(400, "invalidValue"), Reply(data={"id": PERSON, "active": False})]
     assert at(server, memory).deactivate(PERSON).status == 200

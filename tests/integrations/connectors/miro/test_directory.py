@@ -48,7 +48,7 @@ def test_an_early_end_is_an_error() -> None:
 def test_pages_without_an_end_are_an_error() -> None:
     with pytest.raises(BadAnswer, match="after 4 pages"):
         list(items(lambda start: listing(None, str(start)), max_pages=4))
-    # Also where each part of a run begins anew.
+    # The same if each part of a run starts again.
     with pytest.raises(BadAnswer, match="after 4 pages"):
         items(lambda start: listing(None, str(start)), start=8, max_pages=4, page_size=2)
 

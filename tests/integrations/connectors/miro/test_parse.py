@@ -43,7 +43,7 @@ def test_a_member_as_miro_documents_it() -> None:
     ],
 )
 def test_a_date_that_cannot_be_right_is_unknown_and_noted(text: str, shown: str) -> None:
-    """Never, as None alone would say, must not be guessed."""
+    """None alone would mean *never active*, which is not known."""
     active = parse.member(raw(lastActivityAt=text), where=WHERE, now=NOW)
     assert (active.last_activity_at, active.implausible_dates) == (None, f"last activity {shown}")
     assigned = parse.member(raw(licenseAssignedAt=text), where=WHERE, now=NOW)
@@ -146,7 +146,7 @@ UNKNOWN_ROLE = ("Unknown admin role",)
     ],
 )
 def test_admin_roles(value: object, expected: tuple[str, ...]) -> None:
-    """Whatever Miro sends in place of a role, the person counts as somebody with an admin role."""
+    """If Miro sends something else than a role, the person counts as somebody with an admin role."""
     assert parse.member(raw(adminRoles=value), where=WHERE, now=NOW).admin_roles == expected
 
 

@@ -1,4 +1,4 @@
-"""What a search finds is the same in any case and any encoding, in every list that searches."""
+"""A search finds the same rows in any case and any encoding, in every list that searches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_these_are_the_same(one, other):
 
 
 def test_ascii_is_only_lowered():
-    """So the database may fold it: see `subscriptions.search`."""
+    """The database relies on this when it folds ASCII: see `subscriptions.search`."""
     every = "".join(map(chr, range(128)))
     assert folded(every) == every.lower()
 
@@ -86,7 +86,7 @@ def test_every_list_finds_it(zoë, rf):
 
 
 def test_no_list_searches_in_another_way():
-    """By `FoldedSearch`, or by a search of its own that folds: the lists of many rows."""
+    """Each list uses `FoldedSearch`, or has a search of its own that folds: the lists of many rows."""
     own = {"subscription", "persontoreview", "removalcandidate", "reclaimrequest", "reclaim", "auditevent"}
     lists = {model._meta.model_name: page for model, page in admin.site._registry.items() if page.search_fields}
     assert {name for name, page in lists.items() if not isinstance(page, FoldedSearch)} == own

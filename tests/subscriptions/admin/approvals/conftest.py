@@ -9,6 +9,6 @@ from subscriptions.models import ReclaimRequest, ReclaimRule
 
 @pytest.fixture
 def capped(organization, alice) -> ReclaimRequest:
-    """Asks for three people. The cap is two."""
+    """A request for three people. The cap is two."""
     ReclaimRule.objects.update(batch_cap_people=2)
     return organization.ask(alice)

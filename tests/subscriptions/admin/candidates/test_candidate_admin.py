@@ -250,8 +250,8 @@ def test_hostile_names_stay_text(empty_organization, alice, as_user):
         assert "<script>alert(1)" not in text_of(as_user(alice).get(shown))
 
 
-def test_the_good_ones_are_requested_and_each_other_one_is_named(organization, alice, as_user):
-    """Of ten: one is the requester, one is requested already, and two belong to a profile that is paused."""
+def test_people_who_can_be_requested_are_and_each_other_person_is_named(organization, alice, as_user):
+    """One of ten people is the requester, one is requested already, and two belong to a profile that is paused."""
     client, chosen = as_user(alice), ready(8)
     organization.ask(alice, count=1)
     mine = RemovalCandidate.objects.get(pk=chosen[1])

@@ -1,4 +1,4 @@
-"""A restore while no license is free: said before the button, and what came of it after."""
+"""A restore while no license is free: the page says it before the button, and shows the result afterwards."""
 
 from __future__ import annotations
 

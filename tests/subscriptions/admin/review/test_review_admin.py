@@ -1,4 +1,4 @@
-"""The lane *Needs review*: why each person is there, tabs with counts, and the acts."""
+"""The list *Needs review*: why each person is there, tabs with counts, and the actions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIST = "/admin/subscriptions/persontoreview/"
 
 @pytest.fixture
 def lane(empty_organization) -> list[Subscription]:
-    """Never active, dates went back, and facts missing; and a candidate who is not in the lane."""
+    """People with *Never active*, *Dates went back* and *Facts missing*; and a candidate, who is not in the list."""
     never = empty_organization.hire(1, idle=1, last_activity_at=None)
     back = empty_organization.hire(2, idle=5, dates_went_back=True)
     missing = empty_organization.hire(3, idle=5, implausible_dates="license date 2099-01-01", name="", email="")

@@ -1,4 +1,4 @@
-"""The page that protects many people: preview, confirm, and what is left when lines are wrong."""
+"""The page that protects many people: preview, confirm, and the wrong lines that stay in the field."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def test_a_renamed_person_is_shown_with_both_addresses(organization, alice, as_u
 
 
 def test_protections_that_cover_nobody_any_more(organization, alice, carol, as_user):
-    """On the overview, the list, the page, the run and before a request; a user confirms what the page showed."""
+    """The overview, the list, the page, the run and the request say it. A user confirms those that the page showed."""
     [made] = create_protection(organization.profile, "domain", "northwind.example", WISH, actor=alice).made
     Subscription.objects.update(email="somebody@new.example")
     organization.propose()
@@ -287,7 +287,7 @@ def test_several_are_ended_at_once(organization, alice, carol, as_user):
     assert 'name="_selected_action"' not in client.get(f"{LIST}?state__exact=ended").content.decode()
 
 
-def test_of_ten_with_one_odd_all_ten_are_protected(organization, alice, as_user):
+def test_people_without_a_plain_address_are_protected_with_the_others(organization, alice, as_user):
     """One has no address, and one has other letters than ASCII."""
     chosen = list(Subscription.objects.order_by("pk")[:10])
     Subscription.objects.filter(pk=chosen[3].pk).update(email="")
