@@ -27,7 +27,7 @@ def widths(page: Page, screenshot, name: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than {width}"
 
 
-def test_a_person_chooses_and_goes_away(
+def test_a_person_chooses_mails_and_names_a_deputy(
     real_transactions, colleagues: Colleagues, alice, bob, live_server, browser_page, screenshot
 ):
     page, base, zoe = browser_page, live_server.url, person("zoe", "Approver")

@@ -55,7 +55,7 @@ def test_protect_and_end(manager, world, live_server, browser_page, screenshot):
     assert not Protection.objects.in_force().exists()
 
 
-def test_paste_look_and_confirm(manager, world, live_server, browser_page, screenshot):
+def test_paste_lines_look_at_the_preview_and_confirm(manager, world, live_server, browser_page, screenshot):
     page = browser_page
     world.download()
     one, other = RemovalCandidate.objects.all()[:2]
@@ -80,7 +80,7 @@ def test_paste_look_and_confirm(manager, world, live_server, browser_page, scree
     screenshot(page, "protect-many-left")
 
 
-def test_end_several(manager, world, live_server, browser_page, screenshot):
+def test_end_several_protections(manager, world, live_server, browser_page, screenshot):
     page = browser_page
     world.download()
     for kind, value, wish in EXAMPLES:

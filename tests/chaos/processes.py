@@ -28,7 +28,7 @@ from tests.support.servers import BrokerProcess, environment_for_children
 T = TypeVar("T")
 PATIENCE = 30.0
 # More messages than this in the queue are of no use: each of them starts the same work.
-BELLS = 6
+MAX_MESSAGES = 6
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -106,7 +106,7 @@ class Beat:
         while not self._stopping.wait(self._every):
             # The broker is being killed. The next message comes soon.
             with suppress(redis.RedisError):
-                if self._broker.waiting() < BELLS:
+                if self._broker.waiting() < MAX_MESSAGES:
                     tasks.enqueue_task(tasks.sweep)
 
 

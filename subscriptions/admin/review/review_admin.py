@@ -128,7 +128,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
         self.may_decide, self.may_protect = self.has_request_permission(request), request.user.has_perm(ADD)
         shown = {
             "verdict_tabs": verdict_tabs(),
-            "lane": "review",
+            "tab_card": "review",
             "tabs_name": "By reason",
             "may_protect": self.may_protect,
         }

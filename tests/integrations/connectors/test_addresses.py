@@ -25,7 +25,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("written", "one_form"), SAME)
-def test_one_form(written, one_form):
+def test_each_spelling_of_an_address_has_one_form(written, one_form):
     assert normalized(written) == one_form
     assert normalized(one_form) == one_form
 
@@ -35,9 +35,9 @@ def test_lower_case_is_enough_for_plain_ones(address, plain):
     assert is_plain(address) is plain
 
 
-def test_a_domain_alone():
+def test_a_domain_is_normalized():
     assert normalized_domain(" XN--mnchen-3ya.Example ") == "münchen.example"
 
 
-def test_no_expansion_is_longer_than_the_column():
+def test_a_normalized_address_fits_into_the_column():
     assert len(normalized("\ufdfa" * 254)) == 254

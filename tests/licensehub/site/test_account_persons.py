@@ -38,7 +38,7 @@ def test_a_company_admin_sees_and_corrects_the_seats_of_an_account(organization,
     assert not AccountPerson.objects.filter(user=me).exists()
 
 
-def test_a_new_address_hides_no_seat(organization, alice, sign_in):
+def test_an_account_with_a_new_address_keeps_its_former_seat(organization, alice, sign_in):
     """The seat of the former address is noted when the account is saved, and the own address cannot be changed."""
     admin = sign_in("Company admin")
     me = User.objects.get(username="company.admin")

@@ -19,7 +19,7 @@ from licensehub.site import health
 
 
 @pytest.mark.django_db
-def test_it_answers_before_the_host_check_and_the_redirect(client, settings):
+def test_health_answers_before_the_host_check_and_the_redirect(client, settings):
     settings.ALLOWED_HOSTS = ["licenses.northwind.example"]
     settings.SECURE_SSL_REDIRECT = True
 
@@ -32,7 +32,7 @@ def test_it_answers_before_the_host_check_and_the_redirect(client, settings):
     assert client.get("/admin/", HTTP_HOST="licenses.northwind.example").status_code == 301
 
 
-def test_it_says_when_the_database_does_not_answer(client, monkeypatch):
+def test_health_says_when_the_database_does_not_answer(client, monkeypatch):
     class Away:
         def cursor(self) -> None:
             raise DatabaseError("secret words of the server")

@@ -77,7 +77,7 @@ def lists() -> list[str]:
     ]
 
 
-def test_what_is_shown_is_what_is_exported(run, admin_client):
+def test_a_list_exports_the_rows_that_it_shows(run, admin_client):
     asked = 0
     for address in lists():
         for query in ["", *choices(admin_client.get(address).content.decode())]:
@@ -93,7 +93,7 @@ def test_what_is_shown_is_what_is_exported(run, admin_client):
     assert len(lists()) >= 8 and asked > 40
 
 
-def test_the_control_a_filter_of_links_is_forgotten(run, admin_client, monkeypatch):
+def test_the_control_forgets_a_filter_of_links(run, admin_client, monkeypatch):
     class Links(admin.SimpleListFilter):
         title, parameter_name, lookups = "action", "action", ActionFilter.lookups
 

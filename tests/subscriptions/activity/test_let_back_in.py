@@ -42,7 +42,7 @@ def person(world) -> Subscription:
     return world.candidates(1).get().subscription
 
 
-def test_the_third_time_is_said(world, person, alice, bob, as_user, workers_called):
+def test_each_page_says_that_it_is_the_third_time(world, person, alice, bob, as_user, workers_called):
     for time in (1, 2, 3):
         reclaim(world, person, alice, bob)
         assert times_let_back_in([person.pk]) == ({person.pk: time - 1} if time > 1 else {})

@@ -78,7 +78,7 @@ def test_a_request_whose_people_are_all_active_again_ends_and_the_next_one_is_fi
     assert "Nobody left" in page
 
 
-def test_it_also_ends_while_answers_are_collected(world, alice):
+def test_an_empty_request_also_ends_while_answers_are_collected(world, alice):
     ReclaimRule.objects.update(notify_user=True)
     world.download()
     request = request_reclaim(world.candidates(2), actor=alice)

@@ -145,7 +145,7 @@ def test_a_reason_is_needed(shrunk, olivia, reason):
         acceptance.propose(shrunk, reason=reason, actor=olivia)
 
 
-def test_it_is_proposed_once(shrunk, olivia, oscar):
+def test_an_acceptance_is_proposed_once(shrunk, olivia, oscar):
     acceptance.propose(shrunk, reason=WHY, actor=olivia)
     with pytest.raises(NotActionable, match="already"):
         acceptance.propose(DownloadRun.objects.get(pk=shrunk.pk), reason=WHY, actor=oscar)
@@ -159,7 +159,7 @@ def test_without_a_proposal_nothing_is_accepted(shrunk, oscar):
 
 
 @pytest.mark.parametrize("state", [RunState.COMPLETE, RunState.DISCARDED, RunState.RUNNING, RunState.FAILED])
-def test_what_is_no_longer_quarantined_is_not_discarded(shrunk, olivia, state):
+def test_a_run_that_is_no_longer_quarantined_is_not_discarded(shrunk, olivia, state):
     """The page that offers it may be an hour old."""
     DownloadRun.objects.filter(pk=shrunk.pk).update(state=state)
     with pytest.raises(NotActionable, match="has changed"):

@@ -143,7 +143,7 @@ def test_a_report_between_claim_and_send_stops_the_send(asking: Asking, approved
     assert candidate_of(approved).state == "attention_required"
 
 
-def test_the_control_without_both_defenses_it_is_sent(asking: Asking, approved, monkeypatch):
+def test_the_control_without_both_defenses_sends(asking: Asking, approved, monkeypatch):
     monkeypatch.setattr(bounces, "_stop", lambda *_: None)
     monkeypatch.setattr(RequestedRemovalQuerySet, "reached", lambda people: people)
     bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)

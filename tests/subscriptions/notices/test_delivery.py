@@ -157,7 +157,7 @@ def test_a_server_that_refuses_us_for_a_day_costs_no_mail_a_try(asking: Asking, 
     assert asking.hand_over() == 2
 
 
-def test_the_control_counted_as_tries_it_loses_people(asking: Asking, monkeypatch):
+def test_the_control_that_counts_tries_loses_people(asking: Asking, monkeypatch):
     request = asking.request(2)
     asking.server.mode = smtp.QUOTA
     monkeypatch.setattr(Notice, "used_tries", property(lambda notice: notice.tries))

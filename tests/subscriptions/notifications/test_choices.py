@@ -125,7 +125,7 @@ def test_two_people_who_are_each_others_deputy_are_both_notified(colleagues: Col
     assert sorted(colleagues.server.addresses()) == [bob.email, zoe.email]
 
 
-def test_who_can_be_named_and_when(db, alice, bob):
+def test_a_deputy_without_the_right_or_with_wrong_days_is_refused(db, alice, bob):
     zoe = person("zoe", "Approver")
     today = timezone.localdate()
     far = today + timedelta(days=9)

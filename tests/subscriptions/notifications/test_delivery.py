@@ -21,7 +21,9 @@ class Killed(BaseException):
     """SIGKILL, as far as one process can show it."""
 
 
-def test_killed_between_intent_and_hand_over_is_never_sent_again(colleagues: Colleagues, alice, bob, monkeypatch):
+def test_after_a_kill_between_intent_and_hand_over_a_mail_is_not_sent_again(
+    colleagues: Colleagues, alice, bob, monkeypatch
+):
     colleagues.ask(alice)
 
     def killed(*_: object) -> None:
@@ -40,7 +42,7 @@ def test_killed_between_intent_and_hand_over_is_never_sent_again(colleagues: Col
     assert actions()[-1] == "notification.failed"
 
 
-def test_killed_before_the_intent_it_is_sent_later(colleagues: Colleagues, alice, bob, monkeypatch):
+def test_after_a_kill_before_the_intent_a_mail_is_sent_later(colleagues: Colleagues, alice, bob, monkeypatch):
     colleagues.ask(alice)
 
     def killed(*_: object) -> None:
@@ -63,7 +65,7 @@ def test_killed_before_the_intent_it_is_sent_later(colleagues: Colleagues, alice
         (smtp.CLOSE_AT_QUIT, "sent", 1),
     ],
 )
-def test_what_the_server_says_decides(colleagues: Colleagues, alice, bob, mode, state, mails):
+def test_the_reply_of_the_server_decides_the_state(colleagues: Colleagues, alice, bob, mode, state, mails):
     colleagues.ask(alice)
     colleagues.server.mode = mode
     colleagues.minute()

@@ -14,7 +14,7 @@ from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import actions, person
 
 
-def test_four_rounds_that_nobody_decides(colleagues: Colleagues, bob, alice):
+def test_four_requests_in_a_row_expire(colleagues: Colleagues, bob, alice):
     """Four automatic requests expire, and each one has its mails."""
     ReclaimRule.objects.update(file_requests="automatic")
     with time_machine.travel(NOON, tick=False) as clock:

@@ -25,7 +25,7 @@ def inactive(world):
     return world.candidates(1).get().subscription
 
 
-def test_they_are_read_held_for_review_and_their_candidate_is_withdrawn(world):
+def test_people_with_an_admin_role_need_review_and_their_candidate_is_withdrawn(world):
     row = inactive(world)
     truth = {
         member.id: tuple(sorted(member.admin_roles)) for member in world.sandbox.world.after("") if member.admin_roles
@@ -64,7 +64,7 @@ def test_a_person_who_gets_an_admin_role_between_approval_and_send_keeps_the_sea
     assert item.removal.candidate.close_reason == ("protected" if meaning == "leave" else "role_changed")
 
 
-def test_the_rule_can_treat_them_like_everybody_else(world, alice, bob):
+def test_the_rule_can_treat_people_with_an_admin_role_like_everybody_else(world, alice, bob):
     ReclaimRule.objects.update(admin_roles="candidate")
     row = inactive(world)
     world.miro.change(row.external_id, admin_roles=[ROLE])

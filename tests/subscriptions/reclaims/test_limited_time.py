@@ -26,7 +26,7 @@ def states() -> list[tuple]:
     return sorted(Reclaim.objects.values_list("state", "token"), key=str)
 
 
-def test_what_was_claimed_and_not_sent_is_due_at_once(approved, monkeypatch):
+def test_claimed_items_that_were_not_sent_are_due_at_once(approved, monkeypatch):
     """Each reading of the clock is ten seconds later."""
     seconds = count(step=10)
     monkeypatch.setattr(engine, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
@@ -39,7 +39,7 @@ def test_what_was_claimed_and_not_sent_is_due_at_once(approved, monkeypatch):
     assert len(approved.deactivated_by_us()) == 4
 
 
-def test_what_is_left_is_enqueued_at_once(approved, monkeypatch):
+def test_a_task_for_the_remaining_items_is_enqueued_at_once(approved, monkeypatch):
     enqueued: list[tuple] = []
     monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: enqueued.append((task.name, *ids)))
     monkeypatch.setattr(tasks, "TASK_SECONDS", 0.0)
@@ -53,7 +53,7 @@ def test_what_is_left_is_enqueued_at_once(approved, monkeypatch):
     assert len(enqueued) == 1
 
 
-def test_doubts_leave_time_for_what_is_due(approved):
+def test_items_in_doubt_leave_time_for_due_items(approved):
     Reclaim.objects.update(state="in_doubt", not_before=None)
     before = len(approved.miro.requests())
     assert sweep.read_back_doubts(approved.profile, seconds=0) == 0

@@ -24,7 +24,7 @@ def changed(world, alice):
     return world
 
 
-def test_what_a_killed_process_left_is_due(changed, monkeypatch, client, carol):
+def test_an_evaluation_that_a_killed_process_left_is_due(changed, monkeypatch, client, carol):
     enqueued = []
     monkeypatch.setattr(tasks, "enqueue_task", lambda task, *ids: enqueued.append((task.name, *ids)))
     client.force_login(carol)

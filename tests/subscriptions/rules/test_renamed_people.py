@@ -79,7 +79,7 @@ def test_somebody_who_takes_the_former_address_is_covered_too(world, alice):
 
 
 @pytest.mark.parametrize("protected", ["before the approval", "after it", "by a former address"])
-def test_renamed_between_approval_and_send_is_skipped(world, alice, bob, protected):
+def test_a_protected_person_who_is_renamed_after_the_approval_is_skipped(world, alice, bob, protected):
     """One of two approved people is protected, and is skipped. The other loses the seat."""
     world.download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
@@ -100,7 +100,7 @@ def test_renamed_between_approval_and_send_is_skipped(world, alice, bob, protect
     assert world.deactivated_by_us() == [other.subscription.external_id]
 
 
-def test_typed_before_the_person_is_known_it_is_bound_at_the_download(world, alice):
+def test_a_protection_of_an_unknown_address_is_bound_at_the_download(world, alice):
     world.download()
     [row] = rows(world, 1)
     made = protect(world, "pat.unknown@northwind.example", alice)
@@ -118,7 +118,7 @@ def test_typed_before_the_person_is_known_it_is_bound_at_the_download(world, ali
     assert AuditEvent.objects.filter(action="protection.bound").count() == 1
 
 
-def test_made_again_with_a_new_id_it_is_bound_to_the_new_one(world, alice):
+def test_the_protection_of_a_person_made_again_is_bound_to_the_new_id(world, alice):
     world.download()
     one, again = rows(world, 2)
     made = protect(world, one.email, alice)

@@ -69,7 +69,7 @@ def test_a_reminder_comes_one_working_day_before_the_end(settings):
 
 
 @pytest.mark.parametrize("name", ["WORKING_DAYS", "HOLIDAYS"])
-def test_what_cannot_be_read_is_noted_and_the_default_counts(monkeypatch, name):
+def test_a_setting_that_cannot_be_read_is_noted_and_the_default_counts(monkeypatch, name):
     monkeypatch.delenv("WORKING_DAYS")
     monkeypatch.setenv(name, "mon,nonsense")
     reader = Reader(environ.Env())

@@ -145,7 +145,7 @@ UNKNOWN_ROLE = ("Unknown admin role",)
         ([{"name": "x" * 500}], ("x" * 100,)),
     ],
 )
-def test_admin_roles(value: object, expected: tuple[str, ...]) -> None:
+def test_admin_roles_are_read_in_many_forms(value: object, expected: tuple[str, ...]) -> None:
     """If Miro sends something else than a role, the person counts as somebody with an admin role."""
     assert parse.member(raw(adminRoles=value), where=WHERE, now=NOW).admin_roles == expected
 

@@ -23,7 +23,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_these_are_the_same(one, other):
+def test_texts_that_differ_in_case_or_encoding_are_the_same(one, other):
     assert folded(one) == folded(other)
     assert folded(folded(one)) == folded(one)
 
@@ -34,7 +34,7 @@ def test_ascii_is_only_lowered():
     assert folded(every) == every.lower()
 
 
-def test_others_stay_different():
+def test_different_texts_stay_different():
     assert len({folded(name) for name in ("Muller", "Müller", "Møller", "Mueller")}) == 4
 
 
@@ -76,7 +76,7 @@ def zoë(organization, alice, bob) -> None:
     DownloadRun.objects.filter(pk=organization.run.pk).update(started_by="person", started_by_name="jörg")
 
 
-def test_every_list_finds_it(zoë, rf):
+def test_every_list_finds_a_text_in_any_case_and_encoding(zoë, rf):
     lists = {model._meta.model_name: page for model, page in admin.site._registry.items() if page.search_fields}
     assert set(lists) == set(TERMS)
     for name, term in TERMS.items():

@@ -58,7 +58,7 @@ def test_a_deputy_is_named_and_ended_by_the_person(db, as_user, bob):
     assert not deputies_of(bob).exists()
 
 
-def test_the_request_and_the_overview_say_who_was_told(colleagues: Colleagues, as_user, alice, bob, carol):
+def test_the_request_and_the_overview_say_who_was_notified(colleagues: Colleagues, as_user, alice, bob, carol):
     client = as_user(carol)
     for _ in range(2):
         request = colleagues.ask(alice)

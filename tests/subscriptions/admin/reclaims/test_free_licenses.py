@@ -27,7 +27,7 @@ def full_house(world, alice, bob) -> list[Reclaim]:
     return items
 
 
-def test_one_without_a_free_license(world, full_house, alice, as_user, workers_called):
+def test_a_restore_without_a_free_license(world, full_house, alice, as_user, workers_called):
     client, bought = as_user(alice), taken(world)
     shown = text_of(client.get(page("reclaim", "restore", full_house[0].pk)))
     assert f"0 of {bought} Full are free now." in shown
@@ -43,7 +43,7 @@ def test_one_without_a_free_license(world, full_house, alice, as_user, workers_c
     assert "License is Free Restricted now, was Full." in text_of(client.get(page("reclaim", "change", item.pk)))
 
 
-def test_several_of_which_some_get_their_license(world, full_house, alice, bob, as_user, workers_called):
+def test_a_restore_of_three_people_with_one_free_license(world, full_house, alice, bob, as_user, workers_called):
     bought = taken(world) + 1
     world.miro.set_toggles(full_licenses_purchased=bought)
     world.download()
@@ -85,7 +85,7 @@ def test_a_refusal_is_said_and_changes_nothing(world, full_house, alice, bob, as
     assert {item.subscription.external_id for item in full_house} <= world.inactive()
 
 
-def test_enough_are_free_or_the_number_is_not_known(world, alice, bob, as_user, workers_called):
+def test_no_warning_if_enough_licenses_are_free_or_the_number_is_not_known(world, alice, bob, as_user, workers_called):
     [item, *_] = reclaimed(world, alice, bob, 1)
     client, address = as_user(alice), page("reclaim", "restore", item.pk)
     shown = text_of(client.get(address))

@@ -13,7 +13,7 @@ LIST = "/admin/subscriptions/persontoreview/"
 
 
 @pytest.fixture
-def lane(empty_organization) -> list[Subscription]:
+def to_review(empty_organization) -> list[Subscription]:
     """People with *Never active*, *Dates went back* and *Facts missing*; and a candidate, who is not in the list."""
     never = empty_organization.hire(1, idle=1, last_activity_at=None)
     back = empty_organization.hire(2, idle=5, dates_went_back=True)
@@ -23,10 +23,10 @@ def lane(empty_organization) -> list[Subscription]:
     return [never, back, missing]
 
 
-def test_the_lane_says_why_each_person_is_there(lane, as_user, alice, carol):
+def test_the_list_says_why_each_person_is_there(to_review, as_user, alice, carol):
     client = as_user(alice)
     whole = text_of(client.get(LIST))
-    assert [row.display_name in whole for row in lane] == [True] * 3
+    assert [row.display_name in whole for row in to_review] == [True] * 3
     assert "Person 4" not in whole
     assert "said" in whole and "then no date. We count" in whole
     assert "Miro sent a date that cannot be right (license date 2099-01-01)." in whole
@@ -42,18 +42,18 @@ def test_the_lane_says_why_each_person_is_there(lane, as_user, alice, carol):
     reader = text_of(as_user(carol).get(LIST))
     assert "Person 1" in reader
     assert "Make a candidate" not in reader
-    assert as_user(carol).post(f"{LIST}candidates/", {"subscription": lane[0].pk}).status_code == 403
-    assert client.get(f"{LIST}{lane[0].pk}/change/").url == page("subscription", "change", lane[0].pk)
+    assert as_user(carol).post(f"{LIST}candidates/", {"subscription": to_review[0].pk}).status_code == 403
+    assert client.get(f"{LIST}{to_review[0].pk}/change/").url == page("subscription", "change", to_review[0].pk)
 
 
-def test_one_row_and_several_rows_are_decided_with_a_reason(lane, as_user, alice):
-    never, back, missing = lane
+def test_one_row_and_several_rows_are_decided_with_a_reason(to_review, as_user, alice):
+    never, back, missing = to_review
     client = as_user(alice)
     form = text_of(client.post(f"{LIST}candidates/", {"subscription": never.pk}))
     assert "Make 1 person a candidate" in form
     refused = client.post(f"{LIST}candidates/", {"subscription": never.pk, "decided": "1", "reason": "no"})
     assert "Say in a sentence why" in text_of(refused)
-    sent = {"subscription": [row.pk for row in lane], "decided": "1", "reason": "Left, the manager confirmed it."}
+    sent = {"subscription": [row.pk for row in to_review], "decided": "1", "reason": "Left, the manager confirmed it."}
     answer = client.post(f"{LIST}candidates/", sent)
     assert answer.url == LIST
     assert set(RemovalCandidate.objects.filter(evidence__has_key="review").values_list("subscription", flat=True)) == {
@@ -73,8 +73,8 @@ def test_one_row_and_several_rows_are_decided_with_a_reason(lane, as_user, alice
     assert "Nobody needs review" in text_of(client.get(LIST))
 
 
-def test_protecting_from_the_lane_takes_these_people_and_no_candidate_of_the_same_number(lane, as_user, alice):
-    never = lane[0]
+def test_protecting_from_the_list_takes_these_people_and_no_candidate_of_the_same_number(to_review, as_user, alice):
+    never = to_review[0]
     other = Subscription.objects.get(evaluation__verdict=Verdict.CANDIDATE)
     RemovalCandidate.objects.filter(subscription=other).update(id=never.pk)
     form = text_of(as_user(alice).post(f"{LIST}protect/", {"_selected_action": [never.pk]}))
@@ -83,8 +83,8 @@ def test_protecting_from_the_lane_takes_these_people_and_no_candidate_of_the_sam
     assert not Protection.objects.exists()
 
 
-def test_a_selection_that_cannot_be_used_is_refused_with_a_sentence(lane, as_user, alice):
+def test_a_selection_that_cannot_be_used_is_refused_with_a_sentence(to_review, as_user, alice):
     client = as_user(alice)
-    for sent in ({}, {"_selected_action": "x"}, {"_selected_action": lane[0].pk, "select_across": "1"}):
+    for sent in ({}, {"_selected_action": "x"}, {"_selected_action": to_review[0].pk, "select_across": "1"}):
         assert "Select the people on one page" in said(client.post(f"{LIST}look-up/", sent))
     assert client.get(f"{LIST}keep/").url == reverse("admin:subscriptions_persontoreview_changelist")

@@ -38,7 +38,7 @@ def fingerprint(answer) -> str:
     return str(found)
 
 
-def test_preview_then_confirm(organization, alice, send):
+def test_lines_are_previewed_and_then_protected(organization, alice, send):
     create_protection(organization.profile, "person", "person4@northwind.example", WISH, actor=alice)
     last_day = timezone.localdate() + timedelta(days=30)
     text = (
@@ -72,13 +72,13 @@ def test_preview_then_confirm(organization, alice, send):
     assert AuditEvent.objects.filter(action="protection.created").count() == 4
 
 
-def test_all_lines_right_leads_to_the_list(send):
+def test_without_a_wrong_line_the_list_follows(send):
     text = "person5@northwind.example\n"
     answer = send(text, confirmed=fingerprint(send(text)))
     assert answer.url == page("protection", "changelist") and "Protected 1 person." in said(answer)
 
 
-def test_what_was_not_previewed_is_not_made(send):
+def test_only_previewed_lines_are_protected(send):
     confirmed = fingerprint(send("person5@northwind.example"))
     for changed in ({"text": "person6@northwind.example"}, {"reason": "Another"}, {"confirmed": "x"}):
         text = changed.pop("text", "person5@northwind.example")
