@@ -75,10 +75,12 @@ def _change(request: HttpRequest, user: User, profile: IntegrationProfile) -> st
         if forget not in found:
             raise NotActionable("This was removed already. Nothing was changed.")
         persons.unlink(found[forget], actor=actor)
-        return f"Removed. Where the address of {user.get_username()} is that of a member, the next download finds it."
+        return (
+            f"Removed. If a member has the address of {user.get_username()}, the next download finds this person again."
+        )
     wanted = "" if "nobody" in sent else sent.get("external_id", "").strip()[:40]
     if not wanted and "nobody" not in sent:
-        raise Refused(f"Enter an ID, as the page of the subscription shows it as “{profile.texts.member_id}”.")
+        raise Refused(f"Enter an ID. The page of the subscription shows it as “{profile.texts.member_id}”.")
     member = persons.link(user, profile, wanted, actor=actor)
     if member is None:
         return f"{user.get_username()} has no seat in “{profile}”."

@@ -1107,7 +1107,7 @@ class Migration(migrations.Migration):
                     "surge_percent",
                     models.PositiveIntegerField(
                         default=10,
-                        help_text="Up to this share, a rise is believed.",
+                        help_text="Up to this share, a download is accepted.",
                         validators=[
                             django.core.validators.MinValueValidator(1, "At least 1 percent."),
                             django.core.validators.MaxValueValidator(

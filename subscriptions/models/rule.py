@@ -124,7 +124,7 @@ class ReclaimRule(models.Model):
             MinValueValidator(1, "At least 1 percent."),
             MaxValueValidator(100, "At most 100 percent. With 100, no download is doubted for this reason."),
         ],
-        help_text="Up to this share, a rise is believed.",
+        help_text="Up to this share, a download is accepted.",
     )
     version = models.PositiveIntegerField(default=1, editable=False)
     # Set while everybody has to be evaluated again; the process that does it holds the lease. See `rules.evaluation`.

@@ -62,9 +62,9 @@ def _expired(request: ReclaimRequest) -> tuple[str, str]:
 def _undecidable(request: ReclaimRequest) -> tuple[str, str]:
     ends = f" It ends {until(request.expires_at, zone=True)}." if request.state == RequestState.OPEN else ""
     text = (
-        f"{_what(request)}{ends}\nNo account is left that may decide it. That needs an active account with the right "
-        "to decide and an e-mail address, which has not made the request and is not one of its people. Give a "
-        "colleague the role Approver under Users, or enter the missing address there."
+        f"{_what(request)}{ends}\nNo account is left that may decide it. A decision needs an active account with the "
+        "right to decide and an e-mail address. Its owner has not made the request and is not one of its people. Give "
+        "a colleague the role Approver under Users, or enter the missing address there."
     )
     return f"nobody may decide {request} ({_seats(request)})", text
 

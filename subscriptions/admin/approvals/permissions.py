@@ -50,7 +50,7 @@ def _note(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     if not isinstance(user, User) or not matches_nobody(user, request.profile):
         return ""
     return (
-        f"Your address {user.email} is that of nobody at {request.profile.vendor}. If you have a seat there, ask a "
+        f"Nobody at {request.profile.vendor} has your address {user.email}. If you have a seat there, ask a "
         "company admin to enter it on the page of your account."
     )
 

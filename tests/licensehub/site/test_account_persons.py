@@ -17,7 +17,7 @@ def page_of(user: User) -> str:
 def test_a_company_admin_sees_and_corrects_the_seats_of_an_account(organization, alice, sign_in):
     admin = sign_in("Company admin")
     post = reverse("admin:auth_user_person", args=[alice.pk, organization.profile.pk])
-    assert "alice@northwind.example is the address of nobody at Miro." in text_of(admin.get(page_of(alice)))
+    assert "Nobody at Miro has the address alice@northwind.example." in text_of(admin.get(page_of(alice)))
     assert post not in sign_in("Auditor").get(page_of(alice)).content.decode()
     assert sign_in("Auditor").post(post, {"nobody": "1"}).status_code == 403
 
