@@ -186,7 +186,7 @@ def sweep() -> None:
         enqueue_task(ask_people, profile_id)
     for profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
-    # Last: an error in it must not keep anything else from going on.
+    # This comes last, so that an error in it stops nothing else.
     notify()
     if notifications.anything_due():
         enqueue_task(notify_colleagues)

@@ -76,7 +76,7 @@ def _change(request: HttpRequest, user: User, profile: IntegrationProfile) -> st
             raise NotActionable("This was removed already. Nothing was changed.")
         persons.unlink(found[forget], actor=actor)
         return (
-            f"Removed. If a member has the address of {user.get_username()}, the next download finds this person again."
+            f"Removed. If a member has the address of {user.get_username()}, the next download finds the person again."
         )
     wanted = "" if "nobody" in sent else sent.get("external_id", "").strip()[:40]
     if not wanted and "nobody" not in sent:

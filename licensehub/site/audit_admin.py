@@ -48,7 +48,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("number", "when", "who", "action_label", "what", "details")
     list_filter = (ActionFilter, ("at", RangeDateTimeFilter))
     list_filter_submit = True
-    # Shows the search field. get_search_results() does the search.
+    # The search field needs a value here. get_search_results() does the search.
     search_fields = ("actor_name",)
     search_help_text = "How the name begins: who did it, or what it happened to"
     list_before_template = "admin/audit/auditevent/verify.html"

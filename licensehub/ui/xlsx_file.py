@@ -25,7 +25,7 @@ def response(columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Itera
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     with Workbook(file, {"constant_memory": True}) as book:
         bold, plain = book.add_format({"bold": True}), book.add_format()
-        # Excel keeps such a cell as text also after a person has edited it.
+        # With this format, a cell stays text after a person has edited it in Excel.
         quoted = book.add_format({"quote_prefix": True})
         line = MAX_ROWS
         for row in rows:

@@ -41,7 +41,8 @@ SELECT EXISTS (SELECT 1 FROM {people} CROSS JOIN subscriptions_subscription AS s
                 WHERE s.profile_id = %s AND s.external_id = p.external_id)
 """
 WRITE = {
-    # One join: of a second one by id, PostgreSQL would read the people again for each row of a table believed empty.
+    # Only one join: for a second one by id, PostgreSQL would read the people again for each row of a table that its
+    # statistics call empty.
     "postgresql": """
 UPDATE subscriptions_subscription AS s
    SET {assignments}

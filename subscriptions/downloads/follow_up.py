@@ -47,7 +47,7 @@ def first_values() -> dict[str, Any]:
 def work_on(work: Work) -> None:
     """Do the remaining steps, within `lease.one_part`. Raises PartOver, LeaseLost."""
     run = work.run
-    # Not the token: another process may have taken the run over.
+    # The token is not read again: another process may have taken the run over.
     run.refresh_from_db(fields=("state", "follow_up", "steps", "cursor", "tries", "problem", "new"))
     while run.state == RunState.EVALUATING:
         work.part.check()

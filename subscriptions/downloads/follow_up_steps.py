@@ -211,7 +211,7 @@ def propose(work: Work) -> None:
     batches = count()
 
     def before_batch() -> None:
-        # Each part does one batch at least.
+        # Each part does at least one batch.
         if next(batches):
             work.part.check()
         lease.renew(work.run, tries=0)

@@ -56,7 +56,7 @@ class Work:
     run: DownloadRun
     part: Part
     connector: Connector | None
-    # The usage of the parts before.
+    # The usage of the earlier parts.
     used_before: Usage = field(init=False)
 
     def __post_init__(self) -> None:

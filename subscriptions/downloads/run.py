@@ -230,7 +230,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
             f"The members of {run} are no longer all there, since the database was restarted after a crash. Nothing "
             "was changed. Start another download."
         )
-    # First: the follow-up locks its run before the subscriptions, as this transaction must, too.
+    # This comes first: like the follow-up, the transaction must lock the run before the subscriptions.
     follow_up.supersede(run)
     merged = merge(run, now=now)
     move_protections(run.profile)

@@ -130,7 +130,7 @@ def schedule_tasks(apps, schema_editor):
     tasks.get_or_create(name="Sweep", defaults={"task": "subscriptions.tasks.sweep", "interval": every_minute})
     by_crontab = (
         ("Read the mailbox of bounces", "subscriptions.tasks.read_bounce_mailbox", "*", "*/10"),
-        # After most nightly downloads.
+        # This time is after most nightly downloads.
         ("Reconcile the ledger with the vendor", "subscriptions.tasks.reconcile_all", "5", "15"),
         ("Thin old history", "subscriptions.tasks.thin_history", "3", "40"),
     )

@@ -17,13 +17,13 @@ class AccountPerson(models.Model):
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="persons")
-    # The organization, like that of a profile: the connector's kind, and the vendor's id. A profile may be archived.
+    # The organization, not a profile, which may be archived: the connector's kind, and the vendor's id.
     kind = models.CharField(max_length=40)
     organization_id = models.CharField(max_length=40)
     external_id = models.CharField("vendor ID", max_length=40, blank=True)
     # The address by which LicenseHub found the person; empty when a company admin entered the id.
     email = models.CharField("e-mail", max_length=254, blank=True)
-    # Empty when LicenseHub found the person by the address.
+    # The company admin who entered the id; empty when LicenseHub found the person.
     linked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     linked_at = models.DateTimeField(default=timezone.now)
 

@@ -26,7 +26,7 @@ class Bucket(models.Model):
     last_activity_at = models.DateTimeField(null=True)
     license_assigned_at = models.DateTimeField(null=True)
     review_passed = models.BooleanField(default=False)
-    # Not empty for people who have an admin role.
+    # Empty for people without an admin role.
     admin_roles = models.CharField(max_length=10, blank=True)
     people = models.PositiveIntegerField()
 

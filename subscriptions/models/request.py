@@ -32,7 +32,7 @@ class RequestState(models.TextChoices):
     REJECTED = "rejected", "Rejected"
     EXPIRED = "expired", "Expired"
     CANCELED = "canceled", "Withdrawn"
-    # It ended by itself: each of its people was dropped, gave an answer that settled it, or is no candidate any more.
+    # It ended by itself: each of its people was dropped, or is no candidate any more.
     EMPTY = "empty", "Nobody left"
 
 

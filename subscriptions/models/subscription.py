@@ -165,7 +165,7 @@ class Subscription(models.Model):
     # The vendor now shows an older date than `last_activity_at`, or none: `vendor_activity_at`.
     dates_went_back = models.BooleanField(default=False, db_default=False, editable=False)
     vendor_activity_at = models.DateTimeField("last activity as the vendor says now", null=True, editable=False)
-    # Dates of the vendor that cannot be right: `last activity 1970-01-01`. They are empty above, and unknown.
+    # Dates of the vendor that cannot be right: `last activity 1970-01-01`. The columns above are empty then.
     implausible_dates = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     reclaimable = models.BooleanField(editable=False)
     why_not = models.CharField(max_length=200, blank=True, editable=False)

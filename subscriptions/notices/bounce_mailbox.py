@@ -71,7 +71,7 @@ def read_bounces() -> int:
             notice = Notice.objects.filter(pk=failure.notice_id).first() if failure else None
             if failure and notice:
                 found += came_back(notice, reason=failure.reason, actor=None)
-            # Only now: after a crash, the mail is read again.
+            # The mail is marked only now, so that it is read again after a crash.
             box.store(number, "+FLAGS", r"(\Seen)")
     return found
 

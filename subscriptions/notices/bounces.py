@@ -61,4 +61,4 @@ def _stop(person: RequestedRemoval, reason: str) -> None:
         leave_request(person, f"No contact: the mail came back: {reason.rstrip('.')}.")
     elif reclaim.state == ReclaimState.QUEUED:
         mark_unsent(reclaim, unreached())
-    # A claimed one can no longer commit its send, and ends at the next recheck.
+    # A claimed reclaim can no longer commit its send, and ends at the next recheck.

@@ -75,7 +75,7 @@ def deliver_due(profile: IntegrationProfile, *, seconds: float = TASK_SECONDS) -
     until = time.monotonic() + seconds
     with MailServer() as server:
         while time.monotonic() < until and (notice := _next(profile)):
-            # Asked at today's address. That of the request may be a former one, or somebody else's by now.
+            # The question goes to today's address. The address of the request may be somebody else's by now.
             notice.email = notice.removal.candidate.subscription.email
             if why_not := _unusable(notice.email):
                 _end(notice, to=NoticeState.FAILED, reason=why_not)

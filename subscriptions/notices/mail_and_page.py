@@ -23,7 +23,7 @@ def shared_context(person: RequestedRemoval, *, deadline: datetime) -> dict[str,
     return {
         "organization": person.request.profile.organization_label,
         "texts": person.request.profile.texts,
-        # Not the first word of the name: that may be the family name, as in “Müller, Ana”.
+        # The first word of the name may be the family name, as in “Müller, Ana”.
         "first_name": person.candidate.subscription.given_name.strip(" ,;"),
         "email": evidence["email"],
         "last_activity": parse_datetime(last) if last else None,

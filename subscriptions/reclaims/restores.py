@@ -109,7 +109,7 @@ def why_not(*, few: bool = True) -> Case:
     under_way = _others().filter(Reclaim.UNDER_WAY)
     open_requests = RequestedRemoval.objects.not_dropped().filter(request__state=RequestState.OPEN)
     requested = open_requests.filter(restores=OuterRef("pk"))
-    # A list, since a subquery with a join would be planned for each row.
+    # An IN with a list: a subquery with a join would be planned for each row.
     restored = Reclaim.objects.filter(state=ReclaimState.DONE, removal__restores__isnull=False)
     later: Exists | Q = Exists(_others().filter(pk__gt=OuterRef("pk"), state=ReclaimState.DONE))
     if not few:

@@ -93,7 +93,7 @@ def _planned(line: Line, person: Subscription | None, details: ProtectionInput) 
         return Planned(line, Outcome.UNKNOWN, wanted=Wanted(ProtectionKind.PERSON, line.key, "", details))
     wanted = Wanted.of_person(person, details)
     if "@" in line.key:
-        wanted = wanted._replace(value=line.key)  # what one reads is what was typed, also if it is a former address
+        wanted = wanted._replace(value=line.key)  # lists show the typed address, also if it is a former one
     return Planned(line, Outcome.NEW, person, wanted)
 
 

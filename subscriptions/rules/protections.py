@@ -149,7 +149,7 @@ def in_force_already(profile: IntegrationProfile, wanted: Iterable[Wanted]) -> d
         by_value[row.kind, row.value].append(row)
     found: dict[Wanted, Protection] = {}
     for one in chosen:
-        # The protection of another person, who had this address before, is not one of their own.
+        # A protection of another person who had this address before is not this person's own.
         same_value = (row for row in by_value[one.kind, one.value] if not (row.external_id and one.external_id))
         former = by_id.get((one.kind, one.external_id)) or (next(same_value, None) if one.value else None)
         if former:

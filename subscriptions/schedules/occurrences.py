@@ -31,7 +31,7 @@ class Fields:
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
-    late_hours: frozenset[int]  # those that continue a window of the day before
+    late_hours: frozenset[int]  # the hours that continue a window of the day before
     weekdays: frozenset[int]
     days_of_month: frozenset[int]
     months: frozenset[int]

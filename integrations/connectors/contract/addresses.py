@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 MAX_ADDRESS = 254
-ENCODED = "xn--"  # the prefix of a label with other letters than ASCII has, RFC 5890, section 2.3.2.1
+ENCODED = "xn--"  # the prefix of a label with letters that are not ASCII: RFC 5890, section 2.3.2.1
 
 
 def normalized(address: str) -> str:

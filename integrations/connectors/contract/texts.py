@@ -56,7 +56,7 @@ class Texts:
         "An identity provider activates everybody who is in the group that gives the app, at each synchronization. "
         "Remove this person from that group at the provider, or protect the person here."
     )
-    # "0 of 214 Full are free now. …", before a restore that needs more licenses than are free.
+    # "0 of 214 Full are free now. …", if a restore needs more licenses than are free.
     no_free_license: str = "The vendor may give another license, or refuse."
 
     # --- To the people who keep the connection working

@@ -134,7 +134,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             "badge": candidate_badge(row),
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),
-            # Not “change”, which Django sets for its own form.
+            # Another name than “change”: Django sets that for its own form.
             "since": change_since(row, row.evidence),
             "now": now_called(row.evidence, row.subscription),
             "removals": row.removals.select_related("request", "reclaim"),

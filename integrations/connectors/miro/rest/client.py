@@ -111,7 +111,7 @@ class MiroRest:
         missing = dict(members)
         # Commas separate the addresses of a call: a person without an address, or with a comma in it, is read by id.
         asked = [address for address in members.values() if "@" in address and "," not in address]
-        # Two spellings of one address are asked once.
+        # If two spellings are one address, Miro is asked once.
         known = {normalized(address): address for address in asked}
         addresses = list(known.values())
         for start in range(0, len(addresses), EMAILS_PER_CALL):

@@ -32,13 +32,13 @@ class Toggles:
     never_active: str | None = "absent"  # lastActivityAt of a person who was never active
     forbidden_code: str = "insufficientPermissions"
     frozen_feed_days: int = 0  # the activity dates are not updated since so many days
-    frozen_feed_domain: str = ""  # only those of the people at this domain; empty for all
+    frozen_feed_domain: str = ""  # only the dates of people at this domain; empty for all
     retry_after: bool = False  # whether a 429 has this header; Miro documents only X-RateLimit-Reset
     dead_token_status: int = 400  # of /v1/oauth-token, as the published OpenAPI file has it
     patch_value: str = "both"  # the form of `active` in a PATCH: a type, or an object without a path
-    display_name: str = "shown"  # of a SCIM user; parts: not even name.formatted
+    display_name: str = "shown"  # of a SCIM user; with "parts", name.formatted is missing, too
     manager_form: str = "object"  # the type of `manager` of a SCIM user
-    restore_without_seat: str = "other_license"  # what an activation does when all Full licenses are taken
+    restore_without_seat: str = "other_license"  # the effect of an activation when all Full licenses are taken
     company_admin_deactivation: str = "refuse"
     team_admin_deactivation: str = "refuse"  # of the last active admin of a team
     deactivated_license: str = "kept"  # freed: a deactivated person shows the license `free`

@@ -134,7 +134,7 @@ class World:
         days, domain = self.toggles.frozen_feed_days, self.toggles.frozen_feed_domain
         if not (member.last_activity_at and days) or not member.email.lower().endswith(domain and f"@{domain}"):
             return member.last_activity_at
-        # Nobody's earlier dates are stored, so each person gets one from the ten days before.
+        # Earlier dates are not stored, so each person gets one of the ten days before.
         stopped = self.now() - timedelta(days=days, hours=int(member.id) % 240)
         return min(member.last_activity_at, iso(stopped))
 
