@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -16,8 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import requests
 from django.conf import settings
-from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.urls import reverse
 
@@ -26,6 +23,7 @@ from integrations.connectors.registry import SandboxControl, connector_class, de
 from integrations.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
 from licensehub.embedded.bounced_mail import ask_and_bounce
+from licensehub.embedded.demo_accounts import account, employ_accounts
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, Child
 from licensehub.embedded.renamed_person import check_untouched, protect_and_rename
@@ -55,13 +53,6 @@ SEED: Final = 42
 # No browser opens it: the driver gives the operator's consent.
 DEMO_CALLBACK: Final = "http://localhost/demo"
 MAX_WAIT: Final = 240.0  # seconds
-# Username -> role and name. Nobody here is a superuser.
-ACCOUNTS: Final = {
-    "manager": ("License manager", "Marcus Lindqvist"),
-    "approver": ("Approver", "Jana Novak"),
-    "auditor": ("Auditor", "Sara Okoye"),
-    "operator": ("Operator", "Olu Adeyemi"),
-}
 
 
 def refuse_real_data() -> None:
@@ -101,7 +92,7 @@ class Driver:
         """Make the profile, connect it with a consent at the sandbox, and publish it. Does nothing the second time."""
         profile = IntegrationProfile.objects.filter(name=PROFILE).first()
         if profile is None:
-            operator = _account("operator")
+            operator = account("operator")
             profile = create_profile(name=PROFILE, organization_id="", kind=SANDBOX.KIND, actor=operator)
             connections = {
                 slot: set_credentials(profile, slot, secrets, actor=operator)
@@ -117,15 +108,19 @@ class Driver:
         code = self.control.install(DEMO_CALLBACK)
         oauth_flow.finish(state=state, code=code, error="", browser="demo", actor=operator)
 
+    def employ_accounts(self) -> None:
+        """The accounts of the demo belong to people whom the download has found."""
+        employ_accounts(IntegrationProfile.objects.get(name=PROFILE))
+
     def ask_and_bounce(self) -> RemovalCandidate:
         """Ask one person by mail, and note that the mail came back. Returns the candidate."""
         profile = IntegrationProfile.objects.get(name=PROFILE)
-        return ask_and_bounce(profile, manager=_account("manager"), stopping=self.stopping)
+        return ask_and_bounce(profile, manager=account("manager"), stopping=self.stopping)
 
     def protect_and_rename(self) -> Subscription:
         """Protect one person, and then change the person's address at the vendor. Returns this person."""
         profile = IntegrationProfile.objects.get(name=PROFILE)
-        return protect_and_rename(profile, self.control, self.download, manager=_account("manager"))
+        return protect_and_rename(profile, self.control, self.download, manager=account("manager"))
 
     def end_scenes(self) -> None:
         """End the faults that an earlier demo left in the sandbox, so that the first download has none."""
@@ -171,7 +166,7 @@ class Driver:
         before = len(self.control.truth()["transitions"])
         ready = ready_candidates().count()
         request = self._request()
-        approved = decide.approve(request, actor=_account("approver"), comment="Demo") if request else 0
+        approved = decide.approve(request, actor=account("approver"), comment="Demo") if request else 0
         if request:
             enqueue_task(reclaim, request.profile_id)
             self._wait_for_rest(request)
@@ -197,7 +192,7 @@ class Driver:
         if not chosen:
             return None
         try:
-            return request_reclaim(chosen, actor=_account("manager"), reason="Demo: the longest idle seats")
+            return request_reclaim(chosen, actor=account("manager"), reason="Demo: the longest idle seats")
         except (Refused, NotActionable) as error:
             raise CannotRunError(str(error)) from error
 
@@ -249,40 +244,6 @@ def tally(request: ReclaimRequest | None) -> Tally:
         held=items.filter(state="queued").count(),
         in_doubt=items.filter(state="in_doubt").count(),
     )
-
-
-def ensure_accounts() -> dict[str, str]:
-    """Username -> password. Made at the first start, and kept beside the database in a file of mode 0600."""
-    file = settings.VAR_DIR / "demo-accounts.json"
-    passwords = json.loads(file.read_text()) if file.exists() else {}
-    for username, (role, name) in ACCOUNTS.items():
-        passwords.setdefault(username, secrets.token_urlsafe(12))
-        _ensure_account(username, role, name, passwords[username])
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-        handle.write(json.dumps(passwords))
-    return dict(passwords)
-
-
-def _ensure_account(username: str, role: str, name: str, password: str) -> None:
-    first, last = name.split()
-    with transaction.atomic():
-        user, made = User.objects.get_or_create(
-            username=username,
-            defaults={
-                "first_name": first,
-                "last_name": last,
-                "email": f"{username}@licensehub.example",
-                "is_staff": True,
-            },
-        )
-        if made or not user.check_password(password):
-            user.set_password(password)
-            user.save(update_fields=["password"])
-        user.groups.add(Group.objects.get(name=role))
-
-
-def _account(username: str) -> User:
-    return User.objects.get(username=username)
 
 
 def sandbox_answers(control: SandboxControl, stopping: Event) -> None:

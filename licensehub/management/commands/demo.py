@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from licensehub.embedded import demo
+from licensehub.embedded.demo_accounts import ACCOUNTS, ensure_accounts
 from licensehub.embedded.errors import CannotRunError
 from licensehub.embedded.processes import LOOPBACK, free_port, prepare, processes, require_free
 from licensehub.embedded.supervisor import Supervisor, wait_for_http
@@ -51,11 +52,12 @@ class Command(BaseCommand):
     def _drive(self, driver: demo.Driver, url: str, *, once: bool, scene: str | None) -> int | None:
         self.stdout.write("Starting the sandbox, the broker, web, worker and beat …")
         demo.sandbox_answers(driver.control, driver.stopping)
-        passwords = demo.ensure_accounts()
+        passwords = ensure_accounts()
         driver.connect()
         self.stdout.write(f"“{demo.PROFILE}” is connected. Downloading its subscriptions …")
         driver.end_scenes()
         run = driver.download()
+        driver.employ_accounts()
         wait_for_http(f"{url}health", stopping=driver.stopping)
         self._show(profile_stats(run.profile, run), demo.ready_candidates().count(), f"{demo.PROFILE}, {run.number}")
         if once:
@@ -96,7 +98,7 @@ class Command(BaseCommand):
         table = Table(title="Sign in as", caption="The manager asks, the approver decides, the auditor reads.")
         for column in ("Role", "User", "Password"):
             table.add_column(column)
-        for username, (role, _) in demo.ACCOUNTS.items():
+        for username, role in ACCOUNTS.items():
             table.add_row(role, username, passwords[username])
         Console().print(table)
         self.stdout.write(f"LicenseHub is at {url}  (Ctrl-C stops it and everything that it started)")
