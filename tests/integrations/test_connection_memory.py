@@ -42,7 +42,7 @@ def test_a_database_that_fails_loses_no_write(world, monkeypatch, caplog):
     memory = StoredMemory(world.profile.pk)
     monkeypatch.setattr(connection_memory.transaction, "atomic", fail)
     memory.keep("scim", "active_form", "text")
-    assert "was not kept" in caplog.text
+    assert "was found out and not kept" in caplog.text
     assert memory.recall("scim", "active_form") == ""
 
 
