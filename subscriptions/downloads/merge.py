@@ -11,6 +11,7 @@ from datetime import datetime
 
 from django.db import connection
 
+from subscriptions.activity import license_dates
 from subscriptions.activity.known_dates import COUNTED_SQL, SAID_BEFORE_SQL, VENDOR_ACTIVITY_SQL, WENT_BACK_SQL
 from subscriptions.activity.reactivation import REACTIVATED_SQL, cooldown_from
 from subscriptions.bulk_sql import adapted, execute, expect_large_tables, fetch_row, large_tables, set_column
@@ -95,7 +96,7 @@ UPDATE subscriptions_subscription AS s
    SET {assignments}, gone_at = NULL, changed_run_id = %s, facts_at = %s,
        -- An admin decided on other facts.
        review_passed = CASE WHEN {reviewed_changed} THEN FALSE ELSE s.review_passed END,
-       -- A person reactivated this seat, so that the software must leave it alone for a while.
+       -- A person reactivated this seat, or its license date went back: leave it alone for a while.
        {cooldown}
   FROM {changed_members} AS m
  WHERE s.id = m.subscription_id
@@ -152,15 +153,22 @@ def _merge_known(run: DownloadRun, now: datetime) -> tuple[int, int]:
     """Merge the members that are known already. Returns how many changed, and how many left."""
     execute(FIND_CHANGED.format(**PARTS), [run.pk, run.profile_id, run.started_at])
     _keep_changed(run)
-    cooldown = cooldown_from(now)
-    columns = ", ".join(f"{name} = CASE WHEN {REACTIVATED_SQL} THEN %s ELSE s.{name} END" for name in cooldown)
-    statement = UPDATE_CHANGED.format(**PARTS, cooldown=columns)
-    changed = execute(statement, [run.pk, now, *cooldown.values(), run.started_at])
+    columns, values = _cooldown(now)
+    changed = execute(UPDATE_CHANGED.format(**PARTS, cooldown=columns), [run.pk, now, *values, run.started_at])
     execute(f"DROP TABLE {CHANGED}")
     is_gone = [run.profile_id, run.started_at, run.pk]
     if not execute(KEEP_GONE.format(**PARTS), [run.pk, *is_gone]):
         return changed, 0
     return changed, execute(MARK_GONE.format(**PARTS), [now, run.pk, now, *is_gone])
+
+
+def _cooldown(now: datetime) -> tuple[str, list[object]]:
+    """The assignments of UPDATE_CHANGED that leave people alone for a while, and their parameters."""
+    reactivated, back = cooldown_from(now), license_dates.cooldown_from(now)
+    condition = [now - license_dates.RECENT, now + license_dates.COOLDOWN]
+    cases = f"WHEN {REACTIVATED_SQL} THEN %s WHEN {license_dates.WENT_BACK_SQL} THEN %s"
+    columns = ", ".join(f"{name} = CASE {cases} ELSE s.{name} END" for name in reactivated)
+    return columns, [value for name in reactivated for value in (reactivated[name], *condition, back[name])]
 
 
 def _normalize_addresses(run: DownloadRun) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from integrations.connectors.contract import Connector, Member
 from integrations.models import IntegrationProfile
+from subscriptions.activity import license_dates
 from subscriptions.activity.known_dates import counted
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.snapshots import keep_replaced
@@ -97,6 +98,8 @@ def _write(row: Subscription, member: Member) -> None:
     values["normalized_email"] = comparable(member.email)
     if was_reactivated(known_active=row.active, found_active=member.active):
         values |= cooldown_from(now)
+    elif license_dates.went_back(row, member, now):
+        values |= license_dates.cooldown_from(now)
     keep_replaced(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
 

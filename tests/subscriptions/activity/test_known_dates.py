@@ -111,3 +111,34 @@ def test_a_date_that_cannot_be_right_is_unknown_and_counted_on_the_page_of_the_r
     page = text_of(admin_client.get(f"/admin/subscriptions/downloadrun/{run.pk}/change/"))
     assert "<dt>Dates that cannot be right</dt> <dd>4 people<small>" in page
     assert "before Jan 1, 2011, or later than tomorrow" in page
+
+
+def test_a_license_date_that_goes_back_ends_no_grace(world, alice, bob):
+    """In a download, and in the recheck; another license has a date of its own."""
+    world.first_download()
+    ReclaimRule.objects.update(new_joiner_grace=0)
+    rows = [candidate.subscription for candidate in world.candidates(4)]
+    for row in rows:
+        world.miro.change(row.external_id, license_assigned_at=ago(5))
+    world.download()
+    new, ended, older, approved = rows
+    decide.approve(request_reclaim(approved.candidates.filter(state="ready"), actor=alice), actor=bob)
+    world.miro.change(new.external_id, license_assigned_at=ago(400))
+    world.miro.change(ended.external_id, license_assigned_at=None)
+    world.miro.change(approved.external_id, license_assigned_at=ago(400))
+
+    assert reclaim_due(world.profile).skipped == 1
+    world.download()
+
+    assert verdicts(rows) == [Verdict.COOLING_DOWN, Verdict.COOLING_DOWN, Verdict.CANDIDATE, Verdict.COOLING_DOWN]
+    assert world.deactivated_by_us() == []
+    new.refresh_from_db()
+    assert new.cooldown_reason == "the vendor's license date went back"
+    assert (timezone.now() - new.license_assigned_at).days == 400
+    # It ends by itself, and a license that was old already is none of this.
+    Subscription.objects.filter(pk=new.pk).update(cooldown_until=None)
+    world.miro.change(new.external_id, license_assigned_at=ago(500))
+    world.miro.change(older.external_id, license="advanced" if older.license == "full" else "full")
+    world.miro.change(older.external_id, license_assigned_at=ago(400))
+    world.download()
+    assert verdicts([new, older]) == [Verdict.CANDIDATE, Verdict.CANDIDATE]
