@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists import counts
-from licensehub.ui.lists.folding import folded
+from licensehub.ui.lists.folding import MAX_WORDS, folded, search_words
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import execute, fetch_all, fetch_row, large_tables
 from subscriptions.models import SearchText, Subscription
@@ -101,7 +101,7 @@ def matching(column: str, term: str) -> IdIn | Q:
     if ids.number <= counts.STOP:
         return IdIn(column, ids)
     # With this many matches, walking the list finds a page of them soon.
-    return Q(**{f"{column}__in": _containing(folded(term).split()).values("pk")})
+    return Q(**{f"{column}__in": _containing(search_words(term)).values("pk")})
 
 
 def matching_ids(term: str, *, most: int) -> IdList:
@@ -110,7 +110,7 @@ def matching_ids(term: str, *, most: int) -> IdList:
     A whole id of the vendor or a whole e-mail address finds exactly that person. Any other term finds the subscriptions
     that have each of its words in their name or address.
     """
-    words = folded(term).split()
+    words = search_words(term)
     if len(words) == 1 and words[0].isdecimal() and len(words[0]) >= ID_DIGITS:
         profiles = list(IntegrationProfile.objects.values_list("pk", flat=True))
         return IdList.read(Subscription.objects.filter(profile__in=profiles, external_id=words[0]).order_by())
@@ -124,6 +124,8 @@ def matching_ids(term: str, *, most: int) -> IdList:
 def _containing(words: Sequence[str]) -> QuerySet[SearchText]:
     """On PostgreSQL, a trigram index finds the words: https://www.postgresql.org/docs/current/pgtrgm.html"""
     texts = SearchText.objects.order_by()
+    if len(words) > MAX_WORDS:
+        return texts.none()
     for word in words:
         texts = texts.filter(text__contains=word)
     return texts

@@ -24,7 +24,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, two_lines
-from licensehub.ui.lists.folding import spellings
+from licensehub.ui.lists.folding import MAX_WORDS, spellings
 
 LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
@@ -107,8 +107,10 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[AuditEvent], search_term: str
     ) -> tuple[QuerySet[AuditEvent], bool]:
         """Find events by the beginnings of names. These have indexes, since there may be millions of events."""
-        words = Q()
-        for word in search_term.split():
+        words, given = Q(), dict.fromkeys(search_term.split())
+        if len(given) > MAX_WORDS:
+            return queryset.none(), False
+        for word in given:
             words &= _begins(word)
         return queryset.filter(words | _begins(search_term.strip())) if search_term.strip() else queryset, False
 

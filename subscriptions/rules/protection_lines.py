@@ -17,6 +17,7 @@ from subscriptions.rules.protection_values import MEMBER_ID, clean_address
 
 MAX_LINES = 5000
 MAX_BYTES = 2_000_000
+MAX_CELL = 1000
 SEPARATORS = "\t;,"
 COLUMNS = ("address", "reason", "owner", "end")
 # Words of a first line that names the columns, also those of our own export.
@@ -145,7 +146,8 @@ def _is_address(cell: str) -> bool:
 
 
 def _in_brackets(cell: str) -> str:
-    found = IN_BRACKETS.search(cell)
+    # The pattern tries each “@” of a long cell again and again, and no address is so long.
+    found = IN_BRACKETS.search(cell) if len(cell) <= MAX_CELL else None
     return found.group(1) if found else cell
 
 

@@ -16,12 +16,19 @@ from django.http import HttpRequest
 
 from licensehub.ui.lists.id_filter import IdIn, IdList
 
+# A search for more words finds nothing: no name has so many, and the database would get a condition for each.
+MAX_WORDS = 100
 CASES: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper, str.title)
 
 
 def folded(text: str) -> str:
     """The form in which a search compares a text. ASCII becomes lower case, and keeps its length."""
     return normalize("NFKC", normalize("NFKC", text).casefold())
+
+
+def search_words(text: str) -> list[str]:
+    """The folded words of a search, each once."""
+    return list(dict.fromkeys(folded(text).split()))
 
 
 def contains_words(words: list[str], *texts: str) -> bool:
@@ -41,7 +48,7 @@ class FoldedSearch:
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        words = folded(search_term).split()
+        words = search_words(search_term)
         if not words:
             return queryset, False
         rows = queryset.order_by().values_list("pk", *self.search_fields)  # type: ignore[attr-defined]  # of ModelAdmin

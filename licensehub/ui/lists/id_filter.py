@@ -18,6 +18,15 @@ POSTGRESQL = "%(expressions)s = ANY(%%s::int[])"
 SQLITE = "%(expressions)s IN (SELECT value FROM json_each(%%s))"
 
 
+# More digits than these fit into no column.
+MAX_DIGITS = 18
+
+
+def is_id(text: str) -> bool:
+    """Whether a text of an address or a form may be an id."""
+    return text.isdecimal() and len(text) <= MAX_DIGITS
+
+
 class IdList(NamedTuple):
     """Ids separated by commas, as the database lists them: thousands of ids travel as one text."""
 

@@ -22,6 +22,7 @@ from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
+from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
@@ -198,7 +199,7 @@ def cap_of_list(request: HttpRequest) -> int | None:
     """How many people one request may have; None when the list shows several profiles."""
     rules = ReclaimRule.objects.filter(profile__in=IntegrationProfile.objects.in_use()).select_related("profile")
     chosen = request.GET.get("profile", "")
-    if chosen.isdecimal():
+    if is_id(chosen):
         rules = rules.filter(profile=int(chosen))
     found = list(rules[:2])
     return caps.batch_of(found[0].profile) if len(found) == 1 else None

@@ -12,6 +12,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions.models import ProtectionKind, ReclaimRule
 from subscriptions.rules.words import seen_words
 
@@ -51,7 +52,7 @@ class ProfileFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset.filter(profile=int(value)) if value and value.isdecimal() else queryset
+        return queryset.filter(profile=int(value)) if value and is_id(value) else queryset
 
 
 class IdleFilter(DropdownFilter):

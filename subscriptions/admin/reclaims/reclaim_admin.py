@@ -21,6 +21,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, two_lines
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import name_of, requester_of, steps_of
@@ -47,7 +48,7 @@ class ApproverFilter(DropdownFilter):
         value = self.value()
         if value == NOBODY:
             return queryset.filter(removal__request__decided_by=None)
-        if not value or not value.isdecimal():
+        if not value or not is_id(value):
             return queryset
         decided = ReclaimRequest.objects.filter(decided_by=int(value))
         return queryset.filter(removal__request__in=decided.values("pk"))

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.translation import ngettext
 
 from licensehub.ui.admin import sentence_of, signed_in
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions import review
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.protect import ADD
@@ -32,7 +33,7 @@ DEFAULT_PAUSE_DAYS = 90
 def chosen(request: HttpRequest) -> list[Subscription]:
     """The person of the row whose button was clicked, else the selected ones. Invalid ids choose nobody."""
     sent = request.POST.getlist("subscription") or request.POST.getlist("_selected_action")
-    ids = [int(pk) for pk in sent if pk.isdecimal() and len(pk) < 19]
+    ids = [int(pk) for pk in sent if is_id(pk)]
     rows = Subscription.objects.filter(pk__in=ids).select_related("profile__rule", "evaluation")
     return list(rows.order_by("name", "email", "pk"))
 

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import signed_in
 from licensehub.ui.formatting import day_and_time
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.models import Protection
 from subscriptions.rules.coverage import accept_loss
@@ -59,7 +60,7 @@ def accept_loss_view(request: HttpRequest) -> HttpResponse:
     """A POST has the ids that the page showed as `protection`, so that it confirms only what the user saw."""
     if not request.user.has_perm(END):
         raise PermissionDenied
-    ids = [int(pk) for pk in request.POST.getlist("protection") if pk.isdecimal() and len(pk) < 19]
+    ids = [int(pk) for pk in request.POST.getlist("protection") if is_id(pk)]
 
     def do() -> str:
         count = accept_loss(Protection.objects.filter(pk__in=ids), actor=signed_in(request))

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions.admin.rules.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
@@ -53,7 +54,7 @@ def chosen(sent: QueryDict) -> QuerySet[Subscription]:
 
 
 def _ids(sent: list[str]) -> list[int]:
-    return [int(found) for found in sent if found.isdecimal() and len(found) < 19]
+    return [int(found) for found in sent if is_id(found)]
 
 
 def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:

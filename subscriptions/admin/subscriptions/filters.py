@@ -132,7 +132,8 @@ class IdleFilter(SimpleListFilter):
         held = queryset.filter(HELD)
         if value == "never":
             return held.filter(last_activity_at=None)
-        return held.filter(_in_band(int(value))) if value.isdigit() else queryset.none()
+        in_days = value.isdecimal() and len(value) < 5
+        return held.filter(_in_band(int(value))) if in_days else queryset.none()
 
 
 def _in_band(start: int) -> Q:

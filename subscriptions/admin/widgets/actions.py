@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.tasks import enqueue_task, reclaim
 
@@ -22,7 +23,7 @@ class ValidateSelectionMixin(ModelAdmin):
     """Refuses invalid ids with a sentence. Django would fail on them."""
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        if all(pk.isdecimal() and len(pk) < 19 for pk in request.POST.getlist("_selected_action")):
+        if all(is_id(pk) for pk in request.POST.getlist("_selected_action")):
             return super().response_action(request, queryset)
         messages.error(request, "This selection is not valid. Select the people in the list again.")
         return HttpResponseRedirect(request.get_full_path())

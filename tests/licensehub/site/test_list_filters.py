@@ -105,6 +105,21 @@ def test_the_control_forgets_a_filter_of_links(run, admin_client, monkeypatch):
     assert applied(page.content.decode()) == {}
 
 
+def test_odd_values_in_the_address_are_no_error(run, admin_client):
+    """A number that `int` refuses, or that fits into no column; more words than SQL takes conditions."""
+    words = " ".join(f"{number:x}" for number in range(1100))
+    odd = ["²", "9" * 8, "9" * 30, "-1", "'", "٣"]
+    asked = 0
+    for address in lists():
+        shown = admin_client.get(address).context["cl"].model_admin
+        filters = {getattr(one, "parameter_name", None) for one in shown.list_filter if isinstance(one, type)}
+        queries = [{"q": words}, {"q": "9" * 900}, *({name: value} for name in filters - {None} for value in odd)]
+        for query in queries:
+            assert admin_client.get(address, query).status_code in (200, 302), (address, query)
+            asked += 1
+    assert asked > 40
+
+
 @pytest.mark.parametrize("form", ["xlsx", "csv", "csv-semicolon", "csv-tab", "pdf"])
 def test_each_form_has_an_address(run, admin_client, form):
     answer = admin_client.get(reverse("admin:subscriptions_subscription_export", args=[form]))

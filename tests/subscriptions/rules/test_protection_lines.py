@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.utils import timezone
 
@@ -41,6 +43,13 @@ def test_columns_with_each_separator(sign, end):
 
     assert (line.reason, line.owner, line.problem) == ("Leave, and; then", "petra@a.example", "")
     assert timezone.localtime(line.ends_at).isoformat()[:19] == "2027-01-31T23:59:59"
+
+
+def test_a_long_cell_takes_no_long_time():
+    began = time.monotonic()
+    [line] = read_lines("<" + "@" * 100_000).lines
+    assert "is no e-mail address" in line.problem
+    assert time.monotonic() - began < 2
 
 
 def test_named_columns_in_any_order_and_numbers_of_lines():
