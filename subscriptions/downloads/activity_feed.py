@@ -15,6 +15,7 @@ from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Lower, StrIndex, Substr
 from django.utils.text import capfirst
 
+from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.clauses import CLAUSES, verdict_case
 from subscriptions.eligibility.sentences import in_days, on_day
@@ -44,23 +45,34 @@ Groups = dict[str, Group]
 def why_doubtful(run: DownloadRun) -> str:
     """The reason to doubt the activity dates of the staged members, in one or two sentences; empty if there is none.
 
-    A first download is never doubted: there is nothing to compare it with. The overview says how old its newest
-    activity is.
+    A first download of an organization is never doubted: there is nothing to compare it with. The overview says how old
+    its newest activity is. The first download of a new profile is compared with the last one of an archived profile of
+    the same organization: a feed that has stopped does not start again by a new profile. Their shares of inactive
+    people are not compared, since the last download may be old.
     """
-    last = DownloadRun.objects.with_facts().filter(profile=run.profile_id).first()
+    last = _last(run)
     rule = ReclaimRule.objects.filter(profile=run.profile_id).prefetch_related("license_thresholds").first()
     if last is None or rule is None:
         return ""
     with large_tables():
-        before = _count(said_before(run), rule, at=last.finished_at or last.started_at)
+        before = _count(said_before(last), rule, at=last.finished_at or last.started_at)
         after = _count(as_downloaded(run), rule, at=run.started_at)
+    if last.profile_id != run.profile_id:
+        return _has_stopped(run, rule, before, after)
     return _has_stopped(run, rule, before, after) or _surges(rule, before, after)
 
 
-def said_before(run: DownloadRun) -> QuerySet[Any]:
-    """The known members with the dates that the vendor showed last. They may be older than those that count."""
+def _last(run: DownloadRun) -> DownloadRun | None:
+    """The last run whose facts are written, of this profile, or else of an archived one of the same organization."""
+    runs = DownloadRun.objects.with_facts()
+    former = IntegrationProfile.objects.of_organization(run.profile)
+    return runs.filter(profile=run.profile_id).first() or runs.filter(profile__in=former).first()
+
+
+def said_before(last: DownloadRun) -> QuerySet[Any]:
+    """The members as known, with the dates that the vendor showed last. They may be older than those that count."""
     said = Case(When(dates_went_back=True, then=F("vendor_activity_at")), default=F("known_activity_at"))
-    rows = VendorFacts.objects.filter(profile_id=run.profile_id, gone_at=None, active=True)
+    rows = VendorFacts.objects.filter(profile_id=last.profile_id, gone_at=None, active=True)
     return _comparable(rows.annotate(last_activity_at=said))
 
 

@@ -223,7 +223,8 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     """Merge the staged members and write counts and statistics on the run; in a transaction. Returns the counts.
 
     An earlier quarantined run is older than these facts. So nobody can accept it afterwards, and its staged members
-    are deleted, too. The follow-up of an earlier run ends. Raises StagingLost.
+    are deleted, too. A quarantined run that is newer stays as it is, and so does its doubt. The follow-up of an earlier
+    run ends. Raises StagingLost.
     """
     if not staging.is_whole(run):
         raise StagingLost(
@@ -242,9 +243,11 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     DownloadRun.objects.filter(pk=run.pk).update(
         stats=run_stats(run.profile, now=now), implausible=implausible, **counts
     )
-    DownloadRun.objects.filter(profile=run.profile, acceptable=True).update(acceptable=False)
-    IntegrationProfile.objects.filter(pk=run.profile_id).update(activity_doubted_at=None)
-    staging.empty_all(run.profile)
+    of_profile = DownloadRun.objects.filter(profile=run.profile)
+    of_profile.filter(pk__lte=run.pk, acceptable=True).update(acceptable=False)
+    if not of_profile.filter(pk__gt=run.pk, doubt=RunDoubt.ACTIVITY).exists():
+        IntegrationProfile.objects.filter(pk=run.profile_id).update(activity_doubted_at=None)
+    staging.empty_all(run.profile, until=run)
     return counts
 
 

@@ -96,9 +96,14 @@ def drop_repeated(run: DownloadRun) -> None:
         execute(DROP_REPEATED[connection.vendor], [run.pk, run.pk])
 
 
-def empty_all(profile: IntegrationProfile) -> None:
-    """Delete the staged members of all runs of the profile. Rows are found by run: profiles may share people."""
+def empty_all(profile: IntegrationProfile, *, until: DownloadRun | None = None) -> None:
+    """Delete the staged members of all runs of the profile, or of those up to `until`.
+
+    Rows are found by run: profiles may share people.
+    """
     runs = DownloadRun.objects.filter(profile=profile)
+    if until is not None:
+        runs = runs.filter(pk__lte=until.pk)
     DownloadedMember.objects.filter(run__in=runs.values("pk")).delete()
 
 

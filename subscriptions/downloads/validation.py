@@ -70,19 +70,22 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
     there = run.members.filter(external_id=OuterRef("external_id"))
     with large_tables():
         before, missing = known.count(), known.exclude(Exists(there)).count()
-    _check_shrink(before, missing)
+    shrunk = _why_shrunk(before, missing, repeated=repeated)
+    # Asked in any case: whoever accepts that members are missing must know of both doubts.
+    if doubt := activity_feed.why_doubtful(run):
+        raise ActivityInDoubt(f"{shrunk} {doubt}".strip())
+    if shrunk:
+        raise Shrunk(shrunk)
+
+
+def _why_shrunk(before: int, missing: int, *, repeated: int) -> str:
+    """Empty when no more people are missing than may have left."""
+    if missing > before * SHRINK_LIMIT:
+        return f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
     # If the pages moved while they were read, missing members may have been skipped.
     if repeated and missing:
-        raise Shrunk(
+        return (
             f"{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have "
             "moved while they were read. Nothing was changed. Run the download again."
         )
-    if doubt := activity_feed.why_doubtful(run):
-        raise ActivityInDoubt(doubt)
-
-
-def _check_shrink(before: int, missing: int) -> None:
-    if missing > before * SHRINK_LIMIT:
-        raise Shrunk(
-            f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
-        )
+    return ""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from django.contrib.auth.models import Group, User
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.downloads import acceptance, follow_up
+from subscriptions.downloads import acceptance, activity_feed, follow_up
 from subscriptions.downloads.activity_feed import MIN_IN_DOMAIN
+from subscriptions.downloads.activity_feed import Group as Counts
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import (
     DownloadRun,
@@ -25,8 +27,10 @@ from subscriptions.models import (
 )
 from subscriptions.models.download import StartedBy
 from subscriptions.models.subscription import FACTS
+from subscriptions.profiles import archive
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reclaims.switches import Operation, profiles_allowing
+from tests.support.fixtures import MEMBERS, connect
 from tests.support.pages import text_of
 
 DOMAIN = "northfield.example"
@@ -95,6 +99,44 @@ def test_a_feed_that_has_stopped_quarantines_the_run_and_its_page_says_why(world
     assert "Activity dates in doubt" not in text_of(admin_client.get("/admin/"))
 
 
+def leave(world, count: int) -> None:
+    for row in Subscription.objects.filter(active=True).order_by("external_id")[:count]:
+        world.miro.change(row.external_id, removed=True)
+
+
+def test_an_older_download_that_is_accepted_ends_no_newer_doubt(world, admin_client):
+    world.first_download()
+    leave(world, 30)
+    older = run(world)
+    world.miro.set_toggles(frozen_feed_days=100)
+    newer = run(world)
+    assert (older.doubt, newer.doubt) == ("members", "activity")
+
+    assert accept(older).state == RunState.COMPLETE
+
+    world.profile.refresh_from_db()
+    newer.refresh_from_db()
+    assert world.profile.activity_doubted_at is not None
+    assert not profiles_allowing(Operation.SEND).exists()
+    assert newer.acceptable and newer.members.count() == newer.read
+    page = text_of(admin_client.get(f"/admin/subscriptions/downloadrun/{newer.pk}/change/"))
+    assert "It cannot be accepted" not in page
+
+
+def test_a_new_profile_of_the_organization_makes_no_feed_alive(world, at_sandbox, bob):
+    world.first_download()
+    archive.archive(world.profile, typed_name=world.profile.name, actor=bob)
+    world.miro.set_toggles(frozen_feed_days=100)
+    world.profile = connect(at_sandbox, name="Northwind again")
+
+    found = run(world)
+
+    assert (found.state, found.doubt) == (RunState.QUARANTINED, "activity")
+    assert not RemovalCandidate.objects.filter(profile=world.profile).exists()
+    world.miro.set_toggles(frozen_feed_days=0)
+    world.download()
+
+
 def test_approved_people_wait_while_the_feed_has_stopped(world, alice, bob):
     """The recheck reads the same dates: somebody who works each day would still look inactive."""
     world.download()
@@ -116,6 +158,32 @@ def test_approved_people_wait_while_the_feed_has_stopped(world, alice, bob):
     world.miro.set_toggles(frozen_feed_days=0)
     world.download()
     assert reclaim_due(world.profile).reclaimed == 2
+
+
+def test_missing_people_do_not_hide_a_feed_that_has_stopped(world, alice, bob):
+    """Two people who know why members are missing would accept the dates with them, and all sends would go on."""
+    world.download()
+    approved = world.candidates(1).get().subscription
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    others = Subscription.objects.exclude(pk=approved.pk).order_by("external_id")
+    for row in others[: MEMBERS // 4]:
+        world.miro.change(row.external_id, removed=True)
+    world.miro.set_toggles(frozen_feed_days=10)
+
+    found = run(world)
+
+    assert (found.state, found.doubt) == (RunState.QUARANTINED, "activity")
+    assert "known members are missing from this download" in found.problem
+    assert "Miro shows no activity within the last 3 days" in found.problem
+    # Days later the dates are right, and the same people are missing: that is all that is accepted.
+    world.miro.set_toggles(frozen_feed_days=0)
+    found = run(world)
+    assert (found.state, found.doubt) == (RunState.QUARANTINED, "members")
+    assert "activity" not in found.problem
+    assert reclaim_due(world.profile).held == 1
+    assert accept(found).state == RunState.COMPLETE
+    assert reclaim_due(world.profile).reclaimed == 1
+    assert world.deactivated_by_us() == [approved.external_id]
 
 
 def test_an_accepted_run_is_the_new_base(world):
@@ -194,3 +262,75 @@ def test_the_overview_says_that_a_first_download_has_only_old_dates(world, admin
     world.miro.set_toggles(frozen_feed_days=0)
     world.download()
     assert "Old activity dates" not in text_of(admin_client.get("/admin/"))
+
+
+def test_a_feed_that_has_stopped_since_the_last_download_is_found_days_later(world):
+    """The dates are the same in both, and each is measured at its own day."""
+    world.miro.set_toggles(frozen_feed_days=10)
+    world.download()
+    day = timezone.now() - timedelta(days=10)
+    DownloadRun.objects.update(started_at=day, finished_at=day)
+    assert (run(world).state, DownloadRun.objects.first().doubt) == (RunState.QUARANTINED, "activity")
+
+
+def test_an_unchanged_organization_is_counted_the_same_on_both_sides(world, monkeypatch):
+    """Whoever left or is deactivated counts on neither side, and no domain is two because of capitals."""
+    world.download()
+    left, off, loud = world.candidates(3)
+    world.miro.change(left.subscription.external_id, removed=True)
+    world.miro.change(off.subscription.external_id, active=False)
+    world.miro.change(loud.subscription.external_id, email=loud.subscription.email.upper())
+    world.download()
+    sides = []
+    count = activity_feed._count
+
+    def note(*args, **kwargs):
+        sides.append(count(*args, **kwargs))
+        return sides[-1]
+
+    monkeypatch.setattr(activity_feed, "_count", note)
+    world.download()
+
+    before, after = sides
+    assert before == after
+    truth = [member for member in world.sandbox.world.after("") if member.active]
+    assert set(after) == {member.email.partition("@")[2].lower() for member in truth}
+    licenses = ReclaimRule.objects.get(profile=world.profile).licenses
+    in_scope = [member for member in truth if member.license in licenses]
+    assert sum(group.people for group in after.values()) == len(truth) > len(in_scope)
+    assert sum(group.in_scope for group in after.values()) == len(in_scope)
+
+
+A, B = "a.example", "b.example"
+# Before and after: people, active lately, in scope, inactive. The rule names 3 days, a factor of 2 and 10 %.
+NO_DOUBT = {
+    "the first activity of all": ({A: (50, 0, 50, 0)}, {A: (50, 5, 50, 0)}),
+    "nobody was active before": ({A: (50, 0, 50, 10)}, {A: (50, 0, 50, 10)}),
+    "a small domain is on holiday": ({A: (19, 19, 0, 0), B: (9, 9, 0, 0)}, {A: (19, 0, 0, 0), B: (9, 9, 0, 0)}),
+    "a domain moves to another name": ({A: (40, 30, 0, 0)}, {A: (5, 0, 0, 0), B: (35, 30, 0, 0)}),
+    "a domain is gone": ({A: (40, 30, 0, 0), B: (9, 9, 0, 0)}, {B: (9, 9, 0, 0)}),
+    "four people more": ({A: (20, 9, 20, 0)}, {A: (20, 9, 20, 4)}),
+    "more than doubled, and 10 % only": ({A: (100, 50, 100, 4)}, {A: (100, 50, 100, 10)}),
+    "more than 10 %, and doubled only": ({A: (100, 50, 100, 20)}, {A: (100, 50, 100, 40)}),
+    "twice the people, the same share": ({A: (100, 50, 100, 15)}, {A: (200, 90, 200, 45)}),
+    "no license in scope": ({A: (100, 50, 0, 0)}, {A: (100, 50, 100, 60)}),
+}
+DOUBT = {
+    "all of it": ({A: (9, 1, 9, 0)}, {A: (9, 0, 9, 0)}, "shows no activity within the last 3 days, and did so"),
+    "one domain": ({A: (40, 20, 0, 0), B: (9, 9, 0, 0)}, {A: (20, 0, 0, 0), B: (9, 9, 0, 0)}, "people at a.example"),
+    "from none": ({A: (40, 9, 40, 0)}, {A: (40, 9, 40, 5)}, "5 of 40 active licenses in scope would be inactive"),
+    "more than doubled": ({A: (100, 50, 100, 5)}, {A: (100, 50, 100, 11)}, "(11.0%), and 5 of 100"),
+    "in two domains together": ({A: (50, 9, 50, 3)}, {A: (30, 9, 30, 4), B: (20, 9, 20, 4)}, "8 of 50 active"),
+}
+
+
+@pytest.mark.parametrize("case", [*NO_DOUBT, *DOUBT])
+def test_where_the_doubt_begins(monkeypatch, case):
+    before, after, *words = {**NO_DOUBT, **DOUBT}[case]
+    sides = [{domain: Counts(*numbers) for domain, numbers in side.items()} for side in (before, after)]
+    rule = ReclaimRule(stale_feed_days=3, surge_factor=2, surge_percent=10)
+    found_run = DownloadRun(profile=IntegrationProfile(kind="miro_enterprise"))
+    monkeypatch.setattr(activity_feed, "as_downloaded", lambda run: Subscription.objects.none())
+    found = activity_feed._has_stopped(found_run, rule, *sides) or activity_feed._surges(rule, *sides)
+    assert bool(found) == bool(words), found
+    assert all(part in found for part in words)
