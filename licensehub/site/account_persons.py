@@ -14,6 +14,7 @@ from django.urls import reverse
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.accounts import persons
+from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, Subscription
 
@@ -45,13 +46,15 @@ class Organization:
 
 def context_of(user: User, request: HttpRequest) -> dict[str, Any]:
     profiles = IntegrationProfile.objects.in_use().exclude(organization_id="")
+    is_own = any(user.pk in accounts_of(signed_in(request), profile) for profile in profiles)
+    is_own = is_own or user.pk == request.user.pk
     return {
         "account": user,
         "organizations": [
             Organization(profile, [Line(*found) for found in persons.persons_of(user, profile)]) for profile in profiles
         ],
-        "is_own_account": user.pk == request.user.pk,
-        "may_change_persons": request.user.has_perm(CHANGE) and user.pk != request.user.pk,
+        "is_own_account": is_own,
+        "may_change_persons": request.user.has_perm(CHANGE) and not is_own,
     }
 
 

@@ -17,6 +17,7 @@ from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
+from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, Subscription
 from subscriptions.models.address import mailbox
@@ -102,9 +103,9 @@ def matches_nobody(user: User, profile: IntegrationProfile) -> bool:
 def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: User) -> Subscription | None:
     """Enter the owner of this account: a member's id, or "" for somebody without a seat there.
 
-    Returns the member. Raises Refused for the own account, and for an id that no member has.
+    Returns the member. Raises Refused for an own account, and for an id that no member has.
     """
-    _refuse_own_account(user, actor)
+    _refuse_own_account(user, profile, actor)
     wanted = external_id.strip()
     member = Subscription.objects.filter(profile=profile, external_id=wanted).first() if wanted else None
     if wanted and member is None:
@@ -125,7 +126,9 @@ def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: Us
 
 def unlink(person: AccountPerson, *, actor: User) -> None:
     """Remove this person from the account. If the address matches, the next download finds the person again."""
-    _refuse_own_account(person.user, actor)
+    # Any profile of the organization will do: all of them may be archived by now.
+    profile = IntegrationProfile(kind=person.kind, organization_id=person.organization_id)
+    _refuse_own_account(person.user, profile, actor)
     with transaction.atomic():
         data = {
             "external_id": person.external_id,
@@ -137,6 +140,7 @@ def unlink(person: AccountPerson, *, actor: User) -> None:
         record(Action.ACCOUNT_PERSON_UNLINKED, actor=actor, target=person.user, data=data)
 
 
-def _refuse_own_account(user: User, actor: User) -> None:
-    if user.pk == actor.pk:
+def _refuse_own_account(user: User, profile: IntegrationProfile, actor: User) -> None:
+    """Also for another account of the same person, who could approve with it what this one requests."""
+    if user.pk in accounts_of(actor, profile):
         raise Refused("This is your own account. Another company admin has to say who you are at the vendor.")

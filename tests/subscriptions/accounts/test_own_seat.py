@@ -108,7 +108,10 @@ def test_somebody_renamed_since_the_request_decides_nothing_about_their_own_seat
     bob.refresh_from_db()
     assert everything(asked, bob) == [ConcernsYou] * 6
 
-    Subscription.objects.filter(pk=row.pk).update(external_id="4711")
+    # What a download found says nothing about the same name at another domain.
+    Subscription.objects.filter(pk=row.pk).update(external_id="4711", email="robert@labs.example")
+    assert everything(asked, bob) == [ConcernsYou] * 6
+    Subscription.objects.filter(pk=row.pk).update(email="b.married@northwind.example")
     asked.refresh_from_db()
     assert asked.state == "open"
     ReclaimRule.objects.update(batch_cap_people=10)
@@ -139,11 +142,16 @@ def test_the_update_itself_refuses_the_own_seat(organization, asked, bob, monkey
         decide.approve(asked, actor=bob)
     with pytest.raises(Exception, match="no longer part"):
         closing.drop(asked.removals.order_by("pk")[0], actor=bob)
+    # By the vendor's id as well, after the address has changed.
+    assert persons.find_persons(organization.profile) == 1
+    Subscription.objects.filter(pk=row.pk).update(email="b.married@northwind.example")
+    with pytest.raises(Exception, match="has just changed"):
+        decide.approve(asked, actor=bob)
     asked.refresh_from_db()
     assert asked.state == "open"
 
 
-def test_a_second_account_is_no_second_person(organization, asked, alice):
+def test_a_second_account_is_no_second_person(organization, asked, alice, bob):
     twin = person("alice.admin", "Approver")
     User.objects.filter(pk=twin.pk).update(email="alice+admin@northwind.example")
     twin.refresh_from_db()
@@ -153,8 +161,10 @@ def test_a_second_account_is_no_second_person(organization, asked, alice):
     twin.refresh_from_db()
     with pytest.raises(OwnRequest):
         decide.approve(asked, actor=twin)
-    # A company admin says that this is somebody else, with another seat or with none.
-    persons.link(twin, organization.profile, "", actor=alice)
+    # Another company admin says that this is somebody else, with another seat or with none.
+    with pytest.raises(Refused, match="your own account"):
+        persons.link(twin, organization.profile, "", actor=alice)
+    persons.link(twin, organization.profile, "", actor=bob)
     assert own_seat.accounts_of(twin, organization.profile) == [twin.pk]
     # Both found by their seat: one person again.
     for account in (alice, twin):

@@ -60,3 +60,18 @@ def test_a_company_admin_enters_the_owner_and_nobody_does_for_their_own_account(
     assert ids(alice) == []
     done = AuditEvent.objects.filter(action__startswith="user.person_").order_by("sequence")
     assert [event.action for event in done] == ["user.person_linked", "user.person_unlinked"]
+
+
+def test_nobody_says_it_for_a_second_account_of_their_own(organization, alice, bob):
+    """With “no seat here”, the second account would be that of somebody else, and could approve."""
+    profile = organization.profile
+    User.objects.filter(pk=bob.pk).update(email="alice@northwind-labs.example")
+    second = User.objects.get(pk=bob.pk)
+    with pytest.raises(Refused, match="your own account"):
+        persons.link(second, profile, "", actor=alice)
+    found = AccountPerson.objects.create(
+        user=second, external_id="1004", kind=profile.kind, organization_id=profile.organization_id
+    )
+    with pytest.raises(Refused, match="your own account"):
+        persons.unlink(found, actor=alice)
+    assert ids(second) == ["1004"]
