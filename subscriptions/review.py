@@ -94,6 +94,7 @@ def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User)
         review = {
             "reason": reason,
             "by": actor.get_username(),
+            "by_id": actor.pk,
             "needed": needed.label,
             "why": explain(row, terms, verdict=needed),
         }

@@ -25,9 +25,10 @@ from subscriptions.accounts.own_seat import (
     seats_of,
 )
 from subscriptions.approvals.closing import release, why_ended
+from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
-from subscriptions.errors import NotActionable, OverCap, Refused
+from subscriptions.errors import NotActionable, OverCap, OwnRequest, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
@@ -40,6 +41,10 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.switches import Operation
 
+REVIEWED = (
+    "You made a candidate of somebody in this request who needed review, so another person has to decide. Or drop "
+    "these people from it first."
+)
 CHANGED = "Some of these people have just changed. Reload the page and check again."
 
 
@@ -99,6 +104,8 @@ def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: Integr
     refuse_same_person(request.requested_by, mine, sentence="You made this request. Another person has to decide.")
     raised = "You raised the cap of this request, so a third person has to decide on it."
     refuse_same_person(request.cap_raised_by, mine, sentence=raised)
+    if reviewers_of(request) & set(mine):
+        raise OwnRequest(REVIEWED)
     refuse_own_seat(seats_of(request.removals.not_dropped()), actor=actor, profile=profile)
     return mine
 

@@ -21,19 +21,29 @@ def people_with(permission: str) -> QuerySet[User]:
 
 
 def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
-    """The users who may decide this request: not the requester, the user who raised its cap, or one of its people.
+    """The users who may decide this request.
 
-    An account without an e-mail address may belong to one of these, so it is not among the deciders.
+    Not the requester, the user who raised its cap, one of its people, or a user who made a candidate of one of them in
+    a review. An account without an e-mail address may belong to one of these, so it is not among the deciders.
     """
     first = {
         pk
-        for user in (request.requested_by, request.cap_raised_by)
+        for user in (request.requested_by, request.cap_raised_by, *User.objects.filter(pk__in=reviewers_of(request)))
         if user
         for pk in accounts_of(user, request.profile)
     }
     others = people_with(DECIDE).exclude(email="").exclude(pk__in=first)
     seats = [Seat(*row) for row in seats_of(request.removals.not_dropped())]
     return others.exclude(pk__in=[user.pk for user in others if _is_one_of(seats, user, request)])
+
+
+def reviewers_of(request: ReclaimRequest) -> set[int]:
+    """The ids of the users who made a candidate of somebody in this request who needed review.
+
+    The schedule may have filed the request, and then theirs would be the only decision on this person.
+    """
+    reviewed = request.removals.not_dropped().filter(evidence__has_key="review")
+    return {evidence["review"].get("by_id") for evidence in reviewed.values_list("evidence", flat=True)} - {None}
 
 
 def _is_one_of(seats: list[Seat], user: User, request: ReclaimRequest) -> bool:

@@ -58,12 +58,16 @@ def move(
 
 
 def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -> None:
-    """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a rejection."""
+    """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a rejection.
+
+    Somebody decided for the person, so what an admin decided before on a reason for review is over.
+    """
     now, ids = timezone.now(), IdList.of(rows)
     subscriptions = Subscription.objects.filter(IdIn("pk", ids))
     for license in subscriptions.values_list("license", flat=True).distinct().order_by():
         until = now + timedelta(days=days(license))
-        subscriptions.filter(license=license).update(cooldown_until=until, cooldown_reason=reason)
+        values = {"cooldown_until": until, "cooldown_reason": reason, "review_passed": False}
+        subscriptions.filter(license=license).update(**values)
     for profile_id in subscriptions.values_list("profile", flat=True).distinct().order_by():
         evaluate_rows(subscriptions.filter(profile=profile_id), current_terms(profile_id), few=ids.number <= FEW)
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
+from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, insert, large_tables, new_ids, read
 from subscriptions.candidates import locks
 from subscriptions.candidates.withdraw import withdraw
@@ -44,6 +45,7 @@ class CandidateFacts(NamedTuple):
     license_assigned_at: datetime | None
     facts_at: datetime
     admin_roles: str | tuple[str, ...]
+    review_passed: bool
 
     @property
     def idle_since(self) -> datetime | None:
@@ -116,11 +118,11 @@ def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFact
         return [CandidateFacts(*row) for row in read(rows.values_list(*CandidateFacts._fields))]
 
 
-def open_reviewed(row: Subscription, terms: Terms, review: Mapping[str, str]) -> int:
+def open_reviewed(row: Subscription, terms: Terms, review: Mapping[str, Any]) -> int:
     """Open a candidate for a person who needed review. Returns its id. Call it under the lock of the profile.
 
-    `review` is a part of the evidence: the admin who decided (`by`), the `reason`, and why a review was needed
-    (`needed`, `why`).
+    `review` is a part of the evidence: the admin who decided (`by`, and the account's `by_id`), the `reason`, and why a
+    review was needed (`needed`, `why`).
     """
     run = DownloadRun.objects.with_facts().filter(profile=row.profile_id).first()
     if run is None:
@@ -136,7 +138,7 @@ def _open(
     terms: Terms,
     now: datetime,
     *,
-    review: Mapping[str, str] | None = None,
+    review: Mapping[str, Any] | None = None,
 ) -> list[int]:
     same = {
         "profile_id": run.profile_id,
@@ -149,6 +151,7 @@ def _open(
     }
     shared: dict[str, Any] = {"run": run.pk, "terms": terms.to_json()}
     label, events = RemovalCandidate._meta.label_lower, list[Row]()
+    reviews = _former_reviews(rows) if review is None else {row.pk: review for row in rows}
     # Before the COPY: its connection takes no other statement until it ends.
     ids = new_ids(RemovalCandidate, len(rows))
 
@@ -156,12 +159,24 @@ def _open(
         """Make each row while others are written, so that the database works at the same time."""
         for pk, row in zip(ids, rows, strict=True):
             evidence = freeze_evidence(row, terms, now, shared)
-            if review:
-                sentence = " Made a candidate by {by} although it needed review ({needed}): “{reason}”".format(**review)
-                evidence = {**evidence, "why": evidence["why"] + sentence, "review": dict(review)}
+            if found := reviews.get(row.pk):
+                sentence = " Made a candidate by {by} although it needed review ({needed}): “{reason}”".format(**found)
+                evidence = {**evidence, "why": evidence["why"] + sentence, "review": dict(found)}
             events.append(Row(label, pk, row.name or row.email or str(pk), {"why": evidence["why"]}))
             yield pk, row.pk, orjson.dumps(evidence).decode()
 
     insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
     return ids
+
+
+def _former_reviews(rows: list[CandidateFacts]) -> dict[int, Mapping[str, Any]]:
+    """Subscription id -> the review by which this person is a candidate again, e.g. after a rule was changed and back.
+
+    An approver must see it, also if the candidate of that time is closed.
+    """
+    passed = IdList.of(row.pk for row in rows if row.review_passed)
+    if not passed.number:
+        return {}
+    former = RemovalCandidate.objects.filter(IdIn("subscription", passed), evidence__has_key="review").order_by("pk")
+    return {pk: evidence["review"] for pk, evidence in former.values_list("subscription", "evidence")}

@@ -16,6 +16,7 @@ from subscriptions.notifications import conditions
 
 OPERATE = "integrations.operate_integrationprofile"
 REPAIR = "integrations.change_connection"
+VIEW = "subscriptions.view_reclaimrequest"
 REQUEST = "subscriptions.request_removalcandidate"
 PROTECT = "subscriptions.change_protection"
 STOP = "integrations.stop_all_sending"
@@ -55,7 +56,8 @@ def _deciders(notification: Notification) -> QuerySet[User]:
 def _deciders_and_requester(notification: Notification) -> QuerySet[User]:
     request = _request(notification)
     deciders = Q(pk__in=deciders_of(request).values("pk"))
-    return User.objects.filter(deciders | Q(pk=request.requested_by_id, is_active=True)).exclude(email="")
+    requester = Q(pk__in=people_with(VIEW).filter(pk=request.requested_by_id or 0).values("pk"))
+    return User.objects.filter(deciders | requester).exclude(email="")
 
 
 def _accounts(notification: Notification) -> QuerySet[User]:

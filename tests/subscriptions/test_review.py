@@ -5,15 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.models import AuditEvent
 from subscriptions import review
+from subscriptions.accounts import persons
+from subscriptions.accounts.own_seat import OWN_SEAT
 from subscriptions.approvals import decide
-from subscriptions.approvals.request import request_reclaim
-from subscriptions.errors import Refused
-from subscriptions.models import RemovalCandidate, Subscription, Verdict
+from subscriptions.approvals.deciders import deciders_of
+from subscriptions.approvals.request import file_automatically, request_reclaim
+from subscriptions.eligibility.terms import Terms, current_terms
+from subscriptions.errors import OwnRequest, Refused
+from subscriptions.models import ReclaimRule, RemovalCandidate, Subscription, Verdict
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.rules import rules
+from subscriptions.rules.evaluation import evaluate_again
+from tests.support.fixtures import person
 from tests.support.pages import text_of
 
 WHY = "Left the company, the manager confirmed it."
@@ -87,6 +96,50 @@ def test_a_candidate_made_after_review_shows_the_reason_and_is_reclaimed(world, 
     assert world.deactivated_by_us() == [never.external_id]
 
 
+def test_whoever_made_a_candidate_after_review_does_not_approve_it_as_well(world, bob):
+    """The schedule files the request, so the two decisions on this person would be of one person."""
+    world.first_download()
+    never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+    ReclaimRule.objects.update(file_requests="automatic")
+    RemovalCandidate.objects.filter(state="ready").update(state="closed_skipped")
+    review.make_candidates([never], reason=WHY, actor=bob)
+    request = file_automatically(world.profile)
+    assert request.removals.get().candidate.subscription == never
+    User.objects.filter(pk=person("bobby", "Approver").pk).update(email="Bob+second@northwind.example")
+    second = User.objects.get(username="bobby")
+
+    for same in (bob, second):
+        with pytest.raises(OwnRequest, match="needed review"):
+            decide.approve(request, actor=same)
+    assert not deciders_of(request).filter(pk__in=[bob.pk, second.pk]).exists()
+    ada = person("ada", "Approver")
+    assert set(deciders_of(request)) == {ada}
+    assert decide.approve(request, actor=ada) == 1
+
+
+def test_a_review_is_shown_again_and_ends_with_a_decision_for_the_person(world, alice, bob):
+    world.first_download()
+    never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+    review.make_candidates([never], reason=WHY, actor=alice)
+    threshold = ReclaimRule.objects.get().last_activity_threshold
+    for days in (3000, threshold):
+        rules.change_rule(ReclaimRule.objects.get(), actor=alice, changed={"last_activity_threshold": days})
+        evaluate_again(world.profile)
+    assert never.candidates.get().state == "closed_skipped"
+    world.download()
+
+    again = never.candidates.get(state="ready")
+    assert again.evidence["review"]["by_id"] == alice.pk and f"“{WHY}”" in again.evidence["why"]
+
+    request = request_reclaim(RemovalCandidate.objects.filter(pk=again.pk), actor=alice)
+    decide.reject(request, actor=bob, comment="On parental leave")
+    assert fresh(never).verdict == Verdict.COOLING_DOWN
+    Subscription.objects.filter(pk=never.pk).update(cooldown_until=timezone.now())
+    world.download()
+    assert fresh(never).verdict == Verdict.NEVER_ACTIVE
+    assert not RemovalCandidate.objects.open().filter(subscription=never).exists()
+
+
 def test_a_decision_ends_when_the_facts_change(world, alice, bob):
     """The same for a person who is approved already: the recheck decides again."""
     world.download()
@@ -94,7 +147,7 @@ def test_a_decision_ends_when_the_facts_change(world, alice, bob):
     assert len(review.make_candidates(rows, reason=WHY, actor=alice).done) == 2
     decide.approve(request_reclaim(approved.candidates.all(), actor=alice), actor=bob)
     for row in rows:
-        world.miro.change(row.external_id, license_assigned_at=ago(333))
+        world.miro.change(row.external_id, license_assigned_at=ago(65))
     assert reclaim_due(world.profile).skipped == 1
     world.download()
     assert [fresh(row).verdict for row in rows] == [Verdict.NEVER_ACTIVE] * 2
@@ -137,7 +190,7 @@ def test_a_last_activity_that_cannot_be_right_makes_nobody_a_candidate(world, al
     assert "cannot be right (last activity 1970-01-01)" in decided.refused[0][1]
 
 
-def test_a_look_up_reads_them_at_the_vendor_now(world, alice):
+def test_a_look_up_reads_them_at_the_vendor_now(world, alice, monkeypatch):
     world.download()
     back, still = went_back(world, 2, 205)
     gone = reviewed(world, Verdict.NEVER_ACTIVE)[0]
@@ -154,6 +207,65 @@ def test_a_look_up_reads_them_at_the_vendor_now(world, alice):
     }
     assert "still needs review. Miro said" in decided.refused[0][1]
     assert AuditEvent.objects.filter(action="review.looked_up").count() == 3
+    asked = len(world.miro.requests())
+    monkeypatch.setattr(review, "MAX_LOOKED_UP", 1)
+    with pytest.raises(Refused, match="at most 1 people"):
+        review.look_up([back, still], actor=alice)
+    IntegrationProfile.objects.update(state=ProfileState.PAUSED)
+    with pytest.raises(Refused, match="paused"):
+        review.look_up([fresh(still)], actor=alice)
+    assert len(world.miro.requests()) == asked
+    IntegrationProfile.objects.update(state=ProfileState.PUBLISHED)
     world.miro.set_toggles(token_valid=False)
     with pytest.raises(Refused, match="Nothing was changed"):
         review.look_up([still], actor=alice)
+
+
+def test_nobody_makes_a_candidate_of_themselves_and_no_switch_is_passed(world, alice):
+    world.download()
+    own, other = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
+    User.objects.filter(pk=alice.pk).update(email=own.email)
+    alice.refresh_from_db()
+
+    decided = review.make_candidates([own, other], reason=WHY, actor=alice)
+
+    assert decided.done == [other]
+    assert decided.refused == [(own, OWN_SEAT)]
+    assert (fresh(own).verdict, fresh(own).review_passed) == (Verdict.NEVER_ACTIVE, False)
+    # The vendor's id counts after the address has changed, too.
+    persons.find_persons(world.profile)
+    User.objects.filter(pk=alice.pk).update(email="alice.married@labs.example")
+    alice.refresh_from_db()
+    assert review.make_candidates([own], reason=WHY, actor=alice).refused == [(own, OWN_SEAT)]
+    [paused] = went_back(world, 1, 205)
+    world.download()
+    IntegrationProfile.objects.update(state=ProfileState.PAUSED)
+    assert review.make_candidates([paused], reason=WHY, actor=alice).refused == [(paused, "The profile is paused.")]
+    assert set(RemovalCandidate.objects.filter(subscription__in=[own, paused])) == set()
+
+
+def test_an_older_approval_is_not_revived_and_new_facts_end_the_act(world, alice, bob, monkeypatch):
+    """The vendor's dates went back after the approval: only a new request may take this seat."""
+    world.download()
+    row = world.candidates(1).get().subscription
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    world.miro.change(row.external_id, last_activity_at=None)
+    world.download()
+    assert fresh(row).verdict == Verdict.DATES_WENT_BACK
+
+    [(_, reason)] = review.make_candidates([row], reason=WHY, actor=alice).refused
+
+    assert "a candidate already" in reason
+    assert not fresh(row).review_passed
+    assert reclaim_due(world.profile).skipped == 1
+    assert world.deactivated_by_us() == []
+    # A recheck may write facts while somebody decides.
+    never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+
+    def written_meanwhile(profile_id: int) -> Terms:
+        Subscription.objects.filter(pk=never.pk).update(facts_at=timezone.now())
+        return current_terms(profile_id)
+
+    monkeypatch.setattr(review, "current_terms", written_meanwhile)
+    assert review.make_candidates([never], reason=WHY, actor=alice).refused == [(never, "has changed meanwhile.")]
+    assert not never.candidates.exists()
