@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import Exists
+from django.db.models import Exists, Q
 from django.utils import timezone
 
 from integrations import connection_state, credential_store
@@ -22,7 +22,15 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.log import record
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable
-from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimState, RequestedRemoval
+from subscriptions.models import (
+    Direction,
+    HoldReason,
+    Protection,
+    Reclaim,
+    ReclaimState,
+    RequestedRemoval,
+    Subscription,
+)
 from subscriptions.reclaims.direction import spec_for
 from subscriptions.reclaims.holds import hold_due_items, item_hold, profile_hold, unfit_connections, wait_for
 from subscriptions.reclaims.outcomes import (
@@ -194,7 +202,11 @@ def commit_intent(item: Reclaim, *, rolling: int) -> bool:
             return False
         # The person is still in the request, has not said *Keep* since, and was reached; the approval is still valid.
         people = RequestedRemoval.objects.not_dropped().without_late_keep().reached()
+        # A protection is made under the same lock, perhaps after the recheck.
+        protected = Subscription.objects.filter(Protection.objects.covers_row(), pk=item.subscription_id)
+        unprotected = Q() if item.direction == Direction.REACTIVATE else ~Exists(protected)
         sent = Reclaim.objects.filter(
+            unprotected,
             Exists(control_allowing(operation)),
             pk=item.pk,
             state=ReclaimState.CLAIMED,

@@ -1,7 +1,7 @@
 """Evaluate everybody again after a rule was saved, and withdraw the candidates that are stale now.
 
 The transaction that changes the rule marks this as due. It is done at once, or by a task if there are many people. If
-the process is killed, the sweep finds the mark.
+the process is killed, the sweep finds the mark. A protection marks it too, and then evaluates only its own people.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -38,9 +38,23 @@ class _TimeOver(Exception):
     """The time of this task is over. The next one continues; the candidates that are withdrawn stay withdrawn."""
 
 
-def mark_due(profile_id: int) -> None:
-    """Mark that everybody has to be evaluated again. Call it in the transaction of the change."""
-    ReclaimRule.objects.filter(profile=profile_id).update(evaluation_due_at=timezone.now())
+def mark_due(profile_id: int) -> datetime | None:
+    """Mark that everybody has to be evaluated again. Call it in the transaction of the change.
+
+    Returns the time of the mark, for a caller who evaluates at once all people whom the change concerns: see
+    `mark_done`. None if there was a mark before, because that one needs everybody.
+    """
+    now, rules = timezone.now(), ReclaimRule.objects.filter(profile=profile_id)
+    if rules.filter(evaluation_due_at=None).update(evaluation_due_at=now):
+        return now
+    rules.update(evaluation_due_at=now)
+    return None
+
+
+def mark_done(profile_id: int, due_at: datetime | None) -> None:
+    """Remove the mark that `mark_due` returned. A mark of a later change stays."""
+    if due_at is not None:
+        ReclaimRule.objects.filter(profile=profile_id, evaluation_due_at=due_at).update(evaluation_due_at=None)
 
 
 def profiles_to_evaluate() -> list[int]:

@@ -29,6 +29,7 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Protection, ProtectionKind, Subscription
 from subscriptions.models.protection import people_of
 from subscriptions.rules.coverage import count_covered
+from subscriptions.rules.evaluation import mark_done, mark_due
 from subscriptions.rules.find_people import find_people
 from subscriptions.rules.protection_values import clean_value
 
@@ -110,7 +111,8 @@ def create_protection(
                 "was changed. To change its reason, owner or end, end that one first."
             )
         made = _make(profile, [wanted], actor=actor)
-    return _reevaluate(made)
+        due_at = mark_due(profile.pk)
+    return _reevaluate(made, due_at)
 
 
 def protect_people(
@@ -133,7 +135,8 @@ def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor:
         locks.lock_profile(profile.pk)
         already = in_force_already(profile, chosen)
         made = _make(profile, [one for one in chosen if one not in already], actor=actor)
-    effect = _reevaluate(made) if made else Effect([], 0, 0)
+        due_at = mark_due(profile.pk) if made else None
+    effect = _reevaluate(made, due_at) if made else Effect([], 0, 0)
     return replace(effect, already=len(already))
 
 
@@ -233,10 +236,15 @@ def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]
 # --- The effect -------------------------------------------------------------------------------------------------------
 
 
-def _reevaluate(protections: list[Protection]) -> Effect:
-    """After the commit, evaluate the covered people again, and withdraw their candidates that are stale now."""
+def _reevaluate(protections: list[Protection], due_at: datetime | None = None) -> Effect:
+    """After the commit, evaluate the covered people again, and withdraw their candidates that are stale now.
+
+    What is `due_at` is done then. Where this process is killed, the sweep evaluates everybody.
+    """
     profile_id = protections[0].profile_id
     count_covered(protections)
     terms = current_terms(profile_id)
     changed = sum(evaluate_rows(rows, terms) for rows in people_of(protections))
-    return Effect(protections, changed, withdraw(profile_id))
+    withdrawn = withdraw(profile_id)
+    mark_done(profile_id, due_at)
+    return Effect(protections, changed, withdrawn)

@@ -11,6 +11,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.rules.protections import ProtectionInput, protect_people
 
 REALLY_WAIT = MiroConnector.await_turn
 REALLY_SEND = MiroConnector.deactivate
@@ -37,6 +38,24 @@ def test_a_switch_that_is_flipped_while_it_waits_is_seen(approved, alice, monkey
     assert patches(approved) == 0
     item = Reclaim.objects.get()
     assert (item.state, item.hold_reason) == ("queued", "sending_stopped")
+
+
+def test_who_is_protected_while_it_waits_keeps_the_seat(approved, alice, monkeypatch):
+    """The recheck was before the protection; the next one gives the reason."""
+    row = Reclaim.objects.get().subscription
+    wish = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
+
+    def wait(connector: MiroConnector) -> None:
+        protect_people(approved.profile, [row], wish, actor=alice)
+        REALLY_WAIT(connector)
+
+    monkeypatch.setattr(MiroConnector, "await_turn", wait)
+    assert reclaim_due(approved.profile).held == 1
+    assert patches(approved) == 0
+
+    Reclaim.objects.update(not_before=None)
+    assert reclaim_due(approved.profile).skipped == 1
+    assert "Protected by alice" in Reclaim.objects.get().outcome and patches(approved) == 0
 
 
 def test_the_control_that_waits_after_the_intent_sends(approved, alice, monkeypatch):

@@ -12,6 +12,7 @@ from subscriptions import tasks
 from subscriptions.candidates import withdraw
 from subscriptions.models import ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.rules import evaluation, rules
+from subscriptions.rules.protections import ProtectionInput, protect_people
 from tests.support.pages import text_of
 
 
@@ -64,3 +65,33 @@ def test_one_process_does_it_and_a_rule_saved_meanwhile_stays_due(changed, alice
     monkeypatch.setattr(evaluation, "count_buckets", save_meanwhile)
     assert evaluation.evaluate_again(changed.profile) is not None
     assert evaluation.profiles_to_evaluate() == [changed.profile.pk]
+
+
+def test_what_a_protection_was_killed_in_is_due(world, alice, monkeypatch, client, carol):
+    """The verdicts and the candidates of its people would be the old ones until the next download."""
+    world.first_download()
+    row = world.candidates(1).get().subscription
+    wish = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
+
+    def die(rows, terms):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr("subscriptions.rules.protections.evaluate_rows", die)
+        with pytest.raises(KeyboardInterrupt):
+            protect_people(world.profile, [row], wish, actor=alice)
+    assert evaluation.profiles_to_evaluate() == [world.profile.pk]
+    client.force_login(carol)
+    page = reverse("admin:subscriptions_subscription_changelist")
+    assert "A protection in “Northwind” is new, and everybody is being evaluated" in text_of(client.get(page))
+
+    tasks.evaluate_again(world.profile.pk)
+    assert not RemovalCandidate.objects.open().filter(subscription=row).exists()
+    assert evaluation.profiles_to_evaluate() == []
+    # What ends well is not due, and settles nothing that was due before.
+    other = world.candidates(1).get().subscription
+    protect_people(world.profile, [other], wish, actor=alice)
+    assert evaluation.profiles_to_evaluate() == []
+    evaluation.mark_due(world.profile.pk)
+    protect_people(world.profile, [world.candidates(1).get().subscription], wish, actor=alice)
+    assert evaluation.profiles_to_evaluate() == [world.profile.pk]

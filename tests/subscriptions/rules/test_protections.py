@@ -147,6 +147,7 @@ def test_ended_by_hand_it_covers_nobody_and_ends_once(row, alice, bob):
     assert (effect.changed, row.verdict) == (1, Verdict.CANDIDATE)
     made.refresh_from_db()
     assert (made.ended_by, made.is_in_force) == (bob, False)
+    assert not Protection.objects.covering(row).exists()
     assert AuditEvent.objects.get(action="protection.ended").actor_name == "bob"
     with pytest.raises(NotActionable, match="ended already"):
         end_protection(made, actor=bob)

@@ -171,6 +171,7 @@ def test_without_an_address_a_person_is_protected_by_id(world, alice):
     assert str(effect.made[0]) == f"member {one.external_id}"
     # Nobody else without an address is covered.
     assert (verdict(one), verdict(other)) == ("protected", "candidate")
+    assert not Protection.objects.covering(Subscription.objects.get(pk=other.pk)).exists()
     world.download()
     assert (verdict(one), verdict(other)) == ("protected", "candidate")
 
@@ -224,14 +225,35 @@ def test_after_a_new_company_domain_pages_warn_and_nothing_is_filed(moved, alice
 
 
 def test_requests_are_filed_again_when_these_protections_end_or_cover_somebody(moved, alice):
-    back, *others = Protection.objects.lost().order_by("pk")
-    row = Subscription.objects.order_by("pk").first()
-    rename(moved, row, f"pat@{back.value}")
+    back, *others = Protection.objects.lost().order_by("covered", "pk")
+    # As many as before, which is no sign that nothing has changed.
+    for row in Subscription.objects.order_by("pk")[: back.covered]:
+        rename(moved, row, f"pat{row.pk}@{back.value}")
     for other in others:
         end_protection(other, actor=alice)
     assert list(Protection.objects.lost()) == [back]
     moved.download()
     assert not Protection.objects.lost().exists()
+
+
+def test_who_is_deactivated_is_still_covered_and_who_left_is_not(world, alice):
+    world.download()
+    one, other = rows(world, 2)
+    off, left = protect(world, one.email, alice), protect(world, other.email, alice)
+    world.sandbox.world.change_by_hand(one.external_id, {"active": False})
+    world.sandbox.world.change_by_hand(other.external_id, {"removed": True})
+
+    world.download()
+
+    assert list(Protection.objects.lost()) == [left]
+    left.refresh_from_db()
+    assert (left.external_id, left.covered) == (other.external_id, 1)
+    assert not AuditEvent.objects.filter(action="protection.bound").exists()
+    # Let in again, the person is covered as before.
+    world.sandbox.world.change_by_hand(one.external_id, {"active": True})
+    world.download()
+    assert verdict(one) == "protected"
+    assert list(Protection.objects.in_force().filter(lost_at=None)) == [off]
 
 
 def test_a_request_by_hand_stays_possible(moved, alice):
