@@ -14,9 +14,9 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 
 from integrations.connectors.request import is_loopback
-from subscriptions.models import Notice
+from subscriptions.models import Notice, NoticeState
 from subscriptions.notices.bounces import came_back
-from subscriptions.notices.delivery_reports import read_report
+from subscriptions.notices.delivery_reports import Failure, read_report
 
 logger = logging.getLogger(__name__)
 
@@ -67,18 +67,37 @@ def read_bounces() -> int:
     found = 0
     with _opened(mailbox_of(settings.BOUNCE_MAILBOX_URL)) as box:
         for number, raw in _unseen(box):
-            failure = read_report(raw)
+            failure = _failure_in(raw)
             notice = Notice.objects.filter(pk=failure.notice_id).first() if failure else None
             if failure and notice:
+                if notice.state == NoticeState.SENDING:
+                    continue  # faster than our own note that the server took it; the next task reads it again
                 found += came_back(notice, reason=failure.reason, actor=None)
             # The mail is marked only now, so that it is read again after a crash.
             box.store(number, "+FLAGS", r"(\Seen)")
     return found
 
 
+def _failure_in(raw: bytes) -> Failure | None:
+    """A mail that nobody can read must not hide those after it: anybody can write to this mailbox."""
+    try:
+        return read_report(raw)
+    except Exception:  # a parser of foreign mails, e.g. RecursionError
+        logger.warning("A mail in the mailbox of bounces cannot be read, and is left out.", exc_info=True)
+        return None
+
+
+def tls_context() -> ssl.SSLContext:
+    """Trusts the public authorities, and those of the company beside them: a mailbox may be at either."""
+    context = ssl.create_default_context()
+    if settings.VENDOR_CA_BUNDLE:
+        context.load_verify_locations(settings.VENDOR_CA_BUNDLE)
+    return context
+
+
 @contextmanager
 def _opened(mailbox: Mailbox) -> Iterator[imaplib.IMAP4]:
-    context = ssl.create_default_context(cafile=settings.VENDOR_CA_BUNDLE or None)
+    context = tls_context()
     if mailbox.scheme == "imaps":
         box: imaplib.IMAP4 = imaplib.IMAP4_SSL(mailbox.host, mailbox.port, ssl_context=context, timeout=SECONDS)
     else:
@@ -97,6 +116,6 @@ def _opened(mailbox: Mailbox) -> Iterator[imaplib.IMAP4]:
 
 def _unseen(box: imaplib.IMAP4) -> Iterator[tuple[str, bytes]]:
     _, found = box.search(None, "UNSEEN")
-    for number in found[0].split()[:MAX_MAILS]:
+    for number in (found[0] or b"").split()[:MAX_MAILS]:
         _, parts = box.fetch(number.decode(), f"(BODY.PEEK[]<0.{MAX_BYTES}>)")
         yield number.decode(), next((part[1] for part in parts if isinstance(part, tuple)), b"")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
@@ -9,6 +11,7 @@ from django.utils import timezone
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates import locks
+from subscriptions.candidates.actions import refuse_own_candidate
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeState, Reclaim, ReclaimState, RemovalCandidate, RequestedRemoval
 from subscriptions.notices.no_contact import leave_request
@@ -47,7 +50,11 @@ def last_handed_over(candidate: RemovalCandidate) -> Notice | None:
 
 
 def enter(candidate: RemovalCandidate, *, reason: str, actor: User) -> None:
-    """A user notes that the last mail came back. Raises NotActionable when there is none, or it is noted already."""
+    """A user notes that the last mail came back. Raises NotActionable when there is none, or it is noted already.
+
+    Raises ConcernsYou for the user's own seat: with this note the person would leave the request.
+    """
+    refuse_own_candidate(candidate, actor=actor)
     notice = last_handed_over(candidate)
     if notice is None or not came_back(notice, reason=reason or "Entered by hand.", actor=actor):
         raise NotActionable(f"No mail to {candidate} was handed over, or it is noted already that it came back.")
@@ -60,5 +67,6 @@ def _stop(person: RequestedRemoval, reason: str) -> None:
     if reclaim is None:
         leave_request(person, f"No contact: the mail came back: {reason.rstrip('.')}.")
     elif reclaim.state == ReclaimState.QUEUED:
-        mark_unsent(reclaim, unreached())
+        with contextlib.suppress(NotActionable):  # it was claimed in this moment
+            mark_unsent(reclaim, unreached())
     # A claimed reclaim can no longer commit its send, and ends at the next recheck.

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 from email.message import EmailMessage
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
+from requests import certs
 
 from licensehub import checks
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
+from subscriptions.errors import ConcernsYou
 from subscriptions.models import Notice, Reclaim, RequestedRemoval
 from subscriptions.models.request import RequestedRemovalQuerySet
-from subscriptions.notices import bounces
+from subscriptions.notices import bounce_mailbox, bounces
 from subscriptions.notices.delivery_reports import HEADER, read_report
 from subscriptions.reclaims import engine, recheck
 from subscriptions.reclaims.engine import reclaim_due
@@ -103,6 +107,46 @@ def test_a_report_in_the_mailbox_is_read_once(asking: Asking, silent, mailbox: M
     assert asking.hand_over() == 0 and len(asking.server.mails) == 1
 
 
+def test_a_mail_that_nobody_can_read_hides_no_report(asking: Asking, silent, mailbox: Mailbox):
+    """Anybody can write to the mailbox. These two are too deep for the parser of Python."""
+    [mail] = asking.server.mails
+    begin = b"Content-Type: multipart/report; boundary=cut"
+    deep = begin + b"\r\n\r\n--cut\r\n" + b"Content-Type: message/rfc822\r\n\r\n" * 3000
+    mailbox.mails = [deep, begin + b"; " + b"(" * 20_000 + b"\r\n\r\n--cut\r\n", report(mail)]
+
+    tasks.read_bounce_mailbox()
+
+    not_reached(silent)
+    assert mailbox.seen == {1, 2, 3}
+
+
+def test_a_report_that_is_faster_than_our_own_note_is_read_again(asking: Asking, silent, mailbox: Mailbox):
+    [mail] = asking.server.mails
+    mailbox.mails = [report(mail)]
+    Notice.objects.filter(kind="ask").update(state="sending")
+    tasks.read_bounce_mailbox()
+    assert mailbox.seen == set()
+
+    Notice.objects.filter(kind="ask").update(state="sent")
+    tasks.read_bounce_mailbox()
+    not_reached(silent)
+
+
+def test_a_report_that_was_not_noted_is_read_again(asking: Asking, silent, mailbox: Mailbox, monkeypatch):
+    mailbox.mails = [report(asking.server.mails[0])]
+
+    def die(*args: object, **kwargs: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(bounce_mailbox, "came_back", die)
+        bounce_mailbox.read_bounces()
+    assert mailbox.seen == set()
+
+    assert bounce_mailbox.read_bounces() == 1
+    not_reached(silent)
+
+
 def test_only_a_report_about_our_own_mail_is_believed(asking: Asking, silent):
     [mail] = asking.server.mails
     token = mail[HEADER]
@@ -143,6 +187,21 @@ def test_a_report_between_claim_and_send_stops_the_send(asking: Asking, approved
     assert candidate_of(approved).state == "attention_required"
 
 
+def test_a_report_at_the_moment_of_the_claim_stops_the_send(asking: Asking, approved, monkeypatch):
+    """It was queued when we looked. What is noted must stay noted, or the claim would be sent."""
+    really, claimed = bounces.mark_unsent, []
+
+    def claimed_first(item, decision):
+        claimed.extend(engine.claim(item.profile))
+        really(item, decision)
+
+    monkeypatch.setattr(bounces, "mark_unsent", claimed_first)
+    assert bounces.came_back(Notice.objects.get(kind="ask"), reason="550", actor=None)
+    assert Notice.objects.get(kind="ask").state == "bounced"
+    [item] = claimed
+    assert not engine.commit_intent(item, rolling=100)
+
+
 def test_the_control_without_both_defenses_sends(asking: Asking, approved, monkeypatch):
     monkeypatch.setattr(bounces, "_stop", lambda *_: None)
     monkeypatch.setattr(RequestedRemovalQuerySet, "reached", lambda people: people)
@@ -177,6 +236,16 @@ def test_a_user_enters_that_the_mail_came_back(asking: Asking, silent, alice, ca
     assert "noted already" in text_of(as_user(alice).post(button, follow=True))
 
 
+def test_nobody_enters_a_bounce_for_their_own_seat(silent, alice):
+    """The person would leave the request by it."""
+    User.objects.filter(pk=alice.pk).update(email=silent.evidence["email"])
+    alice.refresh_from_db()
+    with pytest.raises(ConcernsYou):
+        bounces.enter(candidate_of(silent), reason="", actor=alice)
+    silent.refresh_from_db()
+    assert silent.dropped_at is None
+
+
 def test_a_mailbox_that_refuses_us_is_in_the_log(asking: Asking, mailbox: Mailbox, caplog):
     mailbox.refuses = True
     tasks.read_bounce_mailbox()
@@ -198,3 +267,12 @@ def test_a_mailbox_that_refuses_us_is_in_the_log(asking: Asking, mailbox: Mailbo
 def test_the_check_of_the_mailbox(settings, url, right):
     settings.BOUNCE_MAILBOX_URL = url
     assert [str(found.id) for found in checks.check_bounce_mailbox()] == ([] if right else ["licensehub.E026"])
+
+
+def test_a_company_certificate_takes_no_other_away(settings, monkeypatch):
+    """With the company's alone, the mailbox of a mail provider could not be read, and nobody would hear of it."""
+    public: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda context, purpose: public.append(purpose))
+    assert bounce_mailbox.tls_context().get_ca_certs() == []
+    settings.VENDOR_CA_BUNDLE = certs.where()
+    assert bounce_mailbox.tls_context().get_ca_certs() and len(public) == 2
