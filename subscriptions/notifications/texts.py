@@ -33,7 +33,8 @@ class Item:
 
 def item_for(notification: Notification) -> Item:
     if notification.request is None:
-        return Item(notification.subject, notification.text, f"{settings.PUBLIC_URL}{notification.path}")
+        subject = " ".join(notification.subject.split())  # a name in it may have a line break, no header has
+        return Item(subject, notification.text, f"{settings.PUBLIC_URL}{notification.path}")
     request = notification.request
     subject, text = TEXTS[NotificationKind(notification.kind)](request)
     link = settings.PUBLIC_URL + reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk])

@@ -117,6 +117,15 @@ def test_without_the_certificate_of_the_company_nothing_is_sent(
     assert drip.requests == []
 
 
+def test_a_proxy_behind_tls_is_checked_as_the_vendor_is(drip: Drip) -> None:
+    """By the public authorities and those of the company."""
+    context = Network(ca_bundle=str(drip.certificate)).tls_context(slot="rest")
+    assert context is not None and context.cert_store_stats()["x509_ca"] > 50
+    adapter = transport._PlainSession({}, context).get_adapter("https://api.miro.example")
+    proxy = adapter.proxy_manager_for("https://proxy.example:3128")  # type: ignore[attr-defined]
+    assert proxy.proxy_config.ssl_context is proxy.connection_pool_kw["ssl_context"] is context
+
+
 def test_nothing_is_taken_from_the_environment(
     drip: Drip, proxy: Proxy, budget: LocalRateBudget, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,10 @@ def test_health_answers_before_the_host_check_and_the_redirect(client, settings)
     assert "no-store" in answer["Cache-Control"]
     assert client.post("/health", HTTP_HOST="10.0.0.7").status_code == 405
     assert client.get("/admin/", HTTP_HOST="10.0.0.7").status_code == 400
-    assert client.get("/admin/", HTTP_HOST="licenses.northwind.example").status_code == 301
+    assert client.get("/health/x", HTTP_HOST="10.0.0.7").status_code == 400
+    ours = {"HTTP_HOST": "licenses.northwind.example"}
+    assert client.get("/admin/", **ours).status_code == 301
+    assert client.get("/admin/", **ours, HTTP_X_FORWARDED_PROTO="https").status_code == 301
 
 
 def test_health_says_when_the_database_does_not_answer(client, monkeypatch):

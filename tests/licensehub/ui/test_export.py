@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from contextlib import closing
 
 import pytest
+from openpyxl import load_workbook
 
 from licensehub.ui import xlsx_file
 from licensehub.ui.csv_file import harmless
@@ -67,6 +69,9 @@ def test_the_excel_file_has_text_only():
 
     [lines] = made([("Value", lambda row: row)], values)
 
+    with closing(xlsx_file.response([("Value", lambda row: row)], values, name="x")) as response:
+        sheet = load_workbook(io.BytesIO(b"".join(response.streaming_content))).active
+    assert [cell.quotePrefix for (cell,) in sheet.iter_rows(min_row=2)] == [value == "=1+1" for value in values]
     assert [line["Value"] for line in lines] == [str(value) for value in values]
 
 

@@ -115,6 +115,32 @@ def test_a_deputy_who_may_not_decide_this_request_gets_no_mail(colleagues: Colle
         assert colleagues.server.addresses() == [bob.email, bob.email]
 
 
+def test_a_deputy_of_other_days_or_who_was_ended_gets_nothing(colleagues: Colleagues, alice, bob):
+    zoe = person("zoe", "Approver")
+    choose(zoe, {OPENED: Delivery.OFF})
+    with time_machine.travel(NOON, tick=False):
+        for first_day in (date(2026, 11, 27), date(2026, 11, 26)):
+            row = name_deputy(bob, zoe, starts=first_day, ends=date(2026, 12, 4))
+            if first_day == timezone.localdate():
+                end_deputy(row, actor=bob)
+            request = colleagues.ask(alice)
+            colleagues.minute()
+            decide.reject(request, actor=bob, comment="No")
+            deputies_of(bob).delete()
+    assert colleagues.server.addresses() == [bob.email, bob.email]
+
+
+def test_a_deputy_who_wants_it_at_once_gets_it_at_once(colleagues: Colleagues, alice, bob):
+    """Also where the person who is away has one mail a day."""
+    zoe = person("zoe", "Approver")
+    choose(bob, {OPENED: Delivery.DIGEST})
+    with time_machine.travel(NOON, tick=False):
+        name_deputy(bob, zoe, starts=date(2026, 11, 26), ends=date(2026, 12, 4))
+        colleagues.ask(alice)
+        assert colleagues.minute() == 1
+    assert colleagues.server.addresses() == [zoe.email]
+
+
 def test_two_people_who_are_each_others_deputy_are_both_notified(colleagues: Colleagues, alice, bob):
     zoe = person("zoe", "Approver")
     with time_machine.travel(NOON, tick=False):

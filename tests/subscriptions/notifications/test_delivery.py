@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from integrations import sending
-from subscriptions import tasks
+from subscriptions import sweep, tasks
 from subscriptions.models import NotificationMail
 from subscriptions.notifications import delivery
 from tests.support import mail_server as smtp
@@ -90,6 +90,29 @@ def test_without_a_server_all_wait_and_no_try_is_counted(colleagues: Colleagues,
     NotificationMail.objects.update(due_at=timezone.now(), created_at=timezone.now() - timedelta(days=8))
     assert colleagues.minute() == 0
     assert colleagues.states() == ["failed"]
+
+
+def test_a_server_that_refuses_all_of_us_uses_up_nobodys_try(colleagues: Colleagues, alice, bob):
+    person("zoe", "Approver")
+    colleagues.ask(alice)
+    colleagues.server.mode = smtp.QUOTA
+    for _ in range(delivery.MAX_TRIES + 2):
+        colleagues.minute()
+        NotificationMail.objects.update(due_at=timezone.now())
+    assert colleagues.states() == ["due", "due"]
+
+    colleagues.server.mode = smtp.ACCEPT
+    assert colleagues.minute() == 2
+    assert colleagues.states() == ["sent", "sent"]
+
+
+def test_a_mail_is_claimed_once(colleagues: Colleagues, alice, bob):
+    colleagues.ask(alice)
+    sweep.notify()
+    first, second = NotificationMail.objects.get(), NotificationMail.objects.get()
+    assert delivery._commit_intent(first)
+    assert not delivery._commit_intent(second)
+    assert actions().count("notification.sending") == 1
 
 
 def test_a_restored_backup_and_a_wrong_address_mail_nobody(colleagues: Colleagues, alice, bob):

@@ -38,6 +38,20 @@ def test_four_requests_in_a_row_expire(colleagues: Colleagues, bob, alice):
     assert len(closing.expired_in_a_row(colleagues.organization.profile)) == 4
 
 
+def test_who_lost_the_role_hears_no_more_of_the_own_request(colleagues: Colleagues, alice, bob):
+    erin = person("erin", "License manager")
+    with time_machine.travel(NOON, tick=False) as clock:
+        colleagues.organization.ask(alice, count=1)
+        colleagues.organization.ask(erin, count=1)
+        alice.groups.clear()
+        clock.shift(timedelta(days=8))
+        colleagues.minute()
+        colleagues.minute()
+    assert set(ReclaimRequest.objects.values_list("state", flat=True)) == {"expired"}
+    assert colleagues.subjects(alice) == []
+    assert len(colleagues.subjects(erin)) == 1 and "expired" in colleagues.subjects(erin)[0]
+
+
 def test_the_mail_says_what_is_asked_and_names_nobody_of_the_people(colleagues: Colleagues, alice, bob, carol, dave):
     with time_machine.travel(NOON, tick=False):
         request = colleagues.ask(alice)
