@@ -17,6 +17,7 @@ from subscriptions.rules.evaluation import mark_due
 
 # These fields decide who is a candidate; the others decide what happens next.
 TERMS = tuple(COLUMNS.values())
+DECIDING = {*TERMS, "by_license"}
 ASKING = ("notify_user", "days_to_answer", "keep_means", "file_requests")
 CAPS = ("batch_cap_people", "batch_cap_percent", "rolling_cap_percent")
 DOUBTS = ("stale_feed_days", "surge_factor", "surge_percent")
@@ -39,9 +40,11 @@ def change_rule(
     if wanted == before:
         return False
     _validate(rule, wanted)
+    differing = [name for name in wanted if wanted[name] != before[name]]
     with transaction.atomic():
         _write(rule, wanted)
-        differing = [name for name in wanted if wanted[name] != before[name]]
+        if not DECIDING.isdisjoint(differing):
+            mark_due(rule.profile_id)
         differences = {name: {"from": before[name], "to": wanted[name]} for name in differing}
         data = {"version": rule.version + 1, "changed": differences}
         record(Action.RULE_CHANGED, actor=actor, target=rule, data=data)
@@ -64,7 +67,6 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
     )
     if written != 1:
         raise NotActionable("Somebody else changed this rule in the meantime. None of your changes was saved yet.")
-    mark_due(rule.profile_id)
     rule.license_thresholds.all().delete()
     LicenseThreshold.objects.bulk_create(
         LicenseThreshold(rule=rule, license=license, last_activity_threshold=days)

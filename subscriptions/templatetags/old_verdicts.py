@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -15,9 +14,6 @@ from subscriptions.models import DownloadRun, ReclaimRule
 
 register = template.Library()
 
-# A rule makes the evaluation due when it is saved. Otherwise, a protection did.
-SAVED_TOGETHER = timedelta(seconds=5)
-
 
 @register.inclusion_tag("admin/subscriptions/old_verdicts.html", takes_context=True)
 def old_verdicts(context: RequestContext, profile_id: int | None = None) -> dict[str, Any]:
@@ -28,9 +24,7 @@ def old_verdicts(context: RequestContext, profile_id: int | None = None) -> dict
         runs, rules = runs.filter(profile=profile_id), rules.filter(profile=profile_id)
     run = runs.select_related("profile").first()
     if run is None:
-        rule = rules.select_related("profile").first()
-        due_at = rule.evaluation_due_at if rule else None
-        return {"rule": rule, "rule_is_new": rule and due_at and due_at - rule.changed_at < SAVED_TOGETHER}
+        return {"rule": rules.select_related("profile").first()}
     before = DownloadRun.objects.complete().filter(profile=run.profile_id, pk__lt=run.pk).first()
     may_open = context["request"].user.has_perm("subscriptions.view_downloadrun")
     return {

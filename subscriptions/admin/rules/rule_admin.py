@@ -239,6 +239,8 @@ class ReclaimRuleAdmin(ModelAdmin):
 
 def _apply(profile: IntegrationProfile) -> str:
     """Evaluate everybody now; for many people in a task, so that the page does not wait."""
+    if not ReclaimRule.objects.filter(profile=profile, evaluation_due_at__isnull=False).exists():
+        return "The rule is saved. It decides about the same people as before."
     effect = None if is_large(profile) else evaluate_again(profile)
     if effect is None:
         tasks.enqueue_task(tasks.evaluate_again, profile.pk)

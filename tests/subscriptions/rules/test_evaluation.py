@@ -31,7 +31,7 @@ def test_an_evaluation_that_a_killed_process_left_is_due(changed, monkeypatch, c
     client.force_login(carol)
     page = reverse("admin:subscriptions_subscription_changelist")
     assert Subscription.objects.candidates().exists()
-    assert "is new (version 2), and everybody is being evaluated" in text_of(client.get(page))
+    assert "has changed, and everybody is being evaluated" in text_of(client.get(page))
 
     tasks.sweep()
 
@@ -40,6 +40,15 @@ def test_an_evaluation_that_a_killed_process_left_is_due(changed, monkeypatch, c
     assert not Subscription.objects.candidates().exists() and not RemovalCandidate.objects.open().exists()
     assert evaluation.profiles_to_evaluate() == []
     assert "being evaluated" not in text_of(client.get(page))
+
+
+def test_a_change_that_decides_about_nobody_evaluates_nobody(world):
+    world.download()
+    rule = ReclaimRule.objects.get()
+    rules.change_rule(rule, actor=None, changed={"batch_cap_people": rule.batch_cap_people + 1})
+    assert evaluation.profiles_to_evaluate() == []
+    rules.change_rule(rule, actor=None, changed={}, by_license={"full": 77})
+    assert evaluation.profiles_to_evaluate() == [world.profile.pk]
 
 
 def test_a_part_goes_on_where_the_one_before_stopped(changed, monkeypatch):
@@ -83,7 +92,7 @@ def test_what_a_protection_was_killed_in_is_due(world, alice, monkeypatch, clien
     assert evaluation.profiles_to_evaluate() == [world.profile.pk]
     client.force_login(carol)
     page = reverse("admin:subscriptions_subscription_changelist")
-    assert "A protection in “Northwind” is new, and everybody is being evaluated" in text_of(client.get(page))
+    assert "a protection of “Northwind” has changed, and everybody is being evaluated" in text_of(client.get(page))
 
     tasks.evaluate_again(world.profile.pk)
     assert not RemovalCandidate.objects.open().filter(subscription=row).exists()
