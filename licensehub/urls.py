@@ -1,13 +1,24 @@
 """All addresses: the admin, and `/license` for people who are asked. `site.health` answers `/health` before these."""
 
 from django.contrib import admin
-from django.urls import path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.templatetags.static import static
+from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from subscriptions.notices.views import my_license
 
+
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for this address on pages that name no icon."""
+    return HttpResponseRedirect(static("licensehub/favicon.svg"))
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("favicon.ico", favicon),
     path("license/<str:token>/", my_license, name="my_license"),
+    # The overview and the menu take the place of Django's list of an app's models. The first part of a path leads here.
+    re_path(r"^admin/(?:audit|auth|integrations|subscriptions)/$", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
 ]

@@ -1,0 +1,120 @@
+"""Everybody can use the pages: with a keyboard, with a screen reader, and without a script what is possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, expect
+
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.reclaims.engine import reclaim_due
+from tests.support.browser import sign_in
+from tests.support.fixtures import World, person
+
+pytestmark = pytest.mark.browser
+
+SEVERE = ("serious", "critical")
+LISTS = (
+    *(f"subscriptions_{name}" for name in ("subscription", "persontoreview", "removalcandidate", "reclaimrequest")),
+    *(f"subscriptions_{name}" for name in ("reclaim", "reclaimrule", "protection", "downloadrun")),
+    *("integrations_integrationprofile", "integrations_connection", "audit_auditevent", "auth_user"),
+)
+
+
+def details(world: World) -> Iterator[tuple[str, Any]]:
+    yield "subscriptions_downloadrun", DownloadRun.objects.get()
+    yield "subscriptions_subscription", Subscription.objects.candidates()[0]
+    yield "subscriptions_removalcandidate", RemovalCandidate.objects.filter(state="ready")[0]
+    yield "subscriptions_reclaimrule", ReclaimRule.objects.get()
+    yield "integrations_integrationprofile", world.profile
+    yield from (
+        ("subscriptions_reclaimrequest", pk) for pk in Reclaim.objects.values_list("removal__request", flat=True)
+    )
+
+
+def severe(page: Page) -> list[str]:
+    """The serious and critical findings of axe: rule, help and the elements."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]}" for rule in found if rule["impact"] in SEVERE for node in rule["nodes"]
+    ]
+
+
+def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, bob, live_server, browser_page):
+    page = browser_page
+    world.download()
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    reclaim_due(world.profile)
+    waiting = request_reclaim(world.candidates(3), actor=alice)
+    addresses = [reverse("admin:index"), reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk])]
+    addresses += [reverse(f"admin:{name}_changelist") for name in LISTS]
+    addresses += [reverse(f"admin:{name}_change", args=[row.pk]) for name, row in details(world)]
+    addresses += [reverse("admin:auth_user_add"), reverse("admin:subscriptions_protection_add"), "/nothing/here"]
+    page.goto(f"{live_server.url}/admin/")
+    found = {"sign-in": severe(page)}
+    sign_in(page, live_server.url, person("zoe", "Company admin"))
+    for address in addresses:
+        page.goto(f"{live_server.url}{address}")
+        for theme in ("light", "dark"):
+            page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
+            page.wait_for_timeout(200)  # colors change slowly
+            found[f"{address} {theme}"] = severe(page)
+    lines = [f"{address} {line}" for address, lines in found.items() for line in lines]
+    assert not lines, "\n".join(lines)
+
+
+def test_the_keyboard_reaches_what_the_mouse_reaches(real_transactions, world, alice, live_server, browser_page):
+    page = browser_page
+    world.download()
+    sign_in(page, live_server.url, alice)
+    page.goto(f"{live_server.url}/admin/subscriptions/removalcandidate/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    expect(page.get_by_role("main")).to_have_count(1)
+
+    page.get_by_role("button", name="Filters").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#changelist-filter").get_by_text("By license")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#changelist-filter").get_by_text("By license")).to_be_hidden()
+
+    page.get_by_role("button", name=alice.email).focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Log out")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    # Keys for rows, which a person may switch off.
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    box = page.locator("input.action-select").nth(1)
+    expect(box).to_be_checked()
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    page.get_by_label("Use these keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("x")
+    expect(box).to_be_checked()
+
+
+def test_without_a_script_a_person_can_sign_in_and_reads_what_is_needed(
+    real_transactions, carol, live_server, browser: Browser
+):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_label("Username").fill(carol.username)
+    page.locator("input[name=password]").fill("wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_text("Please enter the correct username")).to_be_visible()
+    page.locator("input[name=password]").fill(f"a long password of {carol.username}")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="This page needs JavaScript")).to_be_visible()
+    expect(page.locator("#page")).to_be_hidden()
