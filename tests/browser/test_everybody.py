@@ -33,9 +33,7 @@ def details(world: World) -> Iterator[tuple[str, Any]]:
     yield "subscriptions_removalcandidate", RemovalCandidate.objects.filter(state="ready")[0]
     yield "subscriptions_reclaimrule", ReclaimRule.objects.get()
     yield "integrations_integrationprofile", world.profile
-    yield from (
-        ("subscriptions_reclaimrequest", pk) for pk in Reclaim.objects.values_list("removal__request", flat=True)
-    )
+    yield "subscriptions_reclaimrequest", Reclaim.objects.get().removal.request
 
 
 def severe(page: Page) -> list[str]:
