@@ -1,11 +1,11 @@
-"""The links of *My license* work without a login, so no log may contain them."""
+"""The links of *My license* and of invitations work without a login, so no log may contain them."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-LINK = re.compile(r"(/license/)[^/\s?\"']+")
+LINK = re.compile(r"(/license/|/welcome/)[^\s?\"']+")
 
 
 class RedactLinks(logging.Filter):

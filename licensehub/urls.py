@@ -1,4 +1,7 @@
-"""All addresses: the admin, and `/license` for people who are asked. `site.health` answers `/health` before these."""
+"""All addresses: the admin, `/license` for people who are asked, and `/welcome` for people who are invited.
+
+`site.health` answers `/health` before these.
+"""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -6,6 +9,7 @@ from django.templatetags.static import static
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from licensehub.site.invitations import WelcomeView
 from subscriptions.notices.views import my_license
 
 
@@ -18,6 +22,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", favicon),
     path("license/<str:token>/", my_license, name="my_license"),
+    path("welcome/<uidb64>/<token>/", WelcomeView.as_view(), name="welcome"),
     # The overview and the menu take the place of Django's list of an app's models. The first part of a path leads here.
     re_path(r"^admin/(?:audit|auth|integrations|subscriptions)/$", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

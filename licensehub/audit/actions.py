@@ -96,3 +96,5 @@ class Action(TextChoices):
     ACCOUNT_PERSON_UNLINKED = "user.person_unlinked", "Person of an account removed"
     USER_CREATED = "user.created", "Account created"
     USER_CHANGED = "user.changed", "Account changed"
+    USER_INVITED = "user.invited", "Person invited"
+    USER_JOINED = "user.joined", "Invitation accepted"

@@ -11,22 +11,24 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.site import account_persons
+from licensehub.site import account_persons, invitations
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
-from licensehub.ui.admin import NoShowAllChangeList, signed_in
+from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.formatting import badge, day_ago, two_lines
 from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.accounts import persons
+from subscriptions.errors import NotActionable
 
 admin.site.unregister([User, Group])
 # A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.
@@ -38,7 +40,7 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
     """Accounts are deactivated, never deleted: the audit log names them."""
 
     form = UserChangeForm
-    add_form = UserCreationForm
+    add_form = invitations.InvitationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("person", "roles", "state", "signed_in")
     list_display_links = ("person",)
@@ -48,15 +50,8 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
     filter_horizontal = ()
     change_form_outer_after_template = account_persons.TEMPLATE
     add_fieldsets = (
-        (
-            None,
-            {
-                "classes": ("wide",),
-                "description": "The e-mail address is compared with the people being reclaimed: nobody decides on "
-                "their own seat, and an account without an address decides nothing.",
-                "fields": ("username", "email", "usable_password", "password1", "password2"),
-            },
-        ),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Role", {"fields": ("groups",)}),
     )
     person_fields = (
         (None, {"fields": ("username", "password")}),
@@ -106,14 +101,39 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
         return (*self.readonly_fields, "email") if own else self.readonly_fields
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(account_persons.change_view)
-        return [path("<int:pk>/person/<int:profile_id>/", view, name="auth_user_person"), *super().get_urls()]
+        person = self.admin_site.admin_view(account_persons.change_view)
+        invite = self.admin_site.admin_view(self.invite_again)
+        return [
+            path("<int:pk>/person/<int:profile_id>/", person, name="auth_user_person"),
+            path("<int:pk>/invite/", invite, name="auth_user_invite"),
+            *super().get_urls(),
+        ]
+
+    def invite_again(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A POST mails a new link to somebody who was invited and has no password yet."""
+        if refusal := refuse_unless_post(request, "auth.add_user"):
+            return refusal
+        user = get_object_or_404(User, pk=pk)
+        run_and_report(request, lambda: invitations.send(user, actor=signed_in(request)), refusals=(NotActionable,))
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
+
+    def response_add(self, request: HttpRequest, obj: User, post_url_continue: str | None = None) -> HttpResponse:
+        """The mail is handed over after the account is stored."""
+
+        def invite() -> None:
+            run_and_report(request, lambda: invitations.send(obj, actor=signed_in(request)), refusals=(NotActionable,))
+
+        transaction.on_commit(invite)
+        return HttpResponseRedirect(reverse("admin:auth_user_change", args=[obj.pk]))
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if kwargs.get("obj") is not None:
             context.update(account_persons.context_of(kwargs["obj"], request))
+            context["is_invited"] = invitations.is_open(kwargs["obj"])
+        else:
+            context["title"] = "Invite a person"
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -164,6 +184,8 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
             return badge("Deactivated", tone="neutral", icon="block")
         if not user.is_staff:
             return badge("Cannot sign in here", tone="warning", icon="lock")
+        if invitations.is_open(user):
+            return badge("Invited", tone="info", icon="forward_to_inbox")
         return badge("Active", tone="ok", icon="check_circle")
 
     @admin.display(description="Last sign-in", ordering="last_login")

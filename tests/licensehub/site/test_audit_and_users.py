@@ -119,13 +119,6 @@ def test_a_superuser_is_not_changed_by_a_company_admin(sign_in, django_user_mode
     assert client.post(reverse("admin:auth_user_password_change", args=[root.pk]), password).status_code == 403
 
 
-def test_a_company_admin_creates_an_account(sign_in):
-    words = {"username": "new", "email": "n@x.example", "password1": "long enough 77", "password2": "long enough 77"}
-    answer = sign_in("Company admin").post(reverse("admin:auth_user_add"), {**words, "usable_password": "true"})
-    assert answer.status_code == 302
-    assert not User.objects.get(username="new").is_superuser
-
-
 def test_accounts_are_not_deleted_and_roles_not_changed(other, sign_in, client, django_user_model):
     client.force_login(django_user_model.objects.create_superuser("root", "root@x.example", "x"))
     assert client.post(reverse("admin:auth_user_delete", args=[other.pk]), {"post": "yes"}).status_code == 403
