@@ -26,7 +26,8 @@ class CredentialsForm(forms.Form):
         cleaned = super().clean() or {}
         self.secrets = _given_credentials(self.slot, cleaned)
         if not self.secrets:
-            raise forms.ValidationError("Nothing was filled in, so the former credentials stay.")
+            names = " and ".join(field.label for field in self.slot.fields)
+            raise forms.ValidationError(f"Enter {names}. Nothing was changed.")
         return cleaned
 
 

@@ -38,7 +38,7 @@ def test_a_missing_value_is_named():
 def test_an_empty_form_keeps_the_former_credentials():
     form = entered()
     assert not form.is_valid()
-    assert form.non_field_errors() == ["Nothing was filled in, so the former credentials stay."]
+    assert form.non_field_errors() == ["Enter Client ID and Client secret. Nothing was changed."]
 
 
 def test_a_secret_is_never_shown_again():
