@@ -26,7 +26,7 @@ class CredentialsForm(forms.Form):
         cleaned = super().clean() or {}
         self.secrets = _given_credentials(self.slot, cleaned)
         if not self.secrets:
-            names = " and ".join(field.label for field in self.slot.fields)
+            names = " and ".join(field.label for field in self.slot.fields if field.required)
             raise forms.ValidationError(f"Enter {names}. Nothing was changed.")
         return cleaned
 
