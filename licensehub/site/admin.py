@@ -25,7 +25,7 @@ from licensehub.audit.log import record
 from licensehub.site import account_persons, invitations
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
-from licensehub.ui.formatting import badge, day_ago, two_lines
+from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
 from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.accounts import persons
 from subscriptions.errors import NotActionable
@@ -171,7 +171,7 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
 
     @admin.display(description="Person", ordering="username")
     def person(self, user: User) -> SafeString:
-        return two_lines(user.get_full_name() or user.username, user.email or user.username)
+        return two_lines(name_of(user), user.email or user.username)
 
     @admin.display(description="Roles")
     def roles(self, user: User) -> str:

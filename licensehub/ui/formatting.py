@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -40,6 +41,11 @@ def day(moment: datetime | date | None) -> str:
 def day_and_time(moment: datetime | None) -> str:
     """`Aug 21, 2026, 14:08`."""
     return date_format(timezone.localtime(moment), "M j, Y, H:i") if moment else EMPTY
+
+
+def name_of(user: User | None) -> str:
+    """The full name of an account, else its user name."""
+    return (user.get_full_name() or user.get_username()) if user else EMPTY
 
 
 def two_lines(first: str, second: str = "") -> SafeString:

@@ -36,11 +36,10 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
+from subscriptions.models.request import WAITING
 
 # At most so many are looked at.
 MAX_IN_A_ROW = 50
-# Not decided yet.
-WAITING = (RequestState.COLLECTING, RequestState.OPEN)
 IN_REQUEST = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
 
 

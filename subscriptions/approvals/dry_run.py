@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
-from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.request import profiles_of
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
@@ -31,6 +30,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.reclaims.direction import RECLAIM, RESTORE, spec_for
 from subscriptions.reclaims.engine import CLAIM
 from subscriptions.reclaims.holds import item_hold, profile_hold, try_connections

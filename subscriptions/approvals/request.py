@@ -42,6 +42,7 @@ from subscriptions.models import (
     RequestedRemoval,
     RequestState,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import end_of_window
@@ -146,9 +147,7 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     with transaction.atomic():
         locks.lock_profile(profile.pk)
         closing.end_empty_requests(ReclaimRequest.objects.filter(profile=profile))
-        waiting = ReclaimRequest.objects.filter(
-            profile=profile, requested_by=None, state__in=(RequestState.COLLECTING, RequestState.OPEN)
-        )
+        waiting = ReclaimRequest.objects.filter(profile=profile, requested_by=None, state__in=WAITING)
         ready = RemovalCandidate.objects.filter(profile=profile, state=CandidateState.READY)
         chosen = ready.order_by("idle_since", "pk").values_list("pk", flat=True)
         ids = [] if waiting.exists() else list(chosen[: caps.batch_of(profile)])
@@ -188,7 +187,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         waiting = ReclaimRequest.objects.filter(
             ~has_own_seat(actor, profile),
             pk=request.pk,
-            state__in=(RequestState.COLLECTING, RequestState.OPEN),
+            state__in=WAITING,
             cap=request.cap,
             cap_raised_by=request.cap_raised_by_id,
         ).exclude(requested_by__in=mine)

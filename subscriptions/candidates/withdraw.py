@@ -22,10 +22,10 @@ from subscriptions.models import (
     ReclaimRequest,
     RemovalCandidate,
     RequestedRemoval,
-    RequestState,
     Subscription,
     Verdict,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.models.subscription import NEEDS_REVIEW
 
 BATCH = 5000
@@ -152,7 +152,7 @@ def _close(candidates: list[_Stale], state: CandidateState, reason: CloseReason)
     events = [Row(label, row.pk, row.name, data) for row in candidates]
     record_rows(Action.CANDIDATE_WITHDRAWN, actor=None, rows=events)
     # They also leave the request that waits; the other people in it can still be approved.
-    waiting = ReclaimRequest.objects.filter(state__in=(RequestState.COLLECTING, RequestState.OPEN))
+    waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     people = RequestedRemoval.objects.not_dropped().filter(IdIn("candidate", ids), request__in=waiting)
     with planned_for(ids.number):
         people.update(dropped_at=now, drop_reason=reason.label)

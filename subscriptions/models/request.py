@@ -36,6 +36,10 @@ class RequestState(models.TextChoices):
     EMPTY = "empty", "Nobody left"
 
 
+# Not decided yet.
+WAITING = (RequestState.COLLECTING, RequestState.OPEN)
+
+
 class ReclaimRequest(models.Model):
     """A request with its reason, and the decision with its comment. It is never edited or deleted.
 

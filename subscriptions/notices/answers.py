@@ -20,7 +20,7 @@ from integrations.connectors.contract import normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from subscriptions.approvals.closing import WAITING, drop
+from subscriptions.approvals.closing import drop
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
@@ -33,6 +33,7 @@ from subscriptions.models import (
     ReclaimState,
     RequestedRemoval,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import kept
 from subscriptions.schedules.working_days import end_of_window

@@ -8,10 +8,11 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.approvals.closing import IN_REQUEST, WAITING
+from subscriptions.approvals.closing import IN_REQUEST
 from subscriptions.candidates.actions import move
 from subscriptions.errors import NotActionable
 from subscriptions.models import CandidateState, ReclaimRequest, RequestedRemoval
+from subscriptions.models.request import WAITING
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from django.utils.translation import ngettext
 from integrations import sending
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.ui.formatting import day, day_and_time
-from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import (
     CandidateState,
@@ -27,6 +26,7 @@ from subscriptions.models import (
     RunState,
 )
 from subscriptions.models.download import UNDER_WAY
+from subscriptions.models.request import WAITING
 from subscriptions.schedules import occurrences
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, task_of
 from subscriptions.schedules.working_days import reminder_before_end

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, name_of
 from subscriptions.approvals.deciders import DECIDE, people_with
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Deputy
@@ -34,8 +34,8 @@ def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy
         User.objects.select_for_update().get(pk=user.pk)
         if same := deputies_of(user).filter(starts__lte=ends, ends__gte=starts).first():
             raise Refused(
-                f"{_name(same.deputy)} is your deputy from {day(same.starts)} to {day(same.ends)}. End that first, or "
-                "choose other days."
+                f"{name_of(same.deputy)} is your deputy from {day(same.starts)} to {day(same.ends)}. End that first, "
+                "or choose other days."
             )
         row = Deputy.objects.create(user=user, deputy=deputy, starts=starts, ends=ends)
         data = {"deputy": deputy.get_username(), "from": starts.isoformat(), "until": ends.isoformat()}
@@ -78,7 +78,3 @@ def stand_in(user: int, away: dict[int, int], possible: set[int]) -> int:
         who = away[who]
         seen.add(who)
     return who if who in possible and who not in away else user
-
-
-def _name(user: User) -> str:
-    return user.get_full_name() or user.get_username()

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
 from subscriptions.models import Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
+from subscriptions.models.request import WAITING
 from subscriptions.notifications import conditions
 
 OPERATE = "integrations.operate_integrationprofile"

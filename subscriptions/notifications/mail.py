@@ -7,7 +7,7 @@ from django.core.mail import EmailMessage
 from django.urls import reverse
 from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, name_of
 from subscriptions.models import (
     Delivery,
     Deputy,
@@ -18,7 +18,7 @@ from subscriptions.models import (
 from subscriptions.notices.mail import HEADERS
 from subscriptions.notifications.choices import choices_for
 from subscriptions.notifications.kinds import KINDS
-from subscriptions.notifications.texts import Item, item_for, name_of
+from subscriptions.notifications.texts import Item, item_for
 
 
 def mail_for(mail: NotificationMail) -> EmailMessage | None:

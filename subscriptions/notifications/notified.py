@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from licensehub.ui.formatting import day_and_time
+from licensehub.ui.formatting import day_and_time, name_of
 from subscriptions.models import NoticeState, NotificationKind, NotificationMail, NotificationRecipient, ReclaimRequest
-from subscriptions.notifications.texts import name_of
 
 SHORT = {
     NotificationKind.OPENED: "it waits",

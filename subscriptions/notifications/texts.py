@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import day, day_and_time
+from licensehub.ui.formatting import day, day_and_time, name_of
 from subscriptions.approvals.closing import expired_in_a_row
 from subscriptions.models import Direction, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.reclaims import switches
@@ -111,7 +110,3 @@ def _if_nobody(request: ReclaimRequest) -> str:
     operation = Operation.APPROVE if request.direction == Direction.DEACTIVATE else Operation.RESTORE
     refusal = switches.refusal(request.profile, operation)
     return f"{text}\nIt cannot be approved now: {refusal}" if refusal else text
-
-
-def name_of(user: User) -> str:
-    return user.get_full_name() or user.get_username()

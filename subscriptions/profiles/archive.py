@@ -14,7 +14,6 @@ from integrations.credential_store import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates import caps
 from subscriptions.downloads import follow_up, staging
 from subscriptions.errors import NotActionable, Refused
@@ -31,6 +30,7 @@ from subscriptions.models import (
     RunState,
     Subscription,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.reclaims.direction import SPECS
 from subscriptions.schedules.schedules import remove_schedules
 

@@ -16,9 +16,8 @@ from integrations import sending
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import Mismatch, find_mismatch
 from licensehub.audit.models import AuditEvent
-from subscriptions.models import Reclaim, ReclaimRequest, RequestState
-
-WAITING = (RequestState.COLLECTING, RequestState.OPEN)
+from subscriptions.models import Reclaim, ReclaimRequest
+from subscriptions.models.request import WAITING
 
 
 def is_held() -> bool:

@@ -19,7 +19,7 @@ from licensehub.site.dashboard.links import listed, page
 from licensehub.ui.formatting import ago, day_and_time
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.widgets.charts import histogram, trend
-from subscriptions.approvals.closing import WAITING, expired_in_a_row
+from subscriptions.approvals.closing import expired_in_a_row
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
@@ -34,6 +34,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.models.subscription import LEFT_OUT, REVIEW_LABELS
 from subscriptions.notifications.notified import notified_names
 from subscriptions.notifications.texts import MANY_EXPIRED

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from subscriptions.approvals.closing import WAITING
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, ReclaimRequest
+from subscriptions.models.request import WAITING
 
 
 @dataclass(frozen=True, slots=True)

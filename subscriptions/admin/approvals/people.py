@@ -11,10 +11,9 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from licensehub.ui.export import Column
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, name_of
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.answers import Reply, reply_of
-from subscriptions.admin.reclaims.steps import name_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import (
     Change,

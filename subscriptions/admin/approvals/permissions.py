@@ -8,12 +8,12 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
 from subscriptions.accounts.persons import matches_nobody
-from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.decide import refuse_first_person
 from subscriptions.approvals.deciders import DECIDE as DECIDE
 from subscriptions.approvals.request import refuse_raising
 from subscriptions.errors import Refused
 from subscriptions.models import Direction, ReclaimRequest, RequestState
+from subscriptions.models.request import WAITING
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 

@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin, export_response
-from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, two_lines
+from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, name_of, two_lines
 from licensehub.ui.lists.folding import contains_words, folded
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
@@ -30,7 +30,7 @@ from subscriptions.admin.approvals.permissions import is_overdue
 from subscriptions.admin.approvals.request_page import page_context
 from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.filters import ProfileFilter
-from subscriptions.admin.reclaims.steps import name_of, requester_of
+from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState

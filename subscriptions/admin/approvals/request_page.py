@@ -9,17 +9,17 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.html import format_html
 
-from licensehub.ui.formatting import ago
+from licensehub.ui.formatting import ago, name_of
 from subscriptions.admin.approvals.answers import progress
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
 from subscriptions.admin.approvals.people import basis, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
-from subscriptions.admin.reclaims.steps import name_of, requester_of
+from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
-from subscriptions.approvals.closing import WAITING
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models.request import WAITING
 from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text
 

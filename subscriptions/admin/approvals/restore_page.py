@@ -12,9 +12,8 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from licensehub.ui.formatting import ago, day
+from licensehub.ui.formatting import ago, day, name_of
 from subscriptions.admin.reclaims.free_licenses import free_context
-from subscriptions.admin.reclaims.steps import name_of
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.evidence import license_label, now_called, person_of

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 
 from integrations.mail_config import mail_problem
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, name_of
 from subscriptions.admin.notifications.deputy_form import DeputyForm
 from subscriptions.approvals.deciders import DECIDE
 from subscriptions.errors import NotActionable, Refused
@@ -22,7 +22,6 @@ from subscriptions.notifications import deputies
 from subscriptions.notifications.choices import choices_of, choose
 from subscriptions.notifications.digests import DIGEST_AT
 from subscriptions.notifications.kinds import KINDS
-from subscriptions.notifications.texts import name_of
 
 PAGE = "admin:subscriptions_notificationchoice_changelist"
 REFUSALS = (NotActionable, Refused)

@@ -20,11 +20,11 @@ from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, day, two_lines
+from licensehub.ui.formatting import ago, day, name_of, two_lines
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
-from subscriptions.admin.reclaims.steps import name_of, requester_of, steps_of
+from subscriptions.admin.reclaims.steps import requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
 from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import facts, license_label

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib.auth.models import User
 from django.urls import reverse
 
-from licensehub.ui.formatting import EMPTY, ago, day, day_and_time
+from licensehub.ui.formatting import ago, day, day_and_time, name_of
 from subscriptions.admin.widgets.evidence import moment, run_number
 from subscriptions.admin.widgets.steps import Step
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
@@ -28,10 +27,6 @@ TEXTS = {
     Direction.REACTIVATE: StepTexts("Activated again", "still deactivated", "read back active", "Not restored"),
 }
 TONES = {ReclaimState.DONE: "ok", ReclaimState.FAILED: "error", ReclaimState.IN_DOUBT: "warning"}
-
-
-def name_of(user: User | None) -> str:
-    return (user.get_full_name() or user.get_username()) if user else EMPTY
 
 
 def requester_of(request: ReclaimRequest) -> str:
