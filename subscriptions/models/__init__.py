@@ -1,8 +1,7 @@
 from subscriptions.models.account import AccountPerson
-from subscriptions.models.bucket import Bucket
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunDoubt, RunState, SoleTeamAdmin
-from subscriptions.models.evaluation import Evaluation
+from subscriptions.models.evaluation import Bucket, Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.notification import (
     Delivery,

@@ -1,4 +1,4 @@
-"""The verdict on each subscription."""
+"""The verdict on each subscription, and counts of people who are the same for every reclaim rule."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from integrations.models import IntegrationProfile
 from subscriptions.models.subscription import Subscription, Verdict
 
 
@@ -32,3 +33,31 @@ class Evaluation(models.Model):
 
     def __str__(self) -> str:
         return self.get_verdict_display()
+
+
+class Bucket(models.Model):
+    """A number of people with the same license, idle for the same number of days: see `eligibility.preview`.
+
+    The moments are representative values. A rule with any threshold and any grace, in whole days, gives the same
+    verdict for them as for each of these people at `counted_at`.
+    """
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="buckets")
+    counted_at = models.DateTimeField()
+    # The verdict of the first clause that holds and does not read the terms of a rule; empty when none holds.
+    standing = models.CharField(max_length=20, blank=True)
+    license = models.CharField(max_length=40)
+    idle_since = models.DateTimeField(null=True)
+    # Empty for people who were never active.
+    last_activity_at = models.DateTimeField(null=True)
+    license_assigned_at = models.DateTimeField(null=True)
+    review_passed = models.BooleanField(default=False)
+    # Empty for people without an admin role.
+    admin_roles = models.CharField(max_length=10, blank=True)
+    people = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions: ClassVar = ()
+
+    def __str__(self) -> str:
+        return f"{self.people} x {self.license} since {self.idle_since}"
