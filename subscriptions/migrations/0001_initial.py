@@ -1389,7 +1389,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("email", models.CharField(max_length=254, verbose_name="e-mail")),
+                ("email", models.CharField(blank=True, default="", max_length=254, verbose_name="e-mail")),
                 ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("postponed", models.PositiveSmallIntegerField(default=0)),
@@ -1738,7 +1738,7 @@ class Migration(migrations.Migration):
                 ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
                 ("postponed", models.PositiveSmallIntegerField(default=0)),
-                ("lease_until", models.DateTimeField(null=True)),
+                ("lease_until", models.DateTimeField(editable=False, null=True)),
                 ("sent_at", models.DateTimeField(null=True)),
                 ("problem", models.TextField(blank=True, default="")),
                 (

@@ -25,28 +25,41 @@ class NoticeState(models.TextChoices):
     CANCELED = "canceled", "Not needed any more"
 
 
-class NoticeQuerySet(models.QuerySet["Notice"]):
-    def due(self) -> NoticeQuerySet:
-        return self.filter(state=NoticeState.DUE, due_at__lte=timezone.now())
+class OutgoingMail(models.Model):
+    """A mail and the state of its delivery: see `subscriptions.notices.outbox`."""
 
-
-class Notice(models.Model):
-    """A person gets one mail of each kind. The intent is committed before the hand-over, the outcome after it."""
-
-    removal = models.ForeignKey(RequestedRemoval, on_delete=models.PROTECT, related_name="notices")
-    kind = models.CharField(max_length=10, choices=NoticeKind.choices)
     state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.DUE)
-    email = models.CharField("e-mail", max_length=254)
+    # The address of the last try; before it, the one that is known.
+    email = models.CharField("e-mail", max_length=254, blank=True, default="")
     due_at = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
     # Tries that failed because of the mail server alone. They are not counted against this mail.
     postponed = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, editable=False)
-    # When the mail server took it: the days to answer count from here.
+    # When the mail server took it.
     sent_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True, default="")
+
+    class Meta:
+        abstract = True
+
+    @property
+    def used_tries(self) -> int:
+        return self.tries - self.postponed
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def due(self) -> NoticeQuerySet:
+        return self.filter(state=NoticeState.DUE, due_at__lte=timezone.now())
+
+
+class Notice(OutgoingMail):
+    """A person gets one mail of each kind. The days to answer count from `sent_at`."""
+
+    removal = models.ForeignKey(RequestedRemoval, on_delete=models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=10, choices=NoticeKind.choices)
     # The moment when LicenseHub learned that it was not delivered after all. `problem` is the reason.
     bounced_at = models.DateTimeField(null=True)
-    problem = models.TextField(blank=True, default="")
 
     objects = NoticeQuerySet.as_manager()
 
@@ -59,7 +72,3 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} to {self.email}"
-
-    @property
-    def used_tries(self) -> int:
-        return self.tries - self.postponed

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
-from subscriptions.models.notice import NoticeState
+from subscriptions.models.notice import OutgoingMail
 from subscriptions.models.request import ReclaimRequest
 
 
@@ -65,23 +65,13 @@ class Notification(models.Model):
         return f"{self.get_kind_display()}: {self.request or self.profile or 'all profiles'}"
 
 
-class NotificationMail(models.Model):
-    """One mail to one person. The intent is committed before the hand-over, the outcome after it."""
+class NotificationMail(OutgoingMail):
+    """One mail to one person."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="notification_mails")
     # The day of a digest; empty for a mail with one notification.
     digest_on = models.DateField(null=True)
-    state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.DUE)
-    # The address to which it was handed over.
-    email = models.CharField("e-mail", max_length=254, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
-    due_at = models.DateTimeField(default=timezone.now)
-    tries = models.PositiveSmallIntegerField(default=0)
-    # Tries that failed because of the mail server alone. They are not counted against this mail.
-    postponed = models.PositiveSmallIntegerField(default=0)
-    lease_until = models.DateTimeField(null=True)
-    sent_at = models.DateTimeField(null=True)
-    problem = models.TextField(blank=True, default="")
 
     class Meta:
         verbose_name = "mail to a colleague"

@@ -1,4 +1,4 @@
-"""The only place that hands mails to the mail server. `delivery` and `notifications` commit the intent before it."""
+"""The only place that hands mails to the mail server. `outbox` commits the intent before it."""
 
 from __future__ import annotations
 

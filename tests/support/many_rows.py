@@ -263,8 +263,8 @@ def _evaluate_these(ids: list[int]) -> None:
 def _ask_all(_: object) -> None:
     delivery.profiles_to_ask()
     delivery.repair()
-    delivery._next(_profile())
-    delivery._all_later(_profile(), "x")
+    delivery.Notices(_profile()).next_mail()
+    delivery.Notices(_profile()).put_off("x")
 
 
 def _preview(_: object) -> None:

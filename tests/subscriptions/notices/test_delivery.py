@@ -12,7 +12,7 @@ from django.utils import timezone
 from subscriptions import sweep
 from subscriptions.candidates.actions import resume
 from subscriptions.models import Notice, Subscription
-from subscriptions.notices import delivery, transport
+from subscriptions.notices import outbox, transport
 from tests.support import mail_server as smtp
 from tests.support.fixtures import actions
 from tests.support.notices import Asking, candidate_of, due_again, lease_over, not_reached, people, states
@@ -70,7 +70,7 @@ def test_a_server_that_is_busy_is_asked_again_with_growing_waits(asking: Asking,
     request = asking.request(1)
     asking.server.mode = mode
     waits = []
-    for _ in range(delivery.MAX_TRIES - 1):
+    for _ in range(outbox.MAX_TRIES - 1):
         assert asking.hand_over() == 0
         waits.append(Notice.objects.get().due_at - timezone.now())
         assert states(request) == ["due"]
@@ -89,7 +89,7 @@ def test_a_server_that_is_busy_is_asked_again_with_growing_waits(asking: Asking,
 def test_a_server_that_stays_busy_does_not_hold_the_request_for_ever(asking: Asking):
     request = asking.request(1)
     asking.server.mode = smtp.BUSY
-    for _ in range(delivery.MAX_TRIES):
+    for _ in range(outbox.MAX_TRIES):
         asking.hand_over()
         due_again()
     sweep.repair()
@@ -148,7 +148,7 @@ def test_a_server_that_refuses_us_is_no_fact_about_a_person(asking: Asking):
 def test_a_server_that_refuses_us_for_a_day_costs_no_mail_a_try(asking: Asking, mode):
     request = asking.request(2)
     asking.server.mode = mode
-    for _ in range(3 * delivery.MAX_TRIES):
+    for _ in range(3 * outbox.MAX_TRIES):
         assert asking.hand_over() == 0
         due_again()
     assert states(request) == ["due"] * 2
@@ -161,8 +161,8 @@ def test_the_control_that_counts_tries_loses_people(asking: Asking, monkeypatch)
     request = asking.request(2)
     asking.server.mode = smtp.QUOTA
     monkeypatch.setattr(Notice, "used_tries", property(lambda notice: notice.tries))
-    monkeypatch.setattr("subscriptions.notices.transport.failure_of", lambda error: delivery.Failure.LATER)
-    for _ in range(delivery.MAX_TRIES):
+    monkeypatch.setattr("subscriptions.notices.transport.failure_of", lambda error: outbox.Failure.LATER)
+    for _ in range(outbox.MAX_TRIES):
         asking.hand_over()
         due_again()
     assert states(request) == ["failed"] * 2
@@ -176,9 +176,9 @@ def test_a_rule_that_refuses_one_reader_stops_nobody_else(asking: Asking):
 
     assert asking.hand_over() == 0
     assert states(request) == ["due"] * 3
-    with time_machine.travel(timezone.now() + delivery.RETRY_DELAY, tick=True):
+    with time_machine.travel(timezone.now() + outbox.RETRY_DELAY, tick=True):
         assert asking.hand_over() == 2
-    with time_machine.travel(timezone.now() + 2 * delivery.RETRY_DELAY, tick=True):
+    with time_machine.travel(timezone.now() + 2 * outbox.RETRY_DELAY, tick=True):
         other = people(asking.request(1))[0]
         due_again()
         Notice.objects.filter(removal=other).update(due_at=timezone.now() - timedelta(days=1))
@@ -238,7 +238,7 @@ def test_a_lost_answer_is_a_doubt_and_never_a_second_mail(asking: Asking, mode):
 
 def test_the_control_a_doubt_that_is_tried_again_mails_twice(asking: Asking, monkeypatch):
     request = asking.request(1)
-    monkeypatch.setattr(transport, "failure_of", lambda error: delivery.Failure.LATER)
+    monkeypatch.setattr(transport, "failure_of", lambda error: outbox.Failure.LATER)
     asking.server.mode = smtp.CLOSE_AFTER
     asking.hand_over()
     asking.server.mode = smtp.ACCEPT
@@ -258,11 +258,11 @@ def test_what_the_server_does_at_the_farewell_changes_nothing(asking: Asking):
 
 
 KILLS = {
-    "before the intent": ("subscriptions.notices.delivery._commit_intent", False, "due", 0),
+    "before the intent": ("subscriptions.notices.outbox.Outbox.commit_intent", False, "due", 0),
     "after the intent": ("subscriptions.notices.transport.refuse_inside_transaction", False, "in_doubt", 0),
     "in the hand-over": ("django.core.mail.backends.smtp.EmailBackend._send", True, "in_doubt", 1),
-    "before the outcome": ("subscriptions.notices.delivery._sent", False, "in_doubt", 1),
-    "after the outcome": ("subscriptions.notices.delivery._sent", True, "sent", 1),
+    "before the outcome": ("subscriptions.notices.outbox.Outbox.commit_sent", False, "in_doubt", 1),
+    "after the outcome": ("subscriptions.notices.outbox.Outbox.commit_sent", True, "sent", 1),
 }
 
 
@@ -310,7 +310,7 @@ def test_a_dead_hand_over_leaves_somebody_who_answered(asking: Asking, monkeypat
     """The mail has come, whatever the process saw of it."""
     request = asking.request(1)
     [person] = people(request)
-    kill_at(monkeypatch, "subscriptions.notices.delivery._sent", after=False)
+    kill_at(monkeypatch, "subscriptions.notices.outbox.Outbox.commit_sent", after=False)
     with pytest.raises(Killed):
         asking.hand_over()
     asking.says(person, "release")
@@ -325,14 +325,14 @@ def test_a_dead_hand_over_leaves_somebody_who_answered(asking: Asking, monkeypat
 
 def test_a_hand_over_that_outlives_its_lease_stays_a_doubt(asking: Asking, monkeypatch):
     request = asking.request(1)
-    sent = delivery._sent
+    sent = outbox.Outbox.commit_sent
 
-    def late(notice):
+    def late(mails, notice):
         lease_over()
         sweep.repair()
-        sent(notice)
+        sent(mails, notice)
 
-    monkeypatch.setattr(delivery, "_sent", late)
+    monkeypatch.setattr(outbox.Outbox, "commit_sent", late)
     asking.hand_over()
 
     assert states(request) == ["in_doubt"]
@@ -342,13 +342,13 @@ def test_a_hand_over_that_outlives_its_lease_stays_a_doubt(asking: Asking, monke
 
 def test_a_sweep_leaves_a_hand_over_that_is_under_way_alone(asking: Asking, monkeypatch):
     request = asking.request(1)
-    sent = delivery._sent
+    sent = outbox.Outbox.commit_sent
 
-    def swept_before(notice):
+    def swept_before(mails, notice):
         sweep.repair()
-        sent(notice)
+        sent(mails, notice)
 
-    monkeypatch.setattr(delivery, "_sent", swept_before)
+    monkeypatch.setattr(outbox.Outbox, "commit_sent", swept_before)
     asking.hand_over()
 
     assert states(request) == ["sent"]
@@ -357,14 +357,14 @@ def test_a_sweep_leaves_a_hand_over_that_is_under_way_alone(asking: Asking, monk
 def test_two_workers_at_once_hand_over_one_mail(asking: Asking, monkeypatch):
     """Both found it due; the claim is of one."""
     asking.request(1)
-    commit = delivery._commit_intent
+    commit = outbox.Outbox.commit_intent
 
-    def late(notice):
-        monkeypatch.setattr(delivery, "_commit_intent", commit)
+    def late(mails, notice):
+        monkeypatch.setattr(outbox.Outbox, "commit_intent", commit)
         assert asking.hand_over() == 1
-        return commit(notice)
+        return commit(mails, notice)
 
-    monkeypatch.setattr(delivery, "_commit_intent", late)
+    monkeypatch.setattr(outbox.Outbox, "commit_intent", late)
     asking.hand_over()
 
     assert len(asking.server.mails) == 1

@@ -15,7 +15,7 @@ from licensehub.checks import check_mail
 from subscriptions import sweep, tasks
 from subscriptions.approvals.closing import cancel
 from subscriptions.models import Notice
-from subscriptions.notices import delivery
+from subscriptions.notices import delivery, outbox
 from tests.support import mail_server as smtp
 from tests.support.notices import Asking, candidate_of, due_again, not_reached, people, states
 
@@ -59,12 +59,12 @@ def test_a_mail_that_can_reach_nobody_is_no_question(asking: Asking, settings, s
     setattr(settings, setting, value)
     assert [finding.id for finding in check_mail()] == ["licensehub.W002"]
 
-    for _ in range(delivery.MAX_TRIES + 1):
+    for _ in range(outbox.MAX_TRIES + 1):
         assert asking.hand_over() == 0
         due_again()
     assert words in Notice.objects.get().problem
     assert states(request) == ["due"]
-    with time_machine.travel(timezone.now() + delivery.MAX_TOTAL_WAIT, tick=True):
+    with time_machine.travel(timezone.now() + outbox.MAX_TOTAL_WAIT, tick=True):
         sweep.repair()
 
     not_reached(people(request)[0])

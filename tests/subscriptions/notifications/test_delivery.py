@@ -11,7 +11,9 @@ from django.utils import timezone
 from integrations import sending
 from subscriptions import sweep, tasks
 from subscriptions.models import NotificationMail
-from subscriptions.notifications import delivery
+from subscriptions.notices.outbox import MAX_TRIES, Outbox
+from subscriptions.notices.transport import MailServer
+from subscriptions.notifications.delivery import NotificationMails
 from tests.support import mail_server as smtp
 from tests.support.colleagues import Colleagues
 from tests.support.fixtures import actions, person
@@ -30,7 +32,7 @@ def test_after_a_kill_between_intent_and_hand_over_a_mail_is_not_sent_again(
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(delivery.MailServer, "hand_over", killed)
+        patched.setattr(MailServer, "hand_over", killed)
         colleagues.minute()
     assert colleagues.states() == ["sending"]
 
@@ -49,7 +51,7 @@ def test_after_a_kill_before_the_intent_a_mail_is_sent_later(colleagues: Colleag
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(delivery, "_commit_intent", killed)
+        patched.setattr(Outbox, "commit_intent", killed)
         colleagues.minute()
 
     assert colleagues.minute() == 1
@@ -96,7 +98,7 @@ def test_a_server_that_refuses_all_of_us_uses_up_nobodys_try(colleagues: Colleag
     person("zoe", "Approver")
     colleagues.ask(alice)
     colleagues.server.mode = smtp.QUOTA
-    for _ in range(delivery.MAX_TRIES + 2):
+    for _ in range(MAX_TRIES + 2):
         colleagues.minute()
         NotificationMail.objects.update(due_at=timezone.now())
     assert colleagues.states() == ["due", "due"]
@@ -110,8 +112,8 @@ def test_a_mail_is_claimed_once(colleagues: Colleagues, alice, bob):
     colleagues.ask(alice)
     sweep.notify()
     first, second = NotificationMail.objects.get(), NotificationMail.objects.get()
-    assert delivery._commit_intent(first)
-    assert not delivery._commit_intent(second)
+    assert NotificationMails().commit_intent(first)
+    assert not NotificationMails().commit_intent(second)
     assert actions().count("notification.sending") == 1
 
 
