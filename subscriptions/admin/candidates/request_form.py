@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import Any
 
@@ -9,27 +10,27 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.db.models.fields.json import KT
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-from licensehub.ui.admin import run_and_report, signed_in
+from integrations.models import IntegrationProfile
+from licensehub.ui.admin import signed_in
 from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import seats
-from subscriptions.admin.widgets.left_out import Selection, select, ticked
+from subscriptions.admin.widgets.selection import Selection, confirm_context, make_requests, select, ticked
 from subscriptions.approvals import dry_run
 from subscriptions.approvals.request import one_profile, request_reclaim
 from subscriptions.candidates import caps
-from subscriptions.models import CandidateState, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import window_text
 
-# People named on the page that confirms a request; the others are counted.
-NAMED = 12
+DONE = "{request} asks for {seats}. Another person has to approve it."
 
 
 class RequestMixin(ValidateSelectionMixin, ModelAdmin):
@@ -54,65 +55,43 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
         selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            return self._request(request, selection)
+            make = partial(request_reclaim, actor=signed_in(request))
+            return make_requests(request, selection, make, done=DONE)
         if request.POST.get("confirmed"):
             messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
         if count:
             return self._confirm(request, selection, count)
-        for sentence in selection.left_out:
-            messages.error(request, sentence)
+        selection.say_left_out(request, messages.ERROR)
         return None
 
     @admin.action(description="Dry run", permissions=["request"])
     def dry_run(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
         """A dry run as if these people were requested and approved now."""
         count = chosen.filter(state=CandidateState.READY).count()
+        warning = ""
+        with contextlib.suppress(*REFUSALS):
+            warning = over_cap(one_profile(chosen), count)
         return dry_run_page.show(
             request,
             lambda: dry_run.try_candidates(chosen, limit=dry_run_page.LIMIT),
             subject=seats(count),
             back=request.get_full_path(),
-            warning=warnings_before_request(chosen, count)["over_cap"],
+            warning=warning,
         )
 
-    def _request(self, request: HttpRequest, selection: Selection) -> HttpResponse | None:
-        reason = request.POST.get("reason", "").strip()[:500]
-        made: list[ReclaimRequest] = []
-
-        def ask(rows: QuerySet[RemovalCandidate]) -> str:
-            made.append(request_reclaim(rows, actor=signed_in(request), reason=reason))
-            return f"{made[-1]} asks for {seats(made[-1].removals.count())}. Another person has to approve it."
-
-        for rows in selection.able.values():
-            run_and_report(request, partial(ask, rows), refusals=REFUSALS)
-        for sentence in selection.left_out:
-            messages.warning(request, sentence)
-        if not made:
-            return None
-        if len(made) > 1:
-            return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_changelist"))
-        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made[0].pk]))
-
     def _confirm(self, request: HttpRequest, selection: Selection, count: int) -> HttpResponse:
-        across = request.POST.get("select_across") == "1"
-        people = [
-            person
-            for rows in selection.able.values()
-            for person in rows.select_related("subscription__profile")[:NAMED]
-        ][:NAMED]
         context = {
             **self.admin_site.each_context(request),
+            **confirm_context(request, count),
             "opts": self.model._meta,
             "title": f"Request reclaim of {seats(count)}",
-            "count": count,
+            "action": "request_reclaim",
+            "back": reverse("admin:subscriptions_removalcandidate_changelist"),
             "requests": len(selection.able),
-            "people": people,
-            "more": max(0, count - NAMED),
+            "rows": selection.first("subscription__profile"),
             "left_out": selection.left_out,
-            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
-            "across": across,
-            "reason": request.POST.get("reason", ""),
-            "warnings": [warnings_before_request(rows, rows.count()) for rows in selection.able.values()],
+            "warnings": [warnings_before_request(profile, rows.count()) for profile, rows in selection.able.items()],
+            "lost_list": lost_list(),
             "window": window_text(),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)
@@ -125,20 +104,21 @@ def selection_of(chosen: QuerySet[RemovalCandidate], *, actor: User) -> Selectio
     return selection
 
 
-def warnings_before_request(ready: QuerySet[RemovalCandidate], count: int) -> dict[str, Any]:
+def warnings_before_request(profile: IntegrationProfile, count: int) -> dict[str, Any]:
     """Warnings, and how many days its people have to answer by mail."""
-    try:
-        rule = ReclaimRule.objects.select_related("profile").get(profile=one_profile(ready))
-    except REFUSALS:
-        return {"over_cap": "", "days_to_answer": 0, "lost": ""}  # the request itself is refused
-    cap = caps.batch_of(rule.profile)
-    over = (
+    rule = ReclaimRule.objects.get(profile=profile)
+    return {
+        "over_cap": over_cap(profile, count),
+        "days_to_answer": rule.days_to_answer if rule.notify_user else 0,
+        "lost": lost_in(profile),
+    }
+
+
+def over_cap(profile: IntegrationProfile, count: int) -> str:
+    cap = caps.batch_of(profile)
+    if count <= cap:
+        return ""
+    return (
         f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "
         "has to decide."
     )
-    return {
-        "over_cap": over if count > cap else "",
-        "days_to_answer": rule.days_to_answer if rule.notify_user else 0,
-        "lost": lost_in(rule.profile),
-        "lost_list": lost_list(),
-    }

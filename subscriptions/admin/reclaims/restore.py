@@ -16,17 +16,17 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, signed_in
-from subscriptions.admin.candidates.request_form import NAMED
 from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
-from subscriptions.admin.widgets.left_out import Selection, select, ticked
-from subscriptions.models import Reclaim, ReclaimRequest
+from subscriptions.admin.widgets.selection import Selection, confirm_context, make_requests, select, ticked
+from subscriptions.models import Reclaim
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.switches import Operation
 
 RESTORE = "subscriptions.restore_reclaimrequest"
+DONE = "{request} asks to restore {seats}. Another person has to approve it."
 
 
 class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
@@ -95,55 +95,32 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            return self._request(request, selection)
+            make = partial(restores.request_restore, actor=signed_in(request))
+            return make_requests(request, selection, make, done=DONE)
         if request.POST.get("confirmed"):
             messages.warning(request, f"The list has changed: {count} of these can be restored now.")
         if count > 1:
             return self._confirm_several(request, selection, count)
-        _say(request, selection, messages.WARNING if count else messages.ERROR)
+        selection.say_left_out(request, messages.WARNING if count else messages.ERROR)
         if not count:
             return None
         [able] = selection.able.values()
         return HttpResponseRedirect(reverse("admin:subscriptions_reclaim_restore", args=[able.get().pk]))
 
-    def _request(self, request: HttpRequest, selection: Selection) -> HttpResponse | None:
-        reason = request.POST.get("reason", "").strip()[:500]
-        made: list[ReclaimRequest] = []
-
-        def ask(rows: QuerySet[Reclaim]) -> str:
-            made.append(restores.request_restore(rows, actor=signed_in(request), reason=reason))
-            return f"{made[-1]} asks to restore {seats(made[-1].removals.count())}. Another person has to approve it."
-
-        for rows in selection.able.values():
-            run_and_report(request, partial(ask, rows), refusals=REFUSALS)
-        _say(request, selection, messages.WARNING)
-        if not made:
-            return None
-        if len(made) > 1:
-            return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_changelist"))
-        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made[0].pk]))
-
     def _confirm_several(self, request: HttpRequest, selection: Selection, count: int) -> HttpResponse:
-        across = request.POST.get("select_across") == "1"
-        taken = [
-            person
-            for rows in selection.able.values()
-            for person in rows.select_related("subscription", "removal__request")[:NAMED]
-        ]
         context = {
             **self.admin_site.each_context(request),
+            **confirm_context(request, count),
             **restores.notes(next(iter(selection.able))),
             "free": [free_context(profile, restores.needed_by(rows)) for profile, rows in selection.able.items()],
             "opts": self.model._meta,
             "title": f"Request restore of {seats(count)}",
-            "count": count,
+            "action": "request_restore",
+            "icon": "undo",
+            "back": reverse("admin:subscriptions_reclaim_changelist"),
             "requests": len(selection.able),
-            "people": taken[:NAMED],
-            "more": max(0, count - NAMED),
+            "rows": selection.first("subscription", "removal__request"),
             "left_out": selection.left_out,
-            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
-            "across": across,
-            "reason": request.POST.get("reason", ""),
         }
         return TemplateResponse(request, "admin/subscriptions/reclaim/confirm_restore_request.html", context)
 
@@ -155,11 +132,6 @@ def selection_of(chosen: QuerySet[Reclaim], *, actor: User) -> Selection:
     for sentence in sorted(set(others.order_by().values_list("sentence", flat=True).distinct())):
         selection.leave_out(others.filter(sentence=sentence), sentence)
     return selection
-
-
-def _say(request: HttpRequest, selection: Selection, level: int) -> None:
-    for sentence in selection.left_out:
-        messages.add_message(request, level, sentence)
 
 
 def _page_of(row: Reclaim) -> str:

@@ -16,16 +16,14 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.rules.lost import END
-from subscriptions.admin.rules.protect import effect_message
+from subscriptions.admin.rules.protect import LIST, effect_message
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.counts import people
-from subscriptions.admin.widgets.left_out import ticked
+from subscriptions.admin.widgets.selection import NAMED, confirm_context, ticked
 from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import end_protection, end_protections
 
-# The page that confirms names at most this many protections, and counts the others.
-NAMED = 12
 LATER = "New candidates appear after the next download."
 
 
@@ -66,18 +64,17 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
         if not count:
             messages.error(request, "All of these protections have ended already. Nothing was changed.")
             return None
-        across = request.POST.get("select_across") == "1"
         context = {
             **self.admin_site.each_context(request),
+            **confirm_context(request, count),
             "opts": self.model._meta,
             "title": f"End {protections(count)}",
-            "count": count,
+            "action": "end_selected",
+            "icon": "event_busy",
+            "back": reverse(LIST),
             "rows": in_force[:NAMED],
-            "more": max(0, count - NAMED),
             "ended": rows.count() - count,
             "people": people(sum(count_people(in_force).values())),
-            "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
-            "across": across,
         }
         return TemplateResponse(request, "admin/subscriptions/protection/confirm_end.html", context)
 
@@ -88,4 +85,4 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
             return f"Ended {protections(len(effect.made))}.{already} {effect_message(effect)} {LATER}"
 
         run_and_report(request, do, refusals=REFUSALS)
-        return HttpResponseRedirect(reverse("admin:subscriptions_protection_changelist"))
+        return HttpResponseRedirect(reverse(LIST))

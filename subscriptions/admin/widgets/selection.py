@@ -1,22 +1,31 @@
-"""Split a selection: people that the action takes, and people who are left out, by name and with the reason."""
+"""An action on the ticked rows of a list: who is taken, who is left out and why, and the page that confirms it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.admin import run_and_report
 from subscriptions.accounts.own_seat import own_among
+from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.admin.widgets.counts import seats
+from subscriptions.models import ReclaimRequest
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
-# A sentence names at most this many people, and counts the others.
-NAMED = 5
+# The page that confirms names at most this many rows, and a sentence at most so many people. They count the others.
+NAMED = 12
+NAMED_LEFT_OUT = 5
 
 
 @dataclass(slots=True)
@@ -35,6 +44,15 @@ class Selection:
         if sentence := left_out(rows, reason):
             self.left_out.append(sentence)
 
+    def say_left_out(self, request: HttpRequest, level: int) -> None:
+        for sentence in self.left_out:
+            messages.add_message(request, level, sentence)
+
+    def first(self, *related: str) -> list[Any]:
+        """The rows that are named, each with these relations."""
+        rows = (row for mine in self.able.values() for row in mine.select_related(*related)[:NAMED])
+        return list(rows)[:NAMED]
+
 
 def ticked(request: HttpRequest, chosen: QuerySet[Any]) -> QuerySet[Any]:
     """The ticked rows, also those that have left the tab meanwhile; with *Select all*, the rows of the list now."""
@@ -48,8 +66,10 @@ def left_out(rows: QuerySet[Any], reason: str) -> str:
     count = rows.order_by().count()
     if not count:
         return ""
-    named = ", ".join(str(row.subscription) for row in rows.select_related("subscription").order_by("pk")[:NAMED])
-    more = f", and {count - NAMED:,} more" if count > NAMED else ""
+    named = ", ".join(
+        str(row.subscription) for row in rows.select_related("subscription").order_by("pk")[:NAMED_LEFT_OUT]
+    )
+    more = f", and {count - NAMED_LEFT_OUT:,} more" if count > NAMED_LEFT_OUT else ""
     said = ngettext("{:,} person is left out", "{:,} people are left out", count).format(count)
     return f"{said} ({named}{more}): {reason}"
 
@@ -74,3 +94,37 @@ def select(rows: QuerySet[Any], operation: Operation, *, email: Any, actor: User
         if others.exists():
             selection.able[profile] = others
     return selection
+
+
+def confirm_context(request: HttpRequest, count: int) -> dict[str, Any]:
+    """For the template confirm_selected.html: what its form sends again, for an action on `count` rows."""
+    across = request.POST.get("select_across") == "1"
+    return {
+        "count": count,
+        "more": max(0, count - NAMED),
+        "selected": request.POST.getlist("_selected_action")[: 1 if across else None],
+        "across": across,
+        "reason": request.POST.get("reason", ""),
+    }
+
+
+def make_requests(
+    request: HttpRequest, selection: Selection, make: Callable[..., ReclaimRequest], *, done: str
+) -> HttpResponseRedirect | None:
+    """Make a request for each profile, with the reason of the form, and report each in the words of `done`.
+
+    Returns the way to the request, or to all requests where there are several; None when none was made.
+    """
+    made: list[ReclaimRequest] = []
+
+    def make_one(rows: QuerySet[Any], reason: str) -> str:
+        made.append(make(rows, reason=reason))
+        return done.format(request=made[-1], seats=seats(made[-1].removals.count()))
+
+    for rows in selection.able.values():
+        do = partial(make_one, rows, request.POST.get("reason", "").strip()[:500])
+        run_and_report(request, do, refusals=REFUSALS)
+    selection.say_left_out(request, messages.WARNING)
+    if len(made) == 1:
+        return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_change", args=[made[0].pk]))
+    return HttpResponseRedirect(reverse("admin:subscriptions_reclaimrequest_changelist")) if made else None
