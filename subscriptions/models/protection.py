@@ -108,10 +108,10 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         It has one IN for each key, and the subquery reads nothing of the row. So both databases read the protections
         once, and not once for each row.
         """
-        covered = Q()
+        covered, in_force = Q(), self.in_force().order_by()
         for key in keys_of_rows():
-            known = self.in_force().filter(kind=key.kind).exclude(**{key.column: ""})
-            of_kind = known.order_by().values("profile", key.column)
+            known = in_force.filter(~Q(**{key.column: ""}), kind=key.kind)
+            of_kind = known.values("profile", key.column)
             covered |= Q(compared(row("profile", key.of_person), "IN", Subquery(of_kind)))
         return covered | Q(pk__in=self._people_with_admin_role())
 
