@@ -24,10 +24,11 @@ from subscriptions.bulk_sql import FEW
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import cool_down
 from subscriptions.candidates.propose import open_reviewed
-from subscriptions.eligibility.clauses import explain, verdict_of
+from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.sentences import on_day
 from subscriptions.eligibility.terms import Terms, current_terms
+from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import RemovalCandidate, Subscription, Verdict
 from subscriptions.models.subscription import NEEDS_REVIEW

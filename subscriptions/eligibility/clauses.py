@@ -129,7 +129,7 @@ CLAUSES: tuple[Clause, ...] = (
     ),
     Clause(
         Verdict.PROTECTED,
-        lambda terms, now: Protection.objects.covers_row(),
+        lambda terms, now: Protection.objects.covers_row(now),
         why_protected,
         "Nobody protected this person",
         protected_by,
@@ -225,17 +225,6 @@ def verdict_case(terms: Terms, now: datetime, clauses: Iterable[Clause] = CLAUSE
         *(When(clause.when(terms, now), then=Value(clause.verdict.value)) for clause in clauses),
         default=Value(Verdict.CANDIDATE.value),
     )
-
-
-def verdict_of(row: Subscription, terms: Terms) -> Verdict:
-    """The verdict on one row by the given terms, evaluated by the same CASE; nothing is written."""
-    found = (
-        Subscription.objects.filter(pk=row.pk)
-        .annotate(evaluated=verdict_case(terms, timezone.now()))
-        .values_list("evaluated", flat=True)
-        .get()
-    )
-    return Verdict(found)
 
 
 def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:

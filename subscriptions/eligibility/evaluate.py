@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
-from django.db.models import CharField, Count, F, Max, Q, QuerySet
-from django.db.models.expressions import RawSQL
-from django.db.models.sql import Query
+from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import execute, large_tables
-from subscriptions.eligibility.clauses import verdict_case
 from subscriptions.eligibility.terms import Terms, current_terms
+from subscriptions.eligibility.verdict_sql import verdict_sql
 from subscriptions.models import Evaluation, Protection, Subscription
 
 TABLE = Evaluation._meta.db_table
@@ -69,22 +66,13 @@ def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = Fal
     selection is planned as if it had all rows of a large table.
     """
     now = timezone.now()
-    evaluated: QuerySet[Any] = rows.annotate(verdict_now=_verdict_sql(terms, now))
+    evaluated: QuerySet[Any] = rows.annotate(verdict_now=verdict_sql(terms, now))
     with transaction.atomic() if few else large_tables():
         # First the rows without an evaluation: if another process inserts one now, the UPDATE below finds it.
         first = _write(INSERT_MISSING, evaluated.filter(evaluation=None), now)
         # The first statement has just written the rows that are excluded here.
         others = evaluated.filter(evaluation__isnull=False).exclude(evaluation__evaluated_at=now)
         return first + _write(UPDATE_CHANGED, others.exclude(UNCHANGED), now, locked=True)
-
-
-def _verdict_sql(terms: Terms, now: datetime) -> RawSQL:
-    """The CASE as SQL. Four places of the statements need it, and Django would build it anew for each of them."""
-    query = Query(Subscription)
-    compiler = query.get_compiler(connection.alias)
-    # Without joins, so that it fits each query for rows of this table.
-    sql, parameters = compiler.compile(verdict_case(terms, now).resolve_expression(query, allow_joins=False))
-    return RawSQL(sql, parameters, CharField())  # noqa: S611 - made by Django from our own expression
 
 
 def _write(statement: str, evaluated: QuerySet[Any], now: Any, *, locked: bool = False) -> int:

@@ -68,13 +68,14 @@ def keys_of_rows() -> tuple[Key, ...]:
     return keys(F("external_id"), address_key(), F("license"), F("role"))
 
 
-def _in_force() -> Q:
-    return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=timezone.now()))
+def _in_force(now: Any = None) -> Q:
+    return Q(ended_at=None) & (Q(ends_at=None) | Q(ends_at__gt=now or timezone.now()))
 
 
 class ProtectionQuerySet(models.QuerySet["Protection"]):
-    def in_force(self) -> ProtectionQuerySet:
-        return self.filter(_in_force())
+    def in_force(self, now: Any = None) -> ProtectionQuerySet:
+        """`now` is a moment, or an expression of one."""
+        return self.filter(_in_force(now))
 
     def with_state(self) -> ProtectionQuerySet:
         """Annotate each with `state`: in_force, lost (in force, and covers nobody any more) or ended."""
@@ -102,22 +103,22 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         matches |= Q(kind=ProtectionKind.ADMIN_ROLE, value__in=person.admin_roles)
         return self.in_force().of(person.profile_id).filter(matches)
 
-    def covers_row(self) -> Q:
-        """A condition on rows of Subscription: the row is protected.
+    def covers_row(self, now: Any = None) -> Q:
+        """A condition on rows of Subscription: the row is protected. `now` is a moment, or an expression of one.
 
         It has one IN for each key, and the subquery reads nothing of the row. So both databases read the protections
         once, and not once for each row.
         """
-        covered, in_force = Q(), self.in_force().order_by()
+        covered, in_force = Q(), self.in_force(now).order_by()
         for key in keys_of_rows():
             known = in_force.filter(~Q(**{key.column: ""}), kind=key.kind)
             of_kind = known.values("profile", key.column)
             covered |= Q(compared(row("profile", key.of_person), "IN", Subquery(of_kind)))
-        return covered | Q(pk__in=self._people_with_admin_role())
+        return covered | Q(pk__in=self._people_with_admin_role(now))
 
-    def _people_with_admin_role(self) -> models.QuerySet[Any]:
+    def _people_with_admin_role(self, now: Any) -> models.QuerySet[Any]:
         """The ids of the people that a protection of the kind *admin role* covers. One may have several roles."""
-        known = self.in_force().filter(kind=ProtectionKind.ADMIN_ROLE).order_by().values("pk")
+        known = self.in_force(now).filter(kind=ProtectionKind.ADMIN_ROLE).order_by().values("pk")
         # Annotations use the same join, so `at` is about the protection `by`.
         value = F("profile__protections__value")
         rows: models.QuerySet[Any] = Subscription.objects.filter(HAS_ADMIN_ROLE).order_by()

@@ -20,9 +20,10 @@ from subscriptions.activity.known_dates import counted
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.withdraw import closing_for
-from subscriptions.eligibility.clauses import explain, verdict_of
+from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms, current_terms
+from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.models import (
     CandidateState,
     CloseReason,

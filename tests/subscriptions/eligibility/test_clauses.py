@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from subscriptions.eligibility.clauses import CLAUSES, checks, explain, verdict_of
+from subscriptions.eligibility.clauses import CLAUSES, checks, explain
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms
+from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.models import Subscription, Verdict
 from tests.support.subscription_rows import TERMS, days_ago, make, terms_with
 

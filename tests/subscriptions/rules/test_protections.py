@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.eligibility.clauses import checks, explain, verdict_of
+from subscriptions.eligibility.clauses import checks, explain
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.terms import current_terms
+from subscriptions.eligibility.verdict_sql import verdict_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Protection, ReclaimRule, Subscription, Verdict
 from subscriptions.models.protection import count_people
