@@ -21,8 +21,11 @@ from subscriptions import sweep, tasks
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Reclaim
+from subscriptions.notifications import delivery as notifications
 from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.rules import evaluation
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
 
@@ -48,6 +51,12 @@ def only_downloads(monkeypatch) -> None:
     """The sweep looks for downloads only: what else it does has nothing to do here, and is asked hundreds of times."""
     for name in ("repair", "profiles_to_reclaim", "profiles_to_ask", "notify"):
         monkeypatch.setattr(tasks, name, list)
+    for module, name in (
+        (backup_guard, "is_held"),
+        (notifications, "anything_due"),
+        (evaluation, "profiles_to_evaluate"),
+    ):
+        monkeypatch.setattr(module, name, list)
 
 
 @pytest.mark.usefixtures("only_downloads")
