@@ -54,7 +54,7 @@ def fresh(row: Subscription) -> Subscription:
 
 
 def test_kept_people_are_left_alone_for_some_days_and_the_others_are_named(world, alice):
-    world.download()
+    world.first_download()
     never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
     active = Subscription.objects.filter(evaluation__verdict=Verdict.ACTIVE).first()
 
@@ -73,7 +73,7 @@ def test_kept_people_are_left_alone_for_some_days_and_the_others_are_named(world
 
 def test_a_candidate_made_after_review_shows_the_reason_and_is_reclaimed(world, alice, bob, client):
     """Through a request and another person, as any other; the next downloads leave it as it is."""
-    world.download()
+    world.first_download()
     never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
 
     decided = review.make_candidates([never], reason=WHY, actor=alice)
@@ -142,7 +142,7 @@ def test_a_review_is_shown_again_and_ends_with_a_decision_for_the_person(world, 
 
 def test_a_decision_ends_when_the_facts_change(world, alice, bob):
     """The same for a person who is approved already: the recheck decides again."""
-    world.download()
+    world.first_download()
     waiting, approved = rows = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
     assert len(review.make_candidates(rows, reason=WHY, actor=alice).done) == 2
     decide.approve(request_reclaim(approved.candidates.all(), actor=alice), actor=bob)
@@ -157,7 +157,7 @@ def test_a_decision_ends_when_the_facts_change(world, alice, bob):
 
 
 def test_a_person_whose_dates_went_back_becomes_a_candidate_by_the_vendors_date(world, alice):
-    world.download()
+    world.first_download()
     older, barely = went_back(world, 2, 205)
     world.miro.change(barely.external_id, last_activity_at=ago(50))
     [ended] = went_back(world, 1, None)
@@ -191,7 +191,7 @@ def test_a_last_activity_that_cannot_be_right_makes_nobody_a_candidate(world, al
 
 
 def test_a_look_up_reads_them_at_the_vendor_now(world, alice, monkeypatch):
-    world.download()
+    world.first_download()
     back, still = went_back(world, 2, 205)
     gone = reviewed(world, Verdict.NEVER_ACTIVE)[0]
     world.miro.change(back.external_id, last_activity_at="now")
@@ -222,7 +222,7 @@ def test_a_look_up_reads_them_at_the_vendor_now(world, alice, monkeypatch):
 
 
 def test_nobody_makes_a_candidate_of_themselves_and_no_switch_is_passed(world, alice):
-    world.download()
+    world.first_download()
     own, other = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
     User.objects.filter(pk=alice.pk).update(email=own.email)
     alice.refresh_from_db()
@@ -246,7 +246,7 @@ def test_nobody_makes_a_candidate_of_themselves_and_no_switch_is_passed(world, a
 
 def test_an_older_approval_is_not_revived_and_new_facts_end_the_act(world, alice, bob, monkeypatch):
     """The vendor's dates went back after the approval: only a new request may take this seat."""
-    world.download()
+    world.first_download()
     row = world.candidates(1).get().subscription
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     world.miro.change(row.external_id, last_activity_at=None)

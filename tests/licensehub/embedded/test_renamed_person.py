@@ -12,7 +12,7 @@ from subscriptions.reclaims.engine import reclaim_due
 
 
 def test_the_renamed_person_is_not_touched(world, alice, bob):
-    world.download()
+    world.first_download()
     [before] = world.candidates(1)
 
     person = protect_and_rename(world.profile, world.miro, world.download, manager=alice)

@@ -197,7 +197,7 @@ def test_the_same_name_at_another_domain_is_somebody_else_once_an_admin_says_so(
 
 def test_the_seat_of_a_restore_is_compared_by_id(world, alice, bob):
     """Against Miro: asked, approved, taken and asked back, and renamed in between."""
-    world.download()
+    world.first_download()
     candidate = world.candidates(1).get()
     member = candidate.subscription.external_id
     world.miro.change(member, email=bob.email)

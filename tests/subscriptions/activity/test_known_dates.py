@@ -32,7 +32,7 @@ def verdicts(rows: list[Subscription]) -> list[Verdict]:
 
 
 def test_an_activity_that_goes_back_or_ends_needs_review_until_the_vendor_is_as_new_again(world):
-    world.download()
+    world.first_download()
     back, ended, jitter = rows = active_people(world, 3)
     world.miro.change(back.external_id, last_activity_at=ago(205))
     world.miro.change(ended.external_id, last_activity_at=None)
@@ -66,7 +66,7 @@ def test_an_activity_that_goes_back_or_ends_needs_review_until_the_vendor_is_as_
 
 def test_the_recheck_before_the_send_counts_the_latest_known_activity(world, alice, bob):
     """Inactive people are approved. Then the vendor shows a still older date, or none."""
-    world.download()
+    world.first_download()
     chosen = list(world.candidates(2))
     request = request_reclaim(world.candidates(2), actor=alice)
     decide.approve(request, actor=bob)

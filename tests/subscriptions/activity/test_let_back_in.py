@@ -38,7 +38,7 @@ def by_the_provider(world, row: Subscription) -> None:
 
 @pytest.fixture
 def person(world) -> Subscription:
-    world.download()
+    world.first_download()
     return world.candidates(1).get().subscription
 
 
@@ -91,7 +91,7 @@ def test_our_own_restores_do_not_count(world, person, alice, bob):
 
 
 def test_a_list_makes_one_query_for_it(world, alice, bob, as_user):
-    world.download()
+    world.first_download()
     people = list(world.candidates(4).values_list("subscription", flat=True))
     decide.approve(request_reclaim(world.candidates(4), actor=alice), actor=bob)
     reclaim_due(world.profile)

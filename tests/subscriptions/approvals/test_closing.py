@@ -80,7 +80,7 @@ def test_a_request_whose_people_are_all_active_again_ends_and_the_next_one_is_fi
 
 def test_an_empty_request_also_ends_while_answers_are_collected(world, alice):
     ReclaimRule.objects.update(notify_user=True)
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice)
     one, other = request.removals.all()
     closing.drop(one, actor=alice)

@@ -47,7 +47,7 @@ def test_nobody_raises_the_cap_for_their_own_seat(capped, bob):
 
 def test_somebody_who_is_not_ready_any_more_when_all_are_moved_undoes_the_request(world, alice, monkeypatch):
     """The rows are locked when they are copied. The number shows whether the same ones were moved."""
-    world.download()
+    world.first_download()
     chosen = world.candidates(3)
     copy = request.insert_selected
 

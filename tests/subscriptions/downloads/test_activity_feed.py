@@ -139,7 +139,7 @@ def test_a_new_profile_of_the_organization_makes_no_feed_alive(world, at_sandbox
 
 def test_approved_people_wait_while_the_feed_has_stopped(world, alice, bob):
     """The recheck reads the same dates: somebody who works each day would still look inactive."""
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice)
     decide.approve(request, actor=bob)
     world.miro.set_toggles(frozen_feed_days=10)
@@ -162,7 +162,7 @@ def test_approved_people_wait_while_the_feed_has_stopped(world, alice, bob):
 
 def test_missing_people_do_not_hide_a_feed_that_has_stopped(world, alice, bob):
     """Two people who know why members are missing would accept the dates with them, and all sends would go on."""
-    world.download()
+    world.first_download()
     approved = world.candidates(1).get().subscription
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     others = Subscription.objects.exclude(pk=approved.pk).order_by("external_id")
@@ -187,7 +187,7 @@ def test_missing_people_do_not_hide_a_feed_that_has_stopped(world, alice, bob):
 
 
 def test_an_accepted_run_is_the_new_base(world):
-    world.download()
+    world.first_download()
     world.miro.set_toggles(frozen_feed_days=30)
     active = set(Subscription.objects.filter(evaluation__verdict=Verdict.ACTIVE).values_list("pk", flat=True))
     dated = Subscription.objects.filter(pk__in=active, last_activity_at__gt=timezone.now() - timedelta(days=25))
@@ -228,7 +228,7 @@ def test_a_part_of_the_feed_that_has_stopped_is_found_by_domain(world):
 
 def test_many_people_who_become_inactive_at_once_quarantine_the_run(world):
     """Others are active today, so the feed has not stopped."""
-    world.download()
+    world.first_download()
     inactive(world, 35, days=100)
     found = run(world)
     assert (found.state, found.doubt) == (RunState.QUARANTINED, "activity")
@@ -242,7 +242,7 @@ def test_many_people_who_become_inactive_at_once_quarantine_the_run(world):
 
 
 def test_a_lower_threshold_is_no_fault_of_the_feed(world):
-    world.download()
+    world.first_download()
     rule = ReclaimRule.objects.get(profile=world.profile)
     before = Subscription.objects.candidates().count()
     rule.last_activity_threshold = 20
@@ -275,7 +275,7 @@ def test_a_feed_that_has_stopped_since_the_last_download_is_found_days_later(wor
 
 def test_an_unchanged_organization_is_counted_the_same_on_both_sides(world, monkeypatch):
     """Whoever left or is deactivated counts on neither side, and no domain is two because of capitals."""
-    world.download()
+    world.first_download()
     left, off, loud = world.candidates(3)
     world.miro.change(left.subscription.external_id, removed=True)
     world.miro.change(off.subscription.external_id, active=False)

@@ -161,7 +161,7 @@ def test_of_two_processes_the_one_that_lost_the_lease_writes_nothing_more(world,
 
 
 def test_a_newer_run_takes_over_what_is_left(world, monkeypatch):
-    world.download()
+    world.first_download()
     [row] = Subscription.objects.filter(evaluation__verdict="candidate", sole_admin_of="")[:1]
     world.miro.change(row.external_id, last_activity_at="now")
     kill_in(FollowUp.VERDICTS, monkeypatch)
@@ -314,7 +314,7 @@ def test_a_superseded_run_leaves_no_teams_to_the_next(world, monkeypatch):
 
 
 def test_pages_say_that_verdicts_are_older_than_the_facts(world, monkeypatch, client, carol):
-    world.download()
+    world.first_download()
     [row] = Subscription.objects.filter(evaluation__verdict="active")[:1]
     world.miro.change(row.external_id, last_activity_at=None)
     kill_in(FollowUp.VERDICTS, monkeypatch)

@@ -35,7 +35,7 @@ def row_of(world, external_id: str) -> Subscription:
 
 
 def test_the_cool_down_of_a_rejection_goes_on_under_a_new_id(world, alice, bob):
-    world.download()
+    world.first_download()
     rejected, ready, other = world.candidates(3).order_by("pk")
     request = request_reclaim(RemovalCandidate.objects.filter(pk=rejected.pk), actor=alice)
     decide.reject(request, actor=bob, comment="On parental leave")
@@ -63,7 +63,7 @@ def test_the_cool_down_of_a_rejection_goes_on_under_a_new_id(world, alice, bob):
 
 
 def test_an_approval_does_not_go_over_to_the_new_account_and_a_reclaim_is_remembered(world, alice, bob):
-    world.download()
+    world.first_download()
     taken, approved = world.candidates(2).order_by("pk")
     request = request_reclaim(RemovalCandidate.objects.filter(pk=taken.pk), actor=alice)
     decide.approve(request, actor=bob)
@@ -95,7 +95,7 @@ def test_an_approval_does_not_go_over_to_the_new_account_and_a_reclaim_is_rememb
 
 
 def test_a_new_profile_of_the_same_organization_begins_where_the_archived_one_ended(world, alice, bob, at_sandbox):
-    world.download()
+    world.first_download()
     rejected, taken, free, left = world.candidates(4).order_by("pk")
     request = request_reclaim(RemovalCandidate.objects.filter(pk=rejected.pk), actor=alice)
     decide.reject(request, actor=bob, comment="On parental leave")
@@ -133,7 +133,7 @@ def test_a_new_profile_of_the_same_organization_begins_where_the_archived_one_en
 
 
 def test_an_address_with_other_letters_is_found_again(world):
-    world.download()
+    world.first_download()
     one = world.candidates(1).get().subscription
     world.miro.change(one.external_id, email="jörg@münchen.example")
     world.download()
@@ -144,7 +144,7 @@ def test_an_address_with_other_letters_is_found_again(world):
 
 @pytest.mark.parametrize(("email", "other"), [("", ""), ("taken@northwind.example", "other@northwind.example")])
 def test_an_address_without_a_former_account_links_nobody(world, email, other):
-    world.download()
+    world.first_download()
     one = world.candidates(1).get().subscription
     world.miro.change(one.external_id, email=email)
     world.download()

@@ -25,7 +25,7 @@ def run(world):
 
 
 def test_miro_is_down(world):
-    world.download()
+    world.first_download()
     world.sandbox.stop()
 
     found = run(world)
@@ -53,7 +53,7 @@ def test_a_web_page_instead_of_data(world):
 
 
 def test_approved_items_wait_while_miro_is_down(world, alice, bob):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     world.sandbox.stop()
 
@@ -66,7 +66,7 @@ def test_approved_items_wait_while_miro_is_down(world, alice, bob):
 
 
 def test_a_dead_scim_token_holds_what_is_approved(world, alice, bob):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     world.miro.set_toggles(scim_token_valid=False)
 

@@ -58,7 +58,7 @@ def test_names_come_from_the_directory_and_guests_keep_their_address(world):
 
 
 def test_second_download_writes_only_what_changed(world):
-    world.download()
+    world.first_download()
     [row] = Subscription.objects.filter(evaluation__verdict="active")[:1]
     world.miro.change(row.external_id, last_activity_at="now")
 
@@ -71,7 +71,7 @@ def test_second_download_writes_only_what_changed(world):
 
 
 def test_somebody_who_left_is_gone_and_may_come_back(world):
-    world.download()
+    world.first_download()
     row = Subscription.objects.candidates().first()
     world.miro.change(row.external_id, removed=True)
 
@@ -82,7 +82,7 @@ def test_somebody_who_left_is_gone_and_may_come_back(world):
 
 
 def test_somebody_reactivated_by_a_human_is_left_alone(world):
-    world.download()
+    world.first_download()
     row = Subscription.objects.candidates().first()
     world.miro.change(row.external_id, active=False)
     world.download()
@@ -190,7 +190,7 @@ ODD: list[tuple[str, dict, str]] = [
 
 @pytest.mark.parametrize(("fault", "how", "words"), ODD)
 def test_odd_answers_quarantine_the_run(world, fault, how, words):
-    world.download()
+    world.first_download()
     before = facts()
     world.miro.fault(fault, times=-1, **how)
 
@@ -206,7 +206,7 @@ def test_odd_answers_quarantine_the_run(world, fault, how, words):
 
 
 def test_a_shrunken_organization_quarantines_the_run(world):
-    world.download()
+    world.first_download()
     before = facts()
     for row in Subscription.objects.all()[: MEMBERS // 4]:
         world.miro.change(row.external_id, removed=True)
@@ -221,7 +221,7 @@ def test_a_shrunken_organization_quarantines_the_run(world):
 
 def test_without_the_check_the_shrunken_organization_is_believed(world, monkeypatch):
     """The control."""
-    world.download()
+    world.first_download()
     for row in Subscription.objects.all()[: MEMBERS // 4]:
         world.miro.change(row.external_id, removed=True)
     monkeypatch.setattr(validation, "_check_shrink", lambda known, missing: None)
@@ -325,7 +325,7 @@ def test_a_paused_profile_downloads_nothing(world, alice):
 
 def test_facts_that_are_newer_than_the_run_are_left_to_the_next_one(world):
     """A download that began before a reclaim must not undo what the reclaim read back."""
-    world.download()
+    world.first_download()
     row = Subscription.objects.candidates().first()
     Subscription.objects.filter(pk=row.pk).update(active=False, facts_at=timezone.now() + timedelta(minutes=5))
 

@@ -61,7 +61,7 @@ def clear(pages: Pages) -> None:
 
 
 def test_members_that_come_again_while_others_are_missing_quarantine_the_run(world, download):
-    world.download()
+    world.first_download()
     before = facts()
 
     found = download(skip_one)
@@ -72,7 +72,7 @@ def test_members_that_come_again_while_others_are_missing_quarantine_the_run(wor
 
 
 def test_members_that_come_again_while_nobody_is_missing_are_counted_once(world, download):
-    world.download()
+    world.first_download()
 
     found = download(repeat_one)
 
@@ -80,7 +80,7 @@ def test_members_that_come_again_while_nobody_is_missing_are_counted_once(world,
 
 
 def test_pages_that_contradict_each_other_quarantine_the_run(world, download):
-    world.download()
+    world.first_download()
     before = facts()
 
     found = download(contradict)

@@ -21,7 +21,7 @@ WISH = ProtectionInput(reason="Runs the legal holds", owner="Petra Meyer")
 
 def inactive(world):
     """The longest inactive person without an admin role that Miro does not refuse to deactivate."""
-    world.download()
+    world.first_download()
     return world.candidates(1).get().subscription
 
 

@@ -17,7 +17,7 @@ from subscriptions.reclaims.engine import reclaim_due
 
 @pytest.fixture
 def approved(world, alice, bob):
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(4), actor=alice), actor=bob)
     return world
 

@@ -24,7 +24,7 @@ def start_worker(celery_worker_process, world):
 
 
 def approved(world: World, alice, bob, count: int) -> ReclaimRequest:
-    world.download()
+    world.first_download()
     request = request_reclaim(world.candidates(count), actor=alice)
     decide.approve(request, actor=bob)
     return request

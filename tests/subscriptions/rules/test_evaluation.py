@@ -19,7 +19,7 @@ from tests.support.pages import text_of
 @pytest.fixture
 def changed(world, alice):
     """The rule was saved, and the process died before anybody was evaluated."""
-    world.download()
+    world.first_download()
     assert RemovalCandidate.objects.open().count() > 3
     rules.change_rule(ReclaimRule.objects.get(), actor=alice, changed={"last_activity_threshold": 3000})
     return world
@@ -43,7 +43,7 @@ def test_an_evaluation_that_a_killed_process_left_is_due(changed, monkeypatch, c
 
 
 def test_a_change_that_decides_about_nobody_evaluates_nobody(world):
-    world.download()
+    world.first_download()
     rule = ReclaimRule.objects.get()
     rules.change_rule(rule, actor=None, changed={"batch_cap_people": rule.batch_cap_people + 1})
     assert evaluation.profiles_to_evaluate() == []

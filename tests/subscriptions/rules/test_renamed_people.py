@@ -47,7 +47,7 @@ def protect(world, value: str, alice, kind: str = "person") -> Protection:
 
 
 def test_a_renamed_person_is_no_candidate(world, alice):
-    world.download()
+    world.first_download()
     [row] = rows(world, 1)
     made = protect(world, row.email.upper(), alice)
     assert made.external_id == row.external_id
@@ -63,7 +63,7 @@ def test_a_renamed_person_is_no_candidate(world, alice):
 
 
 def test_somebody_who_takes_the_former_address_is_covered_too(world, alice):
-    world.download()
+    world.first_download()
     one, other = rows(world, 2)
     made = protect(world, one.email, alice)
     rename(world, one, "pat.married@northwind.example")
@@ -81,7 +81,7 @@ def test_somebody_who_takes_the_former_address_is_covered_too(world, alice):
 @pytest.mark.parametrize("protected", ["before the approval", "after it", "by a former address"])
 def test_a_protected_person_who_is_renamed_after_the_approval_is_skipped(world, alice, bob, protected):
     """One of two approved people is protected, and is skipped. The other loses the seat."""
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     item, other = Reclaim.objects.order_by("pk")
     row = item.subscription
@@ -101,7 +101,7 @@ def test_a_protected_person_who_is_renamed_after_the_approval_is_skipped(world, 
 
 
 def test_a_protection_of_an_unknown_address_is_bound_at_the_download(world, alice):
-    world.download()
+    world.first_download()
     [row] = rows(world, 1)
     made = protect(world, "pat.unknown@northwind.example", alice)
     assert (made.external_id, count_people([made])) == ("", {made.pk: 0})
@@ -119,7 +119,7 @@ def test_a_protection_of_an_unknown_address_is_bound_at_the_download(world, alic
 
 
 def test_the_protection_of_a_person_made_again_is_bound_to_the_new_id(world, alice):
-    world.download()
+    world.first_download()
     one, again = rows(world, 2)
     made = protect(world, one.email, alice)
     world.sandbox.world.change_by_hand(one.external_id, {"removed": True})
@@ -140,7 +140,7 @@ ODD = [
 
 @pytest.mark.parametrize(("email", "typed", "domain"), ODD)
 def test_an_address_with_other_letters_is_covered_by_address_and_by_domain(world, alice, email, typed, domain):
-    world.download()
+    world.first_download()
     [row] = rows(world, 1)
     rename(world, row, email)
     world.download()
@@ -159,7 +159,7 @@ def test_an_address_with_other_letters_is_covered_by_address_and_by_domain(world
 
 
 def test_without_an_address_a_person_is_protected_by_id(world, alice):
-    world.download()
+    world.first_download()
     one, other = rows(world, 2)
     rename(world, one, "")
     rename(world, other, "")
@@ -182,7 +182,7 @@ def test_without_an_address_a_person_is_protected_by_id(world, alice):
 @pytest.fixture
 def moved(world, alice):
     """A protected domain, an automatic rule, and a download after the company's change of its domain."""
-    world.download()
+    world.first_download()
     ReclaimRule.objects.update(file_requests="automatic", batch_cap_people=4)
     domains = set(Subscription.objects.values_list("email", flat=True))
     for domain in {email.partition("@")[2].lower() for email in domains}:
@@ -237,7 +237,7 @@ def test_requests_are_filed_again_when_these_protections_end_or_cover_somebody(m
 
 
 def test_who_is_deactivated_is_still_covered_and_who_left_is_not(world, alice):
-    world.download()
+    world.first_download()
     one, other = rows(world, 2)
     off, left = protect(world, one.email, alice), protect(world, other.email, alice)
     world.sandbox.world.change_by_hand(one.external_id, {"active": False})

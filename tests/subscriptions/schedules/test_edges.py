@@ -157,7 +157,7 @@ def test_a_window_opens_at_its_wall_time_on_each_day_of_two_years(zone):
 @pytest.mark.usefixtures("window_closes_after_the_claim")
 def test_what_a_closing_window_holds_waits_until_it_opens(world, alice, bob, monkeypatch):
     """It closed between the claim and the send."""
-    world.download()
+    world.first_download()
     decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
     opens = timezone.now() + timedelta(hours=9)
     monkeypatch.setattr("subscriptions.reclaims.holds.window_opens_at", lambda profile: opens)
