@@ -5,6 +5,9 @@ the CPU of all tests. So each process connects and downloads once in five minute
 its own, and keeps the rows of all tables. `world` and `World.first_download` load them if that makes no difference: the
 tables and the sandbox are unchanged, and no test has moved the clock. The test's sandbox has the same people, since it
 is made as of the same moment. In all other tests, connecting and the download are real.
+
+`CachedWorld.scene` does the same for fixtures that go on from there, or begin without a sandbox: the first test of a
+process makes what the fixture promises, and the others load the rows and the state of the sandbox that it left.
 """
 
 from __future__ import annotations
@@ -13,18 +16,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from typing import Any, TypeVar
 
 import pytest
-from django.apps import apps
 from django.db import connection, transaction
 
 from integrations.connectors.miro.sandbox.behavior.toggles import Toggles
 from integrations.connectors.miro.sandbox.server import Sandbox
+from integrations.connectors.miro.sandbox.state.store import Store
+from integrations.connectors.miro.sandbox.state.world import World as SandboxWorld
+from tests.support.cached_rows import Rows, rows, write
+
+T = TypeVar("T")
 
 CACHE_SECONDS = 300
-# Users and their groups are made beside the world, before it or after it.
-BESIDE = {"auth", "admin", "contenttypes", "sessions"}
 # Fixtures that change nothing that a download reads before the test itself begins.
 HARMLESS = {
     "world",
@@ -35,13 +40,31 @@ HARMLESS = {
     "bob",
     "carol",
     "dave",
+    "olivia",
+    "operator",
     "as_user",
+    "sign_in",
+    "client",
+    "admin_user",
+    "admin_client",
+    "django_user_model",
+    "django_assert_num_queries",
+    "django_assert_max_num_queries",
     "settings",
     "monkeypatch",
+    "workers_called",
 }
 
-# The rows of each table that has any, as the database wrote them and reads them again in one go.
-Rows = dict[str, list[str]]
+
+@dataclass
+class Scene:
+    """What a fixture began with, and what it left. `state` is the one of its sandbox, if it has any."""
+
+    before: Rows
+    people: str
+    after: Rows
+    value: Any
+    state: bytes
 
 
 @dataclass
@@ -50,16 +73,27 @@ class CachedWorld:
 
     population: datetime = field(default_factory=lambda: datetime.now(UTC))
     made_at: float = field(default_factory=time.monotonic)
+    state: bytes = b""
     people: str = ""
     before: Rows = field(default_factory=dict)
     connected: Rows = field(default_factory=dict)
     downloaded: Rows = field(default_factory=dict)
+    scenes: dict[str, Scene] = field(default_factory=dict)
 
     def is_current(self) -> bool:
         """Whether it is young enough, and no test has moved the clock."""
         age = time.monotonic() - self.made_at
         moved = abs((datetime.now(UTC) - self.population).total_seconds() - age)
         return age < CACHE_SECONDS and moved < 1
+
+    def start_sandbox(self, members: int) -> Sandbox:
+        """A sandbox with people as of `population`. They are made for the first one, and copied for the others."""
+        store = Store(None)
+        if self.state:
+            store._db.deserialize(self.state)
+        world = SandboxWorld(store, members=members, seed=7, now=self.population)
+        self.state = self.state or store._db.serialize()
+        return Sandbox(world, port=0)
 
     def make(self, sandbox: Sandbox, connect: Callable[[], object], download: Callable[[], object]) -> None:
         """Connect and download from this sandbox, and leave nothing in the database."""
@@ -84,10 +118,30 @@ class CachedWorld:
             return False
         if people(sandbox) != self.people or rows() != before:
             return False
-        for table, kept in after.items():
-            if kept != before.get(table):
-                _write(table, before.get(table, []), kept)
+        write(before, after)
         return True
+
+    def scene(self, request: pytest.FixtureRequest, make: Callable[[], T], sandbox: Sandbox | None = None) -> T:
+        """Call `make`, or load what it left when this fixture called it before and everything was the same.
+
+        Returns what `make` returned. If that is a row of the database, read it again instead.
+        """
+        if not (self.is_current() and may_load(request, request.fixturename or "")):
+            return make()
+        before, seen = rows(), people(sandbox) if sandbox else ""
+        name = f"{make.__module__}.{request.fixturename}"
+        scene = self.scenes.get(name)
+        if scene and (scene.before, scene.people) == (before, seen):
+            write(before, scene.after)
+            if sandbox:
+                _go_to(sandbox, scene.state)
+            return scene.value
+        planned = _planned(sandbox)
+        value = make()
+        if _planned(sandbox) == planned:
+            state = sandbox.world._store._db.serialize() if sandbox else b""
+            self.scenes[name] = Scene(before, seen, rows(), value, state)
+        return value
 
 
 _latest = CachedWorld()
@@ -101,73 +155,38 @@ def current() -> CachedWorld:
     return _latest
 
 
-def may_load(request: pytest.FixtureRequest) -> bool:
-    """Whether the test rolls back, and no fixture before `world` can change a download."""
+def may_load(request: pytest.FixtureRequest, name: str = "world") -> bool:
+    """Whether the test rolls back, and no other fixture can change what the fixture `name` begins with."""
     parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
     arguments = set(request.node._fixtureinfo.argnames) - set(parameters)
-    return connection.in_atomic_block and all(name in HARMLESS or _needs_world(request, name) for name in arguments)
+    return connection.in_atomic_block and all(
+        other in HARMLESS | {name} or _needs(request, other, name) or _needs(request, name, other)
+        for other in arguments
+    )
 
 
-def _needs_world(request: pytest.FixtureRequest, name: str) -> bool:
-    """Whether this fixture asks for `world`, and so runs after it."""
+def _needs(request: pytest.FixtureRequest, name: str, other: str) -> bool:
+    """Whether this fixture asks for the other one, and so runs after it."""
     found = request.node._fixtureinfo.name2fixturedefs.get(name, ())
-    return bool(found) and "world" in found[-1].argnames
+    asked = found[-1].argnames if found else ()
+    return other in asked or any(_needs(request, one, other) for one in asked if one != name)
 
 
 def people(sandbox: Sandbox) -> str:
     """Everything in the sandbox that a download can see, and the requests that were made to it."""
     world = sandbox.world
     seen = (world.secrets, world.members, world.teams, world.organization(), world.transitions, world.requests)
-    behavior = (world._offset, sandbox.faults._faults, sandbox.storm._fault_mix, world.toggles == Toggles())
-    return repr((seen, behavior))
+    return repr((seen, world._offset, world.toggles == Toggles(), _planned(sandbox)))
 
 
-# --- Rows -------------------------------------------------------------------------------------------------------------
+def _planned(sandbox: Sandbox | None) -> str:
+    """The faults that are still to come."""
+    if not sandbox:
+        return ""
+    return repr(([fault for fault in sandbox.faults._faults if fault.used != fault.times], sandbox.storm._fault_mix))
 
 
-@cache
-def _columns() -> dict[str, str]:
-    """Table -> its columns, without those that the database computes."""
-    return {
-        model._meta.db_table: ", ".join(f'"{f.column}"' for f in model._meta.local_concrete_fields if not f.generated)
-        for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed and not model._meta.proxy and model._meta.app_label not in BESIDE
-    }
-
-
-def rows() -> Rows:
-    columns = _columns()
-    asked = ", ".join(f"EXISTS (SELECT 1 FROM {table})" for table in columns)  # noqa: S608 - names of our own models
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {asked}")
-        filled = [table for table, found in zip(columns, cursor.fetchone(), strict=True) if found]
-    read = _copied if connection.vendor == "postgresql" else _quoted
-    return {table: read(table, columns[table]) for table in filled}
-
-
-def _copied(table: str, columns: str) -> list[str]:
-    command = f"COPY (SELECT {columns} FROM {table} ORDER BY 1) TO STDOUT"  # noqa: S608 - names of our own models
-    with connection.cursor() as cursor, cursor.copy(command) as out:
-        return b"".join(out).decode().splitlines(keepends=True)
-
-
-def _quoted(table: str, columns: str) -> list[str]:
-    """The rows as SQL. SQLite's driver would convert moments, and could not write them again."""
-    values = " || ',' || ".join(f"quote({column})" for column in columns.split(", "))
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {values} FROM {table} ORDER BY {columns.partition(',')[0]}")  # noqa: S608 - names of our own models
-        return [f"({row})" for (row,) in cursor.fetchall()]
-
-
-def _write(table: str, before: list[str], after: list[str]) -> None:
-    """Foreign keys are checked at the end of the transaction, so that the order of the tables does not matter."""
-    added = after[len(before) :]
-    with connection.cursor() as cursor:
-        if after[: len(before)] != before:
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own models
-            added = after
-        if connection.vendor == "postgresql":
-            with cursor.copy(f"COPY {table} ({_columns()[table]}) FROM STDIN") as into:
-                into.write("".join(added))
-        elif added:
-            cursor.execute(f"INSERT INTO {table} ({_columns()[table]}) VALUES {', '.join(added)}")  # noqa: S608 - our own rows
+def _go_to(sandbox: Sandbox, state: bytes) -> None:
+    with sandbox.world.lock:
+        sandbox.world._store._db.deserialize(state)
+        sandbox.world._load(sandbox.world._store.all("meta"))

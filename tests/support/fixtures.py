@@ -13,7 +13,7 @@ from django.db import connection
 
 from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
-from integrations.connectors.miro.sandbox.server import Sandbox, start
+from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.models import IntegrationProfile
 from licensehub.audit import checkpoint
@@ -139,7 +139,7 @@ def forget_rate_budget(settings) -> None:
 
 @pytest.fixture
 def sandbox(allow_http) -> Iterator[Sandbox]:
-    running = start(members=MEMBERS, seed=7, now=cached_world.current().population)
+    running = cached_world.current().start_sandbox(MEMBERS)
     allow_http(running.control_url)
     yield running
     running.stop()
@@ -175,7 +175,7 @@ def world(db, sandbox, at_sandbox, request, settings, allow_http) -> World:
 
 def fill(cache: CachedWorld, settings, allow_http) -> None:
     """Fill the cache from a sandbox of its own, so that the test's sandbox has no requests yet."""
-    other = start(members=MEMBERS, seed=7, now=cache.population)
+    other = cache.start_sandbox(MEMBERS)
     allow_http(other.control_url)
     usual, settings.CONNECTOR_ADDRESSES = settings.CONNECTOR_ADDRESSES, addresses(other.urls())
     connected: list[IntegrationProfile] = []
@@ -209,8 +209,14 @@ def without_caps(profile: IntegrationProfile) -> None:
     )
 
 
+# In each test the same, so that cached rows can name them.
+IDS = {name: 10**9 + number for number, name in enumerate(("alice", "bob", "carol", "dave"))}
+
+
 def person(name: str, group: str | None) -> User:
-    user = User.objects.create_user(name, f"{name}@northwind.example", "a long password of " + name, is_staff=True)
+    user = User.objects.create_user(
+        name, f"{name}@northwind.example", "a long password of " + name, is_staff=True, pk=IDS.get(name)
+    )
     if group:
         user.groups.add(Group.objects.get(name=group))
     return user

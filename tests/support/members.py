@@ -9,12 +9,18 @@ import pytest
 from integrations.models import IntegrationProfile
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
+from tests.support import cached_world
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def profile(db) -> IntegrationProfile:
+def profile(db, request) -> IntegrationProfile:
+    cached_world.current().scene(request, make_profile)
+    return IntegrationProfile.objects.get()
+
+
+def make_profile() -> None:
     made = IntegrationProfile.objects.create(
         name="Northwind", organization_id="3074457345", kind="miro_enterprise", state="published"
     )
@@ -22,7 +28,6 @@ def profile(db) -> IntegrationProfile:
     DownloadRun.objects.create(
         profile=made, state="complete", started_by="schedule", finished_at=START, lease_until=START
     )
-    return made
 
 
 def member(profile: IntegrationProfile, number: int, **facts: object) -> Subscription:
@@ -47,12 +52,16 @@ def _member(profile: IntegrationProfile, run: DownloadRun, number: int, **facts:
 
 
 @pytest.fixture
-def bucket(profile) -> list[Subscription]:
+def bucket(profile, request) -> list[Subscription]:
     """60 people, evaluated: ties of four, and every fifth without any moment."""
-    run = profile.download_runs.get()
-    moments = [None if number % 5 == 0 else START - timedelta(days=number * 7 % 11) for number in range(60)]
-    Subscription.objects.bulk_create(
-        _member(profile, run, number, last_activity_at=moment) for number, moment in enumerate(moments)
-    )
-    evaluate_profile(profile)
+
+    def make() -> None:
+        run = profile.download_runs.get()
+        moments = [None if number % 5 == 0 else START - timedelta(days=number * 7 % 11) for number in range(60)]
+        Subscription.objects.bulk_create(
+            _member(profile, run, number, last_activity_at=moment) for number, moment in enumerate(moments)
+        )
+        evaluate_profile(profile)
+
+    cached_world.current().scene(request, make)
     return list(Subscription.objects.all())

@@ -22,6 +22,7 @@ from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.search import refresh_search
+from tests.support import cached_world
 from tests.support.fixtures import without_caps
 
 
@@ -37,6 +38,13 @@ class Organization:
         return ReclaimRule.objects.get(profile=self.profile)
 
     def hire(self, number: int, *, idle: int, **facts: object) -> Subscription:
+        row = self.person(number, idle=idle, **facts)
+        row.save()
+        refresh_search(self.profile)
+        return row
+
+    def person(self, number: int, *, idle: int, **facts: object) -> Subscription:
+        """A row that is not saved yet."""
         now = timezone.now()
         values = {
             "email": f"person{number}@northwind.example",
@@ -49,7 +57,7 @@ class Organization:
             "reclaimable": True,
             **facts,
         }
-        row = Subscription.objects.create(
+        return Subscription(
             profile=self.profile,
             external_id=str(1000 + number),
             first_run=self.run,
@@ -57,8 +65,6 @@ class Organization:
             facts_at=now,
             **values,
         )
-        refresh_search(self.profile)
-        return row
 
     def propose(self) -> None:
         evaluate_profile(self.profile)
@@ -69,8 +75,8 @@ class Organization:
         return request_reclaim(RemovalCandidate.objects.filter(pk__in=list(ready)), actor=alice, reason=reason)
 
 
-@pytest.fixture
-def empty_organization(db) -> Organization:
+def make_organization() -> Organization:
+    """Without anybody."""
     now = timezone.now()
     profile = IntegrationProfile.objects.create(
         name="Northwind", organization_id="3074457345", kind="miro_enterprise", state=ProfileState.PUBLISHED
@@ -84,13 +90,24 @@ def empty_organization(db) -> Organization:
 
 
 @pytest.fixture
-def organization(empty_organization) -> Organization:
-    for number in range(4):
-        empty_organization.hire(number, idle=3)
-    for number in range(4, 12):
-        empty_organization.hire(number, idle=100 + number)
-    empty_organization.propose()
-    return empty_organization
+def empty_organization(db) -> Organization:
+    return make_organization()
+
+
+@pytest.fixture
+def organization(db, request) -> Organization:
+    """12 people, of whom 8 are candidates."""
+
+    def make() -> None:
+        made = make_organization()
+        Subscription.objects.bulk_create(
+            made.person(number, idle=3 if number < 4 else 100 + number) for number in range(12)
+        )
+        refresh_search(made.profile)
+        made.propose()
+
+    cached_world.current().scene(request, make)
+    return Organization(IntegrationProfile.objects.get(), DownloadRun.objects.get())
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.profiles import lifecycle
 from subscriptions.stats import run_stats
+from tests.support import cached_world
 
 CANARY = "SECRET-CANARY-4711"
 HOSTILE = '<script>alert("x")</script> & Söhne'
@@ -42,8 +43,12 @@ def sign_in(db) -> Callable[[str], Client]:
 
 
 @pytest.fixture
-def draft(db) -> IntegrationProfile:
-    return lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
+def draft(db, request) -> IntegrationProfile:
+    def make() -> None:
+        lifecycle.create_profile(name="Labs", organization_id="42", kind="miro_enterprise", actor=None)
+
+    cached_world.current().scene(request, make)
+    return IntegrationProfile.objects.get()
 
 
 def connect(profile: IntegrationProfile) -> None:
@@ -53,15 +58,19 @@ def connect(profile: IntegrationProfile) -> None:
 
 
 @pytest.fixture
-def connected(draft) -> IntegrationProfile:
-    connect(draft)
+def connected(draft, request) -> IntegrationProfile:
+    cached_world.current().scene(request, lambda: connect(draft))
+    draft.refresh_from_db()
     return draft
 
 
 @pytest.fixture
-def published(connected) -> IntegrationProfile:
-    lifecycle.publish(connected, actor=None)
-    IntegrationProfile.objects.update(download_due_at=None)
+def published(connected, request) -> IntegrationProfile:
+    def make() -> None:
+        lifecycle.publish(connected, actor=None)
+        IntegrationProfile.objects.update(download_due_at=None)
+
+    cached_world.current().scene(request, make)
     connected.refresh_from_db()
     return connected
 
@@ -94,8 +103,13 @@ def people(profile: IntegrationProfile, run: DownloadRun, count: int, *, idle: i
 
 
 @pytest.fixture
-def run(published) -> DownloadRun:
+def run(published, request) -> DownloadRun:
     """A complete one, with 5 candidates, 3 never active, 2 protected, 7 active and 1 deactivated."""
+    cached_world.current().scene(request, lambda: make_run(published))
+    return DownloadRun.objects.get()
+
+
+def make_run(published: IntegrationProfile) -> None:
     at = timezone.now() - timedelta(hours=2)
     run = DownloadRun.objects.create(
         profile=published,
@@ -119,4 +133,3 @@ def run(published) -> DownloadRun:
     run.save()
     evaluate_profile(published)
     propose.propose_candidates(run)
-    return run

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from licensehub.audit.log import verify_chain
 from subscriptions.models import Bucket, ReclaimRule, Subscription
-from tests.support import cached_world
+from tests.support import cached_rows, cached_world
 from tests.support.fixtures import World, connect, fill
 
 # Drawn by each download, or numbered, or made from such values.
@@ -25,7 +25,7 @@ KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+|\bD-\d+")
 
 def written() -> dict[str, Counter[str]]:
     """Table -> its rows, without keys and with "now" for the moments of the last minutes."""
-    tables = cached_world._columns()
+    tables = cached_rows.columns_of_tables()
     # A model that is not managed shows some columns of another one's table.
     managed = [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
     found = [model for model in managed if model._meta.db_table in tables and not model._meta.proxy]

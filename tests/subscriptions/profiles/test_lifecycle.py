@@ -170,12 +170,17 @@ def test_send_row(world, alice, bob, name):
 
 
 @pytest.fixture
-def busy(world, alice, bob):
+def busy(world, alice, bob, request):
     """Open candidates, an open request, and approved seats that wait because sending is stopped."""
-    world.first_download()
-    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
-    request_reclaim(world.candidates(3), actor=alice)
-    lifecycle.stop_sending(world.profile, actor=None)
+
+    def make() -> None:
+        world.first_download()
+        decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
+        request_reclaim(world.candidates(3), actor=alice)
+        lifecycle.stop_sending(world.profile, actor=None)
+
+    world.cache.scene(request, make, world.sandbox)
+    world.profile.refresh_from_db()
     return world
 
 

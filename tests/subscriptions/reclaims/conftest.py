@@ -16,9 +16,9 @@ def read_again_at_once(monkeypatch):
 
 
 @pytest.fixture
-def reclaimed_person(world, alice, bob) -> Reclaim:
-    [item] = reclaimed(world, alice, bob, 1)
-    return item
+def reclaimed_person(world, alice, bob, request) -> Reclaim:
+    world.cache.scene(request, lambda: reclaimed(world, alice, bob, 1), world.sandbox)
+    return Reclaim.objects.get()
 
 
 @pytest.fixture

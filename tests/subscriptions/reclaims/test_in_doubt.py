@@ -34,8 +34,9 @@ def in_doubt(world: World, alice, bob) -> RemovalCandidate:
 
 
 @pytest.fixture
-def in_doubt_person(world, alice, bob, read_again_at_once) -> RemovalCandidate:
-    return in_doubt(world, alice, bob)
+def in_doubt_person(world, alice, bob, read_again_at_once, request) -> RemovalCandidate:
+    world.cache.scene(request, lambda: in_doubt(world, alice, bob), world.sandbox)
+    return RemovalCandidate.objects.get(state="attention_required")
 
 
 def patches(world: World) -> int:

@@ -97,8 +97,16 @@ def test_a_ledger_that_never_sent_anything(world):
 
 
 @pytest.fixture
-def planted(world, alice, bob):
+def planted(world, alice, bob, request) -> dict[str, list[str]]:
     """20 differences among people with whom all is well. Kind -> external ids."""
+    found = world.cache.scene(request, lambda: plant(world, alice, bob), world.sandbox)
+    # Miro's log forgets of some.
+    log = world.sandbox.world.audit
+    log._events = [event for event in log._events if event["object"]["id"] not in found["not_in_log"]]
+    return found
+
+
+def plant(world, alice, bob) -> dict[str, list[str]]:
     world.first_download()
     items = reclaimed(world, alice, bob, 20)
     ids = [item.subscription.external_id for item in items]
@@ -116,11 +124,9 @@ def planted(world, alice, bob):
         RemovalCandidate.objects.filter(pk=item.removal.candidate_id).update(close_reason="active_again")
     found["unsent_inactive"] = [item.subscription.external_id for item in unsent]
 
-    # Not in the log: Miro's forgets of them, and it is long enough ago for it to know.
+    # Not in the log, and it is long enough ago for it to know.
     missing = items[12:15]
     found["not_in_log"] = [item.subscription.external_id for item in missing]
-    log = world.sandbox.world.audit
-    log._events = [event for event in log._events if event["object"]["id"] not in found["not_in_log"]]
     earlier = timezone.now() - timedelta(hours=6)
     times = {"sending_at": earlier, "finished_at": earlier + timedelta(seconds=1)}
     Reclaim.objects.filter(pk__in=[item.pk for item in missing]).update(**times)
@@ -205,7 +211,7 @@ def test_whoever_is_under_way_or_gone_is_no_difference(world, alice, bob):
 
 
 def test_what_is_settled_while_miro_is_asked_is_no_difference(world, alice, bob, monkeypatch):
-    world.download()
+    world.first_download()
     items = reclaimed(world, alice, bob, 2)
     look_up = reconcile._look_up
 

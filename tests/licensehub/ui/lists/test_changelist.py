@@ -20,6 +20,7 @@ from subscriptions.candidates.propose import propose_candidates
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import RemovalCandidate, SearchText, Subscription
 from subscriptions.search import refresh_search
+from tests.support import cached_world
 
 LISTS = {
     "subscriptions_subscription": 21,
@@ -37,10 +38,13 @@ STEP = re.compile(r'href="(\?[^"]*)"><span class="material-symbols-outlined" ari
 
 
 @pytest.fixture
-def client(bucket, profile) -> Client:
-    refresh_search(profile)
-    evaluate_profile(profile)
-    propose_candidates(profile.download_runs.get())
+def client(bucket, profile, request) -> Client:
+    def make() -> None:
+        refresh_search(profile)
+        evaluate_profile(profile)
+        propose_candidates(profile.download_runs.get())
+
+    cached_world.current().scene(request, make)
     signed_in = Client()
     signed_in.force_login(User.objects.create_superuser("admin", "admin@northwind.example", "a long password"))
     return signed_in

@@ -20,14 +20,18 @@ EVIL = '<img src=x onerror="alert(1)">'
 
 
 @pytest.fixture
-def doubt(world, alice, bob, monkeypatch) -> Reclaim:
+def doubt(world, alice, bob, monkeypatch, request) -> Reclaim:
     """Sent, not done by Miro, and read twice as still active."""
     monkeypatch.setattr("subscriptions.reclaims.outcomes.READ_BACK_DELAY", timedelta(0))
-    world.first_download()
-    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
-    world.miro.fault("error_before", match={"method": "PATCH"})
-    reclaim_due(world.profile)
-    sweep.read_back_doubts(world.profile)
+
+    def make() -> None:
+        world.first_download()
+        decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+        world.miro.fault("error_before", match={"method": "PATCH"})
+        reclaim_due(world.profile)
+        sweep.read_back_doubts(world.profile)
+
+    world.cache.scene(request, make, world.sandbox)
     return Reclaim.objects.get()
 
 

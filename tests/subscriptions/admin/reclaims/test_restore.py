@@ -11,6 +11,7 @@ from subscriptions.approvals import decide
 from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import claim, commit_intent
+from tests.support import cached_world
 from tests.support.organization import page, said
 from tests.support.pages import text_of
 
@@ -30,9 +31,12 @@ def send(organization, direction: str, **words) -> list[Reclaim]:
 
 
 @pytest.fixture
-def reclaimed(organization, alice, bob) -> list[Reclaim]:
-    decide.approve(organization.ask(alice, count=3), actor=bob)
-    send(organization, "deactivate")
+def reclaimed(organization, alice, bob, request) -> list[Reclaim]:
+    def make() -> None:
+        decide.approve(organization.ask(alice, count=3), actor=bob)
+        send(organization, "deactivate")
+
+    cached_world.current().scene(request, make)
     return list(Reclaim.objects.order_by("pk"))
 
 
