@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
-import uuid
-from collections import defaultdict
-from typing import NamedTuple
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.db.models.fields.json import KT
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import Actor, Row, record, record_many, record_rows
-from licensehub.ui.lists.id_filter import IdIn, IdList
+from licensehub.audit.log import Actor, record, record_many
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
+from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats, release, start_cool_downs
 from subscriptions.bulk_sql import planned_for
-from subscriptions.candidates.actions import cool_down
-from subscriptions.candidates.locks import lock_candidate
-from subscriptions.eligibility.terms import Terms
+from subscriptions.candidates.locks import lock_candidate, lock_profile
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
@@ -32,47 +25,59 @@ from subscriptions.models import (
     Notification,
     NotificationKind,
     ReclaimRequest,
-    RemovalCandidate,
     RequestedRemoval,
     RequestState,
 )
 from subscriptions.models.request import WAITING
 
+MAX_DROP_REASON = 200
 # At most so many are looked at.
 MAX_IN_A_ROW = 50
-IN_REQUEST = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
 
 
-def drop(
-    person: RequestedRemoval,
-    *,
-    actor: Actor,
-    reason: str = "",
-    close_reason: CloseReason = CloseReason.DROPPED,
-) -> None:
-    """Take one person out of an undecided request. This is final. The row stays, and is marked as dropped.
+def drop(person: RequestedRemoval, *, actor: User, reason: str, keep: Keep = SEND_BACK) -> None:
+    """A user takes one person out of an undecided request, and chooses what follows. `undo.take_back_in` undoes it.
 
-    Raises ConcernsYou for the own seat, NotActionable when it is too late.
+    Raises Refused without a reason, ConcernsYou for the own seat, NotActionable when it is too late.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise Refused("Say in a few words why this person is dropped: an auditor will want to know.")
+    keep.check()
+    with transaction.atomic():
+        request = _take_out(person, actor=actor, reason=reason, keep=keep)
+        people = RequestedRemoval.objects.filter(pk=person.pk)
+        keep_seats(people, keep, request=request, reason=CloseReason.DROPPED, why=reason, actor=actor)
+
+
+def leave(person: RequestedRemoval, *, reason: str, close_reason: CloseReason = CloseReason.DROPPED) -> None:
+    """LicenseHub takes one person out of an undecided request, who is then in cool-down for one threshold.
+
+    Raises NotActionable when it is too late.
     """
     with transaction.atomic():
-        lock_candidate(person.candidate_id)
-        profile = IntegrationProfile.objects.get(requests=person.request_id)
-        refuse_own_seat(seats_of(RequestedRemoval.objects.filter(pk=person.pk)), actor=actor, profile=profile)
-        waiting = ReclaimRequest.objects.filter(state__in=WAITING)
-        rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
-        dropped = rows.exclude(is_own(actor, profile)).update(
-            dropped_at=timezone.now(), dropped_by=actor, drop_reason=reason
-        )
-        if dropped != 1:
-            raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
-        data = {"person": str(person), "reason": reason}
-        record(Action.PERSON_DROPPED, actor=actor, target=person.request, data=data)
-        release(
-            RequestedRemoval.objects.filter(pk=person.pk),
-            to=CandidateState.CLOSED_SKIPPED,
-            reason=close_reason,
-            actor=actor,
-        )
+        _take_out(person, actor=None, reason=reason)
+        people = RequestedRemoval.objects.filter(pk=person.pk)
+        left = release(people, to=CandidateState.CLOSED_SKIPPED, reason=close_reason, actor=None)
+        start_cool_downs(left, close_reason)
+
+
+def _take_out(person: RequestedRemoval, *, actor: Actor, reason: str, keep: Keep | None = None) -> ReclaimRequest:
+    """Mark the person as dropped, with the audit event. The row stays. Returns the request."""
+    request = ReclaimRequest.objects.get(pk=person.request_id)
+    profile = lock_profile(request.profile_id)
+    lock_candidate(person.candidate_id)
+    refuse_own_seat(seats_of(RequestedRemoval.objects.filter(pk=person.pk)), actor=actor, profile=profile)
+    values = {"dropped_at": timezone.now(), "dropped_by": actor, "drop_reason": reason[:MAX_DROP_REASON]}
+    if keep is not None and request.direction == Direction.DEACTIVATE:
+        values |= {"kept_as": keep.kept_as, "kept_until": keep.until}
+    waiting = ReclaimRequest.objects.filter(state__in=WAITING)
+    rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
+    if rows.exclude(is_own(actor, profile)).update(**values) != 1:
+        raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
+    data = {"person": str(person), "reason": reason, **(keep.as_data() if keep else {})}
+    record(Action.PERSON_DROPPED, actor=actor, target=request, data=data)
+    return request
 
 
 def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
@@ -97,7 +102,7 @@ def leave_restores() -> int:
     for person in found:
         gone = person.candidate.subscription.gone_at is not None
         with contextlib.suppress(NotActionable):
-            drop(person, actor=None, reason=str((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
+            leave(person, reason=str((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
     return len(found)
 
 
@@ -158,46 +163,3 @@ def expired_in_a_row(profile: IntegrationProfile) -> list[ReclaimRequest]:
     rows = ReclaimRequest.objects.filter(profile=profile, direction=Direction.DEACTIVATE, state__in=ended)
     last = list(rows.order_by("-pk")[:MAX_IN_A_ROW])
     return list(itertools.takewhile(lambda request: request.state == RequestState.EXPIRED, last))
-
-
-def release(people: QuerySet[RequestedRemoval], *, to: CandidateState, reason: CloseReason | str, actor: Actor) -> int:
-    """Move the candidates of people who leave a request without an approval. Returns how many moved.
-
-    A candidate that was closed meanwhile stays closed. The candidates of a restore do not move: they were closed with
-    the reclaims that the restore takes back.
-    """
-    ids = IdList.of(people.order_by().values_list("candidate", flat=True))
-    rows = RemovalCandidate.objects.filter(IdIn("pk", ids), state__in=IN_REQUEST)
-    evidence = (KT(f"evidence__{name}") for name in ("name", "email", "terms"))
-    # Locked in the order of their ids, as everywhere, so that there is no deadlock.
-    locked = rows.order_by("pk").select_for_update().values_list("pk", "subscription", *evidence)
-    leaving = [_Leaving(*row) for row in locked]
-    candidates = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(row.pk for row in leaving)), state__in=IN_REQUEST)
-    candidates.update(state=to, close_reason=reason, state_changed_at=timezone.now())
-    action = Action.CANDIDATE_RETURNED if to == CandidateState.READY else Action.CANDIDATE_CLOSED
-    label, data = RemovalCandidate._meta.label_lower, {"reason": str(reason)} if reason else {}
-    events = [Row(label, row.pk, row.name or row.email or str(row.pk), data) for row in leaving]
-    record_rows(action, actor=actor, rows=events, correlation=uuid.uuid4())
-    if to == CandidateState.CLOSED_SKIPPED:
-        _cool_down(leaving, CloseReason(reason))
-    return len(leaving)
-
-
-class _Leaving(NamedTuple):
-    """The columns of one candidate that moves. Making model objects would take longer than that. `terms` is JSON."""
-
-    pk: int
-    subscription: int
-    name: str | None
-    email: str | None
-    terms: str
-
-
-def _cool_down(leaving: list[_Leaving], reason: CloseReason) -> None:
-    """Start the cool-downs by the terms in the evidence. Most candidates have the same terms, so these are grouped."""
-    by_terms: dict[str, list[int]] = defaultdict(list)
-    for row in leaving:
-        by_terms[row.terms].append(row.subscription)
-    for frozen, ids in by_terms.items():
-        terms = Terms.from_json(json.loads(frozen))
-        cool_down(ids, days=terms.threshold_for, reason=str(reason.label).lower())

@@ -7,6 +7,7 @@ signature. `closing` holds how a request ends without a decision.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -24,8 +25,9 @@ from subscriptions.accounts.own_seat import (
     refuse_same_person,
     seats_of,
 )
-from subscriptions.approvals.closing import release, why_ended
+from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
+from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable, OverCap, OwnRequest, Refused
@@ -48,16 +50,16 @@ REVIEWED = (
 CHANGED = "Some of these people have just changed. Reload the page and check again."
 
 
-def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
+def approve(request: ReclaimRequest, *, actor: User, comment: str = "", revision: int | None = None) -> int:
     """A second person approves: everybody who was not dropped is signed and queued. Returns how many.
 
-    A restore has no caps, and no candidates that move.
+    `revision` is that of the list which the person has seen. A restore has no caps, and no candidates that move.
     Raises OwnRequest, ConcernsYou, OverCap, Refused or NotActionable; then nothing was changed.
     """
     now = timezone.now()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)
-        _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now)
+        _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now, revision=revision)
         people = request.removals.not_dropped().count()
         if not people:
             raise NotActionable(f"Nobody is left in {request}, so it ends by itself within a minute.")
@@ -70,7 +72,16 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "") -> int:
     return people
 
 
-def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, comment: str, now: datetime) -> None:
+def _decide(
+    request: ReclaimRequest,
+    state: RequestState,
+    *,
+    actor: User,
+    comment: str,
+    now: datetime,
+    revision: int | None = None,
+    keep: Keep | None = None,
+) -> None:
     """The guarded UPDATE from open to a decision."""
     profile = IntegrationProfile.objects.get(pk=request.profile_id)
     mine = refuse_first_person(request, actor=actor, profile=profile)
@@ -83,8 +94,12 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
         state=RequestState.OPEN,
         expires_at__gt=now,
         cap_raised_by=request.cap_raised_by_id,
+        revision=request.revision if revision is None else revision,
     ).exclude(requested_by__in=mine)
-    values = {"state": state, "decided_by": actor, "decided_at": now, "comment": comment, "valid_until": valid_until}
+    values: dict[str, Any] = {"state": state, "decided_by": actor, "decided_at": now, "comment": comment}
+    values["valid_until"] = valid_until
+    if keep is not None and request.direction == Direction.DEACTIVATE:
+        values |= {"kept_as": keep.kept_as, "kept_until": keep.until}
     with planned_for(request.removals.count()):
         decided = rows.update(**values)
     if decided != 1:
@@ -92,7 +107,7 @@ def _decide(request: ReclaimRequest, state: RequestState, *, actor: User, commen
     request.refresh_from_db()
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
     data = {"comment": comment, "people": request.removals.not_dropped().count()}
-    record(action, actor=actor, target=request, data=data)
+    record(action, actor=actor, target=request, data={**data, **(keep.as_data() if keep else {})})
 
 
 def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
@@ -131,16 +146,18 @@ def _move_on(request: ReclaimRequest, people: int, now: datetime) -> None:
         raise NotActionable(CHANGED)
 
 
-def reject(request: ReclaimRequest, *, actor: User, comment: str) -> int:
-    """A second person rejects, with a reason. Returns how many people are concerned.
+def reject(request: ReclaimRequest, *, actor: User, comment: str, keep: Keep = SEND_BACK) -> int:
+    """A second person rejects, with a reason, and chooses what follows. Returns how many people are concerned.
 
-    People who were to be reclaimed are left alone for one threshold; those who were to be restored stay deactivated.
+    People who were to be restored stay deactivated. `undo.take_back_rejection` undoes it.
     """
-    if not comment.strip():
+    comment = comment.strip()
+    if not comment:
         raise Refused("Say in a few words why you reject: the requester, and later an auditor, will want to know.")
-    now = timezone.now()
+    keep.check()
     with transaction.atomic():
-        _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=now)
+        locks.lock_profile(request.profile_id)
+        _decide(request, RequestState.REJECTED, actor=actor, comment=comment, now=timezone.now(), keep=keep)
         people = request.removals.not_dropped()
-        release(people, to=CandidateState.CLOSED_SKIPPED, reason=CloseReason.REJECTED, actor=actor)
+        keep_seats(people, keep, request=request, reason=CloseReason.REJECTED, why=comment, actor=actor)
         return people.count()

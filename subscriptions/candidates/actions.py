@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from licensehub.audit.actions import Action
@@ -58,7 +59,7 @@ def move(
 
 
 def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -> None:
-    """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a rejection.
+    """Leave these subscriptions (ids) alone for `days(license)`, e.g. one threshold after a *Keep*.
 
     Somebody decided for the person, so what an admin decided before on a reason for review is over.
     """
@@ -68,6 +69,33 @@ def cool_down(rows: Iterable[int], *, days: Callable[[str], int], reason: str) -
         until = now + timedelta(days=days(license))
         values = {"cooldown_until": until, "cooldown_reason": reason, "review_passed": False}
         subscriptions.filter(license=license).update(**values)
+    evaluate_people(ids)
+
+
+def pause(rows: Iterable[int], *, until: datetime, reason: str) -> None:
+    """Leave these subscriptions (ids) alone until this moment. A cool-down that ends later stays as it is.
+
+    Somebody decided for the person, so what an admin decided before on a reason for review is over.
+    """
+    ids = IdList.of(rows)
+    subscriptions = Subscription.objects.filter(IdIn("pk", ids))
+    subscriptions.update(review_passed=False)
+    shorter = subscriptions.filter(Q(cooldown_until=None) | Q(cooldown_until__lte=until))
+    shorter.update(cooldown_until=until, cooldown_reason=reason)
+    evaluate_people(ids)
+
+
+def end_pause(rows: Iterable[int], *, until: datetime, reason: str) -> None:
+    """Take back what `pause` did for these subscriptions (ids). A cool-down with another end or reason goes on."""
+    ids = IdList.of(rows)
+    same = Subscription.objects.filter(IdIn("pk", ids), cooldown_until=until, cooldown_reason=reason)
+    same.update(cooldown_until=None, cooldown_reason="")
+    evaluate_people(ids)
+
+
+def evaluate_people(ids: IdList) -> None:
+    """Evaluate these subscriptions again, each by the rule of its profile."""
+    subscriptions = Subscription.objects.filter(IdIn("pk", ids))
     for profile_id in subscriptions.values_list("profile", flat=True).distinct().order_by():
         evaluate_rows(subscriptions.filter(profile=profile_id), current_terms(profile_id), few=ids.number <= FEW)
 

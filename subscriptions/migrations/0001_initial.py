@@ -877,6 +877,18 @@ class Migration(migrations.Migration):
                 ("cap_reason", models.CharField(blank=True, default="", max_length=500)),
                 ("decided_at", models.DateTimeField(null=True)),
                 ("comment", models.CharField(blank=True, max_length=500)),
+                (
+                    "kept_as",
+                    models.CharField(
+                        blank=True,
+                        choices=[("sent_back", "Sent back"), ("paused", "Paused"), ("protected", "Protected")],
+                        db_default="",
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                ("kept_until", models.DateTimeField(null=True)),
+                ("revision", models.PositiveIntegerField(db_default=0, default=0)),
                 ("valid_until", models.DateTimeField(null=True)),
                 (
                     "cap_raised_by",
@@ -1321,6 +1333,17 @@ class Migration(migrations.Migration):
                 ("dropped_at", models.DateTimeField(null=True)),
                 ("drop_reason", models.CharField(blank=True, max_length=200)),
                 (
+                    "kept_as",
+                    models.CharField(
+                        blank=True,
+                        choices=[("sent_back", "Sent back"), ("paused", "Paused"), ("protected", "Protected")],
+                        db_default="",
+                        default="",
+                        max_length=10,
+                    ),
+                ),
+                ("kept_until", models.DateTimeField(null=True)),
+                (
                     "candidate",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
@@ -1366,6 +1389,17 @@ class Migration(migrations.Migration):
             name="removal",
             field=models.OneToOneField(
                 on_delete=django.db.models.deletion.PROTECT, related_name="reclaim", to="subscriptions.requestedremoval"
+            ),
+        ),
+        migrations.AddField(
+            model_name="protection",
+            name="removal",
+            field=models.ForeignKey(
+                editable=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="protections",
+                to="subscriptions.requestedremoval",
             ),
         ),
         migrations.CreateModel(

@@ -15,7 +15,7 @@ from subscriptions.models.notification import (
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
-from subscriptions.models.request import Answer, Direction, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models.request import Answer, Direction, KeptAs, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import PersonToReview, SearchText, Subscription, VendorFacts, Verdict
@@ -37,6 +37,7 @@ __all__ = [
     "FileRequests",
     "HoldReason",
     "KeepMeans",
+    "KeptAs",
     "LicenseThreshold",
     "NeverActive",
     "Notice",

@@ -149,6 +149,14 @@ class Protection(models.Model):
     # The person to ask whether it is still needed. Any name is allowed, since few owners have an account.
     owner = models.CharField(max_length=150)
     ends_at = models.DateTimeField("ends", null=True, blank=True)
+    # The person of a request, if a user rejected the request, or dropped the person, with the choice Protect.
+    removal = models.ForeignKey(
+        "subscriptions.RequestedRemoval",
+        on_delete=models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="protections",
+    )
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")

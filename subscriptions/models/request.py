@@ -25,6 +25,14 @@ class Answer(models.TextChoices):
     RELEASE = "release", "Released it"
 
 
+class KeptAs(models.TextChoices):
+    """What a user chose for people who leave a request and keep the seat."""
+
+    SENT_BACK = "sent_back", "Sent back"
+    PAUSED = "paused", "Paused"
+    PROTECTED = "protected", "Protected"
+
+
 class RequestState(models.TextChoices):
     COLLECTING = "collecting", "Waiting for people"
     OPEN = "open", "Awaiting approval"
@@ -74,6 +82,11 @@ class ReclaimRequest(models.Model):
     )
     decided_at = models.DateTimeField(null=True)
     comment = models.CharField(max_length=500, blank=True)
+    # Only of a rejected request to reclaim: what follows for its people, and the end of the pause or the protections.
+    kept_as = models.CharField(max_length=10, choices=KeptAs.choices, blank=True, default="", db_default="")
+    kept_until = models.DateTimeField(null=True)
+    # It grows whenever somebody is taken back in. An approval is valid only for the list that its page has shown.
+    revision = models.PositiveIntegerField(default=0, db_default=0)
     # The end of the approval: after this moment nothing more is sent.
     valid_until = models.DateTimeField(null=True)
 
@@ -147,7 +160,7 @@ class RequestedRemovalQuerySet(models.QuerySet["RequestedRemoval"]):
 
 
 class RequestedRemoval(models.Model):
-    """One person in a request. Somebody who is dropped is marked, and nobody can be added."""
+    """One person in a request. Somebody who is dropped is marked. Nobody is added but people who were in it before."""
 
     request = models.ForeignKey(ReclaimRequest, on_delete=models.PROTECT, related_name="removals")
     candidate = models.ForeignKey(RemovalCandidate, on_delete=models.PROTECT, related_name="removals")
@@ -163,6 +176,9 @@ class RequestedRemoval(models.Model):
     dropped_at = models.DateTimeField(null=True)
     dropped_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     drop_reason = models.CharField(max_length=200, blank=True)
+    # The same as in a rejected request, for somebody whom a user dropped.
+    kept_as = models.CharField(max_length=10, choices=KeptAs.choices, blank=True, default="", db_default="")
+    kept_until = models.DateTimeField(null=True)
 
     objects = RequestedRemovalQuerySet.as_manager()
 

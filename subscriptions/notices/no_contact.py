@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.approvals.closing import IN_REQUEST
+from subscriptions.approvals.leaving import IN_REQUEST
 from subscriptions.candidates.actions import move
 from subscriptions.errors import NotActionable
 from subscriptions.models import CandidateState, ReclaimRequest, RequestedRemoval

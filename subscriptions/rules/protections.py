@@ -6,7 +6,7 @@ What is approved already is stopped by the recheck before the send, which evalua
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -14,14 +14,16 @@ from typing import NamedTuple
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record_many
+from licensehub.ui.lists.id_filter import IdList
 from subscriptions.candidates import locks
+from subscriptions.candidates.actions import evaluate_people
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
@@ -32,6 +34,9 @@ from subscriptions.rules.coverage import count_covered
 from subscriptions.rules.evaluation import mark_done, mark_due
 from subscriptions.rules.find_people import find_people
 from subscriptions.rules.protection_values import clean_value
+
+# So many are compared with the protections in force at once.
+BATCH = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,16 @@ class ProtectionInput:
 
 
 class Wanted(NamedTuple):
-    """A protection to make. `external_id` is the vendor's id of a person; empty while the person is not known."""
+    """A protection to make. `external_id` is the vendor's id of a person; empty while the person is not known.
+
+    `removal_id` is the person of a request, if this protection is a part of a decision on the request.
+    """
 
     kind: str
     value: str
     external_id: str
     details: ProtectionInput
+    removal_id: int | None = None
 
     @classmethod
     def of_person(cls, row: Subscription, details: ProtectionInput) -> Wanted:
@@ -140,9 +149,31 @@ def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor:
     return replace(effect, already=len(already))
 
 
+def protect_in_transaction(
+    profile_id: int, wanted: Iterable[Wanted], people: IdList, *, actor: User
+) -> list[Protection]:
+    """Make those of these protections that are not in force yet, and evaluate `people` (ids of subscriptions) again.
+
+    All in the caller's transaction, under the lock of the profile. Returns the new ones. Raises ValidationError.
+    """
+    profile, chosen = IntegrationProfile.objects.get(pk=profile_id), list(wanted)
+    already = in_force_already(profile, chosen)
+    made = _make(profile, [one for one in chosen if one not in already], actor=actor)
+    count_covered(made)
+    evaluate_people(people)
+    return made
+
+
 def in_force_already(profile: IntegrationProfile, wanted: Iterable[Wanted]) -> dict[Wanted, Protection]:
     """Find which of them have a protection of their own in force. Returns each with that protection."""
+    found: dict[Wanted, Protection] = {}
     chosen = list(wanted)
+    for start in range(0, len(chosen), BATCH):
+        found |= _in_force_already(profile, chosen[start : start + BATCH])
+    return found
+
+
+def _in_force_already(profile: IntegrationProfile, chosen: Sequence[Wanted]) -> dict[Wanted, Protection]:
     ids = {one.external_id for one in chosen} - {""}
     same = Q(value__in={one.value for one in chosen} - {""}) | Q(external_id__in=ids)
     rows = Protection.objects.in_force().of(profile.pk).filter(same).select_related("created_by", "profile")
@@ -172,6 +203,7 @@ def _make(profile: IntegrationProfile, wanted: list[Wanted], *, actor: User) -> 
             reason=one.details.reason.strip(),
             owner=one.details.owner.strip(),
             ends_at=one.details.ends_at,
+            removal_id=one.removal_id,
             created_by=actor,
         )
         for one in wanted
@@ -203,6 +235,11 @@ def end_protections(protections: Iterable[Protection], *, actor: User) -> Effect
     effects = [_reevaluate(mine) for mine in by_profile.values()]
     changed, withdrawn = sum(one.changed for one in effects), sum(one.withdrawn for one in effects)
     return Effect(ended, changed, withdrawn, already=len(chosen) - len(ended))
+
+
+def end_in_transaction(protections: QuerySet[Protection], *, actor: User) -> list[Protection]:
+    """End those of these that are in force, in the caller's transaction. The caller evaluates the people again."""
+    return _end(protections, actor=actor)
 
 
 def end_run_out() -> int:

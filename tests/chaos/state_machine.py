@@ -23,7 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from integrations import sending
 from licensehub.audit.log import open_transactions
 from subscriptions import sweep
-from subscriptions.approvals import closing, decide
+from subscriptions.approvals import closing, decide, undo
+from subscriptions.approvals.leaving import Keep
 from subscriptions.approvals.request import open_for_approval, raise_cap, request_reclaim, send_again
 from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume
@@ -33,6 +34,7 @@ from subscriptions.models import (
     Answer,
     CandidateState,
     Direction,
+    KeptAs,
     Reclaim,
     ReclaimRequest,
     ReclaimRule,
@@ -55,6 +57,7 @@ PEOPLE = 8
 SHORT_WAITS = [timedelta(seconds=6), timedelta(minutes=4)]
 WAITS = [*SHORT_WAITS, timedelta(hours=25), timedelta(days=4), timedelta(days=8), timedelta(days=31)]
 numbers = st.integers(min_value=0, max_value=PEOPLE - 1)
+kept = st.sampled_from(list(KeptAs))
 outcomes = st.sampled_from([Outcome.APPLIED, *Outcome])
 
 
@@ -121,17 +124,29 @@ class Life(RuleBasedStateMachine):
             with suppress(Refused, NotActionable):
                 decide.approve(request, actor=self.person(who))
 
-    @rule(number=numbers, who=st.sampled_from(["alice", "bob"]))
-    def reject(self, number: int, who: str) -> None:
+    @rule(number=numbers, who=st.sampled_from(["alice", "bob"]), kept_as=kept)
+    def reject(self, number: int, who: str, kept_as: KeptAs) -> None:
         if request := self.one(ReclaimRequest.objects.filter(state="open"), number):
             with suppress(Refused, NotActionable):
-                decide.reject(request, actor=self.person(who), comment="Not now")
+                decide.reject(request, actor=self.person(who), comment="Not now", keep=self.keep(kept_as))
 
-    @rule(number=numbers)
-    def drop(self, number: int) -> None:
+    @rule(number=numbers, who=st.sampled_from(["alice", "bob"]))
+    def take_back(self, number: int, who: str) -> None:
+        if request := self.one(ReclaimRequest.objects.filter(state="rejected"), number):
+            with suppress(Refused, NotActionable):
+                undo.take_back_rejection(request, actor=self.person(who))
+
+    @rule(number=numbers, kept_as=kept)
+    def drop(self, number: int, kept_as: KeptAs) -> None:
         if person := self.one(RequestedRemoval.objects.not_dropped(), number):
             with suppress(NotActionable):
-                closing.drop(person, actor=self.world.alice)
+                closing.drop(person, actor=self.world.alice, reason="On leave", keep=self.keep(kept_as))
+
+    @rule(number=numbers)
+    def take_back_in(self, number: int) -> None:
+        if person := self.one(RequestedRemoval.objects.exclude(dropped_at=None).select_related("request"), number):
+            with suppress(Refused, NotActionable):
+                undo.take_back_in(person, actor=self.world.alice, decides=False)
 
     @rule(number=numbers)
     def cancel(self, number: int) -> None:
@@ -327,6 +342,10 @@ class Life(RuleBasedStateMachine):
 
     def person(self, name: str) -> User:
         return {"alice": self.world.alice, "bob": self.world.bob, "carol": self.others[0]}[name]
+
+    @staticmethod
+    def keep(kept_as: KeptAs) -> Keep:
+        return Keep(kept_as, timezone.now() + timedelta(days=20)) if kept_as == KeptAs.PAUSED else Keep(kept_as)
 
     @staticmethod
     def one(rows: Any, number: int) -> Any:

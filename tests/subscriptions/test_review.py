@@ -23,6 +23,7 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import rules
 from subscriptions.rules.evaluation import evaluate_again
 from tests.support.fixtures import person
+from tests.support.keeping import pause
 from tests.support.pages import text_of
 
 WHY = "Left the company, the manager confirmed it."
@@ -132,7 +133,7 @@ def test_a_review_is_shown_again_and_ends_with_a_decision_for_the_person(world, 
     assert again.evidence["review"]["by_id"] == alice.pk and f"“{WHY}”" in again.evidence["why"]
 
     request = request_reclaim(RemovalCandidate.objects.filter(pk=again.pk), actor=alice)
-    decide.reject(request, actor=bob, comment="On parental leave")
+    decide.reject(request, actor=bob, comment="On parental leave", keep=pause())
     assert fresh(never).verdict == Verdict.COOLING_DOWN
     Subscription.objects.filter(pk=never.pk).update(cooldown_until=timezone.now())
     world.download()

@@ -19,7 +19,8 @@ from integrations.connectors.contract import Allocation, Person
 from integrations.models import IntegrationProfile
 from subscriptions import search, stats, sweep
 from subscriptions.activity import retention, snapshots
-from subscriptions.approvals import closing, collecting, decide, request
+from subscriptions.approvals import closing, collecting, decide, request, undo
+from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.candidates import actions, caps, propose, withdraw
 from subscriptions.downloads import directory, merge, staging, team_admins, validation
 from subscriptions.eligibility import evaluate, preview
@@ -46,6 +47,7 @@ from subscriptions.reclaims import restores
 from subscriptions.reconciliation import reconcile
 from subscriptions.rules import binding, protections
 from tests.support.fixtures import without_caps
+from tests.support.keeping import PROTECT, pause
 from tests.support.plans import Case
 
 MOVED = "CASE WHEN id %% 3 = 0 THEN %s ELSE last_activity_at END"
@@ -159,6 +161,18 @@ def _stale_ids() -> list[int]:
 
 def _asked() -> ReclaimRequest:
     return request.request_reclaim(RemovalCandidate.objects.all(), actor=_user("asks"), reason="Unused")
+
+
+def _rejected(keep: Keep) -> ReclaimRequest:
+    made = _asked()
+    decide.reject(made, actor=_user("decides"), comment="No", keep=keep)
+    return made
+
+
+def _restore_rejected() -> ReclaimRequest:
+    made = _restoring()
+    decide.reject(made, actor=_user("decides"), comment="No")
+    return made
 
 
 def _requested_and_stale() -> None:
@@ -314,6 +328,36 @@ CASES = [
     Case("raise a cap", lambda made: request.raise_cap(made, actor=_user("raises"), reason="Many"), _over_its_cap),
     Case("approve", lambda made: decide.approve(made, actor=_user("decides")), _asked),
     Case("reject", lambda made: decide.reject(made, actor=_user("decides"), comment="No"), _asked),
+    Case(
+        "reject and pause",
+        lambda made: decide.reject(made, actor=_user("decides"), comment="No", keep=pause()),
+        _asked,
+    ),
+    Case(
+        "reject and protect",
+        lambda made: decide.reject(made, actor=_user("decides"), comment="No", keep=PROTECT),
+        _asked,
+    ),
+    Case(
+        "take back a rejection with a pause",
+        lambda made: undo.take_back_rejection(made, actor=_user("decides")),
+        lambda: _rejected(pause()),
+    ),
+    Case(
+        "take back a rejection with protections",
+        lambda made: undo.take_back_rejection(made, actor=_user("decides")),
+        lambda: _rejected(PROTECT),
+    ),
+    Case(
+        "take back a rejection",
+        lambda made: undo.take_back_rejection(made, actor=_user("decides")),
+        lambda: _rejected(SEND_BACK),
+    ),
+    Case(
+        "take back the rejection of a restore",
+        lambda made: undo.take_back_rejection(made, actor=_user("decides")),
+        _restore_rejected,
+    ),
     Case("withdraw a request", lambda made: closing.cancel(made, actor=_user("asks")), _asked),
     Case("expire", lambda _: closing.expire_requests(), _overdue),
     Case("start the days to answer", lambda _: collecting.close_collections(), _silent),

@@ -1,4 +1,4 @@
-"""The buttons on the page of a request: approve, reject, raise the cap, withdraw, drop a person."""
+"""The buttons on the page of a request: approve, reject, raise the cap, withdraw, drop a person, and take back."""
 
 from __future__ import annotations
 
@@ -6,22 +6,42 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 
 from licensehub.ui.admin import signed_in
-from subscriptions.admin.approvals.messages import APPROVED, DROPPED, REJECTED, WITHDRAWN, message_for
-from subscriptions.admin.approvals.permissions import DECIDE, RAISE
+from licensehub.ui.formatting import name_of
+from licensehub.ui.lists.id_filter import is_id
+from subscriptions.admin.approvals.keeping import KeepForm, KeepPage, choose, kept_sentence, kept_verb
+from subscriptions.admin.approvals.messages import (
+    APPROVED,
+    DROPPED,
+    REJECTED,
+    TAKEN_BACK,
+    TAKEN_BACK_IN,
+    WITHDRAWN,
+    message_for,
+)
+from subscriptions.admin.approvals.permissions import DECIDE, RAISE, may_decide, permissions_for
 from subscriptions.admin.widgets.actions import enqueue_reclaim, run_action
-from subscriptions.admin.widgets.counts import seats
-from subscriptions.approvals import closing, decide
+from subscriptions.admin.widgets.counts import people, seats
+from subscriptions.admin.widgets.evidence import person_of
+from subscriptions.approvals import closing, decide, undo
 from subscriptions.approvals.request import raise_cap
 from subscriptions.models import ReclaimRequest, RequestedRemoval
+from subscriptions.models.request import WAITING
 
 
 def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
     row = _request_for(request, pk, DECIDE)
 
     def do() -> str:
-        count = decide.approve(row, actor=signed_in(request), comment=_text(request, "comment"))
+        seen = request.POST.get("revision", "")
+        count = decide.approve(
+            row,
+            actor=signed_in(request),
+            comment=_text(request, "comment"),
+            revision=int(seen) if is_id(seen) else None,
+        )
         enqueue_reclaim(request, row.profile_id)
         return message_for(APPROVED, row, seats=seats(count))
 
@@ -29,11 +49,26 @@ def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def reject_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show the choices first. A POST with a choice rejects."""
+    row = _request_for(request, pk, DECIDE)
+    may = permissions_for(row, signed_in(request))
+
+    def do(form: KeepForm) -> str:
+        count = decide.reject(row, actor=signed_in(request), comment=form.why, keep=form.keep)
+        kept = kept_verb(row.kept_as, row.kept_until, count)
+        return message_for(REJECTED, row, people=people(count), kept=kept)
+
+    why_not = "" if may.decide else may.why_not or decide.why_closed(row, timezone.now())
+    return choose(request, _keep_page(request, row, "Reject", row.number), do, why_not=why_not)
+
+
+def take_back_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back the rejection of a request."""
     row = _request_for(request, pk, DECIDE)
 
     def do() -> str:
-        count = decide.reject(row, actor=signed_in(request), comment=_text(request, "comment"))
-        return message_for(REJECTED, row, seats=seats(count))
+        count = undo.take_back_rejection(row, actor=signed_in(request))
+        return message_for(TAKEN_BACK, row, people=people(count))
 
     return run_action(request, _page_of(pk), do)
 
@@ -59,15 +94,41 @@ def withdraw_view(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def drop_view(request: HttpRequest, pk: int, removal: int) -> HttpResponse:
-    _request_for(request, pk, DECIDE)
-    person = get_object_or_404(RequestedRemoval.objects.select_related("candidate", "request"), pk=removal, request=pk)
+    """Show the choices first. A POST with a choice drops the person."""
+    row = _request_for(request, pk, DECIDE)
+    person = _person(pk, removal)
+
+    def do(form: KeepForm) -> str:
+        closing.drop(person, actor=signed_in(request), reason=form.why, keep=form.keep)
+        closing.end_empty_requests(ReclaimRequest.objects.filter(pk=pk))
+        person.refresh_from_db()
+        return message_for(DROPPED, row, person=person, kept=kept_sentence(person.kept_as, person.kept_until))
+
+    waits = row.state in WAITING and person.dropped_at is None
+    why_not = "" if waits else f"{person} is no longer part of an open request. Nothing was changed."
+    page = _keep_page(request, row, "Drop", person_of(person.evidence), count=1)
+    return choose(request, page, do, why_not=why_not)
+
+
+def take_back_in_view(request: HttpRequest, pk: int, removal: int) -> HttpResponse:
+    """A dropped person is in the request again."""
+    row = _request_for(request, pk, DECIDE)
+    person, user = _person(pk, removal), signed_in(request)
 
     def do() -> str:
-        closing.drop(person, actor=signed_in(request))
-        closing.end_empty_requests(ReclaimRequest.objects.filter(pk=pk))
-        return message_for(DROPPED, person.request, person=person)
+        undo.take_back_in(person, actor=user, decides=may_decide(row, user))
+        return message_for(TAKEN_BACK_IN, row, person=person)
 
     return run_action(request, _page_of(pk), do)
+
+
+def _person(pk: int, removal: int) -> RequestedRemoval:
+    return get_object_or_404(RequestedRemoval.objects.select_related("candidate", "request"), pk=removal, request=pk)
+
+
+def _keep_page(request: HttpRequest, row: ReclaimRequest, act: str, who: str, *, count: int | None = None) -> KeepPage:
+    standing = row.removals.not_dropped().count() if count is None else count
+    return KeepPage(row, act, who, standing, name_of(row.requested_by), _page_of(row.pk))
 
 
 def _request_for(request: HttpRequest, pk: int, permission: str) -> ReclaimRequest:

@@ -14,6 +14,7 @@ from licensehub.ui.export import Column
 from licensehub.ui.formatting import day, name_of
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.answers import Reply, reply_of
+from subscriptions.admin.approvals.keeping import kept_sentence
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import (
     Change,
@@ -28,6 +29,7 @@ from subscriptions.admin.widgets.evidence import (
 )
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import Answer, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
+from subscriptions.models.request import WAITING
 
 # The page shows this many people openly, and this many others, all without a change, folded. The export has them all.
 SHOWN = 30
@@ -104,6 +106,8 @@ class PersonRow:
     is_changed: bool
     reply: Reply | None
     dropped: str
+    # A user dropped this person while the request waits.
+    can_come_back: bool
     reclaim: Reclaim | None
     badge: SafeString | str
     outcome: str
@@ -124,7 +128,7 @@ def people_of(request: ReclaimRequest) -> list[Person]:
 
 
 def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
-    """The drop by a person, with its reason. The changed verdict only follows from the cool-down after the drop."""
+    """The drop by a person, with its reason. The changed verdict only follows from what was chosen then."""
     if removal.dropped_at is None or removal.dropped_by is None:
         return None
     return Change(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
@@ -162,11 +166,17 @@ def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
         change=person.change,
         is_changed=person.is_changed,
         reply=reply_of(removal, request),
-        dropped=f"dropped by {dropped_by}" if person.is_dropped else "",
+        dropped=_dropped(removal, dropped_by) if person.is_dropped else "",
+        can_come_back=request.state in WAITING and removal.dropped_by_id is not None,
         reclaim=item,
         badge=reclaim_badge(item) if item else "",
         outcome=outcome_sentence(item) if item else "",
     )
+
+
+def _dropped(removal: RequestedRemoval, by: str) -> str:
+    kept = f", {kept_sentence(removal.kept_as, removal.kept_until)}" if removal.kept_as else ""
+    return f"dropped by {by}{kept}"
 
 
 def tiles(people: list[Person]) -> dict[str, Any]:

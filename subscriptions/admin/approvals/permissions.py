@@ -11,6 +11,7 @@ from subscriptions.accounts.persons import matches_nobody
 from subscriptions.approvals.decide import refuse_first_person
 from subscriptions.approvals.deciders import DECIDE as DECIDE
 from subscriptions.approvals.request import refuse_raising
+from subscriptions.approvals.undo import why_not_taken_back
 from subscriptions.errors import Refused
 from subscriptions.models import Direction, ReclaimRequest, RequestState
 from subscriptions.models.request import WAITING
@@ -25,13 +26,16 @@ RAISE = "subscriptions.raise_cap_reclaimrequest"
 class Permissions:
     """The actions that a reader may take on a request; `why_not` says why the reader cannot decide.
 
-    `note` is for a reader who may decide, and who has an account that matches nobody at the vendor.
+    `why_not_take_back` says why a reader who may decide cannot take back the rejection. `note` is for a reader who may
+    decide, and who has an account that matches nobody at the vendor.
     """
 
     decide: bool = False
     drop: bool = False
     withdraw: bool = False
+    take_back: bool = False
     why_not: str = ""
+    why_not_take_back: str = ""
     note: str = ""
 
 
@@ -43,7 +47,19 @@ def permissions_for(request: ReclaimRequest, user: User | AnonymousUser) -> Perm
     if not user.has_perm(DECIDE):
         return Permissions(why_not=why_not)
     decide = waits and not why_not
+    if request.state == RequestState.REJECTED:
+        why_not_take_back = why_not or why_not_taken_back(request)
+        return Permissions(take_back=not why_not_take_back, why_not=why_not, why_not_take_back=why_not_take_back)
     return Permissions(decide=decide, drop=waits, why_not=why_not, note=_note(request, user) if decide else "")
+
+
+def may_decide(request: ReclaimRequest, user: User) -> bool:
+    """Whether this user may decide the request as soon as it is open, or take back its rejection."""
+    try:
+        refuse_first_person(request, actor=user, profile=request.profile)
+    except Refused:
+        return False
+    return user.has_perm(DECIDE)
 
 
 def _note(request: ReclaimRequest, user: User | AnonymousUser) -> str:

@@ -174,6 +174,8 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
             path("<int:pk>/raise-cap/", view(actions.raise_cap_view), name=f"{name}raise_cap"),
             path("<int:pk>/withdraw/", view(actions.withdraw_view), name=f"{name}withdraw"),
             path("<int:pk>/drop/<int:removal>/", view(actions.drop_view), name=f"{name}drop"),
+            path("<int:pk>/take-back/", view(actions.take_back_view), name=f"{name}take_back"),
+            path("<int:pk>/take-back-in/<int:removal>/", view(actions.take_back_in_view), name=f"{name}take_back_in"),
             path("<int:pk>/dry-run/", view(dry_run.request_view), name=f"{name}dry_run"),
             path("<int:pk>/people/<slug:form>/", view(self.export_people), name=f"{name}people"),
             *super().get_urls(),

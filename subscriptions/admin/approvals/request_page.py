@@ -13,6 +13,7 @@ from licensehub.ui.formatting import ago, name_of
 from subscriptions.admin.approvals.answers import progress
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
+from subscriptions.admin.approvals.keeping import kept_verb
 from subscriptions.admin.approvals.people import basis, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
 from subscriptions.admin.reclaims.steps import requester_of
@@ -78,6 +79,7 @@ def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: lis
         "may": permissions_for(request, user),
         "may_dry_run": may_dry_run(request, user),
         "reader": name_of(user),  # type: ignore[arg-type]
+        "kept": kept_verb(request.kept_as, request.kept_until, len(standing)) if request.kept_as else "",
         "reject_attrs": format_html(
             'formaction="{}"', reverse("admin:subscriptions_reclaimrequest_reject", args=[request.pk])
         ),

@@ -36,6 +36,7 @@ class Row:
     reclaim_url: str
     license: str
     dropped: str
+    can_come_back: bool
     restore_url: str
     badge: SafeString | str
     outcome: str
@@ -85,6 +86,7 @@ def people_of(request: ReclaimRequest) -> list[Row]:
     removals = request.removals.select_related(
         "candidate__profile",
         "candidate__subscription",
+        "request",
         "restores",
         "dropped_by",
         "reclaim__profile",
@@ -106,6 +108,7 @@ def _row(removal: RequestedRemoval) -> Row:
         reclaim_url=_page_of(taken.pk) if taken else "",
         license=license_label(removal.candidate.profile, removal.evidence["license"]),
         dropped=f"dropped by {name_of(removal.dropped_by)}" if removal.dropped_at else "",
+        can_come_back=removal.dropped_by_id is not None and removal.request.state == RequestState.OPEN,
         restore_url=_page_of(item.pk) if item else "",
         badge=reclaim_badge(item) if item else "",
         outcome=outcome_sentence(item) if item else "",

@@ -77,7 +77,7 @@ def everything(request: ReclaimRequest, actor: User) -> list[type[Exception] | N
         lambda: decide.approve(request, actor=actor),
         lambda: decide.reject(request, actor=actor, comment="No"),
         lambda: raise_cap(request, actor=actor, reason="All on leave"),
-        lambda: closing.drop(first, actor=actor),
+        lambda: closing.drop(first, actor=actor, reason="No"),
         lambda: actions.leave_alone(first.candidate, actor=actor),
         lambda: actions.resume(first.candidate, actor=actor),
     )
@@ -141,7 +141,7 @@ def test_the_update_itself_refuses_the_own_seat(organization, asked, bob, monkey
     with pytest.raises(Exception, match="has just changed"):
         decide.approve(asked, actor=bob)
     with pytest.raises(Exception, match="no longer part"):
-        closing.drop(asked.removals.order_by("pk")[0], actor=bob)
+        closing.drop(asked.removals.order_by("pk")[0], actor=bob, reason="No")
     # By the vendor's id as well, after the address has changed.
     assert persons.find_persons(organization.profile) == 1
     Subscription.objects.filter(pk=row.pk).update(email="b.married@northwind.example")

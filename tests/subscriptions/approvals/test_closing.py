@@ -83,7 +83,7 @@ def test_an_empty_request_also_ends_while_answers_are_collected(world, alice):
     world.first_download()
     request = request_reclaim(world.candidates(2), actor=alice)
     one, other = request.removals.all()
-    closing.drop(one, actor=alice)
+    closing.drop(one, actor=alice, reason="On leave")
     world.miro.change(other.evidence["external_id"], last_activity_at="now")
     world.download()
     sweep.repair()
@@ -94,7 +94,7 @@ def test_an_empty_request_also_ends_while_answers_are_collected(world, alice):
 
 def test_dropping_the_last_person_ends_the_request_at_once(opened, alice, as_user):
     drop = reverse("admin:subscriptions_reclaimrequest_drop", args=[opened.pk, opened.removals.get().pk])
-    as_user(alice).post(drop)
+    as_user(alice).post(drop, {"kept_as": "sent_back", "comment": "On leave"})
 
     opened.refresh_from_db()
     assert opened.state == "empty"

@@ -29,6 +29,7 @@ from subscriptions.profiles import lifecycle
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.schedules.working_days import add_working_days
+from tests.support.keeping import pause
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_who_leaves_a_request_is_named_in_the_history(downloaded, alice, bob):
     people = {str(person.candidate) for person in request.removals.all()}
     assert nameless.evidence["email"] in people
 
-    decide.reject(request, actor=bob, comment="Not now")
+    decide.reject(request, actor=bob, comment="Not now", keep=pause())
 
     events = AuditEvent.objects.filter(action="candidate.closed")
     assert {event.target_label for event in events} == people
@@ -132,7 +133,7 @@ def test_rejecting_needs_a_word(downloaded, alice, bob):
 def test_a_dropped_person_is_not_sent(downloaded, alice, bob):
     request = ask(downloaded, alice)
     dropped = request.removals.first()
-    closing.drop(dropped, actor=bob, reason="On leave")
+    closing.drop(dropped, actor=bob, reason="On leave", keep=pause())
 
     assert decide.approve(request, actor=bob) == 2
 
@@ -141,12 +142,12 @@ def test_a_dropped_person_is_not_sent(downloaded, alice, bob):
     dropped.candidate.refresh_from_db()
     assert (dropped.candidate.state, dropped.candidate.close_reason) == ("closed_skipped", "dropped")
     with pytest.raises(NotActionable):
-        closing.drop(request.removals.last(), actor=bob)
+        closing.drop(request.removals.last(), actor=bob, reason="Too late")
 
 
 def test_nobody_left(downloaded, alice, bob):
     request = ask(downloaded, alice, 1)
-    closing.drop(request.removals.get(), actor=bob)
+    closing.drop(request.removals.get(), actor=bob, reason="On leave")
 
     with pytest.raises(NotActionable, match="Nobody is left"):
         decide.approve(request, actor=bob)

@@ -17,9 +17,13 @@ from subscriptions.profiles import archive
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.fixtures import actions, connect
+from tests.support.keeping import pause
 from tests.support.notices import text_of
 
 LONG_AGO = (timezone.now() - timedelta(days=400)).isoformat()
+
+
+WHY = "{} was rejected: “On parental leave”"
 
 
 def made_again(world, external_id: str, **changes: str) -> str:
@@ -38,7 +42,7 @@ def test_the_cool_down_of_a_rejection_goes_on_under_a_new_id(world, alice, bob):
     world.first_download()
     rejected, ready, other = world.candidates(3).order_by("pk")
     request = request_reclaim(RemovalCandidate.objects.filter(pk=rejected.pk), actor=alice)
-    decide.reject(request, actor=bob, comment="On parental leave")
+    decide.reject(request, actor=bob, comment="On parental leave", keep=pause())
     until = row_of(world, rejected.subscription.external_id).cooldown_until
     one = made_again(world, rejected.subscription.external_id, email=rejected.subscription.email.upper())
     two = made_again(world, ready.subscription.external_id)
@@ -46,7 +50,11 @@ def test_the_cool_down_of_a_rejection_goes_on_under_a_new_id(world, alice, bob):
     world.download()
 
     row = row_of(world, one)
-    assert (row.former_id, row.cooldown_until, row.cooldown_reason) == (rejected.subscription_id, until, "rejected")
+    assert (row.former_id, row.cooldown_until, row.cooldown_reason) == (
+        rejected.subscription_id,
+        until,
+        WHY.format(request),
+    )
     assert row.verdict == "cooling_down"
     assert not row.candidates.exists()
     assert row_of(world, two).verdict == "candidate"
@@ -97,8 +105,8 @@ def test_an_approval_does_not_go_over_to_the_new_account_and_a_reclaim_is_rememb
 def test_a_new_profile_of_the_same_organization_begins_where_the_archived_one_ended(world, alice, bob, at_sandbox):
     world.first_download()
     rejected, taken, free, left = world.candidates(4).order_by("pk")
-    request = request_reclaim(RemovalCandidate.objects.filter(pk=rejected.pk), actor=alice)
-    decide.reject(request, actor=bob, comment="On parental leave")
+    paused = request_reclaim(RemovalCandidate.objects.filter(pk=rejected.pk), actor=alice)
+    decide.reject(paused, actor=bob, comment="On parental leave", keep=pause())
     request = request_reclaim(RemovalCandidate.objects.filter(pk=taken.pk), actor=alice)
     decide.approve(request, actor=bob)
     assert reclaim_due(world.profile).reclaimed == 1
@@ -124,7 +132,7 @@ def test_a_new_profile_of_the_same_organization_begins_where_the_archived_one_en
     assert actions().count("protection.moved") == 1
     assert row_of(again, free.subscription.external_id).verdict == "protected"
     row = row_of(again, rejected.subscription.external_id)
-    assert (row.cooldown_reason, row.former_id) == ("rejected", rejected.subscription_id)
+    assert (row.cooldown_reason, row.former_id) == (WHY.format(paused), rejected.subscription_id)
     assert row.cooldown_until == Subscription.objects.get(pk=rejected.subscription_id).cooldown_until
     assert "reactivated" in row_of(again, taken.subscription.external_id).cooldown_reason
     assert caps.caps_of(again.profile).used == before.used == 1

@@ -12,6 +12,7 @@ from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
+from tests.support.keeping import pause
 
 WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
 
@@ -117,7 +118,7 @@ def test_no_second_one_while_one_waits(world, bob):
 
     world.download()
     assert ReclaimRequest.objects.count() == 1
-    decide.reject(ReclaimRequest.objects.get(), actor=bob, comment="Not this quarter")
+    decide.reject(ReclaimRequest.objects.get(), actor=bob, comment="Not this quarter", keep=pause())
     world.download()
 
     assert list(ReclaimRequest.objects.order_by("pk").values_list("state", flat=True)) == ["rejected", "open"]

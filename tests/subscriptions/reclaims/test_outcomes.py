@@ -18,6 +18,7 @@ from subscriptions.errors import NotActionable, OwnRequest
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.fixtures import World, actions
+from tests.support.keeping import pause
 
 
 def requested(world: World, alice, count: int) -> ReclaimRequest:
@@ -232,7 +233,7 @@ def test_somebody_reactivated_while_in_doubt_is_not_deactivated_again(world, ali
 def test_rejected(world, alice, bob):
     request = requested(world, alice, 3)
 
-    decide.reject(request, actor=bob, comment="They are on parental leave")
+    decide.reject(request, actor=bob, comment="They are on parental leave", keep=pause())
 
     assert reclaim_due(world.profile).reclaimed == 0
     assert world.deactivated_by_us() == []

@@ -265,7 +265,7 @@ def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world,
     assert closing.expire_requests() == 1
     dropped = ask()
     for removal in dropped.removals.all():
-        closing.drop(removal, actor=bob)
+        closing.drop(removal, actor=bob, reason="They left")
     with pytest.raises(NotActionable, match="Nobody is left"):
         decide.approve(dropped, actor=bob)
 

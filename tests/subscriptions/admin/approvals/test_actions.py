@@ -14,7 +14,7 @@ from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subs
 from tests.support.organization import page, request_url, said
 from tests.support.pages import text_of
 
-ACTS = ("approve", "reject", "withdraw")
+ACTS = ("approve", "reject", "take_back", "withdraw")
 
 
 @pytest.mark.parametrize("act", ACTS)
@@ -112,26 +112,48 @@ def test_approving_twice(organization, alice, bob, as_user):
     assert Reclaim.objects.count() == 3
 
 
-def test_rejecting_takes_a_comment(organization, alice, bob, as_user):
+def test_rejecting_takes_a_choice_and_a_comment(organization, alice, bob, as_user):
+    """The page with the choices comes first. It says what follows, and keeps what was written."""
     asked = organization.ask(alice)
+    until = timezone.localdate() + timedelta(days=40)
+    wrong = {"kept_as": "paused", "comment": "Quarter close"}
 
-    assert "Say in a few words why" in said(as_user(bob).post(request_url("reject", asked), {"comment": "  "}))
+    first = text_of(as_user(bob).post(request_url("reject", asked), {"comment": "Quarter close"}))
+    assert ">Quarter close</textarea>" in first and "alice can request them again today." in first
+    assert first.count('type="radio"') == 3 and 'value="sent_back" checked' in first
+    for sent, sentence in (
+        ({"kept_as": "sent_back", "comment": "  "}, "Say in a few words why"),
+        (wrong, "Choose the day on which the pause ends."),
+        ({**wrong, "pause_until": "soon"}, "Enter the day as year-month-day"),
+        ({"kept_as": "forever", "comment": "No"}, "Choose what follows."),
+    ):
+        assert sentence in text_of(as_user(bob).post(request_url("reject", asked), sent))
     asked.refresh_from_db()
-    assert asked.state == "open"
+    assert asked.state == "open" and RemovalCandidate.objects.filter(state="awaiting_approval").count() == 3
 
-    assert "3 seats will not be reclaimed" in said(
-        as_user(bob).post(request_url("reject", asked), {"comment": "On leave"})
-    )
+    response = as_user(bob).post(request_url("reject", asked), {**wrong, "pause_until": until.isoformat()}, follow=True)
+
     asked.refresh_from_db()
-    assert (asked.state, asked.comment) == ("rejected", "On leave")
+    assert (asked.state, asked.comment, timezone.localdate(asked.kept_until)) == ("rejected", "Quarter close", until)
+    shown = text_of(response)
+    assert f"{asked} is rejected. 3 people are paused until" in shown and "Take back the rejection" in shown
+    assert "paused until" in text_of(as_user(alice).get(request_url("change", asked)))
+    assert "Take back the rejection" not in text_of(as_user(alice).get(request_url("change", asked)))
 
 
-def test_rejecting_one_seat_says_so_in_the_singular(organization, alice, bob, as_user):
+def test_a_rejection_is_taken_back_on_the_same_page(organization, alice, bob, carol, as_user):
     asked = organization.ask(alice, count=1)
+    told = said(as_user(bob).post(request_url("reject", asked), {"kept_as": "sent_back", "comment": "On leave"}))
+    assert told == f"{asked} is rejected. 1 person is Ready again at once. You can take this back below."
+    assert as_user(carol).post(request_url("take_back", asked)).status_code == 403
+    assert "You made this request" in said(as_user(alice).post(request_url("take_back", asked)))
+    assert ReclaimRequest.objects.get().state == "rejected"
 
-    told = said(as_user(bob).post(request_url("reject", asked), {"comment": "On leave"}))
+    told = said(as_user(bob).post(request_url("take_back", asked)))
 
-    assert told == f"{asked} is rejected. 1 seat will not be reclaimed, nor requested during the cool-down."
+    assert told == f"The rejection of {asked} is taken back: it waits for a decision again, for 1 person."
+    assert "Approve 1 seat" in text_of(as_user(bob).get(request_url("change", asked)))
+    assert "is not rejected" in said(as_user(bob).post(request_url("take_back", asked)))
 
 
 def test_only_the_requester_withdraws(organization, alice, bob, as_user):
@@ -142,16 +164,29 @@ def test_only_the_requester_withdraws(organization, alice, bob, as_user):
     assert RemovalCandidate.objects.filter(state="ready").count() == 8
 
 
-def test_dropping_one_person(organization, alice, bob, as_user):
+def test_dropping_one_person_and_taking_them_back_in(organization, alice, bob, as_user):
     asked = organization.ask(alice)
     person = asked.removals.first()
     drop = page("reclaimrequest", "drop", asked.pk, person.pk)
+    revision = asked.revision
+    choice = {"kept_as": "protected", "protect_until": "2099-01-31", "comment": "Parental leave"}
 
-    assert "is dropped from" in said(as_user(bob).post(drop))
-    assert "no longer part of an open request" in said(as_user(bob).post(drop))
+    assert f"Drop {person}" in text_of(as_user(bob).post(drop))
+    assert "Say in a few words why" in text_of(as_user(bob).post(drop, {**choice, "comment": " "}))
+    told = said(as_user(bob).post(drop, choice))
+    assert told.startswith(f"{person} is dropped from {asked}: protected until Jan 31, 2099.")
+    assert "no longer part of an open request" in said(as_user(bob).post(drop, choice))
 
     shown = text_of(as_user(bob).get(request_url("change", asked)))
-    assert "Approve 2 seats" in shown and f"<s>{person}</s>" in shown and "dropped by bob" in shown
+    assert "Approve 2 seats" in shown and f"<s>{person}</s>" in shown and "Parental leave" in shown
+    assert "dropped by bob, protected until Jan 31, 2099" in shown and "Take back in" in shown
+
+    back = page("reclaimrequest", "take_back_in", asked.pk, person.pk)
+    assert "Another person dropped" in said(as_user(alice).post(back))
+    assert said(as_user(bob).post(back)) == f"{person} is in {asked} again."
+    assert "Approve 3 seats" in text_of(as_user(bob).get(request_url("change", asked)))
+    old_page = as_user(bob).post(request_url("approve", asked), {"revision": revision})
+    assert "has just changed" in said(old_page) and not Reclaim.objects.exists()
 
 
 @pytest.mark.parametrize(("who", "status"), [("alice", 302), ("carol", 403), ("dave", 403)])
@@ -159,7 +194,9 @@ def test_who_may_drop(organization, alice, as_user, request, who, status):
     asked = organization.ask(alice)
     person = asked.removals.first()
 
-    response = as_user(request.getfixturevalue(who)).post(page("reclaimrequest", "drop", asked.pk, person.pk))
+    response = as_user(request.getfixturevalue(who)).post(
+        page("reclaimrequest", "drop", asked.pk, person.pk), {"kept_as": "sent_back", "comment": "On leave"}
+    )
 
     assert response.status_code == status
     person.refresh_from_db()

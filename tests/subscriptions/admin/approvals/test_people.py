@@ -8,8 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from subscriptions.admin.approvals import people
-from subscriptions.approvals import closing, decide
-from subscriptions.models import RemovalCandidate, Subscription
+from subscriptions.approvals import closing
+from subscriptions.models import CloseReason, RemovalCandidate, Subscription
 from tests.support.exports import rows
 from tests.support.organization import page, questions
 from tests.support.pages import text_of
@@ -68,13 +68,14 @@ def test_the_export_is_for_those_who_may_look(organization, alice, as_user, djan
     assert as_user(stranger).get(page("reclaimrequest", "people", organization.ask(alice).pk, "csv")).status_code == 403
 
 
-def test_a_rejection_leaves_each_alone_for_the_threshold_of_their_own_evidence(organization, alice, bob):
+def test_a_kept_seat_is_left_alone_for_the_threshold_of_its_own_evidence(organization, alice):
     request = organization.ask(alice, count=3)
     other = RemovalCandidate.objects.filter(removals__request=request).first()
     other.evidence["terms"]["threshold"] = 10
     other.save()
 
-    decide.reject(request, actor=bob, comment="Not now")
+    for person in request.removals.all():
+        closing.leave(person, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
 
     left = {
         row.pk: (row.cooldown_until - timezone.now()).days for row in Subscription.objects.exclude(cooldown_until=None)
@@ -87,6 +88,7 @@ def test_a_drop_takes_the_candidate_first_as_a_withdrawal_does(organization, ali
     """Else the two wait for each other."""
     person = organization.ask(alice).removals.first()
     with CaptureQueriesContext(connection) as asked:
-        closing.drop(person, actor=alice)
-    tables = [query["sql"] for query in asked if "subscriptions_" in query["sql"]]
+        closing.drop(person, actor=alice, reason="On leave")
+    rows = ('"subscriptions_removalcandidate"', '"subscriptions_requestedremoval"')
+    tables = [query["sql"] for query in asked if any(row in query["sql"] for row in rows)]
     assert tables[0].startswith("SELECT") and 'FROM "subscriptions_removalcandidate"' in tables[0]

@@ -48,7 +48,7 @@ def test_dropping_and_withdrawing_while_people_are_asked(collecting, alice, bob,
     person = collecting.removals.first()
 
     drop = page("reclaimrequest", "drop", collecting.pk, person.pk)
-    assert "is dropped from" in said(as_user(bob).post(drop))
+    assert "is dropped from" in said(as_user(bob).post(drop, {"kept_as": "sent_back", "comment": "On leave"}))
     assert "Withdraw the request" in text_of(as_user(alice).get(request_url("change", collecting)))
     assert "is withdrawn" in said(as_user(alice).post(request_url("withdraw", collecting)))
     assert RemovalCandidate.objects.filter(state="awaiting_user").count() == 0

@@ -1,0 +1,196 @@
+"""The page on which a user chooses what follows for people who leave a request, before a rejection or a drop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import site
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from licensehub.ui.admin import sentence_of
+from licensehub.ui.formatting import day
+from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.approvals.leaving import SEND_BACK, Keep
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import Direction, KeptAs, Protection, ReclaimRequest
+from subscriptions.rules.protection_lines import end_of
+
+TEMPLATE = "admin/subscriptions/reclaimrequest/keep.html"
+ICONS = {KeptAs.SENT_BACK: "undo", KeptAs.PAUSED: "event_busy", KeptAs.PROTECTED: "shield_person"}
+TITLES = {KeptAs.SENT_BACK: "Send back", KeptAs.PAUSED: "Pause until a date", KeptAs.PROTECTED: "Protect"}
+VERBS = {KeptAs.SENT_BACK: "send back", KeptAs.PAUSED: "pause", KeptAs.PROTECTED: "protect"}
+WRONG_DAY = "Enter the day as year-month-day, for example 2027-01-31."
+
+
+class KeepForm(forms.Form):
+    """Valid with a possible choice. `keep` is the choice."""
+
+    kept_as = forms.ChoiceField(choices=KeptAs.choices, error_messages={"invalid_choice": "Choose what follows."})
+    pause_until = forms.DateField(required=False, error_messages={"invalid": WRONG_DAY})
+    protect_until = forms.DateField(required=False, error_messages={"invalid": WRONG_DAY})
+    comment = forms.CharField(required=False, max_length=500)
+
+    keep: Keep = SEND_BACK
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            self.keep = _keep(KeptAs(cleaned["kept_as"]), cleaned)
+            try:
+                self.keep.check()
+            except Refused as refusal:
+                self.add_error(None, str(refusal))
+        return cleaned
+
+    @property
+    def why(self) -> str:
+        return str(self.cleaned_data["comment"])
+
+    @property
+    def sentences(self) -> list[str]:
+        return [str(sentence) for errors in self.errors.values() for sentence in errors]
+
+
+def _keep(kept_as: KeptAs, cleaned: dict[str, Any]) -> Keep:
+    """A pause ends when its day begins, a protection when its last day is over."""
+    if kept_as == KeptAs.PAUSED and (first := cleaned["pause_until"]):
+        return Keep(kept_as, timezone.make_aware(datetime.combine(first, time())))
+    if kept_as == KeptAs.PROTECTED and (last := cleaned["protect_until"]):
+        return Keep(kept_as, end_of(last))
+    return Keep(kept_as)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice, with the consequence beside it. `field` is the name of its date, and `label` the date's label."""
+
+    value: KeptAs
+    text: str
+    ready: str
+    field: str = ""
+    label: str = ""
+    value_of_field: str = ""
+
+    @property
+    def icon(self) -> str:
+        return ICONS[self.value]
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.value]
+
+    @property
+    def verb(self) -> str:
+        return VERBS[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class KeepPage:
+    """What the page is about: `act` is the verb, `who` the object: `Reject`, `R-0142`, or `Drop`, `Pat Miller`."""
+
+    request: ReclaimRequest
+    act: str
+    who: str
+    count: int
+    requester: str
+    back: str
+
+
+def form_of(request: HttpRequest) -> KeepForm:
+    """Bound if something was chosen, otherwise with the comment that was written beside the button."""
+    if "kept_as" in request.POST:
+        return KeepForm(request.POST)
+    return KeepForm(initial={"comment": request.POST.get("comment", "").strip()[:500]})
+
+
+def choose(
+    request: HttpRequest, leaving: KeepPage, do: Callable[[KeepForm], str], *, why_not: str = ""
+) -> HttpResponse:
+    """Show the choices, or do what was chosen. A GET only leads to the page of the request.
+
+    `why_not`: why this user cannot act at all.
+    """
+    if request.method != "POST":
+        return HttpResponseRedirect(leaving.back)
+    form = form_of(request)
+    if why_not:
+        messages.error(request, why_not)
+        return HttpResponseRedirect(leaving.back)
+    if form.is_bound and form.is_valid():
+        try:
+            messages.success(request, do(form))
+        except NotActionable as error:
+            messages.error(request, sentence_of(error))
+        except REFUSALS as error:
+            form.add_error(None, sentence_of(error))
+            return TemplateResponse(request, TEMPLATE, _context(request, leaving, form))
+        return HttpResponseRedirect(leaving.back)
+    return TemplateResponse(request, TEMPLATE, _context(request, leaving, form))
+
+
+def _context(request: HttpRequest, leaving: KeepPage, form: KeepForm) -> dict[str, Any]:
+    return {
+        **site.each_context(request),
+        "title": f"{leaving.act} {leaving.who}",
+        "leaving": leaving,
+        "options": _options(leaving, form) if leaving.request.direction == Direction.DEACTIVATE else [],
+        "chosen": form["kept_as"].value() or KeptAs.SENT_BACK.value,
+        "comment": form["comment"].value() or "",
+        "errors": form.sentences,
+        "tomorrow": timezone.localdate() + timedelta(days=1),
+        "people": ngettext("{:,} person", "{:,} people", leaving.count).format(leaving.count),
+        "action": request.path,
+    }
+
+
+def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
+    request, one = leaving.request, leaving.count == 1
+    they = "this person" if one else "them"
+    again = f"{leaving.requester} can request {they} again today."
+    if request.requested_by_id is None:
+        again = f"LicenseHub requests {they} again after the next download, as the rule says."
+    protected = Protection.objects.in_force().of(request.profile_id).count()
+    return [
+        Option(KeptAs.SENT_BACK, again, "at once"),
+        Option(
+            KeptAs.PAUSED,
+            f"No request can name {they} before that day. Then the rule decides again.",
+            "on that day, if the rule still says so",
+            "pause_until",
+            "Until",
+            str(form["pause_until"].value() or ""),
+        ),
+        Option(
+            KeptAs.PROTECTED,
+            f"LicenseHub leaves {they} alone, beside {protected:,} other protections. You are the owner, and your "
+            "comment is the reason.",
+            "when somebody ends the protection",
+            "protect_until",
+            "Last day, or empty for no end",
+            str(form["protect_until"].value() or ""),
+        ),
+    ]
+
+
+def kept_sentence(kept_as: str, until: datetime | None) -> str:
+    """What followed for people: `paused until Jan 15, 2027`."""
+    if kept_as == KeptAs.SENT_BACK:
+        return "Ready again at once"
+    if kept_as == KeptAs.PAUSED:
+        return f"paused until {day(until)}"
+    if kept_as == KeptAs.PROTECTED:
+        return f"protected until {day(until)}" if until else "protected without an end"
+    return "the seat stays as it is"
+
+
+def kept_verb(kept_as: str, until: datetime | None, count: int) -> str:
+    """`are paused until Jan 15, 2027`."""
+    return f"{ngettext('is', 'are', count)} {kept_sentence(kept_as, until)}"

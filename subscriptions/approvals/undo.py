@@ -1,0 +1,307 @@
+"""Take back a rejection, or take a person back in who was dropped, as long as nothing was requested again.
+
+The people are then where they were: in a request that waits for a decision, with its former end. It is not an approval,
+and an approval checks expiry, caps and four eyes again. Pauses and protections of that decision end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KT
+from django.utils import timezone
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Row, record, record_rows
+from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts.own_seat import has_own_seat, refuse_own_seat, seats_of
+from subscriptions.approvals.collecting import clock_runs
+from subscriptions.approvals.decide import refuse_first_person, why_closed
+from subscriptions.approvals.leaving import Keep, pause_reason
+from subscriptions.bulk_sql import FEW, planned_for
+from subscriptions.candidates import locks
+from subscriptions.candidates.actions import end_pause, evaluate_people
+from subscriptions.errors import NotActionable
+from subscriptions.models import (
+    Answer,
+    CandidateState,
+    CloseReason,
+    Direction,
+    KeptAs,
+    Notice,
+    NoticeKind,
+    NoticeState,
+    Protection,
+    Reclaim,
+    ReclaimRequest,
+    RemovalCandidate,
+    RequestedRemoval,
+    RequestState,
+    Verdict,
+)
+from subscriptions.models.request import WAITING
+from subscriptions.reclaims import switches
+from subscriptions.reclaims.restores import restorable
+from subscriptions.reclaims.switches import Operation
+from subscriptions.rules.protections import end_in_transaction
+
+NO_CANDIDATE = "No candidate any more when the rejection was taken back"
+LEFT_RESTORE = "Cannot be restored any more"
+NOBODY = "Nobody in it is a candidate any more, so there is nothing to take back."
+# The states of a request in which its people are requested.
+REQUESTING = (*WAITING, RequestState.APPROVED)
+
+
+# --- A rejection ------------------------------------------------------------------------------------------------------
+
+
+def why_not_taken_back(request: ReclaimRequest) -> str:
+    """Why this rejection cannot be taken back now, whoever asks; empty when it can."""
+    if request.state != RequestState.REJECTED:
+        return f"{request} is not rejected."
+    if request.expires_at <= timezone.now():
+        return f"{request} expired meanwhile, so its rejection stays. Its people can be requested again."
+    if again := _requested_again(request, request.removals.not_dropped()):
+        return f"{again} asks for some of these people since then, so this rejection stays."
+    return ""
+
+
+def take_back_rejection(request: ReclaimRequest, *, actor: User) -> int:
+    """The request waits for a decision again, until its former end. Returns how many people are in it again.
+
+    The actor is somebody who may decide it. People who are no candidates any more leave the request. Raises OwnRequest,
+    ConcernsYou, Refused or NotActionable; then nothing was changed.
+    """
+    with transaction.atomic():
+        profile = locks.lock_profile(request.profile_id)
+        request.refresh_from_db()
+        mine = refuse_first_person(request, actor=actor, profile=profile)
+        switches.refuse(profile, _operation(request))
+        if sentence := why_not_taken_back(request):
+            raise NotActionable(sentence)
+        people, keep = (
+            request.removals.not_dropped(),
+            Keep(KeptAs(request.kept_as or KeptAs.SENT_BACK), request.kept_until),
+        )
+        before = {"rejected_by": request.decided_by_id, "comment": request.comment, **keep.as_data()}
+        rows = ReclaimRequest.objects.filter(
+            ~has_own_seat(actor, profile),
+            pk=request.pk,
+            state=RequestState.REJECTED,
+            decided_at=request.decided_at,
+            expires_at__gt=timezone.now(),
+        ).exclude(requested_by__in=mine)
+        with planned_for(people.count()):
+            _reopen(request, rows)
+        why = pause_reason(request, CloseReason.REJECTED, request.comment)
+        back = _bring_back(request, people, keep, reason=CloseReason.REJECTED, why=why, actor=actor)
+        data = {**before, "people": back.number, "left": _leave_out(request, people, back)}
+        record(Action.REJECTION_TAKEN_BACK, actor=actor, target=request, data=data)
+    request.refresh_from_db()
+    return back.number
+
+
+def _reopen(request: ReclaimRequest, rows: QuerySet[ReclaimRequest]) -> None:
+    """The guarded UPDATE. The new revision makes an approval on an older page impossible."""
+    values: dict[str, Any] = {"decided_by": None, "decided_at": None, "comment": "", "kept_as": "", "kept_until": None}
+    if rows.update(state=RequestState.OPEN, revision=F("revision") + 1, **values) != 1:
+        raise NotActionable(why_closed(request, timezone.now()))
+
+
+def _leave_out(request: ReclaimRequest, people: QuerySet[RequestedRemoval], back: IdList) -> int:
+    """Those who are not back leave the request. Returns how many."""
+    restoring = request.direction == Direction.REACTIVATE
+    reason, now = (LEFT_RESTORE if restoring else NO_CANDIDATE), timezone.now()
+    left = people.exclude(IdIn("candidate", back))
+    names = [*left.order_by("pk").values_list("pk", KT("evidence__name"), KT("evidence__email"))]
+    ids = IdList.of(pk for pk, _, _ in names)
+    RequestedRemoval.objects.filter(IdIn("pk", ids), dropped_at=None).update(dropped_at=now, drop_reason=reason)
+    label = ReclaimRequest._meta.label_lower
+    events = [
+        Row(label, request.pk, str(request), {"person": name or email or str(pk), "reason": reason})
+        for pk, name, email in names
+    ]
+    record_rows(Action.PERSON_DROPPED, actor=None, rows=events)
+    return ids.number
+
+
+# --- A dropped person -------------------------------------------------------------------------------------------------
+
+
+def why_not_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> str:
+    """Why this user cannot take this dropped person back in; empty when it is possible.
+
+    `decides`: the user may decide the request. The requester can take back only what they dropped themselves.
+    """
+    request = person.request
+    if person.dropped_at is None:
+        return f"{person} is in {request}."
+    if request.state not in WAITING or (request.state == RequestState.OPEN and request.expires_at <= timezone.now()):
+        return f"{request} no longer waits for a decision."
+    if person.dropped_by_id is None:
+        return f"LicenseHub dropped {person}: {person.drop_reason}"
+    if not decides and person.dropped_by_id != actor.pk:
+        return "Another person dropped this person. Ask somebody who may decide the request."
+    if request.answers_until is not None and not _was_asked_in_time(person):
+        return f"{person} was not asked, or not for the whole time to answer. Make a new request for this person."
+    if again := _requested_again(request, RequestedRemoval.objects.filter(pk=person.pk)):
+        return f"{again} asks for {person} since then."
+    return ""
+
+
+def _was_asked_in_time(person: RequestedRemoval) -> bool:
+    """Whether silence may count: the question was sent, and nobody shortened the days to answer by the drop."""
+    request = person.request
+    asked = person.notices.filter(kind=NoticeKind.ASK, bounced_at=None).first()
+    if asked is None or asked.state not in (NoticeState.SENT, NoticeState.DUE, NoticeState.CANCELED):
+        return False
+    if request.state == RequestState.COLLECTING:
+        return asked.state == NoticeState.SENT or not clock_runs(request)
+    dropped, until = person.dropped_at, request.answers_until
+    return person.answer == Answer.RELEASE or (dropped is not None and until is not None and dropped >= until)
+
+
+def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> None:
+    """A dropped person is in the request again, while it waits. An approver has to see the new list.
+
+    Raises ConcernsYou, Refused or NotActionable; then nothing was changed.
+    """
+    with transaction.atomic():
+        profile = locks.lock_profile(
+            ReclaimRequest.objects.values_list("profile_id", flat=True).get(pk=person.request_id)
+        )
+        person.refresh_from_db()
+        request = ReclaimRequest.objects.get(pk=person.request_id)
+        person.request = request
+        people = RequestedRemoval.objects.filter(pk=person.pk)
+        refuse_own_seat(seats_of(people), actor=actor, profile=profile)
+        switches.refuse(profile, _operation(request))
+        if sentence := why_not_back_in(person, actor=actor, decides=decides):
+            raise NotActionable(sentence)
+        _lock_waiting(request)
+        keep = Keep(KeptAs(person.kept_as or KeptAs.SENT_BACK), person.kept_until)
+        _undrop(person)
+        why = pause_reason(request, CloseReason.DROPPED, person.drop_reason)
+        _bring_back(request, people, keep, reason=CloseReason.DROPPED, why=why, actor=actor)
+        data = {"person": str(person), "reason_of_the_drop": person.drop_reason, **keep.as_data()}
+        record(Action.PERSON_TAKEN_BACK_IN, actor=actor, target=request, data=data)
+
+
+def _lock_waiting(request: ReclaimRequest) -> None:
+    """Lock the row of the request while it waits, so that it cannot end meanwhile. The list has a new revision."""
+    in_time = Q(state=RequestState.COLLECTING) | Q(state=RequestState.OPEN, expires_at__gt=timezone.now())
+    if (
+        ReclaimRequest.objects.filter(in_time, pk=request.pk, state=request.state).update(revision=F("revision") + 1)
+        != 1
+    ):
+        raise NotActionable(f"{request} has just changed. Reload its page and check again.")
+
+
+def _undrop(person: RequestedRemoval) -> None:
+    values: dict[str, Any] = {
+        "dropped_at": None,
+        "dropped_by": None,
+        "drop_reason": "",
+        "kept_as": "",
+        "kept_until": None,
+    }
+    rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=person.dropped_at)
+    if rows.update(**values) != 1:
+        raise NotActionable(f"{person} was taken back in already.")
+    # Mails that were not needed meanwhile are needed again.
+    Notice.objects.filter(removal=person.pk, state=NoticeState.CANCELED).update(state=NoticeState.DUE)
+
+
+# --- Both -------------------------------------------------------------------------------------------------------------
+
+
+def _operation(request: ReclaimRequest) -> Operation:
+    return Operation.RESTORE if request.direction == Direction.REACTIVATE else Operation.REQUEST
+
+
+def _requested_again(request: ReclaimRequest, people: QuerySet[RequestedRemoval]) -> ReclaimRequest | None:
+    """A later request that asks for one of these people, or that was approved for one of them."""
+    subscriptions = IdList.of(people.order_by().values_list("candidate__subscription", flat=True))
+    later = RequestedRemoval.objects.not_dropped().filter(
+        IdIn("candidate__subscription", subscriptions), request__gt=request.pk, request__state__in=REQUESTING
+    )
+    with planned_for(subscriptions.number):
+        found = later.order_by("request").values_list("request", flat=True).first()
+    return ReclaimRequest.objects.get(pk=found) if found else None
+
+
+def _bring_back(
+    request: ReclaimRequest,
+    people: QuerySet[RequestedRemoval],
+    keep: Keep,
+    *,
+    reason: CloseReason,
+    why: str,
+    actor: User,
+) -> IdList:
+    """End what was chosen for these people, and move the candidates among them back. Returns the ids of these.
+
+    `reason` and `why` are those of the decision that is taken back. Raises NotActionable for nobody.
+    """
+    if request.direction == Direction.REACTIVATE:
+        back = _restorable(people)
+    else:
+        with planned_for(people.count()):
+            rows = list(people.order_by("pk").values_list("pk", "candidate", "candidate__subscription"))
+        subscriptions = IdList.of(subscription for _, _, subscription in rows)
+        _end_what_was_chosen(IdList.of(pk for pk, _, _ in rows), subscriptions, keep, why=why, actor=actor)
+        candidates = IdList.of(candidate for _, candidate, _ in rows)
+        back = _move_back(candidates, request, reason=reason, actor=actor)
+    if not back.number:
+        raise NotActionable(NOBODY)
+    return back
+
+
+def _restorable(people: QuerySet[RequestedRemoval]) -> IdList:
+    reclaims = IdList.of(people.order_by().values_list("restores", flat=True))
+    few = reclaims.number <= FEW
+    with planned_for(reclaims.number):
+        able = IdList.read(restorable(Reclaim.objects.filter(IdIn("pk", reclaims)), few=few).order_by())
+    return IdList.of(people.filter(IdIn("restores", able)).order_by().values_list("candidate", flat=True))
+
+
+def _end_what_was_chosen(people: IdList, subscriptions: IdList, keep: Keep, *, why: str, actor: User) -> None:
+    """End the pauses or the protections of that decision, and evaluate these people again."""
+    ids = [int(pk) for pk in subscriptions.listed.split(",") if pk]
+    if keep.kept_as == KeptAs.PAUSED and keep.until:
+        end_pause(ids, until=keep.until, reason=why)
+    elif keep.kept_as == KeptAs.PROTECTED:
+        end_in_transaction(Protection.objects.filter(IdIn("removal", people)), actor=actor)
+        evaluate_people(subscriptions)
+    else:
+        evaluate_people(subscriptions)
+
+
+def _move_back(candidates: IdList, request: ReclaimRequest, *, reason: CloseReason, actor: User) -> IdList:
+    """Move those of these candidates back into the request who are candidates by the verdict of now."""
+    other = RemovalCandidate.objects.open().filter(subscription=OuterRef("subscription")).exclude(pk=OuterRef("pk"))
+    closed = Q(state=CandidateState.CLOSED_SKIPPED, close_reason=reason) & ~Exists(other)
+    able = RemovalCandidate.objects.filter(
+        Q(state=CandidateState.READY) | closed,
+        IdIn("pk", candidates),
+        subscription__evaluation__verdict=Verdict.CANDIDATE,
+    )
+    with planned_for(candidates.number):
+        found = IdList.read(able.order_by())
+    left_as = Q(state=CandidateState.READY) | Q(state=CandidateState.CLOSED_SKIPPED, close_reason=reason)
+    rows = RemovalCandidate.objects.filter(left_as, IdIn("pk", found))
+    columns = ("pk", KT("evidence__name"), KT("evidence__email"))
+    locked = list(rows.order_by("pk").select_for_update().values_list(*columns))
+    asks = request.state == RequestState.COLLECTING
+    to = CandidateState.AWAITING_USER if asks else CandidateState.AWAITING_APPROVAL
+    back = IdList.of(pk for pk, _, _ in locked)
+    moved = RemovalCandidate.objects.filter(left_as, IdIn("pk", back))
+    if moved.update(state=to, close_reason="", state_changed_at=timezone.now()) != back.number:
+        raise NotActionable("Some of these people have just changed. Nothing was changed.")
+    label, data = RemovalCandidate._meta.label_lower, {"request": request.number}
+    events = [Row(label, pk, name or email or str(pk), data) for pk, name, email in locked]
+    record_rows(Action.CANDIDATE_IN_REQUEST_AGAIN, actor=actor, rows=events)
+    return back
