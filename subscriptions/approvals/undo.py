@@ -94,10 +94,13 @@ def take_back_rejection(request: ReclaimRequest, *, actor: User) -> int:
             decided_at=request.decided_at,
             expires_at__gt=timezone.now(),
         ).exclude(requested_by__in=mine)
+        able = _restorable(people)  # before the request waits again, since then it asks for them
         with planned_for(people.count()):
             _reopen(request, rows)
         why = pause_reason(request, CloseReason.REJECTED, request.comment)
-        back = _bring_back(request, people, keep, reason=CloseReason.REJECTED, why=why, actor=actor)
+        back = able or _bring_back(request, people, keep, reason=CloseReason.REJECTED, why=why, actor=actor)
+        if not back.number:
+            raise NotActionable(NOBODY)
         data = {**before, "people": back.number, "left": _leave_out(request, people, back)}
         record(Action.REJECTION_TAKEN_BACK, actor=actor, target=request, data=data)
     request.refresh_from_db()
@@ -183,9 +186,12 @@ def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> Non
             raise NotActionable(sentence)
         _lock_waiting(request)
         keep = Keep(KeptAs(person.kept_as or KeptAs.SENT_BACK), person.kept_until)
+        able = _restorable(people)  # before the person is back in, since then the request asks for them
         _undrop(person)
         why = pause_reason(request, CloseReason.DROPPED, person.drop_reason)
-        _bring_back(request, people, keep, reason=CloseReason.DROPPED, why=why, actor=actor)
+        back = able or _bring_back(request, people, keep, reason=CloseReason.DROPPED, why=why, actor=actor)
+        if not back.number:
+            raise NotActionable(NOBODY)
         data = {"person": str(person), "reason_of_the_drop": person.drop_reason, **keep.as_data()}
         record(Action.PERSON_TAKEN_BACK_IN, actor=actor, target=request, data=data)
 
@@ -244,24 +250,20 @@ def _bring_back(
 ) -> IdList:
     """End what was chosen for these people, and move the candidates among them back. Returns the ids of these.
 
-    `reason` and `why` are those of the decision that is taken back. Raises NotActionable for nobody.
+    `reason` and `why` are those of the decision that is taken back.
     """
-    if request.direction == Direction.REACTIVATE:
-        back = _restorable(people)
-    else:
-        with planned_for(people.count()):
-            rows = list(people.order_by("pk").values_list("pk", "candidate", "candidate__subscription"))
-        subscriptions = IdList.of(subscription for _, _, subscription in rows)
-        _end_what_was_chosen(IdList.of(pk for pk, _, _ in rows), subscriptions, keep, why=why, actor=actor)
-        candidates = IdList.of(candidate for _, candidate, _ in rows)
-        back = _move_back(candidates, request, reason=reason, actor=actor)
-    if not back.number:
-        raise NotActionable(NOBODY)
-    return back
+    with planned_for(people.count()):
+        rows = list(people.order_by("pk").values_list("pk", "candidate", "candidate__subscription"))
+    subscriptions = IdList.of(subscription for _, _, subscription in rows)
+    _end_what_was_chosen(IdList.of(pk for pk, _, _ in rows), subscriptions, keep, why=why, actor=actor)
+    return _move_back(IdList.of(candidate for _, candidate, _ in rows), request, reason=reason, actor=actor)
 
 
-def _restorable(people: QuerySet[RequestedRemoval]) -> IdList:
-    reclaims = IdList.of(people.order_by().values_list("restores", flat=True))
+def _restorable(people: QuerySet[RequestedRemoval]) -> IdList | None:
+    """The candidates of those people of a restore who can still be restored. None for a request to reclaim."""
+    reclaims = IdList.of(pk for pk in people.order_by().values_list("restores", flat=True) if pk)
+    if not reclaims.number:
+        return None
     few = reclaims.number <= FEW
     with planned_for(reclaims.number):
         able = IdList.read(restorable(Reclaim.objects.filter(IdIn("pk", reclaims)), few=few).order_by())

@@ -11,7 +11,7 @@ from integrations import credential_store, sending
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep
-from subscriptions.approvals import closing, decide
+from subscriptions.approvals import closing, decide, undo
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.errors import ConcernsYou, NotActionable, OwnRequest, Refused
 from subscriptions.models import Reclaim, ReclaimRequest, RequestedRemoval, Subscription
@@ -249,6 +249,27 @@ def test_nobody_restores_their_own_seat(world, reclaimed_person, alice, bob):
         restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
 
     assert not ReclaimRequest.objects.filter(direction="reactivate").exists()
+
+
+def test_the_rejection_of_a_restore_is_taken_back_for_those_who_can_still_be_restored(world, alice, bob):
+    items = reclaimed(world, alice, bob, 3)
+    request = restores.request_restore(Reclaim.objects.all(), actor=alice, reason=REASON)
+    dropped = request.removals.get(restores=items[1])
+    closing.drop(dropped, actor=bob, reason="They left")
+    decide.reject(request, actor=bob, comment="They left")
+    restores.restore(items[0], actor=alice, reason=REASON)
+    with pytest.raises(NotActionable, match="asks for some of these people"):
+        undo.take_back_rejection(request, actor=bob)
+    Reclaim.objects.filter(direction="reactivate").update(state="failed")
+    ReclaimRequest.objects.exclude(pk=request.pk).update(state="expired")
+    Subscription.objects.filter(pk=items[0].subscription_id).update(active=True)
+
+    assert undo.take_back_rejection(request, actor=bob) == 1
+    undo.take_back_in(RequestedRemoval.objects.select_related("request").get(pk=dropped.pk), actor=bob, decides=True)
+
+    assert {row.restores for row in request.removals.not_dropped()} == {items[1], items[2]}
+    assert decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=bob) == 2
+    assert {item.removal.candidate.state for item in items} == {"closed_complete"}
 
 
 def test_rejected_dropped_withdrawn_and_expired_leave_everything_as_it_is(world, alice, bob):

@@ -179,13 +179,16 @@ def test_a_selection_that_makes_no_sense(reclaimed, alice, as_user):
 def test_what_ends_without_a_restore_says_so(reclaimed, alice, bob, as_user, end):
     made = restores.request_restore(Reclaim.objects.all(), actor=alice, reason="Back")
     if end == "reject":
-        told = said(as_user(bob).post(page("reclaimrequest", "reject", made.pk), {"comment": "They left"}))
-        assert "3 seats will not be restored" in told
+        reject = page("reclaimrequest", "reject", made.pk)
+        assert "3 people stay deactivated." in text_of(as_user(bob).post(reject))
+        told = said(as_user(bob).post(reject, {"kept_as": "sent_back", "comment": "They left"}))
+        assert "3 people stay deactivated" in told
     elif end == "withdraw":
         assert "stay deactivated" in said(as_user(alice).post(page("reclaimrequest", "withdraw", made.pk)))
     else:
         dropping = page("reclaimrequest", "drop", made.pk, made.removals.first().pk)
-        assert "the seat stays reclaimed" in said(as_user(bob).post(dropping))
+        why = {"kept_as": "sent_back", "comment": "They left"}
+        assert "the seat stays reclaimed" in said(as_user(bob).post(dropping, why))
     assert "Restore" in text_of(as_user(bob).get(page("reclaimrequest", "change", made.pk)))
 
 
