@@ -230,7 +230,8 @@ def _operation(request: ReclaimRequest) -> Operation:
 
 def _requested_again(request: ReclaimRequest, people: QuerySet[RequestedRemoval]) -> ReclaimRequest | None:
     """A later request that asks for one of these people, or that was approved for one of them."""
-    subscriptions = IdList.of(people.order_by().values_list("candidate__subscription", flat=True))
+    with planned_for(people.count()):
+        subscriptions = IdList.of(people.order_by().values_list("candidate__subscription", flat=True))
     later = RequestedRemoval.objects.not_dropped().filter(
         IdIn("candidate__subscription", subscriptions), request__gt=request.pk, request__state__in=REQUESTING
     )
