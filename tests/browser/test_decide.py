@@ -38,7 +38,7 @@ def test_over_the_cap(real_transactions, world: World, alice, bob, live_server, 
 
     sign_in(page, base, alice)
     page.goto(f"{base}/admin/subscriptions/removalcandidate/")
-    hint = page.get_by_text(f"Over the cap of {CAP}: another person has to raise it")
+    hint = page.get_by_text(f"Over the cap of {CAP} people: the next page shows the ways")
     for candidate in chosen:
         expect(hint).to_be_hidden()
         page.locator(f"input[name=_selected_action][value='{candidate.pk}']").check()

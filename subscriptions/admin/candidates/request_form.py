@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import ngettext
 from unfold.admin import ModelAdmin
 
 from integrations.models import IntegrationProfile
@@ -21,16 +23,18 @@ from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
-from subscriptions.admin.widgets.counts import seats
+from subscriptions.admin.widgets.counts import people, seats
 from subscriptions.admin.widgets.selection import Selection, confirm_context, make_requests, select, ticked
 from subscriptions.approvals import dry_run
-from subscriptions.approvals.request import one_profile, request_reclaim
+from subscriptions.approvals.request import one_profile
+from subscriptions.approvals.splitting import Split, parts_of, request_split
 from subscriptions.candidates import caps
 from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import window_text
 
 DONE = "{request} asks for {seats}. Another person has to approve it."
+MANY = "{number} requests, {request} to {last}, ask for {seats}. Another person has to approve each."
 
 
 class RequestMixin(ValidateSelectionMixin, ModelAdmin):
@@ -55,9 +59,12 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
         selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            make = partial(request_reclaim, actor=signed_in(request))
-            return make_requests(request, selection, make, done=DONE)
-        if request.POST.get("confirmed"):
+            split = _split(request, selection)
+            if split:
+                make = partial(request_split, actor=signed_in(request), split=split)
+                return make_requests(request, selection, make, done=DONE, many=MANY)
+            messages.warning(request, "The cap of one request has changed. Choose again.")
+        elif request.POST.get("confirmed"):
             messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
         if count:
             return self._confirm(request, selection, count)
@@ -90,11 +97,69 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             "requests": len(selection.able),
             "rows": selection.first("subscription__profile"),
             "left_out": selection.left_out,
-            "warnings": [warnings_before_request(profile, rows.count()) for profile, rows in selection.able.items()],
+            "warnings": [warnings_before_request(profile) for profile in selection.able],
+            "caps": _caps(selection),
+            "ways": ways(selection),
             "lost_list": lost_list(),
             "window": window_text(),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)
+
+
+def _caps(selection: Selection) -> str:
+    """The caps that the page shows, for the form."""
+    return ",".join(str(caps.batch_of(profile)) for profile in selection.able)
+
+
+def _split(request: HttpRequest, selection: Selection) -> Split | None:
+    """What was chosen for more people than the cap. None if nothing was chosen, or for other caps than those of now."""
+    sent = request.POST.get("split", "")
+    if not ways(selection):
+        return Split.ONE
+    return Split(sent) if sent in set(Split) and request.POST.get("caps") == _caps(selection) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to request more people than the cap, with its consequence."""
+
+    split: Split
+    title: str
+    text: str
+
+
+def ways(selection: Selection) -> list[Way]:
+    """The ways to request these people; empty if each profile has at most as many as its cap."""
+    counts = {profile: (rows.count(), caps.batch_of(profile)) for profile, rows in selection.able.items()}
+    if all(count <= cap for count, cap in counts.values()):
+        return []
+    total = sum(count for count, _ in counts.values())
+    parts = sum(parts_of(count, cap) for count, cap in counts.values())
+    first = sum(min(count, cap) for count, cap in counts.values())
+    rest = total - sum(min(count, parts_of(count, cap) * cap) for count, cap in counts.values())
+    most = max(cap for _, cap in counts.values())
+    stay = f" {stays_ready(rest)}" if rest else ""
+    return [
+        Way(
+            Split.SEVERAL,
+            f"{parts:,} requests of at most {most:,} people",
+            f"Each can be approved by one other person, the longest inactive people first.{stay}",
+        ),
+        Way(
+            Split.FIRST,
+            f"One request with the first {first:,} people" if len(counts) == 1 else f"The first {first:,} people",
+            f"Those who are inactive the longest. {stays_ready(total - first)}",
+        ),
+        Way(
+            Split.ONE,
+            f"One request with all {total:,} people" if len(counts) == 1 else f"All {total:,} people",
+            "It cannot be approved as it is: another person has to raise its cap, and a third person has to decide.",
+        ),
+    ]
+
+
+def stays_ready(count: int) -> str:
+    return ngettext("{} stays Ready.", "{} stay Ready.", count).format(people(count))
 
 
 def selection_of(chosen: QuerySet[RemovalCandidate], *, actor: User) -> Selection:
@@ -104,11 +169,10 @@ def selection_of(chosen: QuerySet[RemovalCandidate], *, actor: User) -> Selectio
     return selection
 
 
-def warnings_before_request(profile: IntegrationProfile, count: int) -> dict[str, Any]:
+def warnings_before_request(profile: IntegrationProfile) -> dict[str, Any]:
     """Warnings, and how many days its people have to answer by mail."""
     rule = ReclaimRule.objects.get(profile=profile)
     return {
-        "over_cap": over_cap(profile, count),
         "days_to_answer": rule.days_to_answer if rule.notify_user else 0,
         "lost": lost_in(profile),
     }

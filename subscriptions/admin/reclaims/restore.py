@@ -21,7 +21,7 @@ from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.admin.widgets.evidence import license_label
 from subscriptions.admin.widgets.selection import Selection, confirm_context, make_requests, select, ticked
-from subscriptions.models import Reclaim
+from subscriptions.models import Reclaim, ReclaimRequest
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.switches import Operation
 
@@ -95,8 +95,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         selection = selection_of(ticked(request, chosen), actor=signed_in(request))
         count = selection.count
         if count and request.POST.get("confirmed") == str(count):
-            make = partial(restores.request_restore, actor=signed_in(request))
-            return make_requests(request, selection, make, done=DONE)
+            return make_requests(request, selection, partial(_make, actor=signed_in(request)), done=DONE)
         if request.POST.get("confirmed"):
             messages.warning(request, f"The list has changed: {count} of these can be restored now.")
         if count > 1:
@@ -123,6 +122,10 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
             "left_out": selection.left_out,
         }
         return TemplateResponse(request, "admin/subscriptions/reclaim/confirm_restore_request.html", context)
+
+
+def _make(rows: QuerySet[Reclaim], *, actor: User, reason: str) -> list[ReclaimRequest]:
+    return [restores.request_restore(rows, actor=actor, reason=reason)]
 
 
 def selection_of(chosen: QuerySet[Reclaim], *, actor: User) -> Selection:

@@ -19,7 +19,7 @@ from licensehub.ui.admin import run_and_report
 from subscriptions.accounts.own_seat import own_among
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import seats
-from subscriptions.models import ReclaimRequest
+from subscriptions.models import ReclaimRequest, RequestedRemoval
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -109,17 +109,21 @@ def confirm_context(request: HttpRequest, count: int) -> dict[str, Any]:
 
 
 def make_requests(
-    request: HttpRequest, selection: Selection, make: Callable[..., ReclaimRequest], *, done: str
+    request: HttpRequest, selection: Selection, make: Callable[..., list[ReclaimRequest]], *, done: str, many: str = ""
 ) -> HttpResponseRedirect | None:
-    """Make a request for each profile, with the reason of the form, and report each in the words of `done`.
+    """Make the requests of each profile, with the reason of the form, and report them in the words of `done`.
 
-    Returns the way to the request, or to all requests where there are several; None when none was made.
+    `many` are the words for several requests of one profile. Returns the way to the request, or to all requests where
+    there are several; None when none was made.
     """
     made: list[ReclaimRequest] = []
 
     def make_one(rows: QuerySet[Any], reason: str) -> str:
-        made.append(make(rows, reason=reason))
-        return done.format(request=made[-1], seats=seats(made[-1].removals.count()))
+        new = make(rows, reason=reason)
+        made.extend(new)
+        count = RequestedRemoval.objects.filter(request__in=new).count()
+        said = done if len(new) == 1 else many
+        return said.format(request=new[0], last=new[-1], number=len(new), seats=seats(count))
 
     for rows in selection.able.values():
         do = partial(make_one, rows, request.POST.get("reason", "").strip()[:500])

@@ -218,10 +218,28 @@ def test_the_cap_stands_beside_the_button(organization, alice, as_user):
 
     assert 'data-cap="2"' in text_of(client.get(LIST))
     within, over = text_of(client.post(LIST, bulk(ready(2)))), text_of(client.post(LIST, bulk(ready(3))))
-    assert "over the cap" not in within
-    assert "3 people are more than the cap of 2. Another person has to raise the cap" in over
-    client.post(LIST, bulk(ready(3), confirmed="3"))
-    assert ReclaimRequest.objects.get().cap == 2, "it may be asked for; it cannot be approved"
+    assert "More than the cap" not in within
+    assert "2 requests of at most 2 people" in over and "One request with the first 2 people" in over
+    assert "1 person stays Ready." in over and "another person has to raise its cap" in over
+
+
+def test_more_people_than_the_cap_are_requested_only_in_a_chosen_way(organization, alice, as_user):
+    """Without a choice, or if the cap has changed since the page, nothing is requested, and the page comes again."""
+    ReclaimRule.objects.update(batch_cap_people=2)
+    client, five = as_user(alice), bulk(ready(5), confirmed="5")
+
+    for sent in ({}, {"split": "several"}, {"split": "several", "caps": "3"}, {"split": "all", "caps": "2"}):
+        shown = text_of(client.post(LIST, {**five, **sent}))
+        assert "The cap of one request has changed. Choose again." in shown and 'name="caps" value="2"' in shown
+    assert not ReclaimRequest.objects.exists()
+
+    told = said(client.post(LIST, {**five, "split": "several", "caps": "2"}))
+
+    first, last = ReclaimRequest.objects.order_by("pk")[0], ReclaimRequest.objects.order_by("pk")[2]
+    assert told == f"3 requests, {first} to {last}, ask for 5 seats. Another person has to approve each."
+    assert [request.removals.count() for request in ReclaimRequest.objects.order_by("pk")] == [2, 2, 1]
+    told = said(client.post(LIST, {**bulk(ready(3), confirmed="3"), "split": "first", "caps": "2"}))
+    assert "asks for 2 seats" in told and RemovalCandidate.objects.filter(state="ready").count() == 1
 
 
 def test_whether_people_are_asked_is_said_before_the_request(organization, alice, as_user):
