@@ -52,9 +52,14 @@ class Person:
         return self.is_dropped or self.change.changed
 
     @property
+    def has_failed(self) -> bool:
+        """Refused by the vendor, or in doubt."""
+        return self.reclaim is not None and self.reclaim.state in (ReclaimState.FAILED, ReclaimState.IN_DOUBT)
+
+    @property
     def is_news(self) -> bool:
         """Shown at the top of the list."""
-        return self.is_changed or self.removal.answer == Answer.KEEP or bool(self.review)
+        return self.has_failed or self.is_changed or self.removal.answer == Answer.KEEP or bool(self.review)
 
     @property
     def review(self) -> str:
@@ -124,7 +129,7 @@ def people_of(request: ReclaimRequest) -> list[Person]:
     for removal in removals:
         removal.candidate.subscription.profile = request.profile
         people.append(Person(removal, _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence)))
-    return sorted(people, key=lambda person: not person.is_news)
+    return sorted(people, key=lambda person: (not person.has_failed, not person.is_news))
 
 
 def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:

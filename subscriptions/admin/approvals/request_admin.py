@@ -27,6 +27,7 @@ from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.approvals import actions, dry_run
 from subscriptions.admin.approvals.people import PEOPLE_COLUMNS, people_of
 from subscriptions.admin.approvals.permissions import is_overdue
+from subscriptions.admin.approvals.progress import progress_view
 from subscriptions.admin.approvals.request_page import page_context
 from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.filters import ProfileFilter
@@ -176,6 +177,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
             path("<int:pk>/drop/<int:removal>/", view(actions.drop_view), name=f"{name}drop"),
             path("<int:pk>/take-back/", view(actions.take_back_view), name=f"{name}take_back"),
             path("<int:pk>/take-back-in/<int:removal>/", view(actions.take_back_in_view), name=f"{name}take_back_in"),
+            path("<int:pk>/progress/", view(progress_view), name=f"{name}progress"),
             path("<int:pk>/dry-run/", view(dry_run.request_view), name=f"{name}dry_run"),
             path("<int:pk>/people/<slug:form>/", view(self.export_people), name=f"{name}people"),
             *super().get_urls(),

@@ -16,6 +16,7 @@ from subscriptions.admin.approvals.impact import impact_of
 from subscriptions.admin.approvals.keeping import kept_verb
 from subscriptions.admin.approvals.people import basis, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
+from subscriptions.admin.approvals.progress import progress_of
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.deciders import deciders_of
@@ -34,6 +35,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         **table_of(people, request),
         **_decision(request, user, standing),
         "waits": waits,
+        "progress": progress_of(request),
         "notified": notified_about(request),
         "nobody_decides": waits and not deciders_of(request).exists(),
         "ended": why_empty(request) if request.state == RequestState.EMPTY else "",

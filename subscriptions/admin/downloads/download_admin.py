@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import URLPattern, path
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
-from integrations.models import IntegrationProfile
+from integrations.models import IntegrationProfile, ProfileState
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
@@ -21,6 +22,7 @@ from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.admin.downloads.steps import steps_of
 from subscriptions.admin.rules.lost import lost_in, lost_list
+from subscriptions.admin.widgets import live
 from subscriptions.models import DownloadRun, RunState
 
 BADGES = {
@@ -79,6 +81,18 @@ def meaning_of(run: DownloadRun) -> tuple[str, str]:
     return (ACCEPTED if accepted else meaning), next_step
 
 
+def _newest_run() -> str:
+    return str(DownloadRun.objects.order_by("-pk").values_list("pk", flat=True).first())
+
+
+def _first_run_url() -> str:
+    """The address that the empty list asks while the first download is due; else empty."""
+    due = IntegrationProfile.objects.filter(state=ProfileState.PUBLISHED, download_due_at__isnull=False)
+    if DownloadRun.objects.exists() or not due.exists():
+        return ""
+    return live.address(reverse("admin:subscriptions_downloadrun_live"), _newest_run())
+
+
 def newest_complete(profile: IntegrationProfile) -> DownloadRun | None:
     return DownloadRun.objects.complete().filter(profile=profile).first()
 
@@ -131,9 +145,20 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
         view, name = self.admin_site.admin_view, "subscriptions_downloadrun_{}".format
         return [
             path("<int:pk>/progress/", view(progress), name=name("progress")),
+            path("live/", view(self.live), name=name("live")),
             path("<int:pk>/decide/<slug:name>/", view(decide), name=name("decide")),
             *super().get_urls(),
         ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        more = {"live_url": _first_run_url()}
+        return super().changelist_view(request, {**(extra_context or {}), **more})
+
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """The answer to the empty list, which waits for the first run."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return live.reload_if_changed(request, _newest_run())
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         filters: list[Any] = ["state", "started_by", "started_at"]

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -26,9 +28,11 @@ from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
+from subscriptions.admin.widgets import live
 from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import facts, license_label
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
+from subscriptions.models.reclaim import UNFINISHED
 from subscriptions.reclaims.restores import notes, why_not
 from subscriptions.search import ID_DIGITS, matching
 
@@ -152,8 +156,18 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
         )
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(vendor_log)
-        return [path("<int:pk>/vendor-log/", view, name="subscriptions_reclaim_vendor_log"), *super().get_urls()]
+        view, name = self.admin_site.admin_view, "subscriptions_reclaim_{}".format
+        return [
+            path("<int:pk>/vendor-log/", view(vendor_log), name=name("vendor_log")),
+            path("<int:pk>/live/", view(self.live), name=name("live")),
+            *super().get_urls(),
+        ]
+
+    def live(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The answer to the page of a reclaim or restore that is under way."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return live.reload_if_changed(request, live_state(get_object_or_404(Reclaim, pk=pk)))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Reclaim], search_term: str
@@ -188,6 +202,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
             "item": row,
             "badge": reclaim_badge(row),
             "sentence": outcome_sentence(row),
+            "live_url": _live_url(row),
             "times": times_reclaimed(row) if row.direction == Direction.DEACTIVATE else 1,
             "steps": steps_of(row),
             "is_restore": row.direction == Direction.REACTIVATE,
@@ -198,6 +213,19 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
             ),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def live_state(row: Reclaim) -> str:
+    """A word that changes with each step that the page shows."""
+    return f"{row.state} {row.hold_reason} {row.read_back}".strip()
+
+
+def _live_url(row: Reclaim) -> str:
+    """Empty at rest."""
+    unread = row.state == ReclaimState.IN_DOUBT and not row.read_back
+    if row.state not in UNFINISHED and not unread:
+        return ""
+    return live.address(reverse("admin:subscriptions_reclaim_live", args=[row.pk]), live_state(row))
 
 
 def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
@@ -20,6 +21,7 @@ from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
 from subscriptions import tasks
+from subscriptions.admin.widgets import live
 from subscriptions.models import Reconciliation, Subscription
 from subscriptions.reconciliation import reconcile
 from subscriptions.reconciliation.differences import Kind
@@ -32,6 +34,9 @@ RECONCILE = (
     "integrations.operate_integrationprofile",
     "integrations.stop_all_sending",
 )
+# The moment when this user started a reconciliation, in the session, and how long its begin is waited for.
+STARTED = "lh_reconciliation_started"
+BEGINS_WITHIN = timedelta(minutes=2)
 ICONS = {
     Kind.REACTIVATED: "undo",
     Kind.RESTORED_INACTIVE: "person_off",
@@ -58,6 +63,25 @@ def result_badge(row: Reconciliation) -> SafeString:
     if row.problem:
         return badge("Not finished", tone="error", icon="error")
     return badge("No differences", tone="ok", icon="check_circle")
+
+
+def live_state() -> str:
+    """A word that changes when a reconciliation begins or ends."""
+    newest = Reconciliation.objects.order_by("-pk").values_list("pk", "finished_at")[:1]
+    running = Reconciliation.objects.filter(finished_at=None).count()
+    return " ".join(str(part) for part in [running, *(part for row in newest for part in row)])
+
+
+def live_url(request: HttpRequest) -> str:
+    """The address that the page asks while a reconciliation runs, or was started by this user a moment ago."""
+    started = request.session.get(STARTED, "")
+    begins = bool(started) and timezone.now() - datetime.fromisoformat(started) < BEGINS_WITHIN
+    newest = Reconciliation.objects.order_by("-pk").values_list("started_at", flat=True).first()
+    if begins and newest and newest > datetime.fromisoformat(started):
+        begins = False
+    if not begins and not Reconciliation.objects.filter(finished_at=None).exists():
+        return ""
+    return live.address(reverse("admin:subscriptions_reconciliation_live"), live_state())
 
 
 def log_text(row: Reconciliation) -> str:
@@ -98,12 +122,26 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
         return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.reconcile)
-        return [path("reconcile/<int:pk>/", view, name="subscriptions_reconciliation_reconcile"), *super().get_urls()]
+        view, name = self.admin_site.admin_view, "subscriptions_reconciliation_{}".format
+        return [
+            path("reconcile/<int:pk>/", view(self.reconcile), name=name("reconcile")),
+            path("live/", view(self.live), name=name("live")),
+            *super().get_urls(),
+        ]
+
+    def live(self, request: HttpRequest) -> HttpResponse:
+        """The answer to the pages that follow a reconciliation."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return live.reload_if_changed(request, live_state())
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         profiles = IntegrationProfile.objects.filter(pk__in=reconcile.profiles_to_reconcile())
-        more = {"profiles_to_reconcile": list(profiles), "may_reconcile": may_reconcile(request)}
+        more = {
+            "profiles_to_reconcile": list(profiles),
+            "may_reconcile": may_reconcile(request),
+            "live_url": live_url(request),
+        }
         return super().changelist_view(request, {**(extra_context or {}), **more})
 
     def reconcile(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -122,11 +160,10 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
 
     def _enqueue(self, request: HttpRequest, profile: IntegrationProfile) -> None:
         if reconcile.running(profile):
-            messages.info(request, f"A reconciliation of “{profile}” is already running. Reload this page in a moment.")
+            messages.info(request, f"A reconciliation of “{profile}” is already running.")
         elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
-            messages.success(
-                request, f"“{profile}” is being reconciled with {profile.vendor}. Reload this page in a moment."
-            )
+            request.session[STARTED] = timezone.now().isoformat()
+            messages.success(request, f"“{profile}” is being reconciled with {profile.vendor}.")
         else:
             messages.error(
                 request,
@@ -150,6 +187,7 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
             "findings": [_shown(finding, ids.get(finding["external_id"])) for finding in row.findings],
             "profiles_to_reconcile": [row.profile] if row.profile_id in reconcile.profiles_to_reconcile() else [],
             "may_reconcile": may_reconcile(request),
+            "live_url": live_url(request),
         }
 
     @admin.display(description="Started", ordering="started_at")

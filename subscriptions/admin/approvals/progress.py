@@ -1,0 +1,128 @@
+"""How far an approved request is: a sentence, a bar, and the people to look at. The page of the request follows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+
+from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
+from subscriptions.admin.widgets.evidence import person_of
+from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimRequest, ReclaimState, RequestState
+
+VIEW = "subscriptions.view_reclaimrequest"
+ANSWER = "admin/subscriptions/reclaimrequest/progress_answer.html"
+FAILURES = (ReclaimState.FAILED, ReclaimState.IN_DOUBT)
+# So many failures are named above the list, which has them all.
+NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of the bar; `start` counts from the left, in people."""
+
+    name: str
+    label: str
+    icon: str
+    states: tuple[ReclaimState, ...]
+    count: int = 0
+    start: int = 0
+
+
+# In the order of the bar: failures first.
+PARTS = (
+    Part("failed", "failed", "error", (ReclaimState.FAILED,)),
+    Part("doubt", "in doubt", "help", (ReclaimState.IN_DOUBT,)),
+    Part("skipped", "skipped", "do_not_disturb_on", (ReclaimState.SKIPPED,)),
+    Part("verified", "verified", "verified", (ReclaimState.DONE,)),
+    Part("sending", "being sent", "progress_activity", (ReclaimState.CLAIMED, ReclaimState.SENDING)),
+    Part("waiting", "waiting", "schedule", (ReclaimState.QUEUED,)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`follows`: something is still to come, so the page asks again. `holds`: why people wait."""
+
+    total: int
+    done: int
+    parts: list[Part]
+    follows: bool
+    holds: list[str]
+    look_at: list[dict[str, Any]]
+    url: str
+    verb: str
+
+    @property
+    def sentence(self) -> str:
+        if self.follows:
+            return f"{self.done:,} of {self.total:,} are done"
+        one = "1 person is done" if self.total == 1 else f"All {self.total:,} are done"
+        shown = ", ".join(f"{part.count:,} {part.label}" for part in self.parts if part.count)
+        return f"{one}: {shown}"
+
+
+def progress_of(request: ReclaimRequest) -> Progress | None:
+    """None for a request that is not approved."""
+    if request.state != RequestState.APPROVED:
+        return None
+    mine = Reclaim.objects.filter(removal__request=request.pk).order_by()
+    unread = Count("pk", filter=Q(state=ReclaimState.IN_DOUBT, read_back=""))
+    counted = list(mine.values_list("state", "hold_reason").annotate(n=Count("pk"), unread=unread))
+    states, holds, to_read = Counter[str](), Counter[str](), 0
+    for state, hold, number, unread_number in counted:
+        states[state] += number
+        to_read += unread_number
+        if hold and state == ReclaimState.QUEUED:
+            holds[hold] += number
+    parts = _parts(states)
+    under_way = sum(part.count for part in parts if part.name in ("sending", "waiting")) + to_read
+    total = states.total()
+    return Progress(
+        total=total,
+        done=total - under_way,
+        parts=parts,
+        follows=under_way > 0,
+        holds=[f"{count:,} wait: {HoldReason(reason).label}" for reason, count in holds.most_common()],
+        look_at=_look_at(request) if states["failed"] or states["in_doubt"] else [],
+        url=reverse("admin:subscriptions_reclaimrequest_progress", args=[request.pk]),
+        verb="restored" if request.direction == Direction.REACTIVATE else "reclaimed",
+    )
+
+
+def _parts(states: Counter[str]) -> list[Part]:
+    parts, start = [], 0
+    for part in PARTS:
+        count = sum(states[state] for state in part.states)
+        parts.append(Part(part.name, part.label, part.icon, part.states, count, start))
+        start += count
+    return parts
+
+
+def _look_at(request: ReclaimRequest) -> list[dict[str, Any]]:
+    rows = Reclaim.objects.filter(removal__request=request.pk, state__in=FAILURES)
+    return [
+        {
+            "name": person_of(row.removal.evidence),
+            "badge": reclaim_badge(row),
+            "outcome": outcome_sentence(row),
+            "url": reverse("admin:subscriptions_reclaim_change", args=[row.pk]),
+        }
+        for row in rows.select_related("removal").order_by("-finished_at", "pk")[:NAMED]
+    ]
+
+
+def progress_view(request: HttpRequest, pk: int) -> HttpResponse:
+    """The answer that the page of a request asks for. At rest, the browser reloads the page."""
+    if not request.user.has_perm(VIEW):
+        raise PermissionDenied
+    progress = progress_of(get_object_or_404(ReclaimRequest, pk=pk))
+    if progress is None or not progress.follows:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    return render(request, ANSWER, {"progress": progress})
