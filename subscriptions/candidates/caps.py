@@ -119,9 +119,9 @@ def _reclaims_of(request: ReclaimRequest) -> QuerySet[Reclaim]:
     return Reclaim.objects.filter(IdIn("removal", people))
 
 
-def over(request: ReclaimRequest, people: int) -> str:
-    """Why this many people cannot be approved at once; empty when they can."""
-    most = allowed(request)
+def over(request: ReclaimRequest, people: int, *, most: int | None = None) -> str:
+    """Why this many people cannot be approved at once; empty when they can. `most`: what `allowed` found just now."""
+    most = allowed(request) if most is None else most
     if people <= most:
         return ""
     name = request if request.pk else "This"

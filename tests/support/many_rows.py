@@ -19,7 +19,7 @@ from integrations.connectors.contract import Allocation, Person
 from integrations.models import IntegrationProfile
 from subscriptions import search, stats, sweep
 from subscriptions.activity import retention, snapshots
-from subscriptions.approvals import closing, collecting, decide, request, undo
+from subscriptions.approvals import closing, collecting, decide, request, splitting, undo
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.candidates import actions, caps, propose, withdraw
 from subscriptions.downloads import directory, merge, staging, team_admins, validation
@@ -323,6 +323,13 @@ CASES = [
     Case("preview of a rule", _preview),
     Case("preview of a rule, before the first buckets", _preview, _protected_without_buckets),
     Case("request", lambda _: _asked()),
+    Case(
+        "request in parts",
+        lambda _: splitting.request_split(
+            RemovalCandidate.objects.all(), actor=_user("asks"), reason="", split=splitting.Split.SEVERAL
+        ),
+        lambda: ReclaimRule.objects.update(batch_cap_people=RemovalCandidate.objects.count() // 3),
+    ),
     Case("request that asks", lambda _: _asking()),
     Case("automatic request", lambda _: request.file_automatically(_profile()), _automatic),
     Case("raise a cap", lambda made: request.raise_cap(made, actor=_user("raises"), reason="Many"), _over_its_cap),

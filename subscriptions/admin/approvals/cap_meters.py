@@ -55,7 +55,7 @@ def cap_status(request: ReclaimRequest, people: int) -> CapStatus | None:
     return CapStatus(
         request=_meter("This request", people, most, "people", before=0),
         day=_meter("Last 24 hours, including this request", now.used + people, now.rolling, "", before=now.used),
-        refusal=caps.over(request, people),
+        refusal=caps.over(request, people, most=most),
         waits=waits,
         free_at=caps.free_at(request.profile) if waits and now.used else None,
     )
