@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 
-LINK = re.compile(r"(/license/|/welcome/)[^\s?\"']+")
+# An invitation has two parts behind its name, the link of a person one.
+LINK = re.compile(r"(/license/)[^/\s?\"']+|(/welcome/)[^/\s?\"']+/[^/\s?\"']+")
 
 
 class RedactLinks(logging.Filter):
@@ -14,5 +15,5 @@ class RedactLinks(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         if LINK.search(text):
-            record.msg, record.args = LINK.sub(r"\1***", text), None
+            record.msg, record.args = LINK.sub(lambda found: f"{found[1] or found[2]}***", text), None
         return True
