@@ -99,5 +99,7 @@ class Action(TextChoices):
     ACCOUNT_PERSON_UNLINKED = "user.person_unlinked", "Person of an account removed"
     USER_CREATED = "user.created", "Account created"
     USER_CHANGED = "user.changed", "Account changed"
+    PRICE_ENTERED = "price.entered", "Price entered"
+    PRICE_WITHDRAWN = "price.withdrawn", "Price withdrawn"
     USER_INVITED = "user.invited", "Person invited"
     USER_JOINED = "user.joined", "Invitation accepted"

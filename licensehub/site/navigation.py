@@ -79,6 +79,13 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        "Money",
+        (
+            Entry("Savings", "savings", "subscriptions_savings", "subscriptions.view_price"),
+            Entry("Prices", "sell", "subscriptions_price_changelist", "subscriptions.view_price"),
+        ),
+    ),
+    (
         "Licenses",
         (
             Entry("Subscriptions", "badge", "subscriptions_subscription_changelist", "subscriptions.view_subscription"),

@@ -27,6 +27,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from subscriptions.activity.returns import note_returns
 from subscriptions.downloads import follow_up, lease, staging
 from subscriptions.downloads.former_accounts import link_former_accounts
 from subscriptions.downloads.lease import begin, update_owned
@@ -237,6 +238,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     move_protections(run.profile)
     if merged.new:
         link_former_accounts(run, now=now)
+    note_returns(run.profile, at=now)
     unchanged = run.read - merged.new - merged.changed
     counts = {"new": merged.new, "changed": merged.changed, "gone": merged.gone, "unchanged": unchanged}
     implausible = run.members.exclude(implausible_dates="").count()

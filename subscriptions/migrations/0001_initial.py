@@ -1,5 +1,6 @@
 """Subscriptions and their history, rules, requests and reclaims; the roles; the nightly tasks."""
 
+import decimal
 import sys
 import uuid
 
@@ -43,6 +44,7 @@ SEES = [
     "subscriptions.view_protection",
     "subscriptions.view_notice",
     "subscriptions.view_reconciliation",
+    "subscriptions.view_price",
     "integrations.view_integrationprofile",
 ]
 SEES_ALL = [*SEES, "integrations.view_connection", "audit.view_auditevent", "auth.view_user"]
@@ -65,7 +67,7 @@ MANAGES = [
     "subscriptions.restore_reclaimrequest",
 ]
 DECIDES = ["subscriptions.decide_reclaimrequest", "subscriptions.raise_cap_reclaimrequest"]
-ADMINISTERS = ["auth.add_user", "auth.change_user"]
+ADMINISTERS = ["auth.add_user", "auth.change_user", "subscriptions.add_price", "subscriptions.change_price"]
 ROLES = {
     "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *DECIDES, *ADMINISTERS],
     "License manager": [*SEES, *MANAGES],
@@ -815,6 +817,9 @@ class Migration(migrations.Migration):
                 ("read_back_at", models.DateTimeField(null=True)),
                 ("license_after", models.CharField(blank=True, db_default="", default="", max_length=40)),
                 ("reads", models.PositiveSmallIntegerField(default=0, verbose_name="times read back")),
+                ("back_at", models.DateTimeField(null=True)),
+                ("back_license", models.CharField(blank=True, db_default="", default="", max_length=40)),
+                ("bought_again", models.BooleanField(db_default=False, default=False)),
                 ("outcome", models.TextField(blank=True, default="")),
                 (
                     "profile",
@@ -1632,6 +1637,10 @@ class Migration(migrations.Migration):
             model_name="reclaim",
             index=models.Index(fields=["state", "queued_at", "id"], name="reclaim_state_queued"),
         ),
+        migrations.AddIndex(
+            model_name="reclaim",
+            index=models.Index(fields=["direction", "state", "finished_at"], name="reclaim_verified"),
+        ),
         migrations.AddConstraint(
             model_name="reclaim",
             constraint=models.UniqueConstraint(
@@ -1897,6 +1906,70 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="notificationrecipient",
             constraint=models.UniqueConstraint(fields=("notification", "user"), name="notification_once_to_each"),
+        ),
+        migrations.CreateModel(
+            name="Price",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("license", models.CharField(max_length=40, verbose_name="license type")),
+                (
+                    "amount",
+                    models.DecimalField(
+                        decimal_places=2,
+                        max_digits=12,
+                        validators=[django.core.validators.MinValueValidator(decimal.Decimal("0"))],
+                    ),
+                ),
+                ("currency", models.CharField(max_length=3)),
+                (
+                    "per",
+                    models.CharField(
+                        choices=[("year", "per year"), ("month", "per month")], default="year", max_length=5
+                    ),
+                ),
+                ("valid_from", models.DateField(verbose_name="valid from")),
+                ("entered_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("withdrawn_at", models.DateTimeField(null=True)),
+                ("withdrawn_reason", models.CharField(blank=True, default="", max_length=200)),
+                (
+                    "entered_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="prices",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+                (
+                    "withdrawn_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["profile", "license", "-valid_from", "-pk"],
+                "default_permissions": ("add", "view", "change"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("withdrawn_at", None)),
+                        fields=("profile", "license", "valid_from"),
+                        name="price_one_per_day",
+                    ),
+                    models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="price_not_negative"),
+                ],
+            },
         ),
         migrations.RunPython(create_staging, drop_staging),
         migrations.RunPython(index_search, drop_search_index),

@@ -12,6 +12,7 @@ from subscriptions.models.notification import (
     NotificationMail,
     NotificationRecipient,
 )
+from subscriptions.models.price import Per, Price
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
@@ -48,7 +49,9 @@ __all__ = [
     "NotificationKind",
     "NotificationMail",
     "NotificationRecipient",
+    "Per",
     "PersonToReview",
+    "Price",
     "Protection",
     "ProtectionKind",
     "RecheckSnapshot",

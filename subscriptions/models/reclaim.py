@@ -89,6 +89,11 @@ class Reclaim(models.Model):
     # The license that the vendor showed after a restore; empty where it was not read.
     license_after = models.CharField(max_length=40, blank=True, default="", db_default="")
     reads = models.PositiveSmallIntegerField("times read back", default=0)
+    # Since when the person holds a seat again, and of which license type: see `activity.returns`.
+    back_at = models.DateTimeField(null=True)
+    back_license = models.CharField(max_length=40, blank=True, default="", db_default="")
+    # The seat came back soon, or was taken once more later. Then this reclaim saves nothing any more.
+    bought_again = models.BooleanField(default=False, db_default=False)
     # The result in one sentence, in the vendor's words if it answered.
     outcome = models.TextField(blank=True, default="")
 
@@ -111,6 +116,7 @@ class Reclaim(models.Model):
             models.Index(fields=["profile", "sending_at"], name="reclaim_sent"),
             models.Index(fields=["queued_at", "id"], name="reclaim_queued"),
             models.Index(fields=["state", "queued_at", "id"], name="reclaim_state_queued"),
+            models.Index(fields=["direction", "state", "finished_at"], name="reclaim_verified"),
         ]
 
     def __str__(self) -> str:

@@ -26,6 +26,7 @@ from integrations.connectors.contract import (
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from subscriptions.activity.returns import note_returns, note_taken_again
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.actions import cool_down, move
 from subscriptions.eligibility.evaluate import evaluate_rows
@@ -213,6 +214,7 @@ def _finish(
             _move_candidate(item, candidate_state, reason, attention, correlation)
         if to == ReclaimState.DONE:
             _write_fact(item)
+            _note_seat(item, str(columns.get("license_after", "")))
 
 
 def _move_candidate(
@@ -245,6 +247,14 @@ def _write_fact(item: Reclaim) -> None:
     keep_replaced(row.select_for_update().get(), {"active": values["active"]}, seen_at=now)
     row.update(**values)
     evaluate_rows(row, current_terms(item.profile_id), few=True)
+
+
+def _note_seat(item: Reclaim, license: str) -> None:
+    """Note for the savings whether this seat was taken once more, or is held again."""
+    if item.direction == Direction.DEACTIVATE:
+        note_taken_again(item)
+    else:
+        note_returns(item.profile, at=timezone.now(), subscription=item.subscription_id, license=license)
 
 
 def requeue_after_error(profile: IntegrationProfile, item: Reclaim, error: ConnectorError) -> int:

@@ -18,6 +18,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.activity import license_dates
 from subscriptions.activity.known_dates import counted
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
+from subscriptions.activity.returns import note_returns
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.withdraw import closing_for
 from subscriptions.eligibility.clauses import explain
@@ -103,6 +104,8 @@ def _write(row: Subscription, member: Member) -> None:
         values |= license_dates.cooldown_from(now)
     keep_replaced(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
+    if was_reactivated(known_active=row.active, found_active=member.active):
+        note_returns(row.profile, at=now, subscription=row.pk)
 
 
 def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decision:

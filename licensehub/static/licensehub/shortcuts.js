@@ -17,7 +17,7 @@
         all[chosen]?.classList.remove("lh-chosen");
         chosen = Math.min(Math.max(chosen + step, 0), all.length - 1);
         all[chosen].classList.add("lh-chosen");
-        all[chosen].querySelector("a[href], input, button")?.focus();
+        (all[chosen].querySelector("a[href]") || all[chosen].querySelector("input, button"))?.focus();
         all[chosen].scrollIntoView({block: "nearest"});
     }
 

@@ -1,0 +1,58 @@
+"""When somebody whose seat was reclaimed holds a seat again, by a restore or by hand at the vendor.
+
+A reclaim that was verified has saved its seat until then. The savings subtract it if the seat was bought again soon, or
+was taken once more later: a seat is never saved twice at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce
+
+from integrations.models import IntegrationProfile
+from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.activity.person_rows import rows_of_person
+from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
+from subscriptions.models.subscription import HELD
+
+# A seat that is taken again within this time was not saved.
+BOUGHT_AGAIN = timedelta(days=90)
+VERIFIED = Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE)
+
+
+def note_returns(
+    profile: IntegrationProfile, *, at: datetime, subscription: int | None = None, license: str = ""
+) -> int:
+    """Note on each verified reclaim that its person holds a seat again since `at`. Returns the number of reclaims.
+
+    Looks at all people of the organization, or at one `subscription`, whose `license` may be newer than the row. A
+    person who was deleted and made again at the vendor has a new row, which points to the former one.
+    """
+    profiles = IntegrationProfile.objects.of_organization(profile)
+    out = Reclaim.objects.filter(VERIFIED, profile__in=profiles, back_at=None)
+    if subscription is not None:
+        out = out.filter(subscription=subscription)
+    held = Subscription.objects.filter(HELD).order_by()
+    found_license = Coalesce(
+        Subquery(held.filter(pk=OuterRef("subscription")).values("license")[:1]),
+        Subquery(held.filter(former=OuterRef("subscription")).values("license")[:1]),
+    )
+    back = list(out.annotate(now=found_license).exclude(now=None).values_list("pk", "now"))
+    soon = Case(When(finished_at__gte=at - BOUGHT_AGAIN, then=Value(True)), default=Value(False))
+    for name in {name for _, name in back}:
+        ids = [pk for pk, found in back if found == name]
+        rows = Reclaim.objects.filter(IdIn("pk", IdList.of(ids)), back_at=None)
+        rows.update(back_at=at, back_license=license or name, bought_again=soon)
+    return len(back)
+
+
+def note_taken_again(item: Reclaim) -> None:
+    """Note that this reclaim took a seat that earlier reclaims of the same person had taken: they save nothing now."""
+    rows = rows_of_person(item.subscription)
+    earlier = Reclaim.objects.filter(VERIFIED, subscription__in=rows).exclude(pk=item.pk)
+    # No download saw that this person was back.
+    license = item.removal.candidate.license or ""
+    earlier.filter(back_at=None).update(back_at=item.queued_at, back_license=license)
+    earlier.update(bought_again=True)

@@ -1,0 +1,163 @@
+"""Prices: one list with their history, and the page of the savings. A price is never edited."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.models import AuditEvent
+from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
+from licensehub.ui.export import ExportMixin
+from licensehub.ui.formatting import badge, day, two_lines
+from subscriptions.admin.money.price_form import PriceForm
+from subscriptions.admin.money.savings_page import export_view, savings_view
+from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.errors import Refused
+from subscriptions.models import Price
+from subscriptions.money.currencies import amount_text
+from subscriptions.money.prices import enter_price, withdraw_price
+
+ADD, CHANGE = "subscriptions.add_price", "subscriptions.change_price"
+LIST = "admin:subscriptions_price_changelist"
+
+
+def state_of(row: Price, valid: set[int]) -> tuple[str, str, str]:
+    """Label, tone and icon. `valid` are the ids of the prices that hold today."""
+    if row.withdrawn_at:
+        return "Withdrawn", "neutral", "undo"
+    if row.pk in valid:
+        return "Valid", "ok", "check_circle"
+    if row.valid_from > timezone.localdate():
+        return "Later", "info", "schedule"
+    return "Ended", "neutral", "event_busy"
+
+
+def valid_today() -> set[int]:
+    """The ids of the prices that hold today: the last one that has begun, for each profile and license type."""
+    begun = Price.objects.valid().filter(valid_from__lte=timezone.localdate()).order_by("valid_from", "pk")
+    return set(
+        {(profile, license): pk for profile, license, pk in begun.values_list("profile", "license", "pk")}.values()
+    )
+
+
+@admin.register(Price)
+class PriceAdmin(ExportMixin, ReadOnlyAdmin):
+    list_display = ("what", "price", "begins", "by", "standing")
+    list_display_links = ("what",)
+    ordering = ("profile", "license", "-valid_from", "-pk")
+    export_columns = (
+        ("Profile", lambda row: row.profile.name),
+        ("License type", lambda row: row.license_label),
+        ("Amount", lambda row: row.amount),
+        ("Currency", lambda row: row.currency),
+        ("For", lambda row: row.get_per_display()),
+        ("Valid from", lambda row: row.valid_from),
+        ("Entered by", lambda row: _name(row.entered_by)),
+        ("Entered", lambda row: row.entered_at),
+        ("Withdrawn", lambda row: row.withdrawn_at),
+        ("Withdrawn by", lambda row: _name(row.withdrawn_by)),
+        ("Reason", lambda row: row.withdrawn_reason),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
+        return super().get_queryset(request).select_related("profile", "entered_by", "withdrawn_by")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(ADD)
+
+    @admin.display(description="License type")
+    def what(self, row: Price) -> SafeString:
+        return two_lines(row.license_label, row.profile.name)
+
+    @admin.display(description="Price of one seat")
+    def price(self, row: Price) -> SafeString:
+        second = f"{amount_text(row.yearly, row.currency)} per year" if row.per == "month" else ""
+        return two_lines(f"{amount_text(row.amount, row.currency)} {row.get_per_display()}", second)
+
+    @admin.display(description="Valid from")
+    def begins(self, row: Price) -> str:
+        return day(row.valid_from)
+
+    @admin.display(description="Entered by")
+    def by(self, row: Price) -> SafeString:
+        return two_lines(_name(row.entered_by), day(row.entered_at))
+
+    @admin.display(description="State")
+    def standing(self, row: Price) -> SafeString:
+        label, tone, icon = state_of(row, valid_today())
+        return badge(label, tone=tone, icon=icon)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view
+        return [
+            path("savings/", view(savings_view), name="subscriptions_savings"),
+            path("savings/export/<slug:form>/", view(export_view), name="subscriptions_savings_export"),
+            path("<int:pk>/withdraw/", view(self.withdraw), name="subscriptions_price_withdraw"),
+            *super().get_urls(),
+        ]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """A form of its own: a price has its audit event in the same transaction."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = PriceForm(request.POST or None)
+        if form.is_bound and form.is_valid() and self._enter(request, form):
+            return HttpResponseRedirect(reverse(LIST))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": "Enter a price",
+            "form": form,
+            "possible": IntegrationProfile.objects.in_use().exists(),
+        }
+        return TemplateResponse(request, "admin/subscriptions/price/add.html", context)
+
+    def _enter(self, request: HttpRequest, form: PriceForm) -> bool:
+        def do() -> str:
+            row = enter_price(form.cleaned_data["profile"], form.price(), actor=signed_in(request))
+            text = f"{amount_text(row.amount, row.currency)} {row.get_per_display()}"
+            return f"A seat of {row.license_label} costs {text} from {day(row.valid_from)} on."
+
+        return run_and_report(request, do, refusals=(*REFUSALS, Refused))
+
+    def withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if refusal := refuse_unless_post(request, CHANGE):
+            return refusal
+        row = get_object_or_404(Price.objects.select_related("profile"), pk=pk)
+        reason = request.POST.get("reason", "").strip()[:200]
+
+        def do() -> str:
+            if not reason:
+                raise Refused("Enter a reason. Nothing was changed.")
+            withdraw_price(row, reason=reason, actor=signed_in(request))
+            return "The price is withdrawn, and counts nowhere any more."
+
+        run_and_report(request, do, refusals=(*REFUSALS, Refused))
+        return HttpResponseRedirect(reverse("admin:subscriptions_price_change", args=[pk]))
+
+    def page_context(self, request: HttpRequest, row: Price) -> dict[str, Any]:
+        label, tone, icon = state_of(row, valid_today())
+        mine = AuditEvent.objects.filter(target_type="subscriptions.price", target_id=row.pk)
+        return {
+            "row": row,
+            "title": f"{row.license_label}, {amount_text(row.amount, row.currency)} {row.get_per_display()}",
+            "badge": badge(label, tone=tone, icon=icon),
+            "entered": f"{_name(row.entered_by)}, {day(row.entered_at)}",
+            "withdrawn": f"{_name(row.withdrawn_by)}, {day(row.withdrawn_at)}" if row.withdrawn_at else "",
+            "events": mine.order_by("sequence"),
+            "may_withdraw": row.withdrawn_at is None and request.user.has_perm(CHANGE),
+        }
+
+
+def _name(user: Any) -> str:
+    return user.get_full_name() or user.get_username() if user else ""

@@ -1,0 +1,69 @@
+"""The form of a new price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import Per, ProtectionKind
+from subscriptions.money.currencies import currencies
+from subscriptions.money.prices import PriceInput
+from subscriptions.rules.words import words_of
+
+INPUT = {"class": "lh-input"}
+
+
+class PriceForm(forms.Form):
+    profile = forms.ModelChoiceField(
+        label="Profile", queryset=IntegrationProfile.objects.none(), widget=UnfoldAdminSelectWidget, empty_label=None
+    )
+    license = forms.ChoiceField(label="License type", widget=UnfoldAdminSelectWidget)
+    amount = forms.DecimalField(
+        label="Price of one seat",
+        max_digits=12,
+        decimal_places=2,
+        min_value=0,
+        widget=forms.NumberInput(attrs={**INPUT, "step": "0.01", "inputmode": "decimal"}),
+        help_text="0 for a license type that costs nothing: its seats count as no savings.",
+    )
+    currency = forms.ChoiceField(label="Currency", widget=UnfoldAdminSelectWidget)
+    per = forms.ChoiceField(label="For", choices=Per.choices, widget=UnfoldAdminSelectWidget, initial=Per.YEAR)
+    valid_from = forms.DateField(
+        label="Valid from",
+        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
+        error_messages={"invalid": "Enter the day as year-month-day, for example 2027-01-31."},
+        help_text="The first day of this price. What was reclaimed before keeps the price of its day.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        profiles = IntegrationProfile.objects.in_use()
+        self.words = {profile.pk: words_of(profile, ProtectionKind.LICENSE) for profile in profiles}
+        self._set_choices("license", {word: label for words in self.words.values() for word, label in words.items()})
+        self._set_choices("currency", {code: f"{code}, {name}" for code, name in currencies().items()})
+        choice: Any = self.fields["profile"]
+        choice.queryset = profiles
+        if len(self.words) == 1:
+            choice.widget, choice.initial = forms.HiddenInput(), profiles[0]
+        self.fields["currency"].initial = "USD"
+        self.fields["valid_from"].initial = timezone.localdate()
+
+    def _set_choices(self, name: str, choices: dict[str, str]) -> None:
+        field: Any = self.fields[name]
+        field.choices = list(choices.items())
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        profile, license = cleaned.get("profile"), cleaned.get("license")
+        if profile and license and license not in self.words[profile.pk]:
+            raise ValidationError(f"“{profile}” has no license type “{license}”.")
+        return cleaned
+
+    def price(self) -> PriceInput:
+        data = self.cleaned_data
+        return PriceInput(data["license"], data["amount"], data["currency"], Per(data["per"]), data["valid_from"])

@@ -1,0 +1,305 @@
+"""The page of the savings: the ledger by currency, the months, the departments, and the rows behind a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin import site
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from integrations.models import IntegrationProfile
+from licensehub.ui.export import FORMS, export_response
+from licensehub.ui.formatting import day, day_and_time
+from subscriptions.models import DownloadRun, Price, Reclaim, RemovalCandidate
+from subscriptions.money.currencies import amount_text, currencies
+from subscriptions.money.savings import STAGES, Cell, Group, Ledger, Line, Stage, years_with_savings
+
+SEES, ADD = "subscriptions.view_price", "subscriptions.add_price"
+TITLES = {
+    Stage.POTENTIAL: ("Potential", "candidates today", "person_search"),
+    Stage.APPROVED: ("Approved", "not yet reclaimed", "approval_delegation"),
+    Stage.VERIFIED: ("Verified", "read back as inactive", "verified"),
+    Stage.AGAIN: ("Bought again", "within 90 days, or reclaimed once more", "undo"),
+    Stage.SAVED: ("Saved", "verified − bought again", "savings"),
+}
+# The page shows at most this many rows behind a number, and departments. The export has all rows.
+SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the address asks for. Anything that is not valid there is left out."""
+
+    profile: IntegrationProfile | None
+    year: int
+    stage: Stage
+    currency: str
+    line_profile: int | None
+    license: str
+
+    def query(self, **changed: Any) -> str:
+        """The address of the same page with other values; None leaves a value out."""
+        values: dict[str, Any] = {
+            "profile": self.profile.pk if self.profile else None,
+            "year": self.year,
+            "stage": self.stage.value,
+            "currency": self.currency or "none",
+            "of": self.line_profile,
+            "license": self.license or None,
+        }
+        kept = {name: value for name, value in {**values, **changed}.items() if value is not None}
+        return f"?{urlencode(kept)}"
+
+
+def savings_view(request: HttpRequest) -> HttpResponse:
+    if not request.user.has_perm(SEES):
+        raise PermissionDenied
+    profiles, ledger, choice = _read(request)
+    groups = ledger.groups()
+    if "currency" not in request.GET and groups:
+        choice = _with_currency(choice, groups[0].currency)
+    lines = [line for group in groups for line in group.lines]
+    departments = ledger.by_department(choice.currency)
+    context = {
+        **site.each_context(request),
+        "title": "Savings",
+        "profiles": profiles,
+        "choice": choice,
+        "links": {profile.pk: choice.query(profile=profile.pk, of=None, license=None) for profile in profiles},
+        "all_link": choice.query(profile=None, of=None, license=None),
+        "years": [(year, choice.query(year=year)) for year in years_with_savings(ledger.profiles.values())],
+        "facts_of": _facts_of(),
+        "tiles": [_tile(group) for group in groups],
+        "heads": [TITLES[stage] for stage in (*STAGES, Stage.SAVED)],
+        "groups": [_shown_group(group, choice, several=len(profiles) > 1) for group in groups],
+        "has_prices": Price.objects.valid().exists(),
+        "may_enter": request.user.has_perm(ADD),
+        "chart": month_chart(ledger.by_month(choice.currency)) if lines else None,
+        "currency_name": _currency_name(choice.currency),
+        "departments": [_shown_department(line, choice.currency) for line in departments[:SHOWN]],
+        "more_departments": max(0, len(departments) - SHOWN),
+        **_rows_context(ledger, choice),
+        "forms": [(label, reverse("admin:subscriptions_savings_export", args=[form])) for form, label in FORMS.items()],
+    }
+    return TemplateResponse(request, "admin/subscriptions/savings/page.html", context)
+
+
+def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
+    """All rows behind the chosen number."""
+    if not request.user.has_perm(SEES):
+        raise PermissionDenied
+    _, ledger, choice = _read(request)
+    rows = _found(ledger, choice)
+    columns = (
+        ("Person", lambda row: row[0].subscription.display_name),
+        ("E-mail", lambda row: row[0].subscription.email),
+        ("Vendor ID", lambda row: row[0].subscription.external_id),
+        ("Department", lambda row: row[0].subscription.department),
+        ("Cost center", lambda row: row[0].subscription.cost_center),
+        ("Profile", lambda row: row[0].profile.name),
+        ("License type", lambda row: _license(row[0])),
+        ("Counts as", lambda row: TITLES[row[1]][0]),
+        ("Request", lambda row: _request_number(row[0])),
+        ("On", lambda row: row[0].at),
+        ("Amount per year", lambda row: row[2]),
+        ("Currency", lambda row: choice.currency),
+    )
+    return export_response(form, columns, rows, name=f"savings-{choice.stage}")
+
+
+def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choice]:
+    known = list(IntegrationProfile.objects.in_use())
+    chosen = next((profile for profile in known if str(profile.pk) == request.GET.get("profile")), None)
+    covered = IntegrationProfile.objects.of_organization(chosen) if chosen else IntegrationProfile.objects.all()
+    this = timezone.localdate().year
+    given = request.GET.get("year", "")
+    year = int(given) if given.isdecimal() and 2011 <= int(given[:5]) <= this else this
+    stage = request.GET.get("stage", "")
+    currency = request.GET.get("currency", "")
+    of = request.GET.get("of", "")
+    ledger = Ledger(list(covered), year)
+    choice = Choice(
+        profile=chosen,
+        year=year,
+        stage=Stage(stage) if stage in list(Stage) else Stage.VERIFIED,
+        currency=currency if currency in currencies() else "",
+        line_profile=int(of) if of.isdecimal() and len(of) < 18 and int(of) in ledger.profiles else None,
+        license=request.GET.get("license", "")[:40],
+    )
+    return known, ledger, choice
+
+
+def _with_currency(choice: Choice, currency: str) -> Choice:
+    return Choice(choice.profile, choice.year, choice.stage, currency, choice.line_profile, choice.license)
+
+
+def _facts_of() -> str:
+    run = DownloadRun.objects.with_facts().first()
+    return day_and_time(run.finished_at) if run else ""
+
+
+def _currency_name(currency: str) -> str:
+    return currencies().get(currency, "Without a price")
+
+
+def _tile(group: Group) -> dict[str, str]:
+    saved = group.saved
+    if not group.currency:
+        return {"label": "Saved without a price", "number": f"{saved.seats:,}", "unit": "seats", "text": ""}
+    name = _currency_name(group.currency)
+    return {"label": f"Saved in {name}", "number": amount_text(saved.amount, group.currency), "text": _seats(saved)}
+
+
+def _seats(cell: Cell) -> str:
+    return f"{cell.seats:,} {ngettext('seat', 'seats', cell.seats)}"
+
+
+def _shown_group(group: Group, choice: Choice, *, several: bool) -> dict[str, Any]:
+    return {
+        "name": _currency_name(group.currency),
+        "currency": group.currency,
+        "lines": [_shown_line(line, choice, several=several) for line in group.lines],
+    }
+
+
+def _shown_line(line: Line, choice: Choice, *, several: bool) -> dict[str, Any]:
+    price = line.price
+    text = f"{amount_text(price.yearly, price.currency)} per year since {day(price.valid_from)}" if price else ""
+    cells = [(stage, line.cells[stage]) for stage in STAGES]
+    return {
+        "label": f"{line.label}, {line.profile.name}" if several else line.label,
+        "price": text,
+        "cells": [_shown_cell(stage, cell, line, choice) for stage, cell in (*cells, (Stage.SAVED, line.saved))],
+    }
+
+
+def _shown_cell(stage: Stage, cell: Cell, line: Line, choice: Choice) -> dict[str, Any]:
+    here = (stage, line.currency, line.profile.pk, line.license)
+    amount = -cell.amount if stage == Stage.AGAIN else cell.amount
+    return {
+        "title": TITLES[stage][0],
+        "amount": amount_text(amount, line.currency) if line.currency else "",
+        "seats": _seats(cell),
+        "link": choice.query(
+            stage=stage.value, currency=line.currency or "none", of=line.profile.pk, license=line.license
+        ),
+        "is_saved": stage == Stage.SAVED,
+        "is_chosen": here == (choice.stage, choice.currency, choice.line_profile, choice.license),
+    }
+
+
+def _shown_department(line: dict[str, Any], currency: str) -> dict[str, Any]:
+    saved = line["saved"]
+    return {
+        **line,
+        "name": line["department"] or "No department known",
+        "amount": amount_text(saved.amount, currency) if currency else f"{saved.seats:,}",
+    }
+
+
+def _stages_of(stage: Stage) -> Sequence[Stage]:
+    """What is saved has the rows of two stages."""
+    return (Stage.VERIFIED, Stage.AGAIN) if stage == Stage.SAVED else (stage,)
+
+
+def _found(ledger: Ledger, choice: Choice, *, most: int | None = None) -> Iterator[tuple[Any, Stage, Any]]:
+    """(row, stage, yearly amount or None) behind the chosen number, the newest first. Bought again is negative."""
+    for stage in _stages_of(choice.stage):
+        rows = ledger.chosen_rows(
+            stage, currency=choice.currency, profile_id=choice.line_profile, license=choice.license
+        )
+        related = ["subscription", "profile"]
+        if stage in (Stage.VERIFIED, Stage.AGAIN):
+            related += ["removal__request", "removal__candidate"]
+        rows = rows.select_related(*related).order_by("-at", "-pk")
+        for row in rows[:most] if most else rows.iterator(chunk_size=2000):
+            price = ledger.prices.by_id.get(row.price)
+            amount = (-price.yearly if stage == Stage.AGAIN else price.yearly) if price else None
+            yield row, stage, amount
+
+
+def _rows_context(ledger: Ledger, choice: Choice) -> dict[str, Any]:
+    seats, total = 0, Cell()
+    for stage in _stages_of(choice.stage):
+        sign = -1 if choice.stage == Stage.SAVED and stage == Stage.AGAIN else 1
+        cell = _sum(ledger, choice, stage)
+        seats += sign * cell.seats
+        total.amount += sign * cell.amount
+    shown = list(_found(ledger, choice, most=SHOWN))[:SHOWN]
+    amount = -total.amount if choice.stage == Stage.AGAIN else total.amount
+    return {
+        "rows_title": TITLES[choice.stage][0],
+        "rows_seats": f"{seats:,} {ngettext('seat', 'seats', seats)}",
+        "rows_sum": amount_text(amount, choice.currency) if choice.currency else "",
+        "rows": [_shown_row(row, stage, amount, choice.currency) for row, stage, amount in shown],
+        "rows_left": max(0, seats - len(shown)),
+        "rows_query": choice.query(),
+    }
+
+
+def _sum(ledger: Ledger, choice: Choice, stage: Stage) -> Cell:
+    cell = Cell()
+    for group in ledger.groups():
+        for line in group.lines:
+            if group.currency != choice.currency:
+                continue
+            if choice.line_profile in (None, line.profile.pk) and choice.license in ("", line.license):
+                cell.seats += line.cells[stage].seats
+                cell.amount += line.cells[stage].amount
+    return cell
+
+
+def _shown_row(row: RemovalCandidate | Reclaim, stage: Stage, amount: Any, currency: str) -> dict[str, str]:
+    name = "removalcandidate" if isinstance(row, RemovalCandidate) else "reclaim"
+    return {
+        "name": row.subscription.display_name,
+        "text": _what_happened(row, stage),
+        "amount": amount_text(amount, currency) if amount is not None else "",
+        "link": reverse(f"admin:subscriptions_{name}_change", args=[row.pk]),
+    }
+
+
+def _what_happened(row: RemovalCandidate | Reclaim, stage: Stage) -> str:
+    if isinstance(row, RemovalCandidate):
+        return f"Candidate since {day(row.created_at)}"
+    number = _request_number(row)
+    if stage != Stage.AGAIN or row.back_at is None or row.finished_at is None:
+        return f"{number}, verified {day(row.finished_at)}"
+    days = (row.back_at - row.finished_at).days
+    return f"{number}, held again {day(row.back_at)} after {days} {ngettext('day', 'days', days)}"
+
+
+def _request_number(row: RemovalCandidate | Reclaim) -> str:
+    return row.removal.request.number if isinstance(row, Reclaim) else ""
+
+
+def _license(row: RemovalCandidate | Reclaim) -> str:
+    license = row.removal.candidate.license if isinstance(row, Reclaim) else row.license
+    return row.profile.connector.licenses.get(license or "", license or "")
+
+
+# --- The chart --------------------------------------------------------------------------------------------------------
+
+PITCH, WIDTH, TOP, AXIS, BOTTOM = 40, 28, 24, 170, 46
+
+
+def month_chart(months: list[dict[str, Any]]) -> dict[str, Any]:
+    """Bars above the axis for verified seats, and below it for those bought again; `rows` are those of the table."""
+    tallest = max([1, *(month["verified"] for month in months)])
+    deepest = max([1, *(month["again"] for month in months)])
+    bars = []
+    for n, month in enumerate(months):
+        up = round((AXIS - TOP) * month["verified"] / tallest, 1)
+        down = round(min(BOTTOM - 14, (AXIS - TOP) * month["again"] / tallest, 32 * month["again"] / deepest), 1)
+        x = 8 + n * PITCH
+        bars.append({**month, "x": x, "middle": x + WIDTH / 2, "y": AXIS - up, "up": up, "down": down})
+    return {"bars": bars, "width": 8 + len(months) * PITCH, "height": AXIS + BOTTOM + 20, "axis": AXIS, "bar": WIDTH}

@@ -1,0 +1,196 @@
+"""Enter and withdraw prices, and find the price of a seat on a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+from django.db import IntegrityError, transaction
+from django.db.models import BigIntegerField, Case, Q, Value, When
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import Per, Price
+from subscriptions.money.currencies import amount_text, currencies
+
+# A price that begins later than this is a typing error.
+MAX_AHEAD = timedelta(days=5 * 365)
+
+
+@dataclass(frozen=True, slots=True)
+class PriceInput:
+    """What an admin enters. The currency is a code of ISO 4217."""
+
+    license: str
+    amount: Decimal
+    currency: str
+    per: Per
+    valid_from: date
+
+
+def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor) -> Price:
+    """Store a price, which follows the one before it. Raises Refused."""
+    if wanted.currency not in currencies():
+        raise Refused(f"“{wanted.currency}” is no currency of ISO 4217. Enter three letters, like USD or EUR.")
+    if wanted.amount < 0:
+        raise Refused("A price is 0 or more. Enter 0 for a license type that costs nothing.")
+    if wanted.valid_from > timezone.localdate() + MAX_AHEAD:
+        raise Refused("This day is more than five years ahead. Check the year.")
+    row = Price(
+        profile=profile,
+        license=wanted.license,
+        amount=wanted.amount,
+        currency=wanted.currency,
+        per=wanted.per,
+        valid_from=wanted.valid_from,
+        entered_by=actor,
+    )
+    try:
+        with transaction.atomic():
+            row.save()
+            record(Action.PRICE_ENTERED, actor=actor, target=row, data=_data(row))
+    except IntegrityError as error:
+        raise Refused(
+            f"{row.license_label} has a price from {wanted.valid_from:%b %-d, %Y} on already. Withdraw that one first, "
+            "or choose another day."
+        ) from error
+    return row
+
+
+def withdraw_price(row: Price, *, reason: str, actor: Actor) -> None:
+    """Take back a price that was a mistake. Amounts are then computed as if it had never been entered.
+
+    Raises NotActionable when it was withdrawn before.
+    """
+    with transaction.atomic():
+        withdrawn = Price.objects.valid().filter(pk=row.pk)
+        if not withdrawn.update(withdrawn_at=timezone.now(), withdrawn_by=actor, withdrawn_reason=reason):
+            raise NotActionable("This price was withdrawn already.")
+        record(Action.PRICE_WITHDRAWN, actor=actor, target=row, data={**_data(row), "reason": reason})
+
+
+def _data(row: Price) -> dict[str, str]:
+    return {
+        "license": row.license,
+        "amount": str(row.amount),
+        "currency": row.currency,
+        "per": row.per,
+        "valid_from": row.valid_from.isoformat(),
+        "profile": row.profile.name,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A price with the days on which it holds: from its first day until before `until`, or without an end."""
+
+    price: Price
+    until: date | None
+
+    @property
+    def is_now(self) -> bool:
+        today = timezone.localdate()
+        return self.price.valid_from <= today and (self.until is None or today < self.until)
+
+
+class PriceList:
+    """All prices, read once: of one organization, all its profiles have the prices of each other."""
+
+    def __init__(self, profiles: Iterable[IntegrationProfile]) -> None:
+        self._group = {profile.pk: _organization(profile) for profile in profiles}
+        self._profiles: dict[tuple[str, ...], list[int]] = {}
+        for pk, group in self._group.items():
+            self._profiles.setdefault(group, []).append(pk)
+        self._periods: dict[tuple[tuple[str, ...], str], list[Period]] = {}
+        self.by_id: dict[int, Price] = {}
+        found: dict[tuple[tuple[str, ...], str], dict[date, Price]] = {}
+        for row in Price.objects.valid().select_related("profile").order_by("valid_from", "pk"):
+            self.by_id[row.pk] = row
+            # Of two prices that begin on a day, in two profiles of an organization, the later one holds.
+            found.setdefault((_organization(row.profile), row.license), {})[row.valid_from] = row
+        for key, by_day in found.items():
+            days = [*by_day, None]
+            self._periods[key] = [Period(by_day[day], days[n + 1]) for n, day in enumerate(by_day)]
+
+    def at(self, profile_id: int, license: str, day: date) -> Price | None:
+        """The price of a seat on a day; None where nobody entered one."""
+        for period in self._periods.get((self._group[profile_id], license), ()):
+            if period.price.valid_from <= day and (period.until is None or day < period.until):
+                return period.price
+        return None
+
+    def now(self, profile_id: int, license: str) -> Price | None:
+        return self.at(profile_id, license, timezone.localdate())
+
+    def case(self, *, license: str, moment: str) -> Case:
+        """The id of the price as an expression, by the names of the columns for the license and the moment.
+
+        Days are those of the company's time zone.
+        """
+        whens = []
+        for (group, name), periods in self._periods.items():
+            for period in periods if group in self._profiles else ():
+                at = Q(**{f"{moment}__gte": _midnight(period.price.valid_from)})
+                if period.until:
+                    at &= Q(**{f"{moment}__lt": _midnight(period.until)})
+                at &= Q(profile__in=self._profiles[group], **{license: name})
+                whens.append(When(at, then=Value(period.price.pk)))
+        return _first_of(whens)
+
+    def case_now(self, *, license: str) -> Case:
+        """The id of today's price as an expression."""
+        whens = []
+        for (group, name), periods in self._periods.items():
+            for period in periods if group in self._profiles else ():
+                if period.is_now:
+                    same = Q(profile__in=self._profiles[group], **{license: name})
+                    whens.append(When(same, then=Value(period.price.pk)))
+        return _first_of(whens)
+
+    def any_price(self) -> bool:
+        return bool(self.by_id)
+
+
+def _first_of(whens: list[When]) -> Case:
+    return Case(*whens, default=None, output_field=BigIntegerField(null=True))
+
+
+def _organization(profile: IntegrationProfile) -> tuple[str, ...]:
+    if not profile.organization_id:
+        return ("", str(profile.pk))
+    return (profile.kind, profile.organization_id)
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """Amounts for a year, by currency, and the seats without a price. Currencies are never added."""
+
+    amounts: Mapping[str, Decimal]
+    unpriced: int = 0
+
+    def __str__(self) -> str:
+        """`$9,600 per year`, `$9,600 and €432 per year`; empty without any price."""
+        parts = [amount_text(amount, currency) for currency, amount in sorted(self.amounts.items()) if amount]
+        return f"{' and '.join(parts)} per year" if parts else ""
+
+
+def money_of(prices: PriceList, seats: Mapping[tuple[int, str], int]) -> Money:
+    """The yearly amount of seats at today's prices; (profile id, license) -> number of seats."""
+    amounts: dict[str, Decimal] = {}
+    unpriced = 0
+    for (profile_id, license), count in seats.items():
+        price = prices.now(profile_id, license)
+        if price is None:
+            unpriced += count
+        else:
+            amounts[price.currency] = amounts.get(price.currency, Decimal(0)) + price.yearly * count
+    return Money(amounts, unpriced)

@@ -1,0 +1,200 @@
+"""The savings as a ledger: potential, approved, verified, bought again, saved. Each number is the sum of its rows.
+
+A reclaim counts when it was read back as inactive, at the price of that day and for a whole year. It is subtracted in
+the month in which the seat is held again: see `activity.returns`. A license type that costs nothing counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models.functions import TruncMonth
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from subscriptions.activity.returns import VERIFIED
+from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate
+from subscriptions.money.prices import PriceList
+
+
+class Stage(StrEnum):
+    POTENTIAL = "potential"
+    APPROVED = "approved"
+    VERIFIED = "verified"
+    AGAIN = "again"
+    SAVED = "saved"
+
+
+# The stages that have rows; what is saved is the difference of the last two.
+STAGES = (Stage.POTENTIAL, Stage.APPROVED, Stage.VERIFIED, Stage.AGAIN)
+LICENSE = "removal__candidate__license"
+
+
+@dataclass(slots=True)
+class Cell:
+    """Seats, and their yearly amount at the price of each."""
+
+    seats: int = 0
+    amount: Decimal = Decimal(0)
+
+    def add(self, seats: int, price: Price | None) -> None:
+        self.seats += seats
+        self.amount += (price.yearly if price else Decimal(0)) * seats
+
+
+@dataclass(slots=True)
+class Line:
+    """One license type of one profile, in one currency; without a currency only seats count."""
+
+    profile: IntegrationProfile
+    license: str
+    currency: str
+    price: Price | None
+    cells: dict[Stage, Cell] = field(default_factory=lambda: {stage: Cell() for stage in STAGES})
+
+    @property
+    def label(self) -> str:
+        return self.profile.connector.licenses.get(self.license, self.license or "Unknown")
+
+    @property
+    def saved(self) -> Cell:
+        verified, again = self.cells[Stage.VERIFIED], self.cells[Stage.AGAIN]
+        return Cell(verified.seats - again.seats, verified.amount - again.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All lines of a currency, or all without a price."""
+
+    currency: str
+    lines: list[Line]
+
+    @property
+    def saved(self) -> Cell:
+        return Cell(
+            sum(line.saved.seats for line in self.lines), sum((line.saved.amount for line in self.lines), Decimal(0))
+        )
+
+
+class Ledger:
+    """The savings of a calendar year, in the company's time zone. Potential and approved are those of now."""
+
+    def __init__(self, profiles: Sequence[IntegrationProfile], year: int) -> None:
+        self.profiles = {profile.pk: profile for profile in profiles}
+        self.year = year
+        self.prices = PriceList(profiles)
+
+    def groups(self) -> list[Group]:
+        """The lines by currency; those without a price come last."""
+        found: dict[tuple[str, int, str], Line] = {}
+        for stage in STAGES:
+            for profile_id, license, price_id, seats in self._counted(stage):
+                price = self.prices.by_id.get(price_id) if price_id else None
+                if price and price.is_free:
+                    continue
+                key = (price.currency if price else "", profile_id, license)
+                if key not in found:
+                    found[key] = Line(
+                        self.profiles[profile_id], license, key[0], self._shown(profile_id, license, price)
+                    )
+                found[key].cells[stage].add(seats, price)
+        currencies = sorted({currency for currency, _, _ in found}, key=lambda code: (not code, code))
+        return [Group(code, [found[key] for key in sorted(found) if key[0] == code]) for code in currencies]
+
+    def _shown(self, profile_id: int, license: str, price: Price | None) -> Price | None:
+        """Today's price, if it is of the same currency."""
+        now = self.prices.now(profile_id, license)
+        return now if now and price and now.currency == price.currency else price
+
+    def _counted(self, stage: Stage) -> Iterable[tuple[int, str, int | None, int]]:
+        """(profile id, license, price id, seats)"""
+        name = "license" if stage in (Stage.POTENTIAL, Stage.APPROVED) else LICENSE
+        rows = self.rows(stage).order_by().values_list("profile_id", name, "price")
+        return [(profile, license or "", price, seats) for profile, license, price, seats in rows.annotate(Count("pk"))]
+
+    def rows(self, stage: Stage) -> QuerySet[Any]:
+        """The rows behind a stage, with `price` (an id) and `at`, the moment that counts: candidates or reclaims."""
+        if stage in (Stage.POTENTIAL, Stage.APPROVED):
+            candidates = RemovalCandidate.objects.filter(profile__in=self.profiles)
+            approved = Q(state=CandidateState.AWAITING_REVOCATION)
+            chosen = candidates.filter(approved) if stage == Stage.APPROVED else candidates.withdrawable()
+            return chosen.annotate(price=self.prices.case_now(license="license"), at=F("created_at"))
+        taken = Reclaim.objects.filter(VERIFIED, profile__in=self.profiles)
+        taken = taken.annotate(price=self.prices.case(license=LICENSE, moment="finished_at"))
+        first, end = self._span()
+        if stage == Stage.VERIFIED:
+            return taken.filter(finished_at__gte=first, finished_at__lt=end).annotate(at=F("finished_at"))
+        again = taken.filter(bought_again=True, back_at__gte=first, back_at__lt=end)
+        free = [pk for pk, price in self.prices.by_id.items() if price.is_free]
+        if free:
+            # Back on a license that costs nothing, the seat was not bought again.
+            again = again.annotate(back_price=self.prices.case(license="back_license", moment="back_at"))
+            again = again.filter(Q(back_price=None) | ~Q(back_price__in=free))
+        return again.annotate(at=F("back_at"))
+
+    def chosen_rows(
+        self, stage: Stage, *, currency: str, profile_id: int | None = None, license: str = ""
+    ) -> QuerySet[Any]:
+        """The rows behind a cell of the table, or of a whole group."""
+        ids = [pk for pk, price in self.prices.by_id.items() if price.currency == currency and not price.is_free]
+        rows = self.rows(stage).filter(Q(price__in=ids) if currency else Q(price=None))
+        if profile_id is not None:
+            rows = rows.filter(profile_id=profile_id)
+        if license:
+            name = "license" if stage in (Stage.POTENTIAL, Stage.APPROVED) else LICENSE
+            rows = rows.filter(**{name: license})
+        return rows
+
+    def by_month(self, currency: str) -> list[dict[str, Any]]:
+        """`month` (a date), `verified` and `again` (seats) for each month of the year."""
+        found = {month: {"month": date(self.year, month, 1), "verified": 0, "again": 0} for month in range(1, 13)}
+        for stage in (Stage.VERIFIED, Stage.AGAIN):
+            rows = self.chosen_rows(stage, currency=currency).order_by()
+            months = rows.annotate(month=TruncMonth("at")).values_list("month").annotate(Count("pk"))
+            for month, seats in months:
+                found[month.month][stage.value] = seats
+        return list(found.values())
+
+    def by_department(self, currency: str) -> list[dict[str, Any]]:
+        """`department`, `cost_center`, `verified`, `again`, `saved` (cells), the largest saving first."""
+        found: dict[tuple[str, str], dict[Stage, Cell]] = {}
+        for stage in (Stage.VERIFIED, Stage.AGAIN):
+            rows = self.chosen_rows(stage, currency=currency).order_by()
+            names = ("subscription__department", "subscription__cost_center", "price")
+            for department, center, price_id, seats in rows.values_list(*names).annotate(Count("pk")):
+                cells = found.setdefault((department, center), {Stage.VERIFIED: Cell(), Stage.AGAIN: Cell()})
+                cells[stage].add(seats, self.prices.by_id.get(price_id))
+        lines = [
+            {
+                "department": department,
+                "cost_center": center,
+                "verified": cells[Stage.VERIFIED],
+                "again": cells[Stage.AGAIN],
+                "saved": Cell(
+                    cells[Stage.VERIFIED].seats - cells[Stage.AGAIN].seats,
+                    cells[Stage.VERIFIED].amount - cells[Stage.AGAIN].amount,
+                ),
+            }
+            for (department, center), cells in found.items()
+        ]
+        return sorted(lines, key=lambda line: (-line["saved"].amount, -line["saved"].seats, line["department"]))
+
+    def _span(self) -> tuple[datetime, datetime]:
+        start, end = (
+            timezone.make_aware(datetime.combine(date(year, 1, 1), time.min)) for year in (self.year, self.year + 1)
+        )
+        return start, end
+
+
+def years_with_savings(profiles: Iterable[IntegrationProfile]) -> list[int]:
+    """From the year of the first verified reclaim to this year, the newest first."""
+    this = timezone.localdate().year
+    first = Reclaim.objects.filter(VERIFIED, profile__in=profiles).order_by("finished_at").first()
+    start = timezone.localtime(first.finished_at).year if first and first.finished_at else this
+    return list(range(this, start - 1, -1))

@@ -1,0 +1,125 @@
+"""The pages of prices and savings: who may enter, what bad entries get, and that each number opens its rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import Per, Price, Reclaim
+from subscriptions.money.prices import PriceInput, enter_price
+from subscriptions.reclaims.engine import reclaim_due
+from tests.support.pages import text_of
+from tests.support.profile_states import HOSTILE
+
+ADD, LIST = reverse("admin:subscriptions_price_add"), reverse("admin:subscriptions_price_changelist")
+SAVINGS = reverse("admin:subscriptions_savings")
+QUERIES = 45
+
+
+def form(profile, **others: object) -> dict[str, object]:
+    today = timezone.localdate()
+    words = {"license": "full", "amount": "240", "currency": "USD", "per": "year", "valid_from": today.isoformat()}
+    return {"profile": profile.pk, **words, **others}
+
+
+def test_a_company_admin_enters_and_withdraws_a_price_and_others_read(organization, sign_in):
+    admin = sign_in("Company admin")
+    page = text_of(admin.post(ADD, form(organization.profile), follow=True))
+    assert "A seat of Full costs $240 per year" in page and "Valid" in page
+    row = Price.objects.get()
+    again = text_of(admin.post(ADD, form(organization.profile, amount="300"), follow=True))
+    assert "Withdraw that one first" in again and Price.objects.count() == 1
+    for bad, words in (
+        ({"amount": "-3"}, "greater than or equal to 0"),
+        ({"amount": "a lot"}, "Enter a number"),
+        ({"valid_from": "soon"}, "year-month-day"),
+        ({"license": HOSTILE[:40]}, "Select a valid choice"),
+        ({"currency": "XXX"}, "Select a valid choice"),
+    ):
+        assert words in text_of(admin.post(ADD, form(organization.profile, **bad)))
+    address = reverse("admin:subscriptions_price_withdraw", args=[row.pk])
+    for role in ("License manager", "Approver", "Auditor", "Operator"):
+        other = sign_in(role)
+        assert other.post(ADD, form(organization.profile)).status_code == 403
+        assert other.post(address, {"reason": "x"}).status_code == 403
+        assert other.get(SAVINGS).status_code == (403 if role == "Operator" else 200)
+    admin = sign_in("Company admin")
+    assert "Enter a reason" in text_of(admin.post(address, {"reason": " "}, follow=True))
+    assert "withdrawn" in text_of(admin.post(address, {"reason": HOSTILE[:60]}, follow=True))
+    assert admin.get(address).status_code == 405
+    assert "Withdrawn" in text_of(admin.get(LIST))
+
+
+def test_without_a_price_the_page_shows_seats_and_one_hint(world, admin_client):
+    page = text_of(admin_client.get(SAVINGS))
+    assert "Nothing is saved yet" in page
+    world.first_download()
+    page = text_of(admin_client.get(SAVINGS))
+    assert page.count("No price is entered") == 1
+    assert not any("$" in label for label in re.findall(r'aria-label="([^"]+)"', page))
+    assert "Without a price" in page
+
+
+@pytest.fixture
+def saved(world, alice, bob):
+    """Three verified seats, one of them held again."""
+    world.first_download()
+    begin = timezone.localdate() - timedelta(days=400)
+    enter_price(world.profile, PriceInput("full", Decimal(240), "USD", Per.YEAR, begin), actor=alice)
+    decide.approve(request_reclaim(world.candidates(3), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 3
+    back = Reclaim.objects.order_by("pk")[0]
+    world.sandbox.world.change_by_hand(back.subscription.external_id, {"active": True})
+    world.download()
+    return world
+
+
+def test_each_number_opens_the_rows_whose_sum_it_is(saved, sign_in):
+    client = sign_in("Auditor")
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        page = text_of(client.get(SAVINGS))
+    assert len(queries) <= QUERIES
+    assert "Saved in US Dollar" in page and "$480" in page and "−$240" in page
+    cells = re.findall(r'href="(\?[^"]+)" class="lh-ledger-cell[^>]*aria-label="([^"]+)"', page)
+    assert len(cells) >= 5
+    for link, label in cells:
+        address = link.replace("&amp;", "&")
+        shown = text_of(client.get(f"{SAVINGS}{address}"))
+        title, _, numbers = label.partition(": ")
+        seats = numbers.split(", ")[-1]
+        assert f"{title}, {seats}</h2>" in shown and 'aria-current="true"' in shown
+        file = client.get(f"{reverse('admin:subscriptions_savings_export', args=['csv'])}{address}")
+        lines = list(csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig"))))
+        signs = [-1 if line["Counts as"] == "Bought again" and title == "Saved" else 1 for line in lines]
+        assert sum(signs) == int(seats.split()[0].replace(",", ""))
+        if "$" in label:
+            amount = sum(Decimal(line["Amount per year"].replace("'", "")) for line in lines)
+            assert f"${abs(amount):,.0f}, {seats}" in label
+
+
+def test_an_address_that_is_not_valid_shows_the_page(saved, sign_in):
+    client = sign_in("Auditor")
+    for query in (
+        "year=0",
+        "year=99999999999999999999",
+        "stage=x",
+        "currency=%00",
+        "of=99999999999999999999",
+        "profile=x",
+    ):
+        assert client.get(f"{SAVINGS}?{query}").status_code == 200
+    assert client.get(f"{SAVINGS}?license={HOSTILE}").status_code == 200
+    assert client.get(reverse("admin:subscriptions_savings_export", args=["exe"])).status_code == 404

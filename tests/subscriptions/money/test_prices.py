@@ -1,0 +1,96 @@
+"""Prices follow each other, hold for all profiles of an organization, and are never edited."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.models import AuditEvent
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import Per, Price, Subscription
+from subscriptions.money.currencies import amount_text, currencies
+from subscriptions.money.prices import PriceInput, PriceList, enter_price, money_of, withdraw_price
+
+D = Decimal
+MARCH, JULY = date(2026, 3, 1), date(2026, 7, 1)
+
+
+def entered(profile, alice, amount: str, valid_from: date = MARCH, *, license="full", currency="USD", per=Per.YEAR):
+    return enter_price(profile, PriceInput(license, D(amount), currency, per, valid_from), actor=alice)
+
+
+def test_amounts_are_written_with_their_currency():
+    written = [amount_text(D(text), code) for text, code in (("61200.00", "USD"), ("-432", "EUR"), ("0.5", "EUR"))]
+    assert written == ["$61,200", "−€432", "€0.50"]
+    assert amount_text(D("1200"), "JPY") == "¥1,200"
+    assert {"USD", "EUR", "CHF", "JPY"} <= set(currencies()) and "DEM" not in currencies()
+
+
+def test_a_price_holds_from_its_day_until_the_next_one(organization, alice):
+    profile = organization.profile
+    old, new = entered(profile, alice, "19", per=Per.MONTH), entered(profile, alice, "240", JULY)
+    prices = PriceList([profile])
+
+    found = [prices.at(profile.pk, "full", day) for day in (date(2026, 2, 28), MARCH, date(2026, 6, 30), JULY)]
+
+    assert found == [None, old, old, new]
+    assert (old.yearly, new.yearly) == (D(228), D(240))
+    assert prices.now(profile.pk, "full") == new and prices.now(profile.pk, "occasional") is None
+    # The database gives the same answers, at each edge of a day.
+    row = Subscription.objects.filter(profile=profile, license="full")[0]
+    for day, price in zip((date(2026, 2, 28), MARCH, date(2026, 6, 30), JULY), found, strict=True):
+        for clock in (time.min, time(23, 59, 59)):
+            Subscription.objects.filter(pk=row.pk).update(facts_at=timezone.make_aware(datetime.combine(day, clock)))
+            case = prices.case(license="license", moment="facts_at")
+            assert Subscription.objects.annotate(price=case).get(pk=row.pk).price == (price.pk if price else None)
+    [now] = Subscription.objects.filter(pk=row.pk).annotate(price=prices.case_now(license="license"))
+    assert now.price == new.pk
+
+
+def test_bad_prices_are_refused_and_a_mistake_can_be_withdrawn(organization, alice):
+    profile = organization.profile
+    row = entered(profile, alice, "24000")
+    with pytest.raises(Refused, match=r"a price from Mar 1, 2026 on already"):
+        entered(profile, alice, "240")
+    for bad, words in (
+        ({"currency": "XYZ"}, "no currency of ISO 4217"),
+        ({"currency": "DEM"}, "no currency of ISO 4217"),
+        ({"amount": "-1"}, "0 or more"),
+        ({"valid_from": timezone.localdate() + timedelta(days=3650)}, "more than five years ahead"),
+    ):
+        with pytest.raises(Refused, match=words):
+            entered(profile, alice, **{"amount": "240", "valid_from": JULY, **bad})
+    withdraw_price(row, reason="Two zeros too many", actor=alice)
+    with pytest.raises(NotActionable):
+        withdraw_price(row, reason="Again", actor=alice)
+    right = entered(profile, alice, "240")
+
+    assert PriceList([profile]).now(profile.pk, "full") == right
+    assert list(Price.objects.valid()) == [right]
+    events = AuditEvent.objects.filter(action__startswith="price.").order_by("sequence")
+    assert [event.action for event in events] == ["price.entered", "price.withdrawn", "price.entered"]
+    assert events[1].data["reason"] == "Two zeros too many" and events[1].data["amount"] == "24000"
+
+
+def test_a_profile_made_again_has_the_prices_of_its_organization_and_no_other(organization, alice):
+    profile = organization.profile
+    price = entered(profile, alice, "240")
+    IntegrationProfile.objects.filter(pk=profile.pk).update(state="archived")
+    again = IntegrationProfile.objects.create(
+        name="Made again", kind=profile.kind, organization_id=profile.organization_id
+    )
+    other = IntegrationProfile.objects.create(name="Other", kind=profile.kind, organization_id="999")
+    new = [IntegrationProfile.objects.create(name=f"New {n}", kind=profile.kind) for n in range(2)]
+    prices = PriceList([profile, again, other, *new])
+
+    assert prices.now(again.pk, "full") == price
+    assert [prices.now(pk, "full") for pk in (other.pk, new[0].pk, new[1].pk)] == [None] * 3
+    seats = {(profile.pk, "full"): 2, (again.pk, "full"): 1, (other.pk, "full"): 4, (profile.pk, "free"): 9}
+    money = money_of(prices, seats)
+    assert (str(money), money.unpriced) == ("$720 per year", 13)
+    entered(other, alice, "216", currency="EUR")
+    assert str(money_of(PriceList([profile, again, other]), seats)) == "€864 and $720 per year"

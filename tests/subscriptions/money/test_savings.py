@@ -1,0 +1,194 @@
+"""The ledger of the savings against what really happened at the vendor: each number is the sum of its rows."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import Per, Reclaim, ReclaimState, RemovalCandidate, Subscription
+from subscriptions.money.prices import PriceInput, enter_price
+from subscriptions.money.savings import STAGES, Cell, Ledger, Stage, years_with_savings
+from subscriptions.reclaims import holds, restores
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.rules.protections import ProtectionInput, protect_people
+from subscriptions.sweep import read_back_doubts
+from tests.support.restoring import id_of
+
+D = Decimal
+
+
+@pytest.fixture
+def priced(world, alice):
+    world.first_download()
+    begin = timezone.localdate() - timedelta(days=400)
+    for license, amount in (("full", "240"), ("free_restricted", "0")):
+        enter_price(world.profile, PriceInput(license, D(amount), "USD", Per.YEAR, begin), actor=alice)
+    return world
+
+
+def seats(world, year: int | None = None) -> dict[str, int]:
+    """The seats of each stage. On the way it holds each number against its rows, and the parts against the whole."""
+    ledger = Ledger([world.profile], year or timezone.localdate().year)
+    groups = ledger.groups()
+    found = {stage.value: 0 for stage in STAGES}
+    for group in groups:
+        for line in group.lines:
+            for stage, cell in line.cells.items():
+                rows = ledger.chosen_rows(
+                    stage, currency=group.currency, profile_id=line.profile.pk, license=line.license
+                )
+                prices = [ledger.prices.by_id.get(row.price) for row in rows]
+                assert len(prices) == cell.seats
+                assert sum((price.yearly if price else D(0) for price in prices), D(0)) == cell.amount
+                found[stage.value] += cell.seats
+        for parts in (ledger.by_month(group.currency), ledger.by_department(group.currency)):
+            for stage in (Stage.VERIFIED, Stage.AGAIN):
+                counted = [part[stage.value] for part in parts]
+                summed = sum(count.seats if isinstance(count, Cell) else count for count in counted)
+                assert summed == sum(line.cells[stage].seats for line in group.lines)
+        assert group.saved.amount == sum((line.saved.amount for line in group.lines), D(0))
+        by_department = sum((part["saved"].amount for part in ledger.by_department(group.currency)), D(0))
+        assert by_department == group.saved.amount
+    found["saved"] = found["verified"] - found["again"]
+    return found
+
+
+def test_a_seat_goes_from_potential_to_saved(priced, alice, bob):
+    world = priced
+    ready = seats(world)["potential"]
+    assert ready == RemovalCandidate.objects.open().count() > 5
+
+    asked = request_reclaim(world.candidates(4), actor=alice)
+    assert seats(world) == {"potential": ready, "approved": 0, "verified": 0, "again": 0, "saved": 0}
+    decide.approve(asked, actor=bob)
+    assert seats(world) == {"potential": ready - 4, "approved": 4, "verified": 0, "again": 0, "saved": 0}
+    assert reclaim_due(world.profile).reclaimed == 4
+    assert seats(world) == {"potential": ready - 4, "approved": 0, "verified": 4, "again": 0, "saved": 4}
+    assert len(world.deactivated_by_us()) == 4
+
+    # Whoever is protected is no potential. A download that finds nothing new changes nothing.
+    left = RemovalCandidate.objects.filter(state="ready").first()
+    protect_people(world.profile, [left.subscription], ProtectionInput("On leave", "Petra", None), actor=alice)
+    world.download()
+    assert seats(world) == {"potential": ready - 5, "approved": 0, "verified": 4, "again": 0, "saved": 4}
+    group = Ledger([world.profile], timezone.localdate().year).groups()[0]
+    assert (group.currency, group.saved.amount) == ("USD", D(4 * 240))
+
+
+def test_a_seat_that_is_held_again_is_subtracted_in_its_month(priced, alice, bob):
+    """By a restore, and by hand at the vendor; later than 90 days only if it is reclaimed once more."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(5), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 5
+    restored, by_hand, late, gone, kept = Reclaim.objects.order_by("pk")
+
+    restores.restore(restored, actor=alice, reason="Back from parental leave")
+    assert reclaim_due(world.profile).restored == 1
+    assert seats(world)["again"] == 1
+    world.sandbox.world.change_by_hand(id_of(by_hand), {"active": True})
+    world.sandbox.world.change_by_hand(id_of(gone), {"removed": True})
+    Reclaim.objects.filter(pk=late.pk).update(finished_at=timezone.now() - timedelta(days=120))
+    world.sandbox.world.change_by_hand(id_of(late), {"active": True})
+    assert seats(world, year=(timezone.now() - timedelta(days=120)).year)["verified"] >= 1
+    world.download()
+
+    for row in (restored, by_hand, late, gone, kept):
+        row.refresh_from_db()
+    assert [row.bought_again for row in (restored, by_hand, late, gone, kept)] == [True, True, False, False, False]
+    assert [row.back_at is not None for row in (restored, by_hand, late, gone, kept)] == [True] * 3 + [False] * 2
+    assert world.inactive() >= {id_of(kept)} and not world.inactive() & {id_of(restored), id_of(by_hand), id_of(late)}
+    world.download()
+    assert seats(world)["again"] == 2
+
+    # Reclaimed once more: one seat is saved, not two.
+    Subscription.objects.filter(pk=late.subscription_id).update(cooldown_until=None)
+    world.download()
+    again = RemovalCandidate.objects.filter(subscription=late.subscription_id, state="ready")
+    decide.approve(request_reclaim(again, actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 1
+    late.refresh_from_db()
+    assert late.bought_again
+    held = {row.subscription_id for row in Reclaim.objects.filter(state=ReclaimState.DONE, bought_again=False)}
+    assert id_of(late) in world.inactive() and late.subscription_id in held
+
+
+def test_what_is_not_verified_saves_nothing(priced, alice, bob, monkeypatch):
+    """The answer was lost, and reading back fails. Then it is read back after all, and the seat counts."""
+    world = priced
+    monkeypatch.setattr(holds, "validate_connections", lambda profile, actor: [])
+    world.miro.fault("error_after", match={"method": "PATCH"})
+    world.miro.fault("error_before", match={"method": "GET", "path": "/Users/"}, times=-1)
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    reclaim_due(world.profile)
+    assert Reclaim.objects.get().state == ReclaimState.IN_DOUBT and len(world.deactivated_by_us()) == 1
+    assert seats(world)["verified"] == seats(world)["saved"] == 0
+
+    world.miro.clear_faults()
+    Reclaim.objects.update(not_before=None)
+    read_back_doubts(world.profile)
+    assert Reclaim.objects.get().state == ReclaimState.DONE
+    assert seats(world)["saved"] == 1
+
+
+def test_each_seat_has_the_price_of_its_day_and_free_ones_count_nothing(priced, alice, bob):
+    world = priced
+    decide.approve(request_reclaim(world.candidates(4), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 4
+    old, unpriced, free, new = Reclaim.objects.order_by("pk")
+    this = timezone.localdate().year
+    for row, days in ((old, 2), (unpriced, 500)):
+        Reclaim.objects.filter(pk=row.pk).update(finished_at=timezone.now() - timedelta(days=days))
+    RemovalCandidate.objects.filter(pk=free.removal.candidate_id).update(
+        evidence={**free.removal.candidate.evidence, "license": "free_restricted"}
+    )
+    today = timezone.localdate()
+    enter_price(world.profile, PriceInput("full", D("300"), "USD", Per.YEAR, today), actor=alice)
+    tomorrow = today + timedelta(days=1)
+    enter_price(world.profile, PriceInput("full", D("999"), "EUR", Per.YEAR, tomorrow), actor=alice)
+
+    counted = seats(world)
+
+    in_year = [row for row in (old, new) if (today - timedelta(days=2)).year == this or row is new]
+    assert counted["verified"] == len(in_year)
+    group = Ledger([world.profile], this).groups()[0]
+    assert group.currency == "USD"
+    verified = group.lines[0].cells[Stage.VERIFIED]
+    assert verified.amount == sum(240 if row is old else 300 for row in in_year)
+    assert group.lines[0].price.amount == D(300)
+    # Before the first price, the seat counts without an amount.
+    long_ago = timezone.localtime() - timedelta(days=500)
+    if long_ago.year != this:
+        groups = Ledger([world.profile], long_ago.year).groups()
+        lines = [line for group in groups for line in group.lines if not group.currency]
+        assert sum(line.cells[Stage.VERIFIED].seats for line in lines) == 1
+        assert years_with_savings([world.profile])[-1] == long_ago.year
+
+
+def test_back_on_a_license_that_costs_nothing_is_not_bought_again(priced, alice, bob):
+    world = priced
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 1
+    item = Reclaim.objects.get()
+    world.sandbox.world.change_by_hand(id_of(item), {"active": True, "license": "free_restricted"})
+    world.download()
+    item.refresh_from_db()
+    assert (item.back_license, item.bought_again) == ("free_restricted", True)
+    assert seats(world)["saved"] == 1
+
+
+def test_the_months_are_those_of_the_company(priced, alice, bob, settings):
+    settings.TIME_ZONE = "Pacific/Auckland"
+    world = priced
+    with timezone.override("Pacific/Auckland"):
+        decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+        reclaim_due(world.profile)
+        moment = timezone.make_aware(timezone.datetime(2026, 1, 1, 0, 30))
+        Reclaim.objects.update(finished_at=moment)
+        ledger = Ledger([world.profile], 2026)
+        january = ledger.by_month("USD")[0]
+        assert (january["month"], january["verified"]) == (date(2026, 1, 1), 1)
