@@ -13,8 +13,8 @@ from django.db import connection
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
+from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import count_buckets
 from subscriptions.models import DownloadRun, ReclaimRule, Subscription
 from subscriptions.search import refresh_search
 from subscriptions.stats import run_stats

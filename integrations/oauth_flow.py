@@ -21,6 +21,7 @@ from integrations.models import ConnectAttempt, Connection, ConnectionState, Int
 from integrations.tokens import grant_values, secrets_of, with_grant, without_tokens
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.formatting import name_of
 
 AGAIN = "Open the connection's page and connect again."
 
@@ -167,7 +168,7 @@ def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: Use
     with transaction.atomic():
         if refused.finding:
             IntegrationProfile.objects.filter(pk=connection.profile_id).update(
-                findings=[asdict(refused.finding)], validated_at=timezone.now(), validated_by=actor.get_username()
+                findings=[asdict(refused.finding)], validated_at=timezone.now(), validated_by=name_of(actor)[:150]
             )
         data = {"why": str(refused), "code": refused.finding.code if refused.finding else ""}
         record(Action.CONNECT_REFUSED, actor=actor, target=connection, data=data)

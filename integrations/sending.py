@@ -11,6 +11,7 @@ from integrations.models import SendingControl
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.audit.models import AuditEvent
+from licensehub.ui.formatting import name_of
 
 MIN_REASON_LENGTH = 10
 
@@ -30,7 +31,7 @@ def stop_all(*, actor: Actor, reason: str) -> None:
         raise NotSwitched("Say in a few words why all sending is stopped. Other people will need the reason.")
     values = {
         "stopped": True,
-        "stopped_by": actor.get_username() if actor else "",
+        "stopped_by": name_of(actor)[:150] if actor else "",
         "stopped_at": timezone.now(),
         "reason": reason.strip(),
     }

@@ -12,6 +12,7 @@ from integrations.connectors.contract import LATER, ConfigError, Finding
 from integrations.connectors.network import current_network
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
+from licensehub.ui.formatting import name_of
 
 
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
@@ -24,7 +25,7 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     IntegrationProfile.objects.filter(pk=profile.pk).update(
         findings=[asdict(finding) for finding in findings],
         validated_at=timezone.now(),
-        validated_by=actor.get_username() if actor else "",
+        validated_by=name_of(actor)[:150] if actor else "",
     )
     for slot in profile.connector.slots:
         _note(profile, slot.name, [finding for finding in findings if finding.slot == slot.name])

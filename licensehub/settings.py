@@ -61,6 +61,8 @@ INSTALLED_APPS = [
     "licensehub.site",
 ]
 
+AUTHENTICATION_BACKENDS = ["licensehub.site.time_zone.AccountBackend"]
+
 MIDDLEWARE = [
     # First: a load balancer asks by IP address and over plain HTTP.
     "licensehub.site.health.HealthMiddleware",
@@ -71,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "licensehub.site.time_zone.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -235,6 +238,7 @@ CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-us"
+# Each person reads pages in their own: see licensehub.site.time_zone.
 TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True

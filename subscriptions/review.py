@@ -18,6 +18,7 @@ from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.ui.formatting import name_of
 from subscriptions.accounts.own_seat import refuse_own_seat
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.bulk_sql import FEW
@@ -94,7 +95,7 @@ def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User)
         evaluate_rows(Subscription.objects.filter(pk=row.pk), terms, few=True)
         review = {
             "reason": reason,
-            "by": actor.get_username(),
+            "by": name_of(actor),
             "by_id": actor.pk,
             "needed": needed.label,
             "why": explain(row, terms, verdict=needed),

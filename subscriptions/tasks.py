@@ -17,10 +17,12 @@ from kombu.exceptions import OperationalError
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
 from subscriptions.activity.retention import thin_past_activity
+from subscriptions.apply_rule import apply_rule
 from subscriptions.downloads import follow_up as following
 from subscriptions.downloads.lease import DownloadError
 from subscriptions.downloads.parts import part_seconds
 from subscriptions.downloads.run import download_subscriptions
+from subscriptions.eligibility.buckets import count_buckets, profiles_to_count
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun
 from subscriptions.models.download import StartedBy
@@ -83,10 +85,16 @@ def follow_up(run_id: int) -> None:
 
 @shared_task
 def evaluate_again(profile_id: int) -> None:
-    """Triggered by a saved rule where people are many, and by the sweep: evaluate everybody with it."""
-    evaluation.evaluate_again(IntegrationProfile.objects.get(pk=profile_id), seconds=part_seconds())
+    """Triggered by a saved rule where people are many, and by the sweep: evaluate everybody with it, and propose."""
+    apply_rule(IntegrationProfile.objects.get(pk=profile_id), seconds=part_seconds())
     if profile_id in evaluation.profiles_to_evaluate():
         enqueue_task(evaluate_again, profile_id)
+
+
+@shared_task
+def count_people(profile_id: int) -> None:
+    """Triggered by the sweep after verdicts have changed: count the people again, for previews and large profiles."""
+    count_buckets(IntegrationProfile.objects.get(pk=profile_id))
 
 
 def _download(profile_id: int, *, started_by: StartedBy, slot: datetime | None, actor: Actor = None) -> None:
@@ -178,6 +186,8 @@ def sweep() -> None:
         enqueue_task(download_due, profile_id)
     for profile_id in evaluation.profiles_to_evaluate():
         enqueue_task(evaluate_again, profile_id)
+    for profile_id in profiles_to_count():
+        enqueue_task(count_people, profile_id)
     for run_id in runs_to_follow_up():
         enqueue_task(follow_up, run_id)
     for profile_id in profiles_with_due_slot():

@@ -60,8 +60,8 @@ def _each(people: int, act: Callable[[], object]) -> float:
 def _after(profile: IntegrationProfile, size: int) -> dict[str, float]:
     """The steps that follow a download."""
     from subscriptions.candidates.propose import propose_candidates
+    from subscriptions.eligibility.buckets import count_buckets
     from subscriptions.eligibility.evaluate import evaluate_profile
-    from subscriptions.eligibility.preview import count_buckets
     from subscriptions.models import Subscription
     from subscriptions.search import refresh_search
 

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
+from licensehub.ui.formatting import name_of
 from subscriptions.accounts import persons
 from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.errors import NotActionable, Refused
@@ -32,7 +33,7 @@ class Line:
     @property
     def how(self) -> str:
         if self.found.linked_by:
-            return f"entered by {self.found.linked_by.get_username()}"
+            return f"entered by {name_of(self.found.linked_by)}"
         return f"found by the address {self.found.email}"
 
 

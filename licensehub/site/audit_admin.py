@@ -6,10 +6,12 @@ They are outside of `licensehub.audit`, because the audit is a leaf and imports 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -22,12 +24,16 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin
-from licensehub.ui.export import ExportMixin
+from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, two_lines
+from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
+from licensehub.ui.names import named, names_by_account
 
 LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
+# A search looks for the events of at most so many accounts whose person has this name.
+MAX_ACCOUNTS = 10
 # For the export.
 DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -41,6 +47,14 @@ class ActionFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
         return queryset.filter(action=self.value()) if self.value() else queryset
+
+
+class AuditList(PagedChangeList):
+    """Adds the name of the person to each event of the page: `who`."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        named(self.result_list)
 
 
 @admin.register(AuditEvent)
@@ -57,7 +71,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     export_columns = (
         ("#", attrgetter("sequence")),
         ("When", attrgetter("at")),
-        ("Who", attrgetter("actor_name")),
+        ("Account", attrgetter("actor_name")),
         ("Action", attrgetter("action")),
         ("What", attrgetter("target_label")),
         ("Kind", attrgetter("target_type")),
@@ -68,6 +82,14 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         ("Signature of the previous event", attrgetter("previous_hash")),
     )
     export_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
+
+    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
+        names = names_by_account()
+        who: Column = ("Who", lambda event: names.get(event.actor_id, event.actor_name))
+        return (*self.export_columns[:2], who, *self.export_columns[2:])
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AuditList]:
+        return AuditList
 
     def get_urls(self) -> list[URLPattern]:
         verify = path("verify/", self.admin_site.admin_view(self.verify), name="audit_auditevent_verify")
@@ -92,6 +114,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         return HttpResponseRedirect(reverse(LIST))
 
     def page_context(self, request: HttpRequest, row: AuditEvent) -> dict[str, Any]:
+        named([row])
         related = AuditEvent.objects.filter(correlation=row.correlation).exclude(pk=row.pk)
         return {
             "event": row,
@@ -128,8 +151,9 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         return two_lines(day_and_time(event.at), ago(event.at))
 
     @admin.display(description="Who")
-    def who(self, event: AuditEvent) -> str:
-        return event.actor_name
+    def who(self, event: Any) -> SafeString:
+        """The name, and below it the account, which is the value that the signature covers."""
+        return two_lines(event.who, event.actor_name if event.who != event.actor_name else "")
 
     @admin.display(description="Action")
     def action_label(self, event: AuditEvent) -> str:
@@ -148,6 +172,9 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
 def _begins(text: str) -> Q:
     """A condition on events: the name of the actor or of the target begins with this text, in any spelling."""
     begins = Q()
+    persons = User.objects.filter(Q(first_name__istartswith=text) | Q(last_name__istartswith=text))
+    for account in sorted(persons.values_list("username", flat=True)[:MAX_ACCOUNTS]):
+        begins |= Q(actor_name__istartswith=account, actor_name=account)
     for spelling in sorted(spellings(text)):
         begins |= Q(actor_name__istartswith=spelling) | Q(target_label__istartswith=spelling)
     return begins

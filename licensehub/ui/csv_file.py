@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -31,11 +31,14 @@ def _inner_formula(separator: str) -> re.Pattern[str]:
 
 
 def harmless(value: object, separator: str = ",") -> str:
-    """The value as a cell: dates in ISO 8601, and an apostrophe before what a spreadsheet takes for a formula."""
+    """The value as a cell. An apostrophe comes before what a spreadsheet takes for a formula.
+
+    Dates are ISO 8601 in the time zone of the reader, with its difference to UTC.
+    """
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
+        return timezone.localtime(value).isoformat(timespec="seconds")
     text = _inner_formula(separator).sub(r"\1'", str(value))
     return f"'{text}" if FORMULA.match(text) else text
 
@@ -44,21 +47,24 @@ def response(
     columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], *, name: str, separator: str
 ) -> StreamingHttpResponse:
     """A file `name`-<today>.csv, some lines at a time."""
-    lines = _lines(columns, rows, separator)
+    # The server asks for the lines when the request of the reader is over.
+    lines = _lines(columns, rows, separator, timezone.get_current_timezone())
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}-{timezone.localdate():%Y-%m-%d}.csv"'
     return answer
 
 
 def _lines(
-    columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], separator: str
+    columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], separator: str, zone: tzinfo
 ) -> Iterator[str]:
     values = [value for _, value in columns]
     # Without this mark, Excel misreads letters that are not ASCII.
     yield "\ufeff" + _text([[header for header, _ in columns]], separator)
     left = iter(rows)
     while part := list(islice(left, LINES)):
-        yield _text(([harmless(value(row), separator) for value in values] for row in part), separator)
+        with timezone.override(zone):
+            text = _text(([harmless(value(row), separator) for value in values] for row in part), separator)
+        yield text
 
 
 def _text(lines: Iterable[Sequence[str]], separator: str) -> str:

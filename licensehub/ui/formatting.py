@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
+from math import ceil
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -22,12 +23,30 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
     """`94 days ago`, `in 3 days`, `12 minutes ago`; empty for None."""
     if moment is None:
         return ""
-    seconds = int(((now or timezone.now()) - moment).total_seconds())
+    now = now or timezone.now()
+    passed = int((now - moment).total_seconds())
+    if passed < 0:
+        return f"in {_to_come(moment, now)}"
     for size, one, many in UNITS:
-        if count := abs(seconds) // size:
-            span = ngettext(one, many, count).format(count)
-            return f"{span} ago" if seconds > 0 else f"in {span}"
+        if count := passed // size:
+            return f"{ngettext(one, many, count).format(count)} ago"
     return "just now"
+
+
+def left(moment: datetime | None, *, now: datetime | None = None) -> str:
+    """`3 days left` from the first second of three days, until `1 minute left`; then `2 days ago`; empty for None."""
+    now = now or timezone.now()
+    return f"{_to_come(moment, now)} left" if moment and moment > now else ago(moment, now=now)
+
+
+def _to_come(moment: datetime, now: datetime) -> str:
+    """Days are those of the calendar, as in a calendar and in mails. A part of an hour or a minute is a whole one."""
+    seconds = (moment - now).total_seconds()
+    size, one, many = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
+    # One day has 25 hours when the clock goes back.
+    days = max(1, (timezone.localdate(moment) - timezone.localdate(now)).days)
+    count = days if size == UNITS[0][0] else ceil(seconds / size)
+    return ngettext(one, many, count).format(count)
 
 
 def day(moment: datetime | date | None) -> str:
@@ -36,6 +55,11 @@ def day(moment: datetime | date | None) -> str:
         return EMPTY
     local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
     return date_format(local, "M j, Y")
+
+
+def day_of_year(moment: datetime) -> str:
+    """`Aug 21`, e.g. for the axis of a chart."""
+    return date_format(timezone.localtime(moment), "M j")
 
 
 def day_and_time(moment: datetime | None) -> str:

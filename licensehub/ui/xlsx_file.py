@@ -52,8 +52,8 @@ def _sheet(book: Any, columns: Sequence[tuple[str, Any]], bold: Any) -> Any:
 
 
 def _text(value: object) -> str:
-    """Dates in ISO 8601. A text that is too long for a cell is cut, since Excel would refuse the file."""
+    """Dates as in a CSV file. A text that is too long for a cell is cut, since Excel would refuse the file."""
     if value is None:
         return ""
-    text = value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
+    text = timezone.localtime(value).isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
     return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"

@@ -13,6 +13,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
+from licensehub.ui.formatting import name_of
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats, release, start_cool_downs
 from subscriptions.bulk_sql import planned_for
@@ -139,7 +140,7 @@ def why_ended(request: ReclaimRequest) -> str:
     """A sentence about how a request ended that no longer waits."""
     if request.state == RequestState.EMPTY:
         return f"Nobody is left in {request}, so it ended by itself. Nothing was changed."
-    by = f" by {request.decided_by.get_username()}" if request.decided_by else ""
+    by = f" by {name_of(request.decided_by)}" if request.decided_by else ""
     return f"{request} was {request.get_state_display().lower()} already{by}. Nothing was changed."
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from integrations.connectors.contract import normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import planned_for
 from subscriptions.candidates.actions import cool_down, pause
@@ -131,7 +132,7 @@ def keep_seats(
     if keep.kept_as == KeptAs.PAUSED and keep.until:
         pause([row.subscription for row in leaving], until=keep.until, reason=pause_reason(request, reason, why))
     elif keep.kept_as == KeptAs.PROTECTED:
-        owner = actor.get_full_name() or actor.get_username()
+        owner = name_of(actor)
         _protect(people, leaving, ProtectionInput(why, owner, keep.until), actor)
 
 

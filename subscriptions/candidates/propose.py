@@ -79,11 +79,21 @@ def freeze_evidence(row: CandidateFacts, terms: Terms, now: datetime, shared: Ma
 def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = lambda: None) -> int:
     """Withdraw stale candidates, and open one for each subscription whose verdict is `candidate` and that has none yet.
 
-    Works in batches. Each takes the lock of the profile's row, so two runs never open two candidates for one
-    subscription. `before_batch` is called in the transaction of each; what it raises leaves the batches before. Returns
-    how many were opened.
+    Returns how many were opened.
     """
     withdraw(run.profile_id, before_batch=before_batch)
+    proposed = open_candidates(run, before_batch=before_batch)
+    # A rule or a protection that was saved meanwhile has withdrawn candidates before the last batches were committed.
+    withdraw(run.profile_id, before_batch=before_batch)
+    return proposed
+
+
+def open_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = lambda: None) -> int:
+    """Open a candidate for each subscription whose verdict is `candidate` and that has none yet. Returns how many.
+
+    Works in batches. Each takes the lock of the profile's row, so two processes never open two candidates for one
+    subscription. `before_batch` is called in the transaction of each; what it raises leaves the batches before.
+    """
     proposed = 0
     for batch in batches(_to_propose(run.profile_id), BATCH):
         with transaction.atomic():
@@ -92,8 +102,6 @@ def propose_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = l
             rows = _read_facts(run.profile_id, first=batch[0], last=batch[-1])
             _open(run, rows, current_terms(run.profile_id), timezone.now())
         proposed += len(rows)
-    # A rule or a protection that was saved meanwhile has withdrawn candidates before the last batches were committed.
-    withdraw(run.profile_id, before_batch=before_batch)
     return proposed
 
 
@@ -149,7 +157,11 @@ def _open(
         "created_at": now,
         "state_changed_at": now,
     }
-    shared: dict[str, Any] = {"run": run.pk, "terms": terms.to_json()}
+    shared: dict[str, Any] = {
+        "run": run.pk,
+        "confirmed_at": _stamp(run.finished_at or run.started_at),
+        "terms": terms.to_json(),
+    }
     label, events = RemovalCandidate._meta.label_lower, list[Row]()
     reviews = _former_reviews(rows) if review is None else {row.pk: review for row in rows}
     # Before the COPY: its connection takes no other statement until it ends.
@@ -165,7 +177,9 @@ def _open(
             events.append(Row(label, pk, row.name or row.email or str(pk), {"why": evidence["why"]}))
             yield pk, row.pk, orjson.dumps(evidence).decode()
 
-    insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
+    # The dates in its sentences are those of the company, whoever saves a rule.
+    with timezone.override(timezone.get_default_timezone()):
+        insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
     return ids
 

@@ -34,8 +34,9 @@ from subscriptions.downloads.lease import LeaseLost
 from subscriptions.downloads.merge import analyze_if_large
 from subscriptions.downloads.outages import with_retries
 from subscriptions.downloads.parts import Work
+from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import count_buckets
+from subscriptions.eligibility.people_counts import current_counts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import STEPS, FollowUp
@@ -228,10 +229,14 @@ def propose(work: Work) -> None:
 def _write_for_lists(work: Work) -> None:
     """Write the texts of the search and the counts of the previews, and refresh PostgreSQL's statistics."""
     run = work.run
-    for write in (refresh_search, count_buckets):
-        with transaction.atomic():
-            lease.renew(run)
-            write(run.profile)
+    with transaction.atomic():
+        lease.renew(run)
+        refresh_search(run.profile)
+    with transaction.atomic():
+        lease.renew(run)
+        count_buckets(run.profile)
+        stats = DownloadRun.objects.values_list("stats", flat=True).get(pk=run.pk)
+        lease.update_owned(run, stats={**stats, "verdicts": current_counts(run.profile).verdicts})
     analyze_if_large(run)
 
 

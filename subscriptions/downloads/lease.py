@@ -20,6 +20,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.formatting import name_of
 from subscriptions.downloads.parts import PartOver, Work
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import UNDER_WAY, DownloadRunQuerySet, StartedBy
@@ -70,7 +71,7 @@ def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
                 profile=profile,
                 slot=slot,
                 started_by=started_by,
-                started_by_name=actor.get_username() if actor else "",
+                started_by_name=name_of(actor)[:150] if actor else "",
                 started_at=now,
                 lease_until=now + DownloadRun.LEASE,
             )

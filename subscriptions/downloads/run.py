@@ -35,6 +35,7 @@ from subscriptions.downloads.merge import merge
 from subscriptions.downloads.outages import with_retries
 from subscriptions.downloads.parts import Part, Work
 from subscriptions.downloads.validation import Doubtful, check_plausible, drop_repeated
+from subscriptions.eligibility.buckets import note_change
 from subscriptions.models import DownloadRun, RunDoubt, RunState, Subscription
 from subscriptions.models.download import StartedBy
 from subscriptions.rules.moved_protections import move_protections
@@ -235,6 +236,7 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     # This comes first: like the follow-up, the transaction must lock the run before the subscriptions.
     follow_up.supersede(run)
     merged = merge(run, now=now)
+    note_change(run.profile_id)
     move_protections(run.profile)
     if merged.new:
         link_former_accounts(run, now=now)

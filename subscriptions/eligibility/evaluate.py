@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -12,9 +13,10 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.bulk_sql import execute, large_tables
+from subscriptions.eligibility.buckets import note_change
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.eligibility.verdict_sql import verdict_sql
-from subscriptions.models import Evaluation, Protection, Subscription
+from subscriptions.models import Evaluation, Protection, ReclaimRule, Subscription
 
 TABLE = Evaluation._meta.db_table
 INSERT_MISSING = """
@@ -45,11 +47,13 @@ def evaluate_profile(profile: IntegrationProfile, *, before: Callable[[], None] 
     """
     changed, basis = 0, _basis(profile)
     while True:
+        now = timezone.now()
         with transaction.atomic():
             before()
-            changed += evaluate_rows(Subscription.objects.filter(profile=profile), basis[0])
+            changed += evaluate_rows(Subscription.objects.filter(profile=profile), basis[0], now=now)
         evaluated, basis = basis, _basis(profile)
         if basis == evaluated:
+            ReclaimRule.objects.filter(profile=profile).update(evaluated_at=now)
             return changed
 
 
@@ -59,20 +63,25 @@ def _basis(profile: IntegrationProfile) -> tuple[Terms, dict[str, Any]]:
     return current_terms(profile.pk), protections.aggregate(made=Max("pk"), ended=Count("ended_at"))
 
 
-def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = False) -> int:
-    """Evaluate these rows and write the evaluations that differ. Returns how many.
+def evaluate_rows(rows: QuerySet[Subscription], terms: Terms, *, few: bool = False, now: datetime | None = None) -> int:
+    """Evaluate these rows of one profile, and write the evaluations that differ. Returns how many.
+
+    The counts of the profile are old then: see `eligibility.buckets`.
 
     `few` says that `rows` selects some rows by their primary key, so that each is looked up in an index. Any other
     selection is planned as if it had all rows of a large table.
     """
-    now = timezone.now()
+    now = now or timezone.now()
     evaluated: QuerySet[Any] = rows.annotate(verdict_now=verdict_sql(terms, now))
     with transaction.atomic() if few else large_tables():
         # First the rows without an evaluation: if another process inserts one now, the UPDATE below finds it.
         first = _write(INSERT_MISSING, evaluated.filter(evaluation=None), now)
         # The first statement has just written the rows that are excluded here.
         others = evaluated.filter(evaluation__isnull=False).exclude(evaluation__evaluated_at=now)
-        return first + _write(UPDATE_CHANGED, others.exclude(UNCHANGED), now, locked=True)
+        changed = first + _write(UPDATE_CHANGED, others.exclude(UNCHANGED), now, locked=True)
+        if changed and (profile_id := rows.order_by().values_list("profile", flat=True).first()):
+            note_change(profile_id)
+    return changed
 
 
 def _write(statement: str, evaluated: QuerySet[Any], now: Any, *, locked: bool = False) -> int:

@@ -178,6 +178,25 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="AccountSettings",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="account_settings",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("time_zone", models.CharField(blank=True, default="", max_length=64)),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
             name="AccountPerson",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -355,6 +374,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("counted_at", models.DateTimeField()),
+                ("as_of", models.DateTimeField()),
+                ("verdict", models.CharField(max_length=20)),
                 ("standing", models.CharField(blank=True, max_length=20)),
                 ("license", models.CharField(max_length=40)),
                 ("idle_since", models.DateTimeField(null=True)),
@@ -368,6 +389,24 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="buckets",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="CountDue",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("since", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
                         to="integrations.integrationprofile",
                     ),
                 ),
@@ -1137,6 +1176,7 @@ class Migration(migrations.Migration):
                 ("version", models.PositiveIntegerField(default=1, editable=False)),
                 ("evaluation_due_at", models.DateTimeField(editable=False, null=True)),
                 ("evaluation_lease_until", models.DateTimeField(editable=False, null=True)),
+                ("evaluated_at", models.DateTimeField(editable=False, null=True)),
                 ("changed_at", models.DateTimeField(auto_now=True)),
                 (
                     "profile",

@@ -1,7 +1,7 @@
-from subscriptions.models.account import AccountPerson
+from subscriptions.models.account import AccountPerson, AccountSettings
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunDoubt, RunState, SoleTeamAdmin
-from subscriptions.models.evaluation import Bucket, Evaluation
+from subscriptions.models.evaluation import Bucket, CountDue, Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.notification import (
     Delivery,
@@ -23,12 +23,14 @@ from subscriptions.models.subscription import PersonToReview, SearchText, Subscr
 
 __all__ = [
     "AccountPerson",
+    "AccountSettings",
     "ActivitySnapshot",
     "AdminRoles",
     "Answer",
     "Bucket",
     "CandidateState",
     "CloseReason",
+    "CountDue",
     "Delivery",
     "Deputy",
     "Direction",

@@ -1,4 +1,4 @@
-"""The member at the vendor who owns an account of LicenseHub."""
+"""What LicenseHub keeps about an account: the member at the vendor who owns it, and how its owner reads the pages."""
 
 from __future__ import annotations
 
@@ -39,3 +39,19 @@ class AccountPerson(models.Model):
 
     def __str__(self) -> str:
         return self.external_id or "nobody"
+
+
+class AccountSettings(models.Model):
+    """How the owner of an account reads the pages. Without a row, the browser decides."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="account_settings"
+    )
+    # A name of the time zone database; empty for the time zone of the browser.
+    time_zone = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.time_zone or 'the time zone of the browser'}"

@@ -156,6 +156,7 @@ class DownloadRun(models.Model):
     purchased = models.JSONField(default=dict, editable=False)
     # {"members", "active", "by_license": {license: n}, "idle": {"0": n, "30": n, ..., "360": n}, "never": n,
     #  "newest_activity": "2026-11-27T08:00:00+00:00" or null}. Of a quarantined run, those of its downloaded members.
+    # After the evaluation also "verdicts": {verdict: people}.
     stats = models.JSONField(default=dict, editable=False)
 
     objects = DownloadRunQuerySet.as_manager()

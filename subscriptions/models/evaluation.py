@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.models.subscription import Subscription, Verdict
@@ -36,14 +37,18 @@ class Evaluation(models.Model):
 
 
 class Bucket(models.Model):
-    """A number of people with the same license, idle for the same number of days: see `eligibility.preview`.
+    """A number of people with the same license and verdict, idle for the same time: see `eligibility.buckets`.
 
     The moments are representative values. A rule with any threshold and any grace, in whole days, gives the same
-    verdict for them as for each of these people at `counted_at`.
+    verdict for them as for each of these people at `as_of`, the moment of the profile's last evaluation.
     """
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="buckets")
+    # The newest ones of a profile count.
     counted_at = models.DateTimeField()
+    as_of = models.DateTimeField()
+    # The verdict by the saved rule, as `SHOWN_VERDICT` gives it.
+    verdict = models.CharField(max_length=20)
     # The verdict of the first clause that holds and does not read the terms of a rule; empty when none holds.
     standing = models.CharField(max_length=20, blank=True)
     license = models.CharField(max_length=40)
@@ -61,3 +66,19 @@ class Bucket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.people} x {self.license} since {self.idle_since}"
+
+
+class CountDue(models.Model):
+    """Facts or verdicts changed after the buckets were counted. The next count deletes the row.
+
+    Rows are only added and deleted, so that a decision never waits for another one here.
+    """
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="+")
+    since = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        default_permissions: ClassVar = ()
+
+    def __str__(self) -> str:
+        return f"profile {self.profile_id} since {self.since}"

@@ -17,6 +17,7 @@ from django.utils.formats import date_format
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.row_values import compared, row
 from subscriptions.models.fields import position_of
 from subscriptions.models.subscription import HAS_ADMIN_ROLE, HELD, Subscription, address_key
@@ -200,14 +201,14 @@ class Protection(models.Model):
         """`until Dec 31, 2026`, or `without an end`."""
         if self.ends_at is None:
             return "without an end"
-        return f"until {date_format(timezone.localtime(self.ends_at), 'M j, Y')}"
+        return f"until {date_format(timezone.localtime(self.ends_at, timezone.get_default_timezone()), 'M j, Y')}"
 
     @property
     def sentence(self) -> str:
         """The text after the word `Protected`: by which user, until which day, the reason, and the owner to ask."""
         scope = "" if self.kind == ProtectionKind.PERSON else f", as {self.scope_label}"
         reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
-        return f"by {self.created_by.get_username()}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
+        return f"by {name_of(self.created_by)}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
 
 
 # --- The people -------------------------------------------------------------------------------------------------------

@@ -130,6 +130,8 @@ class ReclaimRule(models.Model):
     # Set while everybody has to be evaluated again; the process that does it holds the lease. See `rules.evaluation`.
     evaluation_due_at = models.DateTimeField(null=True, editable=False)
     evaluation_lease_until = models.DateTimeField(null=True, editable=False)
+    # The moment of the last evaluation of everybody: the time spans in verdicts and charts end then.
+    evaluated_at = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

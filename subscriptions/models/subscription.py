@@ -65,6 +65,10 @@ REVIEW_LABELS = ", ".join(verdict.label for verdict in NEEDS_REVIEW).capitalize(
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
+# These people take no seat, whatever the rule says.
+TAKES_NO_SEAT = (Verdict.GONE, Verdict.DEACTIVATED)
+
+
 # The facts that a download writes. Staging and Subscription have the same columns. Only `last_activity_at` may differ:
 # see `activity.known_dates`.
 FACTS = (
@@ -91,6 +95,14 @@ HELD = models.Q(active=True, gone_at=None)
 FREE = models.Q(active=False) | models.Q(gone_at__isnull=False)
 HAS_ADMIN_ROLE = ~models.Q(admin_roles="")
 NEVER_ACTIVE = HELD & models.Q(last_activity_at=None)
+# Counts and charts show this verdict: facts that are newer than the verdicts count first.
+SHOWN_VERDICT = Case(
+    When(gone_at__isnull=False, then=Value(Verdict.GONE.value)),
+    When(active=False, then=Value(Verdict.DEACTIVATED.value)),
+    When(evaluation=None, then=Value(Verdict.NOT_EVALUATED.value)),
+    default=F("evaluation__verdict"),
+    output_field=models.CharField(),
+)
 
 
 class AsciiLower(Lower):
@@ -125,8 +137,15 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Seats that count."""
         return self.filter(HELD)
 
+    def with_verdict(self, verdict: str) -> SubscriptionQuerySet:
+        """The people with this `SHOWN_VERDICT`, read by the index of the verdicts."""
+        if verdict in TAKES_NO_SEAT:
+            return self.filter(evaluation__verdict=verdict)
+        return self.filter(HELD, evaluation__verdict=verdict)
+
     def candidates(self) -> SubscriptionQuerySet:
-        return self.filter(evaluation__verdict=Verdict.CANDIDATE)
+        """The inactive people: held seats of which the saved rule says so."""
+        return self.with_verdict(Verdict.CANDIDATE)
 
 
 class Subscription(models.Model):

@@ -28,7 +28,7 @@ def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy
         raise Refused("Choose a colleague who may decide requests and has an e-mail address.")
     if ends < starts:
         raise Refused("The last day is before the first day.")
-    if ends < timezone.localdate():
+    if ends < _today():
         raise Refused("These days are over already.")
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
@@ -46,7 +46,7 @@ def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy
 def end_deputy(row: Deputy, *, actor: User) -> None:
     """End it before its last day. Only the person who named the deputy may do this. Raises NotActionable."""
     with transaction.atomic():
-        mine = Deputy.objects.filter(pk=row.pk, user=actor, ended_at=None, ends__gte=timezone.localdate())
+        mine = Deputy.objects.filter(pk=row.pk, user=actor, ended_at=None, ends__gte=_today())
         if mine.update(ended_at=timezone.now()) != 1:
             raise NotActionable("This deputy has ended already. Nothing was changed.")
         record(Action.DEPUTY_ENDED, actor=actor, target=row, data={"deputy": row.deputy.get_username()})
@@ -54,19 +54,19 @@ def end_deputy(row: Deputy, *, actor: User) -> None:
 
 def deputies_of(user: User) -> QuerySet[Deputy]:
     """The user's deputies of today and later."""
-    rows = Deputy.objects.filter(user=user, ended_at=None, ends__gte=timezone.localdate())
+    rows = Deputy.objects.filter(user=user, ended_at=None, ends__gte=_today())
     return rows.select_related("deputy")
 
 
 def deputy_for(user: User) -> list[Deputy]:
     """The people for whom this user is the deputy, today and later."""
-    rows = Deputy.objects.filter(deputy=user, ended_at=None, ends__gte=timezone.localdate())
+    rows = Deputy.objects.filter(deputy=user, ended_at=None, ends__gte=_today())
     return list(rows.select_related("user"))
 
 
 def away_today() -> dict[int, int]:
     """User id -> id of the deputy, for everybody who is away today."""
-    today = timezone.localdate()
+    today = _today()
     rows = Deputy.objects.filter(ended_at=None, starts__lte=today, ends__gte=today)
     return dict(rows.values_list("user", "deputy"))
 
@@ -78,3 +78,8 @@ def stand_in(user: int, away: dict[int, int], possible: set[int]) -> int:
         who = away[who]
         seen.add(who)
     return who if who in possible and who not in away else user
+
+
+def _today() -> date:
+    """The day of the company, whoever asks."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())

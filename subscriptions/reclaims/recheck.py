@@ -21,6 +21,7 @@ from subscriptions.activity.reactivation import cooldown_from, was_reactivated
 from subscriptions.activity.returns import note_returns
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.candidates.withdraw import closing_for
+from subscriptions.eligibility.buckets import note_change
 from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms, current_terms
@@ -104,6 +105,7 @@ def _write(row: Subscription, member: Member) -> None:
         values |= license_dates.cooldown_from(now)
     keep_replaced(row, values, seen_at=now)
     Subscription.objects.filter(pk=row.pk).update(**values)
+    note_change(row.profile_id)
     if was_reactivated(known_active=row.active, found_active=member.active):
         note_returns(row.profile, at=now, subscription=row.pk)
 

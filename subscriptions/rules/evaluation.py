@@ -1,5 +1,7 @@
 """Evaluate everybody again after a rule was saved, and withdraw the candidates that are stale now.
 
+`apply_rule` also opens new ones.
+
 The transaction that changes the rule marks this as due. It is done at once, or by a task if there are many people. If
 the process is killed, the sweep finds the mark. A protection marks it too, and then evaluates only its own people.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,22 +19,25 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from subscriptions.candidates.withdraw import withdraw
+from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import count_buckets
 from subscriptions.models import ReclaimRule, Subscription
-from subscriptions.stats import COUNTED_LIVE
 
 LEASE = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The effect of a rule: of `subscriptions`, `changed` have another verdict now, and `candidates` are inactive."""
+    """The effect of a rule: of `subscriptions`, `changed` have another verdict now, and `inactive` are inactive.
+
+    `withdrawn` and `proposed` are numbers of candidates.
+    """
 
     subscriptions: int
     changed: int
-    candidates: int
+    inactive: int
     withdrawn: int
+    proposed: int
 
 
 class _TimeOver(Exception):
@@ -63,14 +69,16 @@ def profiles_to_evaluate() -> list[int]:
     return sorted(due.filter(profile__in=IntegrationProfile.objects.in_use()).values_list("profile_id", flat=True))
 
 
-def is_large(profile: IntegrationProfile) -> bool:
-    """Whether the profile has so many people that a page does not wait for the evaluation."""
-    some = Subscription.objects.filter(profile=profile).order_by()[: COUNTED_LIVE + 1]
-    return some.count() > COUNTED_LIVE
+def evaluate_again(
+    profile: IntegrationProfile,
+    *,
+    seconds: float = math.inf,
+    propose: Callable[[Callable[[], None]], int] = lambda before_batch: 0,
+) -> Effect | None:
+    """Evaluate everybody, for about `seconds`. Returns None while it is not done, here or in another process.
 
-
-def evaluate_again(profile: IntegrationProfile, *, seconds: float = math.inf) -> Effect | None:
-    """Evaluate everybody, for about `seconds`. Returns None while it is not done, here or in another process."""
+    `propose` then opens candidates, and returns how many. It calls what it is given before each batch.
+    """
     rules = ReclaimRule.objects.filter(profile=profile)
     if not rules.filter(_free()).update(evaluation_lease_until=timezone.now() + LEASE):
         return None
@@ -85,6 +93,9 @@ def evaluate_again(profile: IntegrationProfile, *, seconds: float = math.inf) ->
     try:
         changed = evaluate_profile(profile)
         withdrawn = withdraw(profile.pk, before_batch=before_batch)
+        proposed = propose(before_batch)
+        # What was saved while candidates were opened withdraws some of them again.
+        withdraw(profile.pk, before_batch=before_batch)
         count_buckets(profile)
         # A rule that was saved meanwhile stays due.
         rules.filter(evaluation_due_at=due_at).update(evaluation_due_at=None)
@@ -93,7 +104,7 @@ def evaluate_again(profile: IntegrationProfile, *, seconds: float = math.inf) ->
     finally:
         rules.update(evaluation_lease_until=None)
     rows = Subscription.objects.filter(profile=profile)
-    return Effect(rows.count(), changed, rows.candidates().count(), withdrawn)
+    return Effect(rows.count(), changed, rows.candidates().count(), withdrawn, proposed)
 
 
 def _free() -> Q:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import name_of
 from subscriptions.models import Protection, ProtectionKind, Subscription
 from subscriptions.rules.find_people import find_people
 from subscriptions.rules.protection_lines import Line, Lines
@@ -104,7 +105,7 @@ def _without_those_already_protected(profile: IntegrationProfile, rows: Iterable
 
 
 def _already(row: Planned, former: Protection) -> Planned:
-    note = f"by {former.created_by.get_username()}, {former.until_label}"
+    note = f"by {name_of(former.created_by)}, {former.until_label}"
     return Planned(row.line, Outcome.ALREADY, row.person, note=note)
 
 

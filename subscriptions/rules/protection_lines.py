@@ -189,5 +189,5 @@ def _end(written: str) -> datetime | None:
 
 
 def end_of(last_day: date) -> datetime:
-    """The last second of this day."""
-    return timezone.make_aware(datetime.combine(last_day, time(23, 59, 59)))
+    """The last second of this day, in the time zone of the company: a protection has one end for everybody."""
+    return datetime.combine(last_day, time(23, 59, 59), tzinfo=timezone.get_default_timezone())

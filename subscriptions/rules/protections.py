@@ -21,6 +21,7 @@ from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record_many
+from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdList
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import evaluate_people
@@ -116,7 +117,7 @@ def create_protection(
             wanted = wanted._replace(value=value, external_id=person.external_id)
         if former := in_force_already(profile, [wanted]).get(wanted):
             raise Refused(
-                f"Protected already: {former}, by {former.created_by.get_username()}, {former.until_label}. Nothing "
+                f"Protected already: {former}, by {name_of(former.created_by)}, {former.until_label}. Nothing "
                 "was changed. To change its reason, owner or end, end that one first."
             )
         made = _make(profile, [wanted], actor=actor)

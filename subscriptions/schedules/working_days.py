@@ -64,13 +64,20 @@ def window_text() -> str:
 
 
 def until(end: datetime, *, zone: bool = False) -> str:
-    """`Tuesday, Dec 1, 15:00 (3 working days)`; on the last day `(in 6 hours)`. `zone` adds the time zone."""
-    local = end.astimezone(timezone.get_default_timezone())
+    """`Tuesday, Dec 1, 15:00 (3 working days)`; on the last day `(in 6 hours)`.
+
+    For the reader of a page; with `zone` for a mail, in the time zone of the company, which is named.
+    """
+    local = timezone.localtime(end, timezone.get_default_timezone() if zone else None)
+    return f"{date_format(local, 'l, M j, H:i e' if zone else 'l, M j, H:i')} ({time_left(end)})"
+
+
+def time_left(end: datetime) -> str:
+    """`3 working days`, and on the last day `in 6 hours`."""
     now, left = timezone.now(), 0
     while add_working_days(now, left) < end:
         left += 1
-    rest = _days(left) if left > 1 else ago(end, now=now)
-    return f"{date_format(local, 'l, M j, H:i e' if zone else 'l, M j, H:i')} ({rest})"
+    return _days(left) if left > 1 else ago(end, now=now)
 
 
 def _days(count: int) -> str:

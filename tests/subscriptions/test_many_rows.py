@@ -90,7 +90,7 @@ CONTROLS = [
 
 def test_without_our_settings_postgresql_becomes_quadratic(organization, monkeypatch):
     """The control has neither the settings for large tables nor lists of ids."""
-    for module in (evaluate, propose, withdraw, many_rows.stats):
+    for module in (evaluate, propose, withdraw, many_rows.people_counts):
         monkeypatch.setattr(module, "large_tables", contextlib.nullcontext)
     monkeypatch.setitem(plans.SETTINGS, "statement_timeout", "2s")
     by_name = {case.name: case for case in CASES}

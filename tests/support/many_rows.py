@@ -23,7 +23,7 @@ from subscriptions.approvals import closing, collecting, decide, request, splitt
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.candidates import actions, caps, propose, withdraw
 from subscriptions.downloads import directory, merge, staging, team_admins, validation
-from subscriptions.eligibility import evaluate, preview
+from subscriptions.eligibility import buckets, evaluate, people_counts, preview
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import (
     Bucket,
@@ -319,7 +319,8 @@ CASES = [
         lambda: _sql("SET CONSTRAINTS ALL IMMEDIATE; TRUNCATE subscriptions_removalcandidate CASCADE"),
     ),
     Case("withdraw", lambda _: withdraw.withdraw(_profile().pk), _requested_and_stale),
-    Case("buckets", lambda _: preview.count_buckets(_profile()), _protected),
+    Case("buckets", lambda _: buckets.count_buckets(_profile()), _protected),
+    Case("current counts", lambda _: people_counts.current_counts(_profile())),
     Case("preview of a rule", _preview),
     Case("preview of a rule, before the first buckets", _preview, _protected_without_buckets),
     Case("request", lambda _: _asked()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
@@ -14,8 +14,10 @@ from django.utils.translation import ngettext
 from integrations import sending
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.site.dashboard.links import listed, page
-from licensehub.ui.formatting import ago, day
+from licensehub.ui.formatting import ago, day, left
 from subscriptions.admin.schedules.descriptions import schedule_of
+from subscriptions.admin.widgets.counts import acts_of
+from subscriptions.apply_rule import MAX_FACTS_AGE
 from subscriptions.eligibility.sentences import in_days
 from subscriptions.models import (
     DownloadRun,
@@ -27,10 +29,9 @@ from subscriptions.models import (
     RunDoubt,
     RunState,
 )
+from subscriptions.models.request import WAITING
 from subscriptions.reconciliation.reconcile import latest
 
-# A daily download that is this old was missed.
-STALE = timedelta(hours=26)
 CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
 
 
@@ -93,7 +94,7 @@ def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Hea
         kept = f"the facts of {day(last.finished_at)} are kept" if last else "there are no facts yet"
         text = f"{ago(newest.started_at)}; {kept}"
         return Health("error", f"Download {newest.get_state_display().lower()}", text, "error", link)
-    stale = timezone.now() - newest.started_at > STALE
+    stale = timezone.now() - newest.started_at > MAX_FACTS_AGE
     tone, icon = ("warning", "history_toggle_off") if stale else ("ok", "check_circle")
     return Health(icon, "Downloaded", f"complete, {ago(newest.finished_at)}", tone, link)
 
@@ -145,14 +146,21 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
 
 
 def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
-    oldest = ReclaimRequest.objects.filter(profile=profile, state=RequestState.OPEN).order_by("requested_at").first()
-    if oldest is None:
-        return Health("approval_delegation", "Requests", "none open", "ok")
-    link = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
-    return Health("approval_delegation", "Oldest request", ago(oldest.requested_at), "ok", link)
+    """The oldest request that waits for an approver; without one, what waits for the answers of people."""
+    waiting = ReclaimRequest.objects.filter(profile=profile, state__in=WAITING).order_by("requested_at")
+    first = {request.state: request for request in reversed(waiting)}
+    if oldest := first.get(RequestState.OPEN):
+        link = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
+        return Health("approval_delegation", "Oldest request", ago(oldest.requested_at), "ok", link)
+    if asking := first.get(RequestState.COLLECTING):
+        text = "waits for people's answers"
+        if asking.answers_until:
+            text = f"{text}, {left(asking.answers_until)}"
+        return Health("forward_to_inbox", str(asking), text, "ok", page("subscriptions_reclaimrequest", asking.pk))
+    return Health("approval_delegation", "Requests", "none open", "ok")
 
 
 def _doubts(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
-    count = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
+    doubts = acts_of(Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT))
     link = listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value)
-    return Health("help", f"{count} in doubt", "", "warning" if count else "ok", link)
+    return Health("help", f"{doubts or 'None'} in doubt", "", "warning" if doubts else "ok", link)

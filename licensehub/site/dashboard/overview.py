@@ -18,12 +18,13 @@ from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
 from licensehub.ui.formatting import ago, day_and_time
 from licensehub.ui.lists.counts import Count
-from subscriptions.admin.widgets.charts import histogram, trend
+from subscriptions.admin.widgets.charts import histogram_of, trend
 from subscriptions.approvals.closing import expired_in_a_row
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
+    Direction,
     DownloadRun,
     Protection,
     Reclaim,
@@ -106,12 +107,12 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         **found,
         "lead": _lead(profile, numbers),
         "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
-        "live": numbers.live,
+        "counted_of": "" if numbers.people.live else f"{day_and_time(numbers.people.at)} ({ago(numbers.people.at)})",
         "tiles": _tiles(profile, numbers, terms.threshold, last, scope),
-        "histogram": histogram(last.stats, terms.threshold),
+        "histogram": histogram_of(numbers.people, terms.threshold),
         "bar_link": listed("subscription", **scope),
         "bar_joint": "&" if scope else "?",
-        "trend": trend(runs[::-1], terms.threshold),
+        "trend": trend(runs[::-1], numbers.people),
         "licenses": _licenses(profile, numbers, scope),
         "waiting": _waiting(profile, numbers, scope, user),
     }
@@ -195,7 +196,7 @@ def _waiting(
         _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
         _lost_protections(profile, scope, user),
-        _in_doubt(profile, scope),
+        *(_in_doubt(profile, scope, direction) for direction in Direction),
         _with_attention(profile, scope),
         _to_review(numbers, scope),
     ]
@@ -257,14 +258,16 @@ def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: 
     )
 
 
-def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
-    count = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).count()
+def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any], direction: Direction) -> Waiting:
+    doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT, direction=direction)
+    count = doubts.count()
+    taken = direction == Direction.DEACTIVATE
     return Waiting(
         count,
         "help",
-        f"{ngettext('reclaim', 'reclaims', count)} in doubt",
+        f"{ngettext('reclaim', 'reclaims', count) if taken else ngettext('restore', 'restores', count)} in doubt",
         f"{capfirst(profile.vendor)}'s answer was lost; LicenseHub reads before it acts",
-        listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value),
+        listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value, direction__exact=direction.value),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from licensehub.ui.export import Column
 from licensehub.ui.formatting import day, name_of
+from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.answers import Reply, reply_of
 from subscriptions.admin.approvals.keeping import kept_sentence
@@ -42,6 +43,8 @@ class Person:
 
     removal: RequestedRemoval
     change: Change
+    # When the facts of today were confirmed.
+    confirmed: Confirmation
 
     @property
     def is_dropped(self) -> bool:
@@ -88,6 +91,9 @@ PEOPLE_COLUMNS: tuple[Column, ...] = (
     ("Idle days", lambda person: person.removal.evidence["idle_days"]),
     ("After review", lambda person: person.review),
     ("Since the request", lambda person: person.change.text),
+    ("Confirmed by", lambda person: person.confirmed.by),
+    ("Confirmed at", lambda person: person.confirmed.at),
+    ("Unchanged since", lambda person: person.confirmed.unchanged_since or person.confirmed.at),
     ("Answer", lambda person: person.removal.get_answer_display()),
     ("Dropped", lambda person: person.removal.dropped_at),
     ("Outcome", lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
@@ -125,10 +131,12 @@ def people_of(request: ReclaimRequest) -> list[Person]:
         .defer("candidate__evidence")
         .order_by("candidate__subscription__idle_since", "pk")
     )
-    people = []
+    people, run = [], newest_runs().get(request.profile_id)
     for removal in removals:
-        removal.candidate.subscription.profile = request.profile
-        people.append(Person(removal, _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence)))
+        row = removal.candidate.subscription
+        row.profile = request.profile
+        change = _dropped_by_hand(removal) or change_since(removal.candidate, removal.evidence)
+        people.append(Person(removal, change, confirmation_of(row, run)))
     return sorted(people, key=lambda person: (not person.has_failed, not person.is_news))
 
 
@@ -168,7 +176,7 @@ def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
         last_activity=last_activity(evidence),
         license=license_label(request.profile, evidence["license"]),
         admin_roles=", ".join(admin_roles(evidence)),
-        change=person.change,
+        change=person.change if person.is_changed else replace(person.change, detail=person.confirmed.sentence),
         is_changed=person.is_changed,
         reply=reply_of(removal, request),
         dropped=_dropped(removal, dropped_by) if person.is_dropped else "",

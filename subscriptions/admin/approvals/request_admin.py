@@ -20,7 +20,7 @@ from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin, export_response
-from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, name_of, two_lines
+from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, left, name_of, two_lines
 from licensehub.ui.lists.folding import contains_words, folded
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
@@ -35,6 +35,7 @@ from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.admin.widgets.counts import seats
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.schedules.working_days import time_left
 from subscriptions.search import matching_ids
 
 # The idle days are read from each person of a request. The list does not show them for larger requests.
@@ -152,10 +153,10 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         if row.decided_at:
             return two_lines(name_of(row.decided_by), f"{day(row.decided_at)} · {ago(row.decided_at)}")
         if row.state == RequestState.COLLECTING:
-            return two_lines(f"Answers until {day(row.answers_until)}", ago(row.answers_until))
+            return two_lines(f"Answers until {day(row.answers_until)}", left(row.answers_until))
         if row.state == RequestState.EMPTY:
             return EMPTY
-        return two_lines(day_and_time(row.expires_at), ago(row.expires_at))
+        return two_lines(day_and_time(row.expires_at), time_left(row.expires_at))
 
     # --- The page -----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.html import format_html
 
-from licensehub.ui.formatting import ago, name_of
+from licensehub.ui.formatting import ago, left, name_of
 from subscriptions.admin.approvals.answers import progress
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
@@ -54,7 +54,7 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
         "requested_ago": ago(request.requested_at),
         "expires": until(request.expires_at) if request.state == RequestState.OPEN else "",
         "window": window_text(),
-        "answers_ago": ago(request.answers_until),
+        "answers_ago": left(request.answers_until),
         "badge": request_badge(request),
         "is_open": request.state == RequestState.OPEN,
         "is_collecting": request.state == RequestState.COLLECTING,

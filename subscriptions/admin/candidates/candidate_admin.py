@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,18 +19,26 @@ from unfold.admin import ModelAdmin
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
-from licensehub.ui.export import ExportMixin
+from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
+from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
 from subscriptions.admin.candidates.request_form import RequestMixin
 from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
-from subscriptions.admin.widgets.evidence import change_since, facts, last_activity, license_label, now_called
+from subscriptions.admin.widgets.evidence import (
+    change_since,
+    confirmed_columns,
+    facts,
+    last_activity,
+    license_label,
+    now_called,
+)
 from subscriptions.approvals.request import send_again
 from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
@@ -86,6 +94,9 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         ("Candidate since", lambda row: row.created_at),
     )
 
+    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
+        return (*self.export_columns, *confirmed_columns(lambda row: row.subscription))
+
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
@@ -138,6 +149,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
             # Another name than “change”: Django sets that for its own form.
             "since": change_since(row, row.evidence),
             "now": now_called(row.evidence, row.subscription),
+            "confirmed": confirmation_of(row.subscription, newest_runs().get(row.profile_id)).sentence,
             "removals": row.removals.select_related("request", "reclaim"),
             "events": audit_events_of(row),
             "resume_attrs": _formaction("resume", row.pk),

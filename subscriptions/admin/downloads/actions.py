@@ -19,7 +19,7 @@ from licensehub.ui.formatting import ago, day, day_and_time
 from subscriptions import tasks
 from subscriptions.admin.downloads.steps import standstill, steps_of
 from subscriptions.admin.widgets.actions import run_action
-from subscriptions.admin.widgets.charts import histogram
+from subscriptions.admin.widgets.charts import histogram_of_download
 from subscriptions.downloads import acceptance
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import DownloadRun, RunDoubt, RunState, Subscription
@@ -113,7 +113,11 @@ def activity_of(run: DownloadRun) -> list[dict[str, Any]]:
         ("This download", run.stats, before.stats),
     )
     return [
-        {"title": title, "histogram": histogram(stats, threshold, beside=other), "newest": newest_activity(stats)}
+        {
+            "title": title,
+            "histogram": histogram_of_download(stats, threshold, beside=other),
+            "newest": newest_activity(stats),
+        }
         for title, stats, other in pair
     ]
 

@@ -18,7 +18,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import badge, day, two_lines
+from licensehub.ui.formatting import badge, day, name_of, two_lines
 from subscriptions.admin.money.price_form import PriceForm
 from subscriptions.admin.money.savings_page import export_view, savings_view
 from subscriptions.admin.widgets.actions import REFUSALS
@@ -62,10 +62,10 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
         ("Currency", lambda row: row.currency),
         ("For", lambda row: row.get_per_display()),
         ("Valid from", lambda row: row.valid_from),
-        ("Entered by", lambda row: _name(row.entered_by)),
+        ("Entered by", lambda row: name_of(row.entered_by)),
         ("Entered", lambda row: row.entered_at),
         ("Withdrawn", lambda row: row.withdrawn_at),
-        ("Withdrawn by", lambda row: _name(row.withdrawn_by)),
+        ("Withdrawn by", lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
         ("Reason", lambda row: row.withdrawn_reason),
     )
 
@@ -90,7 +90,7 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description="Entered by")
     def by(self, row: Price) -> SafeString:
-        return two_lines(_name(row.entered_by), day(row.entered_at))
+        return two_lines(name_of(row.entered_by), day(row.entered_at))
 
     @admin.display(description="State")
     def standing(self, row: Price) -> SafeString:
@@ -152,12 +152,8 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
             "row": row,
             "title": f"{row.license_label}, {amount_text(row.amount, row.currency)} {row.get_per_display()}",
             "badge": badge(label, tone=tone, icon=icon),
-            "entered": f"{_name(row.entered_by)}, {day(row.entered_at)}",
-            "withdrawn": f"{_name(row.withdrawn_by)}, {day(row.withdrawn_at)}" if row.withdrawn_at else "",
+            "entered": f"{name_of(row.entered_by)}, {day(row.entered_at)}",
+            "withdrawn": f"{name_of(row.withdrawn_by)}, {day(row.withdrawn_at)}" if row.withdrawn_at else "",
             "events": mine.order_by("sequence"),
             "may_withdraw": row.withdrawn_at is None and request.user.has_perm(CHANGE),
         }
-
-
-def _name(user: Any) -> str:
-    return user.get_full_name() or user.get_username() if user else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -14,6 +14,8 @@ from django.urls import URLPattern, path, reverse
 from integrations.mail_config import mail_problem
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.formatting import day, name_of
+from licensehub.ui.time_zones import known_zone, zone_names, zone_of_browser
+from subscriptions.accounts.settings import choose_time_zone, time_zone_of
 from subscriptions.admin.notifications.deputy_form import DeputyForm
 from subscriptions.approvals.deciders import DECIDE
 from subscriptions.errors import NotActionable, Refused
@@ -43,6 +45,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
         return [
             path("", view(self.page), name=name("changelist")),
             path("save/", view(self.save), name=name("save")),
+            path("time-zone/", view(self.choose_time_zone), name=name("time_zone")),
             path("deputy/", view(self.name_deputy), name=name("deputy")),
             path("deputy/<int:pk>/end/", view(self.end_deputy), name=name("end_deputy")),
         ]
@@ -61,6 +64,9 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             "deputies": [_named(row, row.deputy) for row in deputies.deputies_of(user)],
             "deputy_of": [_named(row, row.user) for row in deputies.deputy_for(user)],
             "form": form or DeputyForm(user=user),
+            "zones": zone_names(),
+            "zone_chosen": time_zone_of(user),
+            "zone_of_browser": zone_of_browser(request),
         }
         return TemplateResponse(request, "admin/subscriptions/notificationchoice/page.html", context)
 
@@ -75,6 +81,17 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             return "Your choice is saved." if choose(user, wanted) else "Nothing was changed."
 
         run_and_report(request, do, refusals=REFUSALS)
+        return HttpResponseRedirect(reverse(PAGE))
+
+    def choose_time_zone(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        user, zone = signed_in(request), request.POST.get("time_zone", "")
+        if zone and known_zone(zone) is None:
+            messages.error(request, "Choose a time zone of the list.")
+            return HttpResponseRedirect(reverse(PAGE))
+        choose_time_zone(user, zone)
+        messages.success(request, f"Times are shown in {zone or 'the time zone of your browser'} now.")
         return HttpResponseRedirect(reverse(PAGE))
 
     def name_deputy(self, request: HttpRequest) -> HttpResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -21,7 +21,8 @@ from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
-from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
+from subscriptions.admin.widgets.counts import acts, acts_of
+from subscriptions.models import Direction, DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -156,25 +157,38 @@ def _next(profile: IntegrationProfile, next_at: Any) -> str:
 
 def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
     mine = Reclaim.objects.filter(profile=profile)
-    waiting = mine.unfinished().count()
-    held = mine.filter(state=ReclaimState.QUEUED).exclude(hold_reason="").order_by().values_list("hold_reason")
+    waiting = acts_of(mine.unfinished())
+    held = mine.filter(state=ReclaimState.QUEUED).exclude(hold_reason="")
     window = window_of(profile)
-    last = mine.filter(state=ReclaimState.DONE).order_by("-finished_at").first()
+    done = mine.filter(state=ReclaimState.DONE)
+    last = done.filter(direction=Direction.DEACTIVATE).order_by("-finished_at").first()
+    month = done.filter(finished_at__gte=timezone.now() - timedelta(days=30)).order_by()
+    in_month = dict(month.values_list("direction").annotate(n=Count("pk")))
     return {
         "slot": slots[-1] if len(slots) > 1 else None,
         "badge": _reclaim_badge(profile, waiting),
         "waiting": waiting,
         "window": window.text,
         "opens": f"Opens {day_and_time(window.next_at)} ({ago(window.next_at)})" if window.next_at else "",
-        "holds": [f"{count} held: {HoldReason(reason).label}." for reason, count in held.annotate(n=Count("pk"))],
-        "in_doubt": mine.filter(state=ReclaimState.IN_DOUBT).count(),
+        "holds": _holds(held),
+        "in_doubt": acts_of(mine.filter(state=ReclaimState.IN_DOUBT)),
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",
-        "month": mine.filter(state=ReclaimState.DONE, finished_at__gte=timezone.now() - timedelta(days=30)).count(),
+        "reclaimed": in_month.get(Direction.DEACTIVATE, 0),
+        "restored": in_month.get(Direction.REACTIVATE, 0),
         "buttons": [button.on(profile) for button in actions.reclaim_buttons(profile)],
     }
 
 
-def _reclaim_badge(profile: IntegrationProfile, waiting: int) -> SafeString:
+def _holds(held: QuerySet[Reclaim]) -> list[str]:
+    """`2 reclaims held: Sending is stopped.`, by the reason."""
+    found: dict[str, dict[str, int]] = {}
+    counted = held.order_by("hold_reason").values_list("hold_reason", "direction").annotate(n=Count("pk"))
+    for reason, direction, count in counted:
+        found.setdefault(reason, {})[direction] = count
+    return [f"{acts(counts)} held: {HoldReason(reason).label}." for reason, counts in found.items()]
+
+
+def _reclaim_badge(profile: IntegrationProfile, waiting: str) -> SafeString:
     # The state of the profile has its own badge, and the banner shows whether all sending is stopped.
     for switch in switches.TABLE:
         if switch.profile_off and switch.is_on(profile):

@@ -6,9 +6,8 @@ from integrations.models import IntegrationProfile
 from subscriptions.admin.widgets.counts import people
 from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.downloads.activity_feed import MIN_SURGE
-from subscriptions.eligibility.preview import preview_rule
-from subscriptions.eligibility.terms import Terms
-from subscriptions.models import ReclaimRule, Verdict
+from subscriptions.eligibility.people_counts import current_counts
+from subscriptions.models import ReclaimRule
 
 
 def caps_now(profile: IntegrationProfile) -> str:
@@ -27,9 +26,9 @@ def caps_now(profile: IntegrationProfile) -> str:
 
 def doubts_now(profile: IntegrationProfile) -> str:
     """The saved limits as numbers of people: `Now about 20 of 180 active licenses in scope are inactive. …`"""
-    rule = ReclaimRule.objects.prefetch_related("license_thresholds").get(profile=profile)
+    rule = ReclaimRule.objects.get(profile=profile)
     seats = caps_of(profile).seats
-    inactive = preview_rule(profile, Terms.of(rule)).verdicts.get(Verdict.CANDIDATE, 0)
+    inactive = current_counts(profile).inactive
     if not seats:
         return "The numbers appear after the first complete download."
     limit = max(rule.surge_factor * inactive, percent(rule.surge_percent, seats), inactive + MIN_SURGE)

@@ -17,7 +17,7 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, two_lines
+from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, name_of, two_lines
 from licensehub.ui.lists.folding import FoldedSearch
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.end_protections import EndMixin, end_view
@@ -62,7 +62,7 @@ def how_it_ended(row: Protection) -> str:
     """Empty while it is in force."""
     if row.is_in_force:
         return ""
-    by = f"by {row.ended_by.get_username()}" if row.ended_by else "by its end date"
+    by = f"by {name_of(row.ended_by)}" if row.ended_by else "by its end date"
     moment = row.ended_at if row.ended_by else row.ends_at
     return f"ended {by} on {day(moment)}, {ago(moment)}"
 
@@ -90,11 +90,11 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
         ("Reason", lambda row: row.reason),
         ("Owner", lambda row: row.owner),
         ("Until", lambda row: row.ends_at),
-        ("Made by", lambda row: row.created_by.get_username()),
+        ("Made by", lambda row: name_of(row.created_by)),
         ("Made", lambda row: row.created_at),
         ("State", lambda row: "In force" if row.is_in_force else "Ended"),
         ("Ended", lambda row: row.ended_at),
-        ("Ended by", lambda row: row.ended_by.get_username() if row.ended_by else ""),
+        ("Ended by", lambda row: name_of(row.ended_by) if row.ended_by else ""),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
@@ -128,7 +128,7 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
 
     @admin.display(description="Made by", ordering="created_at")
     def by(self, row: Protection) -> SafeString:
-        return two_lines(row.created_by.get_username(), f"{day(row.created_at)}, {ago(row.created_at)}")
+        return two_lines(name_of(row.created_by), f"{day(row.created_at)}, {ago(row.created_at)}")
 
     @admin.display(description="Covers now")
     def covers(self, row: Any) -> SafeString:

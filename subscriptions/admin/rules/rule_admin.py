@@ -16,12 +16,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
-from integrations.models import IntegrationProfile
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
 from licensehub.ui.formatting import ago, day, two_lines
-from subscriptions import tasks
+from subscriptions.admin.rules.effects import apply_and_report, needs_download
 from subscriptions.admin.rules.limits import caps_now, doubts_now
-from subscriptions.admin.rules.protect import no_longer_candidates
 from subscriptions.admin.rules.rule_form import (
     LicenseThresholdForm,
     LicenseThresholdFormSet,
@@ -31,7 +29,6 @@ from subscriptions.admin.rules.rule_form import (
 from subscriptions.admin.rules.rule_preview import preview
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
-from subscriptions.rules.evaluation import Effect, evaluate_again, is_large
 from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, TERMS, change_rule
 
 CHANGE = "subscriptions.change_reclaimrule"
@@ -178,7 +175,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(request.get_full_path())
         if changed := getattr(request, "changed_rule", None):
-            messages.success(request, _apply(changed.profile))
+            messages.success(request, apply_and_report(changed.profile))
         return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -192,6 +189,7 @@ class ReclaimRuleAdmin(ModelAdmin):
             "may_edit": self.has_change_permission(request, saved),
             "run": DownloadRun.objects.with_facts().filter(profile=saved.profile_id).first(),
             "activity_means": saved.profile.connector.activity_means,
+            "needs_download": needs_download(saved.profile, request),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -235,21 +233,3 @@ class ReclaimRuleAdmin(ModelAdmin):
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
         """Our own message says what changed."""
         return HttpResponseRedirect(request.path)
-
-
-def _apply(profile: IntegrationProfile) -> str:
-    """Evaluate everybody now; for many people in a task, so that the page does not wait."""
-    if not ReclaimRule.objects.filter(profile=profile, evaluation_due_at__isnull=False).exists():
-        return "The rule is saved. It decides about the same people as before."
-    effect = None if is_large(profile) else evaluate_again(profile)
-    if effect is None:
-        tasks.enqueue_task(tasks.evaluate_again, profile.pk)
-        return "The rule is saved. Everybody is being evaluated; until then, pages say that the verdicts are older."
-    return effect_message(effect)
-
-
-def effect_message(effect: Effect) -> str:
-    return (
-        f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict; candidates now: "
-        f"{effect.candidates:,}.{no_longer_candidates(effect.withdrawn)} New candidates appear after the next download."
-    )

@@ -68,8 +68,8 @@ class ReclaimRuleForm(forms.ModelForm):
         }
         help_texts = {
             "keep_means": "A Keep that arrives after the approval, but before the deactivation, always saves the seat.",
-            "file_requests": "A change takes effect with the next download. There is one request at a time. The next "
-            "one is filed when it is decided.",
+            "file_requests": "A request is filed after a download, never by saving the rule. There is one request at a "
+            "time. The next one is filed when it is decided.",
         }
         error_messages = {
             "new_joiner_grace": {"invalid": "Enter the grace in days. 0 means no grace."},

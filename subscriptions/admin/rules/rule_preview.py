@@ -16,11 +16,13 @@ from django.db.models import Field
 from django.http import QueryDict
 from django.utils.translation import ngettext
 
+from licensehub.ui.formatting import ago, day_and_time
 from subscriptions.admin.rules.rule_form import ReclaimRuleForm, threshold_field
-from subscriptions.admin.widgets.charts import histogram
+from subscriptions.admin.widgets.charts import histogram_of
+from subscriptions.eligibility.people_counts import PeopleCounts, last_counts
 from subscriptions.eligibility.preview import preview_rule
 from subscriptions.eligibility.terms import COLUMNS, Terms
-from subscriptions.models import DownloadRun, ReclaimRule, Verdict
+from subscriptions.models import ReclaimRule, Verdict
 
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
 
@@ -29,16 +31,21 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
     """The context of the template: `verdicts` are numbers of people. Without entries, the saved rule counts."""
     saved = Terms.of(rule)
     wanted = entered(saved, rule, entries)
-    before, after = preview_rule(rule.profile, saved), preview_rule(rule.profile, wanted)
-    run = DownloadRun.objects.with_facts().filter(profile=rule.profile_id).first()
+    before = _by_saved_rule(rule, saved)
+    after = before if wanted == saved else preview_rule(rule.profile, wanted)
     return {
         "verdicts": after.verdicts,
-        "counted_at": after.at,
+        "counted_at": "" if after.live else f"{day_and_time(after.at)} ({ago(after.at)})",
         "unsaved": wanted != saved,
         "difference": difference(before.verdicts, after.verdicts, saved, wanted),
-        "histogram": histogram(run.stats, wanted.threshold) if run and run.stats else None,
+        "histogram": histogram_of(after, wanted.threshold) if after.groups else None,
         "threshold": wanted.threshold,
     }
+
+
+def _by_saved_rule(rule: ReclaimRule, saved: Terms) -> PeopleCounts:
+    """The verdicts as they are written; while those of a new rule are being written, what they will be."""
+    return preview_rule(rule.profile, saved) if rule.evaluation_due_at else last_counts(rule.profile)
 
 
 def entered(saved: Terms, rule: ReclaimRule, entries: QueryDict) -> Terms:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from licensehub.ui.formatting import ago, day
+from licensehub.ui.formatting import ago, day, name_of
 from subscriptions.admin.widgets.badges import outcome_sentence
 from subscriptions.eligibility.sentences import protections_of
 from subscriptions.models import (
@@ -96,9 +96,9 @@ def _closed(candidate: RemovalCandidate) -> Event:
 
 def _sent(item: Reclaim) -> Event:
     request = item.removal.request
-    approver = f"approved by {request.decided_by.get_username()}" if request.decided_by else "not approved"
+    approver = f"approved by {name_of(request.decided_by)}" if request.decided_by else "not approved"
     if item.direction == Direction.REACTIVATE and request.requested_by:
-        approver = f"asked by {request.requested_by.get_username()}"
+        approver = f"asked by {name_of(request.requested_by)}"
     return Event(
         "event_seat" if item.direction == Direction.DEACTIVATE else "undo",
         "ok" if item.state == ReclaimState.DONE else "neutral",

@@ -10,15 +10,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import SimpleListFilter
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from integrations.connectors.registry import connector_class
-from subscriptions.models import DownloadRun, ProtectionKind, Subscription, Verdict
+from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
+from subscriptions.models import ProtectionKind, ReclaimRule, Subscription, Verdict
 from subscriptions.models.subscription import FREE, HAS_ADMIN_ROLE, HELD
 from subscriptions.rules.words import seen_words
-from subscriptions.stats import BAND_DAYS, BANDS
 
 
 def labels_of(kind: ProtectionKind) -> dict[str, str]:
@@ -51,7 +51,7 @@ class VerdictFilter(SimpleListFilter):
         if wanted == Verdict.NOT_EVALUATED:
             return queryset.filter(evaluation=None)
         if is_one_verdict(wanted):
-            return queryset.filter(evaluation__verdict=wanted)
+            return queryset.with_verdict(wanted)  # type: ignore[attr-defined]
         return queryset.filter(evaluation__verdict__in=wanted.split(","))
 
 
@@ -113,7 +113,7 @@ class SeatFilter(SimpleListFilter):
 
 
 class IdleFilter(SimpleListFilter):
-    """Held seats by days since the last activity, as of the last complete download, like the histogram."""
+    """Held seats by days since the last activity, as of the last evaluation of everybody, like the bars of a chart."""
 
     title = "time since last activity"
     parameter_name = "idle"
@@ -137,17 +137,14 @@ class IdleFilter(SimpleListFilter):
 
 
 def _in_band(start: int) -> Q:
-    """The days count back from the last complete download of each profile."""
-    runs = DownloadRun.objects.with_facts().values("profile").annotate(at=Max("finished_at")).order_by()
+    """The same as `people_counts.band_case`, with an index. The days count back from the last evaluation."""
     bands = []
-    for run in runs:
-        now = run["at"] or timezone.now()
+    for profile, evaluated_at in ReclaimRule.objects.values_list("profile", "evaluated_at").order_by():
+        now = evaluated_at or timezone.now()
         # For people who were active, `idle_since` is the last activity, and it has an index.
-        band = Q(profile=run["profile"], idle_since__lte=now - timedelta(days=start))
-        if start == 0:
-            band = Q(profile=run["profile"])
+        band = Q(profile=profile, idle_since__lt=now - timedelta(days=start)) if start else Q(profile=profile)
         if start < BAND_DAYS * BANDS:
-            band &= Q(idle_since__gt=now - timedelta(days=start + BAND_DAYS))
+            band &= Q(idle_since__gte=now - timedelta(days=start + BAND_DAYS))
         bands.append(band & Q(last_activity_at__isnull=False))
     # Without an empty first term, so that the index is used for a single band.
     return reduce(or_, bands) if bands else Q(pk=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.utils.safestring import SafeString
 from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
-from licensehub.ui.export import ExportMixin
+from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import day, day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.counts import Count, estimated
@@ -34,6 +35,7 @@ from subscriptions.admin.subscriptions.filters import (
 )
 from subscriptions.admin.subscriptions.subscription_page import context_of, verdict_badge
 from subscriptions.admin.widgets.actions import run_action
+from subscriptions.admin.widgets.evidence import confirmed_columns
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.sentences import vendor_says_now
@@ -112,8 +114,10 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
         ("Assigned since", lambda row: row.license_assigned_at),
         ("Verdict", lambda row: row.verdict.label),
         ("Why", sentence),
-        ("Facts of", lambda row: row.facts_at),
     )
+
+    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
+        return (*self.export_columns, *confirmed_columns(lambda row: row))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the rules, since the sentence of each row needs its profile's terms."""

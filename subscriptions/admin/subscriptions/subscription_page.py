@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import ago, badge, day, day_and_time
+from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.approvals.permissions import REQUEST
@@ -84,8 +85,7 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
         "badge": candidate_badge(candidate) if candidate else verdict_badge(row.verdict),
         "checks": _checks(row, terms),
         "terms": terms,
-        "facts_at": day_and_time(row.facts_at),
-        "facts_ago": ago(row.facts_at),
+        "confirmed": confirmation_of(row, newest_runs().get(row.profile_id)),
         "facts": _facts(row),
         "timeline": timeline(row, terms.threshold_for(row.license), rows),
         "events": events_of(candidates, reclaims, rows),

@@ -2,33 +2,70 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from subscriptions.models import DownloadRun
-from subscriptions.stats import BAND_DAYS, BANDS
+from licensehub.ui.formatting import day_of_year
+from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS, NEVER, PeopleCounts
+from subscriptions.models import DownloadRun, Verdict
+from subscriptions.models.subscription import NEEDS_REVIEW
 
 PITCH, BAR, BASE, TALLEST = 46, 39, 210, 160
 NEVER_X = PITCH * (BANDS + 1) + 34
 # A bar this many times taller than the next one is cut, because all others would look flat.
 GIANT = 2.0
+MIN_HEIGHT = 2.0
+
+
+class Shade(NamedTuple):
+    """One color of the bars. `tone` names it in the style sheet. `verdicts` is empty for all others."""
+
+    tone: str
+    label: str
+    verdicts: tuple[str, ...] = ()
+
+
+# From the bottom of a bar to its top. The sum of the first one is the number of inactive people.
+SHADES = (
+    Shade("beyond", "Inactive", (Verdict.CANDIDATE,)),
+    Shade("active", "Active lately", (Verdict.ACTIVE,)),
+    Shade("never", "To review", tuple(NEEDS_REVIEW)),
+    Shade("waiting", "Not evaluated yet", (Verdict.NOT_EVALUATED,)),
+    Shade("left", "Left alone: not in scope, protected, new, or in cool-down"),
+)
+# The seats of a download that nobody has evaluated.
+SEATS = Shade("plain", "Seats")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The part of a bar that has one color."""
+
+    shade: Shade
+    count: int
+    y: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """`split` is where the threshold cuts through the bar, counted from its left edge."""
-
     key: str
     label: str
     count: int
     x: float
-    y: float
-    height: float
-    tone: str
+    segments: tuple[Segment, ...]
     cut: bool
-    split: float = 0.0
+
+    @property
+    def y(self) -> float:
+        return min((segment.y for segment in self.segments), default=float(BASE))
+
+    @property
+    def height(self) -> float:
+        return round(BASE - self.y, 1)
 
     @property
     def middle(self) -> float:
@@ -40,7 +77,14 @@ class Bar:
 
     @property
     def tick(self) -> str:
-        return "Never" if self.key == "never" else f"{BAND_DAYS * BANDS}+" if self.key == _last() else ""
+        return "Never" if self.key == NEVER else f"{BAND_DAYS * BANDS}+" if self.key == _last() else ""
+
+    @property
+    def name(self) -> str:
+        """`60 to 89 days: 14 seats (Inactive 9, Left alone 5)`"""
+        parts = [f"{part.shade.label.split(':')[0]} {part.count:,}" for part in self.segments if part.shade != SEATS]
+        said = f"{self.label}: {self.count:,} {'seat' if self.count == 1 else 'seats'}"
+        return f"{said} ({', '.join(parts)})" if parts else said
 
     @property
     def gap(self) -> str:
@@ -48,14 +92,6 @@ class Bar:
         top = self.y + 16
         left, right = self.x - 2, self.x + BAR + 2
         return f"{left},{top + 8} {right},{top} {right},{top + 5} {left},{top + 13}"
-
-    @property
-    def split_x(self) -> float:
-        return self.x + self.split
-
-    @property
-    def split_width(self) -> float:
-        return BAR - self.split
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +102,8 @@ class Histogram:
     label_x: float
     label_anchor: str
     ticks: tuple[tuple[float, str], ...]
+    # Each color with the number of its seats.
+    legend: tuple[tuple[Shade, int], ...]
 
     @property
     def summary(self) -> str:
@@ -76,34 +114,56 @@ def _last() -> str:
     return str(BAND_DAYS * BANDS)
 
 
-def histogram(stats: Mapping[str, Any], threshold: int, *, beside: Mapping[str, Any] | None = None) -> Histogram:
-    """Held seats by days since the last activity, in bands of 30 days, and those never active.
+def histogram_of(people: PeopleCounts, threshold: int) -> Histogram:
+    """Held seats by days since the last activity, in bands of 30 days, and those never active, by their verdict."""
+    bands = {band: _shaded(verdicts) for band, verdicts in people.bands.items()}
+    return _histogram(bands, threshold, _ceiling(_totals(bands)))
+
+
+def histogram_of_download(stats: Mapping[str, Any], threshold: int, *, beside: Mapping[str, Any]) -> Histogram:
+    """The held seats of a download, which have no verdicts.
 
     `beside`: the statistics of another histogram that is drawn to the same scale.
     """
-    counts = _bands(stats)
-    ceiling = _ceiling(list(counts.values()))
-    if beside:
-        ceiling = max(ceiling, _ceiling(list(_bands(beside).values())))
-    bars = tuple(_bar(key, counts[key], ceiling, threshold) for key in counts)
+    bands, others = _seats_of(stats), _seats_of(beside)
+    return _histogram(bands, threshold, max(_ceiling(_totals(bands)), _ceiling(_totals(others))))
+
+
+def _shaded(verdicts: Mapping[str, int]) -> Counter[Shade]:
+    found = Counter[Shade]()
+    for verdict, count in verdicts.items():
+        shade = next((shade for shade in SHADES if verdict in shade.verdicts), SHADES[-1])
+        found[shade] += count
+    return found
+
+
+def _seats_of(stats: Mapping[str, Any]) -> dict[str, Counter[Shade]]:
+    bands = {**stats.get("idle", {}), NEVER: stats.get("never", 0)}
+    return {band: Counter({SEATS: int(count)}) for band, count in bands.items()}
+
+
+def _keys() -> list[str]:
+    return [*(str(BAND_DAYS * band) for band in range(BANDS + 1)), NEVER]
+
+
+def _totals(bands: Mapping[str, Counter[Shade]]) -> list[int]:
+    return [bands.get(key, Counter()).total() for key in _keys()]
+
+
+def _histogram(bands: Mapping[str, Counter[Shade]], threshold: int, ceiling: float) -> Histogram:
     line_x = min(threshold / BAND_DAYS, BANDS + 1) * PITCH - (PITCH - BAR) / 2
     flipped = line_x > PITCH * (BANDS - 2)
     ticks = tuple((PITCH * band - (PITCH - BAR) / 2, str(BAND_DAYS * band)) for band in range(BANDS))
+    sums = sum(bands.values(), Counter[Shade]())
     return Histogram(
-        bars=bars,
+        bars=tuple(_bar(key, bands.get(key, Counter()), ceiling) for key in _keys()),
         threshold=threshold,
         line_x=round(line_x, 1),
         label_x=round(line_x + (-8 if flipped else 8), 1),
         label_anchor="end" if flipped else "start",
         ticks=ticks,
+        legend=tuple((shade, sums[shade]) for shade in SHADES if sums[shade] or shade in SHADES[:2]),
     )
-
-
-def _bands(stats: Mapping[str, Any]) -> dict[str, int]:
-    """The key of each bar -> its count."""
-    idle = stats.get("idle", {})
-    keys = [str(BAND_DAYS * band) for band in range(BANDS + 1)]
-    return {**{key: int(idle.get(key, 0)) for key in keys}, "never": int(stats.get("never", 0))}
 
 
 def _ceiling(counts: list[int]) -> float:
@@ -115,41 +175,44 @@ def _ceiling(counts: list[int]) -> float:
     return max(tallest, 1)
 
 
-def _bar(key: str, count: int, ceiling: float, threshold: int) -> Bar:
-    height = round(min(count / ceiling, 1.0) * TALLEST, 1)
-    if count:
-        height = max(height, 2.0)
-    start = int(key) if key != "never" else 0
-    inside = key != "never" and start < threshold < start + BAND_DAYS
+def _bar(key: str, shades: Counter[Shade], ceiling: float) -> Bar:
+    count = shades.total()
+    whole = max(min(count / ceiling, 1.0) * TALLEST, MIN_HEIGHT)
+    segments, bottom = [], float(BASE)
+    for shade in (*SHADES, SEATS):
+        if shades[shade]:
+            height = round(whole * shades[shade] / count, 1)
+            bottom = round(bottom - height, 1)
+            segments.append(Segment(shade, shades[shade], bottom, height))
     return Bar(
         key=key,
         label=_label(key),
         count=count,
-        x=NEVER_X if key == "never" else start / BAND_DAYS * PITCH,
-        y=BASE - height,
-        height=height,
-        tone="never" if key == "never" else "active" if start < threshold else "beyond",
+        x=NEVER_X if key == NEVER else int(key) / BAND_DAYS * PITCH,
+        segments=tuple(segments),
         cut=count > ceiling,
-        split=round((threshold - start) / BAND_DAYS * PITCH - (PITCH - BAR) / 2, 1) if inside else 0.0,
     )
 
 
 def _label(key: str) -> str:
-    if key == "never":
+    if key == NEVER:
         return "Never active"
     start = int(key)
     return f"{start} days or more" if key == _last() else f"{start} to {start + BAND_DAYS - 1} days"
 
 
+# --- The trend --------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`points` of the line, `area` below it, and `dots` with tooltips."""
+    """`points` of the line, `area` below it, and `dots` with tooltips. The last number is written at `label_y`."""
 
     points: str
     area: str
     dots: tuple[tuple[float, float, str], ...]
     last: int
-    last_y: float
+    label_y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,40 +221,47 @@ class Trend:
     inactive: Line
     grid: tuple[tuple[float, str], ...]
     days: tuple[tuple[float, str], ...]
-    edge: int
     runs: int
 
 
 LEFT, RIGHT, TOP, BOTTOM = 48, 560, 16, 196
+# The height of a number with its word below.
+LABEL_HEIGHT = 34
 
 
-def trend(runs: Sequence[DownloadRun], threshold: int) -> Trend | None:
-    """Active and inactive seats over these complete runs, oldest first; None while there are fewer than two."""
-    if len(runs) < 2:
+def trend(runs: Sequence[DownloadRun], people: PeopleCounts) -> Trend | None:
+    """Active and inactive seats after each of these runs, oldest first, and now. None while fewer than two have them.
+
+    Each run has the numbers of its day, by the rule of that day.
+    """
+    counted = [(run.finished_at or run.started_at, run.stats["verdicts"]) for run in runs if "verdicts" in run.stats]
+    if len(counted) < 2:
         return None
-    edge = -(-threshold // BAND_DAYS) * BAND_DAYS
-    active = [_seats(run, below=edge) for run in runs]
-    inactive = [_seats(run, above=edge) for run in runs]
+    points = [*counted, (max(people.at, counted[-1][0]), people.verdicts)]
+    moments = [moment for moment, _ in points]
+    active = [int(verdicts.get(Verdict.ACTIVE, 0)) for _, verdicts in points]
+    inactive = [int(verdicts.get(Verdict.CANDIDATE, 0)) for _, verdicts in points]
     top = _round_up(max(*active, *inactive, 1))
-    moments = [run.finished_at or run.started_at for run in runs]
     xs = _spread(moments)
-    grid = tuple((_height(top * step / 4, top), f"{top * step // 4:,}") for step in range(5))
-    days = _day_labels(moments, xs)
+    labels = _apart(_height(active[-1], top), _height(inactive[-1], top))
     return Trend(
-        active=_line(xs, active, top, moments),
-        inactive=_line(xs, inactive, top, moments),
-        grid=grid,
-        days=days,
-        edge=edge,
-        runs=len(runs),
+        active=_line(xs, active, top, moments, labels[0]),
+        inactive=_line(xs, inactive, top, moments, labels[1]),
+        grid=tuple((_height(top * step / 4, top), f"{top * step // 4:,}") for step in range(5)),
+        days=_day_labels(moments, xs),
+        runs=len(counted),
     )
 
 
-def _seats(run: DownloadRun, *, below: int | None = None, above: int | None = None) -> int:
-    idle = {int(key): int(count) for key, count in run.stats.get("idle", {}).items()}
-    if below is not None:
-        return sum(count for start, count in idle.items() if start < below)
-    return sum(count for start, count in idle.items() if above is not None and start >= above)
+def _apart(first: float, second: float) -> tuple[float, float]:
+    """Move two labels apart so that neither covers the other, and both stay inside of the drawing."""
+    upper, lower = min(first, second), max(first, second)
+    missing = max(0.0, LABEL_HEIGHT - (lower - upper))
+    lower = min(lower + missing / 2, BOTTOM)
+    upper = min(max(upper - missing / 2, TOP), lower - LABEL_HEIGHT)
+    if upper < TOP:
+        upper, lower = TOP, max(lower, TOP + LABEL_HEIGHT)
+    return (round(upper, 1), round(lower, 1)) if first <= second else (round(lower, 1), round(upper, 1))
 
 
 def _round_up(value: int) -> int:
@@ -211,20 +281,20 @@ def _height(value: float, top: int) -> float:
     return round(BOTTOM - value / top * (BOTTOM - TOP), 1)
 
 
-def _line(xs: list[float], values: list[int], top: int, moments: Sequence[datetime]) -> Line:
+def _line(xs: list[float], values: list[int], top: int, moments: Sequence[datetime], label_y: float) -> Line:
     spots = [(x, _height(value, top)) for x, value in zip(xs, values, strict=True)]
     points = " ".join(f"{x},{y}" for x, y in spots)
     dots = tuple(
-        (x, y, f"{moment:%b} {moment.day}: {value:,}")
+        (x, y, f"{day_of_year(moment)}: {value:,}")
         for (x, y), value, moment in zip(spots, values, moments, strict=True)
     )
-    return Line(points, f"{xs[0]},{BOTTOM} {points} {xs[-1]},{BOTTOM}", dots, values[-1], spots[-1][1])
+    return Line(points, f"{xs[0]},{BOTTOM} {points} {xs[-1]},{BOTTOM}", dots, values[-1], label_y)
 
 
 def _day_labels(moments: Sequence[datetime], xs: list[float]) -> tuple[tuple[float, str], ...]:
-    """Day labels that fit on the axis without overlapping; always the last one."""
-    labels = [(xs[-1], f"{moments[-1]:%b} {moments[-1].day}")]
+    """Day labels that fit on the axis without overlapping; always the last one. No day is named twice."""
+    labels = [(xs[-1], day_of_year(moments[-1]))]
     for moment, x in zip(reversed(moments[:-1]), reversed(xs[:-1]), strict=True):
-        if labels[-1][0] - x >= 64:
-            labels.append((x, f"{moment:%b} {moment.day}"))
+        if labels[-1][0] - x >= 64 and day_of_year(moment) != labels[-1][1]:
+            labels.append((x, day_of_year(moment)))
     return tuple(reversed(labels))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from django.db.models import Count, QuerySet
 from django.utils.translation import ngettext
+
+from subscriptions.models import Direction, Reclaim
 
 
 def seats(count: int) -> str:
@@ -11,3 +16,16 @@ def seats(count: int) -> str:
 
 def people(count: int) -> str:
     return ngettext("{:,} person", "{:,} people", count).format(count)
+
+
+def acts(by_direction: Mapping[str, int]) -> str:
+    """`2 reclaims, 1 restore`: the two are never added. Empty without any."""
+    taken, given = by_direction.get(Direction.DEACTIVATE, 0), by_direction.get(Direction.REACTIVATE, 0)
+    reclaims = ngettext("{:,} reclaim", "{:,} reclaims", taken).format(taken) if taken else ""
+    restores = ngettext("{:,} restore", "{:,} restores", given).format(given) if given else ""
+    return ", ".join(filter(None, (reclaims, restores)))
+
+
+def acts_of(rows: QuerySet[Reclaim]) -> str:
+    """The same for these rows of the history."""
+    return acts(dict(rows.order_by().values_list("direction").annotate(n=Count("pk"))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,9 @@ from django.utils.safestring import SafeString
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from licensehub.ui.export import Column
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
+from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
 from subscriptions.eligibility.sentences import vendor_says_now
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import CandidateState, RemovalCandidate, RequestedRemoval, Subscription, Verdict
@@ -64,8 +66,34 @@ def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tupl
         ("Department", evidence["department"] or EMPTY),
         (profile.texts.member_id, evidence["external_id"]),
         ("Threshold", f"{terms.threshold_for(evidence['license'])} days, rule version {terms.version}"),
-        ("Found by", f"download {run_number(evidence)}, facts of {day_and_time(moment(evidence, 'facts_at'))}"),
+        ("Found by", found_by(evidence)),
     ]
+
+
+def found_by(evidence: Mapping[str, Any]) -> str:
+    """`download D-0002 of Nov 27, 2026, 15:31; unchanged since Nov 3, 2026`
+
+    Evidence that was frozen before LicenseHub kept the moment of the download does not show it.
+    """
+    confirmed, facts_at = moment(evidence, "confirmed_at"), moment(evidence, "facts_at")
+    of = f" of {day_and_time(confirmed)}" if confirmed else ""
+    since = f"; unchanged since {day(facts_at)}" if facts_at and facts_at != confirmed else ""
+    return f"download {run_number(evidence)}{of}{since}"
+
+
+def confirmed_columns(person: Callable[[Any], Subscription]) -> tuple[Column, ...]:
+    """The columns of a file about the last confirmation of the facts of each row's person."""
+    runs = newest_runs()
+
+    def of(row: Any) -> Confirmation:
+        subscription = person(row)
+        return confirmation_of(subscription, runs.get(subscription.profile_id))
+
+    return (
+        ("Confirmed by", lambda row: of(row).by),
+        ("Confirmed at", lambda row: of(row).at),
+        ("Unchanged since", lambda row: of(row).unchanged_since or of(row).at),
+    )
 
 
 def run_number(evidence: Mapping[str, Any]) -> str:

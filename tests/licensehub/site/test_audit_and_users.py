@@ -43,6 +43,7 @@ def as_written(event: AuditEvent) -> list[str]:
     return [
         str(event.sequence),
         event.at.isoformat(timespec="seconds"),
+        "Cam Dee" if event.actor_name == "=cmd" else event.actor_name,
         event.actor_name.replace("=", "'="),
         event.action,
         event.target_label,
@@ -63,7 +64,7 @@ def test_the_export_has_every_event_as_it_is(published, sign_in, query, monkeypa
     monkeypatch.setattr("licensehub.ui.export.CHUNK", 3)
     monkeypatch.setattr("licensehub.ui.csv_file.LINES", 2)
     with transaction.atomic():
-        asks = User.objects.create_user("=cmd")
+        asks = User.objects.create_user("=cmd", first_name="Cam", last_name="Dee")
         record(Action.PROFILE_CHANGED, actor=asks, target=published, data={"zoë": [1, None], "a": 'Two\n"lines"'})
     answer = sign_in("Auditor").get(reverse("admin:audit_auditevent_export") + query)
     pieces = [piece.decode("utf-8") for piece in answer.streaming_content]

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
+from django.utils import timezone
 
-from subscriptions.admin.widgets.charts import histogram, trend
+from subscriptions.admin.widgets.charts import (
+    BOTTOM,
+    LABEL_HEIGHT,
+    TOP,
+    histogram_of,
+    histogram_of_download,
+    trend,
+)
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate
+from subscriptions.eligibility.people_counts import Group, PeopleCounts, current_counts
+from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate
 
 INDEX = "admin:index"
 
@@ -40,6 +50,15 @@ def test_open_requests_are_counted(run, sign_in):
     assert context["waiting"][0]["title"] == "1 request to decide"
 
 
+def test_the_strip_says_that_a_request_waits_for_answers(run, sign_in):
+    asked = request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
+    until = timezone.now() + timedelta(days=7, seconds=1)
+    ReclaimRequest.objects.update(state="collecting", answers_until=until)
+    strip = {item.label: item.text for item in sign_in("Approver").get(reverse(INDEX)).context["health"]}
+    assert strip[str(asked)] == "waits for people's answers, 7 days left"
+    assert "Requests" not in strip
+
+
 def test_a_very_large_count_in_open_requests_is_capped(run, sign_in, monkeypatch):
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 4)
     request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
@@ -54,7 +73,9 @@ def user_of(client) -> User:
 def test_each_bar_links_to_as_many_subscriptions(run, sign_in):
     client = sign_in("Auditor")
     page = client.get(reverse(INDEX))
-    links = re.findall(r'class="lh-bar-link" href="([^"]+)" aria-label="[^:]+: (\d+) seats"', page.content.decode())
+    links = re.findall(
+        r'class="lh-bar-link" href="([^"]+)" aria-label="[^:]+: (\d+) seats?[^"]*"', page.content.decode()
+    )
     assert len(links) == 14
     assert sum(int(count) for _, count in links) == 17
     for link, count in links:
@@ -113,19 +134,47 @@ def test_profiles_can_be_switched(run, draft, sign_in):
 
 
 def test_a_very_tall_bar_is_cut_and_the_others_stay_visible():
-    drawn = histogram({"idle": {"0": 2850, "30": 309, "60": 79}, "never": 0}, 60)
+    people = counts(("0", 2850), ("30", 309), ("60", 79))
+    drawn = histogram_of(people, 60)
     assert [bar.cut for bar in drawn.bars[:3]] == [True, False, False]
     assert drawn.bars[1].height > 100
+    stats = {"idle": {"0": 2850, "30": 309, "60": 79}, "never": 0}
+    assert [bar.height for bar in histogram_of_download(stats, 60, beside={}).bars] == [
+        bar.height for bar in drawn.bars
+    ]
 
 
 @pytest.mark.parametrize("threshold", [1, 45, 60, 3650])
 def test_the_line_stays_inside_the_drawing(threshold):
-    drawn = histogram({}, threshold)
+    drawn = histogram_of(counts(), threshold)
     assert -6 <= drawn.line_x <= 640
     assert all(bar.height == 0 for bar in drawn.bars)
 
 
+def counts(*bands: tuple[str, int], verdict: str = "active") -> PeopleCounts:
+    return PeopleCounts(tuple(Group(verdict, "full", *band) for band in bands), timezone.now(), live=True)
+
+
+@pytest.mark.parametrize(("active", "inactive"), [(185, 169), (169, 185), (0, 0), (1, 40), (200, 200), (0, 3)])
+def test_the_two_numbers_of_a_trend_never_overlap(active, inactive):
+    now = timezone.now()
+    verdicts = {"active": active, "candidate": inactive}
+    runs = [DownloadRun(started_at=now, finished_at=now, stats={"verdicts": verdicts}) for _ in range(2)]
+    people = PeopleCounts(
+        (Group("active", "full", "0", active), Group("candidate", "full", "90", inactive)), now, live=True
+    )
+    drawn = trend(runs, people)
+    lines = (drawn.active, drawn.inactive)
+    assert abs(lines[0].label_y - lines[1].label_y) >= LABEL_HEIGHT
+    assert all(TOP <= line.label_y <= BOTTOM for line in lines)
+    assert (lines[0].label_y > lines[1].label_y) == (active < inactive)
+
+
 def test_a_trend_needs_two_runs(run):
-    assert trend([run], 60) is None
-    drawn = trend([run, DownloadRun.objects.get(pk=run.pk)], 60)
-    assert (drawn.active.last, drawn.inactive.last) == (7, 7)
+    people = current_counts(run.profile)
+    run.stats["verdicts"] = {"active": 9, "candidate": 3}
+    assert trend([run], people) is None
+    assert trend([run, DownloadRun(stats={}, finished_at=timezone.now())], people) is None, "without verdicts"
+    drawn = trend([run, run], people)
+    assert [label.rpartition(" ")[2] for _, _, label in drawn.inactive.dots] == ["3", "3", "5"], "the last one is now"
+    assert (drawn.active.last, drawn.inactive.last) == (7, 5)

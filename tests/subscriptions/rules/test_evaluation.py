@@ -58,7 +58,7 @@ def test_a_part_goes_on_where_the_one_before_stopped(changed, monkeypatch):
     assert RemovalCandidate.objects.open().count() == before
     assert evaluation.profiles_to_evaluate() == [changed.profile.pk]
     effect = evaluation.evaluate_again(changed.profile)
-    assert effect is not None and (effect.changed, effect.candidates, effect.withdrawn) == (0, 0, before)
+    assert effect is not None and (effect.changed, effect.inactive, effect.withdrawn) == (0, 0, before)
 
 
 def test_one_process_does_it_and_a_rule_saved_meanwhile_stays_due(changed, alice, monkeypatch):

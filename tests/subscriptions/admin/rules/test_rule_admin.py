@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils import timezone
 
+from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
 from subscriptions import tasks
 from subscriptions.admin.rules.rule_admin import LOSSES
 from subscriptions.errors import NotActionable
-from subscriptions.models import RemovalCandidate, Verdict
-from subscriptions.rules import evaluation
+from subscriptions.models import DownloadRun, RemovalCandidate, Verdict
 from subscriptions.rules.rules import change_rule
+from tests.support.fixtures import person
 from tests.support.organization import page, said
 from tests.support.pages import text_of
 
@@ -60,15 +65,38 @@ def test_a_new_threshold_reaches_verdicts_and_candidates(organization, alice, as
 
     rule = organization.rule
     assert (rule.last_activity_threshold, rule.version) == (108, 2)
-    assert "4 of 12 subscriptions changed their verdict; candidates now: 4." in told
+    assert "4 of 12 subscriptions changed their verdict; 4 are inactive now." in told
     assert RemovalCandidate.objects.filter(state="ready").count() == 4
     event = AuditEvent.objects.get(action="rule.changed")
     assert event.actor_name == "alice"
     assert event.data["changed"] == {"last_activity_threshold": {"from": 60, "to": 108}}
 
 
+def test_a_lower_threshold_proposes_at_once_and_old_facts_need_a_download(organization, alice, as_user):
+    manager = as_user(alice)
+    address, values = form(organization, last_activity_threshold="2")
+    assert "12 are inactive now. 4 new candidates are ready to request." in said(manager.post(address, values))
+    assert "complete download" not in text_of(manager.get(address))
+
+    organization.hire(12, idle=2)
+    DownloadRun.objects.update(started_at=timezone.now() - timedelta(hours=30))
+    Connection.objects.create(profile=organization.profile, slot="rest", state="working")
+    nils = person("nils", "Company admin")
+    User.objects.filter(pk=nils.pk).update(first_name="Nils", last_name="Berg")
+    why = f"after the next complete download. The facts of {organization.run} are more than 26 hours old."
+    address, values = form(organization, last_activity_threshold="1")
+    told = said(manager.post(address, values))
+    assert "13 are inactive now." in told and "ready to request" not in told
+    assert why in told
+    for client, asked in ((manager, True), (as_user(nils), False)):
+        shown = text_of(client.get(address))
+        assert why in shown
+        assert ("Ask Nils Berg to start a download." in shown) is asked
+        assert ("Download now" in shown) is not asked
+
+
 def test_a_page_does_not_wait_for_many_people(organization, alice, as_user, monkeypatch):
-    monkeypatch.setattr(evaluation, "COUNTED_LIVE", 10)
+    monkeypatch.setattr("subscriptions.eligibility.people_counts.COUNTED_LIVE", 10)
     address, values = form(organization, last_activity_threshold="3000")
     assert "The rule is saved. Everybody is being evaluated" in said(as_user(alice).post(address, values))
     assert RemovalCandidate.objects.filter(state="ready").exists()

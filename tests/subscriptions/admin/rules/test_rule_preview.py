@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.eligibility.preview import count_buckets
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.models import ReclaimRule, Subscription
 from subscriptions.rules.rules import change_rule

@@ -1,0 +1,34 @@
+"""The names of several people. `formatting.name_of` has the name of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from licensehub.ui.formatting import name_of
+
+
+def names_of(users: Iterable[User], *, shown: int = 3) -> str:
+    """`Nils Berg, Sara Okoye or 2 others`; empty for nobody."""
+    names = sorted(name_of(user) for user in users)
+    more = len(names) - shown
+    if more > 0:
+        names = [*names[:shown], "1 other" if more == 1 else f"{more:,} others"]
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
+
+
+def names_by_account(ids: Iterable[int | None] | None = None) -> dict[int | None, str]:
+    """The id of each account -> the name; of all accounts without `ids`. A deleted account is not in it."""
+    users = User.objects.all() if ids is None else User.objects.filter(pk__in={pk for pk in ids if pk is not None})
+    return {user.pk: name_of(user) for user in users.only("username", "first_name", "last_name")}
+
+
+def named(events: Iterable[Any]) -> list[Any]:
+    """These audit events, each with `who`: the name of the person, or the account if it is deleted."""
+    found = list(events)
+    names = names_by_account(event.actor_id for event in found)
+    for event in found:
+        event.who = names.get(event.actor_id, event.actor_name)
+    return found

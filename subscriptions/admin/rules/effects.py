@@ -1,0 +1,54 @@
+"""What a saved rule has changed, in a message, and what has to be done before it proposes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import ngettext
+
+from integrations.admin.findings import OPERATE
+from integrations.models import IntegrationProfile
+from licensehub.ui.names import names_of
+from subscriptions import tasks
+from subscriptions.admin.profiles.actions import DOWNLOAD
+from subscriptions.admin.rules.protect import no_longer_candidates
+from subscriptions.apply_rule import apply_rule, facts_to_propose
+from subscriptions.approvals.deciders import people_with
+from subscriptions.eligibility.people_counts import is_large
+from subscriptions.models import ReclaimRule
+from subscriptions.rules.evaluation import Effect
+
+
+def needs_download(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any] | None:
+    """Why new candidates wait for a newer download, and who can start one. None if they do not wait for one."""
+    facts = facts_to_propose(profile)
+    if not facts.newer:
+        return None
+    others = names_of(people_with(OPERATE))
+    return {
+        "why": facts.why_not,
+        "button": DOWNLOAD.on(profile) if request.user.has_perm(OPERATE) else None,
+        "ask": f"Ask {others} to start a download." if others else "No account may start one. Ask a company admin.",
+    }
+
+
+def apply_and_report(profile: IntegrationProfile) -> str:
+    """Evaluate everybody now, and propose; for many people in a task, so that the page does not wait."""
+    if not ReclaimRule.objects.filter(profile=profile, evaluation_due_at__isnull=False).exists():
+        return "The rule is saved. It decides about the same people as before."
+    effect = None if is_large(profile) else apply_rule(profile)
+    if effect is None:
+        tasks.enqueue_task(tasks.evaluate_again, profile.pk)
+        return "The rule is saved. Everybody is being evaluated; until then, pages say that the verdicts are older."
+    return effect_message(effect, facts_to_propose(profile).why_not)
+
+
+def effect_message(effect: Effect, why_not: str) -> str:
+    """`18 of 384 subscriptions changed their verdict; 85 are inactive now. 18 new candidates are ready to request.`"""
+    changed = f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict"
+    inactive = f"{effect.inactive:,} {ngettext('is', 'are', effect.inactive)} inactive now"
+    one, many = "{:,} new candidate is ready to request.", "{:,} new candidates are ready to request."
+    proposed = f" {ngettext(one, many, effect.proposed).format(effect.proposed)}" if effect.proposed else ""
+    later = f" New candidates appear after the next complete download. {why_not}" if why_not else ""
+    return f"{changed}; {inactive}.{no_longer_candidates(effect.withdrawn)}{proposed}{later}"
