@@ -151,9 +151,9 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         return two_lines(day_and_time(event.at), ago(event.at))
 
     @admin.display(description="Who")
-    def who(self, event: Any) -> SafeString:
+    def who(self, event: Any) -> SafeString | str:
         """The name, and below it the account, which is the value that the signature covers."""
-        return two_lines(event.who, event.actor_name if event.who != event.actor_name else "")
+        return event.who if event.who == event.actor_name else two_lines(event.who, event.actor_name)
 
     @admin.display(description="Action")
     def action_label(self, event: AuditEvent) -> str:
