@@ -46,6 +46,7 @@ TREND_RUNS = 12
 LOOKED_AT = 20
 SHOWN_NAMES = 3
 SEES = "subscriptions.view_subscription"
+OPERATE = "integrations.operate_integrationprofile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ def _waiting(
 ) -> list[dict[str, str]]:
     """The work that needs a person, the most urgent first."""
     lines = [
+        _quarantined(profile, user),
         _undecidable(profile, scope),
         _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
@@ -205,6 +207,15 @@ def _waiting(
         for line in lines
         if line.count
     ]
+
+
+def _quarantined(profile: IntegrationProfile, user: User | AnonymousUser) -> Waiting:
+    """The newest run, if it is quarantined, for people who may decide what happens to it."""
+    newest = DownloadRun.objects.filter(profile=profile).first() if user.has_perm(OPERATE) else None
+    if newest is None or newest.state != RunState.QUARANTINED:
+        return Waiting(0, "", "", "", "")
+    link = page("subscriptions_downloadrun", newest.pk)
+    return Waiting(1, "gpp_maybe", "download is quarantined", newest.problem, link)
 
 
 def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:

@@ -23,6 +23,7 @@ from subscriptions.admin.downloads.actions import decide, progress, progress_of,
 from subscriptions.admin.downloads.steps import steps_of
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets import live
+from subscriptions.downloads.acceptance import why_not_acceptable
 from subscriptions.models import DownloadRun, RunState
 
 BADGES = {
@@ -68,6 +69,11 @@ MEANING = {
 }
 
 
+NOT_ACCEPTABLE = (
+    "All subscriptions keep the facts of the last complete download, and nobody became a candidate through this run. "
+    "It cannot be accepted. Read the reason, discard it, and run the download again from the profile. Validating the "
+    "connection there shows more."
+)
 ACCEPTED = (
     "All pages were read, but the result was not plausible. Two people accepted it, and the subscriptions were updated "
     "in one step."
@@ -77,6 +83,8 @@ ACCEPTED = (
 def meaning_of(run: DownloadRun) -> tuple[str, str]:
     """The meaning of its state, and the next step."""
     meaning, next_step = MEANING[RunState(run.state)]
+    if run.state == RunState.QUARANTINED and why_not_acceptable(run):
+        next_step = NOT_ACCEPTABLE
     accepted = run.has_facts and run.decided_by_id is not None
     return (ACCEPTED if accepted else meaning), next_step
 

@@ -23,6 +23,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.people_counts import Group, PeopleCounts, current_counts
 from subscriptions.models import DownloadRun, ReclaimRequest, ReclaimRule, RemovalCandidate
+from tests.support.pages import text_of
 
 INDEX = "admin:index"
 
@@ -64,6 +65,26 @@ def test_a_very_large_count_in_open_requests_is_capped(run, sign_in, monkeypatch
     request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context
     assert tiles(context)["Awaiting approval"].text == "request, 4+ seats"
+
+
+def test_a_quarantined_download_waits_for_those_who_decide_on_it(run, sign_in):
+    """Its page offers no acceptance if it cannot be accepted."""
+    values = {"state": "quarantined", "acceptable": False, "problem": "The pages go round in a circle."}
+    now = timezone.now()
+    bad = DownloadRun.objects.create(
+        profile=run.profile, started_by="schedule", started_at=now, lease_until=now, **values
+    )
+    operator, auditor = sign_in("Operator"), sign_in("Auditor")
+
+    [waiting] = [line for line in operator.get(reverse(INDEX)).context["waiting"] if "quarantined" in line["title"]]
+    assert (waiting["title"], waiting["text"]) == ("1 download is quarantined", values["problem"])
+    shown = text_of(operator.get(waiting["link"]))
+    assert "This download cannot be accepted" in shown and "It was not read to its end" in shown
+    assert "two people can accept" not in shown and "Propose to accept" not in shown and "Discard" in shown
+    assert not any("quarantined" in line["title"] for line in auditor.get(reverse(INDEX)).context["waiting"])
+
+    DownloadRun.objects.filter(pk=bad.pk).update(acceptable=True)
+    assert "Accept or discard" in text_of(operator.get(waiting["link"]))
 
 
 def user_of(client) -> User:
