@@ -6,7 +6,9 @@ the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.contrib.auth.models import User
@@ -46,10 +48,14 @@ MAX_LOOKED_UP = 100
 
 @dataclass
 class Decided:
-    """The people who were done, and the others with the reason of each."""
+    """The people who were done, and the others with the reason of each.
+
+    `not_reached`: how many were left when the time was over. Nothing has changed for them.
+    """
 
     done: list[Subscription] = field(default_factory=list)
     refused: list[tuple[Subscription, str]] = field(default_factory=list)
+    not_reached: int = 0
 
 
 def check_reason(reason: str) -> str:
@@ -62,8 +68,11 @@ def check_reason(reason: str) -> str:
     return reason
 
 
-def keep(people: Iterable[Subscription], *, days: int, reason: str, actor: User) -> Decided:
-    """Leave these people alone for some days. After that, people who still need a review are in the list again."""
+def keep(people: Sequence[Subscription], *, days: int, reason: str, actor: User, seconds: float = math.inf) -> Decided:
+    """Leave these people alone for some days. After that, people who still need a review are in the list again.
+
+    It stops after about `seconds`.
+    """
     reason = check_reason(reason)
     if not 1 <= days <= MAX_PAUSE_DAYS:
         raise Refused(f"Pause for 1 to {MAX_PAUSE_DAYS} days. Protect people who must be left alone for longer.")
@@ -73,14 +82,14 @@ def keep(people: Iterable[Subscription], *, days: int, reason: str, actor: User)
         data = {"days": days, "reason": reason, "needed_review": row.verdict.value}
         record(Action.REVIEW_KEPT, actor=actor, target=row, data=data)
 
-    return _each(people, keep_one)
+    return _each(people, keep_one, seconds=seconds)
 
 
-def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User) -> Decided:
+def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User, seconds: float = math.inf) -> Decided:
     """Make them candidates although something is unclear. The reason is a part of the evidence, for the approver.
 
     The decision ends when the facts of the person change. If the vendor's date went back and the known one is too new
-    for a candidate, the vendor's date counts from now on.
+    for a candidate, the vendor's date counts from now on. It stops after about `seconds`.
     """
     reason = check_reason(reason)
 
@@ -104,7 +113,7 @@ def make_candidates(people: Iterable[Subscription], *, reason: str, actor: User)
         data = {"reason": reason, "needed_review": needed.value, "candidate": candidate}
         record(Action.REVIEW_PASSED, actor=actor, target=row, data=data)
 
-    return _each(people, make_one)
+    return _each(people, make_one, seconds=seconds)
 
 
 def _pass_review(row: Subscription, terms: Terms) -> None:
@@ -173,10 +182,13 @@ def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Dec
             decided.done.append(row)
 
 
-def _each(people: Iterable[Subscription], decide: Callable[[Subscription], None]) -> Decided:
+def _each(people: Sequence[Subscription], decide: Callable[[Subscription], None], *, seconds: float) -> Decided:
     """Decide on each person in a transaction of their own, under the lock of the profile."""
-    decided = Decided()
-    for given in people:
+    decided, ends_at = Decided(), time.monotonic() + seconds
+    for number, given in enumerate(people):
+        if time.monotonic() >= ends_at:
+            decided.not_reached = len(people) - number
+            break
         try:
             with transaction.atomic():
                 locks.lock_profile(given.profile_id)

@@ -6,7 +6,6 @@ document.addEventListener("DOMContentLoaded", () => {
     const button = bar.querySelector("[data-seats]");
     const across = bar.querySelector("input.select-across");
     const over = bar.querySelector("[data-over]");
-    const protect = bar.querySelector("[data-protect]");
     const count = () => {
         const ticked = document.querySelectorAll("tr input.action-select:checked").length;
         const everybody = across.value === "1";
@@ -16,8 +15,6 @@ document.addEventListener("DOMContentLoaded", () => {
         button.textContent = `${button.dataset.seats} ${seats}${more} ${seats === 1 ? one : many}`;
         bar.classList.toggle("lh-open", seats > 0);
         if (over) over.hidden = seats <= Number(bar.dataset.cap);
-        // Protecting takes the ticked people only.
-        if (protect) protect.hidden = everybody;
     };
     // After Django's own actions.js has ticked the boxes and set select_across.
     const later = () => window.setTimeout(count, 0);

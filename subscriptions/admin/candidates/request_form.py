@@ -22,14 +22,15 @@ from licensehub.ui.admin import signed_in
 from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
+from subscriptions.admin.rules.protect import ADD, protect
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin
 from subscriptions.admin.widgets.counts import people, seats
-from subscriptions.admin.widgets.selection import Selection, confirm_context, make_requests, select, ticked
+from subscriptions.admin.widgets.selection import Selection, confirm_context, is_across, make_requests, select, ticked
 from subscriptions.approvals import dry_run
 from subscriptions.approvals.request import one_profile
 from subscriptions.approvals.splitting import Split, parts_of, request_split
 from subscriptions.candidates import caps
-from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate
+from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import window_text
 
@@ -40,10 +41,13 @@ MANY = "{number} requests, {request} to {last}, ask for {seats}. Another person 
 class RequestMixin(ValidateSelectionMixin, ModelAdmin):
     """Put before ModelAdmin of RemovalCandidate."""
 
-    actions = ("request_reclaim", "dry_run")
+    actions = ("request_reclaim", "dry_run", "protect")
 
     def has_request_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(REQUEST)
+
+    def has_protect_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ADD)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Only Ready candidates can be requested, so the other tabs have no checkboxes."""
@@ -85,6 +89,14 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             back=request.get_full_path(),
             warning=warning,
         )
+
+    @admin.action(description="Protect", permissions=["protect"])
+    def protect(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
+        """Show the form that protects these people."""
+        ids = ticked(request, chosen).order_by().values("subscription")
+        rows = Subscription.objects.filter(pk__in=ids).select_related("profile", "evaluation")
+        back = reverse("admin:subscriptions_removalcandidate_changelist")
+        return protect(request, rows.order_by("name", "email", "pk"), back=back, across=is_across(request))
 
     def _confirm(self, request: HttpRequest, selection: Selection, count: int) -> HttpResponse:
         context = {

@@ -88,7 +88,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
     search_fields = ("search__text",)
     search_help_text = "Name or e-mail"
     ordering = ("idle_since", "pk")
-    actions = ("keep",)
+    actions = ("keep", "look_up", "candidates", "protect", "ask")
     list_before_template = "admin/subscriptions/persontoreview/list_before.html"
     export_columns = (
         ("Profile", lambda row: row.profile.name),
@@ -111,6 +111,9 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
 
     def has_request_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(REQUEST)
+
+    def has_protect_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ADD)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonToReview]:
         rows: QuerySet[PersonToReview] = super().get_queryset(request)
@@ -143,6 +146,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
         return [
             path("keep/", view(actions.keep), name=name("keep")),
             path("candidates/", view(actions.make_candidates), name=name("candidates")),
+            path("ask/", view(actions.ask), name=name("ask")),
             path("protect/", view(actions.protect), name=name("protect")),
             path("look-up/", view(actions.look_up), name=name("look_up")),
             *super().get_urls(),
@@ -150,7 +154,23 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
 
     @admin.action(description="Keep", permissions=["request"])
     def keep(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
-        return actions.keep(request)
+        return actions.keep(request, chosen)
+
+    @admin.action(description="Look up", permissions=["request"])
+    def look_up(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
+        return actions.look_up(request, chosen)
+
+    @admin.action(description="Make candidates", permissions=["request"])
+    def candidates(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
+        return actions.make_candidates(request, chosen)
+
+    @admin.action(description="Ask", permissions=["request"])
+    def ask(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
+        return actions.ask(request, chosen)
+
+    @admin.action(description="Protect", permissions=["protect"])
+    def protect(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
+        return actions.protect(request, chosen)
 
     @admin.display(description="Person")
     def person(self, row: PersonToReview) -> SafeString:

@@ -19,6 +19,7 @@ from licensehub.ui.lists.id_filter import is_id
 from subscriptions.admin.rules.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
+from subscriptions.admin.widgets.selection import form_again, has_changed
 from subscriptions.models import Subscription
 from subscriptions.rules.protections import Effect, ProtectionInput, protect_people
 
@@ -57,25 +58,35 @@ def _ids(sent: list[str]) -> list[int]:
     return [int(found) for found in sent if is_id(found)]
 
 
-def protect(request: HttpRequest, rows: QuerySet[Subscription]) -> HttpResponse:
-    """Protect these people if the form is confirmed and valid; otherwise show the form."""
-    form = DetailsForm(request.POST if "confirmed" in request.POST else None)
-    if form.is_bound and form.is_valid():
+def protect(
+    request: HttpRequest, rows: QuerySet[Subscription], *, back: str = "", across: bool = False
+) -> HttpResponse:
+    """Protect these people if the form is confirmed and valid; otherwise show the form.
+
+    `across`: for all people who match the filters of a list. Then the form comes again if their number has changed.
+    """
+    form = DetailsForm(request.POST if "owner" in request.POST else None)
+    count = rows.count()
+    changed = across and has_changed(request, count)
+    if form.is_bound and form.is_valid() and not changed:
         by_profile: dict[IntegrationProfile, list[Subscription]] = defaultdict(list)
         for row in rows:
             by_profile[row.profile].append(row)
         done = [_protect(request, profile, theirs, form.details) for profile, theirs in by_profile.items()]
         if any(done):
-            return HttpResponseRedirect(_back(rows))
+            return HttpResponseRedirect(back or _back(rows))
+    again = form_again(request, "protect") if across else [("subscription", str(row.pk)) for row in rows]
     context = {
         **site.each_context(request),
-        "title": f"Protect {people(len(rows))}",
+        "title": f"Protect {people(count)}",
         "form": form,
-        "count": len(rows),
-        "ids": [str(row.pk) for row in rows],
+        "count": count,
+        "again": again,
+        "address": request.get_full_path() if across else reverse("admin:subscriptions_protection_protect"),
+        "across": across,
         "people": rows[:NAMED],
-        "more": max(0, len(rows) - NAMED),
-        "back": _back(rows),
+        "more": max(0, count - NAMED),
+        "back": back or _back(rows),
     }
     return TemplateResponse(request, TEMPLATE, context)
 

@@ -61,6 +61,31 @@ def ticked(request: HttpRequest, chosen: QuerySet[Any]) -> QuerySet[Any]:
     return chosen.model._default_manager.filter(pk__in=request.POST.getlist("_selected_action"))
 
 
+def is_across(request: HttpRequest) -> bool:
+    """Whether the action is for all rows that match the filters of the list, not for the ticked ones."""
+    return request.POST.get("select_across") == "1"
+
+
+def form_again(request: HttpRequest, *acts: str) -> list[tuple[str, str]]:
+    """The hidden fields with which a form sends the same selection of a list again, to the address of this list.
+
+    `acts` are the actions that its buttons choose by their `index`.
+    """
+    first = request.POST.getlist("_selected_action")[:1]
+    fields = [("action", act) for act in acts]
+    return [*fields, ("select_across", "1"), *(("_selected_action", pk) for pk in first)]
+
+
+def has_changed(request: HttpRequest, count: int) -> bool:
+    """Whether a form for all rows of a list was not sent, or for another number of rows than there are now: says so."""
+    sent = request.POST.get("confirmed", "")
+    if sent == str(count):
+        return False
+    if sent:
+        messages.warning(request, f"The list has changed: {count:,} match now. Look at it again before you confirm.")
+    return True
+
+
 def left_out(rows: QuerySet[Any], reason: str) -> str:
     """`2 people are left out (Pat Lee, Sam Roe): REASON`; empty for nobody. The rows have a `subscription`."""
     count = rows.order_by().count()

@@ -222,7 +222,7 @@ def test_all_of_very_many_candidates_are_counted_before_somebody_asks(client, mo
     monkeypatch.setattr("subscriptions.admin.candidates.candidate_admin.RemovalCandidateAdmin.list_per_page", 11)
     address = reverse("admin:subscriptions_removalcandidate_changelist")
     page = client.get(address).content.decode()
-    assert "Select all 20+ in this list" in page
+    assert "Select all 20+ matching" in page
     one = RemovalCandidate.objects.filter(state="ready").first()
     chosen = {"action": "request_reclaim", "select_across": "1", "_selected_action": one.pk, "index": "0"}
     assert f"Request reclaim of {ready} seats" in client.post(address, chosen).content.decode()

@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from subscriptions.models import Protection, RemovalCandidate, Subscription, Verdict
+from integrations.models import IntegrationProfile
+from subscriptions.admin.review import actions
+from subscriptions.approvals.deciders import deciders_of
+from subscriptions.models import (
+    Evaluation,
+    Notice,
+    Protection,
+    ReclaimRequest,
+    ReclaimRule,
+    RemovalCandidate,
+    Subscription,
+    Verdict,
+)
 from tests.support.organization import page, said
 from tests.support.pages import text_of
 
@@ -71,6 +83,85 @@ def test_one_row_and_several_rows_are_decided_with_a_reason(to_review, as_user, 
     )
     assert "2 people kept" in said(kept)
     assert "Nobody needs review" in text_of(client.get(LIST))
+
+
+def test_all_that_match_are_decided_by_the_filter_with_the_count_of_the_click(to_review, as_user, alice):
+    """A download changes a verdict between the page and the click: the new count is shown, and nothing happens."""
+    never, back, _ = to_review
+    client, match = as_user(alice), f"{LIST}?q=person"
+    every = {"action": ["keep", "protect"], "index": "0", "select_across": "1", "_selected_action": never.pk}
+    shown = text_of(client.get(LIST))
+    assert "This acts on the filter of this list" in shown
+
+    form = text_of(client.post(match, every))
+    assert 'name="confirmed" value="2"' in form and "Keep 2 people" in form and f'action="{match}"' in form
+    Evaluation.objects.filter(subscription=back.pk).update(verdict=Verdict.ACTIVE)
+    decided = {**every, "decided": "1", "days": "30", "reason": "Asked the manager."}
+    changed = text_of(client.post(match, {**decided, "confirmed": "2"}))
+    assert "The list has changed: 1 match now." in changed and "Keep 1 person" in changed
+    assert not Subscription.objects.exclude(cooldown_until=None).exists()
+
+    assert "1 person kept" in said(client.post(match, {**decided, "confirmed": "1"}))
+    assert list(Subscription.objects.exclude(cooldown_until=None)) == [never]
+
+
+def test_all_that_match_are_protected_from_both_lists(to_review, empty_organization, as_user, alice):
+    client, wish = as_user(alice), {"reason": "On leave", "owner": "HR", "ends_at": ""}
+    every = {"action": "protect", "index": "0", "select_across": "1", "_selected_action": to_review[0].pk}
+    form = text_of(client.post(LIST, every))
+    assert "Protect 3 people" in form and f'action="{LIST}"' in form and not Protection.objects.exists()
+    changed = text_of(client.post(LIST, {**every, **wish, "confirmed": "4"}))
+    assert "The list has changed: 3 match now." in changed and not Protection.objects.exists()
+    assert "Protected 3 people" in said(client.post(LIST, {**every, **wish, "confirmed": "3"}))
+
+    candidates = "/admin/subscriptions/removalcandidate/"
+    every["_selected_action"] = RemovalCandidate.objects.get().pk
+    assert "Protect 1 person" in text_of(client.post(candidates, every))
+    assert "no longer a removal candidate" in said(client.post(candidates, {**every, **wish, "confirmed": "1"}))
+    assert Protection.objects.count() == 4 and not RemovalCandidate.objects.open().exists()
+
+
+def test_people_are_asked_by_mail_in_a_request_that_another_person_decides(to_review, as_user, alice):
+    """Only if the rule asks people, and only those with an address who can be candidates at all."""
+    never, back, missing = to_review
+    client, sent = as_user(alice), {"subscription": [row.pk for row in to_review]}
+    assert "does not ask people by mail. Switch that on" in said(client.post(f"{LIST}ask/", sent))
+    ReclaimRule.objects.update(notify_user=True)
+    assert "Ask 3 people" in text_of(client.post(f"{LIST}ask/", sent))
+    decided = {**sent, "decided": "1", "reason": "Never active, and the role may need it."}
+    assert "Say in a sentence why" in text_of(client.post(f"{LIST}ask/", {**decided, "reason": "no"}))
+    assert not ReclaimRequest.objects.exists() and not RemovalCandidate.objects.filter(subscription=never).exists()
+
+    told = said(client.post(f"{LIST}ask/", decided))
+
+    asked = ReclaimRequest.objects.get()
+    assert f"1 person gets a mail, in {asked}." in told
+    assert f"{back.display_name} cannot be a candidate" in told and f"{missing.display_name} has no e-mail" in told
+    assert (asked.state, asked.removals.get().candidate.subscription) == ("collecting", never)
+    assert asked.removals.get().candidate.state == "awaiting_user"
+    notice = Notice.objects.get()
+    assert (notice.kind, notice.email, notice.state) == ("ask", never.email, "due")
+    assert not deciders_of(asked).filter(pk=alice.pk).exists()
+
+
+def test_nobody_becomes_a_candidate_without_being_asked(to_review, as_user, alice):
+    """The request is refused, so the step before it is undone."""
+    ReclaimRule.objects.update(notify_user=True)
+    IntegrationProfile.objects.update(reclaim_enabled=False)
+    sent = {"subscription": to_review[0].pk, "decided": "1", "reason": "Never active, perhaps unused."}
+
+    assert "was not asked" in said(as_user(alice).post(f"{LIST}ask/", sent))
+    assert not RemovalCandidate.objects.filter(subscription=to_review[0]).exists()
+
+
+def test_a_page_does_not_work_for_ever_on_very_many_people(to_review, as_user, alice, monkeypatch):
+    monkeypatch.setattr(actions, "SECONDS", 0.0)
+    sent = {"subscription": [row.pk for row in to_review], "decided": "1", "days": "30", "reason": "Asked the manager."}
+
+    told = said(as_user(alice).post(f"{LIST}keep/", sent))
+
+    assert told == "The time was over before 3 people. Nothing has changed for them: do it once more."
+    assert not Subscription.objects.exclude(cooldown_until=None).exists()
 
 
 def test_protecting_from_the_list_takes_these_people_and_no_candidate_of_the_same_number(to_review, as_user, alice):
