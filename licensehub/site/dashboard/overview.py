@@ -98,6 +98,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
     last = runs[0] if runs else None
     scope = {"profile__id__exact": profile.pk} if several else {}
     found: dict[str, Any] = {"health": health_strip(profile, last, scope, user), "last": last}
+    found["waiting"] = _shown([_quarantined(profile, user)])
     if not user.has_perm(SEES):
         return {**found, "no_numbers": True}
     if last is None:
@@ -202,6 +203,10 @@ def _waiting(
         _with_attention(profile, scope),
         _to_review(numbers, scope),
     ]
+    return _shown(lines)
+
+
+def _shown(lines: list[Waiting]) -> list[dict[str, str]]:
     return [
         {"icon": line.icon, "title": f"{line.count:,} {line.title}", "text": line.text, "link": line.link}
         for line in lines
