@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from threading import Event
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.urls import reverse
+from django.utils import timezone
 
 from integrations import oauth_flow
 from integrations.connectors.registry import SandboxControl, connector_class, demo_sandbox
@@ -34,6 +36,7 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
     DownloadRun,
+    Per,
     Reclaim,
     ReclaimRequest,
     RemovalCandidate,
@@ -42,6 +45,7 @@ from subscriptions.models import (
     Verdict,
 )
 from subscriptions.models.download import UNDER_WAY
+from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.profiles.lifecycle import create_profile, publish
 from subscriptions.reclaims.engine import Tally
 from subscriptions.tasks import enqueue_task, reclaim
@@ -53,6 +57,8 @@ SEED: Final = 42
 # No browser opens it: the driver gives the operator's consent.
 DEMO_CALLBACK: Final = "http://localhost/demo"
 MAX_WAIT: Final = 240.0  # seconds
+# Of one seat and year, in US dollars.
+PRICE: Final = Decimal(240)
 
 
 def refuse_real_data() -> None:
@@ -100,6 +106,9 @@ class Driver:
             }
             self._consent(connections[SANDBOX.CONSENT_SLOT], operator)
             publish(profile, actor=operator)
+            start = timezone.localdate().replace(month=1, day=1)
+            price = PriceInput(profile.connector.default_licenses[0], PRICE, "USD", Per.YEAR, start)
+            enter_price(profile, price, actor=operator)
 
     def _consent(self, connection: Connection, operator: User) -> None:
         """Connect in the place of the operator's browser."""

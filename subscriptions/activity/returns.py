@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.activity.person_rows import rows_of_person
-from subscriptions.models import Direction, Reclaim, ReclaimState, Subscription
+from subscriptions.models import Direction, DownloadRun, Price, Reclaim, ReclaimRule, ReclaimState, Subscription
 from subscriptions.models.subscription import HELD
 
 # A seat that is taken again within this time was not saved.
@@ -25,7 +25,7 @@ VERIFIED = Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE)
 def note_returns(
     profile: IntegrationProfile, *, at: datetime, subscription: int | None = None, license: str = ""
 ) -> int:
-    """Note on each verified reclaim that its person holds a seat again since `at`. Returns the number of reclaims.
+    """Note on each verified reclaim that its person holds a paid seat again since `at`. Returns how many reclaims.
 
     Looks at all people of the organization, or at one `subscription`, whose `license` may be newer than the row. A
     person who was deleted and made again at the vendor has a new row, which points to the former one.
@@ -39,13 +39,27 @@ def note_returns(
         Subquery(held.filter(pk=OuterRef("subscription")).values("license")[:1]),
         Subquery(held.filter(former=OuterRef("subscription")).values("license")[:1]),
     )
-    back = list(out.annotate(now=found_license).exclude(now=None).values_list("pk", "now"))
+    paid = _paid_licenses(profile, profiles)
+    found = out.annotate(now=found_license).exclude(now=None)
+    back = [
+        (pk, license or now)
+        for pk, now, taken in found.values_list("pk", "now", "removal__candidate__license")
+        if (license or now) in paid or (license or now) == taken
+    ]
     soon = Case(When(finished_at__gte=at - BOUGHT_AGAIN, then=Value(True)), default=Value(False))
     for name in {name for _, name in back}:
-        ids = [pk for pk, found in back if found == name]
+        ids = [pk for pk, held_now in back if held_now == name]
         rows = Reclaim.objects.filter(IdIn("pk", IdList.of(ids)), back_at=None)
-        rows.update(back_at=at, back_license=license or name, bought_again=soon)
+        rows.update(back_at=at, back_license=name, bought_again=soon)
     return len(back)
+
+
+def _paid_licenses(profile: IntegrationProfile, profiles: QuerySet[IntegrationProfile]) -> set[str]:
+    """The license types that somebody pays for: bought, with a price, or in the rule. On others no seat is held."""
+    run = DownloadRun.objects.with_facts().filter(profile=profile).first()
+    priced = Price.objects.valid().filter(profile__in=profiles, amount__gt=0).values_list("license", flat=True)
+    rules = ReclaimRule.objects.filter(profile=profile).values_list("licenses", flat=True)
+    return {*(run.purchased if run else ()), *priced, *(license for words in rules for license in words)}
 
 
 def note_taken_again(item: Reclaim) -> None:

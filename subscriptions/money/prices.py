@@ -183,12 +183,13 @@ class Money:
         return f"{' and '.join(parts)} per year" if parts else ""
 
 
-def money_of(prices: PriceList, seats: Mapping[tuple[int, str], int]) -> Money:
-    """The yearly amount of seats at today's prices; (profile id, license) -> number of seats."""
+def money_of(prices: PriceList, seats: Mapping[tuple[int, str], int], *, day: date | None = None) -> Money:
+    """The yearly amount of seats at the prices of a day, or of today; (profile id, license) -> number of seats."""
+    when = day or timezone.localdate()
     amounts: dict[str, Decimal] = {}
     unpriced = 0
     for (profile_id, license), count in seats.items():
-        price = prices.now(profile_id, license)
+        price = prices.at(profile_id, license, when)
         if price is None:
             unpriced += count
         else:

@@ -139,9 +139,16 @@ class Ledger:
         return again.annotate(at=F("back_at"))
 
     def chosen_rows(
-        self, stage: Stage, *, currency: str, profile_id: int | None = None, license: str = ""
+        self,
+        stage: Stage,
+        *,
+        currency: str,
+        profile_id: int | None = None,
+        license: str = "",
+        month: int = 0,
+        department: tuple[str, str] | None = None,
     ) -> QuerySet[Any]:
-        """The rows behind a cell of the table, or of a whole group."""
+        """The rows behind a cell of the table, or of a whole group; of a month, or of a department and cost center."""
         ids = [pk for pk, price in self.prices.by_id.items() if price.currency == currency and not price.is_free]
         rows = self.rows(stage).filter(Q(price__in=ids) if currency else Q(price=None))
         if profile_id is not None:
@@ -149,7 +156,19 @@ class Ledger:
         if license:
             name = "license" if stage in (Stage.POTENTIAL, Stage.APPROVED) else LICENSE
             rows = rows.filter(**{name: license})
+        if month:
+            after = date(self.year + month // 12, month % 12 + 1, 1)
+            rows = rows.filter(at__gte=_midnight(date(self.year, month, 1)), at__lt=_midnight(after))
+        if department is not None:
+            rows = rows.filter(subscription__department=department[0], subscription__cost_center=department[1])
         return rows
+
+    def sum_of(self, rows: QuerySet[Any]) -> Cell:
+        """The number of these rows, and their yearly amount."""
+        cell = Cell()
+        for price, seats in rows.order_by().values_list("price").annotate(Count("pk")):
+            cell.add(seats, self.prices.by_id.get(price) if price else None)
+        return cell
 
     def by_month(self, currency: str) -> list[dict[str, Any]]:
         """`month` (a date), `verified` and `again` (seats) for each month of the year."""
@@ -186,10 +205,11 @@ class Ledger:
         return sorted(lines, key=lambda line: (-line["saved"].amount, -line["saved"].seats, line["department"]))
 
     def _span(self) -> tuple[datetime, datetime]:
-        start, end = (
-            timezone.make_aware(datetime.combine(date(year, 1, 1), time.min)) for year in (self.year, self.year + 1)
-        )
-        return start, end
+        return _midnight(date(self.year, 1, 1)), _midnight(date(self.year + 1, 1, 1))
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def years_with_savings(profiles: Iterable[IntegrationProfile]) -> list[int]:

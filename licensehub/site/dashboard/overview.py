@@ -16,6 +16,7 @@ from integrations.connectors.registry import connector_class
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
+from licensehub.site.dashboard.savings_card import savings_card
 from licensehub.ui.formatting import ago, day_and_time
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.widgets.charts import histogram_of, trend
@@ -116,6 +117,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "bar_joint": "&" if scope else "?",
         "trend": trend(runs[::-1], numbers.people),
         "licenses": _licenses(profile, numbers, scope),
+        "savings": savings_card(profile, user),
         "waiting": _waiting(profile, numbers, scope, user),
     }
 

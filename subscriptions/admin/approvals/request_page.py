@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 
 from licensehub.ui.formatting import ago, left, name_of
@@ -22,6 +23,7 @@ from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.request import WAITING
+from subscriptions.money.beside import yearly_cost
 from subscriptions.notifications.notified import notified_about
 from subscriptions.schedules.working_days import until, window_text
 
@@ -40,12 +42,19 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         "nobody_decides": waits and not deciders_of(request).exists(),
         "ended": why_empty(request) if request.state == RequestState.EMPTY else "",
         "tiles": tiles(people),
+        "cost": _cost(request, standing),
         "basis": basis(people),
         "answers": progress(request, [person.removal for person in people]),
         "impact": impact_of(request, [removal.candidate.subscription for removal in standing])
         if waits or request.state == RequestState.APPROVED
         else [],
     }
+
+
+def _cost(request: ReclaimRequest, standing: list[RequestedRemoval]) -> str:
+    """What these seats cost in a year, at the prices of the day of the decision."""
+    seats = Counter((request.profile_id, str(removal.evidence["license"])) for removal in standing)
+    return yearly_cost(seats, day=timezone.localdate(request.decided_at) if request.decided_at else None)
 
 
 def _header(request: ReclaimRequest) -> dict[str, Any]:

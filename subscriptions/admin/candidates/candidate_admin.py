@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -45,6 +46,7 @@ from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
 from subscriptions.models import CandidateState, Evaluation, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
+from subscriptions.money.beside import cost_columns, price_now, yearly_text
 from subscriptions.notices import bounces
 from subscriptions.search import matching
 
@@ -95,7 +97,9 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
     )
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        return (*self.export_columns, *confirmed_columns(lambda row: row.subscription))
+        today = timezone.localdate()
+        cost = cost_columns(lambda row: (row.profile_id, row.license or "", today))
+        return (*self.export_columns, *cost, *confirmed_columns(lambda row: row.subscription))
 
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
@@ -112,8 +116,11 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         return two_lines(row.attention or str(row.evidence["why"]), row.let_back_in)
 
     @admin.display(description="License")
-    def license_shown(self, row: RemovalCandidate) -> SafeString:
-        return two_lines(license_label(row.profile, row.evidence["license"]), row.subscription.admin_roles_label)
+    def license_shown(self, row: Any) -> SafeString:
+        """The script of the bulk bar adds up `data-cost` of the ticked rows."""
+        shown = two_lines(license_label(row.profile, row.evidence["license"]), row.subscription.admin_roles_label)
+        cost = yearly_text(row.price_now)
+        return format_html('<span data-cost="{}">{}</span>', cost, shown) if cost else shown
 
     @admin.display(description="State")
     def standing(self, row: RemovalCandidate) -> SafeString:
@@ -125,7 +132,11 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         return CandidateList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        shown = {"verdict_tabs": verdict_tabs(), "cap": cap_of_list(request), "may_protect": request.user.has_perm(ADD)}
+        shown = {
+            "verdict_tabs": verdict_tabs(),
+            "cap": cap_of_list(request),
+            "may_protect": request.user.has_perm(ADD),
+        }
         return super().changelist_view(request, {**(extra_context or {}), **shown})
 
     def get_search_results(
@@ -137,6 +148,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
         rows: QuerySet[RemovalCandidate] = super().get_queryset(request)
+        rows = rows.annotate(price_now=price_now())
         return rows.select_related("subscription__profile", "subscription__evaluation", "profile", "run")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -226,7 +238,11 @@ def verdict_tabs() -> dict[str, Count | str]:
             "protected": Evaluation.objects.filter(verdict__in=LEFT_OUT),
         }
     )
-    return {**counts, "protected_verdicts": ",".join(LEFT_OUT), "review_labels": REVIEW_LABELS}
+    return {
+        **counts,
+        "protected_verdicts": ",".join(LEFT_OUT),
+        "review_labels": REVIEW_LABELS,
+    }
 
 
 def audit_events_of(row: RemovalCandidate) -> QuerySet[AuditEvent]:

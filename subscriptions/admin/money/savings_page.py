@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,9 +46,27 @@ class Choice:
     currency: str
     line_profile: int | None
     license: str
+    month: int = 0
+    department: tuple[str, str] | None = None
+
+    @property
+    def rows(self) -> dict[str, Any]:
+        """The rows that are chosen, for `Ledger.chosen_rows`."""
+        return {
+            "currency": self.currency,
+            "profile_id": self.line_profile,
+            "license": self.license,
+            "month": self.month,
+            "department": self.department,
+        }
+
+    def here(self) -> str:
+        """The address of the chosen number."""
+        department, center = self.department or (None, None)
+        return self.query(month=self.month or None, department=department, center=center)
 
     def query(self, **changed: Any) -> str:
-        """The address of the same page with other values; None leaves a value out."""
+        """The address of the same page with other values; None leaves one out. Month and department are not kept."""
         values: dict[str, Any] = {
             "profile": self.profile.pk if self.profile else None,
             "year": self.year,
@@ -83,9 +102,9 @@ def savings_view(request: HttpRequest) -> HttpResponse:
         "groups": [_shown_group(group, choice, several=len(profiles) > 1) for group in groups],
         "has_prices": Price.objects.valid().exists(),
         "may_enter": request.user.has_perm(ADD),
-        "chart": month_chart(ledger.by_month(choice.currency)) if lines else None,
+        "chart": month_chart(ledger.by_month(choice.currency), choice) if lines else None,
         "currency_name": _currency_name(choice.currency),
-        "departments": [_shown_department(line, choice.currency) for line in departments[:SHOWN]],
+        "departments": [_shown_department(line, choice) for line in departments[:SHOWN]],
         "more_departments": max(0, len(departments) - SHOWN),
         **_rows_context(ledger, choice),
         "forms": [(label, reverse("admin:subscriptions_savings_export", args=[form])) for form, label in FORMS.items()],
@@ -125,7 +144,10 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
     year = int(given) if given.isdecimal() and 2011 <= int(given[:5]) <= this else this
     stage = request.GET.get("stage", "")
     currency = request.GET.get("currency", "")
-    of = request.GET.get("of", "")
+    of, month = request.GET.get("of", ""), request.GET.get("month", "")
+    # PostgreSQL takes no text with a NUL.
+    license, center = (request.GET.get(name, "").replace("\0", "") for name in ("license", "center"))
+    department = request.GET["department"].replace("\0", "") if "department" in request.GET else None
     ledger = Ledger(list(covered), year)
     choice = Choice(
         profile=chosen,
@@ -133,13 +155,15 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
         stage=Stage(stage) if stage in list(Stage) else Stage.VERIFIED,
         currency=currency if currency in currencies() else "",
         line_profile=int(of) if of.isdecimal() and len(of) < 18 and int(of) in ledger.profiles else None,
-        license=request.GET.get("license", "")[:40],
+        license=license[:40],
+        month=int(month) if month in map(str, range(1, 13)) else 0,
+        department=(department, center) if department is not None else None,
     )
     return known, ledger, choice
 
 
 def _with_currency(choice: Choice, currency: str) -> Choice:
-    return Choice(choice.profile, choice.year, choice.stage, currency, choice.line_profile, choice.license)
+    return replace(choice, currency=currency)
 
 
 def _facts_of() -> str:
@@ -197,12 +221,15 @@ def _shown_cell(stage: Stage, cell: Cell, line: Line, choice: Choice) -> dict[st
     }
 
 
-def _shown_department(line: dict[str, Any], currency: str) -> dict[str, Any]:
-    saved = line["saved"]
+def _shown_department(line: dict[str, Any], choice: Choice) -> dict[str, Any]:
+    saved, currency = line["saved"], choice.currency
+    place = {"of": None, "license": None, "department": line["department"], "center": line["cost_center"]}
+    links = {stage.value: choice.query(stage=stage.value, **place) for stage in _stages_of(Stage.SAVED)}
     return {
         **line,
         "name": line["department"] or "No department known",
         "amount": amount_text(saved.amount, currency) if currency else f"{saved.seats:,}",
+        "links": {**links, "saved": choice.query(stage=Stage.SAVED.value, **place)},
     }
 
 
@@ -214,9 +241,7 @@ def _stages_of(stage: Stage) -> Sequence[Stage]:
 def _found(ledger: Ledger, choice: Choice, *, most: int | None = None) -> Iterator[tuple[Any, Stage, Any]]:
     """(row, stage, yearly amount or None) behind the chosen number, the newest first. Bought again is negative."""
     for stage in _stages_of(choice.stage):
-        rows = ledger.chosen_rows(
-            stage, currency=choice.currency, profile_id=choice.line_profile, license=choice.license
-        )
+        rows = ledger.chosen_rows(stage, **choice.rows)
         related = ["subscription", "profile"]
         if stage in (Stage.VERIFIED, Stage.AGAIN):
             related += ["removal__request", "removal__candidate"]
@@ -231,7 +256,7 @@ def _rows_context(ledger: Ledger, choice: Choice) -> dict[str, Any]:
     seats, total = 0, Cell()
     for stage in _stages_of(choice.stage):
         sign = -1 if choice.stage == Stage.SAVED and stage == Stage.AGAIN else 1
-        cell = _sum(ledger, choice, stage)
+        cell = ledger.sum_of(ledger.chosen_rows(stage, **choice.rows))
         seats += sign * cell.seats
         total.amount += sign * cell.amount
     shown = list(_found(ledger, choice, most=SHOWN))[:SHOWN]
@@ -242,20 +267,18 @@ def _rows_context(ledger: Ledger, choice: Choice) -> dict[str, Any]:
         "rows_sum": amount_text(amount, choice.currency) if choice.currency else "",
         "rows": [_shown_row(row, stage, amount, choice.currency) for row, stage, amount in shown],
         "rows_left": max(0, seats - len(shown)),
-        "rows_query": choice.query(),
+        "rows_query": choice.here(),
+        "rows_of": _rows_of(choice),
     }
 
 
-def _sum(ledger: Ledger, choice: Choice, stage: Stage) -> Cell:
-    cell = Cell()
-    for group in ledger.groups():
-        for line in group.lines:
-            if group.currency != choice.currency:
-                continue
-            if choice.line_profile in (None, line.profile.pk) and choice.license in ("", line.license):
-                cell.seats += line.cells[stage].seats
-                cell.amount += line.cells[stage].amount
-    return cell
+def _rows_of(choice: Choice) -> str:
+    """`March, Design 2210`: what the rows were chosen by, besides the license."""
+    parts = [f"{date(2000, choice.month, 1):%B}"] if choice.month else []
+    if choice.department is not None:
+        name, center = choice.department
+        parts.append(f"{name or 'no department known'} {center}".strip())
+    return ", ".join(parts)
 
 
 def _shown_row(row: RemovalCandidate | Reclaim, stage: Stage, amount: Any, currency: str) -> dict[str, str]:
@@ -292,7 +315,7 @@ def _license(row: RemovalCandidate | Reclaim) -> str:
 PITCH, WIDTH, TOP, AXIS, BOTTOM = 40, 28, 24, 170, 46
 
 
-def month_chart(months: list[dict[str, Any]]) -> dict[str, Any]:
+def month_chart(months: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
     """Bars above the axis for verified seats, and below it for those bought again; `rows` are those of the table."""
     tallest = max([1, *(month["verified"] for month in months)])
     deepest = max([1, *(month["again"] for month in months)])
@@ -301,5 +324,7 @@ def month_chart(months: list[dict[str, Any]]) -> dict[str, Any]:
         up = round((AXIS - TOP) * month["verified"] / tallest, 1)
         down = round(min(BOTTOM - 14, (AXIS - TOP) * month["again"] / tallest, 32 * month["again"] / deepest), 1)
         x = 8 + n * PITCH
-        bars.append({**month, "x": x, "middle": x + WIDTH / 2, "y": AXIS - up, "up": up, "down": down})
+        place = {"of": None, "license": None, "month": n + 1}
+        links = {stage.value: choice.query(stage=stage.value, **place) for stage in _stages_of(Stage.SAVED)}
+        bars.append({**month, "links": links, "x": x, "middle": x + WIDTH / 2, "y": AXIS - up, "up": up, "down": down})
     return {"bars": bars, "width": 8 + len(months) * PITCH, "height": AXIS + BOTTOM + 20, "axis": AXIS, "bar": WIDTH}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from django.contrib import admin
@@ -12,6 +13,7 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -21,7 +23,7 @@ from unfold.sections import TemplateSection
 from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
-from licensehub.ui.export import ExportMixin
+from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.activity.person_rows import times_reclaimed
@@ -33,6 +35,7 @@ from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence
 from subscriptions.admin.widgets.evidence import facts, license_label
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.models.reclaim import UNFINISHED
+from subscriptions.money.beside import cost_columns
 from subscriptions.reclaims.restores import notes, why_not
 from subscriptions.search import ID_DIGITS, matching
 
@@ -116,6 +119,9 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
         ("Read back", lambda row: row.read_back),
         ("Outcome", outcome_sentence),
     )
+
+    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
+        return (*self.export_columns, *cost_columns(_seat_of))
 
     def person(self, row: Reclaim) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
@@ -226,6 +232,13 @@ def _live_url(row: Reclaim) -> str:
     if row.state not in UNFINISHED and not unread:
         return ""
     return live.address(reverse("admin:subscriptions_reclaim_live", args=[row.pk]), live_state(row))
+
+
+def _seat_of(row: Reclaim) -> tuple[int, str, date] | None:
+    """The seat that a verified reclaim took, on the day on which it was read back."""
+    if row.direction != Direction.DEACTIVATE or row.state != ReclaimState.DONE or row.finished_at is None:
+        return None
+    return row.profile_id, row.removal.candidate.license or "", timezone.localdate(row.finished_at)
 
 
 def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:

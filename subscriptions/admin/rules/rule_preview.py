@@ -7,6 +7,7 @@ The numbers come from the buckets of the last download, which is fast enough to 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
@@ -23,6 +24,8 @@ from subscriptions.eligibility.people_counts import PeopleCounts, last_counts
 from subscriptions.eligibility.preview import preview_rule
 from subscriptions.eligibility.terms import COLUMNS, Terms
 from subscriptions.models import ReclaimRule, Verdict
+from subscriptions.money.beside import yearly_cost
+from subscriptions.money.prices import PriceList
 
 LICENSE_FIELD = re.compile(r"license_thresholds-(\d{1,4})-license")
 
@@ -40,7 +43,17 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
         "difference": difference(before.verdicts, after.verdicts, saved, wanted),
         "histogram": histogram_of(after, wanted.threshold) if after.groups else None,
         "threshold": wanted.threshold,
+        "cost": _cost(rule, after),
     }
+
+
+def _cost(rule: ReclaimRule, found: PeopleCounts) -> str:
+    """What the seats of the inactive people cost in a year; empty without a price."""
+    seats = Counter[tuple[int, str]]()
+    for group in found.groups:
+        if group.verdict == Verdict.CANDIDATE:
+            seats[rule.profile_id, group.license] += group.people
+    return yearly_cost(seats, prices=PriceList([rule.profile]))
 
 
 def _by_saved_rule(rule: ReclaimRule, saved: Terms) -> PeopleCounts:

@@ -177,8 +177,14 @@ def test_back_on_a_license_that_costs_nothing_is_not_bought_again(priced, alice,
     world.sandbox.world.change_by_hand(id_of(item), {"active": True, "license": "free_restricted"})
     world.download()
     item.refresh_from_db()
-    assert (item.back_license, item.bought_again) == ("free_restricted", True)
+    assert (item.back_at, item.back_license, item.bought_again) == (None, "", False)
     assert seats(world)["saved"] == 1
+    # A paid license makes it a seat again.
+    world.sandbox.world.change_by_hand(id_of(item), {"license": "full"})
+    world.download()
+    item.refresh_from_db()
+    assert (item.back_license, item.bought_again) == ("full", True)
+    assert seats(world)["saved"] == 0
 
 
 def test_the_months_are_those_of_the_company(priced, alice, bob, settings):

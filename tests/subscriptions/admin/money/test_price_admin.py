@@ -110,6 +110,18 @@ def test_each_number_opens_the_rows_whose_sum_it_is(saved, sign_in):
             assert f"${abs(amount):,.0f}, {seats}" in label
 
 
+def test_each_month_and_each_department_opens_its_rows(saved, sign_in):
+    client = sign_in("Auditor")
+    page = text_of(client.get(SAVINGS))
+    links = re.findall(r'href="(\?[^"]*(?:month|department)=[^"]*)"[^>]*>(?:<[^>]*>)?−?([0-9]+)<', page)
+    assert {"month", "department"} == {name for link, _ in links for name in ("month", "department") if name in link}
+    for link, seats in links:
+        address = link.replace("&amp;", "&")
+        assert f", {seats} seat" in text_of(client.get(f"{SAVINGS}{address}"))
+        file = client.get(f"{reverse('admin:subscriptions_savings_export', args=['csv'])}{address}")
+        assert len(list(csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig"))))) == int(seats)
+
+
 def test_an_address_that_is_not_valid_shows_the_page(saved, sign_in):
     client = sign_in("Auditor")
     for query in (
@@ -119,6 +131,8 @@ def test_an_address_that_is_not_valid_shows_the_page(saved, sign_in):
         "currency=%00",
         "of=99999999999999999999",
         "profile=x",
+        "month=13",
+        "month=x&department=%00",
     ):
         assert client.get(f"{SAVINGS}?{query}").status_code == 200
     assert client.get(f"{SAVINGS}?license={HOSTILE}").status_code == 200

@@ -1,0 +1,95 @@
+"""The money that stands beside a number of seats on the other pages: one text, and none where no price is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Concat
+from django.utils import timezone
+from django.utils.translation import ngettext
+
+from integrations.models import IntegrationProfile
+from subscriptions.models import Per, Price, RemovalCandidate
+from subscriptions.money.prices import PriceList, money_of
+
+# (id of a profile, license type) -> seats.
+Seats = Mapping[tuple[int, str], int]
+# A row of an export -> profile, license type and day; None where the row costs nothing.
+SeatOf = Callable[[Any], tuple[int, str, date] | None]
+
+
+def all_prices() -> PriceList:
+    return PriceList(IntegrationProfile.objects.all())
+
+
+def yearly_cost(seats: Seats, *, day: date | None = None, prices: PriceList | None = None) -> str:
+    """`$9,600 per year`, at the prices of today or of a day; empty where these seats have no price.
+
+    Seats without a price are named: `$9,600 per year; 3 seats have no price`.
+    """
+    known = prices or all_prices()
+    if not known.any_price():
+        return ""
+    found = money_of(known, seats, day=day or timezone.localdate())
+    if not str(found) or not found.unpriced:
+        return str(found)
+    have = ngettext("seat has no price", "seats have no price", found.unpriced)
+    return f"{found}; {found.unpriced:,} {have}"
+
+
+def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
+    """The seats of these candidates. One query for each queryset."""
+    found: dict[tuple[int, str], int] = {}
+    for some in rows:
+        # A new query: the annotations of a list would be grouped by, too.
+        new = RemovalCandidate.objects.filter(pk__in=some.order_by().values("pk")).order_by()
+        for profile, license, number in new.values_list("profile", "license").annotate(Count("pk")):
+            found[profile, license or ""] = found.get((profile, license or ""), 0) + number
+    return found
+
+
+def price_now() -> Coalesce:
+    """An expression for rows with `profile` and `license`: today's price as `240.00 USD year`, or an empty text.
+
+    For a list, which then needs no further query. `PriceList.now` gives the same price.
+    """
+    own = IntegrationProfile.objects.filter(pk=OuterRef(OuterRef("profile_id"))).exclude(organization_id="")
+    same = Q(
+        profile__kind=Subquery(own.values("kind")[:1]),
+        profile__organization_id=Subquery(own.values("organization_id")[:1]),
+    )
+    begun = Price.objects.valid().filter(license=OuterRef("license"), valid_from__lte=timezone.localdate())
+    found = begun.filter(Q(profile=OuterRef("profile_id")) | same).order_by("-valid_from", "-pk")
+    text = Concat(Cast("amount", CharField()), Value(" "), "currency", Value(" "), "per", output_field=CharField())
+    return Coalesce(Subquery(found.values(text=text)[:1]), Value(""), output_field=CharField())
+
+
+def yearly_text(price: str) -> str:
+    """`240.00 USD year` as `240.00 USD` for a seat and year. Empty for a free license and without a price."""
+    if not price:
+        return ""
+    amount, currency, per = price.split()
+    yearly = Decimal(amount) * (12 if per == Per.MONTH else 1)
+    return f"{yearly:.2f} {currency}" if yearly else ""
+
+
+def cost_text(prices: PriceList, profile: int, license: str, day: date) -> str:
+    """`240.00 USD`: per seat and year, for programs. Empty without a price."""
+    price = prices.at(profile, license, day)
+    return f"{price.yearly} {price.currency}" if price else ""
+
+
+def cost_columns(seat_of: SeatOf) -> tuple[tuple[str, Callable[[Any], object]], ...]:
+    """Two columns of an export: amount per year, and currency. The prices are read once, with the first row."""
+    prices = cache(all_prices)
+
+    def part(row: Any, number: int) -> str:
+        seat = seat_of(row)
+        return cost_text(prices(), *seat).partition(" ")[number] if seat else ""
+
+    return (("Amount per year", lambda row: part(row, 0)), ("Currency", lambda row: part(row, 2)))
