@@ -82,6 +82,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "Money",
         (
             Entry("Savings", "savings", "subscriptions_savings", "subscriptions.view_price"),
+            Entry("Contract", "contract", "subscriptions_contract_changelist", "subscriptions.view_contract"),
             Entry("Prices", "sell", "subscriptions_price_changelist", "subscriptions.view_price"),
         ),
     ),

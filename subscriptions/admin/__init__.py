@@ -3,6 +3,7 @@
 from subscriptions.admin.approvals import request_admin as request_admin
 from subscriptions.admin.candidates import candidate_admin as candidate_admin
 from subscriptions.admin.downloads import download_admin as download_admin
+from subscriptions.admin.money import contract_admin as contract_admin
 from subscriptions.admin.money import price_admin as price_admin
 from subscriptions.admin.notifications import choice_admin as choice_admin
 from subscriptions.admin.profiles import profile_admin as profile_admin

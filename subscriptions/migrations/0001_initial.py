@@ -45,6 +45,7 @@ SEES = [
     "subscriptions.view_notice",
     "subscriptions.view_reconciliation",
     "subscriptions.view_price",
+    "subscriptions.view_contract",
     "integrations.view_integrationprofile",
 ]
 SEES_ALL = [*SEES, "integrations.view_connection", "audit.view_auditevent", "auth.view_user"]
@@ -67,7 +68,13 @@ MANAGES = [
     "subscriptions.restore_reclaimrequest",
 ]
 DECIDES = ["subscriptions.decide_reclaimrequest", "subscriptions.raise_cap_reclaimrequest"]
-ADMINISTERS = ["auth.add_user", "auth.change_user", "subscriptions.add_price", "subscriptions.change_price"]
+ADMINISTERS = [
+    "auth.add_user",
+    "auth.change_user",
+    "subscriptions.add_price",
+    "subscriptions.change_price",
+    "subscriptions.change_contract",
+]
 ROLES = {
     "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *DECIDES, *ADMINISTERS],
     "License manager": [*SEES, *MANAGES],
@@ -1717,6 +1724,7 @@ class Migration(migrations.Migration):
                             ("download", "A download needs a person"),
                             ("attention", "Candidates need a person"),
                             ("protection", "Protections cover nobody any more"),
+                            ("contract", "The last day of notice comes"),
                             ("stopped", "All sending stays stopped"),
                         ],
                         max_length=12,
@@ -1769,6 +1777,7 @@ class Migration(migrations.Migration):
                             ("download", "A download needs a person"),
                             ("attention", "Candidates need a person"),
                             ("protection", "Protections cover nobody any more"),
+                            ("contract", "The last day of notice comes"),
                             ("stopped", "All sending stays stopped"),
                         ],
                         max_length=12,
@@ -2008,6 +2017,64 @@ class Migration(migrations.Migration):
                         name="price_one_per_day",
                     ),
                     models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="price_not_negative"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Contract",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reference", models.CharField(blank=True, default="", max_length=60, verbose_name="order number")),
+                ("license", models.CharField(max_length=40, verbose_name="license type")),
+                (
+                    "seats",
+                    models.PositiveIntegerField(
+                        validators=[django.core.validators.MinValueValidator(1)], verbose_name="seats bought"
+                    ),
+                ),
+                ("starts", models.DateField(verbose_name="first day of the term")),
+                ("renews_on", models.DateField(verbose_name="renewal")),
+                ("notice_by", models.DateField(verbose_name="last day of notice")),
+                ("true_up", models.CharField(blank=True, default="", max_length=500, verbose_name="true-up rule")),
+                ("changed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "profile",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="contract",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["profile"],
+                "default_permissions": ("view", "change"),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("starts__lt", models.F("renews_on"))), name="contract_renews_after_start"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("notice_by__lte", models.F("renews_on"))),
+                        name="contract_notice_before_renewal",
+                    ),
                 ],
             },
         ),

@@ -27,6 +27,7 @@ class NotificationKind(models.TextChoices):
     DOWNLOAD = "download", "A download needs a person"
     ATTENTION = "attention", "Candidates need a person"
     PROTECTION = "protection", "Protections cover nobody any more"
+    CONTRACT = "contract", "The last day of notice comes"
     STOPPED = "stopped", "All sending stays stopped"
 
 

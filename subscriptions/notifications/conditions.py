@@ -16,6 +16,7 @@ from licensehub.ui.formatting import day, day_and_time
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import (
     CandidateState,
+    Contract,
     DownloadRun,
     Notification,
     NotificationKind,
@@ -27,6 +28,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.download import UNDER_WAY
 from subscriptions.models.request import WAITING
+from subscriptions.money.contracts import reminder_due
 from subscriptions.schedules import occurrences
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, task_of
 from subscriptions.schedules.working_days import reminder_before_end
@@ -162,6 +164,28 @@ def protections() -> Iterator[Notification]:
             "them again. LicenseHub files no request by itself until somebody has ended these protections, or has "
             "confirmed that they are as they should be.",
             path=f"{reverse('admin:subscriptions_protection_changelist')}?state__exact=lost",
+        )
+
+
+def contracts() -> Iterator[Notification]:
+    """Contracts whose last day of notice comes. Each of the four reminders is one notification."""
+    rows = Contract.objects.filter(profile__in=IntegrationProfile.objects.in_use()).select_related("profile")
+    today = timezone.localdate()
+    for row in rows:
+        days = reminder_due(row, today=today)
+        if days is None:
+            continue
+        left = (row.notice_by - today).days
+        until = f"{left} {ngettext('day', 'days', left)} left"
+        yield Notification(
+            kind=NotificationKind.CONTRACT,
+            key=f"contract:{row.pk}:{row.notice_by.isoformat()}:{days}",
+            profile=row.profile,
+            subject=f"{row.profile}: the last day of notice is {day(row.notice_by)}, {until}",
+            text=f"The contract has {row.seats:,} {row.license_label} seats, and is renewed on {day(row.renews_on)}. "
+            f"Until {day(row.notice_by)} you can say how many seats the next term has. The page of the contract shows "
+            "how many are in use, and a forecast.",
+            path=f"{reverse('admin:subscriptions_contract_changelist')}?profile={row.profile_id}",
         )
 
 

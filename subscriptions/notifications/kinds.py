@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
-from subscriptions.models import Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
+from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.models.request import WAITING
 from subscriptions.notifications import conditions
 
@@ -21,6 +21,8 @@ REQUEST = "subscriptions.request_removalcandidate"
 PROTECT = "subscriptions.change_protection"
 STOP = "integrations.stop_all_sending"
 ACCOUNTS = "auth.change_user"
+CONTRACT = "subscriptions.change_contract"
+SEES_CONTRACT = "subscriptions.view_contract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,16 @@ def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
         return people_with(permission).exclude(email="") if holds else User.objects.none()
 
     return audience
+
+
+def _contract_people(notification: Notification) -> QuerySet[User]:
+    """Who may change contracts, and the owner, while the reminder is open."""
+    if not Notification.objects.filter(pk=notification.pk, ended_at=None).exists():
+        return User.objects.none()
+    owners = Contract.objects.filter(profile=notification.profile_id, owner__isnull=False).values("owner")
+    allowed = Q(pk__in=people_with(CONTRACT).values("pk"))
+    owner = Q(pk__in=people_with(SEES_CONTRACT).filter(pk__in=owners).values("pk"))
+    return User.objects.filter(allowed | owner).exclude(email="")
 
 
 def _nothing() -> Iterable[Notification]:
@@ -141,6 +153,13 @@ KINDS = {
         PROTECT,
         "you may end protections",
         "A download found nobody whom a protection covered before, e.g. after a change of the company's domain.",
+    ),
+    NotificationKind.CONTRACT: Kind(
+        conditions.contracts,
+        _contract_people,
+        CONTRACT,
+        "you may change the contract, or own it",
+        "120, 90, 60 and 30 days before the last day of notice.",
     ),
     NotificationKind.STOPPED: Kind(
         conditions.stopped,

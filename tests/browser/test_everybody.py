@@ -25,6 +25,7 @@ LISTS = (
     *(f"subscriptions_{name}" for name in ("reclaim", "reclaimrule", "protection", "downloadrun")),
     *("integrations_integrationprofile", "integrations_connection", "audit_auditevent", "auth_user"),
 )
+MONEY = ("savings", "price_changelist", "price_add", "contract_changelist", "contract_edit")
 
 
 def details(world: World) -> Iterator[tuple[str, Any]]:
@@ -52,6 +53,7 @@ def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, b
     waiting = request_reclaim(world.candidates(3), actor=alice)
     addresses = [reverse("admin:index"), reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk])]
     addresses += [reverse(f"admin:{name}_changelist") for name in LISTS]
+    addresses += [reverse(f"admin:subscriptions_{name}") for name in MONEY]
     addresses += [reverse(f"admin:{name}_change", args=[row.pk]) for name, row in details(world)]
     addresses += [reverse("admin:auth_user_add"), reverse("admin:subscriptions_protection_add"), "/nothing/here"]
     page.goto(f"{live_server.url}/admin/")

@@ -1,0 +1,94 @@
+"""The page of the contract of a profile, and its form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from integrations.models import IntegrationProfile
+from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
+from licensehub.ui.formatting import day
+from subscriptions.admin.money.contract_form import ContractForm
+from subscriptions.admin.money.contract_page import ASSUMPTIONS, contract_context
+from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.models import Contract
+from subscriptions.money.beside import all_prices
+from subscriptions.money.contracts import save_contract
+
+SEES, CHANGE = "subscriptions.view_contract", "subscriptions.change_contract"
+PAGE = "admin:subscriptions_contract_changelist"
+
+
+@admin.register(Contract)
+class ContractAdmin(ReadOnlyAdmin):
+    def get_urls(self) -> list[URLPattern]:
+        view, name = self.admin_site.admin_view, "subscriptions_contract_{}".format
+        return [
+            path("", view(self.page), name=name("changelist")),
+            path("edit/", view(self.edit), name=name("edit")),
+        ]
+
+    def page(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.has_perm(SEES):
+            raise PermissionDenied
+        profiles = list(IntegrationProfile.objects.in_use().select_related("contract__owner", "contract__profile"))
+        profile = _chosen(profiles, request)
+        row = getattr(profile, "contract", None) if profile else None
+        assumed = request.GET.get("assume", "")
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Contract",
+            "profile": profile,
+            "profiles": profiles if len(profiles) > 1 else [],
+            "may_change": request.user.has_perm(CHANGE),
+            "may_enter_price": request.user.has_perm("subscriptions.add_price"),
+            "prices": _prices(profile) if profile else [],
+            **(contract_context(row, assumed if assumed in ASSUMPTIONS else "approved") if row else {}),
+        }
+        return TemplateResponse(request, "admin/subscriptions/contract/page.html", context)
+
+    def edit(self, request: HttpRequest) -> HttpResponse:
+        if not request.user.has_perm(CHANGE):
+            raise PermissionDenied
+        profile = _chosen(list(IntegrationProfile.objects.in_use()), request)
+        if profile is None:
+            return HttpResponseRedirect(reverse(PAGE))
+        row = Contract.objects.filter(profile=profile).first()
+        form = ContractForm(profile, row, request.POST or None)
+        back = f"{reverse(PAGE)}?profile={profile.pk}"
+        if form.is_bound and form.is_valid() and _save(request, profile, form):
+            return HttpResponseRedirect(back)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Edit the contract" if row else "Enter the contract",
+            "profile": profile,
+            "form": form,
+            "back": back,
+        }
+        return TemplateResponse(request, "admin/subscriptions/contract/edit.html", context)
+
+
+def _save(request: HttpRequest, profile: IntegrationProfile, form: ContractForm) -> bool:
+    def do() -> str:
+        row = save_contract(profile, form.contract, seen=form.cleaned_data["seen"], actor=signed_in(request))
+        return f"The contract is saved: {row.seats:,} seats until {day(row.renews_on)}."
+
+    return run_and_report(request, do, refusals=REFUSALS)
+
+
+def _chosen(profiles: list[IntegrationProfile], request: HttpRequest) -> IntegrationProfile | None:
+    """The profile of the address, else the first one."""
+    wanted = request.GET.get("profile", "")
+    return next((row for row in profiles if str(row.pk) == wanted), profiles[0] if profiles else None)
+
+
+def _prices(profile: IntegrationProfile) -> list[dict[str, Any]]:
+    """The prices of today."""
+    prices, labels = all_prices(), profile.connector.licenses
+    found = {license: prices.now(profile.pk, license) for license in labels}
+    return [{"label": labels[license], "price": price} for license, price in found.items() if price]

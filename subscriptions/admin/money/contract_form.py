@@ -1,0 +1,92 @@
+"""The form of a contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from integrations.models import IntegrationProfile
+from subscriptions.approvals.deciders import people_with
+from subscriptions.errors import Refused
+from subscriptions.models import Contract
+from subscriptions.money.contracts import ContractInput, check_input, version_of
+
+INPUT = {"class": "lh-input"}
+INVALID_DAY = "Enter the day as year-month-day, for example 2027-03-01."
+
+
+def _day(label: str, help_text: str = "") -> forms.DateField:
+    return forms.DateField(
+        label=label,
+        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
+        help_text=help_text,
+        error_messages={"required": f"Enter the day. {INVALID_DAY}", "invalid": INVALID_DAY},
+    )
+
+
+class OwnerField(forms.ModelChoiceField):
+    def label_from_instance(self, obj: Any) -> str:
+        return obj.get_full_name() or str(obj.get_username())
+
+
+class ContractForm(forms.Form):
+    reference = forms.CharField(
+        label="Order number", required=False, max_length=60, widget=forms.TextInput(attrs=INPUT)
+    )
+    license = forms.ChoiceField(label="License type", widget=UnfoldAdminSelectWidget)
+    seats = forms.IntegerField(
+        label="Seats bought",
+        min_value=1,
+        max_value=10_000_000,
+        widget=forms.TextInput(attrs={**INPUT, "inputmode": "numeric"}),
+        error_messages={
+            "required": "Enter the number of seats.",
+            "invalid": "Enter a number without a point, for example 4000.",
+            "min_value": "Enter a number of seats, at least 1.",
+            "max_value": "This is more than a contract can have. Check the number.",
+        },
+    )
+    starts = _day("First day of the term")
+    renews_on = _day("Renewal", "The first day of the next term.")
+    notice_by = _day("Last day of notice", "Until this day you can say how many seats the next term has.")
+    true_up = forms.CharField(
+        label="True-up rule",
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={**INPUT, "rows": 2}),
+        help_text="For example: each quarter, seats in use beyond those bought are added to the invoice.",
+    )
+    owner = OwnerField(
+        label="Owner",
+        queryset=User.objects.none(),
+        required=False,
+        empty_label="Nobody yet",
+        widget=UnfoldAdminSelectWidget,
+        help_text="Gets the reminders by mail, as company admins do.",
+    )
+    seen = forms.CharField(widget=forms.HiddenInput())
+
+    def __init__(self, profile: IntegrationProfile, row: Contract | None, data: Any = None) -> None:
+        names = ("reference", "license", "seats", "starts", "renews_on", "notice_by", "true_up", "owner")
+        initial = {name: getattr(row, name) for name in names} if row else {}
+        super().__init__(data, initial={**initial, "seen": version_of(row)})
+        license, owner = self.fields["license"], self.fields["owner"]
+        license.choices = list(profile.connector.licenses.items())  # type: ignore[attr-defined]
+        owner.queryset = people_with("subscriptions.view_contract").order_by("username")  # type: ignore[attr-defined]
+
+    @property
+    def contract(self) -> ContractInput:
+        return ContractInput(**{name: value for name, value in self.cleaned_data.items() if name != "seen"})
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors:
+            try:
+                check_input(self.contract)
+            except Refused as error:
+                raise ValidationError(str(error)) from error
+        return cleaned

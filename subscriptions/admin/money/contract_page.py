@@ -1,0 +1,178 @@
+"""What the page *Contract* shows: seats bought and used, the dates, the forecast, prices and reminders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from licensehub.ui.formatting import day, name_of
+from subscriptions.models import (
+    CandidateState,
+    Contract,
+    NotificationKind,
+    NotificationMail,
+    RemovalCandidate,
+    Subscription,
+)
+from subscriptions.money.beside import yearly_cost
+from subscriptions.money.contracts import REMINDERS
+from subscriptions.money.forecast import MIN_WEEKS, Forecast, Week, forecast, weekly_seats
+
+# The assumptions of the forecast, in the order of the switch.
+ASSUMPTIONS = {
+    "none": ("Take back nothing", ()),
+    "approved": ("Approved", (CandidateState.AWAITING_REVOCATION,)),
+    "all": (
+        "All candidates",
+        (
+            CandidateState.AWAITING_REVOCATION,
+            CandidateState.READY,
+            CandidateState.AWAITING_USER,
+            CandidateState.AWAITING_APPROVAL,
+        ),
+    ),
+}
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 700, 48, 620, 16, 190
+
+
+def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
+    """`assumed` is a key of ASSUMPTIONS."""
+    today = timezone.localdate()
+    used = Subscription.objects.filter(profile=row.profile_id, license=row.license).held().count()
+    takes = _candidates(row)
+    weeks = weekly_seats(row.profile, row.license)
+    found = forecast(weeks, day=row.renews_on, less=takes[assumed]) if row.renews_on >= today else None
+    return {
+        "row": row,
+        "owner": name_of(row.owner) if row.owner else "nobody yet",
+        "in_force": row.starts <= today < row.renews_on,
+        "used": used,
+        "free": row.seats - used,
+        "share": f"{used / row.seats:.1%}",
+        "cost": yearly_cost({(row.profile_id, row.license): row.seats}),
+        "forecast": found,
+        "fewer": row.seats - found.seats if found else 0,
+        "fewer_cost": _cost_of(row, abs(row.seats - found.seats)) if found else "",
+        "apart": abs(row.seats - found.seats) if found else 0,
+        "apart_range": _range(row.seats - found.high, row.seats - found.low, fewer=row.seats >= found.seats)
+        if found
+        else "",
+        "is_over": row.renews_on < today,
+        "chart": chart(found, row.seats) if found else None,
+        "weeks": weeks,
+        "min_weeks": MIN_WEEKS,
+        "weekly": f"{abs(found.weekly):.1f} {'more' if found.weekly >= 0 else 'fewer'}" if found else "",
+        "assumptions": [
+            {"key": key, "label": f"{label}, {takes[key]:,}" if key != "none" else label, "is_chosen": key == assumed}
+            for key, (label, _) in ASSUMPTIONS.items()
+        ],
+        "taken": takes[assumed],
+        "dates": time_line(row, today),
+        "reminders": _reminders(row, today),
+    }
+
+
+def _range(low: int, high: int, *, fewer: bool) -> str:
+    """`78 to 154 fewer`, `2 to 6 more`."""
+    return f"{low:,} to {high:,} fewer" if fewer else f"{-high:,} to {-low:,} more"
+
+
+def _candidates(row: Contract) -> dict[str, int]:
+    mine = RemovalCandidate.objects.filter(profile=row.profile_id, license=row.license)
+    return {key: mine.filter(state__in=states).count() if states else 0 for key, (_, states) in ASSUMPTIONS.items()}
+
+
+def _cost_of(row: Contract, seats: int) -> str:
+    return yearly_cost({(row.profile_id, row.license): seats})
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One day on the time line. `anchor` is where its text stands: start, middle or end."""
+
+    x: float
+    label: str
+    text: str
+    anchor: str
+
+
+def time_line(row: Contract, today: date) -> dict[str, Any]:
+    """The days from before the first reminder until after the renewal, as positions."""
+    first = min(today, row.notice_by - timedelta(days=REMINDERS[0] + 10))
+    last = max(row.renews_on + timedelta(days=20), today)
+
+    def x(moment: date) -> float:
+        return round(20 + (moment - first).days / max(1, (last - first).days) * 960, 1)
+
+    def mark(label: str, moment: date) -> Mark:
+        place = x(moment)
+        anchor = "end" if place > 880 else "start"
+        return Mark(place, label, f"{day(moment)}, {_in_days(moment, today)}", anchor)
+
+    return {
+        "marks": [mark("Today", today), mark("Last day of notice", row.notice_by), mark("Renewal", row.renews_on)],
+        "open": (x(max(today, first)), max(0.0, x(row.notice_by) - x(today))),
+        "late": (x(max(row.notice_by, today)), max(0.0, x(row.renews_on) - x(max(row.notice_by, today)))),
+        "reminders": [(x(row.notice_by - timedelta(days=days)), f"{days} days") for days in REMINDERS],
+    }
+
+
+def _in_days(moment: date, today: date) -> str:
+    left = (moment - today).days
+    if left == 0:
+        return "today"
+    days = f"{abs(left):,} day{'' if abs(left) == 1 else 's'}"
+    return f"in {days}" if left > 0 else f"{days} ago"
+
+
+def _reminders(row: Contract, today: date) -> list[dict[str, Any]]:
+    """The reminders by mail, with the people who got each."""
+    sent = NotificationMail.objects.filter(
+        recipients__notification__kind=NotificationKind.CONTRACT,
+        recipients__notification__profile=row.profile_id,
+        recipients__notification__key__startswith=f"contract:{row.pk}:{row.notice_by.isoformat()}:",
+    ).values_list("recipients__notification__key", "user__username", "state")
+    people: dict[str, list[str]] = {}
+    for key, name, state in sent:
+        people.setdefault(key.rpartition(":")[2], []).append(name if state == "sent" else f"{name} ({state})")
+    lines = []
+    for days in REMINDERS:
+        due = row.notice_by - timedelta(days=days)
+        names = sorted(set(people.get(str(days), ())))
+        text = f"To {', '.join(names)}" if names else _in_days(due, today).capitalize() if due >= today else "Not sent"
+        lines.append({"title": f"{days} days before notice", "day": day(due), "text": text, "is_sent": bool(names)})
+    return lines
+
+
+def chart(found: Forecast, bought: int) -> dict[str, Any]:
+    """The weekly numbers, the straight line to the renewal with its band, and the seats bought, as positions."""
+    weeks: Sequence[Week] = found.weeks
+    numbers = [week.seats for week in weeks]
+    bottom, top = min(*numbers, found.low, bought), max(*numbers, found.high, bought)
+    gap = max(4, (top - bottom) // 10)
+    bottom, top = max(0, bottom - gap), top + gap
+    whole = max(1, (found.day - weeks[0].day).days)
+
+    def x(moment: date) -> float:
+        return round(LEFT + (moment - weeks[0].day).days / whole * (RIGHT - LEFT), 1)
+
+    def y(seats: float) -> float:
+        return round(BOTTOM - (seats - bottom) / (top - bottom) * (BOTTOM - TOP), 1)
+
+    last, end = (x(weeks[-1].day), y(weeks[-1].seats)), x(found.day)
+    return {
+        "points": " ".join(f"{x(week.day)},{y(week.seats)}" for week in weeks),
+        "line": f"{last[0]},{last[1]} {end},{y(found.seats)}",
+        "band": f"{last[0]},{last[1]} {end},{y(found.low)} {end},{y(found.high)}",
+        "bought_y": y(bought),
+        "end_x": end,
+        "end_y": y(found.seats),
+        "grid": [
+            (y(value), f"{round(value):,}") for value in (bottom + (top - bottom) * step / 4 for step in range(5))
+        ],
+        "days": [(x(weeks[0].day), day(weeks[0].day)), (last[0], day(weeks[-1].day)), (end, day(found.day))],
+    }

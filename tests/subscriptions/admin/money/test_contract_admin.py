@@ -1,0 +1,108 @@
+"""The page of the contract: enter it, what it shows with and without a history, and who may do what."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from django.utils import timezone
+
+from subscriptions.models import Contract, DownloadRun
+from subscriptions.money.contracts import version_of
+from tests.support.organization import said
+from tests.support.profile_states import ROLES
+
+PAGE = "/admin/subscriptions/contract/"
+EDIT = f"{PAGE}edit/"
+
+
+def text(answer) -> str:
+    page = answer.content.decode()
+    return " ".join(re.sub("<[^>]*>", " ", page[page.index('<div class="lh-page') :]).split())
+
+
+def good(**other) -> dict[str, str]:
+    today = timezone.localdate()
+    days = {"starts": -300, "renews_on": 98, "notice_by": 38}
+    dates = {name: (today + timedelta(days=shift)).isoformat() for name, shift in days.items()}
+    return {
+        "license": "full",
+        "seats": "20",
+        "reference": "MR-20931",
+        "true_up": "Each quarter",
+        "seen": "none",
+        **dates,
+        **other,
+    }
+
+
+def weeks_of_downloads(organization, numbers: list[int]) -> None:
+    for ago, count in enumerate(reversed(numbers)):
+        at = timezone.now() - timedelta(weeks=ago)
+        DownloadRun.objects.create(
+            profile=organization.profile,
+            state="complete",
+            started_by="schedule",
+            finished_at=at,
+            lease_until=at,
+            stats={"by_license": {"full": count}},
+        )
+
+
+def test_a_company_admin_enters_and_changes_it(organization, sign_in):
+    client = sign_in("Company admin")
+    assert "No contract is entered" in text(client.get(PAGE)) and EDIT in client.get(PAGE).content.decode()
+    for values, sentence in (
+        ({"seats": "4.000,5"}, "without a point"),
+        ({"renews_on": "soon"}, "year-month-day"),
+        ({"notice_by": "2099-01-01"}, "not after the renewal"),
+    ):
+        assert sentence in text(client.post(EDIT, good(**values)))
+    assert not Contract.objects.exists()
+
+    answer = client.post(EDIT, good())
+    assert answer.status_code == 302 and "20 seats until" in said(answer)
+    shown = text(client.get(PAGE))
+    assert (
+        "Order MR-20931" in shown
+        and "Owner: nobody yet." in shown
+        and "12 60.0% of bought, 8 free" in shown
+        and "Each quarter" in shown
+    )
+    assert "needs at least 8 weeks" in shown and "Needed on" not in shown
+    assert "meanwhile" in client.post(EDIT, good(seats="1")).content.decode()
+    assert Contract.objects.get().seats == 20
+    seen = version_of(Contract.objects.get())
+    client.post(EDIT, good(seats="30", seen=seen))
+    assert Contract.objects.get().seats == 30
+
+
+def test_with_eight_weeks_it_says_how_many_seats_the_next_term_needs(organization, sign_in):
+    client = sign_in("Company admin")
+    client.post(EDIT, good())
+    weeks_of_downloads(organization, [4, 5, 6, 7, 8, 9, 10, 11, 12])
+    shown = client.get(f"{PAGE}?assume=none")
+    assert shown.context["forecast"].seats == 12 + 14
+    assert "More to buy" in text(shown) and "1.0 more seats a week" in text(shown)
+    assert "More to buy 6 6 to 6 more" in text(shown)
+    everybody = client.get(f"{PAGE}?assume=all")
+    assert everybody.context["forecast"].seats == 12 - 8 + 14 and "8 seats are taken back before" in text(everybody)
+    assert client.get(f"{PAGE}?assume=x&profile=y").status_code == 200
+
+    Contract.objects.update(
+        starts=timezone.localdate() - timedelta(days=400),
+        renews_on=timezone.localdate() - timedelta(days=1),
+        notice_by=timezone.localdate() - timedelta(days=60),
+    )
+    over = text(client.get(PAGE))
+    assert "Not in force" in over and "Needed on" not in over and "The renewal is over" in over
+
+
+def test_others_read_it(organization, sign_in):
+    sign_in("Company admin").post(EDIT, good())
+    for role in (*ROLES, ""):
+        client = sign_in(role)
+        assert client.get(PAGE).status_code == (403 if role in ("Operator", "") else 200), role
+        assert client.get(EDIT).status_code == (200 if role == "Company admin" else 403)
+        assert client.post(EDIT, good()).status_code == (200 if role == "Company admin" else 403)
+    assert Contract.objects.count() == 1
