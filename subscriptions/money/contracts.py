@@ -87,6 +87,17 @@ def _data(row: Contract) -> dict[str, Any]:
     }
 
 
+def organization_word(profile: IntegrationProfile) -> str:
+    """A word that all profiles of one organization have in common."""
+    return f"{profile.kind}:{profile.organization_id or profile.pk}"
+
+
+def next_renewals() -> dict[str, date]:
+    """`organization_word` -> the renewal of its contract, as far as it is in the future."""
+    rows = Contract.objects.filter(renews_on__gt=timezone.localdate()).select_related("profile").order_by("-renews_on")
+    return {organization_word(row.profile): row.renews_on for row in rows}
+
+
 def reminder_due(row: Contract, *, today: date) -> int | None:
     """The reminder that is due: 60 on the days from 60 to 31 before the last day of notice. None before and after."""
     left = (row.notice_by - today).days

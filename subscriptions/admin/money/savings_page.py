@@ -21,6 +21,7 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day, day_and_time
 from subscriptions.models import DownloadRun, Price, Reclaim, RemovalCandidate
+from subscriptions.money.contracts import next_renewals, organization_word
 from subscriptions.money.currencies import amount_text, currencies
 from subscriptions.money.savings import STAGES, Cell, Group, Ledger, Line, Stage, years_with_savings
 
@@ -87,6 +88,7 @@ def savings_view(request: HttpRequest) -> HttpResponse:
     if "currency" not in request.GET and groups:
         choice = _with_currency(choice, groups[0].currency)
     lines = [line for group in groups for line in group.lines]
+    renewals = next_renewals()
     departments = ledger.by_department(choice.currency)
     context = {
         **site.each_context(request),
@@ -99,7 +101,7 @@ def savings_view(request: HttpRequest) -> HttpResponse:
         "facts_of": _facts_of(),
         "tiles": [_tile(group) for group in groups],
         "heads": [TITLES[stage] for stage in (*STAGES, Stage.SAVED)],
-        "groups": [_shown_group(group, choice, several=len(profiles) > 1) for group in groups],
+        "groups": [_shown_group(group, choice, renewals, several=len(profiles) > 1) for group in groups],
         "has_prices": Price.objects.valid().exists(),
         "may_enter": request.user.has_perm(ADD),
         "chart": month_chart(ledger.by_month(choice.currency), choice) if lines else None,
@@ -187,8 +189,11 @@ def _seats(cell: Cell) -> str:
     return f"{cell.seats:,} {ngettext('seat', 'seats', cell.seats)}"
 
 
-def _shown_group(group: Group, choice: Choice, *, several: bool) -> dict[str, Any]:
+def _shown_group(group: Group, choice: Choice, renewals: dict[str, date], *, several: bool) -> dict[str, Any]:
+    found = {renewals.get(organization_word(line.profile)) for line in group.lines} - {None}
+    days = [day(moment) for moment in sorted(moment for moment in found if moment)]
     return {
+        "until": f"an estimate until the renewal on {' and '.join(days)}" if days and group.currency else "",
         "name": _currency_name(group.currency),
         "currency": group.currency,
         "lines": [_shown_line(line, choice, several=several) for line in group.lines],

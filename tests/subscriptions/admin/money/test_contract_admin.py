@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 
 from django.utils import timezone
 
-from subscriptions.models import Contract, DownloadRun
+from licensehub.ui.formatting import day
+from subscriptions.models import Contract, DownloadRun, Per
 from subscriptions.money.contracts import version_of
+from subscriptions.money.prices import PriceInput, enter_price
 from tests.support.organization import said
 from tests.support.profile_states import ROLES
 
@@ -96,6 +99,19 @@ def test_with_eight_weeks_it_says_how_many_seats_the_next_term_needs(organizatio
     )
     over = text(client.get(PAGE))
     assert "Not in force" in over and "Needed on" not in over and "The renewal is over" in over
+
+
+def test_savings_are_an_estimate_until_the_renewal(organization, sign_in, alice):
+    client = sign_in("Company admin")
+    savings = "/admin/subscriptions/price/savings/"
+    price = PriceInput("full", Decimal(240), "USD", Per.YEAR, timezone.localdate())
+    enter_price(organization.profile, price, actor=alice)
+    assert "an estimate until" not in text(client.get(savings))
+    client.post(EDIT, good())
+    renewal = timezone.localdate() + timedelta(days=98)
+    assert f"an estimate until the renewal on {day(renewal)}" in text(client.get(savings))
+    Contract.objects.update(renews_on=timezone.localdate(), notice_by=timezone.localdate())
+    assert "an estimate until" not in text(client.get(savings))
 
 
 def test_others_read_it(organization, sign_in):
