@@ -90,10 +90,10 @@ class Ledger:
         self.year = year
         self.prices = PriceList(profiles)
 
-    def groups(self) -> list[Group]:
-        """The lines by currency; those without a price come last."""
+    def groups(self, stages: Sequence[Stage] = STAGES) -> list[Group]:
+        """The lines by currency; those without a price come last. Only these stages are counted."""
         found: dict[tuple[str, int, str], Line] = {}
-        for stage in STAGES:
+        for stage in stages:
             for profile_id, license, price_id, seats in self._counted(stage):
                 price = self.prices.by_id.get(price_id) if price_id else None
                 if price and price.is_free:

@@ -26,7 +26,7 @@ def savings_card(profile: IntegrationProfile, user: User | AnonymousUser) -> dic
     if not user.has_perm(SEES):
         return None
     ledger = Ledger(list(IntegrationProfile.objects.of_organization(profile)), timezone.localdate().year)
-    groups = ledger.groups()
+    groups = ledger.groups([stage for stage, *_ in STEPS])
     address = f"{reverse('admin:subscriptions_savings')}?profile={profile.pk}"
     return {
         "steps": [
