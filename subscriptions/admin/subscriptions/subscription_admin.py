@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import Http404, HttpRequest, HttpResponse
@@ -24,6 +24,7 @@ from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import search_count
 from licensehub.ui.lists.search_results import Matches
 from subscriptions.admin.approvals.permissions import REQUEST
+from subscriptions.admin.rules.protect import ADD, protect
 from subscriptions.admin.subscriptions.filters import (
     AdminRoleFilter,
     IdleFilter,
@@ -34,8 +35,9 @@ from subscriptions.admin.subscriptions.filters import (
     is_one_verdict,
 )
 from subscriptions.admin.subscriptions.subscription_page import context_of, verdict_badge
-from subscriptions.admin.widgets.actions import run_action
+from subscriptions.admin.widgets.actions import ValidateSelectionMixin, run_action
 from subscriptions.admin.widgets.evidence import confirmed_columns
+from subscriptions.admin.widgets.selection import is_across
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.sentences import vendor_says_now
@@ -83,7 +85,7 @@ class SubscriptionChangeList(PagedChangeList):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
+class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
@@ -94,6 +96,7 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
     # The longest idle first. People without any date come last.
     ordering = ("idle_since", "pk")
     list_per_page = 50
+    actions = ("protect",)
     export_columns = (
         ("Profile", lambda row: row.profile.name),
         (NEUTRAL.member_id, lambda row: row.external_id),
@@ -118,6 +121,18 @@ class SubscriptionAdmin(ExportMixin, ReadOnlyAdmin):
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
         return (*self.export_columns, *confirmed_columns(lambda row: row))
+
+    def has_protect_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(ADD)
+
+    @admin.action(description="Protect", permissions=["protect"])
+    def protect(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> HttpResponse | None:
+        """Show the form that protects the ticked people. This list does not count its rows, so it offers no others."""
+        if is_across(request):
+            messages.error(request, "Select the people on one page of the list, then choose Protect again.")
+            return None
+        back = request.get_full_path() if chosen.count() > 1 else ""
+        return protect(request, chosen.order_by("name", "email", "pk"), back=back)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """With the rules, since the sentence of each row needs its profile's terms."""

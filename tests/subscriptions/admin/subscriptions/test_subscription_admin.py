@@ -8,9 +8,11 @@ from django.urls import reverse
 
 from subscriptions.admin.subscriptions.subscription_page import VERDICTS
 from subscriptions.eligibility.clauses import CLAUSES
-from subscriptions.models import Evaluation, ReclaimRequest, RemovalCandidate, Subscription, Verdict
+from subscriptions.models import Evaluation, Protection, ReclaimRequest, RemovalCandidate, Subscription, Verdict
 from subscriptions.models.subscription import LEFT_OUT
 from subscriptions.search import refresh_search
+from tests.support.organization import said
+from tests.support.pages import text_of
 
 
 def page_of(row: Subscription) -> str:
@@ -124,3 +126,22 @@ def test_who_was_never_judged_is_listed_as_such(run, sign_in):
 
     assert listed(client, "verdict=not_evaluated") == [row.pk]
     assert row.pk in listed(client, "")
+
+
+def test_the_ticked_people_are_protected_and_never_all_of_a_list(run, sign_in):
+    """The list does not count exactly what it shows."""
+    manager, auditor = sign_in("License manager"), sign_in("Auditor")
+    address = reverse("admin:subscriptions_subscription_changelist")
+    chosen = list(Subscription.objects.order_by("pk")[:2])
+    sent = {"action": "protect", "index": "0", "_selected_action": [row.pk for row in chosen]}
+    assert "Protect the selected people" in text_of(manager.get(address))
+    assert 'name="_selected_action"' not in text_of(auditor.get(address))
+    assert "on one page of the list" in said(manager.post(address, {**sent, "select_across": "1"}))
+
+    form = text_of(manager.post(address, sent))
+    assert "Protect 2 people" in form
+    assert all(f'name="subscription" value="{row.pk}"' in form for row in chosen)
+    before = Protection.objects.count()
+    wish = {"subscription": [row.pk for row in chosen], "confirmed": "2", "reason": "On leave", "owner": "HR"}
+    manager.post(reverse("admin:subscriptions_protection_protect"), wish)
+    assert Protection.objects.count() == before + 2
