@@ -7,20 +7,20 @@ a plus sign. The same name at another domain counts as the same person until a c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
+from subscriptions.accounts.mailbox import mailbox
 from subscriptions.bulk_sql import planned_for
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import AccountPerson, RemovalCandidate, RequestedRemoval
-from subscriptions.models.address import mailbox
 
 OWN_SEAT = "Your own seat is among these people, so you can neither request nor decide this. Ask a colleague."
 NO_ADDRESS = (
@@ -72,18 +72,28 @@ class Identity:
         same_name = Q(**{f"{column}__istartswith": f"{local}@"}) | Q(**{f"{column}__istartswith": f"{local}+"})
         return same_name & Q(**{f"{column}__iendswith": f"@{domain}"}) if self.confirmed else same_name
 
+    def is_same_person(self, other: Identity) -> bool:
+        """Whether the owner of one account is that of the other. Both have the same organization."""
+        certain = Identity(self.address, self.ids, self.confirmed or other.confirmed)
+        return certain.has_address(other.address) or bool(self.ids & other.ids)
+
+
+def identities_in(profile: IntegrationProfile, accounts: QuerySet[User] | None = None) -> dict[int, Identity]:
+    """Account id -> its identity in the profile's organization, of all accounts or of these. One query."""
+    here = Q(persons__kind=profile.kind, persons__organization_id=profile.organization_id)
+    rows = (User.objects.all() if accounts is None else accounts).alias(
+        here=FilteredRelation("persons", condition=here)
+    )
+    found: dict[int, Identity] = {}
+    for pk, email, external_id, linked_by in rows.values_list("pk", "email", "here__external_id", "here__linked_by"):
+        known = found.get(pk, Identity(email, frozenset(), confirmed=False))
+        ids = known.ids | {external_id} if external_id else known.ids
+        found[pk] = Identity(email, ids, known.confirmed or linked_by is not None)
+    return found
+
 
 def identity_of(user: User, profile: IntegrationProfile) -> Identity:
-    persons = list(_persons(profile).filter(user=user).values_list("external_id", "linked_by"))
-    return Identity(
-        address=user.email or "",
-        ids=frozenset(external_id for external_id, _ in persons if external_id),
-        confirmed=any(linked_by for _, linked_by in persons),
-    )
-
-
-def _persons(profile: IntegrationProfile) -> QuerySet[AccountPerson]:
-    return AccountPerson.objects.filter(kind=profile.kind, organization_id=profile.organization_id)
+    return identities_in(profile, User.objects.filter(pk=user.pk))[user.pk]
 
 
 # --- Seats ------------------------------------------------------------------------------------------------------------
@@ -130,9 +140,9 @@ def _why_own(mine: Identity, seat: Seat) -> str:
 def own_candidates(actor: User, profile: IntegrationProfile) -> QuerySet[RemovalCandidate]:
     """The actor's own candidates, for the guard of an UPDATE."""
     mine = identity_of(actor, profile)
-    linked = _persons(profile).filter(user=actor).exclude(external_id="").values("external_id")
+    linked = AccountPerson.objects.of_organization(profile).filter(user=actor).exclude(external_id="")
     return RemovalCandidate.objects.annotate(frozen_email=KT("evidence__email")).filter(
-        Q(subscription__external_id__in=linked)
+        Q(subscription__external_id__in=linked.values("external_id"))
         | mine.address_is_own("subscription__email")
         | mine.address_is_own("frozen_email")
     )
@@ -151,24 +161,33 @@ def has_own_seat(actor: User, profile: IntegrationProfile) -> Exists:
     return Exists(mine)
 
 
+def accounts_with_a_seat(identities: Mapping[int, Identity], seats: Iterable[tuple[str, str, str]]) -> set[int]:
+    """The ids of those accounts whose owner has one of these seats. It looks once at each seat, for all accounts."""
+    ids = {external_id for mine in identities.values() for external_id in mine.ids}
+    names = {mailbox(mine.address)[0] for mine in identities.values()}
+    near = [
+        seat
+        for seat in (Seat(*seat) for seat in seats)
+        if seat.external_id in ids or any(mailbox(address)[0] in names for address in seat.addresses)
+    ]
+    return {pk for pk, mine in identities.items() if any(map(mine.owns, near))}
+
+
 # --- Accounts ---------------------------------------------------------------------------------------------------------
 
 
 def accounts_of(actor: User, profile: IntegrationProfile) -> list[int]:
     """The ids of all accounts that belong to the same person as this one, itself included."""
-    mine = identity_of(actor, profile)
-    ids: dict[int, set[str]] = {}
-    confirmed = set()
-    for user_id, external_id, linked_by in _persons(profile).values_list("user", "external_id", "linked_by"):
-        ids.setdefault(user_id, set()).add(external_id)
-        if linked_by:
-            confirmed.add(user_id)
-    same = {actor.pk}
-    for pk, email in User.objects.exclude(email="").values_list("pk", "email"):
-        other = Identity(mine.address, mine.ids, mine.confirmed or pk in confirmed)
-        if other.has_address(email) or mine.ids & ids.get(pk, set()):
-            same.add(pk)
-    return sorted(same)
+    return same_person_as([actor.pk], identities_in(profile))
+
+
+def same_person_as(accounts: Collection[int], identities: Mapping[int, Identity]) -> list[int]:
+    """The ids of these accounts, and of all others that belong to one of their owners."""
+    mine = [identities[pk] for pk in accounts]
+    others = (
+        pk for pk, other in identities.items() if other.address and any(one.is_same_person(other) for one in mine)
+    )
+    return sorted({*accounts, *others})
 
 
 def refuse_same_person(other: User | None, accounts: Iterable[int], *, sentence: str) -> None:

@@ -17,10 +17,10 @@ from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
+from subscriptions.accounts.mailbox import mailbox
 from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import AccountPerson, Subscription
-from subscriptions.models.address import mailbox
 from subscriptions.models.subscription import address_key
 
 BATCH = 500
@@ -41,7 +41,7 @@ def find_persons(profile: IntegrationProfile, users: QuerySet[User] | None = Non
         for account in accounts.get(mailbox(email), ())
     }
     with transaction.atomic():
-        known = set(_of(profile).values_list("user", "external_id"))
+        known = set(AccountPerson.objects.of_organization(profile).values_list("user", "external_id"))
         new = sorted(found for found in wanted if (found[0][0], found[1]) not in known)
         organization = {"kind": profile.kind, "organization_id": profile.organization_id}
         AccountPerson.objects.bulk_create(
@@ -80,13 +80,9 @@ def find_everywhere(user: User) -> None:
         find_persons(profile, User.objects.filter(pk=user.pk))
 
 
-def _of(profile: IntegrationProfile) -> QuerySet[AccountPerson]:
-    return AccountPerson.objects.filter(kind=profile.kind, organization_id=profile.organization_id)
-
-
 def persons_of(user: User, profile: IntegrationProfile) -> list[tuple[AccountPerson, Subscription | None]]:
     """The known persons of this account in the profile's organization, each with the member, if there is one."""
-    persons = list(_of(profile).filter(user=user))
+    persons = list(AccountPerson.objects.of_organization(profile).filter(user=user))
     rows = Subscription.objects.filter(profile=profile, external_id__in=[found.external_id for found in persons])
     members = {row.external_id: row for row in rows}
     return [(found, members.get(found.external_id)) for found in persons]
@@ -94,7 +90,7 @@ def persons_of(user: User, profile: IntegrationProfile) -> list[tuple[AccountPer
 
 def matches_nobody(user: User, profile: IntegrationProfile) -> bool:
     """Whether no member is known as the owner of this account, and no company admin said that there is none."""
-    return not _of(profile).filter(user=user).exists()
+    return not AccountPerson.objects.of_organization(profile).filter(user=user).exists()
 
 
 # --- By a company admin -----------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from subscriptions.accounts.own_seat import Seat, accounts_of, identity_of, seats_of
+from subscriptions.accounts.own_seat import accounts_with_a_seat, identities_in, same_person_as, seats_of
 from subscriptions.models import ReclaimRequest
 
 DECIDE = "subscriptions.decide_reclaimrequest"
@@ -26,15 +26,14 @@ def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
     Not the requester, the user who raised its cap, one of its people, or a user who made a candidate of one of them in
     a review. An account without an e-mail address may belong to one of these, so it is not among the deciders.
     """
-    first = {
-        pk
-        for user in (request.requested_by, request.cap_raised_by, *User.objects.filter(pk__in=reviewers_of(request)))
-        if user
-        for pk in accounts_of(user, request.profile)
-    }
-    others = people_with(DECIDE).exclude(email="").exclude(pk__in=first)
-    seats = [Seat(*row) for row in seats_of(request.removals.not_dropped())]
-    return others.exclude(pk__in=[user.pk for user in others if _is_one_of(seats, user, request)])
+    deciders = people_with(DECIDE)
+    identities = identities_in(request.profile)
+    known = {request.requested_by_id, request.cap_raised_by_id, *reviewers_of(request)}
+    first = [pk for pk in identities if pk in known]
+    others = set(deciders.exclude(pk__in=same_person_as(first, identities)).values_list("pk", flat=True))
+    able = {pk: mine for pk, mine in identities.items() if pk in others and mine.address.strip()}
+    concerned = accounts_with_a_seat(able, seats_of(request.removals.not_dropped()))
+    return deciders.filter(pk__in=able.keys() - concerned)
 
 
 def reviewers_of(request: ReclaimRequest) -> set[int]:
@@ -44,9 +43,3 @@ def reviewers_of(request: ReclaimRequest) -> set[int]:
     """
     reviewed = request.removals.not_dropped().filter(evidence__has_key="review")
     return {evidence["review"].get("by_id") for evidence in reviewed.values_list("evidence", flat=True)} - {None}
-
-
-def _is_one_of(seats: list[Seat], user: User, request: ReclaimRequest) -> bool:
-    """Whether the user is one of these people, or may be: an account without an address may be anybody."""
-    mine = identity_of(user, request.profile)
-    return not user.email.strip() or any(map(mine.owns, seats))

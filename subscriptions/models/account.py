@@ -8,6 +8,13 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile
+
+
+class AccountPersonQuerySet(models.QuerySet["AccountPerson"]):
+    def of_organization(self, profile: IntegrationProfile) -> AccountPersonQuerySet:
+        return self.filter(kind=profile.kind, organization_id=profile.organization_id)
+
 
 class AccountPerson(models.Model):
     """The vendor's id of the owner of an account, in one organization. It stays when an address changes.
@@ -26,6 +33,8 @@ class AccountPerson(models.Model):
     # The company admin who entered the id; empty when LicenseHub found the person.
     linked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     linked_at = models.DateTimeField(default=timezone.now)
+
+    objects = AccountPersonQuerySet.as_manager()
 
     class Meta:
         verbose_name = "person of an account"

@@ -32,14 +32,16 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
     people = people_of(request)
     standing = [person.removal for person in people if not person.is_dropped]
     waits = request.state in WAITING
+    decision = _decision(request, user, standing)
     return {
         **_header(request),
         **table_of(people, request),
-        **_decision(request, user, standing),
+        **decision,
         "waits": waits,
         "progress": progress_of(request),
         "notified": notified_about(request),
-        "nobody_decides": waits and not deciders_of(request).exists(),
+        # A reader who may decide is one of them.
+        "nobody_decides": waits and not decision["may"].decide and not deciders_of(request).exists(),
         "ended": why_empty(request) if request.state == RequestState.EMPTY else "",
         "tiles": tiles(people),
         "cost": _cost(request, standing),
