@@ -316,7 +316,11 @@ NO_DOUBT = {
     "no license in scope": ({A: (100, 50, 0, 0)}, {A: (100, 50, 100, 60)}),
 }
 DOUBT = {
-    "all of it": ({A: (9, 1, 9, 0)}, {A: (9, 0, 9, 0)}, "shows no activity within the last 3 days, and did so"),
+    "all of it": (
+        {A: (9, 1, 9, 0)},
+        {A: (9, 0, 9, 0)},
+        "shows no activity within the last 3 days, and the download before had some",
+    ),
     "one domain": ({A: (40, 20, 0, 0), B: (9, 9, 0, 0)}, {A: (20, 0, 0, 0), B: (9, 9, 0, 0)}, "people at a.example"),
     "from none": ({A: (40, 9, 40, 0)}, {A: (40, 9, 40, 5)}, "5 of 40 active licenses in scope would be inactive"),
     "more than doubled": ({A: (100, 50, 100, 5)}, {A: (100, 50, 100, 11)}, "(11.0%), and 5 of 100"),
