@@ -136,8 +136,18 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
-    """The entries that this user may see, in the structure that unfold expects."""
-    return [{"title": title, "items": _items(entries, request.user)} for title, entries in GROUPS]
+    """The entries that this user may see, in the structure that unfold expects.
+
+    The page belongs to the entry with the longest address that its own begins with: Savings lies below Prices.
+    """
+    found = [(title, _items(entries, request.user)) for title, entries in GROUPS]
+    items = [item for _, group in found for item in group]
+    index = reverse("admin:index")
+    here = [item["link"] for item in items if item["link"] != index and request.path.startswith(item["link"])]
+    current = max(here, key=len, default=index if request.path == index else "")
+    for item in items:
+        item["active"] = item["link"] == current
+    return [{"title": title, "items": group} for title, group in found]
 
 
 def account_links(request: HttpRequest) -> list[dict[str, str]]:

@@ -117,7 +117,7 @@ def test_two_approvers_at_once_a_hundred_times(world, figures):
 def test_approvers_both_win_without_the_guard(world, monkeypatch):
     """The control: check, then save. Somebody else may have decided in between."""
 
-    def check_then_save(request, state, *, actor, comment, now):
+    def check_then_save(request, state, *, actor, comment, now, revision):
         found = ReclaimRequest.objects.get(pk=request.pk)
         if found.state != "open":
             raise NotActionable("Decided already.")

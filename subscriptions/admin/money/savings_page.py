@@ -317,7 +317,7 @@ def _license(row: RemovalCandidate | Reclaim) -> str:
 
 # --- The chart --------------------------------------------------------------------------------------------------------
 
-PITCH, WIDTH, TOP, AXIS, BOTTOM = 40, 28, 24, 170, 46
+PITCH, WIDTH, TOP, AXIS, BOTTOM = 25, 17, 24, 130, 46
 
 
 def month_chart(months: list[dict[str, Any]], choice: Choice) -> dict[str, Any]:
