@@ -45,7 +45,7 @@ MAX_PAUSE_REASON = 200
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What a user chose. `until`: the end of the pause, or of the protections; None for protections without an end."""
+    """The choice of a user. `until`: the end of the pause or of the protections; None for protections without end."""
 
     kept_as: KeptAs = KeptAs.SENT_BACK
     until: datetime | None = None

@@ -1,4 +1,4 @@
-"""What LicenseHub keeps about an account: the member at the vendor who owns it, and how its owner reads the pages."""
+"""Facts about an account: the member at the vendor who owns it, and how its owner reads the pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one seat of a license type costs. A price is never edited: a new one follows it, or it is withdrawn."""
+"""The price of one seat of a license type. It is never edited: a new one follows it, or it is withdrawn."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Answer(models.TextChoices):
 
 
 class KeptAs(models.TextChoices):
-    """What a user chose for people who leave a request and keep the seat."""
+    """The choice of a user for people who leave a request and keep the seat."""
 
     SENT_BACK = "sent_back", "Sent back"
     PAUSED = "paused", "Paused"

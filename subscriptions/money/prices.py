@@ -24,7 +24,7 @@ MAX_AHEAD = timedelta(days=5 * 365)
 
 @dataclass(frozen=True, slots=True)
 class PriceInput:
-    """What an admin enters. The currency is a code of ISO 4217."""
+    """The entries of an admin. The currency is a code of ISO 4217."""
 
     license: str
     amount: Decimal

@@ -80,7 +80,7 @@ def _while_open(permission: str) -> Callable[[Notification], QuerySet[User]]:
 
 
 def _contract_people(notification: Notification) -> QuerySet[User]:
-    """Who may change contracts, and the owner, while the reminder is open."""
+    """The users who may change contracts, and the owner, while the reminder is open."""
     if not Notification.objects.filter(pk=notification.pk, ended_at=None).exists():
         return User.objects.none()
     owners = Contract.objects.filter(profile=notification.profile_id, owner__isnull=False).values("owner")

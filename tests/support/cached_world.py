@@ -58,7 +58,7 @@ HARMLESS = {
 
 @dataclass
 class Scene:
-    """What a fixture began with, and what it left. `state` is the one of its sandbox, if it has any."""
+    """The state before and after a fixture. `state` is the one of its sandbox, if it has any."""
 
     before: Rows
     people: str

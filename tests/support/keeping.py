@@ -1,4 +1,4 @@
-"""What a user chooses for people who leave a request."""
+"""The choices of a user for people who leave a request."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from subscriptions.money.currencies import amount_text
@@ -34,7 +35,7 @@ def savings_card(profile: IntegrationProfile, user: User | AnonymousUser) -> dic
                 "icon": icon,
                 "title": title,
                 "amount": _amount(groups, stage) or f"{_seats(groups, stage):,}",
-                "text": text.format(_seats_text(_seats(groups, stage))),
+                "text": text.format(_seats_text(_seats(groups, stage))) + _unpriced(groups, stage),
                 "link": f"{address}&stage={stage.value}",
             }
             for stage, icon, title, text in STEPS
@@ -49,6 +50,14 @@ def _amount(groups: list[Group], stage: Stage) -> str:
     """`$9,600 and €432`: currencies are never added."""
     sums = [(group.currency, sum((line.cells[stage].amount for line in group.lines), Decimal(0))) for group in groups]
     return " and ".join(amount_text(amount, currency) for currency, amount in sums if currency)
+
+
+def _unpriced(groups: list[Group], stage: Stage) -> str:
+    """`; 2 of them have no price`, beside an amount that leaves these seats out."""
+    count = _seats([group for group in groups if not group.currency], stage)
+    if not count or count == _seats(groups, stage):
+        return ""
+    return f"; {count:,} of them {ngettext('has', 'have', count)} no price"
 
 
 def _seats(groups: list[Group], stage: Stage) -> int:

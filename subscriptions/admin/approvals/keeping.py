@@ -94,7 +94,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class KeepPage:
-    """What the page is about: `act` is the verb, `who` the object: `Reject`, `R-0142`, or `Drop`, `Pat Miller`."""
+    """The subject of the page: `act` is the verb, `who` the object: `Reject`, `R-0142`, or `Drop`, `Pat Miller`."""
 
     request: ReclaimRequest
     act: str
@@ -181,7 +181,7 @@ def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
 
 
 def kept_sentence(kept_as: str, until: datetime | None) -> str:
-    """What followed for people: `paused until Jan 15, 2027`."""
+    """The consequence for people: `paused until Jan 15, 2027`."""
     if kept_as == KeptAs.SENT_BACK:
         return "Ready again at once"
     if kept_as == KeptAs.PAUSED:

@@ -54,7 +54,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
 
 
 def _cost(request: ReclaimRequest, standing: list[RequestedRemoval]) -> str:
-    """What these seats cost in a year, at the prices of the day of the decision."""
+    """The cost of these seats for a year, at the prices of the day of the decision."""
     seats = Counter((request.profile_id, str(removal.evidence["license"])) for removal in standing)
     return yearly_cost(seats, day=timezone.localdate(request.decided_at) if request.decided_at else None)
 

@@ -126,7 +126,7 @@ def _caps(selection: Selection) -> str:
 
 
 def _split(request: HttpRequest, selection: Selection) -> Split | None:
-    """What was chosen for more people than the cap. None if nothing was chosen, or for other caps than those of now."""
+    """The choice for more people than the cap. None if nothing was chosen, or for other caps than those of now."""
     sent = request.POST.get("split", "")
     if not ways(selection):
         return Split.ONE

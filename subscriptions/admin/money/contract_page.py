@@ -1,4 +1,4 @@
-"""What the page *Contract* shows: seats bought and used, the dates, the forecast, prices and reminders."""
+"""The contents of the page *Contract*: seats bought and used, the dates, the forecast, prices and reminders."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the address asks for. Anything that is not valid there is left out."""
+    """The values in the address of the page. A value that is not valid is left out."""
 
     profile: IntegrationProfile | None
     year: int
@@ -99,7 +99,7 @@ def savings_view(request: HttpRequest) -> HttpResponse:
         "all_link": choice.query(profile=None, of=None, license=None),
         "years": [(year, choice.query(year=year)) for year in years_with_savings(ledger.profiles.values())],
         "facts_of": _facts_of(),
-        "tiles": [_tile(group) for group in groups],
+        "tiles": [_tile(group) for group in groups if group.currency or group.saved.seats or len(groups) == 1],
         "heads": [TITLES[stage] for stage in (*STAGES, Stage.SAVED)],
         "groups": [_shown_group(group, choice, renewals, several=len(profiles) > 1) for group in groups],
         "has_prices": Price.objects.valid().exists(),
@@ -239,7 +239,7 @@ def _shown_department(line: dict[str, Any], choice: Choice) -> dict[str, Any]:
 
 
 def _stages_of(stage: Stage) -> Sequence[Stage]:
-    """What is saved has the rows of two stages."""
+    """The stages whose rows are behind a number: for *saved* there are two."""
     return (Stage.VERIFIED, Stage.AGAIN) if stage == Stage.SAVED else (stage,)
 
 

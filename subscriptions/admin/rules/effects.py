@@ -1,4 +1,4 @@
-"""What a saved rule has changed, in a message, and what has to be done before it proposes."""
+"""The message after a rule was saved: its effect, and the steps that are needed before it proposes."""
 
 from __future__ import annotations
 

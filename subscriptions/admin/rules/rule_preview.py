@@ -48,7 +48,7 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
 
 
 def _cost(rule: ReclaimRule, found: PeopleCounts) -> str:
-    """What the seats of the inactive people cost in a year; empty without a price."""
+    """The cost of the inactive people's seats for a year; empty without a price."""
     seats = Counter[tuple[int, str]]()
     for group in found.groups:
         if group.verdict == Verdict.CANDIDATE:

@@ -118,7 +118,7 @@ def test_without_the_certificate_of_the_company_nothing_is_sent(
 
 
 def test_a_proxy_behind_tls_is_checked_as_the_vendor_is(drip: Drip) -> None:
-    """By the public authorities and those of the company."""
+    """The public authorities and those of the company are trusted."""
     context = Network(ca_bundle=str(drip.certificate)).tls_context(slot="rest")
     assert context is not None and context.cert_store_stats()["x509_ca"] > 50
     adapter = transport._PlainSession({}, context).get_adapter("https://api.miro.example")

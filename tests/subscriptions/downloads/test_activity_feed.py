@@ -274,7 +274,7 @@ def test_a_feed_that_has_stopped_since_the_last_download_is_found_days_later(wor
 
 
 def test_an_unchanged_organization_is_counted_the_same_on_both_sides(world, monkeypatch):
-    """Whoever left or is deactivated counts on neither side, and no domain is two because of capitals."""
+    """People who left or are deactivated count on neither side, and capitals make no second domain."""
     world.first_download()
     left, off, loud = world.candidates(3)
     world.miro.change(left.subscription.external_id, removed=True)

@@ -57,7 +57,7 @@ def test_the_way_of_a_seat_shows_what_it_costs(organization, alice, bob, as_user
     assert shown.content.decode().count('data-cost="240.00 USD"') == 8
     chosen = list(RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:3])
     confirm = client.post(lists[0], {"action": "request_reclaim", "index": 0, "_selected_action": chosen})
-    assert "$720 per year at the prices of today" in text(confirm)
+    assert "At the prices of today: $720 per year" in text(confirm)
     for number in range(50, 70):
         organization.hire(number, idle=200)
     organization.propose()

@@ -81,7 +81,7 @@ def test_a_seat_goes_from_potential_to_saved(priced, alice, bob):
 
 
 def test_a_seat_that_is_held_again_is_subtracted_in_its_month(priced, alice, bob):
-    """By a restore, and by hand at the vendor; later than 90 days only if it is reclaimed once more."""
+    """A restore counts, and an admin at the vendor; after 90 days only if the seat is reclaimed once more."""
     world = priced
     decide.approve(request_reclaim(world.candidates(5), actor=alice), actor=bob)
     assert reclaim_due(world.profile).reclaimed == 5
