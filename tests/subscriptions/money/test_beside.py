@@ -121,4 +121,8 @@ def test_the_overview_has_a_card_with_the_three_steps(organization, alice, as_us
     entered(organization.profile, alice, "240")
     shown = text(as_user(alice).get(reverse("admin:index")))
     assert "Potential 8 seats if all of them were reclaimed $1,920" in shown and "Verified 0 seats" in shown
+    other = RemovalCandidate.objects.filter(state="ready").first()
+    RemovalCandidate.objects.filter(pk=other.pk).update(evidence={**other.evidence, "license": "standard"})
+    shown = text(as_user(alice).get(reverse("admin:index")))
+    assert "Potential 8 seats if all of them were reclaimed; 1 of them has no price $1,680" in shown
     assert "Savings" not in text(sign_in("Operator").get(reverse("admin:index")))
