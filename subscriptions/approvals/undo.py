@@ -6,6 +6,7 @@ and an approval checks expiry, caps and four eyes again. Pauses and protections 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -50,6 +51,8 @@ from subscriptions.rules.protections import end_in_transaction
 
 NO_CANDIDATE = "No candidate any more when the rejection was taken back"
 LEFT_RESTORE = "Cannot be restored any more"
+# The time within which somebody who was dropped by mistake is taken back in, after the days to answer have begun.
+MOMENT = timedelta(hours=1)
 NOBODY = "Nobody in it is a candidate any more, so there is nothing to take back."
 # The states of a request in which its people are requested.
 REQUESTING = (*WAITING, RequestState.APPROVED)
@@ -156,15 +159,25 @@ def why_not_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> 
 
 
 def _was_asked_in_time(person: RequestedRemoval) -> bool:
-    """Whether silence may count: the question was sent, and nobody shortened the days to answer by the drop."""
+    """Whether silence may count: the question was sent, and the drop did not shorten the days to answer.
+
+    While a person is dropped, the link in the mail takes no answer, and no reminder is sent. So a person stays out who
+    was dropped for more than a moment after the days had begun.
+    """
     request = person.request
     asked = person.notices.filter(kind=NoticeKind.ASK, bounced_at=None).first()
     if asked is None or asked.state not in (NoticeState.SENT, NoticeState.DUE, NoticeState.CANCELED):
         return False
-    if request.state == RequestState.COLLECTING:
-        return asked.state == NoticeState.SENT or not clock_runs(request)
     dropped, until = person.dropped_at, request.answers_until
-    return person.answer == Answer.RELEASE or (dropped is not None and until is not None and dropped >= until)
+    if request.state == RequestState.COLLECTING and not clock_runs(request):
+        return True
+    if asked.state != NoticeState.SENT or dropped is None:
+        return False
+    if person.answer == Answer.RELEASE:
+        return True
+    if request.state == RequestState.COLLECTING:
+        return timezone.now() - dropped < MOMENT
+    return until is not None and dropped >= until
 
 
 def take_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> None:

@@ -187,6 +187,9 @@ def _in_force_already(profile: IntegrationProfile, chosen: Sequence[Wanted]) -> 
         # A protection of another person who had this address before is not this person's own.
         same_value = (row for row in by_value[one.kind, one.value] if not (row.external_id and one.external_id))
         former = by_id.get((one.kind, one.external_id)) or (next(same_value, None) if one.value else None)
+        if former and former.removal_id and one.removal_id is None:
+            # It ends when the decision on that request is taken back, so somebody else's wish needs its own.
+            continue
         if former:
             found[one] = former
     return found

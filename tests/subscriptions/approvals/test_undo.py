@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import closing, decide, undo
-from subscriptions.approvals.collecting import close_collections
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.withdraw import withdraw
@@ -19,7 +18,6 @@ from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.errors import ConcernsYou, NotActionable, OverCap, OwnRequest, Refused
 from subscriptions.models import (
     KeptAs,
-    Notice,
     Protection,
     Reclaim,
     ReclaimRequest,
@@ -272,32 +270,6 @@ def test_a_dropped_person_stays_out(organization, alice, bob):
     with pytest.raises(NotActionable, match="no longer waits"):
         undo.take_back_in(mine, actor=eve, decides=True)
     assert RemovalCandidate.objects.get(pk=mine.candidate_id).state == "ready"
-
-
-def test_somebody_who_was_not_asked_is_not_taken_back_in(organization, alice, bob):
-    """Their silence would count although they had no chance to answer."""
-    ReclaimRule.objects.update(notify_user=True)
-    asked = organization.ask(alice, count=3)
-    sent, unasked, _ = asked.removals.order_by("pk")
-    Notice.objects.exclude(removal=unasked).update(state="sent", sent_at=timezone.now())
-    for removal in (sent, unasked):
-        closing.drop(removal, actor=alice, reason="On leave")
-    Notice.objects.filter(removal=unasked).update(state="canceled")
-    close_collections()
-    assert again(asked).state == "collecting"
-    with pytest.raises(NotActionable, match="was not asked"):
-        undo.take_back_in(unasked, actor=alice, decides=False)
-
-    undo.take_back_in(sent, actor=alice, decides=False)
-    assert RemovalCandidate.objects.get(pk=sent.candidate_id).state == "awaiting_user"
-
-    closing.drop(RequestedRemoval.objects.get(pk=sent.pk), actor=alice, reason="On leave")
-    ReclaimRequest.objects.filter(pk=asked.pk).update(answers_until=timezone.now() + timedelta(seconds=-1))
-    RequestedRemoval.objects.filter(pk=sent.pk).update(dropped_at=timezone.now() - timedelta(days=1))
-    close_collections()
-    assert again(asked).state == "open"
-    with pytest.raises(NotActionable, match="not for the whole time"):
-        undo.take_back_in(sent, actor=alice, decides=False)
 
 
 # --- At the same moment -----------------------------------------------------------------------------------------------
