@@ -141,6 +141,11 @@ def request_url(act: str, request: ReclaimRequest) -> str:
     return page("reclaimrequest", act, request.pk)
 
 
+def seen(request: ReclaimRequest) -> dict[str, int]:
+    """What the page of this request sends with an approval: the list that is shown now."""
+    return {"revision": ReclaimRequest.objects.values_list("revision", flat=True).get(pk=request.pk)}
+
+
 def questions(client: Client, address: str) -> int:
     """How many queries a page takes that was opened once before."""
     client.get(address)

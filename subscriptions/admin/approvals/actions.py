@@ -27,8 +27,11 @@ from subscriptions.admin.widgets.counts import people, seats
 from subscriptions.admin.widgets.evidence import person_of
 from subscriptions.approvals import closing, decide, undo
 from subscriptions.approvals.request import raise_cap
+from subscriptions.errors import NotActionable
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 from subscriptions.models.request import WAITING
+
+NO_REVISION = "This page does not say which list you saw. Nothing was approved. Reload the page and check again."
 
 
 def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
@@ -36,12 +39,9 @@ def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         seen = request.POST.get("revision", "")
-        count = decide.approve(
-            row,
-            actor=signed_in(request),
-            comment=_text(request, "comment"),
-            revision=int(seen) if is_id(seen) else None,
-        )
+        if not is_id(seen):
+            raise NotActionable(NO_REVISION)
+        count = decide.approve(row, actor=signed_in(request), comment=_text(request, "comment"), revision=int(seen))
         enqueue_reclaim(request, row.profile_id)
         return message_for(APPROVED, row, seats=seats(count))
 

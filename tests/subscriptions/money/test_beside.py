@@ -14,7 +14,7 @@ from subscriptions.approvals import decide
 from subscriptions.models import Per, Reclaim, RemovalCandidate
 from subscriptions.money.beside import price_now, seats_of, yearly_cost, yearly_text
 from subscriptions.money.prices import PriceInput, enter_price, withdraw_price
-from tests.support.organization import page, questions, request_url
+from tests.support.organization import page, questions, request_url, seen
 
 LONG_AGO = date(2020, 1, 1)
 
@@ -67,7 +67,7 @@ def test_the_way_of_a_seat_shows_what_it_costs(organization, alice, bob, as_user
     request = organization.ask(alice, count=3)
     decider = as_user(bob)
     assert "$720 per year" in text(decider.get(page("reclaimrequest", "change", request.pk)))
-    decider.post(request_url("approve", request))
+    decider.post(request_url("approve", request), seen(request))
     request.refresh_from_db()
     assert request.state == "approved"
     Reclaim.objects.update(state="done", finished_at=request.decided_at)

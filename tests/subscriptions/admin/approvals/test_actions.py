@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 from subscriptions.candidates.withdraw import withdraw
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.models import Reclaim, ReclaimRequest, RemovalCandidate, Subscription
-from tests.support.organization import page, request_url, said
+from tests.support.organization import page, request_url, said, seen
 from tests.support.pages import text_of
 
 ACTS = ("approve", "reject", "take_back", "withdraw")
@@ -54,7 +54,7 @@ def test_a_get_of_an_act_only_leads_to_the_page(organization, alice, bob, as_use
 def test_approving(organization, alice, bob, as_user, workers_called):
     asked = organization.ask(alice)
 
-    response = as_user(bob).post(request_url("approve", asked), {"comment": "Fine"}, follow=True)
+    response = as_user(bob).post(request_url("approve", asked), {"comment": "Fine", **seen(asked)}, follow=True)
 
     asked.refresh_from_db()
     assert (asked.state, asked.decided_by, asked.comment) == ("approved", bob, "Fine")
@@ -68,7 +68,7 @@ def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_us
     asked = organization.ask(alice)
 
     shown = text_of(as_user(alice).get(request_url("change", asked)))
-    posted = as_user(alice).post(request_url("approve", asked))
+    posted = as_user(alice).post(request_url("approve", asked), seen(asked))
 
     sentence = "You made this request. Another person has to decide."
     assert sentence in shown and "Approve 3 seats" not in shown and "Withdraw" in shown
@@ -80,7 +80,7 @@ def test_the_requester_is_told_why_she_cannot_approve(organization, alice, as_us
 def test_a_superuser_cannot_approve_her_own_either(organization, admin_user, as_user):
     asked = organization.ask(admin_user)
 
-    assert "Another person" in said(as_user(admin_user).post(request_url("approve", asked)))
+    assert "Another person" in said(as_user(admin_user).post(request_url("approve", asked), seen(asked)))
     assert not Reclaim.objects.exists()
 
 
@@ -89,7 +89,7 @@ def test_who_is_concerned_cannot_approve(organization, alice, bob, as_user):
     bob.save()
     asked = organization.ask(alice)
 
-    assert "Your own seat" in said(as_user(bob).post(request_url("approve", asked)))
+    assert "Your own seat" in said(as_user(bob).post(request_url("approve", asked), seen(asked)))
     assert not Reclaim.objects.exists()
 
 
@@ -104,9 +104,9 @@ def test_a_reader_sees_why_she_cannot_decide(organization, alice, carol, as_user
 
 def test_approving_twice(organization, alice, bob, as_user):
     asked = organization.ask(alice)
-    as_user(bob).post(request_url("approve", asked))
+    as_user(bob).post(request_url("approve", asked), seen(asked))
 
-    again = as_user(bob).post(request_url("approve", asked))
+    again = as_user(bob).post(request_url("approve", asked), seen(asked))
 
     assert "was approved already by bob" in said(again)
     assert Reclaim.objects.count() == 3
@@ -185,6 +185,8 @@ def test_dropping_one_person_and_taking_them_back_in(organization, alice, bob, a
     assert "Another person dropped" in said(as_user(alice).post(back))
     assert said(as_user(bob).post(back)) == f"{person} is in {asked} again."
     assert "Approve 3 seats" in text_of(as_user(bob).get(request_url("change", asked)))
+    for unknown in ({}, {"revision": "x"}):
+        assert "Nothing was approved" in said(as_user(bob).post(request_url("approve", asked), unknown))
     old_page = as_user(bob).post(request_url("approve", asked), {"revision": revision})
     assert "has just changed" in said(old_page) and not Reclaim.objects.exists()
 
@@ -230,7 +232,7 @@ def test_who_came_back_is_dropped_and_the_others_can_be_approved(organization, a
     withdraw(organization.profile.pk)
 
     shown = text_of(as_user(bob).get(request_url("change", asked)))
-    posted = as_user(bob).post(request_url("approve", asked))
+    posted = as_user(bob).post(request_url("approve", asked), seen(asked))
 
     assert "Active again" in shown and "dropped by LicenseHub" in shown
     assert "2 seats will be reclaimed" in said(posted)
@@ -243,7 +245,7 @@ def test_an_expired_request_can_be_read_only(organization, alice, bob, as_user):
     shown = text_of(as_user(bob).get(request_url("change", asked)))
 
     assert "Expired on" in shown and "Approve 3 seats" not in shown
-    assert "expired on" in said(as_user(bob).post(request_url("approve", asked)))
+    assert "expired on" in said(as_user(bob).post(request_url("approve", asked), seen(asked)))
 
 
 def test_without_a_broker_the_approval_stands(organization, alice, bob, as_user, monkeypatch):
@@ -254,7 +256,7 @@ def test_without_a_broker_the_approval_stands(organization, alice, bob, as_user,
     monkeypatch.setattr("subscriptions.tasks.reclaim.delay", away)
     asked = organization.ask(alice)
 
-    told = said(as_user(bob).post(request_url("approve", asked)))
+    told = said(as_user(bob).post(request_url("approve", asked), seen(asked)))
 
     assert "The approval stands" in told and "is approved" in told
     asked.refresh_from_db()

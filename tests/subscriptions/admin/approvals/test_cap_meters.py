@@ -8,7 +8,7 @@ from subscriptions.models import (
     Reclaim,
     ReclaimRule,
 )
-from tests.support.organization import request_url, said
+from tests.support.organization import request_url, said, seen
 from tests.support.pages import text_of
 
 OVER = "is for 3 people, and at most 2 may be reclaimed at once"
@@ -19,7 +19,7 @@ def test_over_the_cap_the_button_is_off_and_says_why(capped, bob, as_user):
 
     assert OVER in shown and "<b>3</b> of 2 people" in shown and "Raise the cap to 3 people" in shown
     assert 'disabled aria-describedby="over-cap"' in shown
-    assert OVER in said(as_user(bob).post(request_url("approve", capped)))
+    assert OVER in said(as_user(bob).post(request_url("approve", capped), seen(capped)))
     assert not Reclaim.objects.exists()
 
 
@@ -29,10 +29,10 @@ def test_a_further_person_raises_the_cap_and_a_third_one_decides(capped, bob, ad
     assert f"The cap of {capped} is raised to 3 people" in said(raised)
     own = text_of(as_user(bob).get(request_url("change", capped)))
     assert "You raised the cap of this request" in own and "Approve 3 seats" not in own
-    assert "You raised the cap" in said(as_user(bob).post(request_url("approve", capped)))
+    assert "You raised the cap" in said(as_user(bob).post(request_url("approve", capped), seen(capped)))
     shown = text_of(as_user(admin_user).get(request_url("change", capped)))
     assert "Cap raised to 3 by <strong>bob</strong>" in shown and "The contract ends" in shown
-    assert "3 seats will be reclaimed" in said(as_user(admin_user).post(request_url("approve", capped)))
+    assert "3 seats will be reclaimed" in said(as_user(admin_user).post(request_url("approve", capped), seen(capped)))
 
 
 @pytest.mark.parametrize(("who", "sentence"), [("alice", "You made this request"), ("bob", "Say in a few words why")])

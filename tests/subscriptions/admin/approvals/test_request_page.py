@@ -17,7 +17,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.profiles import lifecycle
-from tests.support.organization import page, questions, request_url, said
+from tests.support.organization import page, questions, request_url, said, seen
 from tests.support.pages import text_of
 
 
@@ -41,7 +41,8 @@ def test_while_people_are_asked(collecting, alice, bob, as_user):
     assert "<b>1</b> of 3" in shown and "1 wants to keep the seat, 0 released it, 2 did not answer yet" in shown
     assert "You can decide when they have answered or their time is over." in shown and "Approve 3 seats" not in shown
     assert "Wants to keep it" in shown and "No answer yet" in shown
-    assert "still waits for the answers" in said(as_user(bob).post(request_url("approve", collecting)))
+    told = said(as_user(bob).post(request_url("approve", collecting), seen(collecting)))
+    assert "still waits for the answers" in told
 
 
 def test_dropping_and_withdrawing_while_people_are_asked(collecting, alice, bob, as_user):
@@ -86,7 +87,7 @@ def test_the_schedule_filed_it(organization, bob, as_user):
 
     assert "Requested by <strong>LicenseHub, by schedule</strong>" in shown
     assert "LicenseHub, by schedule" in text_of(client.get(page("reclaimrequest", "changelist")))
-    assert "seats will be reclaimed" in said(client.post(request_url("approve", asked)))
+    assert "seats will be reclaimed" in said(client.post(request_url("approve", asked), seen(asked)))
 
 
 def test_a_request_that_repeats_a_send_in_doubt_says_so(organization, alice, bob, as_user):

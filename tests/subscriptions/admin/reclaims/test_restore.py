@@ -12,7 +12,7 @@ from subscriptions.models import Reclaim, ReclaimRequest, Subscription
 from subscriptions.reclaims import outcomes, restores
 from subscriptions.reclaims.engine import claim, commit_intent
 from tests.support import cached_world
-from tests.support.organization import page, said
+from tests.support.organization import page, said, seen
 from tests.support.pages import text_of
 
 LIST = "/admin/subscriptions/reclaim/"
@@ -113,14 +113,14 @@ def test_several_need_a_second_person(organization, reclaimed, alice, bob, as_us
     assert answer.url == page("reclaimrequest", "change", made.pk) and "asks to restore 3 seats" in said(answer)
     shown = text_of(client.get(answer.url))
     assert "You made this request" in shown and "The team is back" in shown
-    assert "Another person has to decide" in said(client.post(page("reclaimrequest", "approve", made.pk)))
+    assert "Another person has to decide" in said(client.post(page("reclaimrequest", "approve", made.pk), seen(made)))
     assert workers_called == []
 
     deciding = as_user(bob)
     shown = text_of(deciding.get(answer.url))
     assert "Restore 3 seats" in shown and "Approve 3 seats" in shown and TEXTS.comes_back[0] in shown
     assert "no longer sign in" not in shown, "that is what a reclaim does"
-    told = said(deciding.post(page("reclaimrequest", "approve", made.pk), {"comment": "Fine"}))
+    told = said(deciding.post(page("reclaimrequest", "approve", made.pk), {"comment": "Fine", **seen(made)}))
     assert "3 seats will be restored" in told and workers_called == [organization.profile.pk]
     send(organization, "reactivate")
     assert "read back active" in text_of(deciding.get(answer.url))
