@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelMultipleChoiceField
@@ -114,6 +115,8 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
         if refusal := refuse_unless_post(request, "auth.add_user"):
             return refusal
         user = get_object_or_404(User, pk=pk)
+        if not self.has_change_permission(request, user):
+            raise PermissionDenied
         run_and_report(request, lambda: invitations.send(user, actor=signed_in(request)), refusals=(NotActionable,))
         return HttpResponseRedirect(reverse("admin:auth_user_change", args=[pk]))
 

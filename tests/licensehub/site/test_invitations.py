@@ -111,6 +111,9 @@ def test_bad_entries_invite_nobody_and_only_accounts_admins_invite(sign_in, alic
     assert "The account “alice” has this address already." in taken
     assert "This field is required." in text_of(client.post(address, form(groups=[])))
     assert not User.objects.filter(first_name="Zoë").exists() and mail.outbox == []
+    root = User.objects.create_superuser("root", "root@northwind.example")
+    assert not root.has_usable_password()
+    assert client.post(reverse("admin:auth_user_invite", args=[root.pk])).status_code == 403
     for role in ("Approver", "Auditor", "Operator", "License manager"):
         assert sign_in(role).post(address, form()).status_code == 403
         assert sign_in(role).post(reverse("admin:auth_user_invite", args=[alice.pk])).status_code == 403
