@@ -12,8 +12,8 @@ from django.db import transaction
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions import review
-from subscriptions.approvals.splitting import Split, request_split
-from subscriptions.candidates import locks
+from subscriptions.approvals.splitting import MAX_REQUESTS, Split, request_split
+from subscriptions.candidates import caps, locks
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import CandidateState, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.review import Decided
@@ -65,11 +65,14 @@ def _ask(
     """All of one profile, or nobody: nobody becomes a candidate without being asked."""
     with transaction.atomic():
         locks.lock_profile(profile.pk)
-        passed = review.make_candidates([row for row in rows if row.email], reason=reason, actor=actor, seconds=seconds)
+        most = MAX_REQUESTS * caps.batch_of(profile)
+        able = [row for row in rows if row.email]
+        passed = review.make_candidates(able[:most], reason=reason, actor=actor, seconds=seconds)
         ids = IdList.of(row.pk for row in passed.done)
         candidates = RemovalCandidate.objects.filter(IdIn("subscription", ids), state=CandidateState.READY)
         requests = request_split(candidates, actor=actor, reason=reason, split=Split.SEVERAL) if ids.number else []
     made += requests
     decided.done += passed.done
     decided.refused += [*passed.refused, *((row, NO_ADDRESS) for row in rows if not row.email)]
+    decided.refused += [(row, f"was not asked: at most {most:,} people at once. Ask again.") for row in able[most:]]
     decided.not_reached += passed.not_reached

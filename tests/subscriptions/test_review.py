@@ -13,7 +13,7 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import review
 from subscriptions.accounts import persons
 from subscriptions.accounts.own_seat import OWN_SEAT
-from subscriptions.approvals import decide
+from subscriptions.approvals import asking, decide
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.approvals.request import file_automatically, request_reclaim
 from subscriptions.eligibility.terms import Terms, current_terms
@@ -270,3 +270,18 @@ def test_an_older_approval_is_not_revived_and_new_facts_end_the_act(world, alice
     monkeypatch.setattr(review, "current_terms", written_meanwhile)
     assert review.make_candidates([never], reason=WHY, actor=alice).refused == [(never, "has changed meanwhile.")]
     assert not never.candidates.exists()
+
+
+def test_nobody_becomes_a_candidate_who_cannot_be_asked_now(world, alice, monkeypatch):
+    """More people than all requests of one click may have."""
+    world.download()
+    first, second = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
+    ReclaimRule.objects.update(notify_user=True, batch_cap_people=1)
+    monkeypatch.setattr(asking, "MAX_REQUESTS", 1)
+
+    decided, made = asking.ask([first, second], reason=WHY, actor=alice)
+
+    assert (decided.done, len(made)) == ([first], 1)
+    [(row, why)] = decided.refused
+    assert row == second and "was not asked: at most 1" in why
+    assert not second.candidates.exists()
