@@ -255,7 +255,7 @@ DOCUMENT = """# Which switch stops what
 
 Where several switches are on, the first row gives the reason. *Send* and *restore* are also checked in the UPDATE that
 commits the intent to send, in the last moment before the call; only a connection in Error is not, since it refuses the
-call itself. Proposing comes after a download, so what stops a download stops new candidates as well.
+call itself. Candidates are proposed after a download, or after a saved rule from facts of at most 26 hours.
 
 This page is made from the table in `subscriptions/reclaims/switches.py`, and a test compares the two.
 """
