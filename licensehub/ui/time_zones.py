@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.http import HttpRequest
+from django.utils import timezone
 
 # Written by static/licensehub/time_zone.js.
 COOKIE = "lh_time_zone"
@@ -33,3 +35,17 @@ def zone_names() -> tuple[str, ...]:
 @cache
 def _names() -> frozenset[str]:
     return frozenset(available_timezones())
+
+
+# --- The company's days -----------------------------------------------------------------------------------------------
+# Amounts, prices and ends of pauses are the same for every reader, so they do not follow the reader's time zone.
+
+
+def company_day(moment: datetime | None = None) -> date:
+    """The day of a moment, or today, in the company's time zone."""
+    return timezone.localdate(moment, timezone=timezone.get_default_timezone())
+
+
+def company_midnight(day: date) -> datetime:
+    """When this day begins in the company's time zone."""
+    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())

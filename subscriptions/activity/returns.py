@@ -19,6 +19,8 @@ from subscriptions.models.subscription import HELD
 
 # A seat that is taken again within this time was not saved.
 BOUGHT_AGAIN = timedelta(days=90)
+# A verified reclaim counts for a year. One that is older has saved its seat for the whole of it.
+COUNTED = timedelta(days=365)
 VERIFIED = Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE)
 
 
@@ -69,4 +71,4 @@ def note_taken_again(item: Reclaim) -> None:
     # No download saw that this person was back.
     license = item.removal.candidate.license or ""
     earlier.filter(back_at=None).update(back_at=item.queued_at, back_license=license)
-    earlier.update(bought_again=True)
+    earlier.filter(finished_at__gt=item.queued_at - COUNTED).update(bought_again=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat
-from django.utils import timezone
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.time_zones import company_day
 from subscriptions.models import Per, Price, RemovalCandidate
 from subscriptions.money.prices import PriceList, money_of
 
@@ -35,7 +35,7 @@ def yearly_cost(seats: Seats, *, day: date | None = None, prices: PriceList | No
     known = prices or all_prices()
     if not known.any_price():
         return ""
-    found = money_of(known, seats, day=day or timezone.localdate())
+    found = money_of(known, seats, day=day or company_day())
     if not str(found) or not found.unpriced:
         return str(found)
     have = ngettext("seat has no price", "seats have no price", found.unpriced)
@@ -63,7 +63,7 @@ def price_now() -> Coalesce:
         profile__kind=Subquery(own.values("kind")[:1]),
         profile__organization_id=Subquery(own.values("organization_id")[:1]),
     )
-    begun = Price.objects.valid().filter(license=OuterRef("license"), valid_from__lte=timezone.localdate())
+    begun = Price.objects.valid().filter(license=OuterRef("license"), valid_from__lte=company_day())
     found = begun.filter(Q(profile=OuterRef("profile_id")) | same).order_by("-valid_from", "-pk")
     text = Concat(Cast("amount", CharField()), Value(" "), "currency", Value(" "), "per", output_field=CharField())
     return Coalesce(Subquery(found.values(text=text)[:1]), Value(""), output_field=CharField())

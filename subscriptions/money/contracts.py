@@ -13,6 +13,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.ui.time_zones import company_day
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Contract
 
@@ -94,7 +95,7 @@ def organization_word(profile: IntegrationProfile) -> str:
 
 def next_renewals() -> dict[str, date]:
     """`organization_word` -> the renewal of its contract, as far as it is in the future."""
-    rows = Contract.objects.filter(renews_on__gt=timezone.localdate()).select_related("profile").order_by("-renews_on")
+    rows = Contract.objects.filter(renews_on__gt=company_day()).select_related("profile").order_by("-renews_on")
     return {organization_word(row.profile): row.renews_on for row in rows}
 
 

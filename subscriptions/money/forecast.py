@@ -13,6 +13,7 @@ from math import sqrt
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.time_zones import company_day
 from subscriptions.models import DownloadRun
 
 MIN_WEEKS = 8
@@ -49,7 +50,7 @@ def weekly_seats(profile: IntegrationProfile, license: str) -> list[Week]:
     runs = DownloadRun.objects.complete().filter(profile__in=profiles, finished_at__gte=since)
     found: dict[tuple[int, int], Week] = {}
     for finished, stats in runs.order_by("finished_at").values_list("finished_at", "stats"):
-        day = timezone.localdate(finished)
+        day = company_day(finished)
         if "by_license" in stats:
             found[day.isocalendar()[:2]] = Week(day, int(stats["by_license"].get(license, 0)))
     return list(found.values())

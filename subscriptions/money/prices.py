@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
@@ -14,6 +14,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price
 from subscriptions.money.currencies import amount_text, currencies
@@ -39,7 +40,7 @@ def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor
         raise Refused(f"“{wanted.currency}” is no currency of ISO 4217. Enter three letters, like USD or EUR.")
     if wanted.amount < 0:
         raise Refused("A price is 0 or more. Enter 0 for a license type that costs nothing.")
-    if wanted.valid_from > timezone.localdate() + MAX_AHEAD:
+    if wanted.valid_from > company_day() + MAX_AHEAD:
         raise Refused("This day is more than five years ahead. Check the year.")
     row = Price(
         profile=profile,
@@ -94,7 +95,7 @@ class Period:
 
     @property
     def is_now(self) -> bool:
-        today = timezone.localdate()
+        today = company_day()
         return self.price.valid_from <= today and (self.until is None or today < self.until)
 
 
@@ -125,7 +126,7 @@ class PriceList:
         return None
 
     def now(self, profile_id: int, license: str) -> Price | None:
-        return self.at(profile_id, license, timezone.localdate())
+        return self.at(profile_id, license, company_day())
 
     def case(self, *, license: str, moment: str) -> Case:
         """The id of the price as an expression, by the names of the columns for the license and the moment.
@@ -135,9 +136,9 @@ class PriceList:
         whens = []
         for (group, name), periods in self._periods.items():
             for period in periods if group in self._profiles else ():
-                at = Q(**{f"{moment}__gte": _midnight(period.price.valid_from)})
+                at = Q(**{f"{moment}__gte": company_midnight(period.price.valid_from)})
                 if period.until:
-                    at &= Q(**{f"{moment}__lt": _midnight(period.until)})
+                    at &= Q(**{f"{moment}__lt": company_midnight(period.until)})
                 at &= Q(profile__in=self._profiles[group], **{license: name})
                 whens.append(When(at, then=Value(period.price.pk)))
         return _first_of(whens)
@@ -152,6 +153,10 @@ class PriceList:
                     whens.append(When(same, then=Value(period.price.pk)))
         return _first_of(whens)
 
+    def holding_now(self) -> set[int]:
+        """The ids of the prices that hold today."""
+        return {period.price.pk for periods in self._periods.values() for period in periods if period.is_now}
+
     def any_price(self) -> bool:
         return bool(self.by_id)
 
@@ -164,10 +169,6 @@ def _organization(profile: IntegrationProfile) -> tuple[str, ...]:
     if not profile.organization_id:
         return ("", str(profile.pk))
     return (profile.kind, profile.organization_id)
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ class Money:
 
 def money_of(prices: PriceList, seats: Mapping[tuple[int, str], int], *, day: date | None = None) -> Money:
     """The yearly amount of seats at the prices of a day, or of today; (profile id, license) -> number of seats."""
-    when = day or timezone.localdate()
+    when = day or company_day()
     amounts: dict[str, Decimal] = {}
     unpriced = 0
     for (profile_id, license), count in seats.items():

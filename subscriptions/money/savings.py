@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from django.db.models.functions import TruncMonth
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.activity.returns import VERIFIED
 from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate
 from subscriptions.money.prices import PriceList
@@ -158,7 +159,7 @@ class Ledger:
             rows = rows.filter(**{name: license})
         if month:
             after = date(self.year + month // 12, month % 12 + 1, 1)
-            rows = rows.filter(at__gte=_midnight(date(self.year, month, 1)), at__lt=_midnight(after))
+            rows = rows.filter(at__gte=company_midnight(date(self.year, month, 1)), at__lt=company_midnight(after))
         if department is not None:
             rows = rows.filter(subscription__department=department[0], subscription__cost_center=department[1])
         return rows
@@ -173,9 +174,10 @@ class Ledger:
     def by_month(self, currency: str) -> list[dict[str, Any]]:
         """`month` (a date), `verified` and `again` (seats) for each month of the year."""
         found = {month: {"month": date(self.year, month, 1), "verified": 0, "again": 0} for month in range(1, 13)}
+        zone = timezone.get_default_timezone()
         for stage in (Stage.VERIFIED, Stage.AGAIN):
             rows = self.chosen_rows(stage, currency=currency).order_by()
-            months = rows.annotate(month=TruncMonth("at")).values_list("month").annotate(Count("pk"))
+            months = rows.annotate(month=TruncMonth("at", tzinfo=zone)).values_list("month").annotate(Count("pk"))
             for month, seats in months:
                 found[month.month][stage.value] = seats
         return list(found.values())
@@ -205,16 +207,12 @@ class Ledger:
         return sorted(lines, key=lambda line: (-line["saved"].amount, -line["saved"].seats, line["department"]))
 
     def _span(self) -> tuple[datetime, datetime]:
-        return _midnight(date(self.year, 1, 1)), _midnight(date(self.year + 1, 1, 1))
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+        return company_midnight(date(self.year, 1, 1)), company_midnight(date(self.year + 1, 1, 1))
 
 
 def years_with_savings(profiles: Iterable[IntegrationProfile]) -> list[int]:
     """From the year of the first verified reclaim to this year, the newest first."""
-    this = timezone.localdate().year
+    this = company_day().year
     first = Reclaim.objects.filter(VERIFIED, profile__in=profiles).order_by("finished_at").first()
-    start = timezone.localtime(first.finished_at).year if first and first.finished_at else this
+    start = company_day(first.finished_at).year if first and first.finished_at else this
     return list(range(this, start - 1, -1))

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.time_zones import company_day
 from subscriptions.money.currencies import amount_text
 from subscriptions.money.savings import Group, Ledger, Stage
 
@@ -26,7 +26,7 @@ def savings_card(profile: IntegrationProfile, user: User | AnonymousUser) -> dic
     """None for people who may not see savings."""
     if not user.has_perm(SEES):
         return None
-    ledger = Ledger(list(IntegrationProfile.objects.of_organization(profile)), timezone.localdate().year)
+    ledger = Ledger(list(IntegrationProfile.objects.of_organization(profile)), company_day().year)
     groups = ledger.groups([stage for stage, *_ in STEPS])
     address = f"{reverse('admin:subscriptions_savings')}?profile={profile.pk}"
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
@@ -12,11 +12,11 @@ from django.contrib import messages
 from django.contrib.admin import site
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import ngettext
 
 from licensehub.ui.admin import sentence_of
 from licensehub.ui.formatting import day
+from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.errors import NotActionable, Refused
@@ -62,7 +62,7 @@ class KeepForm(forms.Form):
 def _keep(kept_as: KeptAs, cleaned: dict[str, Any]) -> Keep:
     """A pause ends when its day begins, a protection when its last day is over."""
     if kept_as == KeptAs.PAUSED and (first := cleaned["pause_until"]):
-        return Keep(kept_as, timezone.make_aware(datetime.combine(first, time())))
+        return Keep(kept_as, company_midnight(first))
     if kept_as == KeptAs.PROTECTED and (last := cleaned["protect_until"]):
         return Keep(kept_as, end_of(last))
     return Keep(kept_as)
@@ -145,7 +145,7 @@ def _context(request: HttpRequest, leaving: KeepPage, form: KeepForm) -> dict[st
         "chosen": form["kept_as"].value() or KeptAs.SENT_BACK.value,
         "comment": form["comment"].value() or "",
         "errors": form.sentences,
-        "tomorrow": timezone.localdate() + timedelta(days=1),
+        "tomorrow": company_day() + timedelta(days=1),
         "people": ngettext("{:,} person", "{:,} people", leaving.count).format(leaving.count),
         "action": request.path,
     }

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 
 from licensehub.ui.formatting import ago, left, name_of
+from licensehub.ui.time_zones import company_day
 from subscriptions.admin.approvals.answers import progress
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
@@ -56,7 +56,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
 def _cost(request: ReclaimRequest, standing: list[RequestedRemoval]) -> str:
     """The cost of these seats for a year, at the prices of the day of the decision."""
     seats = Counter((request.profile_id, str(removal.evidence["license"])) for removal in standing)
-    return yearly_cost(seats, day=timezone.localdate(request.decided_at) if request.decided_at else None)
+    return yearly_cost(seats, day=company_day(request.decided_at) if request.decided_at else None)
 
 
 def _header(request: ReclaimRequest) -> dict[str, Any]:

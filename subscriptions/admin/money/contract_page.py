@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from django.utils import timezone
-
 from licensehub.ui.formatting import day, name_of
+from licensehub.ui.time_zones import company_day
 from subscriptions.models import (
     CandidateState,
     Contract,
@@ -41,7 +40,7 @@ WIDTH, LEFT, RIGHT, TOP, BOTTOM = 700, 48, 620, 16, 190
 
 def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
     """`assumed` is a key of ASSUMPTIONS."""
-    today = timezone.localdate()
+    today = company_day()
     used = Subscription.objects.filter(profile=row.profile_id, license=row.license).held().count()
     takes = _candidates(row)
     weeks = weekly_seats(row.profile, row.license)

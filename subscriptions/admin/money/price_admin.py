@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from integrations.models import IntegrationProfile
@@ -19,11 +18,14 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day, name_of, two_lines
+from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.time_zones import company_day
 from subscriptions.admin.money.price_form import PriceForm
 from subscriptions.admin.money.savings_page import export_view, savings_view
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.errors import Refused
 from subscriptions.models import Price
+from subscriptions.money.beside import all_prices
 from subscriptions.money.currencies import amount_text
 from subscriptions.money.prices import enter_price, withdraw_price
 
@@ -37,17 +39,18 @@ def state_of(row: Price, valid: set[int]) -> tuple[str, str, str]:
         return "Withdrawn", "neutral", "undo"
     if row.pk in valid:
         return "Valid", "ok", "check_circle"
-    if row.valid_from > timezone.localdate():
+    if row.valid_from > company_day():
         return "Later", "info", "schedule"
     return "Ended", "neutral", "event_busy"
 
 
-def valid_today() -> set[int]:
-    """The ids of the prices that hold today: the last one that has begun, for each profile and license type."""
-    begun = Price.objects.valid().filter(valid_from__lte=timezone.localdate()).order_by("valid_from", "pk")
-    return set(
-        {(profile, license): pk for profile, license, pk in begun.values_list("profile", "license", "pk")}.values()
-    )
+class PriceChangeList(PagedChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the prices that hold today, for the whole page at once."""
+        super().get_results(request)
+        holding = all_prices().holding_now()
+        for row in self.result_list:
+            row.holding = holding
 
 
 @admin.register(Price)
@@ -68,6 +71,9 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
         ("Withdrawn by", lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
         ("Reason", lambda row: row.withdrawn_reason),
     )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
+        return PriceChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
         return super().get_queryset(request).select_related("profile", "entered_by", "withdrawn_by")
@@ -93,8 +99,8 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
         return two_lines(name_of(row.entered_by), day(row.entered_at))
 
     @admin.display(description="State")
-    def standing(self, row: Price) -> SafeString:
-        label, tone, icon = state_of(row, valid_today())
+    def standing(self, row: Any) -> SafeString:
+        label, tone, icon = state_of(row, row.holding)
         return badge(label, tone=tone, icon=icon)
 
     def get_urls(self) -> list[URLPattern]:
@@ -128,7 +134,7 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
             text = f"{amount_text(row.amount, row.currency)} {row.get_per_display()}"
             return f"A seat of {row.license_label} costs {text} from {day(row.valid_from)} on."
 
-        return run_and_report(request, do, refusals=(*REFUSALS, Refused))
+        return run_and_report(request, do, refusals=REFUSALS)
 
     def withdraw(self, request: HttpRequest, pk: int) -> HttpResponse:
         if refusal := refuse_unless_post(request, CHANGE):
@@ -142,11 +148,11 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
             withdraw_price(row, reason=reason, actor=signed_in(request))
             return "The price is withdrawn, and counts nowhere any more."
 
-        run_and_report(request, do, refusals=(*REFUSALS, Refused))
+        run_and_report(request, do, refusals=REFUSALS)
         return HttpResponseRedirect(reverse("admin:subscriptions_price_change", args=[pk]))
 
     def page_context(self, request: HttpRequest, row: Price) -> dict[str, Any]:
-        label, tone, icon = state_of(row, valid_today())
+        label, tone, icon = state_of(row, all_prices().holding_now())
         mine = AuditEvent.objects.filter(target_type="subscriptions.price", target_id=row.pk)
         return {
             "row": row,

@@ -6,10 +6,10 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.time_zones import company_day
 from subscriptions.models import Per, ProtectionKind
 from subscriptions.money.currencies import currencies
 from subscriptions.money.prices import PriceInput
@@ -51,7 +51,7 @@ class PriceForm(forms.Form):
         if len(self.words) == 1:
             choice.widget, choice.initial = forms.HiddenInput(), profiles[0]
         self.fields["currency"].initial = "USD"
-        self.fields["valid_from"].initial = timezone.localdate()
+        self.fields["valid_from"].initial = company_day()
 
     def _set_choices(self, name: str, choices: dict[str, str]) -> None:
         field: Any = self.fields[name]

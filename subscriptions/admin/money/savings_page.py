@@ -14,12 +14,12 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day, day_and_time
+from licensehub.ui.time_zones import company_day
 from subscriptions.models import DownloadRun, Price, Reclaim, RemovalCandidate
 from subscriptions.money.contracts import next_renewals, organization_word
 from subscriptions.money.currencies import amount_text, currencies
@@ -141,7 +141,7 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
     known = list(IntegrationProfile.objects.in_use())
     chosen = next((profile for profile in known if str(profile.pk) == request.GET.get("profile")), None)
     covered = IntegrationProfile.objects.of_organization(chosen) if chosen else IntegrationProfile.objects.all()
-    this = timezone.localdate().year
+    this = company_day().year
     given = request.GET.get("year", "")
     year = int(given) if given.isdecimal() and 2011 <= int(given[:5]) <= this else this
     stage = request.GET.get("stage", "")
@@ -258,20 +258,22 @@ def _found(ledger: Ledger, choice: Choice, *, most: int | None = None) -> Iterat
 
 
 def _rows_context(ledger: Ledger, choice: Choice) -> dict[str, Any]:
-    seats, total = 0, Cell()
+    seats, rows, total = 0, 0, Cell()
     for stage in _stages_of(choice.stage):
         sign = -1 if choice.stage == Stage.SAVED and stage == Stage.AGAIN else 1
         cell = ledger.sum_of(ledger.chosen_rows(stage, **choice.rows))
         seats += sign * cell.seats
+        rows += cell.seats
         total.amount += sign * cell.amount
-    shown = list(_found(ledger, choice, most=SHOWN))[:SHOWN]
+    found = sorted(_found(ledger, choice, most=SHOWN), key=lambda row: row[0].at, reverse=True)
+    shown = found[:SHOWN]
     amount = -total.amount if choice.stage == Stage.AGAIN else total.amount
     return {
         "rows_title": TITLES[choice.stage][0],
         "rows_seats": f"{seats:,} {ngettext('seat', 'seats', seats)}",
         "rows_sum": amount_text(amount, choice.currency) if choice.currency else "",
         "rows": [_shown_row(row, stage, amount, choice.currency) for row, stage, amount in shown],
-        "rows_left": max(0, seats - len(shown)),
+        "rows_left": rows - len(shown),
         "rows_query": choice.here(),
         "rows_of": _rows_of(choice),
     }

@@ -13,7 +13,6 @@ from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -26,6 +25,7 @@ from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
 from licensehub.ui.lists.id_filter import is_id
+from licensehub.ui.time_zones import company_day
 from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import requester_of, steps_of
@@ -238,7 +238,7 @@ def _seat_of(row: Reclaim) -> tuple[int, str, date] | None:
     """The seat that a verified reclaim took, on the day on which it was read back."""
     if row.direction != Direction.DEACTIVATE or row.state != ReclaimState.DONE or row.finished_at is None:
         return None
-    return row.profile_id, row.removal.candidate.license or "", timezone.localdate(row.finished_at)
+    return row.profile_id, row.removal.candidate.license or "", company_day(row.finished_at)
 
 
 def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:

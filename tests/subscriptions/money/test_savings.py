@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
 
+from subscriptions.activity.returns import note_taken_again
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Per, Reclaim, ReclaimState, RemovalCandidate, Subscription
@@ -113,6 +115,13 @@ def test_a_seat_that_is_held_again_is_subtracted_in_its_month(priced, alice, bob
     assert reclaim_due(world.profile).reclaimed == 1
     late.refresh_from_db()
     assert late.bought_again
+    # A reclaim of more than a year ago has saved its whole year, and the amount of that year stays.
+    Reclaim.objects.filter(pk=late.pk).update(bought_again=False, finished_at=timezone.now() - timedelta(days=366))
+    note_taken_again(
+        Reclaim.objects.get(removal__request__decided_by=bob, subscription=late.subscription_id, pk__gt=late.pk)
+    )
+    late.refresh_from_db()
+    assert not late.bought_again
     held = {row.subscription_id for row in Reclaim.objects.filter(state=ReclaimState.DONE, bought_again=False)}
     assert id_of(late) in world.inactive() and late.subscription_id in held
 
@@ -198,3 +207,20 @@ def test_the_months_are_those_of_the_company(priced, alice, bob, settings):
         ledger = Ledger([world.profile], 2026)
         january = ledger.by_month("USD")[0]
         assert (january["month"], january["verified"]) == (date(2026, 1, 1), 1)
+
+
+def test_every_reader_sees_the_same_months_and_prices(priced, alice, bob, settings):
+    """Amounts follow the company's days, and not the time zone of the reader."""
+    settings.TIME_ZONE = "Pacific/Auckland"
+    world = priced
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    reclaim_due(world.profile)
+    midnight = datetime(2026, 6, 1, tzinfo=ZoneInfo("Pacific/Auckland"))
+    Reclaim.objects.update(finished_at=midnight)
+    new = enter_price(world.profile, PriceInput("full", D("300"), "USD", Per.YEAR, date(2026, 6, 1)), actor=alice)
+    for reader in ("America/Los_Angeles", "UTC", "Pacific/Auckland"):
+        with timezone.override(reader):
+            ledger = Ledger([world.profile], 2026)
+            assert [month["verified"] for month in ledger.by_month("USD")] == [0, 0, 0, 0, 0, 1] + [0] * 6
+            [row] = ledger.rows(Stage.VERIFIED)
+            assert row.price == new.pk

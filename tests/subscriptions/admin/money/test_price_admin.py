@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from subscriptions.admin.money import savings_page
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Per, Price, Reclaim
@@ -120,6 +121,13 @@ def test_each_month_and_each_department_opens_its_rows(saved, sign_in):
         assert f", {seats} seat" in text_of(client.get(f"{SAVINGS}{address}"))
         file = client.get(f"{reverse('admin:subscriptions_savings_export', args=['csv'])}{address}")
         assert len(list(csv.DictReader(io.StringIO(file.getvalue().decode("utf-8-sig"))))) == int(seats)
+
+
+def test_the_rows_that_are_not_shown_are_counted(saved, sign_in, monkeypatch):
+    """Behind *Saved* are the rows of two stages, the newest first."""
+    monkeypatch.setattr(savings_page, "SHOWN", 1)
+    page = text_of(sign_in("Auditor").get(f"{SAVINGS}?stage=saved&currency=USD"))
+    assert "Saved, 2 seats</h2>" in page and "and 3 more." in page and "held again" in page
 
 
 def test_an_address_that_is_not_valid_shows_the_page(saved, sign_in):
