@@ -126,3 +126,20 @@ def test_a_part_opens_some_and_the_next_one_the_others(world, lowered, monkeypat
     assert parts > 1
     assert ready() == inactive() > before
     assert RemovalCandidate.objects.open().count() == len(ready()), "nobody has two"
+
+
+def test_a_quarantined_download_before_the_complete_one_is_no_doubt(world, lowered):
+    newer_run(world.profile, RunState.QUARANTINED)
+    complete = newer_run(world.profile, RunState.COMPLETE)
+
+    facts = facts_to_propose(IntegrationProfile.objects.get())
+
+    assert (facts.run, facts.why_not) == (complete, "")
+
+
+def test_a_profile_that_is_not_published_proposes_nobody(world, lowered):
+    before = ready()
+    IntegrationProfile.objects.update(state=ProfileState.DRAFT)
+    effect = apply_rule(world.profile)
+    assert effect is not None and effect.proposed == 0
+    assert ready() == before < inactive()

@@ -11,9 +11,11 @@ from django.core import mail
 from django.core.mail.backends import smtp
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from licensehub.audit.models import AuditEvent
 from licensehub.logging_filters import RedactLinks
+from licensehub.site import invitations
 from tests.support.pages import text_of
 
 LINKS = re.compile(r"http://\S+(/welcome/\S+)/")
@@ -117,3 +119,18 @@ def test_bad_entries_invite_nobody_and_only_accounts_admins_invite(sign_in, alic
     for role in ("Approver", "Auditor", "Operator", "License manager"):
         assert sign_in(role).post(address, form()).status_code == 403
         assert sign_in(role).post(reverse("admin:auth_user_invite", args=[alice.pk])).status_code == 403
+
+
+@pytest.mark.django_db
+def test_only_who_never_came_in_has_an_open_invitation():
+    """Somebody who signs in by single sign-on has no password, and still is no invited person."""
+    user = User(username="zoe", is_staff=True)
+    user.set_unusable_password()
+    assert invitations.is_open(user)
+    for name, value in {"is_active": False, "is_staff": False, "last_login": timezone.now()}.items():
+        kept = getattr(user, name)
+        setattr(user, name, value)
+        assert not invitations.is_open(user), name
+        setattr(user, name, kept)
+    user.set_password("chosen")
+    assert not invitations.is_open(user)

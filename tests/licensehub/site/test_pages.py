@@ -10,12 +10,13 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 
 from integrations.models import Connection
 from licensehub.audit.models import AuditEvent
-from licensehub.site.navigation import GROUPS
+from licensehub.site.navigation import GROUPS, navigation
 from subscriptions.candidates.propose import propose_candidates
 from subscriptions.models import DownloadRun, Subscription
 from tests.support.profile_states import CANARY, HOSTILE, ROLES, people
@@ -148,3 +149,16 @@ def test_a_list_has_one_name_in_menu_title_and_breadcrumb(run, admin_client, ent
 
     assert title.split("|")[0].strip() == entry.title
     assert " ".join(breadcrumb.split()).lower() == entry.title.lower()
+
+
+@pytest.mark.parametrize("below", ["", "1/change/"])
+@pytest.mark.parametrize("entry", [entry for _, entries in GROUPS for entry in entries], ids=attrgetter("title"))
+def test_each_page_has_one_active_entry_in_the_menu(run, admin_user, entry, below):
+    """Savings lies below Prices, and every page below the overview."""
+    address = reverse(f"admin:{entry.view}")
+    if below and address == reverse("admin:index"):
+        pytest.skip("Every page is below the overview")
+    request = RequestFactory().get(f"{address}{below}")
+    request.user = admin_user
+    items = [item for group in navigation(request) for item in group["items"]]
+    assert [item["title"] for item in items if item["active"]] == [entry.title]

@@ -367,10 +367,9 @@ def expire(asked: ReclaimRequest) -> None:
     connection.close()
 
 
-@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
-def test_an_expired_rejection_is_not_taken_back_in_the_same_moment(committed, alice, bob, monkeypatch):
+def test_an_expired_rejection_is_not_taken_back_in_the_same_moment(organization, alice, bob, monkeypatch):
     """The end comes between the check and the UPDATE, which asks again."""
-    asked = committed.ask(alice)
+    asked = organization.ask(alice)
     decide.reject(asked, actor=bob, comment="No", keep=pause())
     checked = undo.why_not_taken_back
 

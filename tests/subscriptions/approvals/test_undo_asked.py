@@ -97,3 +97,43 @@ def test_a_protection_of_a_colleague_stays_when_the_rejection_is_taken_back(orga
     [left] = Protection.objects.in_force()
     assert (left.external_id, left.reason) == (row.external_id, "On leave")
     assert asked.removals.not_dropped().count() == 1
+
+
+def test_a_bounced_question_was_not_asked(organization, alice):
+    ReclaimRule.objects.update(notify_user=True)
+    asked = organization.ask(alice, count=2)
+    dropped = asked.removals.order_by("pk").first()
+    Notice.objects.update(state="sent", sent_at=timezone.now())
+    close_collections()
+    closing.drop(dropped, actor=alice, reason="On leave")
+    ReclaimRequest.objects.filter(pk=asked.pk).update(answers_until=timezone.now() + timedelta(days=7))
+    Notice.objects.filter(removal=dropped).update(bounced_at=timezone.now())
+    with pytest.raises(NotActionable, match="was not asked"):
+        undo.take_back_in(dropped, actor=alice, decides=False)
+
+
+def test_who_released_the_seat_is_taken_back_in_whenever_dropped(organization, alice):
+    ReclaimRule.objects.update(notify_user=True)
+    asked = organization.ask(alice, count=2)
+    dropped = asked.removals.order_by("pk").first()
+    Notice.objects.update(state="sent", sent_at=timezone.now())
+    closing.drop(dropped, actor=alice, reason="On leave")
+    past = timezone.now() - timedelta(seconds=1)
+    ReclaimRequest.objects.filter(pk=asked.pk).update(answers_until=past)
+    close_collections()
+    assert again(asked).state == "open"
+    values = {"dropped_at": past - timedelta(days=1), "answer": "release", "answered_at": past - timedelta(days=2)}
+    RequestedRemoval.objects.filter(pk=dropped.pk).update(**values)
+
+    undo.take_back_in(dropped, actor=alice, decides=False)
+    assert RemovalCandidate.objects.get(pk=dropped.candidate_id).state == "awaiting_approval"
+
+
+def test_a_notice_that_was_not_needed_is_needed_again(organization, alice):
+    ReclaimRule.objects.update(notify_user=True)
+    asked = organization.ask(alice, count=2)
+    dropped = asked.removals.order_by("pk").first()
+    closing.drop(dropped, actor=alice, reason="On leave")
+    Notice.objects.filter(removal=dropped).update(state="canceled")
+    undo.take_back_in(dropped, actor=alice, decides=False)
+    assert set(Notice.objects.filter(removal=dropped).values_list("state", flat=True)) == {"due"}

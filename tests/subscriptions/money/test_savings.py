@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone
 
+from licensehub.ui.time_zones import company_midnight
 from subscriptions.activity.returns import note_taken_again
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import Per, Reclaim, ReclaimState, RemovalCandidate, Subscription
+from subscriptions.models import Per, Reclaim, ReclaimRule, ReclaimState, RemovalCandidate, Subscription
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.money.savings import STAGES, Cell, Ledger, Stage, years_with_savings
 from subscriptions.reclaims import holds, restores
@@ -224,3 +225,58 @@ def test_every_reader_sees_the_same_months_and_prices(priced, alice, bob, settin
             assert [month["verified"] for month in ledger.by_month("USD")] == [0, 0, 0, 0, 0, 1] + [0] * 6
             [row] = ledger.rows(Stage.VERIFIED)
             assert row.price == new.pk
+
+
+def test_each_currency_has_its_own_rows_months_and_departments(priced, alice, bob):
+    world = priced
+    decide.approve(request_reclaim(world.candidates(3), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 3
+    today = timezone.localdate()
+    first = Reclaim.objects.order_by("pk").first()
+    RemovalCandidate.objects.filter(pk=first.removal.candidate_id).update(
+        license="occasional", evidence={**first.removal.candidate.evidence, "license": "occasional"}
+    )
+    enter_price(world.profile, PriceInput("occasional", D("100"), "EUR", Per.YEAR, today), actor=alice)
+
+    seats(world)
+
+    ledger = Ledger([world.profile], today.year)
+    found = {code: sum(month["verified"] for month in ledger.by_month(code)) for code in ("EUR", "USD")}
+    assert found == {"EUR": 1, "USD": 2}
+    assert {code: ledger.sum_of(ledger.chosen_rows(Stage.VERIFIED, currency=code)).amount for code in found} == {
+        "EUR": D(100),
+        "USD": D(480),
+    }
+
+
+def test_a_year_counts_what_happened_in_it(priced, alice, bob):
+    """At the edges: the first moment of the year counts in it, the one before in the last year."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 2
+    this = timezone.localdate().year
+    begin = company_midnight(date(this, 1, 1))
+    row, other = Reclaim.objects.order_by("pk")
+    Reclaim.objects.filter(pk=row.pk).update(finished_at=begin - timedelta(seconds=1))
+    Reclaim.objects.filter(pk=other.pk).update(finished_at=begin)
+    back = {"bought_again": True, "back_license": "full"}
+    Reclaim.objects.filter(pk=row.pk).update(back_at=begin, **back)
+
+    found = {year: seats(world, year=year) for year in (this - 1, this, this + 1)}
+
+    counted = {year: (each["verified"], each["again"]) for year, each in found.items()}
+    assert counted == {this - 1: (1, 0), this: (1, 1), this + 1: (0, 0)}
+
+
+def test_back_on_a_license_of_the_rule_that_costs_nothing_is_subtracted_nowhere(priced, alice, bob):
+    """It is noted as a seat, since the rule reclaims it. Its price of 0 says that nothing was bought."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 1
+    ReclaimRule.objects.update(licenses=["full", "free_restricted"])
+    item = Reclaim.objects.get()
+    world.sandbox.world.change_by_hand(id_of(item), {"active": True, "license": "free_restricted"})
+    world.download()
+    item.refresh_from_db()
+    assert (item.bought_again, item.back_license) == (True, "free_restricted")
+    assert seats(world)["again"] == 0

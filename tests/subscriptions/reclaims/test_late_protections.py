@@ -9,7 +9,8 @@ from subscriptions.approvals import decide
 from subscriptions.approvals.dry_run import Ending, try_queue
 from subscriptions.approvals.request import file_automatically, open_for_approval, request_reclaim
 from subscriptions.candidates.propose import propose_candidates
-from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.models import Protection, Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
 from tests.support.keeping import pause
@@ -37,6 +38,24 @@ def test_made_after_the_approval_it_stops_the_send_with_its_reason(world, alice,
     candidate = item.removal.candidate
     assert (candidate.state, candidate.close_reason) == ("closed_skipped", "protected")
     assert world.deactivated_by_us() == []
+
+
+def test_made_between_recheck_and_send_it_stops_the_send(world, alice, bob, monkeypatch):
+    """The intent is committed under the lock under which the protection was made."""
+    world.first_download()
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    rechecked = engine.recheck
+
+    def then_protect(*args):
+        found = rechecked(*args)
+        create_protection(world.profile, "person", Reclaim.objects.get().subscription.email, WISH, actor=alice)
+        return found
+
+    monkeypatch.setattr(engine, "recheck", then_protect)
+    reclaim_due(world.profile)
+
+    assert Protection.objects.in_force().count() == 1
+    assert world.deactivated_by_us() == [] and Reclaim.objects.get().state != "sending"
 
 
 def test_ended_before_the_send_it_stops_nothing(world, alice, bob):
