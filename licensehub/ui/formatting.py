@@ -9,7 +9,7 @@ from math import ceil
 
 from django.contrib.auth.models import User
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
@@ -65,6 +65,11 @@ def day_of_year(moment: datetime) -> str:
 def day_and_time(moment: datetime | None) -> str:
     """`Aug 21, 2026, 14:08`."""
     return date_format(timezone.localtime(moment), "M j, Y, H:i") if moment else EMPTY
+
+
+def number(value: int) -> str:
+    """`1,240`; in German `1.240`."""
+    return number_format(value, force_grouping=True)
 
 
 def name_of(user: User | None) -> str:

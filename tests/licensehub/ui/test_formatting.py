@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
+from django.utils import timezone, translation
 
-from licensehub.ui.formatting import ago, left
+from licensehub.ui.formatting import ago, left, number
 from licensehub.ui.names import names_of
 
 NOW = datetime(2026, 11, 27, 15, 10, tzinfo=UTC)
@@ -35,6 +35,12 @@ def test_a_time_to_come_begins_with_its_whole_length(away, shown):
     assert left(moment, now=NOW) == shown
     if away > timedelta(0):
         assert ago(moment, now=NOW) == f"in {shown.removesuffix(' left')}"
+
+
+def test_a_number_has_the_separators_of_the_language():
+    assert [number(999), number(1240), number(-1_000_000)] == ["999", "1,240", "-1,000,000"]
+    with translation.override("de"):
+        assert number(1240) == "1.240"
 
 
 def test_a_day_of_25_hours_is_a_day():
