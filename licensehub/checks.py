@@ -25,6 +25,7 @@ from integrations.connectors.registry import addresses_of, connector_class
 from integrations.key_rotation import under_former_keys, unreadable_connections
 from integrations.mail_config import mail_problem
 from integrations.models import Connection
+from licensehub.translations.catalogs import stale
 from subscriptions.notices.bounce_mailbox import mailbox_of
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ ENVIRONMENT: Final = {
         "or leave it out for SQLite.",
     ),
     "TIME_ZONE": ("E012", "Write a name like UTC or Europe/Berlin."),
+    "DEFAULT_LANGUAGE": ("E029", "Write en or de."),
     "DEBUG": ("E014", "Write on or off."),
     "HTTPS": ("E014", "Write on or off."),
     "BEHIND_PROXY": ("E014", "Write on or off."),
@@ -240,6 +242,16 @@ def check_mail(**_: Any) -> list[CheckMessage]:
     """People who are asked by mail must be able to answer."""
     problem, _dot, hint = mail_problem().partition(". ")
     return [Warning(f"{problem}.", hint=f"{hint} Until then nobody is asked.", id="licensehub.W002")] if problem else []
+
+
+@register
+def check_catalogs(**_: Any) -> list[CheckMessage]:
+    """Without its compiled catalog, a text is shown in English."""
+    if not (old := [str(path.relative_to(settings.BASE_DIR)) for path in stale()]):
+        return []
+    sentence = f"The translations of {', '.join(old)} are not compiled, or were changed since."
+    hint = "Run `manage.py compile_catalogs`, then restart LicenseHub. Until then pages and mails are partly English."
+    return [Warning(sentence, hint=hint, id="licensehub.W004")]
 
 
 @register

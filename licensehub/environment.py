@@ -6,6 +6,7 @@ A safe value replaces it: no DEBUG, HTTPS on, and a database that refuses to wor
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -89,6 +90,14 @@ class Reader:
         text = self._text(name) or default
         if text not in available_timezones():
             self.problems[name] = f"{name} is not the name of a time zone."
+            return default
+        return text
+
+    def one_of(self, name: str, default: str, known: Sequence[str]) -> str:
+        """One of these words."""
+        text = self._text(name) or default
+        if text not in known:
+            self.problems[name] = f"{name} is not one of {', '.join(known)}."
             return default
         return text
 

@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "licensehub.site.time_zone.TimeZoneMiddleware",
+    "licensehub.site.language.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -237,7 +238,14 @@ CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
 CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
-LANGUAGE_CODE = "en-us"
+# The language of the sources, of tasks and of what the database keeps. People read theirs: licensehub.site.language.
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+# For pages and mails to people whose language is not known.
+DEFAULT_LANGUAGE = reader.one_of("DEFAULT_LANGUAGE", "en", [code for code, _ in LANGUAGES])
+FORMAT_MODULE_PATH = ["licensehub.formats"]
+# The texts of `licensehub` and `subscriptions` lie in their own folders, where Django finds them.
+LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
 # Each person reads pages in their own: see licensehub.site.time_zone.
 TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True

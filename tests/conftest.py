@@ -23,6 +23,13 @@ pytest_plugins = [
 gc.disable()
 
 
+def pytest_sessionstart() -> None:
+    """The compiled translations are no part of the sources."""
+    from licensehub.translations.catalogs import compile_stale
+
+    compile_stale()
+
+
 def pytest_collection_finish() -> None:
     """Collections would look through all modules again and again: about a twentieth of the CPU of the tests."""
     gc.freeze()

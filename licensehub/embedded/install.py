@@ -31,6 +31,7 @@ def main() -> int:
             return call([fitting_python(), str(Path(__file__).resolve()), *sys.argv[1:]])
         install("--dev" in sys.argv[1:])
         write_env(ROOT / ".env")
+        compile_catalogs()
     except CannotInstall as problem:
         sys.stderr.write(f"make install: {problem}\n")
         return 1
@@ -142,6 +143,17 @@ def write_env(path: Path) -> None:
     with os.fdopen(handle, "w") as file:
         file.write(first_env())
     say("wrote .env with new keys; keep a copy: without it, stored credentials cannot be read")
+
+
+def compile_catalogs() -> None:
+    """Compile the translations where that is missing or older than its source: it is no part of the sources."""
+    sources = ROOT.glob("*/locale/*/LC_MESSAGES/django.po")
+    compiled = {path: path.with_suffix(".mo") for path in sources}
+    if all(mo.exists() and mo.stat().st_mtime >= po.stat().st_mtime for po, mo in compiled.items()):
+        return
+    say("compiling the translations")
+    if call([str(PYTHON), str(ROOT / "manage.py"), "compile_catalogs"], quiet=True) != 0:
+        raise CannotInstall("the translations cannot be compiled; see `.venv/bin/python manage.py compile_catalogs`.")
 
 
 def first_env() -> str:

@@ -17,6 +17,7 @@ from django.db import OperationalError, connections
 
 from licensehub.embedded import broker
 from licensehub.embedded.errors import CannotRunError
+from licensehub.translations.catalogs import compile_stale
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -67,6 +68,7 @@ def prepare(port: int) -> None:
     migrate()
     check_database()
     call_command("collectstatic", interactive=False, verbosity=0)
+    compile_stale()
     # The processes are forked: none of them may inherit an open connection.
     connections.close_all()
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from django.http import StreamingHttpResponse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 # The number of lines that are sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
@@ -48,21 +48,27 @@ def response(
 ) -> StreamingHttpResponse:
     """A file `name`-<today>.csv, some lines at a time."""
     # The server asks for the lines when the request of the reader is over.
-    lines = _lines(columns, rows, separator, timezone.get_current_timezone())
+    lines = _lines(columns, rows, separator, timezone.get_current_timezone(), translation.get_language())
     answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="{name}-{timezone.localdate():%Y-%m-%d}.csv"'
     return answer
 
 
 def _lines(
-    columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], separator: str, zone: tzinfo
+    columns: Sequence[tuple[str, Callable[[Any], object]]],
+    rows: Iterable[Any],
+    separator: str,
+    zone: tzinfo,
+    language: str | None,
 ) -> Iterator[str]:
     values = [value for _, value in columns]
     # Without this mark, Excel misreads letters that are not ASCII.
-    yield "\ufeff" + _text([[header for header, _ in columns]], separator)
+    with translation.override(language):
+        header = _text([[str(header) for header, _ in columns]], separator)
+    yield "\ufeff" + header
     left = iter(rows)
     while part := list(islice(left, LINES)):
-        with timezone.override(zone):
+        with timezone.override(zone), translation.override(language):
             text = _text(([harmless(value(row), separator) for value in values] for row in part), separator)
         yield text
 

@@ -12,10 +12,12 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 EMPTY = "–"
-UNITS = ((86400, "{} day", "{} days"), (3600, "{} hour", "{} hours"), (60, "{} minute", "{} minutes"))
+DAY, HOUR, MINUTE = 86400, 3600, 60
+UNITS = (DAY, HOUR, MINUTE)
 TONES = frozenset({"ok", "warning", "error", "info", "neutral"})
 
 
@@ -26,27 +28,51 @@ def ago(moment: datetime | None, *, now: datetime | None = None) -> str:
     now = now or timezone.now()
     passed = int((now - moment).total_seconds())
     if passed < 0:
-        return f"in {_to_come(moment, now)}"
-    for size, one, many in UNITS:
+        size, count = _to_come(moment, now)
+        return _IN[size](count).format(number(count))
+    for size in UNITS:
         if count := passed // size:
-            return f"{ngettext(one, many, count).format(count)} ago"
-    return "just now"
+            return _AGO[size](count).format(number(count))
+    return _("just now")
 
 
 def left(moment: datetime | None, *, now: datetime | None = None) -> str:
     """`3 days left` from the first second of three days, until `1 minute left`; then `2 days ago`; empty for None."""
     now = now or timezone.now()
-    return f"{_to_come(moment, now)} left" if moment and moment > now else ago(moment, now=now)
+    if not moment or moment <= now:
+        return ago(moment, now=now)
+    size, count = _to_come(moment, now)
+    return _LEFT[size](count).format(number(count))
 
 
-def _to_come(moment: datetime, now: datetime) -> str:
-    """Days are those of the calendar, as in a calendar and in mails. A part of an hour or a minute is a whole one."""
+def _to_come(moment: datetime, now: datetime) -> tuple[int, int]:
+    """The unit, and how many of it.
+
+    Days are those of the calendar, as in a calendar and in mails. A part of an hour or a minute is a whole one.
+    """
     seconds = (moment - now).total_seconds()
-    size, one, many = next((unit for unit in UNITS if seconds >= unit[0]), UNITS[-1])
+    size = next((unit for unit in UNITS if seconds >= unit), MINUTE)
     # One day has 25 hours when the clock goes back.
     days = max(1, (timezone.localdate(moment) - timezone.localdate(now)).days)
-    count = days if size == UNITS[0][0] else ceil(seconds / size)
-    return ngettext(one, many, count).format(count)
+    return size, days if size == DAY else ceil(seconds / size)
+
+
+# By unit: whole phrases, since a language has other forms of the unit after other words.
+_AGO = {
+    DAY: lambda count: ngettext("{} day ago", "{} days ago", count),
+    HOUR: lambda count: ngettext("{} hour ago", "{} hours ago", count),
+    MINUTE: lambda count: ngettext("{} minute ago", "{} minutes ago", count),
+}
+_IN = {
+    DAY: lambda count: ngettext("in {} day", "in {} days", count),
+    HOUR: lambda count: ngettext("in {} hour", "in {} hours", count),
+    MINUTE: lambda count: ngettext("in {} minute", "in {} minutes", count),
+}
+_LEFT = {
+    DAY: lambda count: ngettext("{} day left", "{} days left", count),
+    HOUR: lambda count: ngettext("{} hour left", "{} hours left", count),
+    MINUTE: lambda count: ngettext("{} minute left", "{} minutes left", count),
+}
 
 
 def day(moment: datetime | date | None) -> str:
@@ -54,17 +80,17 @@ def day(moment: datetime | date | None) -> str:
     if moment is None:
         return EMPTY
     local = timezone.localtime(moment) if isinstance(moment, datetime) else moment
-    return date_format(local, "M j, Y")
+    return date_format(local, "DATE_FORMAT")
 
 
 def day_of_year(moment: datetime) -> str:
     """`Aug 21`, e.g. for the axis of a chart."""
-    return date_format(timezone.localtime(moment), "M j")
+    return date_format(timezone.localtime(moment), "MONTH_DAY_FORMAT")
 
 
 def day_and_time(moment: datetime | None) -> str:
     """`Aug 21, 2026, 14:08`."""
-    return date_format(timezone.localtime(moment), "M j, Y, H:i") if moment else EMPTY
+    return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else EMPTY
 
 
 def number(value: int) -> str:
@@ -81,10 +107,10 @@ def two_lines(first: str, second: str = "") -> SafeString:
     return format_html('<span class="lh-two-lines">{}<small>{}</small></span>', first, second)
 
 
-def day_ago(moment: datetime | None, *, never: str = "Never", hint: str = "") -> SafeString:
+def day_ago(moment: datetime | None, *, never: str = "", hint: str = "") -> SafeString:
     """The date, and below it how long ago it is."""
     if moment is None:
-        return two_lines(never, hint)
+        return two_lines(never or _("Never"), hint)
     return two_lines(day(moment), ago(moment))
 
 
@@ -104,9 +130,9 @@ def counts_of(levels: Iterable[str]) -> str:
     """`1 error, 2 not checked, 9 passed`, the worst first."""
     found = Counter(levels)
     labels = {
-        "error": ngettext("error", "errors", found["error"]),
-        "warning": ngettext("warning", "warnings", found["warning"]),
-        "not_checked": "not checked",
-        "ok": "passed",
+        "error": ngettext("{} error", "{} errors", found["error"]),
+        "warning": ngettext("{} warning", "{} warnings", found["warning"]),
+        "not_checked": ngettext("{} not checked", "{} not checked", found["not_checked"]),
+        "ok": ngettext("{} passed", "{} passed", found["ok"]),
     }
-    return ", ".join(f"{found[level]} {label}" for level, label in labels.items() if found[level])
+    return ", ".join(label.format(number(found[level])) for level, label in labels.items() if found[level])

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import name_of
+from licensehub.ui.formatting import name_of, number
 
 
 def names_of(users: Iterable[User], *, shown: int = 3) -> str:
@@ -15,8 +17,10 @@ def names_of(users: Iterable[User], *, shown: int = 3) -> str:
     names = sorted(name_of(user) for user in users)
     more = len(names) - shown
     if more > 0:
-        names = [*names[:shown], "1 other" if more == 1 else f"{more:,} others"]
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
+        names = [*names[:shown], ngettext("{} other", "{} others", more).format(number(more))]
+    if len(names) < 2:
+        return "".join(names)
+    return _("{names} or {last}").format(names=", ".join(names[:-1]), last=names[-1])
 
 
 def names_by_account(ids: Iterable[int | None] | None = None) -> dict[int | None, str]:

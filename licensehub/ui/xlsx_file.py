@@ -47,7 +47,7 @@ def _sheet(book: Any, columns: Sequence[tuple[str, Any]], bold: Any) -> Any:
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, WIDTH)
     for place, (header, _) in enumerate(columns):
-        sheet.write_string(0, place, header, bold)
+        sheet.write_string(0, place, str(header), bold)
     return sheet
 
 

@@ -33,7 +33,7 @@ def days_since(moment: datetime | None, now: datetime) -> int:
 
 
 def on_day(moment: datetime | None) -> str:
-    return date_format(timezone.localtime(moment), "M j, Y") if moment else "never"
+    return date_format(timezone.localtime(moment), "DATE_FORMAT") if moment else "never"
 
 
 def in_days(count: int) -> str:

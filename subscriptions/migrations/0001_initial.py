@@ -198,6 +198,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("time_zone", models.CharField(blank=True, default="", max_length=64)),
+                ("language", models.CharField(blank=True, default="", max_length=10)),
             ],
             options={
                 "default_permissions": (),

@@ -58,6 +58,8 @@ class AccountSettings(models.Model):
     )
     # A name of the time zone database; empty for the time zone of the browser.
     time_zone = models.CharField(max_length=64, blank=True, default="")
+    # A code of `LANGUAGES`; empty for the language of the browser.
+    language = models.CharField(max_length=10, blank=True, default="")
 
     class Meta:
         default_permissions = ()

@@ -201,7 +201,7 @@ class Protection(models.Model):
         """`until Dec 31, 2026`, or `without an end`."""
         if self.ends_at is None:
             return "without an end"
-        return f"until {date_format(timezone.localtime(self.ends_at, timezone.get_default_timezone()), 'M j, Y')}"
+        return f"until {date_format(timezone.localtime(self.ends_at, timezone.get_default_timezone()), 'DATE_FORMAT')}"
 
     @property
     def sentence(self) -> str:

@@ -7,20 +7,31 @@ from functools import cache
 
 from babel.core import get_global
 from babel.numbers import format_currency, get_currency_name
+from django.utils.translation import get_language
 
-LOCALE = "en_US"
+# By language: the country whose writing is used, and how an amount without cents is written.
+LOCALES = {"en": "en_US", "de": "de_DE"}
+WHOLE = {"en_US": "¤#,##0;−¤#,##0", "de_DE": "#,##0\u00a0¤;−#,##0\u00a0¤"}
+
+
+def currencies() -> dict[str, str]:
+    """Code -> name of each currency that is legal tender somewhere now, by code."""
+    return _currencies(_locale())
 
 
 @cache
-def currencies() -> dict[str, str]:
-    """Code -> name of each currency that is legal tender somewhere now, by code."""
+def _currencies(locale: str) -> dict[str, str]:
     rows = (row for found in get_global("territory_currencies").values() for row in found)
     tender = {code for code, _, until, is_tender in rows if is_tender and until is None}
-    return {code: get_currency_name(code, locale=LOCALE) for code in sorted(tender)}
+    return {code: get_currency_name(code, locale=locale) for code in sorted(tender)}
 
 
 def amount_text(amount: Decimal, currency: str) -> str:
-    """`$61,200`, `€0.50`: without cents where there are none. A minus sign stands before the currency."""
-    whole = amount == amount.to_integral_value()
-    pattern = "¤#,##0;−¤#,##0" if whole else None
-    return format_currency(amount, currency, pattern, locale=LOCALE, currency_digits=not whole).replace("-", "−")
+    """`$61,200`, `€0.50`, in German `0,50 €`: without cents where there are none. A minus sign stands first."""
+    whole, locale = amount == amount.to_integral_value(), _locale()
+    pattern = WHOLE[locale] if whole else None
+    return format_currency(amount, currency, pattern, locale=locale, currency_digits=not whole).replace("-", "−")
+
+
+def _locale() -> str:
+    return LOCALES.get((get_language() or "en").partition("-")[0], "en_US")

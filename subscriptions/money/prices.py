@@ -14,6 +14,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.formatting import day as day_text
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price
@@ -57,7 +58,7 @@ def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor
             record(Action.PRICE_ENTERED, actor=actor, target=row, data=_data(row))
     except IntegrityError as error:
         raise Refused(
-            f"{row.license_label} has a price from {wanted.valid_from:%b %-d, %Y} on already. Withdraw that one first, "
+            f"{row.license_label} has a price from {day_text(wanted.valid_from)} on already. Withdraw that one first, "
             "or choose another day."
         ) from error
     return row

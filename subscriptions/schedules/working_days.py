@@ -69,7 +69,8 @@ def until(end: datetime, *, zone: bool = False) -> str:
     For the reader of a page; with `zone` for a mail, in the time zone of the company, which is named.
     """
     local = timezone.localtime(end, timezone.get_default_timezone() if zone else None)
-    return f"{date_format(local, 'l, M j, H:i e' if zone else 'l, M j, H:i')} ({time_left(end)})"
+    form = "FULL_WEEKDAY_TIME_AND_ZONE_FORMAT" if zone else "FULL_WEEKDAY_TIME_FORMAT"
+    return f"{date_format(local, form)} ({time_left(end)})"
 
 
 def time_left(end: datetime) -> str:

@@ -12,6 +12,9 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from licensehub.ui.formatting import number
 
 STOP = 10_000
 # For estimates.
@@ -30,10 +33,10 @@ class Count:
         if self.about:
             # More than two digits would look exact.
             unit = int(10 ** max(0, len(str(self.number)) - 2))
-            return f"about {round(self.number / unit) * unit:,}"
+            return _("about {count}").format(count=number(round(self.number / unit) * unit))
         if self.exact:
-            return f"{self.number:,}"
-        return f"{self.number:,}+" if self.number else "?"
+            return number(self.number)
+        return f"{number(self.number)}+" if self.number else "?"
 
     def __bool__(self) -> bool:
         """Whether there can be any rows."""

@@ -189,7 +189,7 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
             "decided": f"{day_and_time(row.decided_at)} ({ago(row.decided_at)})" if row.decided_at else "",
             "lost": lost_in(row.profile) if row == newest_complete(row.profile) else "",
             "lost_list": lost_list(),
-            "earliest_date": date_format(row.profile.connector.earliest_date, "M j, Y"),
+            "earliest_date": date_format(row.profile.connector.earliest_date, "DATE_FORMAT"),
             "quarantine": quarantine_context(row, request),
             **(progress_of(row) if row.is_under_way else {"steps": steps_of(row)}),
         }

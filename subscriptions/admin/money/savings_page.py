@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
@@ -281,7 +282,7 @@ def _rows_context(ledger: Ledger, choice: Choice) -> dict[str, Any]:
 
 def _rows_of(choice: Choice) -> str:
     """`March, Design 2210`: what the rows were chosen by, besides the license."""
-    parts = [f"{date(2000, choice.month, 1):%B}"] if choice.month else []
+    parts = [date_format(date(2000, choice.month, 1), "F")] if choice.month else []
     if choice.department is not None:
         name, center = choice.department
         parts.append(f"{name or 'no department known'} {center}".strip())

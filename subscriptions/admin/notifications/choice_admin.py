@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from integrations.mail_config import mail_problem
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.formatting import day, name_of
+from licensehub.ui.languages import default_language, language_name, language_of_browser
 from licensehub.ui.time_zones import known_zone, zone_names, zone_of_browser
-from subscriptions.accounts.settings import choose_time_zone, time_zone_of
+from subscriptions.accounts.settings import choose_language, choose_time_zone, language_of, time_zone_of
 from subscriptions.admin.notifications.deputy_form import DeputyForm
 from subscriptions.approvals.deciders import DECIDE
 from subscriptions.errors import NotActionable, Refused
@@ -46,6 +50,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             path("", view(self.page), name=name("changelist")),
             path("save/", view(self.save), name=name("save")),
             path("time-zone/", view(self.choose_time_zone), name=name("time_zone")),
+            path("language/", view(self.choose_language), name=name("language")),
             path("deputy/", view(self.name_deputy), name=name("deputy")),
             path("deputy/<int:pk>/end/", view(self.end_deputy), name=name("end_deputy")),
         ]
@@ -67,6 +72,9 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             "zones": zone_names(),
             "zone_chosen": time_zone_of(user),
             "zone_of_browser": zone_of_browser(request),
+            "languages": settings.LANGUAGES,
+            "language_chosen": language_of(user),
+            "language_of_mails": language_name(default_language()),
         }
         return TemplateResponse(request, "admin/subscriptions/notificationchoice/page.html", context)
 
@@ -92,6 +100,19 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(reverse(PAGE))
         choose_time_zone(user, zone)
         messages.success(request, f"Times are shown in {zone or 'the time zone of your browser'} now.")
+        return HttpResponseRedirect(reverse(PAGE))
+
+    def choose_language(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        user, code = signed_in(request), request.POST.get("language", "")
+        if code and not language_name(code):
+            messages.error(request, _("Choose a language of the list."))
+            return HttpResponseRedirect(reverse(PAGE))
+        choose_language(user, code)
+        with translation.override(code or language_of_browser(request) or default_language()):
+            said = _("Pages are in {language} now.") if code else _("Pages are in the language of your browser now.")
+            messages.success(request, said.format(language=language_name(code)))
         return HttpResponseRedirect(reverse(PAGE))
 
     def name_deputy(self, request: HttpRequest) -> HttpResponse:

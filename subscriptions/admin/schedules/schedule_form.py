@@ -183,5 +183,5 @@ def _page(request: HttpRequest, profile: IntegrationProfile, subflow: str, form:
 
 def _moment(moment: datetime, zone: ZoneInfo) -> str:
     """`Wed, Nov 25, 2026, 02:00 in Europe/Berlin (01:00 UTC)`"""
-    local = f"{date_format(moment.astimezone(zone), 'D, M j, Y, H:i')} in {zone.key}"
+    local = f"{date_format(moment.astimezone(zone), 'WEEKDAY_TIME_FORMAT')} in {zone.key}"
     return local if zone.key == "UTC" else f"{local} ({moment:%H:%M} UTC)"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.text import capfirst
 
 from licensehub.ui.formatting import day
@@ -118,6 +119,6 @@ class _Scale:
         moment = self.begin.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         while moment <= self.end:
             if moment >= self.begin and (moment.month - 1) % step == 0:
-                marks.append((self.x(moment), f"{moment:%b}" if step == 1 else f"{moment:%b %y}"))
+                marks.append((self.x(moment), date_format(moment, "M" if step == 1 else "M y")))
             moment = (moment + timedelta(days=32)).replace(day=1)
         return tuple(marks)

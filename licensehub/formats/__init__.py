@@ -1,0 +1,4 @@
+"""How days, times and numbers are written in each language. `licensehub/ui/formatting.py` uses these names.
+
+Our own names stand beside Django's: a template writes `{{ moment|date:"DATETIME_FORMAT" }}`.
+"""

@@ -1,0 +1,89 @@
+"""Every string that is marked in the sources has a complete German text."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+
+import pytest
+from babel.messages.catalog import Catalog, Message
+
+from licensehub.translations.catalogs import AREAS, LANGUAGES, area_of, extracted, stored
+
+# Folders whose strings are not translated yet. It is empty when the German is complete.
+UNFINISHED = (*("licensehub", "integrations", "subscriptions", "templates"),)
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{[^{}]*\}|%[sd]")
+TAG = re.compile(r"</?\w+")
+
+marked = cache(extracted)
+catalogs = pytest.mark.parametrize("area", AREAS, ids=[area.name for area in AREAS])
+
+
+def pairs(message: Message) -> list[tuple[str, str]]:
+    """Each English form and its translation."""
+    if isinstance(message.id, tuple):
+        return list(zip(message.id, message.string, strict=True))
+    return [(message.id, message.string)]
+
+
+def translated(catalog: Catalog) -> list[tuple[str, str]]:
+    return [pair for message in catalog if message.id for pair in pairs(message) if pair[1]]
+
+
+@catalogs
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_catalog_has_the_strings_of_the_sources(area, language):
+    """`manage.py update_catalogs` brings it up to date."""
+    found = {(message.id, message.context) for message in stored(area, language) if message.id}
+    assert found == {(message.id, message.context) for message in marked()[area.name] if message.id}
+    assert not stored(area, language).obsolete
+
+
+@catalogs
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_string_has_a_translation(area, language):
+    def is_excused(message: Message) -> bool:
+        return all(name.startswith(UNFINISHED) for name, _ in message.locations)
+
+    catalog = stored(area, language)
+    missing = [
+        message.id
+        for message in catalog
+        if message.id and not is_excused(message) and (message.fuzzy or not all(text for _, text in pairs(message)))
+    ]
+    assert missing == []
+
+
+@catalogs
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_has_the_placeholders_and_the_edges_of_the_string(area, language):
+    """A missing placeholder drops a fact, and a wrong one raises an error on the page."""
+    for english, text in translated(stored(area, language)):
+        for form in (PLACEHOLDER, TAG):
+            assert Counter(form.findall(text)) == Counter(form.findall(english)), text
+        assert (text[:1].isspace(), text[-1:].isspace()) == (english[:1].isspace(), english[-1:].isspace()), text
+        assert text.count("%%") == english.count("%%"), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_string_has_the_same_translation_in_each_catalog(language):
+    """Django reads them as one, so one of two translations would not be used."""
+    found: dict[tuple[object, object], set[object]] = {}
+    for area in AREAS:
+        for message in stored(area, language):
+            if message.id and all(text for _, text in pairs(message)):
+                found.setdefault((message.id, message.context), set()).add(message.string)
+    assert {key: texts for key, texts in found.items() if len(texts) > 1} == {}
+
+
+def test_each_file_belongs_to_one_catalog():
+    areas = {
+        "subscriptions/notices/answers.py": "licensehub",
+        "subscriptions/admin/widgets/badges.py": "templates",
+        "subscriptions/models/rule.py": "subscriptions",
+        "templates/admin/index.html": "templates",
+        "templates/404.html": "licensehub",
+    }
+    assert {name: area.name for name in areas if (area := area_of(name))} == areas
+    assert area_of("licensehub/checks.py") is None
