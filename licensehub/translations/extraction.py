@@ -12,8 +12,8 @@ from babel.messages.extract import extract
 from django.utils.translation.template import templatize
 
 # The functions that mark a string, and which of their arguments are strings: as in Babel, `c` is the context.
-_ONE: Final = dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop"))
-_PLURAL: Final = dict.fromkeys(("ngettext", "ngettext_lazy"), (1, 2))
+_ONE: Final = dict.fromkeys(("_", "gettext", "gettext_lazy", "gettext_noop", "english"))
+_PLURAL: Final = dict.fromkeys(("ngettext", "ngettext_lazy", "english_plural"), (1, 2))
 _CONTEXT: Final = dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2))
 _BOTH: Final = dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3))
 KEYWORDS: Final[dict[str, Any]] = {**_ONE, **_PLURAL, **_CONTEXT, **_BOTH}

@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, checkbox
 
+from licensehub.translations.stored import translated
 from licensehub.ui.lists.changelist import NamedChangeList, PagedChangeList
 
 
@@ -112,8 +113,8 @@ def run_and_report(request: HttpRequest, action: Callable[[], str], *, refusals:
 
 
 def sentence_of(error: Exception) -> str:
-    """The text of a refusal."""
-    return " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+    """The text of a refusal, in the language of the reader. Errors of a connector are English."""
+    return translated(" ".join(error.messages) if isinstance(error, ValidationError) else str(error))
 
 
 def refuse_unless_post(request: HttpRequest, permission: str) -> HttpResponse | None:

@@ -46,6 +46,7 @@ from integrations.connectors.contract.values import (
     Usage,
     VendorEvent,
 )
+from integrations.connectors.contract.wording import english, english_plural
 
 __all__ = [
     "LATER",
@@ -85,6 +86,8 @@ __all__ = [
     "TransientError",
     "Usage",
     "VendorEvent",
+    "english",
+    "english_plural",
     "is_plain",
     "normalized",
     "normalized_domain",

@@ -1,0 +1,131 @@
+"""Shows stored English sentences in the language of the reader: an error of a connection, the problem of a run.
+
+The database keeps one language, whoever caused the sentence, and old rows are translated by newer catalogs. The strings
+of the catalogs are patterns here: the sentence that fits one is written with its translation and the same values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Final
+
+from babel.messages.mofile import read_mo
+from django.utils.translation import get_language, gettext, ngettext
+
+from licensehub.translations.catalogs import AREAS, LANGUAGES
+from licensehub.ui.formatting import number
+
+_PLACE: Final = re.compile(r"\{(\w*)[^{}]*\}")
+_NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*|\d+")
+_END: Final = re.compile(r"(?<=[.?!]) ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A string with places for values: in `text` a value has no end of a sentence, in `wide` it may have some.
+
+    `letters` is its longest part without a place, which is looked for first.
+    """
+
+    text: re.Pattern[str]
+    wide: re.Pattern[str]
+    letters: str
+    one: str
+    many: str = ""
+
+    def translation(self, found: re.Match[str]) -> str:
+        named = {name: _localized(value) for name, value in found.groupdict().items()}
+        others = () if named else [_localized(value) for value in found.groups()]
+        if self.many:
+            counts = [int(value.replace(",", "")) for value in found.groups() if _NUMBER.fullmatch(value)]
+            text = ngettext(self.one, self.many, counts[0] if counts else 1)
+        else:
+            text = gettext(self.one)
+        # The values are formatted already, so the places of the translation need no format.
+        plain = _PLACE.sub(r"{\1}", text)
+        return plain.format(*others, **named)
+
+
+def translated(text: str) -> str:
+    """The text in the language of the reader, sentence by sentence. What is in no catalog stays as it is."""
+    language = get_language() or "en"
+    return text if language.startswith("en") or not text else _translated(str(text), language)
+
+
+@lru_cache(maxsize=4096)
+def _translated(text: str, language: str) -> str:
+    sentences, done, begin, is_complete = _END.split(text), [], 0, True
+    while begin < len(sentences):
+        # The longest part that is one string: a string may have several sentences.
+        for end in range(len(sentences), begin, -1):
+            part = " ".join(sentences[begin:end])
+            if found := _lookup(part):
+                break
+        done.append(found or part)
+        is_complete, begin = is_complete and bool(found), end
+    return " ".join(done) if is_complete else _lookup(text, of_sentences=True) or " ".join(done)
+
+
+def _lookup(text: str, *, of_sentences: bool = False) -> str:
+    """The translation; "" if no string fits. `of_sentences`: a value may have sentences, e.g. what the vendor said."""
+    exact, patterns = _known()
+    if text in exact:
+        return gettext(text)
+    for pattern in patterns:
+        if pattern.letters in text and (found := (pattern.wide if of_sentences else pattern.text).fullmatch(text)):
+            return pattern.translation(found)
+    return ""
+
+
+def _localized(value: str) -> str:
+    """A number with the separators of the language; a word of ours in it; anything else as it is."""
+    if _NUMBER.fullmatch(value):
+        return number(int(value.replace(",", ""))) if "," in value else value
+    return gettext(value) if value in _known()[0] else value
+
+
+@cache
+def _known() -> tuple[frozenset[str], tuple[_Pattern, ...]]:
+    """The strings without values, and the others: those with the most letters first, since they say the most."""
+    exact: set[str] = set()
+    patterns: list[_Pattern] = []
+    for one, many in _strings():
+        for form in filter(None, (one, many)):
+            if _PLACE.search(form):
+                patterns.append(_pattern(form, one, many))
+            else:
+                exact.add(form)
+    patterns.sort(key=lambda pattern: -len(_PLACE.sub("", pattern.one)))
+    return frozenset(exact), tuple(pattern for pattern in patterns if len(pattern.letters.strip()) > 2)
+
+
+def _strings() -> Iterator[tuple[str, str]]:
+    """The English forms of all catalogs; the second one is empty where there is no plural."""
+    for area in AREAS:
+        path = area.po(LANGUAGES[0]).with_suffix(".mo")
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            for message in read_mo(file):
+                # Those of templates are never stored, and have places of another kind.
+                if message.id and not message.context and "%(" not in str(message.id):
+                    one, *many = (message.id,) if isinstance(message.id, str) else message.id
+                    yield one, "".join(many)
+
+
+def _pattern(form: str, one: str, many: str) -> _Pattern:
+    literals = _PLACE.split(form)[::2]
+    return _Pattern(_regex(form, r"(?:(?![.?!] ).)+?"), _regex(form, r".+?"), max(literals, key=len), one, many)
+
+
+def _regex(form: str, value: str) -> re.Pattern[str]:
+    pieces = _PLACE.split(form)
+    text, seen = re.escape(pieces[0]), set[str]()
+    for name, literal in zip(pieces[1::2], pieces[2::2], strict=True):
+        place = f"(?P={name})" if name in seen else f"(?P<{name}>{value})" if name else f"({value})"
+        text += place + re.escape(literal)
+        seen |= {name} - {""}
+    return re.compile(text, re.DOTALL)
