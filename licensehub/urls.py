@@ -1,4 +1,4 @@
-"""All addresses: the admin, `/license` for people who are asked, and `/welcome` for people who are invited.
+"""All addresses: the admin, `/license` and `/company` for people who are asked, `/welcome` for people who are invited.
 
 `site.health` answers `/health` before these.
 """
@@ -10,6 +10,7 @@ from django.urls import path, re_path
 from django.views.generic import RedirectView
 
 from licensehub.site.invitations import WelcomeView
+from subscriptions.company.views import company_logo
 from subscriptions.notices.views import my_license
 
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", favicon),
     path("license/<str:token>/", my_license, name="my_license"),
+    path("company/logo/<slug:digest>", company_logo, name="company_logo"),
     path("welcome/<uidb64>/<token>/", WelcomeView.as_view(), name="welcome"),
     # The overview and the menu take the place of Django's list of an app's models. The first part of a path leads here.
     re_path(r"^admin/(?:audit|auth|integrations|subscriptions)/$", RedirectView.as_view(pattern_name="admin:index")),

@@ -99,6 +99,7 @@ class Action(TextChoices):
     ACCOUNT_PERSON_UNLINKED = "user.person_unlinked", "Person of an account removed"
     USER_CREATED = "user.created", "Account created"
     USER_CHANGED = "user.changed", "Account changed"
+    COMPANY_CHANGED = "company.changed", "Company settings changed"
     CONTRACT_ENTERED = "contract.entered", "Contract entered"
     CONTRACT_CHANGED = "contract.changed", "Contract changed"
     PRICE_ENTERED = "price.entered", "Price entered"

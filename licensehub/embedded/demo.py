@@ -32,6 +32,8 @@ from licensehub.embedded.renamed_person import check_untouched, protect_and_rena
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.candidates.caps import caps_of
+from subscriptions.company.company import CompanyInput, save_company
+from subscriptions.company.texts import default_of, keys
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import (
     CandidateState,
@@ -57,6 +59,8 @@ SEED: Final = 42
 # No browser opens it: the driver gives the operator's consent.
 DEMO_CALLBACK: Final = "http://localhost/demo"
 MAX_WAIT: Final = 240.0  # seconds
+COMPANY: Final = "Northfield"
+DOMAIN: Final = "northfield.example"
 # Of one seat and year, in US dollars.
 PRICE: Final = Decimal(240)
 
@@ -78,6 +82,13 @@ def point_to_sandbox(port: int) -> SandboxControl:
     os.environ.update({declared[name].variable: address for name, address in addresses.items()})
     settings.CONNECTOR_ADDRESSES = {SANDBOX.KIND: addresses}
     return SANDBOX.control(base)
+
+
+def introduce_company() -> None:
+    """Name the company, as its admin would do it first."""
+    texts = {key: default_of(key) for key in keys()}
+    words = CompanyInput(COMPANY, "IT Asset Management", f"itam@{DOMAIN}", "", texts)
+    save_company(words, seen=0, actor=account("admin"))
 
 
 def sandbox_process(port: int) -> Child:
@@ -109,6 +120,7 @@ class Driver:
             start = timezone.localdate().replace(month=1, day=1)
             price = PriceInput(profile.connector.default_licenses[0], PRICE, "USD", Per.YEAR, start)
             enter_price(profile, price, actor=operator)
+            introduce_company()
 
     def _consent(self, connection: Connection, operator: User) -> None:
         """Connect in the place of the operator's browser."""

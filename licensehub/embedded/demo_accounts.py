@@ -18,6 +18,7 @@ from subscriptions.models import Subscription, Verdict
 
 # Username -> role. Nobody here is a superuser.
 ACCOUNTS: Final = {
+    "admin": "Company admin",
     "manager": "License manager",
     "approver": "Approver",
     "auditor": "Auditor",

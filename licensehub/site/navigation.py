@@ -9,9 +9,11 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.translation import gettext as _
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.ui.lists.counts import Count, capped
+from subscriptions.company.company import company
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
 from subscriptions.reconciliation.reconcile import open_differences
 
@@ -129,6 +131,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Audit log", "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
             Entry("Users", "group", "auth_user_changelist", "auth.view_user"),
+            Entry("Company", "apartment", "subscriptions_company_changelist", "subscriptions.view_company"),
             Entry("My notifications", "notifications", "subscriptions_notificationchoice_changelist"),
         ),
     ),
@@ -148,6 +151,11 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     for item in items:
         item["active"] = item["link"] == current
     return [{"title": title, "items": group} for title, group in found]
+
+
+def subheader(request: HttpRequest) -> str:
+    """The line under the name of LicenseHub: the company's name."""
+    return company().name or _("Seats that nobody uses")
 
 
 def account_links(request: HttpRequest) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ def _static(name: str) -> Callable[[HttpRequest], str]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "LicenseHub",
     "SITE_HEADER": "LicenseHub",
-    "SITE_SUBHEADER": "Seats that nobody uses",
+    "SITE_SUBHEADER": "licensehub.site.navigation.subheader",
     "SITE_SYMBOL": "event_seat",
     "SITE_URL": None,
     "SHOW_HISTORY": False,

@@ -2,6 +2,7 @@
 
 from subscriptions.admin.approvals import request_admin as request_admin
 from subscriptions.admin.candidates import candidate_admin as candidate_admin
+from subscriptions.admin.company import company_admin as company_admin
 from subscriptions.admin.downloads import download_admin as download_admin
 from subscriptions.admin.money import contract_admin as contract_admin
 from subscriptions.admin.money import price_admin as price_admin

@@ -46,6 +46,7 @@ SEES = [
     "subscriptions.view_reconciliation",
     "subscriptions.view_price",
     "subscriptions.view_contract",
+    "subscriptions.view_company",
     "integrations.view_integrationprofile",
 ]
 SEES_ALL = [*SEES, "integrations.view_connection", "audit.view_auditevent", "auth.view_user"]
@@ -74,6 +75,7 @@ ADMINISTERS = [
     "subscriptions.add_price",
     "subscriptions.change_price",
     "subscriptions.change_contract",
+    "subscriptions.change_company",
 ]
 ROLES = {
     "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *DECIDES, *ADMINISTERS],
@@ -2019,6 +2021,42 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="price_not_negative"),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Company",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(blank=True, default="", max_length=100, verbose_name="company name")),
+                ("contact_name", models.CharField(blank=True, default="", max_length=100, verbose_name="contact")),
+                (
+                    "contact_email",
+                    models.EmailField(blank=True, default="", max_length=254, verbose_name="e-mail of the contact"),
+                ),
+                (
+                    "reply_to",
+                    models.EmailField(blank=True, default="", max_length=254, verbose_name="reply address"),
+                ),
+                ("logo", models.BinaryField(null=True)),
+                ("logo_type", models.CharField(blank=True, default="", max_length=20)),
+                ("logo_digest", models.CharField(blank=True, default="", max_length=64)),
+                ("texts", models.JSONField(default=dict)),
+                ("version", models.PositiveIntegerField(default=0)),
+                ("changed_at", models.DateTimeField(null=True)),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "company",
+                "default_permissions": ("view", "change"),
+                "constraints": [models.CheckConstraint(condition=models.Q(("pk", 1)), name="company_only_one")],
             },
         ),
         migrations.CreateModel(

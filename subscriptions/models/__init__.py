@@ -1,5 +1,6 @@
 from subscriptions.models.account import AccountPerson, AccountSettings
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
+from subscriptions.models.company import Company
 from subscriptions.models.contract import Contract
 from subscriptions.models.download import DownloadedMember, DownloadRun, RunDoubt, RunState, SoleTeamAdmin
 from subscriptions.models.evaluation import Bucket, CountDue, Evaluation
@@ -31,6 +32,7 @@ __all__ = [
     "Bucket",
     "CandidateState",
     "CloseReason",
+    "Company",
     "Contract",
     "CountDue",
     "Delivery",

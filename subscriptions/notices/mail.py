@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
@@ -12,10 +11,6 @@ from subscriptions.notices.answers import ends_at, link_for
 from subscriptions.notices.delivery_reports import HEADER, token_of
 from subscriptions.notices.mail_and_page import shared_context
 
-SUBJECTS = {
-    NoticeKind.ASK: "Do you still need your {}license?",
-    NoticeKind.REMINDER: "Reminder: do you still need your {}license?",
-}
 # Automatic replies (e.g. out of office) are not wanted.
 HEADERS = {"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"}
 
@@ -25,16 +20,15 @@ def mail_for(notice: Notice) -> EmailMultiAlternatives:
     person = notice.removal
     deadline = answer_by(person)
     context = {
-        **shared_context(person, deadline=deadline),
-        "reminder": notice.kind == NoticeKind.REMINDER,
+        **shared_context(person, deadline=deadline, kind=NoticeKind(notice.kind)),
         "link": link_for(person, until=ends_at(deadline), email=notice.email),
         "email": notice.email,
     }
     message = EmailMultiAlternatives(
-        subject=SUBJECTS[NoticeKind(notice.kind)].format(person.request.profile.texts.license),
+        subject=context["wording"].subject,
         body=render_to_string("notices/mail.txt", context),
         to=[notice.email],
-        reply_to=[settings.CONTACT_EMAIL] if settings.CONTACT_EMAIL else None,
+        reply_to=[context["reply_to"]] if context["reply_to"] else None,
         headers={**HEADERS, HEADER: token_of(notice)},
     )
     message.attach_alternative(render_to_string("notices/mail.html", context), "text/html")

@@ -2,41 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import ago
+from integrations.connectors.contract import Texts
+from licensehub.ui.formatting import ago, day
+from subscriptions.company.company import company, contact, logo_address
+from subscriptions.company.texts import Wording, wording
 from subscriptions.eligibility.terms import Terms
-from subscriptions.models import RequestedRemoval
+from subscriptions.models import Company, NoticeKind, RequestedRemoval
 from subscriptions.notices.answers import keep_is_final
 
 
-def shared_context(person: RequestedRemoval, *, deadline: datetime) -> dict[str, Any]:
+def shared_context(
+    person: RequestedRemoval, *, deadline: datetime, kind: NoticeKind = NoticeKind.ASK
+) -> dict[str, Any]:
     """The values for the templates of both: `templates/notices/` and `templates/self_service/`."""
     evidence = person.evidence
     last = evidence["last_activity_at"]
-    days = (timezone.localdate(deadline) - timezone.localdate()).days
-    return {
-        "organization": person.request.profile.organization_label,
-        "texts": person.request.profile.texts,
+    common = common_context(
+        company(),
+        texts=person.request.profile.texts,
+        organization=person.request.profile.organization_label,
         # The first word of the name may be the family name, as in “Müller, Ana”.
-        "first_name": person.candidate.subscription.given_name.strip(" ,;"),
+        first_name=person.candidate.subscription.given_name.strip(" ,;"),
+        last_activity=parse_datetime(last) if last else None,
+        deadline=deadline,
+        kind=kind,
+    )
+    return {
+        **common,
         "email": evidence["email"],
-        "last_activity": parse_datetime(last) if last else None,
-        "idle_ago": ago(parse_datetime(last)) if last else "",
-        "deadline": deadline,
-        "deadline_in": f"in {days} days" if days > 1 else "tomorrow" if days == 1 else "today",
-        "over": deadline <= timezone.now(),
         "keep_days": Terms.from_json(evidence["terms"]).threshold_for(evidence["license"]),
         "keep_is_final": keep_is_final(person),
-        **contact(),
     }
 
 
-def contact() -> dict[str, str]:
-    """Name and address for questions."""
-    return {"contact_name": settings.CONTACT_NAME, "contact_email": settings.CONTACT_EMAIL}
+def common_context(
+    row: Company,
+    *,
+    texts: Texts,
+    organization: str,
+    first_name: str,
+    last_activity: datetime | None,
+    deadline: datetime,
+    kind: NoticeKind,
+) -> dict[str, Any]:
+    """What depends on the company, on the time, and on the texts. The preview of the texts has no person."""
+    over = deadline <= timezone.now()
+    context: dict[str, Any] = {
+        **company_context(row),
+        "organization": row.name or organization,
+        "texts": texts,
+        "first_name": first_name,
+        "last_activity": last_activity,
+        "idle_ago": ago(last_activity),
+        "deadline": deadline,
+        "deadline_in": _deadline_in(deadline),
+        "over": over,
+    }
+    # A text of the company may name the days that are left; after the last one it would be wrong.
+    own = {} if over else row.texts
+    return {**context, "wording": _wording(kind, context, own)}
+
+
+def company_context(row: Company | None = None) -> dict[str, str]:
+    """The name, the logo and the contact, for every page behind a link. The name is empty where nobody entered one."""
+    row = row or company()
+    return {"organization": row.name, "logo": logo_address(row), **contact(row)}
+
+
+def _wording(kind: NoticeKind, context: Mapping[str, Any], own: Mapping[str, str]) -> Wording:
+    texts: Texts = context["texts"]
+    last = context["last_activity"]
+    days = max(1, _days_left(context["deadline"]))
+    values = {
+        "name": context["first_name"],
+        "license": _("{product}license").format(product=texts.license),
+        "company": context["organization"],
+        "activity": f"{texts.last_used} {day(last)}, {context['idle_ago']}." if last else texts.never_used,
+        "days": ngettext("{days} day", "{days} days", days).format(days=days),
+        "deadline": date_format(timezone.localtime(context["deadline"]), "DEADLINE_FORMAT"),
+        "contact": context["contact_name"],
+    }
+    return wording(kind, values, own)
+
+
+def _days_left(deadline: datetime) -> int:
+    return (timezone.localdate(deadline) - timezone.localdate()).days
+
+
+def _deadline_in(deadline: datetime) -> str:
+    days = _days_left(deadline)
+    return _("in {days} days").format(days=days) if days > 1 else _("tomorrow") if days == 1 else _("today")

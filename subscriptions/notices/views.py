@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer
 from subscriptions.notices.answers import BadLink, Link, answer, read_link
-from subscriptions.notices.mail_and_page import contact
+from subscriptions.notices.mail_and_page import company_context
 from subscriptions.notices.self_service import page_context
 
 # Search engines must not list the page or keep a copy, and the pages it links to must not get its address.
@@ -33,7 +33,7 @@ def my_license(request: HttpRequest, token: str) -> HttpResponse:
     try:
         link = read_link(token)
     except BadLink:
-        return _page(request, "self_service/invalid_link.html", contact(), status=404)
+        return _page(request, "self_service/invalid_link.html", company_context(), status=404)
     if request.method != "POST":
         context = page_context(link.person, until=link.until, former_address=link.former_address)
         return _page(request, "self_service/page.html", context)

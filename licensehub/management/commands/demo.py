@@ -95,7 +95,10 @@ class Command(BaseCommand):
         Console().print(table)
 
     def _invite(self, url: str, passwords: dict[str, str]) -> None:
-        table = Table(title="Sign in as", caption="The manager asks, the approver decides, the auditor reads.")
+        table = Table(
+            title="Sign in as",
+            caption="The manager asks, the approver decides, the admin may do both, the auditor reads.",
+        )
         for column in ("Role", "User", "Password"):
             table.add_column(column)
         for username, role in ACCOUNTS.items():

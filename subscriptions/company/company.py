@@ -1,0 +1,117 @@
+"""Read and change what is said about the company. Each change is one event of the audit, with before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.company.logo import Logo
+from subscriptions.company.texts import check_text, default_of, keys, one_line
+from subscriptions.errors import NotActionable
+from subscriptions.models import Company
+
+WORDS = ("name", "contact_name", "contact_email", "reply_to")
+CHANGED = gettext_lazy("Somebody has changed this page meanwhile. Look at it again. Nothing was changed.")
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyInput:
+    """`logo`: None keeps the present one, an empty text removes it. `texts` has every key of `texts.keys()`."""
+
+    name: str
+    contact_name: str
+    contact_email: str
+    reply_to: str
+    texts: Mapping[str, str]
+    logo: Logo | str | None = None
+
+
+def company() -> Company:
+    """The company as it is now, without the bytes of its logo. Empty fields where nobody has saved any."""
+    return Company.objects.defer("logo").filter(pk=Company.ONLY).first() or Company(pk=Company.ONLY)
+
+
+def contact(row: Company) -> dict[str, str]:
+    """Name and address for questions, and the address for replies. An empty field has the value of the environment."""
+    email = row.contact_email or settings.CONTACT_EMAIL
+    return {
+        "contact_name": row.contact_name or settings.CONTACT_NAME,
+        "contact_email": email,
+        "reply_to": row.reply_to or email,
+    }
+
+
+def logo_address(row: Company) -> str:
+    """The path of the logo; empty without one."""
+    return reverse("company_logo", args=[row.logo_digest]) if row.logo_digest else ""
+
+
+def save_company(wanted: CompanyInput, *, seen: int, actor: User) -> bool:
+    """Save what differs. `seen` is the version that the person saw. Returns whether anything differed.
+
+    Raises Refused for a text that cannot be filled in, NotActionable when somebody changed it meanwhile.
+    """
+    values: dict[str, Any] = {word: one_line(getattr(wanted, word)) for word in WORDS}
+    values["texts"] = _own_texts(wanted.texts)
+    if isinstance(wanted.logo, Logo):
+        values |= {"logo": wanted.logo.content, "logo_type": wanted.logo.type, "logo_digest": wanted.logo.digest}
+    elif wanted.logo is not None:
+        values |= {"logo": None, "logo_type": "", "logo_digest": ""}
+    with transaction.atomic():
+        row = company()
+        if row.version != seen:
+            raise NotActionable(str(CHANGED))
+        before, after = _audited(row), _audited(Company(**values)) | _kept(row, values)
+        changed = [word for word in {**before, **after} if before.get(word) != after.get(word)]
+        if not changed:
+            return False
+        _write(values, seen=seen, actor=actor)
+        data = {
+            "before": {word: before.get(word, "") for word in changed},
+            "after": {word: after.get(word, "") for word in changed},
+        }
+        record(Action.COMPANY_CHANGED, actor=actor, target=company(), data=data)
+    return True
+
+
+def _own_texts(given: Mapping[str, str]) -> dict[str, str]:
+    """The texts that are not the default. An empty one is the default."""
+    found = {}
+    for key in keys():
+        text = given.get(key, "").replace("\r\n", "\n").strip()
+        check_text(text)
+        if text and text != default_of(key):
+            found[key] = one_line(text) if key.endswith("_subject") else text
+    return found
+
+
+def _write(values: Mapping[str, Any], *, seen: int, actor: User) -> None:
+    values = {**values, "version": seen + 1, "changed_by": actor, "changed_at": timezone.now()}
+    if seen:
+        if Company.objects.filter(pk=Company.ONLY, version=seen).update(**values) != 1:
+            raise NotActionable(str(CHANGED))
+        return
+    try:
+        with transaction.atomic():
+            Company.objects.create(pk=Company.ONLY, **values)
+    except IntegrityError as error:
+        raise NotActionable(str(CHANGED)) from error
+
+
+def _audited(row: Company) -> dict[str, str]:
+    """The values for the audit log. A logo is named by its digest."""
+    return {**{word: getattr(row, word) for word in WORDS}, **row.texts, "logo": row.logo_digest}
+
+
+def _kept(row: Company, values: Mapping[str, Any]) -> dict[str, str]:
+    return {} if "logo_digest" in values else {"logo": row.logo_digest}

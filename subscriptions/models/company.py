@@ -1,0 +1,41 @@
+"""What people who are asked read about the company: name, contact, logo, and the texts of the notices."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Company(models.Model):
+    """One row for the whole installation; none until somebody saves the page. The audit log has what it was before."""
+
+    ONLY: ClassVar[int] = 1
+
+    # Empty: the name of the organization at the vendor.
+    name = models.CharField(_("company name"), max_length=100, blank=True, default="")
+    # Empty: CONTACT_NAME and CONTACT_EMAIL of the environment.
+    contact_name = models.CharField(_("contact"), max_length=100, blank=True, default="")
+    contact_email = models.EmailField(_("e-mail of the contact"), blank=True, default="")
+    # Empty: the address of the contact.
+    reply_to = models.EmailField(_("reply address"), blank=True, default="")
+    # Checked by `company.logo`. The digest is a part of its address.
+    logo = models.BinaryField(null=True)
+    logo_type = models.CharField(max_length=20, blank=True, default="")
+    logo_digest = models.CharField(max_length=64, blank=True, default="")
+    # {"ask_de_subject": "…"}: only the texts that are not the default. `company.texts` has the keys.
+    texts = models.JSONField(default=dict)
+    # Each change adds 1.
+    version = models.PositiveIntegerField(default=0)
+    changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    changed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("company")
+        default_permissions = ("view", "change")
+        constraints: ClassVar = [models.CheckConstraint(condition=models.Q(pk=1), name="company_only_one")]
+
+    def __str__(self) -> str:
+        return self.name or "The company"
