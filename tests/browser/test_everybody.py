@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 
-from subscriptions.approvals import decide
-from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
-from subscriptions.reclaims.engine import reclaim_due
+from tests.support.all_pages import prepare
 from tests.support.browser import sign_in
-from tests.support.fixtures import World, person
+from tests.support.fixtures import person
 
 pytestmark = pytest.mark.browser
 
 SEVERE = ("serious", "critical")
-LISTS = (
-    *(f"subscriptions_{name}" for name in ("subscription", "persontoreview", "removalcandidate", "reclaimrequest")),
-    *(f"subscriptions_{name}" for name in ("reclaim", "reclaimrule", "protection", "downloadrun")),
-    *("integrations_integrationprofile", "integrations_connection", "audit_auditevent", "auth_user"),
-)
-MONEY = ("savings", "price_changelist", "price_add", "contract_changelist", "contract_edit")
-
-
-def details(world: World) -> Iterator[tuple[str, Any]]:
-    yield "subscriptions_downloadrun", DownloadRun.objects.get()
-    yield "subscriptions_subscription", Subscription.objects.candidates()[0]
-    yield "subscriptions_removalcandidate", RemovalCandidate.objects.filter(state="ready")[0]
-    yield "subscriptions_reclaimrule", ReclaimRule.objects.get()
-    yield "integrations_integrationprofile", world.profile
-    yield "subscriptions_reclaimrequest", Reclaim.objects.get().removal.request
 
 
 def severe(page: Page) -> list[str]:
@@ -47,15 +25,7 @@ def severe(page: Page) -> list[str]:
 
 def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, bob, live_server, browser_page):
     page = browser_page
-    world.download()
-    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
-    reclaim_due(world.profile)
-    waiting = request_reclaim(world.candidates(3), actor=alice)
-    addresses = [reverse("admin:index"), reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk])]
-    addresses += [reverse(f"admin:{name}_changelist") for name in LISTS]
-    addresses += [reverse(f"admin:subscriptions_{name}") for name in MONEY]
-    addresses += [reverse(f"admin:{name}_change", args=[row.pk]) for name, row in details(world)]
-    addresses += [reverse("admin:auth_user_add"), reverse("admin:subscriptions_protection_add"), "/nothing/here"]
+    addresses = prepare(world, asks=alice, decides=bob).values()
     page.goto(f"{live_server.url}/admin/")
     found = {"sign-in": severe(page)}
     sign_in(page, live_server.url, person("zoe", "Company admin"))

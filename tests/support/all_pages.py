@@ -1,0 +1,49 @@
+"""The pages that people see, with something on each of them: what walks all pages asks this list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import DownloadRun, Reclaim, ReclaimRule, RemovalCandidate, Subscription
+from subscriptions.reclaims.engine import reclaim_due
+from tests.support.fixtures import World
+
+LISTS = (
+    *(f"subscriptions_{name}" for name in ("subscription", "persontoreview", "removalcandidate", "reclaimrequest")),
+    *(f"subscriptions_{name}" for name in ("reclaim", "reclaimrule", "protection", "downloadrun")),
+    *("integrations_integrationprofile", "integrations_connection", "audit_auditevent", "auth_user"),
+)
+MONEY = ("savings", "price_changelist", "price_add", "contract_changelist", "contract_edit")
+
+
+def details(world: World) -> Iterator[tuple[str, Any]]:
+    yield "subscriptions_downloadrun", DownloadRun.objects.get()
+    yield "subscriptions_subscription", Subscription.objects.candidates()[0]
+    yield "subscriptions_removalcandidate", RemovalCandidate.objects.filter(state="ready")[0]
+    yield "subscriptions_reclaimrule", ReclaimRule.objects.get()
+    yield "integrations_integrationprofile", world.profile
+    yield "subscriptions_reclaimrequest", Reclaim.objects.get().removal.request
+
+
+def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
+    """One seat is reclaimed, and a request waits. The name of each page -> its address."""
+    world.download()
+    decide.approve(request_reclaim(world.candidates(1), actor=asks), actor=decides)
+    reclaim_due(world.profile)
+    waiting = request_reclaim(world.candidates(3), actor=asks)
+    pages = {
+        "index": reverse("admin:index"),
+        "waiting request": reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk]),
+    }
+    pages |= {name: reverse(f"admin:{name}_changelist") for name in LISTS}
+    pages |= {f"subscriptions_{name}": reverse(f"admin:subscriptions_{name}") for name in MONEY}
+    pages |= {f"one {name}": reverse(f"admin:{name}_change", args=[row.pk]) for name, row in details(world)}
+    added = ("auth_user", "subscriptions_protection")
+    pages |= {f"new {name}": reverse(f"admin:{name}_add") for name in added}
+    return {**pages, "not found": "/nothing/here"}
