@@ -14,7 +14,8 @@ from django.db import connection
 
 from integrations.connectors.contract import ConfigError, Person
 from integrations.models import IntegrationProfile
-from subscriptions.bulk_sql import execute, fetch_row
+from subscriptions.bulk_sql import execute
+from subscriptions.models import Subscription
 
 # A page of the vendor's directory has at most this many people.
 BATCH = 1000
@@ -36,10 +37,6 @@ PEOPLE = {
     "sqlite": f"(SELECT {EXTRACTED} FROM json_each(%s)) AS p",  # noqa: S608 - names of our own columns
 }
 # Only PEOPLE and the names of our own columns go into the braces; all values are parameters.
-KNOWS = """
-SELECT EXISTS (SELECT 1 FROM {people} CROSS JOIN subscriptions_subscription AS s
-                WHERE s.profile_id = %s AND s.external_id = p.external_id)
-"""
 WRITE = {
     # Only one join: for a second one by id, PostgreSQL would read the people again for each row of a table that its
     # statistics call empty.
@@ -80,10 +77,12 @@ class Written(NamedTuple):
 def write_names(profile: IntegrationProfile, people: Iterable[Person]) -> Written:
     """Write the entries that differ. A person without an entry is shown by the e-mail address."""
     entries = PEOPLE[connection.vendor]
+    members = Subscription.objects.filter(profile=profile)
     written, known = 0, False
     for batch in _batches(people):
         rows = json.dumps([{name: getattr(person, name) for name in FIELDS} for person in batch])
-        known = known or bool(fetch_row(KNOWS.format(people=entries), [rows, profile.pk])[0])
+        # A list of ids, not a join: for that one, PostgreSQL would read all people of the batch for each member.
+        known = known or members.filter(external_id__in=[person.external_id for person in batch]).exists()
         written += execute(WRITE[connection.vendor].format(people=entries, **PARTS), [rows, profile.pk])
     return Written(known, written)
 

@@ -7,6 +7,7 @@ until `plans` makes them wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -300,6 +301,11 @@ CASES = [
     Case("statistics of a run", lambda _: stats.run_stats(_profile(), now=timezone.now())),
     Case("numbers of a profile", lambda _: stats.profile_stats(_profile(), None)),
     Case("names", lambda people: directory.write_names(_profile(), people), _people),
+    Case(
+        "names of people whom nobody knows",
+        lambda people: directory.write_names(_profile(), people),
+        lambda: [replace(person, external_id=f"x{person.external_id}") for person in _people()],
+    ),
     Case(
         "team admins",
         lambda people: team_admins.write_sole_admins(_profile(), {one.external_id: ("Design",) for one in people}),
