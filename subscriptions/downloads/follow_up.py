@@ -1,4 +1,4 @@
-"""The follow-up of a run's facts: names, team admins, verdicts, candidates, and the request if the rule files it.
+"""The follow-up of a run's facts: names, team admins, verdicts, candidates, lists, and the request that the rule files.
 
 Each step has a state of its own (`FollowUp`) and may be done twice. After a kill the next part continues it. The run is
 complete when all steps are done. A newer run whose facts are written takes over the rest of an older one.
@@ -29,6 +29,7 @@ STEP_FUNCTIONS: dict[FollowUp, Callable[[Work], None]] = {
     FollowUp.TEAM_ADMINS: follow_up_steps.read_team_admins,
     FollowUp.VERDICTS: follow_up_steps.evaluate,
     FollowUp.CANDIDATES: follow_up_steps.propose,
+    FollowUp.LISTS: follow_up_steps.write_for_lists,
     FollowUp.REQUEST: follow_up_steps.file_request,
 }
 

@@ -94,18 +94,26 @@ def read_names(work: Work) -> None:
 
 
 def _read_directory(work: Work, connector: Connector) -> None:
-    """Read from the saved cursor to the end. Each page is written together with the cursor of the next one."""
+    """Gather from the saved cursor to the end. Each page is stored together with the cursor of the next one."""
     run = work.run
     so_far = _so_far(run)
     if not run.cursor and not so_far.get("read"):
-        so_far |= {"done": 0, "known": False}
+        so_far["done"] = 0
+        with transaction.atomic():
+            lease.renew(run)
+            directory.forget(run.profile)
     for page in () if so_far.get("read") else connector.directory(run.cursor):
         with transaction.atomic():
             lease.renew(run)
-            so_far["known"] |= directory.write_names(run.profile, page.people).known
+            directory.gather(run, page.people)
             _save_page(work, page.cursor, done=len(page.people))
         if page.cursor:
             work.part.check()
+    if "known" not in so_far:
+        with transaction.atomic():
+            lease.renew(run)
+            so_far["known"] = directory.write_gathered(run).known
+            lease.update_owned(run, steps=run.steps)
     if so_far["done"] and not so_far["known"]:
         raise directory.foreign(run.profile)
 
@@ -204,11 +212,7 @@ def evaluate(work: Work) -> None:
 
 
 def propose(work: Work) -> None:
-    """Withdraw and open candidates in batches, and then write the data that only lists and previews need.
-
-    A batch that is committed is not repeated.
-    """
-
+    """Withdraw and open candidates in batches. A batch that is committed is not repeated."""
     batches = count()
 
     def before_batch() -> None:
@@ -222,11 +226,10 @@ def propose(work: Work) -> None:
         withdraw(work.run.profile_id, before_batch=before_batch)
     else:
         propose_candidates(work.run, before_batch=before_batch)
-    _write_for_lists(work)
     finish_step(work, left_out=left_out)
 
 
-def _write_for_lists(work: Work) -> None:
+def write_for_lists(work: Work) -> None:
     """Write the texts of the search and the counts of the previews, and refresh PostgreSQL's statistics."""
     run = work.run
     with transaction.atomic():
@@ -238,6 +241,7 @@ def _write_for_lists(work: Work) -> None:
         stats = DownloadRun.objects.values_list("stats", flat=True).get(pk=run.pk)
         lease.update_owned(run, stats={**stats, "verdicts": current_counts(run.profile).verdicts})
     analyze_if_large(run)
+    finish_step(work)
 
 
 def file_request(work: Work) -> None:

@@ -484,6 +484,7 @@ class Migration(migrations.Migration):
                             ("team_admins", "Only admins of teams"),
                             ("verdicts", "Verdicts"),
                             ("candidates", "Removal candidates"),
+                            ("lists", "Search and counts"),
                             ("request", "Automatic request"),
                             ("done", "Done"),
                             ("superseded", "Taken over by a newer download"),
@@ -558,6 +559,35 @@ class Migration(migrations.Migration):
                 "verbose_name": "download run",
                 "ordering": ["-started_at", "-pk"],
                 "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
+            name="DownloadedPerson",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_id", models.TextField()),
+                ("name", models.TextField()),
+                ("given_name", models.TextField()),
+                ("department", models.TextField()),
+                ("cost_center", models.TextField()),
+                ("division", models.TextField()),
+                ("employee_number", models.TextField()),
+                ("manager", models.TextField()),
+                ("manager_id", models.TextField()),
+                (
+                    "run",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="people",
+                        to="subscriptions.downloadrun",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["run", "external_id"], name="person_of_a_run")],
             },
         ),
         migrations.CreateModel(

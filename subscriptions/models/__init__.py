@@ -2,7 +2,14 @@ from subscriptions.models.account import AccountPerson, AccountSettings
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.company import Company
 from subscriptions.models.contract import Contract
-from subscriptions.models.download import DownloadedMember, DownloadRun, RunDoubt, RunState, SoleTeamAdmin
+from subscriptions.models.download import (
+    DownloadedMember,
+    DownloadedPerson,
+    DownloadRun,
+    RunDoubt,
+    RunState,
+    SoleTeamAdmin,
+)
 from subscriptions.models.evaluation import Bucket, CountDue, Evaluation
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.notification import (
@@ -40,6 +47,7 @@ __all__ = [
     "Direction",
     "DownloadRun",
     "DownloadedMember",
+    "DownloadedPerson",
     "Evaluation",
     "FileRequests",
     "HoldReason",

@@ -38,13 +38,21 @@ class FollowUp(models.TextChoices):
     TEAM_ADMINS = "team_admins", "Only admins of teams"
     VERDICTS = "verdicts", "Verdicts"
     CANDIDATES = "candidates", "Removal candidates"
+    LISTS = "lists", "Search and counts"
     REQUEST = "request", "Automatic request"
     DONE = "done", "Done"
     SUPERSEDED = "superseded", "Taken over by a newer download"
     STOPPED = "stopped", "Ended with the profile"
 
 
-STEPS = (FollowUp.NAMES, FollowUp.TEAM_ADMINS, FollowUp.VERDICTS, FollowUp.CANDIDATES, FollowUp.REQUEST)
+STEPS = (
+    FollowUp.NAMES,
+    FollowUp.TEAM_ADMINS,
+    FollowUp.VERDICTS,
+    FollowUp.CANDIDATES,
+    FollowUp.LISTS,
+    FollowUp.REQUEST,
+)
 
 
 class RunDoubt(models.TextChoices):
@@ -227,6 +235,31 @@ class DownloadedMember(models.Model):
 
     def __str__(self) -> str:
         return self.email
+
+
+class DownloadedPerson(models.Model):
+    """One entry of the vendor's directory. A run gathers these rows until it has read all pages."""
+
+    run = models.ForeignKey(
+        DownloadRun, on_delete=models.CASCADE, related_name="people", db_index=False, db_constraint=False
+    )
+    external_id = models.TextField()
+    name = models.TextField()
+    given_name = models.TextField()
+    department = models.TextField()
+    cost_center = models.TextField()
+    division = models.TextField()
+    employee_number = models.TextField()
+    manager = models.TextField()
+    manager_id = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+        # PostgreSQL joins by hashes. SQLite looks each member up.
+        indexes: ClassVar = [models.Index(fields=["run", "external_id"], name="person_of_a_run")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SoleTeamAdmin(models.Model):

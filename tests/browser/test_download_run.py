@@ -59,7 +59,7 @@ def test_the_steps_are_followed_without_a_reload(operators, world, live_server, 
     operators[0].groups.add(Group.objects.get(name="Auditor"))
     sign_in(page, live_server.url, operators[0])
     page.goto(f"{live_server.url}/admin/subscriptions/downloadrun/{run.pk}/change/")
-    expect(page.get_by_text("Step 2 of 5: Only admins of teams")).to_be_visible()
+    expect(page.get_by_text("Step 2 of 6: Only admins of teams")).to_be_visible()
     expect(page.get_by_text("12 teams so far")).to_be_visible()
     screenshot(page, "run-steps")
     page.set_viewport_size({"width": 390, "height": 900})

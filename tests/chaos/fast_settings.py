@@ -88,10 +88,11 @@ def die_after(module: object, name: str) -> None:
 DEATHS = {
     "members": (downloading, "_store"),
     "merge": (downloading, "merge"),
-    "names": (follow_up_steps.directory, "write_names"),
+    "names": (follow_up_steps.directory, "gather"),
     "team_admins": (follow_up_steps.team_admins, "gather"),
     "verdicts": (follow_up_steps, "evaluate_profile"),
     "candidates": (follow_up_steps, "propose_candidates"),
+    "lists": (follow_up_steps, "refresh_search"),
     "request": (follow_up_steps, "file_automatically"),
 }
 

@@ -26,7 +26,7 @@ from tests.support.fixtures import connect
 
 MEMBERS = 2500
 LEASE = 2.0
-STEPS = ("members", "merge", "names", "team_admins", "verdicts", "candidates", "request")
+STEPS = ("members", "merge", "names", "team_admins", "verdicts", "candidates", "lists", "request")
 VARIABLES = {"CHAOS_LEASE": str(LEASE), "CHAOS_CLAIM": "5", "CHAOS_READ": "20"}
 
 

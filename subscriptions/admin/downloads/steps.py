@@ -19,6 +19,7 @@ MAY_TAKE = {
     FollowUp.TEAM_ADMINS: "about a minute for 800 teams",
     FollowUp.VERDICTS: "about 15 seconds for a million people",
     FollowUp.CANDIDATES: "about 15 seconds for 150,000 people",
+    FollowUp.LISTS: "about 20 seconds for a million people",
     FollowUp.REQUEST: "a moment",
 }
 COUNTED = {FollowUp.NAMES: ("{:,} person", "{:,} people"), FollowUp.TEAM_ADMINS: ("{:,} team", "{:,} teams")}

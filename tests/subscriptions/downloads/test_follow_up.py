@@ -76,7 +76,7 @@ def outcome() -> tuple:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_kill_in_each_step_is_continued(world, monkeypatch, after):
-    """One run that is killed five times comes to the same end as one that is not."""
+    """One run that is killed in each step comes to the same end as one that is not."""
     ReclaimRule.objects.update(file_requests="automatic")
     kill_in(FollowUp.NAMES, monkeypatch, after=after)
     with pytest.raises(KeyboardInterrupt):
@@ -94,7 +94,7 @@ def test_a_kill_in_each_step_is_continued(world, monkeypatch, after):
                 follow_up.resume(found.pk)
         else:
             found = follow_up.resume(found.pk)
-    assert (found.state, found.follow_up, found.parts, found.tries) == ("complete", "done", 6, 0)
+    assert (found.state, found.follow_up, found.parts, found.tries) == ("complete", "done", 7, 0)
     assert found.evaluated_at and found.team_admins_checked and set(found.steps) == {step.value for step in STEPS}
     assert ReclaimRequest.objects.count() == 1
     assert RemovalCandidate.objects.open().count() == Subscription.objects.candidates().count() > 0
@@ -330,7 +330,7 @@ def test_pages_say_that_verdicts_are_older_than_the_facts(world, monkeypatch, cl
     assert f"Its facts are new since {found}" in text_of(client.get(person))
     page = reverse(name("downloadrun_change"), args=[found.pk])
     text = text_of(client.get(page))
-    assert "Step 3 of 5: Verdicts" in text and f"{found.steps['names']['done']} people" in text
+    assert "Step 3 of 6: Verdicts" in text and f"{found.steps['names']['done']} people" in text
     assert 'class="lh-badge lh-info"' in text and "Complete" not in text
     let_the_lease_end()
     assert "No process works on it" in text_of(client.get(page))
