@@ -38,6 +38,7 @@ ROWS = {
     "million": ("worker", "million", "postgresql", "1,000,000 in a real worker, with a faster clock"),
     "memory": ("memory", "run", "postgresql", "10,000, 100,000 and 1,000,000 members, above an idle shell"),
     "history": ("history", "run", "postgresql", "bytes per member-day, and days read back"),
+    "past": ("past", "run", "postgresql", "how many of 100,000 would have come back, for any threshold"),
     "verdict": ("verdict", "run", "postgresql", "1,000,000 with 2,000 protections"),
     "verdict-sqlite": ("verdict", "run", "sqlite", "the same on SQLite"),
     "propose": ("decide", "propose", "postgresql", "150,000 of 1,000,000"),

@@ -59,18 +59,18 @@ def _simulate(members: int, churn: int) -> tuple[int, str]:
     number = f"{ORGANIZATION}{churn}"
     profile = lifecycle.create_profile(name=number, organization_id=number, kind="miro_enterprise", actor=None)
     begin = timezone.now() - timedelta(days=RUNS + 1)
-    _run(profile, begin, FIRST, [begin, begin, members])
+    run_at(profile, begin, FIRST, [begin, begin, members])
     remembered = {}
     for day in range(1, RUNS + 1):
         moment = begin + timedelta(days=day)
-        _run(profile, moment, NEXT, [str(day), churn * members // 100, moment, profile.pk])
+        run_at(profile, moment, NEXT, [str(day), churn * members // 100, moment, profile.pk])
         if day in (1, RUNS // 2, RUNS):
             remembered[moment] = _known()
     environment.execute("VACUUM (ANALYZE) subscriptions_activitysnapshot")
     return _size(), _read_back(profile, remembered)
 
 
-def _run(profile: IntegrationProfile, moment: datetime, statement: str, parameters: list[Any]) -> None:
+def run_at(profile: IntegrationProfile, moment: datetime, statement: str, parameters: list[Any]) -> None:
     """Make a complete run at this moment, by the same merge as a download."""
     from subscriptions.downloads.run import write_facts
     from subscriptions.models import DownloadRun

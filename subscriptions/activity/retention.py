@@ -23,7 +23,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from subscriptions.activity.snapshots import COLUMNS
+from subscriptions.activity.snapshots import COLUMNS, oldest_of
 from subscriptions.bulk_sql import execute, large_tables
 from subscriptions.models import ActivitySnapshot, DownloadRun, RecheckSnapshot
 
@@ -138,14 +138,8 @@ def _merge(profile: IntegrationProfile, month: Month) -> None:
         columns=", ".join(COLUMNS),
         of_runs=", ".join(f"a.{column}" for column in COLUMNS),
         between=", ".join(f"b.{column}" for column in COLUMNS),
-        oldest=", ".join(_oldest(column) for column in COLUMNS),
+        oldest=", ".join(oldest_of(column) for column in COLUMNS),
         replacements=", ".join(f"{column} = excluded.{column}" for column in COLUMNS),
     )
     span = [profile.pk, month.start, month.end]
     execute(statement, [*span, *span, month.kept])
-
-
-def _oldest(column: str) -> str:
-    """The oldest value of the month that is not NULL: NULL says that nothing was replaced."""
-    not_null_first = f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, at"
-    return f"FIRST_VALUE({column}) OVER (PARTITION BY subscription_id ORDER BY {not_null_first})"

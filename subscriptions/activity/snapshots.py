@@ -45,6 +45,15 @@ def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: 
         RecheckSnapshot.objects.create(subscription=former, seen_at=seen_at, **replaced)
 
 
+def oldest_of(column: str) -> str:
+    """For statements about replaced facts: the oldest value of a person, by the column `at`, that is not NULL.
+
+    NULL says that nothing was replaced.
+    """
+    not_null_first = f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, at"
+    return f"FIRST_VALUE({column}) OVER (PARTITION BY subscription_id ORDER BY {not_null_first})"
+
+
 def as_of(profile: IntegrationProfile, moment: datetime) -> Iterator[Seat]:
     """All subscriptions as known at `moment`: today's facts, with each later change undone, the newest first.
 

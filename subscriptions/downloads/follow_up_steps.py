@@ -36,6 +36,7 @@ from subscriptions.downloads.outages import with_retries
 from subscriptions.downloads.parts import Work
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.past_counts import count_past
 from subscriptions.eligibility.people_counts import current_counts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, RunState
@@ -240,6 +241,9 @@ def write_for_lists(work: Work) -> None:
         count_buckets(run.profile)
         stats = DownloadRun.objects.values_list("stats", flat=True).get(pk=run.pk)
         lease.update_owned(run, stats={**stats, "verdicts": current_counts(run.profile).verdicts})
+    with transaction.atomic():
+        lease.renew(run)
+        count_past(run.profile)
     analyze_if_large(run)
     finish_step(work)
 

@@ -65,12 +65,16 @@ class WholeDays(Func):
         self, compiler: Any, connection: Any, **extra: Any
     ) -> tuple[str, Any]:
         (now, first), (moment, second) = (compiler.compile(part) for part in self.source_expressions)
-        if connection.vendor == "postgresql":
-            days = f"DATE_PART('epoch', {now}::timestamptz - {moment}) / 86400"
-        else:
-            days = f"django_timestamp_diff({now}, {moment}) / 86400000000.0"
-        rounded = f"CEIL({days}) - 1" if self.extra["begun"] else f"FLOOR({days})"
-        return f"CAST({rounded} AS integer)", (*first, *second)
+        return whole_days(connection.vendor, now, moment, begun=self.extra["begun"]), (*first, *second)
+
+
+def whole_days(vendor: str, now: str, moment: str, *, begun: bool) -> str:
+    """The statement's text of `WholeDays`; `now` and `moment` are its parts, `vendor` is that of the database."""
+    if vendor == "postgresql":
+        days = f"DATE_PART('epoch', {now}::timestamptz - {moment}) / 86400"
+    else:
+        days = f"django_timestamp_diff({now}, {moment}) / 86400000000.0"
+    return f"CAST({f'CEIL({days}) - 1' if begun else f'FLOOR({days})'} AS integer)"
 
 
 def note_change(profile_id: int) -> None:

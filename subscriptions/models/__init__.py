@@ -10,7 +10,7 @@ from subscriptions.models.download import (
     RunState,
     SoleTeamAdmin,
 )
-from subscriptions.models.evaluation import Bucket, CountDue, Evaluation
+from subscriptions.models.evaluation import Bucket, CountDue, Evaluation, PastBucket
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.notification import (
     Delivery,
@@ -63,6 +63,7 @@ __all__ = [
     "NotificationKind",
     "NotificationMail",
     "NotificationRecipient",
+    "PastBucket",
     "Per",
     "PersonToReview",
     "Price",

@@ -68,6 +68,37 @@ class Bucket(models.Model):
         return f"{self.people} x {self.license} since {self.idle_since}"
 
 
+class PastBucket(models.Model):
+    """A number of people who held a removable seat at `moment`: see `eligibility.past_counts`.
+
+    The other moments are representative values, as those of `Bucket`, moved by the time from `moment` to `counted_at`.
+    So a rule decides about all of them as of `counted_at`.
+    """
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="+")
+    counted_at = models.DateTimeField()
+    # Days before `counted_at`, and the end of the last complete download before that.
+    days = models.PositiveSmallIntegerField()
+    moment = models.DateTimeField()
+    license = models.CharField(max_length=40)
+    idle_since = models.DateTimeField()
+    # Empty for people who had never been active.
+    last_activity_at = models.DateTimeField(null=True)
+    license_assigned_at = models.DateTimeField(null=True)
+    # Empty for people without an admin role.
+    admin_roles = models.CharField(max_length=10, blank=True)
+    people = models.PositiveIntegerField()
+    # The number of these people who came back since, and of those whose seat was reclaimed before they did.
+    came_back = models.PositiveIntegerField()
+    reclaimed = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions: ClassVar = ()
+
+    def __str__(self) -> str:
+        return f"{self.people} x {self.license} {self.days} days ago"
+
+
 class CountDue(models.Model):
     """Facts or verdicts changed after the buckets were counted. The next count deletes the row.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -78,6 +79,11 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         """`now` is a moment, or an expression of one."""
         return self.filter(_in_force(now))
 
+    def in_force_at(self, moment: datetime) -> ProtectionQuerySet:
+        """Protections that were in force at a moment of the past."""
+        begun = self.filter(created_at__lte=moment).filter(Q(ends_at=None) | Q(ends_at__gt=moment))
+        return begun.filter(Q(ended_at=None) | Q(ended_at__gt=moment))
+
     def with_state(self) -> ProtectionQuerySet:
         """Annotate each with `state`: in_force, lost (in force, and covers nobody any more) or ended."""
         lost = When(_in_force() & Q(lost_at__isnull=False), then=Value("lost"))
@@ -110,16 +116,26 @@ class ProtectionQuerySet(models.QuerySet["Protection"]):
         It has one IN for each key, and the subquery reads nothing of the row. So both databases read the protections
         once, and not once for each row.
         """
-        covered, in_force = Q(), self.in_force(now).order_by()
+        return self._covers(self.in_force(now).order_by())
+
+    def covered_row_at(self, moment: datetime) -> Q:
+        """A condition on rows of Subscription: a protection covered the row at a moment of the past.
+
+        The address, license and role of the row are those of today.
+        """
+        return self._covers(self.in_force_at(moment).order_by())
+
+    def _covers(self, in_force: ProtectionQuerySet) -> Q:
+        covered = Q()
         for key in keys_of_rows():
             known = in_force.filter(~Q(**{key.column: ""}), kind=key.kind)
             of_kind = known.values("profile", key.column)
             covered |= Q(compared(row("profile", key.of_person), "IN", Subquery(of_kind)))
-        return covered | Q(pk__in=self._people_with_admin_role(now))
+        return covered | Q(pk__in=self._people_with_admin_role(in_force))
 
-    def _people_with_admin_role(self, now: Any) -> models.QuerySet[Any]:
+    def _people_with_admin_role(self, in_force: ProtectionQuerySet) -> models.QuerySet[Any]:
         """The ids of the people that a protection of the kind *admin role* covers. One may have several roles."""
-        known = self.in_force(now).filter(kind=ProtectionKind.ADMIN_ROLE).order_by().values("pk")
+        known = in_force.filter(kind=ProtectionKind.ADMIN_ROLE).values("pk")
         # Annotations use the same join, so `at` is about the protection `by`.
         value = F("profile__protections__value")
         rows: models.QuerySet[Any] = Subscription.objects.filter(HAS_ADMIN_ROLE).order_by()

@@ -68,17 +68,7 @@ class Scenario:
     def run(self) -> None:
         """A download: who is not in it any more has left."""
         self._live()
-        run = DownloadRun.objects.create(
-            profile=self.profile,
-            started_by="command",
-            started_at=self.now - timedelta(minutes=1),
-            lease_until=self.now,
-            read=len(self.members),
-        )
-        with transaction.atomic():
-            staging.store(run, self.members.values())
-            write_facts(run, now=self.now)
-            DownloadRun.objects.filter(pk=run.pk).update(state=RunState.COMPLETE, finished_at=self.now)
+        download(self.profile, list(self.members.values()), at=self.now)
         for seat in self.known.values():
             if seat.external_id not in self.members:
                 self.known[seat.external_id] = _seat(seat, gone=True)
@@ -133,6 +123,19 @@ class Scenario:
     def _moment(self) -> datetime | None:
         """Few different ones: going back to a former value is what history easily gets wrong."""
         return self.chance.choice([None, *(BEGIN - timedelta(days=days) for days in (1, 2, 3))])
+
+
+def download(profile: IntegrationProfile, members: list[Member], *, at: datetime) -> DownloadRun:
+    """A complete download of these members, which ended at this moment."""
+    begun = at - timedelta(minutes=1)
+    run = DownloadRun.objects.create(
+        profile=profile, started_by="command", started_at=begun, lease_until=at, read=len(members)
+    )
+    with transaction.atomic():
+        staging.store(run, members)
+        write_facts(run, now=at)
+        DownloadRun.objects.filter(pk=run.pk).update(state=RunState.COMPLETE, finished_at=at)
+    return run
 
 
 def _seat(facts: Member | Seat, *, gone: bool = False, before: Seat | None = None) -> Seat:

@@ -18,6 +18,7 @@ from django.http import QueryDict
 from django.utils.translation import ngettext
 
 from licensehub.ui.formatting import ago, day_and_time
+from subscriptions.admin.rules.past import past_of
 from subscriptions.admin.rules.rule_form import ReclaimRuleForm, threshold_field
 from subscriptions.admin.widgets.charts import histogram_of
 from subscriptions.eligibility.people_counts import PeopleCounts, last_counts
@@ -44,6 +45,7 @@ def preview(rule: ReclaimRule, entries: QueryDict) -> dict[str, Any]:
         "histogram": histogram_of(after, wanted.threshold) if after.groups else None,
         "threshold": wanted.threshold,
         "cost": _cost(rule, after),
+        "past": past_of(rule.profile, wanted),
     }
 
 

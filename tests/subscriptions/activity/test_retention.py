@@ -60,8 +60,8 @@ def month(moment: datetime | None) -> tuple[int, int]:
 
 def test_the_newest_value_in_place_of_the_oldest_is_found_out(monkeypatch):
     """The control."""
-    oldest = retention._oldest
-    monkeypatch.setattr(retention, "_oldest", lambda column: oldest(column).replace(", at)", ", at DESC)"))
+    oldest = retention.oldest_of
+    monkeypatch.setattr(retention, "oldest_of", lambda column: oldest(column).replace(", at)", ", at DESC)"))
     with pytest.raises(AssertionError):
         test_the_ends_of_months_read_back_as_before()
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.terms import Terms, current_terms
-from subscriptions.models import ReclaimRule, Subscription
+from subscriptions.models import PastBucket, ReclaimRule, Subscription
 from subscriptions.rules.rules import change_rule
 from tests.support.members import member
 
@@ -110,3 +110,28 @@ def test_a_reader_sees_the_saved_terms_and_a_stranger_nothing(rule, carol, dave)
     assert "hx-get" not in page.content.decode()
     assert asked(dave, rule).status_code == 403
     assert current_terms(rule.profile_id) == Terms.of(rule)
+
+
+def test_it_says_how_many_would_have_come_back(rule, alice):
+    """Beside any threshold, and why nothing is known where the history is too short."""
+    page = asked(alice, rule, last_activity_threshold="45").content.decode()
+    assert "The first answer is possible on" in page or "The next download counts it." in page
+    now = timezone.now()
+    for idle, people, came_back, reclaimed in ((40, 3, 3, 0), (50, 20, 5, 4), (70, 1300, 8, 0)):
+        moment = now - timedelta(days=idle)
+        PastBucket.objects.create(
+            profile=rule.profile, counted_at=now, days=60, moment=now - timedelta(days=61), license="full",
+            idle_since=moment, last_activity_at=moment, people=people, came_back=came_back, reclaimed=reclaimed,
+        )  # fmt: skip
+    page = asked(alice, rule, last_activity_threshold="45").content.decode()
+    assert "60 days ago" in page
+    assert "1,316" in page
+    assert "13 (1 %)" in page
+    assert "up to 4 people whose seats were reclaimed meanwhile" in page
+    page = asked(alice, rule, last_activity_threshold="60").content.decode()
+    assert ">1,300<" in page
+    assert "8 (1 %)" in page
+    page = asked(alice, rule, last_activity_threshold="90").content.decode()
+    assert '<td class="lh-number">0</td>' in page
+    page = asked(alice, rule, new_joiner_grace="91").content.decode()
+    assert "Not counted for a grace of more than 90 days." in page
