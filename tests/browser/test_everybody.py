@@ -23,6 +23,7 @@ def severe(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.markup
 def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, bob, live_server, browser_page):
     page = browser_page
     addresses = prepare(world, asks=alice, decides=bob).values()

@@ -1,4 +1,7 @@
-"""`make test` runs each test on SQLite. PostgreSQL, at the same time, runs only the tests that ask a database."""
+"""`make test` runs each test on SQLite. PostgreSQL, at the same time, runs only the tests that ask a database.
+
+A test with the marker `markup` is left out there, too: it looks at finished pages, e.g. at their contrast.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def asks_database(item: pytest.Item) -> bool:
-    """True for a test with the fixture or the marker of a database, and for each of a Django TestCase."""
+    """True for a test with the fixture or the marker of a database, or of a Django TestCase; never for `markup`."""
+    if item.get_closest_marker("markup") is not None:
+        return False
     fixtures = getattr(item, "fixturenames", ())
     test_case = getattr(item, "cls", None)
     return (

@@ -28,3 +28,9 @@ class TestsOfDjango(TestCase):
 
     def test_a_test_case(self):
         assert asks_database(self.node)
+
+
+@pytest.mark.markup
+@pytest.mark.django_db
+def test_a_test_of_finished_pages(request):
+    assert not asks_database(request.node)
