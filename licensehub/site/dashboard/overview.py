@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
-from integrations.connectors.registry import connector_class
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
 from licensehub.site.dashboard.savings_card import savings_card
+from licensehub.site.dashboard.set_up import is_set_up, set_up
 from licensehub.ui.formatting import ago, day_and_time
 from licensehub.ui.lists.counts import Count
+from subscriptions.admin.downloads.actions import progress_of
+from subscriptions.admin.profiles.profile_page import is_due
 from subscriptions.admin.widgets.charts import histogram_of, trend
 from subscriptions.approvals.closing import expired_in_a_row
 from subscriptions.approvals.deciders import deciders_of
@@ -36,6 +37,7 @@ from subscriptions.models import (
     RunState,
     Verdict,
 )
+from subscriptions.models.download import UNDER_WAY
 from subscriptions.models.request import WAITING
 from subscriptions.models.subscription import LEFT_OUT, REVIEW_LABELS
 from subscriptions.notifications.notified import notified_names
@@ -78,10 +80,8 @@ def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     in_use = IntegrationProfile.objects.in_use()
     known = list(in_use.select_related("rule").prefetch_related("rule__license_thresholds"))
     chosen = _chosen(known, request.GET.get("profile", ""))
-    context["may_create"] = request.user.has_perm("integrations.add_integrationprofile")
     if chosen is None:
-        catalog = [connector_class(kind).label for kind in settings.CONNECTORS]
-        return {**context, "first_steps": True, "catalog": catalog}
+        return {**context, "set_up": set_up(None, None, request.user)}
     switch = known if len(known) > 1 else []
     return {**context, "profile": chosen, "profiles": switch, **_profile_context(chosen, request, bool(switch))}
 
@@ -100,11 +100,17 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
     scope = {"profile__id__exact": profile.pk} if several else {}
     found: dict[str, Any] = {"health": health_strip(profile, last, scope, user), "last": last}
     found["waiting"] = _shown([_quarantined(profile, user)])
+    found["set_up"] = None if is_set_up() else set_up(profile, last, user)
     if not user.has_perm(SEES):
         return {**found, "no_numbers": True}
     if last is None:
-        running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
-        return {**found, "waiting_for_download": True, "running": running}
+        running = DownloadRun.objects.filter(profile=profile, state__in=UNDER_WAY).first()
+        return {
+            **found,
+            "waiting_for_download": True,
+            "running": progress_of(running) if running else None,
+            "due": is_due(profile),
+        }
     numbers, terms = profile_stats(profile, last), terms_of(profile)
     return {
         **found,

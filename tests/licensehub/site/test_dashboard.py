@@ -128,10 +128,6 @@ def test_an_empty_admin_shows_the_first_steps(sign_in):
     )
 
 
-def test_before_the_first_download_the_missing_step_is_shown(draft, sign_in):
-    assert "is a draft" in sign_in("Company admin").get(reverse(INDEX)).content.decode()
-
-
 def test_a_person_without_permissions_gets_a_sentence(run, sign_in):
     page = sign_in("").get(reverse(INDEX)).content.decode()
     assert "Your account has no role here yet" in page

@@ -1,0 +1,220 @@
+"""The steps from a fresh installation to the first verified reclaim, on the overview until then.
+
+Nothing is stored: each step asks the data what it is now, so a step that broke again shows it. The button of a step is
+for those who may press it; the others read whom to ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, Group, User
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from integrations.admin.connection_admin import CHANGE
+from integrations.admin.findings import OPERATE
+from integrations.connectors.registry import connector_class, vendor_texts
+from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.site.dashboard.first_request import REQUEST, request_step
+from licensehub.site.dashboard.links import page
+from licensehub.site.dashboard.steps import Button, Step, StepState, allowed
+from licensehub.site.invitations import is_open
+from licensehub.ui.formatting import ago, counts_of, day, number
+from licensehub.ui.names import names_of
+from subscriptions.admin.downloads.actions import progress_of
+from subscriptions.admin.profiles.actions import missing_slots, not_validated
+from subscriptions.admin.profiles.profile_page import is_due
+from subscriptions.approvals.deciders import DECIDE, people_with
+from subscriptions.company.company import company
+from subscriptions.models import Direction, DownloadRun, Price, Protection, Reclaim, ReclaimState
+
+CREATE, INVITE = "integrations.add_integrationprofile", "auth.add_user"
+ROLE = "Approver"
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """`running`: the first download, while it runs. `due`: it begins within a minute. `worth`: what else is useful."""
+
+    steps: tuple[Step, ...]
+    vendor: str
+    running: dict[str, Any] | None
+    due: bool
+    worth: tuple[Step, ...]
+
+    @property
+    def done(self) -> int:
+        return sum(step.state == StepState.DONE for step in self.steps)
+
+
+def is_set_up() -> bool:
+    """Whether a seat was reclaimed and read back, in any profile."""
+    return Reclaim.objects.filter(state=ReclaimState.DONE, direction=Direction.DEACTIVATE).exists()
+
+
+def set_up(profile: IntegrationProfile | None, last: DownloadRun | None, user: User | AnonymousUser) -> SetUp:
+    """The steps of this profile, or of an installation without any. `last` is its last complete download."""
+    newest = DownloadRun.objects.filter(profile=profile).first() if profile and last is None else None
+    steps = [_connect(profile, user), _test(profile, user), _publish(profile, last, newest, user), _second_person(user)]
+    reached = all(step.state == StepState.DONE for step in steps[2:])
+    steps.append(request_step(profile, user, reached=reached))
+    return SetUp(
+        steps=tuple(steps),
+        vendor=vendor_texts().vendor,
+        running=progress_of(newest) if newest and newest.is_under_way else None,
+        due=bool(profile and last is None and newest is None and is_due(profile)),
+        worth=tuple(_worth_doing(user)),
+    )
+
+
+def _worth_doing(user: User | AnonymousUser) -> Iterator[Step]:
+    """What this user may do beside the steps, and nobody has done yet."""
+    useful = (
+        ("change_company", not company().name, "apartment", _("Name the company"), "company_changelist"),
+        ("add_price", not Price.objects.exists(), "sell", _("Enter the price of a seat"), "price_add"),
+        (
+            "add_protection",
+            not Protection.objects.exists(),
+            "shield_person",
+            _("Protect people"),
+            "protection_changelist",
+        ),
+    )
+    texts = {
+        "change_company": _("People who are asked read its name."),
+        "add_price": _("Then savings are shown as money."),
+        "add_protection": _("Nobody of them is ever proposed."),
+    }
+    for permission, missing, icon, title, view in useful:
+        if missing and user.has_perm(f"subscriptions.{permission}"):
+            link = Button(title, icon, reverse(f"admin:subscriptions_{view}"))
+            yield Step(title, texts[permission], StepState.NEXT, buttons=(link,))
+
+
+def _connect(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Step:
+    title = _("Connect {vendor}").format(vendor=profile.vendor if profile else vendor_texts().vendor)
+    if profile is None:
+        catalog = _(" or ").join(connector_class(kind).label for kind in settings.CONNECTORS)
+        text = _(
+            "Nothing is connected yet. Create an integration profile: choose {connector} in the catalog, and set up "
+            "{credentials}."
+        )
+        add = Button(_("New integration profile"), "add", reverse("admin:integrations_integrationprofile_add"))
+        buttons, ask = allowed(user, CREATE, add)
+        text = text.format(connector=catalog, credentials=vendor_texts().set_up)
+        return Step(title, text, StepState.NEXT, buttons=buttons, ask=ask)
+    missing = missing_slots(profile)
+    if missing:
+        text = _("Still to do: {steps}. A guide beside each form shows where to find the values.")
+        rows = Connection.objects.filter(profile=profile, slot__in=missing)
+        links = {row.slot: page("integrations_connection", row.pk) for row in rows}
+        opens = [
+            Button(step[:1].upper() + step[1:], "key", links[slot]) for slot, step in missing.items() if slot in links
+        ]
+        buttons, ask = allowed(user, CHANGE, *opens)
+        return Step(title, text.format(steps=", ".join(missing.values())), StepState.NEXT, buttons=buttons, ask=ask)
+    organization = profile.organization_name or profile.name
+    text = _("{organization}: all connections are set up.").format(organization=organization)
+    change = Button(_("Change"), "edit", page("integrations_integrationprofile", profile.pk))
+    return Step(title, text, StepState.DONE, buttons=(change,) if user.has_perm(CHANGE) else ())
+
+
+def _test(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Step:
+    title = _("Test the connection")
+    if profile is None or missing_slots(profile):
+        return Step(title, _("Possible when the connections are set up."), StepState.LATER)
+    test = reverse("admin:integrations_integrationprofile_validate", args=[profile.pk])
+    again = Button(_("Validate connection"), "fact_check", action=test)
+    broken = Connection.objects.filter(profile=profile, state=ConnectionState.ERROR).first()
+    errors = [finding for finding in profile.findings if finding["level"] == "error"]
+    if broken or errors:
+        opens = _connection_of(profile, errors[0]["slot"] if errors else "", broken)
+        buttons, ask = allowed(user, OPERATE, *opens, again)
+        if not errors and broken:
+            return Step(title, broken.error, StepState.FAILED, buttons=buttons, ask=ask)
+        text = " ".join(
+            part for part in (f"{errors[0]['title']}.", errors[0]["detail"], errors[0]["next_step"]) if part
+        )
+        return Step(title, text, StepState.FAILED, tuple(errors[0]["steps"]), buttons=buttons, ask=ask)
+    if profile.validated_at is None:
+        buttons, ask = allowed(user, OPERATE, again)
+        text = _("Real calls that change nothing show what works and what is missing.")
+        return Step(title, text, StepState.NEXT, buttons=buttons, ask=ask)
+    counts = counts_of(finding["level"] for finding in profile.findings)
+    text = _("Tested {when}: {counts}.").format(when=ago(profile.validated_at), counts=counts)
+    return Step(title, text, StepState.DONE)
+
+
+def _connection_of(profile: IntegrationProfile, slot: str, broken: Connection | None) -> tuple[Button, ...]:
+    row = broken or Connection.objects.filter(profile=profile, slot=slot).first()
+    return (Button(_("Open the connection"), "key", page("integrations_connection", row.pk)),) if row else ()
+
+
+def _publish(
+    profile: IntegrationProfile | None,
+    last: DownloadRun | None,
+    newest: DownloadRun | None,
+    user: User | AnonymousUser,
+) -> Step:
+    title = _("Publish the profile")
+    if profile is None or (profile.state == ProfileState.DRAFT and not_validated(profile)):
+        return Step(title, _("Possible when the test has passed. Then the first download starts."), StepState.LATER)
+    action = "admin:integrations_integrationprofile_action"
+    if profile.state == ProfileState.DRAFT:
+        button = Button(_("Publish"), "rocket_launch", action=reverse(action, args=[profile.pk, "publish"]))
+        buttons, ask = allowed(user, OPERATE, button)
+        text = _("The first download starts within a minute. It only reads.")
+        return Step(title, text, StepState.NEXT, buttons=buttons, ask=ask)
+    if profile.state == ProfileState.PAUSED:
+        button = Button(_("Unpause"), "play_arrow", action=reverse(action, args=[profile.pk, "unpause"]))
+        buttons, ask = allowed(user, OPERATE, button)
+        text = _("The profile is paused: nothing is downloaded, requested or sent.")
+        return Step(title, text, StepState.FAILED, buttons=buttons, ask=ask)
+    if last is not None:
+        members = last.stats.get("members", 0)
+        text = ngettext("{run} is complete: {count} member.", "{run} is complete: {count} members.", members)
+        text = _("Published {day}. {download}").format(
+            day=day(profile.published_at), download=text.format(run=last.number, count=number(members))
+        )
+        return Step(title, text, StepState.DONE)
+    if newest is None or newest.is_under_way:
+        return Step(
+            title, _("It is published. The numbers appear when the first download is complete."), StepState.WAITING
+        )
+    opens = Button(
+        _("Open {run}").format(run=newest.number), "open_in_new", page("subscriptions_downloadrun", newest.pk)
+    )
+    buttons = (opens,) if user.has_perm("subscriptions.view_downloadrun") else ()
+    state = newest.get_state_display().lower()
+    text = _("The first download is {state}. {problem}").format(state=state, problem=newest.problem)
+    return Step(title, text.strip(), StepState.FAILED, buttons=buttons)
+
+
+def _second_person(user: User | AnonymousUser) -> Step:
+    """One person asks and another one decides, so there must be two, who have addresses and have signed in."""
+    title = _("Invite a second person")
+    ready = {account.pk: account for account in people_with(REQUEST) | people_with(DECIDE) if account.email.strip()}
+    invited = [account for account in ready.values() if is_open(account)]
+    able = ready.keys() - {account.pk for account in invited}
+    asks = set(people_with(REQUEST).values_list("pk", flat=True)) & able
+    decides = set(people_with(DECIDE).values_list("pk", flat=True)) & able
+    if asks and decides and len(asks | decides) > 1:
+        text = _("{asks} may ask, {decides} may approve. Nobody approves their own request.")
+        names = {
+            "asks": names_of(ready[pk] for pk in sorted(asks)),
+            "decides": names_of(ready[pk] for pk in sorted(decides)),
+        }
+        return Step(title, text.format(**names), StepState.DONE)
+    role = Group.objects.filter(name=ROLE).values_list("pk", flat=True).first()
+    address = reverse("admin:auth_user_add") + (f"?groups={role}" if role else "")
+    buttons, ask = allowed(user, INVITE, Button(_("Invite a person"), "person_add", address))
+    if invited:
+        text = _("{names} was invited and has not signed in yet.").format(names=names_of(invited))
+        return Step(title, text, StepState.WAITING, buttons=buttons, ask=ask)
+    text = _("Somebody else has to approve each request: nobody approves their own. Both need an e-mail address.")
+    return Step(title, text, StepState.NEXT, buttons=buttons, ask=ask)
