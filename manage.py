@@ -5,7 +5,15 @@ import os
 import sys
 
 from django.core.management import execute_from_command_line
+from django.db import DatabaseError
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "licensehub.settings")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except DatabaseError as error:
+        from licensehub.empty_database import why_no_tables
+
+        if not (sentence := why_no_tables()):
+            raise
+        sys.exit(f"{sentence} ({error})")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import LATER, ConfigError, Finding
 from integrations.connectors.network import current_network
-from integrations.models import IntegrationProfile
+from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.log import Actor
 from licensehub.ui.formatting import name_of
 
@@ -18,7 +18,8 @@ from licensehub.ui.formatting import name_of
 def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[Finding]:
     """Returns the connector's findings. Raises ConfigError when the stored credentials cannot be read."""
     try:
-        findings = [*credential_store.connector_for(profile).validate(), *_network_findings()]
+        found = _keep_refusals(profile, credential_store.connector_for(profile).validate())
+        findings = [*found, *_network_findings()]
     except ConfigError as error:
         connection_state.mark_failed(profile, error)
         raise
@@ -30,6 +31,18 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
     for slot in profile.connector.slots:
         _note(profile, slot.name, [finding for finding in findings if finding.slot == slot.name])
     return findings
+
+
+def _keep_refusals(profile: IntegrationProfile, findings: list[Finding]) -> list[Finding]:
+    """Without a token, a check can only say so. Why the vendor's last token was refused says more, so it stays."""
+    rows = Connection.objects.filter(profile=profile).select_related("profile")
+    missing = {row.slot for row in rows if row.slot_definition.oauth and not row.granted}
+    refused = {
+        row["slot"]: Finding(**{**row, "steps": tuple(row["steps"])})
+        for row in profile.findings
+        if row["level"] == "error" and row["slot"] in missing and row["code"]
+    }
+    return [refused.get(finding.slot, finding) if finding.level == "error" else finding for finding in findings]
 
 
 def _network_findings() -> list[Finding]:

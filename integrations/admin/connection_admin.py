@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from integrations import oauth_flow
 from integrations.admin.credentials_form import CredentialsForm
-from integrations.admin.findings import PROFILE_PAGE, summary_of
+from integrations.admin.findings import OPERATE, PROFILE_PAGE, summary_of
 from integrations.connectors.contract import ConnectorError
 from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError
@@ -97,7 +97,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         words = f"New credentials are stored, encrypted, with the fingerprint {stored.fingerprint}."
         if stored.state == ConnectionState.NOT_SET:
             return f"{words} Now connect."
-        return f"{words} Validate the connection in its profile to see whether they work."
+        return f"{words} Validate the connection to see whether they work."
 
     def connect(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send the browser to the vendor, by a page and not by a redirect.
@@ -182,6 +182,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
             "expires": f"{day_and_time(row.expires_at)} ({ago(row.expires_at)})" if row.expires_at else "",
             "redirect_uri": redirect_uri(request) if slot.oauth else "",
             "may_change": changes,
+            "may_validate": changes and request.user.has_perm(OPERATE) and row.state != ConnectionState.NOT_SET,
             "credentials_form": CredentialsForm(slot) if changes else None,
         }
 

@@ -102,7 +102,6 @@ def test_from_the_empty_admin_to_the_first_download(
     consent(page, miro.oauth()["teams"][0]["name"])
     expect(page.get_by_text(re.compile("Connected to .* through the team"))).to_be_visible()
     set_up(page, "SCIM API token", {"Token": at_sandbox["scim_token"]})
-    back_to_profile(page)
     page.get_by_role("button", name="Validate connection").click()
     expect(page.get_by_text("checks passed")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d error"))).to_have_count(0)
@@ -129,6 +128,10 @@ def test_the_developer_team_is_refused_by_name_and_the_next_try_works(page, live
     expect(page.get_by_text("Install it on a team of your Enterprise organization")).to_be_visible()
     expect(page.get_by_text("pick a production team")).to_be_visible()
     screenshot(page, "set-up-developer-team")
+    # A validation without a token does not replace the reason by a general one.
+    page.get_by_role("button", name="Validate connection").click()
+    expect(page.get_by_text("checks were made")).to_be_visible()
+    expect(page.get_by_text("pick a production team")).to_be_visible()
     page.get_by_role("button", name="Connect to Miro again").click()
     consent(page, miro.oauth()["teams"][0]["name"])
     expect(page.get_by_text(re.compile("Connected to"))).to_be_visible()

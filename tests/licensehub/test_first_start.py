@@ -27,6 +27,23 @@ def test_migrate_in_a_folder_that_is_not_there_yet(tmp_path):
     assert (var / "licensehub.sqlite3").exists()
 
 
+def test_a_command_before_the_migrations_says_the_next_step(tmp_path):
+    environment = {**os.environ, "LICENSEHUB_VAR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "licensehub.settings"}
+    environment.pop("DATABASE_URL", None)
+    for command in (["createsuperuser", "--noinput", "--username", "ada", "--email", "ada@x.example"], ["download_subscriptions", "Labs"]):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+        assert f"{tmp_path}/licensehub.sqlite3 has not all its tables yet. Run `make run` once" in done.stderr
+
+
 def test_what_a_web_process_has_loaded_is_left_out_of_collections(tmp_path):
     asked = "import gc, licensehub.wsgi; assert gc.get_freeze_count() > 50_000, gc.get_freeze_count()"
     subprocess.run(

@@ -27,8 +27,8 @@ _REST_NEXT = {
 }
 _SCIM_NEXT = {
     401: (
-        "Miro does not accept the SCIM API token (401). Generate a new token in Miro's company settings, under "
-        "Enterprise integrations, and enter it."
+        "Miro does not accept the SCIM API token (401). Copy the token that Miro's company settings show, under "
+        "Enterprise integrations, and enter it. Generate a new one only if nothing else uses the old one."
     ),
     403: (
         "Miro refuses SCIM calls (403): SCIM provisioning is switched off. Switch it on in Miro's company settings, "

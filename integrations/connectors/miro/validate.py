@@ -44,7 +44,7 @@ _LATER = "Wait a minute and validate again."
 _FIRST_THE_REST = "Repair what is wrong above and validate again."
 _NEXT = {
     REST: "Connect to Miro again, as a company admin, on a production team of the organization.",
-    SCIM: "Copy the SCIM API token from Miro's company settings, under Enterprise integrations, and enter it.",
+    SCIM: "Copy the SCIM API token from Miro's company settings, under Enterprise integrations, and enter it again.",
 }
 _AFTER_TOKEN = ("Scope", "Organization ID", "Organization", "Company admin", "Members", "Clock", "Rate budget")
 _OPTIONAL = ("Last team admins", "Audit log")

@@ -156,6 +156,12 @@ def test_the_request_is_followed_until_a_seat_is_verified(world: World, alice, b
     assert client.get(reverse(INDEX)).context["set_up"] is None
     assert "Set up LicenseHub" not in text_of(client.get(reverse(INDEX)))
 
+    # The first download of another profile follows by itself, too.
+    other = lifecycle.create_profile(name="Second", organization_id="43", kind="miro_enterprise", actor=None)
+    DownloadRun.objects.create(profile=other, started_by="schedule", lease_until=timezone.now(), read=7)
+    page = text_of(client.get(reverse(INDEX), {"profile": other.pk}))
+    assert "The first download is running" in page and 'data-lh-live="run"' in page
+
 
 def test_a_request_that_ended_without_a_reclaim_asks_for_another(run, sign_in):
     admin = sign_in("Company admin")
