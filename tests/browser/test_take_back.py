@@ -22,6 +22,15 @@ def test_reject_drop_and_take_back(real_transactions, organization, alice, bob, 
     page.fill("[name=comment]", "Quarter close runs until January.")
     page.get_by_role("button", name="Reject…").click()
 
+    # A dialog over the page: the keyboard stays in it, and Escape leads back to the button without doing anything.
+    dialog = page.get_by_role("dialog", name=f"Reject {asked}")
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("radio", name="Send back")).to_be_focused()
+    expect(dialog.get_by_label("Comment")).to_have_value("Quarter close runs until January.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Reject…")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(page.get_by_role("radio", name="Send back")).to_be_checked()
     expect(page.get_by_role("button", name="Reject and send back 3 people")).to_be_visible()
     expect(page.get_by_label("Last day, or empty for no end")).to_be_hidden()
