@@ -30,7 +30,10 @@ def test_migrate_in_a_folder_that_is_not_there_yet(tmp_path):
 def test_a_command_before_the_migrations_says_the_next_step(tmp_path):
     environment = {**os.environ, "LICENSEHUB_VAR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "licensehub.settings"}
     environment.pop("DATABASE_URL", None)
-    for command in (["createsuperuser", "--noinput", "--username", "ada", "--email", "ada@x.example"], ["download_subscriptions", "Labs"]):
+    for command in (
+        ["createsuperuser", "--noinput", "--username", "ada", "--email", "ada@x.example"],
+        ["download_subscriptions", "Labs"],
+    ):
         done = subprocess.run(
             [sys.executable, "manage.py", *command],
             cwd=settings.BASE_DIR,
