@@ -338,6 +338,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "subscription",
+                "verbose_name_plural": "subscriptions",
                 "ordering": ["profile", "idle_since", "pk"],
                 "default_permissions": ("view",),
             },
@@ -557,6 +559,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "download run",
+                "verbose_name_plural": "download runs",
                 "ordering": ["-started_at", "-pk"],
                 "default_permissions": ("view",),
             },
@@ -772,8 +775,8 @@ class Migration(migrations.Migration):
                 ),
                 ("value", models.CharField(blank=True, max_length=254)),
                 ("external_id", models.CharField(blank=True, default="", max_length=40, verbose_name="vendor ID")),
-                ("reason", models.CharField(max_length=500)),
-                ("owner", models.CharField(max_length=150)),
+                ("reason", models.CharField(max_length=500, verbose_name="reason")),
+                ("owner", models.CharField(max_length=150, verbose_name="owner")),
                 ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("ended_at", models.DateTimeField(null=True)),
@@ -805,6 +808,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "protection",
+                "verbose_name_plural": "protections",
                 "ordering": ["-created_at", "-pk"],
                 "default_permissions": ("view", "add", "change"),
             },
@@ -1038,6 +1042,7 @@ class Migration(migrations.Migration):
                 (
                     "last_activity_threshold",
                     models.PositiveIntegerField(
+                        verbose_name="last activity threshold",
                         default=60,
                         help_text="Days without activity after which a seat counts as unused.",
                         validators=[
@@ -1058,6 +1063,7 @@ class Migration(migrations.Migration):
                 (
                     "new_joiner_grace",
                     models.PositiveIntegerField(
+                        verbose_name="new joiner grace",
                         default=30,
                         help_text="Days after a license was assigned in which nobody is a candidate.",
                         validators=[django.core.validators.MaxValueValidator(3650)],
@@ -1101,6 +1107,7 @@ class Migration(migrations.Migration):
                 (
                     "days_to_answer",
                     models.PositiveIntegerField(
+                        verbose_name="days to answer",
                         default=7,
                         help_text="Counted from the day the mail was handed over. A reminder goes out half-way.",
                         validators=[
@@ -1124,6 +1131,7 @@ class Migration(migrations.Migration):
                 (
                     "file_requests",
                     models.CharField(
+                        verbose_name="file requests",
                         choices=[
                             ("by_hand", "By hand: somebody chooses candidates and asks"),
                             ("automatic", "After each download, up to the batch cap; a person still approves"),
@@ -1229,6 +1237,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "reclaim rule",
+                "verbose_name_plural": "reclaim rules",
                 "default_permissions": ("view", "change"),
             },
         ),
@@ -1240,6 +1249,7 @@ class Migration(migrations.Migration):
                 (
                     "last_activity_threshold",
                     models.PositiveIntegerField(
+                        verbose_name="last activity threshold",
                         validators=[
                             django.core.validators.MinValueValidator(
                                 1,
@@ -1248,7 +1258,7 @@ class Migration(migrations.Migration):
                             django.core.validators.MaxValueValidator(
                                 3650, "Enter the threshold in days, at most 3650 (ten years)."
                             ),
-                        ]
+                        ],
                     ),
                 ),
                 (
@@ -1288,6 +1298,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "reconciliation",
+                "verbose_name_plural": "reconciliations",
                 "ordering": ["-started_at", "-pk"],
                 "default_permissions": ("view",),
             },
@@ -1394,6 +1405,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "removal candidate",
+                "verbose_name_plural": "removal candidates",
                 "ordering": ["idle_since", "pk"],
                 "permissions": [("request_removalcandidate", "Can request the reclaim of candidates")],
                 "default_permissions": ("view",),
@@ -1834,6 +1846,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "my notifications",
+                "verbose_name_plural": "my notifications",
                 "default_permissions": (),
             },
         ),
@@ -1997,12 +2010,13 @@ class Migration(migrations.Migration):
                 (
                     "amount",
                     models.DecimalField(
+                        verbose_name="amount",
                         decimal_places=2,
                         max_digits=12,
                         validators=[django.core.validators.MinValueValidator(decimal.Decimal("0"))],
                     ),
                 ),
-                ("currency", models.CharField(max_length=3)),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
                 (
                     "per",
                     models.CharField(
@@ -2041,6 +2055,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "price",
+                "verbose_name_plural": "prices",
                 "ordering": ["profile", "license", "-valid_from", "-pk"],
                 "default_permissions": ("add", "view", "change"),
                 "constraints": [
@@ -2118,6 +2134,7 @@ class Migration(migrations.Migration):
                 (
                     "owner",
                     models.ForeignKey(
+                        verbose_name="owner",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
@@ -2134,6 +2151,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "contract",
+                "verbose_name_plural": "contracts",
                 "ordering": ["profile"],
                 "default_permissions": ("view", "change"),
                 "constraints": [

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 
@@ -27,9 +28,9 @@ class AccountPerson(models.Model):
     # The organization, not a profile, which may be archived: the connector's kind, and the vendor's id.
     kind = models.CharField(max_length=40)
     organization_id = models.CharField(max_length=40)
-    external_id = models.CharField("vendor ID", max_length=40, blank=True)
+    external_id = models.CharField(_("vendor ID"), max_length=40, blank=True)
     # The address by which LicenseHub found the person; empty when a company admin entered the id.
-    email = models.CharField("e-mail", max_length=254, blank=True)
+    email = models.CharField(_("e-mail"), max_length=254, blank=True)
     # The company admin who entered the id; empty when LicenseHub found the person.
     linked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     linked_at = models.DateTimeField(default=timezone.now)
@@ -37,7 +38,7 @@ class AccountPerson(models.Model):
     objects = AccountPersonQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "person of an account"
+        verbose_name = _("person of an account")
         ordering: ClassVar = ["pk"]
         default_permissions = ()
         constraints: ClassVar = [

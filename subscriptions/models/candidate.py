@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 from subscriptions.models.download import DownloadRun
@@ -17,36 +18,36 @@ from subscriptions.models.subscription import Subscription
 class CandidateState(models.TextChoices):
     """The names are those of ServiceNow. `CloseReason` says why a candidate was closed."""
 
-    ATTENTION_REQUIRED = "attention_required", "Attention Required"
-    READY = "ready", "Ready"
-    AWAITING_USER = "awaiting_user", "Awaiting User"
-    AWAITING_APPROVAL = "awaiting_approval", "Awaiting Approval"
-    AWAITING_REVOCATION = "awaiting_revocation", "Awaiting Revocation"
-    CLOSED_COMPLETE = "closed_complete", "Closed Complete"
-    CLOSED_SKIPPED = "closed_skipped", "Closed Skipped"
-    CLOSED_CANCELED = "closed_canceled", "Closed Canceled"
+    ATTENTION_REQUIRED = "attention_required", _("Attention Required")
+    READY = "ready", _("Ready")
+    AWAITING_USER = "awaiting_user", _("Awaiting User")
+    AWAITING_APPROVAL = "awaiting_approval", _("Awaiting Approval")
+    AWAITING_REVOCATION = "awaiting_revocation", _("Awaiting Revocation")
+    CLOSED_COMPLETE = "closed_complete", _("Closed Complete")
+    CLOSED_SKIPPED = "closed_skipped", _("Closed Skipped")
+    CLOSED_CANCELED = "closed_canceled", _("Closed Canceled")
 
 
 CLOSED = (CandidateState.CLOSED_COMPLETE, CandidateState.CLOSED_SKIPPED, CandidateState.CLOSED_CANCELED)
 
 
 class CloseReason(models.TextChoices):
-    RECLAIMED = "reclaimed", "Reclaimed"
-    CONFIRMED_LATER = "confirmed_later", "Reclaimed, confirmed later"
-    ALREADY_INACTIVE = "already_inactive", "Was inactive at the vendor already"
-    ACTIVE_AGAIN = "active_again", "Active again"
-    GONE = "gone", "Left the organization"
-    PROTECTED = "protected", "Protected meanwhile"
-    LICENSE_CHANGED = "license_changed", "License changed"
-    ROLE_CHANGED = "role_changed", "Role changed"
-    KEPT_BY_USER = "kept_by_user", "Kept by the user"
-    APPROVAL_LAPSED = "approval_lapsed", "The approval lapsed"
-    RULE_CHANGED = "rule_changed", "The rule changed"
-    REJECTED = "rejected", "Rejected"
-    DROPPED = "dropped", "Dropped from the request"
-    PROFILE_ARCHIVED = "profile_archived", "Profile archived"
-    NEEDS_REVIEW = "needs_review", "Needs review first"
-    LEFT_ALONE = "left_alone", "Left alone after a check"
+    RECLAIMED = "reclaimed", _("Reclaimed")
+    CONFIRMED_LATER = "confirmed_later", _("Reclaimed, confirmed later")
+    ALREADY_INACTIVE = "already_inactive", _("Was inactive at the vendor already")
+    ACTIVE_AGAIN = "active_again", _("Active again")
+    GONE = "gone", _("Left the organization")
+    PROTECTED = "protected", _("Protected meanwhile")
+    LICENSE_CHANGED = "license_changed", _("License changed")
+    ROLE_CHANGED = "role_changed", _("Role changed")
+    KEPT_BY_USER = "kept_by_user", _("Kept by the user")
+    APPROVAL_LAPSED = "approval_lapsed", _("The approval lapsed")
+    RULE_CHANGED = "rule_changed", _("The rule changed")
+    REJECTED = "rejected", _("Rejected")
+    DROPPED = "dropped", _("Dropped from the request")
+    PROFILE_ARCHIVED = "profile_archived", _("Profile archived")
+    NEEDS_REVIEW = "needs_review", _("Needs review first")
+    LEFT_ALONE = "left_alone", _("Left alone after a check")
 
 
 class RemovalCandidateQuerySet(models.QuerySet["RemovalCandidate"]):
@@ -76,7 +77,7 @@ class RemovalCandidate(models.Model):
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="candidates")
     run = models.ForeignKey(
         DownloadRun,
-        verbose_name="found by",
+        verbose_name=_("found by"),
         on_delete=models.PROTECT,
         related_name="candidates",
         db_constraint=False,
@@ -97,13 +98,14 @@ class RemovalCandidate(models.Model):
     license = models.GeneratedField(
         expression=KT("evidence__license"), output_field=models.CharField(max_length=40, null=True), db_persist=True
     )
-    created_at = models.DateTimeField("candidate since", default=timezone.now)
+    created_at = models.DateTimeField(_("candidate since"), default=timezone.now)
     state_changed_at = models.DateTimeField(default=timezone.now)
 
     objects = RemovalCandidateQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "removal candidate"
+        verbose_name = _("removal candidate")
+        verbose_name_plural = _("removal candidates")
         ordering: ClassVar = ["idle_since", "pk"]
         default_permissions = ("view",)
         permissions: ClassVar = [("request_removalcandidate", "Can request the reclaim of candidates")]

@@ -9,6 +9,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 
@@ -17,19 +18,23 @@ class Contract(models.Model):
     """One contract of a profile, as a company admin entered it. The audit log has what it was before a change."""
 
     profile = models.OneToOneField(IntegrationProfile, on_delete=models.PROTECT, related_name="contract")
-    reference = models.CharField("order number", max_length=60, blank=True, default="")
+    reference = models.CharField(_("order number"), max_length=60, blank=True, default="")
     # The license type that the seats are of, in the vendor's word.
-    license = models.CharField("license type", max_length=40)
-    seats = models.PositiveIntegerField("seats bought", validators=[MinValueValidator(1)])
-    starts = models.DateField("first day of the term")
-    renews_on = models.DateField("renewal")
-    notice_by = models.DateField("last day of notice")
-    true_up = models.CharField("true-up rule", max_length=500, blank=True, default="")
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    license = models.CharField(_("license type"), max_length=40)
+    seats = models.PositiveIntegerField(_("seats bought"), validators=[MinValueValidator(1)])
+    starts = models.DateField(_("first day of the term"))
+    renews_on = models.DateField(_("renewal"))
+    notice_by = models.DateField(_("last day of notice"))
+    true_up = models.CharField(_("true-up rule"), max_length=500, blank=True, default="")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, verbose_name=_("owner"), on_delete=models.PROTECT, null=True, related_name="+"
+    )
     changed_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     changed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("contract")
+        verbose_name_plural = _("contracts")
         ordering: ClassVar = ["profile"]
         default_permissions = ("view", "change")
         constraints: ClassVar = [

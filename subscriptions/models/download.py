@@ -9,6 +9,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 from subscriptions.models.fields import LabelsField
@@ -17,12 +18,12 @@ from subscriptions.models.fields import LabelsField
 class RunState(models.TextChoices):
     """Running: members are read. Evaluating: the facts are written, and the steps of `FollowUp` are not all done."""
 
-    RUNNING = "running", "Running"
-    EVALUATING = "evaluating", "Evaluating"
-    COMPLETE = "complete", "Complete"
-    QUARANTINED = "quarantined", "Quarantined"
-    FAILED = "failed", "Failed"
-    DISCARDED = "discarded", "Discarded"
+    RUNNING = "running", _("Running")
+    EVALUATING = "evaluating", _("Evaluating")
+    COMPLETE = "complete", _("Complete")
+    QUARANTINED = "quarantined", _("Quarantined")
+    FAILED = "failed", _("Failed")
+    DISCARDED = "discarded", _("Discarded")
 
 
 # The states of a run that is not at its end.
@@ -34,15 +35,15 @@ WITH_FACTS = (RunState.EVALUATING, RunState.COMPLETE)
 class FollowUp(models.TextChoices):
     """The steps after the facts of a run are written, in their order; then the ways in which the follow-up ends."""
 
-    NAMES = "names", "Names"
-    TEAM_ADMINS = "team_admins", "Only admins of teams"
-    VERDICTS = "verdicts", "Verdicts"
-    CANDIDATES = "candidates", "Removal candidates"
-    LISTS = "lists", "Search and counts"
-    REQUEST = "request", "Automatic request"
-    DONE = "done", "Done"
-    SUPERSEDED = "superseded", "Taken over by a newer download"
-    STOPPED = "stopped", "Ended with the profile"
+    NAMES = "names", _("Names")
+    TEAM_ADMINS = "team_admins", _("Only admins of teams")
+    VERDICTS = "verdicts", _("Verdicts")
+    CANDIDATES = "candidates", _("Removal candidates")
+    LISTS = "lists", _("Search and counts")
+    REQUEST = "request", _("Automatic request")
+    DONE = "done", _("Done")
+    SUPERSEDED = "superseded", _("Taken over by a newer download")
+    STOPPED = "stopped", _("Ended with the profile")
 
 
 STEPS = (
@@ -58,15 +59,15 @@ STEPS = (
 class RunDoubt(models.TextChoices):
     """The reason to doubt a download that two people may accept nevertheless."""
 
-    MEMBERS = "members", "Members are missing"
-    ACTIVITY = "activity", "The activity dates are in doubt"
+    MEMBERS = "members", _("Members are missing")
+    ACTIVITY = "activity", _("The activity dates are in doubt")
 
 
 class StartedBy(models.TextChoices):
-    SCHEDULE = "schedule", "Schedule"
-    PUBLISH = "publish", "Publishing the profile"
-    PERSON = "person", "A person"
-    COMMAND = "command", "The command line"
+    SCHEDULE = "schedule", _("Schedule")
+    PUBLISH = "publish", _("Publishing the profile")
+    PERSON = "person", _("A person")
+    COMMAND = "command", _("The command line")
 
 
 class DownloadRunQuerySet(models.QuerySet["DownloadRun"]):
@@ -106,7 +107,7 @@ class DownloadRun(models.Model):
     slot = models.DateTimeField(null=True, editable=False)
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.RUNNING, editable=False)
     started_by = models.CharField(max_length=10, choices=StartedBy.choices, editable=False)
-    started_by_name = models.CharField("person", max_length=150, blank=True, editable=False)
+    started_by_name = models.CharField(_("person"), max_length=150, blank=True, editable=False)
     started_at = models.DateTimeField(default=timezone.now, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -170,7 +171,8 @@ class DownloadRun(models.Model):
     objects = DownloadRunQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "download run"
+        verbose_name = _("download run")
+        verbose_name_plural = _("download runs")
         ordering: ClassVar = ["-started_at", "-pk"]
         default_permissions = ("view",)
         constraints: ClassVar = [

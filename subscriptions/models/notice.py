@@ -6,23 +6,24 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from subscriptions.models.request import RequestedRemoval
 
 
 class NoticeKind(models.TextChoices):
-    ASK = "ask", "Question"
-    REMINDER = "reminder", "Reminder"
+    ASK = "ask", _("Question")
+    REMINDER = "reminder", _("Reminder")
 
 
 class NoticeState(models.TextChoices):
-    DUE = "due", "To be sent"
-    SENDING = "sending", "Being handed over"
-    SENT = "sent", "Handed over"
-    FAILED = "failed", "Not handed over"
-    IN_DOUBT = "in_doubt", "Perhaps handed over"
-    BOUNCED = "bounced", "Came back"
-    CANCELED = "canceled", "Not needed any more"
+    DUE = "due", _("To be sent")
+    SENDING = "sending", _("Being handed over")
+    SENT = "sent", _("Handed over")
+    FAILED = "failed", _("Not handed over")
+    IN_DOUBT = "in_doubt", _("Perhaps handed over")
+    BOUNCED = "bounced", _("Came back")
+    CANCELED = "canceled", _("Not needed any more")
 
 
 class OutgoingMail(models.Model):
@@ -30,7 +31,7 @@ class OutgoingMail(models.Model):
 
     state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.DUE)
     # The address of the last try; before it, the one that is known.
-    email = models.CharField("e-mail", max_length=254, blank=True, default="")
+    email = models.CharField(_("e-mail"), max_length=254, blank=True, default="")
     due_at = models.DateTimeField(default=timezone.now)
     tries = models.PositiveSmallIntegerField(default=0)
     # Tries that failed because of the mail server alone. They are not counted against this mail.
@@ -64,7 +65,7 @@ class Notice(OutgoingMail):
     objects = NoticeQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "notice"
+        verbose_name = _("notice")
         ordering: ClassVar = ["due_at", "pk"]
         default_permissions = ("view",)
         constraints: ClassVar = [models.UniqueConstraint(fields=["removal", "kind"], name="notice_once_of_each_kind")]

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 from subscriptions.models.notice import OutgoingMail
@@ -19,24 +20,24 @@ from subscriptions.models.request import ReclaimRequest
 
 
 class NotificationKind(models.TextChoices):
-    OPENED = "opened", "A request waits for a decision"
-    ENDING = "ending", "A request ends soon"
-    EXPIRED = "expired", "A request expired"
-    UNDECIDABLE = "undecidable", "Nobody may decide a request"
-    CONNECTION = "connection", "A connection does not work"
-    DOWNLOAD = "download", "A download needs a person"
-    ATTENTION = "attention", "Candidates need a person"
-    PROTECTION = "protection", "Protections cover nobody any more"
-    CONTRACT = "contract", "The last day of notice comes"
-    STOPPED = "stopped", "All sending stays stopped"
+    OPENED = "opened", _("A request waits for a decision")
+    ENDING = "ending", _("A request ends soon")
+    EXPIRED = "expired", _("A request expired")
+    UNDECIDABLE = "undecidable", _("Nobody may decide a request")
+    CONNECTION = "connection", _("A connection does not work")
+    DOWNLOAD = "download", _("A download needs a person")
+    ATTENTION = "attention", _("Candidates need a person")
+    PROTECTION = "protection", _("Protections cover nobody any more")
+    CONTRACT = "contract", _("The last day of notice comes")
+    STOPPED = "stopped", _("All sending stays stopped")
 
 
 class Delivery(models.TextChoices):
     """The ways in which a person can get one kind of notification."""
 
-    SINGLE = "single", "A mail at once"
-    DIGEST = "digest", "One mail a day"
-    OFF = "off", "No mail"
+    SINGLE = "single", _("A mail at once")
+    DIGEST = "digest", _("One mail a day")
+    OFF = "off", _("No mail")
 
 
 class Notification(models.Model):
@@ -55,7 +56,7 @@ class Notification(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name = "notification"
+        verbose_name = _("notification")
         ordering: ClassVar = ["pk"]
         default_permissions = ()
         constraints: ClassVar = [
@@ -75,7 +76,7 @@ class NotificationMail(OutgoingMail):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        verbose_name = "mail to a colleague"
+        verbose_name = _("mail to a colleague")
         ordering: ClassVar = ["due_at", "pk"]
         default_permissions = ()
         constraints: ClassVar = [models.UniqueConstraint(fields=["user", "digest_on"], name="digest_one_a_day")]
@@ -115,7 +116,8 @@ class NotificationChoice(models.Model):
     delivery = models.CharField(max_length=10, choices=Delivery.choices)
 
     class Meta:
-        verbose_name = "my notifications"
+        verbose_name = _("my notifications")
+        verbose_name_plural = _("my notifications")
         default_permissions = ()
         constraints: ClassVar = [models.UniqueConstraint(fields=["user", "kind"], name="choice_one_of_each_kind")]
 
@@ -128,14 +130,14 @@ class Deputy(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deputies")
     deputy = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="deputy_of")
-    starts = models.DateField("first day away")
-    ends = models.DateField("last day away")
+    starts = models.DateField(_("first day away"))
+    ends = models.DateField(_("last day away"))
     named_at = models.DateTimeField(default=timezone.now)
     # The moment when the person ended it before its last day.
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name = "deputy"
+        verbose_name = _("deputy")
         ordering: ClassVar = ["starts", "pk"]
         default_permissions = ()
         constraints: ClassVar = [

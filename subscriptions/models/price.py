@@ -9,13 +9,14 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 
 
 class Per(models.TextChoices):
-    YEAR = "year", "per year"
-    MONTH = "month", "per month"
+    YEAR = "year", _("per year")
+    MONTH = "month", _("per month")
 
 
 class PriceQuerySet(models.QuerySet["Price"]):
@@ -28,12 +29,14 @@ class Price(models.Model):
     """The price of one seat from a day on, until the next price of the same license type begins."""
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="prices")
-    license = models.CharField("license type", max_length=40)
-    amount = models.DecimalField(max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal(0))])
+    license = models.CharField(_("license type"), max_length=40)
+    amount = models.DecimalField(
+        _("amount"), max_digits=12, decimal_places=2, validators=[MinValueValidator(Decimal(0))]
+    )
     # ISO 4217: https://www.iso.org/iso-4217-currency-codes.html
-    currency = models.CharField(max_length=3)
+    currency = models.CharField(_("currency"), max_length=3)
     per = models.CharField(max_length=5, choices=Per.choices, default=Per.YEAR)
-    valid_from = models.DateField("valid from")
+    valid_from = models.DateField(_("valid from"))
     entered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     entered_at = models.DateTimeField(default=timezone.now)
     withdrawn_at = models.DateTimeField(null=True)
@@ -43,6 +46,8 @@ class Price(models.Model):
     objects = PriceQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
         ordering: ClassVar = ["profile", "license", "-valid_from", "-pk"]
         default_permissions = ("add", "view", "change")
         constraints: ClassVar = [

@@ -15,6 +15,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import StrIndex, Substr
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
@@ -25,11 +26,11 @@ from subscriptions.models.subscription import HAS_ADMIN_ROLE, HELD, Subscription
 
 
 class ProtectionKind(models.TextChoices):
-    PERSON = "person", "Person"
-    DOMAIN = "domain", "Domain of the e-mail address"
-    LICENSE = "license", "License type"
-    ROLE = "role", "Role"
-    ADMIN_ROLE = "admin_role", "Admin role"
+    PERSON = "person", _("Person")
+    DOMAIN = "domain", _("Domain of the e-mail address")
+    LICENSE = "license", _("License type")
+    ROLE = "role", _("Role")
+    ADMIN_ROLE = "admin_role", _("Admin role")
 
 
 SCOPES = {
@@ -158,14 +159,14 @@ class Protection(models.Model):
     """
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="protections")
-    kind = models.CharField("what", max_length=10, choices=ProtectionKind.choices, default=ProtectionKind.PERSON)
+    kind = models.CharField(_("what"), max_length=10, choices=ProtectionKind.choices, default=ProtectionKind.PERSON)
     value = models.CharField(max_length=254, blank=True)
     # The vendor's id of the person; empty for other kinds, and until the person is known.
-    external_id = models.CharField("vendor ID", max_length=40, blank=True, default="")
-    reason = models.CharField(max_length=500)
+    external_id = models.CharField(_("vendor ID"), max_length=40, blank=True, default="")
+    reason = models.CharField(_("reason"), max_length=500)
     # The person to ask whether it is still needed. Any name is allowed, since few owners have an account.
-    owner = models.CharField(max_length=150)
-    ends_at = models.DateTimeField("ends", null=True, blank=True)
+    owner = models.CharField(_("owner"), max_length=150)
+    ends_at = models.DateTimeField(_("ends"), null=True, blank=True)
     # The person of a request, if a user rejected the request, or dropped the person, with the choice Protect.
     removal = models.ForeignKey(
         "subscriptions.RequestedRemoval",
@@ -186,7 +187,8 @@ class Protection(models.Model):
     objects = ProtectionQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "protection"
+        verbose_name = _("protection")
+        verbose_name_plural = _("protections")
         ordering: ClassVar = ["-created_at", "-pk"]
         default_permissions = ("view", "add", "change")
         indexes: ClassVar = [models.Index(fields=["profile", "kind", "value"], name="protection_value")]

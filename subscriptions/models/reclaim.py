@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 from subscriptions.models.request import Direction, RequestedRemoval
@@ -14,28 +15,28 @@ from subscriptions.models.subscription import Subscription
 
 
 class ReclaimState(models.TextChoices):
-    QUEUED = "queued", "Waiting to be sent"
-    CLAIMED = "claimed", "Looking again"
-    SENDING = "sending", "Sending"
-    DONE = "done", "Verified"
-    SKIPPED = "skipped", "Skipped"
-    FAILED = "failed", "Refused"
-    IN_DOUBT = "in_doubt", "In doubt"
+    QUEUED = "queued", _("Waiting to be sent")
+    CLAIMED = "claimed", _("Looking again")
+    SENDING = "sending", _("Sending")
+    DONE = "done", _("Verified")
+    SKIPPED = "skipped", _("Skipped")
+    FAILED = "failed", _("Refused")
+    IN_DOUBT = "in_doubt", _("In doubt")
 
 
 class HoldReason(models.TextChoices):
     """Why an approved item waits. A hold never loses it."""
 
-    SENDING_STOPPED = "sending_stopped", "Sending is stopped"
-    PAUSED = "paused", "The profile is paused"
-    RECLAIM_OFF = "reclaim_off", "Reclaim subscriptions is switched off"
-    CONNECTION = "connection", "A connection is in error"
-    WINDOW = "window", "Outside of the reclaim window"
-    ROLLING_CAP = "rolling_cap", "The cap for 24 hours is reached"
-    BATCH_CAP = "batch_cap", "The request is over the cap of the rule"
-    BACKUP = "backup", "This database may be a restored backup"
-    ACTIVITY = "activity", "The vendor's activity dates are in doubt"
-    LATER = "later", "The vendor is tried again later"
+    SENDING_STOPPED = "sending_stopped", _("Sending is stopped")
+    PAUSED = "paused", _("The profile is paused")
+    RECLAIM_OFF = "reclaim_off", _("Reclaim subscriptions is switched off")
+    CONNECTION = "connection", _("A connection is in error")
+    WINDOW = "window", _("Outside of the reclaim window")
+    ROLLING_CAP = "rolling_cap", _("The cap for 24 hours is reached")
+    BATCH_CAP = "batch_cap", _("The request is over the cap of the rule")
+    BACKUP = "backup", _("This database may be a restored backup")
+    ACTIVITY = "activity", _("The vendor's activity dates are in doubt")
+    LATER = "later", _("The vendor is tried again later")
 
 
 class ReclaimQuerySet(models.QuerySet["Reclaim"]):
@@ -79,7 +80,7 @@ class Reclaim(models.Model):
     not_before = models.DateTimeField(null=True)
     hold_reason = models.CharField(max_length=16, choices=HoldReason.choices, blank=True, default="")
     # The intent, committed before the call; the answer, committed after it.
-    sending_at = models.DateTimeField("sent", null=True)
+    sending_at = models.DateTimeField(_("sent"), null=True)
     finished_at = models.DateTimeField(null=True)
     http_status = models.PositiveSmallIntegerField(null=True)
     request_id = models.CharField(max_length=100, blank=True, default="")
@@ -88,7 +89,7 @@ class Reclaim(models.Model):
     read_back_at = models.DateTimeField(null=True)
     # The license that the vendor showed after a restore; empty where it was not read.
     license_after = models.CharField(max_length=40, blank=True, default="", db_default="")
-    reads = models.PositiveSmallIntegerField("times read back", default=0)
+    reads = models.PositiveSmallIntegerField(_("times read back"), default=0)
     # Since when the person holds a seat again, and of which license type: see `activity.returns`.
     back_at = models.DateTimeField(null=True)
     back_license = models.CharField(max_length=40, blank=True, default="", db_default="")
@@ -102,8 +103,8 @@ class Reclaim(models.Model):
     class Meta:
         ordering: ClassVar = ["-queued_at", "-pk"]
         default_permissions = ("view",)
-        verbose_name = "reclaim"
-        verbose_name_plural = "history"
+        verbose_name = _("reclaim")
+        verbose_name_plural = _("history")
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["subscription"],

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 
@@ -27,7 +28,8 @@ class Reconciliation(models.Model):
     problem = models.TextField(blank=True, default="")
 
     class Meta:
-        verbose_name = "reconciliation"
+        verbose_name = _("reconciliation")
+        verbose_name_plural = _("reconciliations")
         ordering: ClassVar = ["-started_at", "-pk"]
         default_permissions = ("view",)
 

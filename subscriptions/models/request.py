@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
@@ -14,34 +15,34 @@ from subscriptions.models.candidate import RemovalCandidate
 
 
 class Direction(models.TextChoices):
-    DEACTIVATE = "deactivate", "Reclaim"
-    REACTIVATE = "reactivate", "Restore"
+    DEACTIVATE = "deactivate", _("Reclaim")
+    REACTIVATE = "reactivate", _("Restore")
 
 
 class Answer(models.TextChoices):
     """The answer of a person who was asked."""
 
-    KEEP = "keep", "Wants to keep it"
-    RELEASE = "release", "Released it"
+    KEEP = "keep", _("Wants to keep it")
+    RELEASE = "release", _("Released it")
 
 
 class KeptAs(models.TextChoices):
     """The choice of a user for people who leave a request and keep the seat."""
 
-    SENT_BACK = "sent_back", "Sent back"
-    PAUSED = "paused", "Paused"
-    PROTECTED = "protected", "Protected"
+    SENT_BACK = "sent_back", _("Sent back")
+    PAUSED = "paused", _("Paused")
+    PROTECTED = "protected", _("Protected")
 
 
 class RequestState(models.TextChoices):
-    COLLECTING = "collecting", "Waiting for people"
-    OPEN = "open", "Awaiting approval"
-    APPROVED = "approved", "Approved"
-    REJECTED = "rejected", "Rejected"
-    EXPIRED = "expired", "Expired"
-    CANCELED = "canceled", "Withdrawn"
+    COLLECTING = "collecting", _("Waiting for people")
+    OPEN = "open", _("Awaiting approval")
+    APPROVED = "approved", _("Approved")
+    REJECTED = "rejected", _("Rejected")
+    EXPIRED = "expired", _("Expired")
+    CANCELED = "canceled", _("Withdrawn")
     # It ended by itself: each of its people was dropped, or is no candidate any more.
-    EMPTY = "empty", "Nobody left"
+    EMPTY = "empty", _("Nobody left")
 
 
 # Not decided yet.
@@ -63,7 +64,7 @@ class ReclaimRequest(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="reclaim_requests"
     )
     requested_at = models.DateTimeField(default=timezone.now)
-    reason = models.CharField("why now", max_length=500, blank=True)
+    reason = models.CharField(_("why now"), max_length=500, blank=True)
     # Until when people may answer; empty where nobody is asked.
     answers_until = models.DateTimeField(null=True)
     # While people are asked, the earliest moment of expiry. It is set again when the request opens.
@@ -91,8 +92,8 @@ class ReclaimRequest(models.Model):
     valid_until = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name = "reclaim request"
-        verbose_name_plural = "approvals"
+        verbose_name = _("reclaim request")
+        verbose_name_plural = _("approvals")
         ordering: ClassVar = ["-requested_at", "-pk"]
         default_permissions = ("view",)
         permissions: ClassVar = [
@@ -183,7 +184,7 @@ class RequestedRemoval(models.Model):
     objects = RequestedRemovalQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "requested removal"
+        verbose_name = _("requested removal")
         ordering: ClassVar = ["pk"]
         default_permissions = ("view",)
         constraints: ClassVar = [

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.subscription import Subscription
@@ -46,7 +47,7 @@ class ActivitySnapshot(ReplacedFacts):
     )
 
     class Meta:
-        verbose_name = "activity snapshot"
+        verbose_name = _("activity snapshot")
         default_permissions = ("view",)
         # Few people change their address: this index has only their rows.
         indexes: ClassVar = [
@@ -64,7 +65,7 @@ class RecheckSnapshot(ReplacedFacts):
     seen_at = models.DateTimeField()
 
     class Meta:
-        verbose_name = "recheck snapshot"
+        verbose_name = _("recheck snapshot")
         ordering: ClassVar = ["seen_at", "pk"]
         default_permissions = ("view",)
 

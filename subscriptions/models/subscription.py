@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 from django.db import models
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Lower
+from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import is_plain, normalized
 from integrations.models import IntegrationProfile
@@ -18,20 +19,20 @@ from subscriptions.models.fields import LabelsField, position_of
 class Verdict(models.TextChoices):
     """Why a subscription is, or is not, a candidate. See `eligibility.clauses`, which picks one."""
 
-    NOT_EVALUATED = "not_evaluated", "Not evaluated yet"
-    GONE = "gone", "Left the organization"
-    DEACTIVATED = "deactivated", "Deactivated"
-    UNKNOWN = "unknown", "Facts missing"
-    NOT_IN_SCOPE = "not_in_scope", "License not in scope"
-    CANNOT_BE_REMOVED = "cannot_be_removed", "Cannot be removed"
-    PROTECTED = "protected", "Protected"
-    COOLING_DOWN = "cooling_down", "Cooling down"
-    IN_GRACE = "in_grace", "New joiner"
-    ACTIVE = "active", "Active lately"
-    DATES_WENT_BACK = "dates_went_back", "Dates went back"
-    ADMIN_ROLE = "admin_role", "Admin role"
-    NEVER_ACTIVE = "never_active", "Never active"
-    CANDIDATE = "candidate", "Inactive"
+    NOT_EVALUATED = "not_evaluated", _("Not evaluated yet")
+    GONE = "gone", _("Left the organization")
+    DEACTIVATED = "deactivated", _("Deactivated")
+    UNKNOWN = "unknown", _("Facts missing")
+    NOT_IN_SCOPE = "not_in_scope", _("License not in scope")
+    CANNOT_BE_REMOVED = "cannot_be_removed", _("Cannot be removed")
+    PROTECTED = "protected", _("Protected")
+    COOLING_DOWN = "cooling_down", _("Cooling down")
+    IN_GRACE = "in_grace", _("New joiner")
+    ACTIVE = "active", _("Active lately")
+    DATES_WENT_BACK = "dates_went_back", _("Dates went back")
+    ADMIN_ROLE = "admin_role", _("Admin role")
+    NEVER_ACTIVE = "never_active", _("Never active")
+    CANDIDATE = "candidate", _("Inactive")
 
 
 class ReviewAct(StrEnum):
@@ -60,8 +61,8 @@ REVIEW_REASONS = (
 )
 # The verdicts that the lists group besides the candidates.
 NEEDS_REVIEW = tuple(reason.verdict for reason in REVIEW_REASONS)
-# "Never active, admin role, facts missing"
-REVIEW_LABELS = ", ".join(verdict.label for verdict in NEEDS_REVIEW).capitalize()
+# The same in words; a test compares them.
+REVIEW_LABELS = _("Never active, dates went back, admin role, facts missing")
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
 
@@ -163,8 +164,8 @@ class Subscription(models.Model):
         db_index=False,
         db_constraint=False,
     )
-    external_id = models.CharField("vendor ID", max_length=40, editable=False)
-    email = models.CharField("e-mail", max_length=254, editable=False)
+    external_id = models.CharField(_("vendor ID"), max_length=40, editable=False)
+    email = models.CharField(_("e-mail"), max_length=254, editable=False)
     # `normalized(email)` if it differs from the lower case, else empty: see `address_key`.
     normalized_email = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     name = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
@@ -179,11 +180,11 @@ class Subscription(models.Model):
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)
     role = models.CharField(max_length=60, editable=False)
-    license_assigned_at = models.DateTimeField("assigned since", null=True, editable=False)
-    last_activity_at = models.DateTimeField("last activity", null=True, editable=False)
+    license_assigned_at = models.DateTimeField(_("assigned since"), null=True, editable=False)
+    last_activity_at = models.DateTimeField(_("last activity"), null=True, editable=False)
     # The vendor now shows an older date than `last_activity_at`, or none: `vendor_activity_at`.
     dates_went_back = models.BooleanField(default=False, db_default=False, editable=False)
-    vendor_activity_at = models.DateTimeField("last activity as the vendor says now", null=True, editable=False)
+    vendor_activity_at = models.DateTimeField(_("last activity as the vendor says now"), null=True, editable=False)
     # Dates of the vendor that cannot be right: `last activity 1970-01-01`. The columns above are empty then.
     implausible_dates = models.CharField(max_length=120, blank=True, default="", db_default="", editable=False)
     reclaimable = models.BooleanField(editable=False)
@@ -210,7 +211,7 @@ class Subscription(models.Model):
     changed_run = models.ForeignKey(
         DownloadRun, on_delete=models.PROTECT, related_name="+", editable=False, db_index=False, db_constraint=False
     )
-    facts_at = models.DateTimeField("facts of", editable=False)
+    facts_at = models.DateTimeField(_("facts of"), editable=False)
     # The same person's row before this one, in this profile or an archived one: see downloads.former_accounts.
     former = models.ForeignKey(
         "self",
@@ -224,6 +225,8 @@ class Subscription(models.Model):
     objects = SubscriptionQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
         ordering: ClassVar = ["profile", "idle_since", "pk"]
         default_permissions = ("view",)
         constraints: ClassVar = [
@@ -278,8 +281,8 @@ class PersonToReview(Subscription):
 
     class Meta:
         proxy = True
-        verbose_name = "person to review"
-        verbose_name_plural = "people to review"
+        verbose_name = _("person to review")
+        verbose_name_plural = _("people to review")
         default_permissions: ClassVar = ()
 
 
