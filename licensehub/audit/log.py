@@ -1,4 +1,7 @@
-"""The only writers of the audit. No action without its event: they refuse to run outside of a transaction."""
+"""The only writers of the audit. No action without its event: they refuse to run outside of a transaction.
+
+An event is in English, whatever language its actor reads.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import keep_after_commit
@@ -78,7 +81,8 @@ def record_many(
     correlation: uuid.UUID | None = None,
 ) -> None:
     """Write one event for each (target, data), in one chain and under one correlation id."""
-    rows = [Row(target._meta.label_lower, target.pk, str(target), data) for target, data in targets]
+    with translation.override("en"):
+        rows = [Row(target._meta.label_lower, target.pk, str(target), data) for target, data in targets]
     record_rows(action, actor=actor, rows=rows, correlation=correlation)
 
 
@@ -96,7 +100,8 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     if not rows:
         return
     head = ChainHead.objects.select_for_update().get(pk=1)
-    store(_chained(head, rows, common), common)
+    with translation.override("en"):
+        store(_chained(head, rows, common), common)
     head.save(update_fields=["sequence", "hash"])
     keep_after_commit()
 

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Final
 
 from babel.messages.mofile import read_mo
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import get_language, gettext, ngettext, override
 
 from licensehub.translations.catalogs import AREAS, LANGUAGES
-from licensehub.ui.formatting import number
+from licensehub.ui.formatting import day, day_and_time, number, percent
 
 _PLACE: Final = re.compile(r"\{(\w*)[^{}]*\}")
 _NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*|\d+")
+# `Nov 27, 2026`, and with a time `Nov 27, 2026, 14:08`. A value takes a whole date: it has a comma, as strings have.
+_ONE_DATE: Final = r"[A-Z][a-z]{2} \d{1,2}, \d{4}(?:, \d{2}:\d{2})?"
+_DATE: Final = re.compile(_ONE_DATE)
+_PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
+_LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
 
 
@@ -27,14 +37,21 @@ _END: Final = re.compile(r"(?<=[.?!]) ")
 class _Pattern:
     """A string with places for values: in `text` a value has no end of a sentence, in `wide` it may have some.
 
-    `letters` is its longest part without a place, which is looked for first.
+    `letters` is its longest part without a place, which is looked for first: most patterns are never compiled.
     """
 
-    text: re.Pattern[str]
-    wide: re.Pattern[str]
+    form: str
     letters: str
     one: str
     many: str = ""
+
+    @property
+    def text(self) -> re.Pattern[str]:
+        return _regex(self.form, rf"{_ONE_DATE}|(?:(?![.?!] ).)+?")
+
+    @property
+    def wide(self) -> re.Pattern[str]:
+        return _regex(self.form, rf"{_ONE_DATE}|.+?")
 
     def translation(self, found: re.Match[str]) -> str:
         named = {name: _localized(value) for name, value in found.groupdict().items()}
@@ -49,13 +66,26 @@ class _Pattern:
         return plain.format(*others, **named)
 
 
+@contextmanager
+def as_evidence() -> Iterator[None]:
+    """Sentences are made as they are stored: in English, and with the dates of the company, whoever acts."""
+    with override("en"), timezone.override(timezone.get_default_timezone()):
+        yield
+
+
+def in_english(label: str | Promise) -> str:
+    """A label as it is stored, whoever acts."""
+    with override("en"):
+        return str(label)
+
+
 def translated(text: str) -> str:
     """The text in the language of the reader, sentence by sentence. What is in no catalog stays as it is."""
     language = get_language() or "en"
     return text if language.startswith("en") or not text else _translated(str(text), language)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=20_000)
 def _translated(text: str, language: str) -> str:
     sentences, done, begin, is_complete = _END.split(text), [], 0, True
     while begin < len(sentences):
@@ -81,10 +111,24 @@ def _lookup(text: str, *, of_sentences: bool = False) -> str:
 
 
 def _localized(value: str) -> str:
-    """A number with the separators of the language; a word of ours in it; anything else as it is."""
+    """A number, share or date as the language writes it; a sentence or word of ours in it; anything else as it is."""
     if _NUMBER.fullmatch(value):
         return number(int(value.replace(",", ""))) if "," in value else value
-    return gettext(value) if value in _known()[0] else value
+    if _DATE.fullmatch(value):
+        return _date(value)
+    if _PERCENT.fullmatch(value):
+        return percent(Decimal(value.removesuffix("%")))
+    if _LIST in value:
+        return _LIST.join(_localized(part) for part in value.split(_LIST))
+    return _translated(value, get_language() or "en")
+
+
+def _date(text: str) -> str:
+    """The day as it was stored: no time zone of a reader moves it."""
+    with_time = ":" in text
+    moment = datetime.strptime(text, "%b %d, %Y, %H:%M" if with_time else "%b %d, %Y").replace(tzinfo=UTC)
+    with timezone.override(UTC):
+        return day_and_time(moment) if with_time else day(moment)
 
 
 @cache
@@ -117,10 +161,10 @@ def _strings() -> Iterator[tuple[str, str]]:
 
 
 def _pattern(form: str, one: str, many: str) -> _Pattern:
-    literals = _PLACE.split(form)[::2]
-    return _Pattern(_regex(form, r"(?:(?![.?!] ).)+?"), _regex(form, r".+?"), max(literals, key=len), one, many)
+    return _Pattern(form, max(_PLACE.split(form)[::2], key=len), one, many)
 
 
+@cache
 def _regex(form: str, value: str) -> re.Pattern[str]:
     pieces = _PLACE.split(form)
     text, seen = re.escape(pieces[0]), set[str]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from math import ceil
 
 from django.contrib.auth.models import User
@@ -12,8 +13,8 @@ from django.utils import timezone
 from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 EMPTY = "–"
 DAY, HOUR, MINUTE = 86400, 3600, 60
@@ -96,6 +97,16 @@ def day_and_time(moment: datetime | None) -> str:
 def number(value: int) -> str:
     """`1,240`; in German `1.240`."""
     return number_format(value, force_grouping=True)
+
+
+def percent(value: Decimal) -> str:
+    """`17.3%`, in German `17,3 %`."""
+    return _("{number}%").format(number=number_format(value))
+
+
+def inside(label: str) -> str:
+    """A label inside of a sentence: it begins small, except in German, where nouns have a capital letter."""
+    return label if (get_language() or "").startswith("de") else f"{label[:1].lower()}{label[1:]}"
 
 
 def name_of(user: User | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,6 +21,13 @@ def names_of(users: Iterable[User], *, shown: int = 3) -> str:
     if len(names) < 2:
         return "".join(names)
     return _("{names} or {last}").format(names=", ".join(names[:-1]), last=names[-1])
+
+
+def joined(names: Sequence[str]) -> str:
+    """`Monday, Tuesday and Friday`; empty for nothing."""
+    if len(names) < 2:
+        return "".join(names)
+    return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])
 
 
 def names_by_account(ids: Iterable[int | None] | None = None) -> dict[int | None, str]:
