@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from subscriptions.candidates.propose import open_candidates
@@ -47,16 +48,18 @@ def facts_to_propose(profile: IntegrationProfile) -> Facts:
     runs = DownloadRun.objects.filter(profile=profile).order_by("-pk")
     run = runs.with_facts().first()
     if run is None:
-        return Facts(None, "No download is complete yet.", newer=True)
+        return Facts(None, _("No download is complete yet."), newer=True)
     if run.state == RunState.EVALUATING:
-        return Facts(run, f"{run} is being evaluated, and proposes them at its end.")
+        return Facts(run, _("{run} is being evaluated, and proposes them at its end.").format(run=run))
     if profile.activity_doubted_at:
-        return Facts(run, "The activity dates of the newest download are in doubt.", newer=True)
+        return Facts(run, _("The activity dates of the newest download are in doubt."), newer=True)
     if doubtful := runs.filter(pk__gt=run.pk, state=RunState.QUARANTINED).first():
-        return Facts(run, f"The newer download {doubtful} is quarantined.", newer=True)
+        return Facts(run, _("The newer download {run} is quarantined.").format(run=doubtful), newer=True)
     if timezone.now() - run.started_at > MAX_FACTS_AGE:
         hours = int(MAX_FACTS_AGE.total_seconds() // 3600)
-        return Facts(run, f"The facts of {run} are more than {hours} hours old.", newer=True)
+        return Facts(
+            run, _("The facts of {run} are more than {hours} hours old.").format(run=run, hours=hours), newer=True
+        )
     return Facts(run)
 
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations import credential_store
-from integrations.connectors.contract import ConnectorError
+from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.translations.stored import as_evidence, in_english
 from licensehub.ui.formatting import name_of
 from subscriptions.accounts.own_seat import refuse_own_seat
 from subscriptions.activity.snapshots import keep_replaced
@@ -27,7 +29,7 @@ from subscriptions.bulk_sql import FEW
 from subscriptions.candidates import locks
 from subscriptions.candidates.actions import cool_down
 from subscriptions.candidates.propose import open_reviewed
-from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.clauses import explain, explain_review
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.sentences import on_day
 from subscriptions.eligibility.terms import Terms, current_terms
@@ -39,6 +41,7 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.recheck import write_facts
 from subscriptions.reclaims.switches import Operation
 
+KEPT = english("kept after review: {reason}")
 MIN_REASON_LENGTH = 10
 MAX_REASON_LENGTH = 500
 MAX_PAUSE_DAYS = 365
@@ -62,9 +65,9 @@ def check_reason(reason: str) -> str:
     """The reason without spaces around. Raises Refused."""
     reason = reason.strip()
     if len(reason) < MIN_REASON_LENGTH:
-        raise Refused("Say in a sentence why, for those who read it later.")
+        raise Refused(_("Say in a sentence why, for those who read it later."))
     if len(reason) > MAX_REASON_LENGTH:
-        raise Refused(f"The reason has at most {MAX_REASON_LENGTH} characters.")
+        raise Refused(_("The reason has at most {most} characters.").format(most=MAX_REASON_LENGTH))
     return reason
 
 
@@ -75,10 +78,14 @@ def keep(people: Sequence[Subscription], *, days: int, reason: str, actor: User,
     """
     reason = check_reason(reason)
     if not 1 <= days <= MAX_PAUSE_DAYS:
-        raise Refused(f"Pause for 1 to {MAX_PAUSE_DAYS} days. Protect people who must be left alone for longer.")
+        raise Refused(
+            _("Pause for 1 to {most} days. Protect people who must be left alone for longer.").format(
+                most=MAX_PAUSE_DAYS
+            )
+        )
 
     def keep_one(row: Subscription) -> None:
-        cool_down([row.pk], days=lambda license: days, reason=f"kept after review: {reason}"[:200])
+        cool_down([row.pk], days=lambda license: days, reason=KEPT.format(reason=reason)[:200])
         data = {"days": days, "reason": reason, "needed_review": row.verdict.value}
         record(Action.REVIEW_KEPT, actor=actor, target=row, data=data)
 
@@ -98,16 +105,18 @@ def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User,
         switches.refuse(row.profile, Operation.PROPOSE)
         terms = current_terms(row.profile_id)
         if RemovalCandidate.objects.open().filter(subscription=row).exists():
-            raise Refused("is a candidate already, and was approved.")
+            raise Refused(_("is a candidate already, and was approved."))
         needed = row.verdict
         _pass_review(row, terms)
         evaluate_rows(Subscription.objects.filter(pk=row.pk), terms, few=True)
+        with as_evidence():
+            why = explain(row, terms, verdict=needed)
         review = {
             "reason": reason,
             "by": name_of(actor),
             "by_id": actor.pk,
-            "needed": needed.label,
-            "why": explain(row, terms, verdict=needed),
+            "needed": in_english(needed.label),
+            "why": why,
         }
         candidate = open_reviewed(row, terms, review)
         data = {"reason": reason, "needed_review": needed.value, "candidate": candidate}
@@ -120,18 +129,26 @@ def _pass_review(row: Subscription, terms: Terms) -> None:
     """Note the decision on the row. Raises Refused if the person is no candidate even then."""
     if row.last_activity_at is None and "last activity" in row.implausible_dates:
         raise Refused(
-            f"has a last activity that cannot be right ({row.implausible_dates}), so nobody knows when it was."
+            _("has a last activity that cannot be right ({dates}), so nobody knows when it was.").format(
+                dates=row.implausible_dates
+            )
         )
     rows = Subscription.objects.filter(pk=row.pk, facts_at=row.facts_at)
     if rows.update(review_passed=True) != 1:
-        raise NotActionable("has changed meanwhile.")
+        raise NotActionable(_("has changed meanwhile."))
     found = verdict_of(row, terms)
     if found == Verdict.ACTIVE and row.dates_went_back and row.vendor_activity_at:
         _believe_vendor(row)
         found = verdict_of(row, terms)
     if found != Verdict.CANDIDATE:
-        known = f" {row.profile.vendor} showed {on_day(row.last_activity_at)} before." if row.dates_went_back else ""
-        raise Refused(f"cannot be a candidate: {explain(row, terms, verdict=found)}{known}")
+        why = explain(row, terms, verdict=found)
+        if not row.dates_went_back:
+            raise Refused(_("cannot be a candidate: {why}").format(why=why))
+        raise Refused(
+            _("cannot be a candidate: {why} {vendor} showed {day} before.").format(
+                why=why, vendor=row.profile.vendor, day=on_day(row.last_activity_at)
+            )
+        )
 
 
 def _believe_vendor(row: Subscription) -> None:
@@ -148,7 +165,7 @@ def look_up(people: Iterable[Subscription], *, actor: User) -> Decided:
     for row in people:
         by_profile.setdefault(row.profile, []).append(row)
     if sum(map(len, by_profile.values())) > MAX_LOOKED_UP:
-        raise Refused(f"Look up at most {MAX_LOOKED_UP} people at once.")
+        raise Refused(_("Look up at most {most} people at once.").format(most=MAX_LOOKED_UP))
     decided = Decided()
     for profile, rows in by_profile.items():
         _look_up(profile, rows, decided, actor=actor)
@@ -163,7 +180,7 @@ def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Dec
             member.external_id: member for member in connector.people({row.external_id: row.email for row in rows})
         }
     except ConnectorError as error:
-        raise Refused(f"{error.message} Nothing was changed.") from error
+        raise Refused(_("{error} Nothing was changed.").format(error=error.message)) from error
     terms, ids = current_terms(profile.pk), [row.pk for row in rows]
     write_facts(profile, found.values())
     evaluate_rows(Subscription.objects.filter(pk__in=ids), terms, few=len(ids) <= FEW)
@@ -175,9 +192,11 @@ def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Dec
                 Action.REVIEW_LOOKED_UP, actor=actor, target=row, data={"found": known, "verdict": row.verdict.value}
             )
         if not known:
-            decided.refused.append((row, f"is unknown to {profile.vendor} now; the next download decides."))
+            decided.refused.append(
+                (row, _("is unknown to {vendor} now; the next download decides.").format(vendor=profile.vendor))
+            )
         elif row.verdict in NEEDS_REVIEW:
-            decided.refused.append((row, f"still needs review. {explain(row, terms).removeprefix('Needs review: ')}"))
+            decided.refused.append((row, _("still needs review. {why}").format(why=explain_review(row, terms))))
         else:
             decided.done.append(row)
 
@@ -194,7 +213,7 @@ def _each(people: Sequence[Subscription], decide: Callable[[Subscription], None]
                 locks.lock_profile(given.profile_id)
                 row = Subscription.objects.select_related("profile", "evaluation").get(pk=given.pk)
                 if row.verdict not in NEEDS_REVIEW:
-                    raise Refused(f"needs no review any more: {row.verdict.label}.")
+                    raise Refused(_("needs no review any more: {label}.").format(label=row.verdict.label))
                 decide(row)
         except (Refused, NotActionable) as error:
             decided.refused.append((given, str(error)))

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations import credential_store
-from integrations.connectors.contract import ConnectorError
+from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -65,7 +65,7 @@ def recover_claims() -> int:
 
 def recover_sends() -> int:
     """The worker that was sending these items died, so the answer is lost. The items are in doubt."""
-    message = "The process was ended while it waited for the vendor's answer."
+    message = english("The process was ended while it waited for the vendor's answer.")
     with transaction.atomic():
         lost = list(Reclaim.objects.select_for_update().abandoned().filter(state=ReclaimState.SENDING))
         Reclaim.objects.filter(pk__in=[item.pk for item in lost], state=ReclaimState.SENDING).update(

@@ -28,6 +28,8 @@ _NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*|\d+")
 # `Nov 27, 2026`, and with a time `Nov 27, 2026, 14:08`. A value takes a whole date: it has a comma, as strings have.
 _ONE_DATE: Final = r"[A-Z][a-z]{2} \d{1,2}, \d{4}(?:, \d{2}:\d{2})?"
 _DATE: Final = re.compile(_ONE_DATE)
+# Values of these places are names, or the words of a person: nothing in them is translated.
+_TYPED: Final = frozenset({"by", "comment", "name", "owner", "person", "profile", "reason"})
 _PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
 _LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
@@ -46,15 +48,21 @@ class _Pattern:
     many: str = ""
 
     @property
+    def says_enough(self) -> bool:
+        """`{names} and {last}` would fit what a person wrote."""
+        only_joins = self.form.startswith("{") and self.form.endswith("}")
+        return len(self.letters.strip()) > (5 if only_joins else 2)
+
+    @property
     def text(self) -> re.Pattern[str]:
-        return _regex(self.form, rf"{_ONE_DATE}|(?:(?![.?!] ).)+?")
+        return _regex(self.form, rf"{_ONE_DATE}|(?:(?![.?!]\s).)+?")
 
     @property
     def wide(self) -> re.Pattern[str]:
         return _regex(self.form, rf"{_ONE_DATE}|.+?")
 
     def translation(self, found: re.Match[str]) -> str:
-        named = {name: _localized(value) for name, value in found.groupdict().items()}
+        named = {name: value if name in _TYPED else _localized(value) for name, value in found.groupdict().items()}
         others = () if named else [_localized(value) for value in found.groups()]
         if self.many:
             counts = [int(value.replace(",", "")) for value in found.groups() if _NUMBER.fullmatch(value)]
@@ -118,9 +126,10 @@ def _localized(value: str) -> str:
         return _date(value)
     if _PERCENT.fullmatch(value):
         return percent(Decimal(value.removesuffix("%")))
-    if _LIST in value:
+    said = _translated(value, get_language() or "en")
+    if said == value and _LIST in value:
         return _LIST.join(_localized(part) for part in value.split(_LIST))
-    return _translated(value, get_language() or "en")
+    return said
 
 
 def _date(text: str) -> str:
@@ -142,8 +151,9 @@ def _known() -> tuple[frozenset[str], tuple[_Pattern, ...]]:
                 patterns.append(_pattern(form, one, many))
             else:
                 exact.add(form)
-    patterns.sort(key=lambda pattern: -len(_PLACE.sub("", pattern.one)))
-    return frozenset(exact), tuple(pattern for pattern in patterns if len(pattern.letters.strip()) > 2)
+    # Of two that say the same, the one without a name: `{} days` stands in many sentences.
+    patterns.sort(key=lambda pattern: (-len(_PLACE.sub("", pattern.one)), "{}" not in pattern.one))
+    return frozenset(exact), tuple(pattern for pattern in patterns if pattern.says_enough)
 
 
 def _strings() -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.contrib.auth.models import User
 from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
+from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import Actor
@@ -22,14 +23,15 @@ from subscriptions.bulk_sql import planned_for
 from subscriptions.errors import ConcernsYou, OwnRequest, Refused
 from subscriptions.models import AccountPerson, RemovalCandidate, RequestedRemoval
 
-OWN_SEAT = "Your own seat is among these people, so you can neither request nor decide this. Ask a colleague."
-NO_ADDRESS = (
-    "Your account has no e-mail address, so LicenseHub cannot tell which seat is your own, or which other account. Ask "
-    "a company admin to enter your address."
+OWN_SEAT = _("Your own seat is among these people, so you can neither request nor decide this. Ask a colleague.")
+NO_ADDRESS = _(
+    "Your account has no e-mail address, so LicenseHub cannot tell which seat is your own, "
+    "or which other account. Ask a company admin to enter your address."
 )
-SAME_NAME = (
-    "{address} has the same name before the @ as your account, so this may be your own seat. Ask a colleague. "
-    "If it is somebody else, a company admin can say so on the page of your account."
+SAME_NAME = _(
+    "{address} has the same name before the @ as your account, so this may be your own seat. "
+    "Ask a colleague. If it is somebody else, a company admin can say so on the page of your "
+    "account."
 )
 
 
@@ -133,8 +135,8 @@ def own_among(
 def _why_own(mine: Identity, seat: Seat) -> str:
     certain = Identity(mine.address, mine.ids, confirmed=True)
     if certain.owns(seat):
-        return OWN_SEAT
-    return SAME_NAME.format(address=next(filter(mine.has_address, seat.addresses)))
+        return str(OWN_SEAT)
+    return str(SAME_NAME).format(address=next(filter(mine.has_address, seat.addresses)))
 
 
 def own_candidates(actor: User, profile: IntegrationProfile) -> QuerySet[RemovalCandidate]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
@@ -105,7 +106,11 @@ def link(user: User, profile: IntegrationProfile, external_id: str, *, actor: Us
     wanted = external_id.strip()
     member = Subscription.objects.filter(profile=profile, external_id=wanted).first() if wanted else None
     if wanted and member is None:
-        raise Refused(f"No member of “{profile}” has the ID {wanted}. Copy it from the page of the subscription.")
+        raise Refused(
+            _("No member of “{profile}” has the ID {wanted}. Copy it from the page of the subscription.").format(
+                profile=profile, wanted=wanted
+            )
+        )
     with transaction.atomic():
         organization = {"kind": profile.kind, "organization_id": profile.organization_id}
         AccountPerson.objects.update_or_create(
@@ -132,11 +137,11 @@ def unlink(person: AccountPerson, *, actor: User) -> None:
             "organization_id": person.organization_id,
         }
         if AccountPerson.objects.filter(pk=person.pk).delete()[0] != 1:
-            raise NotActionable("This was removed already. Nothing was changed.")
+            raise NotActionable(_("This was removed already. Nothing was changed."))
         record(Action.ACCOUNT_PERSON_UNLINKED, actor=actor, target=person.user, data=data)
 
 
 def _refuse_own_account(user: User, profile: IntegrationProfile, actor: User) -> None:
     """Also for another account of the same person, who could approve with it what this one requests."""
     if user.pk in accounts_of(actor, profile):
-        raise Refused("This is your own account. Another company admin has to say who you are at the vendor.")
+        raise Refused(_("This is your own account. Another company admin has to say who you are at the vendor."))

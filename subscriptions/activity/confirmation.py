@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Max
+from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import ago, day, day_and_time
 from subscriptions.models import DownloadRun, Subscription
@@ -26,14 +27,20 @@ class Confirmation:
     @property
     def sentence(self) -> str:
         """`Confirmed by D-0002, 26 minutes ago; unchanged since Nov 3, 2026`"""
-        how = "Looked up" if self.by == LOOKED_UP else f"Confirmed by {self.by},"
-        since = f"; unchanged since {day(self.unchanged_since)}" if self.unchanged_since else ""
-        return f"{how} {ago(self.at)}{since}"
+        return self._sentence(ago(self.at))
 
     @property
     def with_time(self) -> str:
         """The same, with the day and the time of the download in place of how long ago it was."""
-        return self.sentence.replace(ago(self.at), day_and_time(self.at))
+        return self._sentence(day_and_time(self.at))
+
+    def _sentence(self, when: str) -> str:
+        if self.by == LOOKED_UP:
+            return _("Looked up {when}").format(when=when)
+        if self.unchanged_since is None:
+            return _("Confirmed by {run}, {when}").format(run=self.by, when=when)
+        said = _("Confirmed by {run}, {when}; unchanged since {day}")
+        return said.format(run=self.by, when=when, day=day(self.unchanged_since))
 
 
 LOOKED_UP = "a look-up"

@@ -9,10 +9,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from integrations.connectors.contract import english
+
 # Longer than the grace of most rules. An older license date decides nothing that this one does not.
 RECENT = timedelta(days=90)
 COOLDOWN = timedelta(days=30)
-REASON = "the vendor's license date went back"
+REASON = english("the vendor's license date went back")
 # `s` is the row as it is known, `m` the member as downloaded; parameters: now - RECENT, now + COOLDOWN.
 WENT_BACK_SQL = """(s.license = m.license AND s.license_assigned_at > %s
     AND (m.license_assigned_at IS NULL OR m.license_assigned_at < s.license_assigned_at)

@@ -8,10 +8,27 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from integrations.connectors.contract import english
 from subscriptions.models import Direction, Reclaim, ReclaimState
 
 REACTIVATED_COOLDOWN = timedelta(days=30)
-REACTIVATED_REASON = "somebody reactivated this person at the vendor"
+LET_BACK_IN = english("Let back in for the {nth} time after a reclaim.")
+ORDINALS = (
+    english("first"),
+    english("second"),
+    english("third"),
+    english("fourth"),
+    english("fifth"),
+    english("sixth"),
+    english("seventh"),
+    english("eighth"),
+    english("ninth"),
+    english("tenth"),
+)
+REACTIVATED_REASON = english("somebody reactivated this person at the vendor")
 # `s` is the row as it is known, `m` the member as downloaded. The same as `was_reactivated`.
 REACTIVATED_SQL = "(NOT s.active AND m.active)"
 
@@ -33,7 +50,7 @@ def times_let_back_in(subscriptions: Iterable[int]) -> dict[int, int]:
     found: dict[int, int] = {}
     for person, sends in groupby(rows, key=itemgetter(0)):
         count, taken = 0, False
-        for _, direction, active, gone_at in sends:
+        for _person, direction, active, gone_at in sends:
             if direction == Direction.DEACTIVATE and taken:
                 count += 1
             taken = direction == Direction.DEACTIVATE
@@ -47,14 +64,15 @@ def times_let_back_in(subscriptions: Iterable[int]) -> dict[int, int]:
 
 def let_back_in(times: int) -> str:
     """`Let back in for the third time after a reclaim.`; empty where nobody was let back in."""
-    return f"Let back in for the {nth(times)} time after a reclaim." if times else ""
+    return _(LET_BACK_IN).format(nth=nth(times)) if times else ""
 
 
 def nth(number: int) -> str:
     """`third`; from eleven on in digits: `21st`."""
-    words = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
-    if number <= len(words):
-        return words[number - 1]
+    if number <= len(ORDINALS):
+        return _(ORDINALS[number - 1])
+    if (get_language() or "").startswith("de"):
+        return f"{number}."
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import number
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions import review
 from subscriptions.approvals.splitting import MAX_REQUESTS, Split, request_split
@@ -18,14 +21,16 @@ from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import CandidateState, ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription
 from subscriptions.review import Decided
 
-NO_ADDRESS = "has no e-mail address. Look this person up at the vendor, or ask in another way."
+NO_ADDRESS = gettext_lazy("has no e-mail address. Look this person up at the vendor, or ask in another way.")
 
 
 def why_not_ask(profile: IntegrationProfile) -> str:
     """Why nobody of this profile can be asked by mail; empty when people can."""
     if ReclaimRule.objects.get(profile=profile).notify_user:
         return ""
-    return f"The reclaim rule of “{profile}” does not ask people by mail. Switch that on in the rule first."
+    return _("The reclaim rule of “{profile}” does not ask people by mail. Switch that on in the rule first.").format(
+        profile=profile
+    )
 
 
 def ask(
@@ -48,7 +53,7 @@ def ask(
         try:
             _ask(profile, rows, decided, made, reason=reason, actor=actor, seconds=seconds / len(by_profile))
         except (Refused, NotActionable) as error:
-            decided.refused += [(row, f"was not asked: {error}") for row in rows]
+            decided.refused += [(row, _("was not asked: {error}").format(error=error)) for row in rows]
     return decided, made
 
 
@@ -73,6 +78,9 @@ def _ask(
         requests = request_split(candidates, actor=actor, reason=reason, split=Split.SEVERAL) if ids.number else []
     made += requests
     decided.done += passed.done
-    decided.refused += [*passed.refused, *((row, NO_ADDRESS) for row in rows if not row.email)]
-    decided.refused += [(row, f"was not asked: at most {most:,} people at once. Ask again.") for row in able[most:]]
+    decided.refused += [*passed.refused, *((row, str(NO_ADDRESS)) for row in rows if not row.email)]
+    decided.refused += [
+        (row, _("was not asked: at most {most} people at once. Ask again.").format(most=number(most)))
+        for row in able[most:]
+    ]
     decided.not_reached += passed.not_reached

@@ -9,11 +9,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
-from licensehub.ui.formatting import name_of
+from licensehub.translations.stored import in_english
+from licensehub.ui.formatting import inside, name_of
 from subscriptions.accounts.own_seat import is_own, refuse_own_seat, seats_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats, release, start_cool_downs
 from subscriptions.bulk_sql import planned_for
@@ -43,7 +45,7 @@ def drop(person: RequestedRemoval, *, actor: User, reason: str, keep: Keep = SEN
     """
     reason = reason.strip()
     if not reason:
-        raise Refused("Say in a few words why this person is dropped: an auditor will want to know.")
+        raise Refused(_("Say in a few words why this person is dropped: an auditor will want to know."))
     keep.check()
     with transaction.atomic():
         request = _take_out(person, actor=actor, reason=reason, keep=keep)
@@ -75,7 +77,9 @@ def _take_out(person: RequestedRemoval, *, actor: Actor, reason: str, keep: Keep
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, request__in=waiting)
     if rows.exclude(is_own(actor, profile)).update(**values) != 1:
-        raise NotActionable(f"{person} is no longer part of an open request. Nothing was changed.")
+        raise NotActionable(
+            _("{person} is no longer part of an open request. Nothing was changed.").format(person=person)
+        )
     data = {"person": str(person), "reason": reason, **(keep.as_data() if keep else {})}
     record(Action.PERSON_DROPPED, actor=actor, target=request, data=data)
     return request
@@ -103,7 +107,7 @@ def leave_restores() -> int:
     for person in found:
         gone = person.candidate.subscription.gone_at is not None
         with contextlib.suppress(NotActionable):
-            leave(person, reason=str((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
+            leave(person, reason=in_english((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
     return len(found)
 
 
@@ -131,7 +135,7 @@ def expire_requests() -> int:
 def cancel(request: ReclaimRequest, *, actor: User) -> None:
     """The requester withdraws the request. Its people are Ready again; those of a restore stay deactivated."""
     if request.requested_by_id != actor.pk:
-        raise Refused("Only the person who made a request can withdraw it. You can reject it.")
+        raise Refused(_("Only the person who made a request can withdraw it. You can reject it."))
     if not _end(request, RequestState.CANCELED, Action.REQUEST_CANCELED, actor=actor):
         raise NotActionable(why_ended(ReclaimRequest.objects.select_related("decided_by").get(pk=request.pk)))
 
@@ -139,9 +143,13 @@ def cancel(request: ReclaimRequest, *, actor: User) -> None:
 def why_ended(request: ReclaimRequest) -> str:
     """A sentence about how a request ended that no longer waits."""
     if request.state == RequestState.EMPTY:
-        return f"Nobody is left in {request}, so it ended by itself. Nothing was changed."
-    by = f" by {name_of(request.decided_by)}" if request.decided_by else ""
-    return f"{request} was {request.get_state_display().lower()} already{by}. Nothing was changed."
+        return _("Nobody is left in {request}, so it ended by itself. Nothing was changed.").format(request=request)
+    state = inside(request.get_state_display())
+    if request.decided_by is None:
+        return _("{request} was {state} already. Nothing was changed.").format(request=request, state=state)
+    return _("{request} was {state} already by {name}. Nothing was changed.").format(
+        request=request, state=state, name=name_of(request.decided_by)
+    )
 
 
 def _end(request: ReclaimRequest, state: RequestState, action: Action, *, actor: Actor) -> bool:

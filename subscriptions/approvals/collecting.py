@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from integrations.connectors.contract import english
 from subscriptions.approvals.closing import leave_out
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.bulk_sql import planned_for
@@ -23,7 +25,9 @@ from subscriptions.models import Notice, NoticeKind, NoticeState, ReclaimRequest
 from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.schedules.working_days import end_of_window
 
-ASKED_ELSEWHERE = "Asked at a former address, so silence does not count. Ready to be asked again at the new one."
+ASKED_ELSEWHERE = english(
+    "Asked at a former address, so silence does not count. Ready to be asked again at the new one."
+)
 
 
 def close_collections() -> int:
@@ -76,7 +80,7 @@ def _start_clock(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> d
     deadline: datetime = last + days
     rows = ReclaimRequest.objects.filter(pk=request.pk, state=RequestState.COLLECTING)
     if rows.update(answers_until=deadline, expires_at=end_of_window(deadline)) != 1:
-        raise NotActionable(f"{request} no longer waits for answers.")
+        raise NotActionable(_("{request} no longer waits for answers.").format(request=request))
     Notice.objects.bulk_create(
         # The address of the question, until it is handed over: see notices.delivery.
         Notice(removal=person, kind=NoticeKind.REMINDER, email=person.evidence["email"], due_at=last + days / 2)

@@ -13,10 +13,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.ui.formatting import day_and_time
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import (
     accounts_of,
@@ -43,11 +46,11 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.enqueue import enqueue
 from subscriptions.reclaims.switches import Operation
 
-REVIEWED = (
-    "You made a candidate of somebody in this request who needed review, so another person has to decide. Or drop "
-    "these people from it first."
+REVIEWED = gettext_lazy(
+    "You made a candidate of somebody in this request who needed review, so another person "
+    "has to decide. Or drop these people from it first."
 )
-CHANGED = "Some of these people have just changed. Reload the page and check again."
+CHANGED = gettext_lazy("Some of these people have just changed. Reload the page and check again.")
 
 
 def approve(request: ReclaimRequest, *, actor: User, comment: str = "", revision: int | None = None) -> int:
@@ -62,7 +65,9 @@ def approve(request: ReclaimRequest, *, actor: User, comment: str = "", revision
         _decide(request, RequestState.APPROVED, actor=actor, comment=comment, now=now, revision=revision)
         people = request.removals.not_dropped().count()
         if not people:
-            raise NotActionable(f"Nobody is left in {request}, so it ends by itself within a minute.")
+            raise NotActionable(
+                _("Nobody is left in {request}, so it ends by itself within a minute.").format(request=request)
+            )
         if request.direction == Direction.DEACTIVATE:
             if sentence := caps.over(request, people):
                 raise OverCap(sentence)
@@ -116,8 +121,8 @@ def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: Integr
     Returns the ids of these accounts.
     """
     mine = accounts_of(actor, profile)
-    refuse_same_person(request.requested_by, mine, sentence="You made this request. Another person has to decide.")
-    raised = "You raised the cap of this request, so a third person has to decide on it."
+    refuse_same_person(request.requested_by, mine, sentence=_("You made this request. Another person has to decide."))
+    raised = _("You raised the cap of this request, so a third person has to decide on it.")
     refuse_same_person(request.cap_raised_by, mine, sentence=raised)
     if reviewers_of(request) & set(mine):
         raise OwnRequest(REVIEWED)
@@ -129,11 +134,13 @@ def why_closed(request: ReclaimRequest, now: datetime) -> str:
     """Why it can no longer be decided, in one sentence."""
     found = ReclaimRequest.objects.select_related("decided_by").get(pk=request.pk)
     if found.state == RequestState.COLLECTING:
-        return f"{found} still waits for the answers of its people. Nothing was changed."
+        return _("{request} still waits for the answers of its people. Nothing was changed.").format(request=found)
     if found.state == RequestState.OPEN and found.expires_at > now:
-        return f"{found} has just changed. Reload its page and check again."
+        return _("{request} has just changed. Reload its page and check again.").format(request=found)
     if found.state == RequestState.OPEN:
-        return f"{found} expired on {found.expires_at:%b %d, %Y %H:%M} UTC. Its people can be requested again."
+        return _("{request} expired on {time}. Its people can be requested again.").format(
+            request=found, time=day_and_time(found.expires_at)
+        )
     return why_ended(found)
 
 
@@ -153,7 +160,7 @@ def reject(request: ReclaimRequest, *, actor: User, comment: str, keep: Keep = S
     """
     comment = comment.strip()
     if not comment:
-        raise Refused("Say in a few words why you reject: the requester, and later an auditor, will want to know.")
+        raise Refused(_("Say in a few words why you reject: the requester, and later an auditor, will want to know."))
     keep.check()
     with transaction.atomic():
         locks.lock_profile(request.profile_id)

@@ -14,9 +14,11 @@ from enum import StrEnum
 from django.conf import settings
 from django.db.models import Case, QuerySet, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import inside
 from subscriptions.approvals.request import profiles_of
 from subscriptions.candidates import caps
 from subscriptions.errors import NotActionable
@@ -65,7 +67,9 @@ class PersonOutcome:
     @property
     def heading(self) -> str:
         """The ending in a few words."""
-        return f"Would wait: {self.kind[0].lower()}{self.kind[1:]}" if self.ending == Ending.HOLD else self.kind
+        if self.ending != Ending.HOLD:
+            return self.kind
+        return _("Would wait: {reason}").format(reason=inside(self.kind))
 
     @property
     def sentence(self) -> str:
@@ -97,9 +101,11 @@ class DryRun:
 def summary(tried: DryRun) -> str:
     """The result: `Would deactivate 12. Not sent: 2 (active again). Would wait: 1 (sending is stopped).`"""
     if not tried.rows:
-        return "Nobody to try: nothing approved is due."
-    parts = [f"{kind} {count}." for kind, count in tried.kinds(Ending.SEND)] or ["Would send nothing."]
-    for ending, heading in ((Ending.NOT_SENT, "Not sent"), (Ending.HOLD, "Would wait")):
+        return _("Nobody to try: nothing approved is due.")
+    parts = [_("{kind} {count}.").format(kind=kind, count=count) for kind, count in tried.kinds(Ending.SEND)] or [
+        _("Would send nothing.")
+    ]
+    for ending, heading in ((Ending.NOT_SENT, _("Not sent")), (Ending.HOLD, _("Would wait"))):
         if kinds := tried.kinds(ending):
             parts.append(f"{heading}: {for_display(kinds)}.")
     return " ".join(parts)
@@ -107,7 +113,7 @@ def summary(tried: DryRun) -> str:
 
 def for_display(kinds: list[tuple[str, int]]) -> str:
     """`2 (active again), 1 (license changed)`."""
-    return ", ".join(f"{count} ({kind[0].lower()}{kind[1:]})" for kind, count in kinds)
+    return ", ".join(f"{count} ({inside(kind)})" for kind, count in kinds)
 
 
 # --- The items to try -------------------------------------------------------------------------------------------------
@@ -131,7 +137,11 @@ def try_request(request: ReclaimRequest, *, limit: int | None = None) -> DryRun:
         rows = _with_related(queued).order_by("queued_at", "pk")
         return _try(request.profile, list(rows[:limit]), of=queued.count())
     if request.state not in WAITING:
-        raise NotActionable(f"{request} was {request.get_state_display().lower()}, so there is nothing to try.")
+        raise NotActionable(
+            _("{request} was {state}, so there is nothing to try.").format(
+                request=request, state=inside(request.get_state_display())
+            )
+        )
     people = request.removals.not_dropped().select_related("candidate__subscription").order_by("pk")
     return _try(request.profile, _as_if_approved(request, people[:limit]), of=people.count())
 
@@ -207,12 +217,12 @@ def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> 
 def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> PersonOutcome:
     """The same choice as the engine makes after its recheck: end, wait, or send."""
     if not decision.send:
-        kind = decision.close_reason.label if decision.close_reason else "Needs a person"
+        kind = str(decision.close_reason.label) if decision.close_reason else _("Needs a person")
         return PersonOutcome(item, Ending.NOT_SENT, kind, decision.sentence)
     if hold:
         return _held(item, hold, decision.sentence)
-    return PersonOutcome(item, Ending.SEND, f"Would {spec_for(item.direction).verb}", decision.sentence)
+    return PersonOutcome(item, Ending.SEND, str(spec_for(item.direction).would), decision.sentence)
 
 
 def _held(item: Reclaim, hold: HoldReason, why: str = "") -> PersonOutcome:
-    return PersonOutcome(item, Ending.HOLD, hold.label, why)
+    return PersonOutcome(item, Ending.HOLD, str(hold.label), why)

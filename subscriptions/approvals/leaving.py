@@ -16,10 +16,12 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from integrations.connectors.contract import normalized
+from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.translations.stored import in_english
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import planned_for
@@ -41,6 +43,8 @@ from subscriptions.rules.protections import ProtectionInput, Wanted, protect_in_
 IN_REQUEST = (CandidateState.AWAITING_USER, CandidateState.AWAITING_APPROVAL)
 # The reason of a pause is shown in one sentence of the verdict.
 MAX_PAUSE_REASON = 200
+PAUSED_BY_REJECTION = english("{request} was rejected: “{reason}”")
+PAUSED_BY_DROP = english("dropped from {request}: “{reason}”")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,15 @@ class Keep:
         """Raises Refused for a missing or impossible date."""
         now = timezone.now()
         if self.kept_as == KeptAs.PAUSED and self.until is None:
-            raise Refused("Choose the day on which the pause ends.")
+            raise Refused(_("Choose the day on which the pause ends."))
         if self.until is not None and self.until <= now:
-            raise Refused("This day is not in the future. Choose a later one.")
+            raise Refused(_("This day is not in the future. Choose a later one."))
         if self.kept_as == KeptAs.PAUSED and self.until and self.until > now + timedelta(days=MAX_PAUSE_DAYS):
-            raise Refused(f"A pause ends within {MAX_PAUSE_DAYS} days. Protect people who keep their seat for longer.")
+            raise Refused(
+                _("A pause ends within {days} days. Protect people who keep their seat for longer.").format(
+                    days=MAX_PAUSE_DAYS
+                )
+            )
 
     def as_data(self) -> dict[str, str]:
         """For the audit event."""
@@ -109,7 +117,7 @@ def start_cool_downs(leaving: list[Leaving], reason: CloseReason) -> None:
         by_terms[row.terms].append(row.subscription)
     for frozen, ids in by_terms.items():
         terms = Terms.from_json(json.loads(frozen))
-        cool_down(ids, days=terms.threshold_for, reason=str(reason.label).lower())
+        cool_down(ids, days=terms.threshold_for, reason=in_english(reason.label).lower())
 
 
 def keep_seats(
@@ -138,9 +146,9 @@ def keep_seats(
 
 def pause_reason(request: ReclaimRequest, reason: CloseReason, why: str) -> str:
     """`R-0003 was rejected: “Quarter close”`, for the verdict of a person who is paused."""
-    happened = f"{request} was rejected" if reason == CloseReason.REJECTED else f"dropped from {request}"
-    most = MAX_PAUSE_REASON - len(happened) - len(": “”")
-    return f"{happened}: “{why.rstrip('.')[:most]}”"
+    template = PAUSED_BY_REJECTION if reason == CloseReason.REJECTED else PAUSED_BY_DROP
+    most = MAX_PAUSE_REASON - len(template.format(request=request, reason=""))
+    return template.format(request=request, reason=why.rstrip(".")[:most])
 
 
 def _protect(people: QuerySet[RequestedRemoval], leaving: list[Leaving], details: ProtectionInput, actor: User) -> None:

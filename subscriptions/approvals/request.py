@@ -12,7 +12,9 @@ from django.db import transaction
 from django.db.models import QuerySet, Value
 from django.db.models.fields.json import KT
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
@@ -47,7 +49,7 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import end_of_window
 
-FILED = "Filed by LicenseHub after the download, as the rule says."
+FILED = english("Filed by LicenseHub after the download, as the rule says.")
 
 
 def request_reclaim(
@@ -97,7 +99,7 @@ def profiles_of(candidates: QuerySet[RemovalCandidate]) -> list[IntegrationProfi
     found = list(candidates.order_by().values_list("profile", flat=True).distinct())
     profiles = list(IntegrationProfile.objects.filter(pk__in=found).order_by("name", "pk"))
     if not profiles:
-        raise NotActionable("None of these candidates is Ready any more, so there is nothing to request.")
+        raise NotActionable(_("None of these candidates is Ready any more, so there is nothing to request."))
     return profiles
 
 
@@ -105,7 +107,7 @@ def one_profile(candidates: QuerySet[RemovalCandidate]) -> IntegrationProfile:
     """The one profile of these candidates. Raises NotActionable without candidates, Refused for several profiles."""
     profiles = profiles_of(candidates)
     if len(profiles) > 1:
-        raise Refused("These candidates belong to several profiles. Request each profile by itself.")
+        raise Refused(_("These candidates belong to several profiles. Request each profile by itself."))
     return profiles[0]
 
 
@@ -124,7 +126,7 @@ def _take_into(request: ReclaimRequest, ready: QuerySet[RemovalCandidate], *, as
         state_changed_at=request.requested_at,
     )
     if not people or moved != people:
-        raise NotActionable("Somebody else has just requested these people. Nothing was changed.")
+        raise NotActionable(_("Somebody else has just requested these people. Nothing was changed."))
     if asks:
         Notice.objects.bulk_create(
             Notice(removal_id=pk, kind=NoticeKind.ASK, email=email)
@@ -143,7 +145,7 @@ def file_automatically(profile: IntegrationProfile) -> ReclaimRequest | None:
     if rule.file_requests != FileRequests.AUTOMATIC or switches.refusal(profile, Operation.REQUEST):
         return None
     if Protection.objects.lost().of(profile.pk).exists():
-        raise Refused("Protections cover nobody any more, and no user has looked at them yet.")
+        raise Refused(_("Protections cover nobody any more, and no user has looked at them yet."))
     with transaction.atomic():
         locks.lock_profile(profile.pk)
         closing.end_empty_requests(ReclaimRequest.objects.filter(profile=profile))
@@ -162,12 +164,14 @@ def send_again(candidate: RemovalCandidate, *, actor: User, reason: str) -> Recl
     The candidate becomes Ready and is requested in one transaction, under the profile's lock.
     """
     if not reason.strip():
-        raise Refused("Say in a few words why it should be sent again, for the person who decides.")
+        raise Refused(_("Say in a few words why it should be sent again, for the person who decides."))
     with transaction.atomic():
         locks.lock_profile(candidate.profile_id)
         in_doubt = send_in_doubt(candidate)
         if in_doubt is None:
-            raise NotActionable(f"No send to {candidate} is in doubt, so there is nothing to repeat.")
+            raise NotActionable(
+                _("No send to {candidate} is in doubt, so there is nothing to repeat.").format(candidate=candidate)
+            )
         ready_again(candidate, actor=actor)
         again = RemovalCandidate.objects.filter(pk=candidate.pk)
         return request_reclaim(again, actor=actor, reason=reason.strip(), repeats=in_doubt)
@@ -180,7 +184,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
     """
     mine = refuse_raising(request, actor=actor, profile=request.profile)
     if not reason.strip():
-        raise Refused("Say in a few words why so many people at once are right, for the person who decides.")
+        raise Refused(_("Say in a few words why so many people at once are right, for the person who decides."))
     with transaction.atomic():
         profile = locks.lock_profile(request.profile_id)
         people = request.removals.not_dropped().count()
@@ -195,7 +199,11 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         with planned_for(people):
             raised = waiting.update(**values) if caps.over(request, people) else 0
         if raised != 1:
-            raise NotActionable(f"{request} is within its cap, or no longer waits for a decision. Nothing was changed.")
+            raise NotActionable(
+                _("{request} is within its cap, or no longer waits for a decision. Nothing was changed.").format(
+                    request=request
+                )
+            )
         record(Action.REQUEST_CAP_RAISED, actor=actor, target=request, data={"to": people, "reason": reason.strip()})
     return people
 
@@ -203,7 +211,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 def refuse_raising(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
     """Raise OwnRequest or ConcernsYou when this user may not raise the cap. Returns the ids of the user's accounts."""
     mine = accounts_of(actor, profile)
-    sentence = "You made this request. Another person has to raise its cap, and a third person has to decide."
+    sentence = _("You made this request. Another person has to raise its cap, and a third person has to decide.")
     refuse_same_person(request.requested_by, mine, sentence=sentence)
     refuse_own_seat(seats_of(request.removals.not_dropped()), actor=actor, profile=profile)
     return mine
@@ -219,7 +227,7 @@ def open_for_approval(request: ReclaimRequest) -> bool:
         people = list(request.removals.not_dropped().values_list("candidate_id", flat=True))
         to = RequestState.OPEN if people else RequestState.EMPTY
         if collecting.update(state=to, expires_at=end_of_window(now)) != 1:
-            raise NotActionable(f"{request} no longer waits for answers.")
+            raise NotActionable(_("{request} no longer waits for answers.").format(request=request))
         waiting = RemovalCandidate.objects.filter(IdIn("pk", IdList.of(people)), state=CandidateState.AWAITING_USER)
         waiting.update(state=CandidateState.AWAITING_APPROVAL, state_changed_at=now)
         action = Action.REQUEST_READY if people else Action.REQUEST_EMPTY

@@ -14,9 +14,13 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record, record_rows
+from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.accounts.own_seat import has_own_seat, refuse_own_seat, seats_of
 from subscriptions.approvals.collecting import clock_runs
@@ -49,11 +53,11 @@ from subscriptions.reclaims.restores import restorable
 from subscriptions.reclaims.switches import Operation
 from subscriptions.rules.protections import end_in_transaction
 
-NO_CANDIDATE = "No candidate any more when the rejection was taken back"
-LEFT_RESTORE = "Cannot be restored any more"
+NO_CANDIDATE = english("No candidate any more when the rejection was taken back")
+LEFT_RESTORE = english("Cannot be restored any more")
 # The time within which somebody who was dropped by mistake is taken back in, after the days to answer have begun.
 MOMENT = timedelta(hours=1)
-NOBODY = "Nobody in it is a candidate any more, so there is nothing to take back."
+NOBODY = gettext_lazy("Nobody in it is a candidate any more, so there is nothing to take back.")
 # The states of a request in which its people are requested.
 REQUESTING = (*WAITING, RequestState.APPROVED)
 
@@ -64,11 +68,13 @@ REQUESTING = (*WAITING, RequestState.APPROVED)
 def why_not_taken_back(request: ReclaimRequest) -> str:
     """Why this rejection cannot be taken back now, whoever asks; empty when it can."""
     if request.state != RequestState.REJECTED:
-        return f"{request} is not rejected."
+        return _("{request} is not rejected.").format(request=request)
     if request.expires_at <= timezone.now():
-        return f"{request} expired meanwhile, so its rejection stays. Its people can be requested again."
+        return _("{request} expired meanwhile, so its rejection stays. Its people can be requested again.").format(
+            request=request
+        )
     if again := _requested_again(request, request.removals.not_dropped()):
-        return f"{again} asks for some of these people since then, so this rejection stays."
+        return _("{request} asks for some of these people since then, so this rejection stays.").format(request=again)
     return ""
 
 
@@ -144,17 +150,19 @@ def why_not_back_in(person: RequestedRemoval, *, actor: User, decides: bool) -> 
     """
     request = person.request
     if person.dropped_at is None:
-        return f"{person} is in {request}."
+        return _("{person} is in {request}.").format(person=person, request=request)
     if request.state not in WAITING or (request.state == RequestState.OPEN and request.expires_at <= timezone.now()):
-        return f"{request} no longer waits for a decision."
+        return _("{request} no longer waits for a decision.").format(request=request)
     if person.dropped_by_id is None:
-        return f"LicenseHub dropped {person}: {person.drop_reason}"
+        return _("LicenseHub dropped {person}: {reason}").format(person=person, reason=translated(person.drop_reason))
     if not decides and person.dropped_by_id != actor.pk:
-        return "Another person dropped this person. Ask somebody who may decide the request."
+        return _("Another person dropped this person. Ask somebody who may decide the request.")
     if request.answers_until is not None and not _was_asked_in_time(person):
-        return f"{person} was not asked, or not for the whole time to answer. Make a new request for this person."
+        return _(
+            "{person} was not asked, or not for the whole time to answer. Make a new request for this person."
+        ).format(person=person)
     if again := _requested_again(request, RequestedRemoval.objects.filter(pk=person.pk)):
-        return f"{again} asks for {person} since then."
+        return _("{request} asks for {person} since then.").format(request=again, person=person)
     return ""
 
 
@@ -216,7 +224,7 @@ def _lock_waiting(request: ReclaimRequest) -> None:
         ReclaimRequest.objects.filter(in_time, pk=request.pk, state=request.state).update(revision=F("revision") + 1)
         != 1
     ):
-        raise NotActionable(f"{request} has just changed. Reload its page and check again.")
+        raise NotActionable(_("{request} has just changed. Reload its page and check again.").format(request=request))
 
 
 def _undrop(person: RequestedRemoval) -> None:
@@ -229,7 +237,7 @@ def _undrop(person: RequestedRemoval) -> None:
     }
     rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=person.dropped_at)
     if rows.update(**values) != 1:
-        raise NotActionable(f"{person} was taken back in already.")
+        raise NotActionable(_("{person} was taken back in already.").format(person=person))
     # Mails that were not needed meanwhile are needed again.
     Notice.objects.filter(removal=person.pk, state=NoticeState.CANCELED).update(state=NoticeState.DUE)
 
@@ -316,7 +324,7 @@ def _move_back(candidates: IdList, request: ReclaimRequest, *, reason: CloseReas
     back = IdList.of(pk for pk, _, _ in locked)
     moved = RemovalCandidate.objects.filter(left_as, IdIn("pk", back))
     if moved.update(state=to, close_reason="", state_changed_at=timezone.now()) != back.number:
-        raise NotActionable("Some of these people have just changed. Nothing was changed.")
+        raise NotActionable(_("Some of these people have just changed. Nothing was changed."))
     label, data = RemovalCandidate._meta.label_lower, {"request": request.number}
     events = [Row(label, pk, name or email or str(pk), data) for pk, name, email in locked]
     record_rows(Action.CANDIDATE_IN_REQUEST_AGAIN, actor=actor, rows=events)

@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -27,6 +29,11 @@ from subscriptions.models import (
     RemovalCandidate,
     Subscription,
 )
+
+# The reasons of cool-downs, as they stand in the sentence of the verdict.
+LEFT_ALONE = english("left alone after a check")
+KEPT_BY_USER = english("kept by the user")
+REJECTED, DROPPED = english("rejected"), english("dropped from the request")
 
 
 def move(
@@ -47,7 +54,11 @@ def move(
         )
         if moved != 1:
             now = RemovalCandidate.objects.get(pk=candidate.pk)
-            raise NotActionable(f"{candidate} is “{now.get_state_display()}” by now. Nothing was changed.")
+            raise NotActionable(
+                _("{candidate} is “{state}” by now. Nothing was changed.").format(
+                    candidate=candidate, state=now.get_state_display()
+                )
+            )
         data = {"to": to.value, "reason": str(reason), "attention": attention}
         record(
             action,
@@ -104,7 +115,11 @@ def resume(candidate: RemovalCandidate, *, actor: Actor) -> None:
     """Make the candidate Ready again, after the cause of a refusal is solved. It needs a new request and approval."""
     refuse_own_candidate(candidate, actor=actor)
     if send_in_doubt(candidate):
-        raise NotActionable(f"The last send to {candidate} is in doubt. Leave this person alone, or send again.")
+        raise NotActionable(
+            _("The last send to {candidate} is in doubt. Leave this person alone, or send again.").format(
+                candidate=candidate
+            )
+        )
     ready_again(candidate, actor=actor)
 
 
@@ -144,4 +159,4 @@ def leave_alone(candidate: RemovalCandidate, *, actor: Actor) -> None:
             actor=actor,
         )
         terms = Terms.from_json(candidate.evidence["terms"])
-        cool_down([candidate.subscription_id], days=terms.threshold_for, reason="left alone after a check")
+        cool_down([candidate.subscription_id], days=terms.threshold_for, reason=LEFT_ALONE)

@@ -13,6 +13,7 @@ from math import ceil
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -124,11 +125,10 @@ def over(request: ReclaimRequest, people: int, *, most: int | None = None) -> st
     most = allowed(request) if most is None else most
     if people <= most:
         return ""
-    name = request if request.pk else "This"
-    return (
-        f"{name} is for {people} people, and at most {most} may be reclaimed at once. Drop some of them, or "
-        "let another person raise the cap of this request."
-    )
+    return _(
+        "{request} is for {people} people, and at most {most} may be reclaimed at once. Drop some of them, or let "
+        "another person raise the cap of this request."
+    ).format(request=request if request.pk else _("This"), people=people, most=most)
 
 
 def reached(

@@ -10,9 +10,12 @@ import orjson
 from django.db import transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
+from licensehub.translations.stored import as_evidence
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, insert, large_tables, new_ids, read
 from subscriptions.candidates import locks
@@ -29,6 +32,7 @@ from subscriptions.models import (
 from subscriptions.models.fields import split_labels
 
 BATCH = 5000
+REVIEWED = english("{why} Made a candidate by {by} although it needed review ({needed}): “{reason}”")
 
 
 class CandidateFacts(NamedTuple):
@@ -134,7 +138,7 @@ def open_reviewed(row: Subscription, terms: Terms, review: Mapping[str, Any]) ->
     """
     run = DownloadRun.objects.with_facts().filter(profile=row.profile_id).first()
     if run is None:
-        raise NotActionable("No download is complete yet.")
+        raise NotActionable(_("No download is complete yet."))
     facts = CandidateFacts(*Subscription.objects.values_list(*CandidateFacts._fields).get(pk=row.pk))
     [pk] = _open(run, [facts], terms, timezone.now(), review=review)
     return pk
@@ -172,13 +176,12 @@ def _open(
         for pk, row in zip(ids, rows, strict=True):
             evidence = freeze_evidence(row, terms, now, shared)
             if found := reviews.get(row.pk):
-                sentence = " Made a candidate by {by} although it needed review ({needed}): “{reason}”".format(**found)
-                evidence = {**evidence, "why": evidence["why"] + sentence, "review": dict(found)}
+                why = REVIEWED.format(**{**found, "why": evidence["why"]})
+                evidence = {**evidence, "why": why, "review": dict(found)}
             events.append(Row(label, pk, row.name or row.email or str(pk), {"why": evidence["why"]}))
             yield pk, row.pk, orjson.dumps(evidence).decode()
 
-    # The dates in its sentences are those of the company, whoever saves a rule.
-    with timezone.override(timezone.get_default_timezone()):
+    with as_evidence():
         insert(RemovalCandidate, ("id", "subscription_id", "evidence"), candidates(), same)
     record_rows(Action.CANDIDATE_PROPOSED, actor=None, rows=events)
     return ids

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple, Protocol
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
+from licensehub.translations.stored import in_english
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import batches, large_tables, planned_for
 from subscriptions.errors import NotActionable
@@ -147,7 +149,7 @@ def _close(candidates: list[_Stale], state: CandidateState, reason: CloseReason)
     now, ids = timezone.now(), IdList.of(row.pk for row in candidates)
     closed = RemovalCandidate.objects.filter(IdIn("pk", ids)).withdrawable()
     if closed.update(state=state, close_reason=reason, attention="", state_changed_at=now) != ids.number:
-        raise NotActionable("Somebody just decided on some of these people. Nothing was changed.")
+        raise NotActionable(_("Somebody just decided on some of these people. Nothing was changed."))
     label, data = RemovalCandidate._meta.label_lower, {"to": state.value, "reason": reason.value}
     events = [Row(label, row.pk, row.name, data) for row in candidates]
     record_rows(Action.CANDIDATE_WITHDRAWN, actor=None, rows=events)
@@ -155,4 +157,4 @@ def _close(candidates: list[_Stale], state: CandidateState, reason: CloseReason)
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     people = RequestedRemoval.objects.not_dropped().filter(IdIn("candidate", ids), request__in=waiting)
     with planned_for(ids.number):
-        people.update(dropped_at=now, drop_reason=reason.label)
+        people.update(dropped_at=now, drop_reason=in_english(reason.label))

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.ui.formatting import inside
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
 from subscriptions.downloads import follow_up
 from subscriptions.downloads.merge import Merged, leaving, preview_merge
@@ -44,37 +46,39 @@ def effect_of(run: DownloadRun, *, names: int = 20) -> Effect:
 def why_not_acceptable(run: DownloadRun) -> str:
     """Why the run cannot be accepted; empty when it can."""
     if run.state != RunState.QUARANTINED:
-        return f"{run} is {run.get_state_display().lower()}."
+        return _("{run} is {state}.").format(run=run, state=inside(run.get_state_display()))
     if not run.acceptable:
         if DownloadRun.objects.with_facts().filter(profile=run.profile, pk__gt=run.pk).exists():
-            return "A newer download is complete, so this one is not needed any more."
-        return "It was not read to its end, or not for the right organization, so nothing of it can be used."
+            return _("A newer download is complete, so this one is not needed any more.")
+        return _("It was not read to its end, or not for the right organization, so nothing of it can be used.")
     return switches.refusal(run.profile, Operation.PROPOSE)
 
 
 def why_not_confirm(run: DownloadRun, user: User) -> str:
     """Why this person cannot confirm; empty when they can."""
     if run.proposed_by_id is None:
-        return "Nobody has proposed to accept it yet."
+        return _("Nobody has proposed to accept it yet.")
     if not user.email.strip():
-        return NO_ADDRESS
+        return str(NO_ADDRESS)
     if run.proposed_by_id in accounts_of(user, run.profile):
-        return "You proposed it, so another person must confirm it."
+        return _("You proposed it, so another person must confirm it.")
     return why_not_acceptable(run)
 
 
 def propose(run: DownloadRun, *, reason: str, actor: User) -> None:
     """The first of two steps. Raises Refused, and NotActionable when another user was first."""
     if why_not := why_not_acceptable(run):
-        raise Refused(f"{run} cannot be accepted. {why_not}")
+        raise Refused(_("{run} cannot be accepted. {why_not}").format(run=run, why_not=why_not))
     if not actor.email.strip():
         raise Refused(NO_ADDRESS)
     if len(reason.strip()) < MIN_REASON_LENGTH:
-        raise Refused("Say in a sentence why this download can be believed, for the person who confirms it.")
+        raise Refused(_("Say in a sentence why this download can be believed, for the person who confirms it."))
     with transaction.atomic():
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED, acceptable=True, proposed_by=None)
         if rows.update(proposed_by=actor, proposed_at=timezone.now(), proposal_reason=reason.strip()) != 1:
-            raise NotActionable(f"Somebody has proposed to accept {run} already, or it changed. Reload its page.")
+            raise NotActionable(
+                _("Somebody has proposed to accept {run} already, or it changed. Reload its page.").format(run=run)
+            )
         record(Action.DOWNLOAD_PROPOSED, actor=actor, target=run, data={"reason": reason.strip()})
 
 
@@ -84,7 +88,7 @@ def accept(run: DownloadRun, *, actor: User) -> None:
     The next task, or the sweep, does its follow-up.
     """
     if why_not := why_not_confirm(run, actor):
-        raise Refused(f"{run} cannot be accepted by you now. {why_not}")
+        raise Refused(_("{run} cannot be accepted by you now. {why_not}").format(run=run, why_not=why_not))
     with transaction.atomic():
         rows = DownloadRun.objects.filter(
             pk=run.pk,
@@ -97,7 +101,9 @@ def accept(run: DownloadRun, *, actor: User) -> None:
         now = timezone.now()
         values = {"token": uuid.uuid4(), "lease_until": now, **follow_up.first_values()}
         if rows.update(decided_by=actor, decided_at=now, **values) != 1:
-            raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
+            raise NotActionable(
+                _("{run} was decided by somebody else, or has changed. Reload its page.").format(run=run)
+            )
         try:
             counts = write_facts(run, now=run.finished_at or run.started_at)
         except StagingLost as error:
@@ -113,6 +119,8 @@ def discard(run: DownloadRun, *, actor: User) -> None:
         rows = DownloadRun.objects.filter(pk=run.pk, state=RunState.QUARANTINED)
         values = {"decided_by": actor, "decided_at": timezone.now(), "acceptable": False}
         if rows.update(state=RunState.DISCARDED, **values) != 1:
-            raise NotActionable(f"{run} was decided by somebody else, or has changed. Reload its page.")
+            raise NotActionable(
+                _("{run} was decided by somebody else, or has changed. Reload its page.").format(run=run)
+            )
         DownloadedMember.objects.filter(run=run).delete()
         record(Action.DOWNLOAD_DISCARDED, actor=actor, target=run, data={"problem": run.problem})

@@ -15,7 +15,9 @@ from django.db.models import Case, Count, F, Max, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Lower, StrIndex, Substr
 from django.utils.text import capfirst
 
+from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import as_evidence
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.clauses import CLAUSES, verdict_case
 from subscriptions.eligibility.sentences import in_days, on_day
@@ -28,6 +30,24 @@ MIN_IN_DOMAIN = 20
 MIN_SURGE = 5
 # A download has no records of LicenseHub, e.g. protections. So neither count uses the clauses that read them.
 MEMBER_CLAUSES = tuple(clause for clause in CLAUSES if not clause.reads_records)
+
+STOPPED = english(
+    "{vendor} shows no activity within the last {days}, and the download before had some. The newest one is of "
+    "{newest}. {vendor} no longer seems to update the activity dates, and everybody would soon look inactive."
+)
+STOPPED_WITHOUT_DATES = english(
+    "{vendor} shows no activity within the last {days}, and the download before had some. No member has any. "
+    "{vendor} no longer seems to update the activity dates, and everybody would soon look inactive."
+)
+STOPPED_IN_DOMAIN = english(
+    "{vendor} shows no activity within the last {days} of the {people} people at {domain}; in the download before, "
+    "{lately} were active lately. {vendor} no longer seems to update their activity dates."
+)
+SURGE = english(
+    "{inactive} of {in_scope} active licenses in scope would be inactive ({share}), and {inactive_before} of "
+    "{in_scope_before} were at the download before ({share_before}), both by today's rule. So many people do not "
+    "become inactive at once, so the activity dates are in doubt."
+)
 
 
 class Group(NamedTuple):
@@ -57,9 +77,11 @@ def why_doubtful(run: DownloadRun) -> str:
     with large_tables():
         before = _count(said_before(last), rule, at=last.finished_at or last.started_at)
         after = _count(as_downloaded(run), rule, at=run.started_at)
+    with as_evidence():
+        stopped = _has_stopped(run, rule, before, after)
     if last.profile_id != run.profile_id:
-        return _has_stopped(run, rule, before, after)
-    return _has_stopped(run, rule, before, after) or _surges(rule, before, after)
+        return stopped
+    return stopped or _surges(rule, before, after)
 
 
 def _last(run: DownloadRun) -> DownloadRun | None:
@@ -111,21 +133,15 @@ def _sum(groups: Groups) -> Group:
 
 def _has_stopped(run: DownloadRun, rule: ReclaimRule, before: Groups, after: Groups) -> str:
     """A sentence if the whole feed has stopped, or the feed of one domain; else empty."""
-    within = f"within the last {in_days(rule.stale_feed_days)}"
-    vendor = capfirst(run.profile.vendor)
+    days, vendor = in_days(rule.stale_feed_days), capfirst(run.profile.vendor)
     if _sum(before).lately and not _sum(after).lately:
         newest = as_downloaded(run).aggregate(newest=Max("last_activity_at"))["newest"]
-        shown = f"The newest one is of {on_day(newest)}" if newest else "No member has any"
-        return (
-            f"{vendor} shows no activity {within}, and the download before had some. {shown}. {vendor} no longer seems "
-            "to update the activity dates, and everybody would soon look inactive."
-        )
+        return (STOPPED if newest else STOPPED_WITHOUT_DATES).format(vendor=vendor, days=days, newest=on_day(newest))
     for domain, was in before.items():
         now = after.get(domain, Group())
         if was.lately >= MIN_IN_DOMAIN <= now.people and not now.lately:
-            return (
-                f"{vendor} shows no activity {within} of the {now.people:,} people at {domain}; in the download "
-                f"before, {was.lately:,} were active lately. {vendor} no longer seems to update their activity dates."
+            return STOPPED_IN_DOMAIN.format(
+                vendor=vendor, days=days, people=f"{now.people:,}", domain=domain, lately=f"{was.lately:,}"
             )
     return ""
 
@@ -138,10 +154,13 @@ def _surges(rule: ReclaimRule, before: Groups, after: Groups) -> str:
     risen = now.inactive * was.in_scope > rule.surge_factor * was.inactive * now.in_scope
     if not (risen and 100 * now.inactive > rule.surge_percent * now.in_scope):
         return ""
-    return (
-        f"{now.inactive:,} of {now.in_scope:,} active licenses in scope would be inactive ({_percent(now)}), and "
-        f"{was.inactive:,} of {was.in_scope:,} were at the download before ({_percent(was)}), both by today's rule. "
-        "So many people do not become inactive at once, so the activity dates are in doubt."
+    return SURGE.format(
+        inactive=f"{now.inactive:,}",
+        in_scope=f"{now.in_scope:,}",
+        share=_percent(now),
+        inactive_before=f"{was.inactive:,}",
+        in_scope_before=f"{was.in_scope:,}",
+        share_before=_percent(was),
     )
 
 

@@ -20,10 +20,12 @@ from integrations.connectors.contract import (
     Connector,
     ConnectorError,
     NotGranted,
+    english,
 )
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.translations.stored import as_evidence
 from subscriptions.accounts.persons import find_persons
 from subscriptions.approvals.request import file_automatically
 from subscriptions.candidates import locks
@@ -51,8 +53,14 @@ from subscriptions.search import refresh_search
 MAX_TRIES = 3
 # Far more than any organization has.
 MAX_TEAMS = 200_000
-NAMES_MISSING = "Names were not read"
-ADMINS_MISSING = "Who is the only admin of a team was not read"
+NAMES_MISSING = english("Names were not read: {error}")
+ADMINS_MISSING = english("Who is the only admin of a team was not read: {error}")
+# Both may stand in one field.
+BOTH_MISSING = english("Names were not read: {error} Who is the only admin of a team was not read: {second}")
+BROKEN = english("the connection is in error. The next download tries again.")
+ENDED = english("the process ended during each of {tries} attempts. The next download tries again.")
+NOT_OFFERED = english("{vendor} does not offer it.")
+NO_END = english("The list of teams does not end after {count}.")
 
 
 def finish_step(work: Work, *, problem: str = "", left_out: str = "", **values: Any) -> None:
@@ -155,7 +163,7 @@ def _read_teams(work: Work, connector: Connector) -> None:
             team_admins.gather(run, page.teams)
             _save_page(work, page.cursor, done=len(page.teams))
         if so_far["done"] > MAX_TEAMS:
-            raise BadAnswer(f"The list of teams does not end after {MAX_TEAMS:,}.", code="too_many_pages")
+            raise BadAnswer(NO_END.format(count=f"{MAX_TEAMS:,}"), code="too_many_pages")
         if page.cursor:
             work.part.check()
 
@@ -180,21 +188,27 @@ def _read(work: Work, capability: Capability, missing: str, read: Callable[[Conn
     run, problem, left_out = work.run, "", ""
     profile = IntegrationProfile.objects.get(pk=run.profile_id)
     if capability not in profile.connector.capabilities:
-        left_out = f"{profile.connector.label} does not offer it."
-    elif refusal := switches.refusal(profile, Operation.DOWNLOAD_BY_HAND):
+        left_out = NOT_OFFERED.format(vendor=profile.connector.label)
+    elif refusal := _refusal(profile, Operation.DOWNLOAD_BY_HAND):
         left_out = refusal
     elif work.connector is None:
-        problem = f"{missing}: the connection is in error. The next download tries again."
+        problem = missing.format(error=BROKEN)
     elif run.tries > MAX_TRIES:
-        problem = f"{missing}: the process ended during each of {MAX_TRIES} attempts. The next download tries again."
+        problem = missing.format(error=ENDED.format(tries=MAX_TRIES))
     else:
         try:
             read(work.connector)
         except ConnectorError as error:
-            problem = f"{missing}: {error.message}"
+            problem = missing.format(error=error.message)
             if isinstance(error, ConfigError):
                 connection_state.mark_failed(profile, error)
     finish_step(work, problem=problem, left_out=left_out, team_admins_checked=run.team_admins_checked)
+
+
+def _refusal(profile: IntegrationProfile, operation: Operation) -> str:
+    """As it is stored on the run."""
+    with as_evidence():
+        return switches.refusal(profile, operation)
 
 
 # --- From the database ------------------------------------------------------------------------------------------------
@@ -222,7 +236,7 @@ def propose(work: Work) -> None:
             work.part.check()
         lease.renew(work.run, tries=0)
 
-    left_out = switches.refusal(IntegrationProfile.objects.get(pk=work.run.profile_id), Operation.PROPOSE)
+    left_out = _refusal(IntegrationProfile.objects.get(pk=work.run.profile_id), Operation.PROPOSE)
     if left_out:
         withdraw(work.run.profile_id, before_batch=before_batch)
     else:
@@ -251,7 +265,7 @@ def write_for_lists(work: Work) -> None:
 def file_request(work: Work) -> None:
     """File the request of the rule and finish in one transaction, so that a kill never files a second one."""
     try:
-        with transaction.atomic():
+        with as_evidence(), transaction.atomic():
             locks.lock_profile(work.run.profile_id)
             file_automatically(work.run.profile)
             finish_step(work)

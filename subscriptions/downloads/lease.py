@@ -16,6 +16,7 @@ from typing import Any
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
@@ -85,12 +86,15 @@ def _start(profile: IntegrationProfile, *, actor: Actor, started_by: StartedBy, 
 def _why_not_now(profile: IntegrationProfile, slot: datetime | None) -> str:
     running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
     if running is None:
-        return f"The download of “{profile}” for {slot:%Y-%m-%d %H:%M} UTC was made already."
+        return _("The download of “{profile}” for {slot} UTC was made already.").format(
+            profile=profile, slot=format(slot, "%Y-%m-%d %H:%M")
+        )
     seconds = max(1, int((running.lease_until - timezone.now()).total_seconds()) + 1)
-    return (
-        f"A download of “{profile}” is running already ({running}, {running.read} members so far). Wait until it is "
-        f"complete. If its process was killed, start again in {seconds} seconds: it continues where it stopped."
-    )
+    return _(
+        "A download of “{profile}” is running already ({run}, {read} members so far). Wait "
+        "until it is complete. If its process was killed, start again in {seconds} seconds: it "
+        "continues where it stopped."
+    ).format(profile=profile, run=running, read=running.read, seconds=seconds)
 
 
 def renew(run: DownloadRun, **values: Any) -> None:

@@ -23,6 +23,7 @@ from integrations.connectors.contract import (
     Connector,
     ConnectorError,
     Page,
+    english,
 )
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
@@ -46,6 +47,9 @@ STORE_EVERY = 0.25
 MAX_PAGES_AT_ONCE = 20
 # A list that is longer does not end. It is ten times the largest known organization.
 MAX_PAGES = 20_000
+KEPT = english("{error} The facts of the last complete download are kept.")
+LOOP = english("{vendor}'s pages of members repeat in a loop. None of them is used.")
+NO_END = english("{vendor}'s pages of members do not end after {count}. None of them is used.")
 
 Progress = Callable[[DownloadRun, int], None]
 
@@ -118,7 +122,7 @@ def _read(work: _Download) -> bool:
         connection_state.mark_failed(profile, error)
         _stop(run, RunState.FAILED, error.message)
     except ConnectorError as error:
-        _stop(run, RunState.FAILED, f"{error.message} The facts of the last complete download are kept.")
+        _stop(run, RunState.FAILED, KEPT.format(error=error.message))
     else:
         connection_state.mark_working(profile, profile.connector.download_slot)
         return True
@@ -197,8 +201,8 @@ def _turn(run: DownloadRun, page: Page) -> None:
     run.cursor, run.pages = page.cursor, run.pages + 1
     if run.cursor and (run.cursor == run.former_cursor or run.pages >= MAX_PAGES):
         vendor = capfirst(run.profile.vendor)
-        what = "repeat in a loop" if run.cursor == run.former_cursor else f"do not end after {run.pages:,}"
-        raise BadAnswer(f"{vendor}'s pages of members {what}. None of them is used.")
+        template = LOOP if run.cursor == run.former_cursor else NO_END
+        raise BadAnswer(template.format(vendor=vendor, count=f"{run.pages:,}"))
     if run.pages & (run.pages - 1) == 0:
         run.former_cursor = run.cursor
 
@@ -230,8 +234,10 @@ def write_facts(run: DownloadRun, *, now: datetime) -> dict[str, int]:
     """
     if not staging.is_whole(run):
         raise StagingLost(
-            f"The members of {run} are no longer all there, since the database was restarted after a crash. Nothing "
-            "was changed. Start another download."
+            english(
+                "The members of {run} are no longer all there, since the database was restarted after a crash. Nothing "
+                "was changed. Start another download."
+            ).format(run=run)
         )
     # This comes first: like the follow-up, the transaction must lock the run before the subscriptions.
     follow_up.supersede(run)

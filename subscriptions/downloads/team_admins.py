@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from django.utils.translation import ngettext
-
-from integrations.connectors.contract import Team
+from integrations.connectors.contract import Team, english
 from integrations.models import IntegrationProfile
 from subscriptions.models import DownloadRun, SoleTeamAdmin, Subscription
 from subscriptions.models.subscription import HELD
 
 BATCH = 500
 MAX_LENGTH = 500
+ONE_MORE_TEAM = english("{teams} and {count} more team")
+MORE_TEAMS = english("{teams} and {count} more teams")
 
 
 def gather(run: DownloadRun, teams: Iterable[Team]) -> None:
@@ -71,8 +71,9 @@ def _listed(names: tuple[str, ...]) -> str:
     """The names that fit, and the number of the others: `Design, Research and 12 more teams`."""
     for kept in range(len(names), 0, -1):
         left = len(names) - kept
-        more = f" and {left} more {ngettext('team', 'teams', left)}" if left else ""
-        text = ", ".join(names[:kept]) + more
+        text = ", ".join(names[:kept])
+        if left:
+            text = (MORE_TEAMS if left > 1 else ONE_MORE_TEAM).format(teams=text, count=left)
         if len(text) <= MAX_LENGTH:
             return text
     return names[0][:MAX_LENGTH] if names else ""

@@ -11,7 +11,7 @@ from typing import ClassVar
 from django.db.models import Exists, OuterRef
 from django.utils.text import capfirst
 
-from integrations.connectors.contract import Allocation, BadAnswer
+from integrations.connectors.contract import Allocation, BadAnswer, english
 from subscriptions.bulk_sql import large_tables
 from subscriptions.downloads import activity_feed, staging
 from subscriptions.models import DownloadRun, RunDoubt, Subscription
@@ -37,6 +37,27 @@ class ActivityInDoubt(Doubtful):
     doubt = RunDoubt.ACTIVITY
 
 
+CONTRADICTION = english(
+    "{vendor}'s pages contradict each other about the member {member}. Nothing was changed. Run the download again."
+)
+OTHER_ORGANIZATION = english(
+    "{vendor} answered for organization {other}, but this profile belongs to {expected}. Check which organization "
+    "the token was made for."
+)
+EMPTY = english(
+    "{vendor} answered with no members at all, which cannot be right. Nothing was changed. Run the download again; "
+    "if it happens again, check that {check}."
+)
+SHRUNK = english("{missing} of {before} known members are missing from this download, more than {limit}.")
+SHRUNK_AND_DOUBT = english(
+    "{missing} of {before} known members are missing from this download, more than {limit}. {doubt}"
+)
+MOVED = english(
+    "{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have moved "
+    "while they were read. Nothing was changed. Run the download again."
+)
+
+
 def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
     """Keep one row of each member. Raises BadAnswer if pages contradict each other.
 
@@ -45,10 +66,7 @@ def drop_repeated(run: DownloadRun, *, repeated: int) -> None:
     if not repeated:
         return
     if contradiction := staging.contradiction(run):
-        raise BadAnswer(
-            f"{capfirst(run.profile.vendor)}'s pages contradict each other about the member {contradiction}. Nothing "
-            "was changed. Run the download again."
-        )
+        raise BadAnswer(CONTRADICTION.format(vendor=capfirst(run.profile.vendor), member=contradiction))
     staging.drop_repeated(run)
     run.read -= repeated
 
@@ -58,14 +76,12 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
     vendor = capfirst(run.profile.vendor)
     if allocation.organization_id != run.profile.organization_id:
         raise BadAnswer(
-            f"{vendor} answered for organization {allocation.organization_id}, but this profile belongs to "
-            f"{run.profile.organization_id}. Check which organization the token was made for."
+            OTHER_ORGANIZATION.format(
+                vendor=vendor, other=allocation.organization_id, expected=run.profile.organization_id
+            )
         )
     if run.read == 0:
-        raise BadAnswer(
-            f"{vendor} answered with no members at all, which cannot be right. Nothing was changed. Run the download "
-            f"again; if it happens again, check that {run.profile.texts.reader_check}."
-        )
+        raise BadAnswer(EMPTY.format(vendor=vendor, check=run.profile.texts.reader_check))
     known = Subscription.objects.filter(profile=run.profile, gone_at=None)
     there = run.members.filter(external_id=OuterRef("external_id"))
     with large_tables():
@@ -81,11 +97,8 @@ def check_plausible(run: DownloadRun, allocation: Allocation, *, repeated: int) 
 def _why_shrunk(before: int, missing: int, *, repeated: int) -> str:
     """Empty when no more people are missing than may have left."""
     if missing > before * SHRINK_LIMIT:
-        return f"{missing:,} of {before:,} known members are missing from this download, more than {SHRINK_LIMIT:.0%}."
+        return SHRUNK.format(missing=f"{missing:,}", before=f"{before:,}", limit=f"{SHRINK_LIMIT:.0%}")
     # If the pages moved while they were read, missing members may have been skipped.
     if repeated and missing:
-        return (
-            f"{repeated} members came twice, and {missing} known ones not at all, so the vendor's pages seem to have "
-            "moved while they were read. Nothing was changed. Run the download again."
-        )
+        return MOVED.format(repeated=repeated, missing=missing)
     return ""

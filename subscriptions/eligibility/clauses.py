@@ -12,9 +12,13 @@ from datetime import datetime, timedelta
 
 from django.db.models import BooleanField, Case, Q, Value, When
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
 
-from integrations.connectors.contract import UNKNOWN_WORDS
+from integrations.connectors.contract import UNKNOWN_WORDS, english
+from licensehub.translations.stored import translated
 from subscriptions.activity import known_dates
 from subscriptions.eligibility.sentences import (
     NOT_CHECKED,
@@ -22,6 +26,7 @@ from subscriptions.eligibility.sentences import (
     days_since,
     explain_candidate,
     in_days,
+    needs_review,
     on_day,
     protected_by,
     sole_admin,
@@ -40,6 +45,10 @@ from subscriptions.eligibility.terms import Terms
 from subscriptions.models import AdminRoles, NeverActive, Protection, Subscription, Verdict
 from subscriptions.models.subscription import HAS_ADMIN_ROLE
 
+DEACTIVATED = english("Deactivated at {vendor}: takes no seat.")
+NOT_IN_SCOPE = english("Holds a {license} license, which the rule leaves alone.")
+COOLING_DOWN = english("In cool-down until {day}: {why}.")
+
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -52,7 +61,7 @@ class Clause:
     verdict: Verdict
     when: Callable[[Terms, datetime], Q]
     why: Callable[[Subscription, Terms, datetime], str]
-    label: str
+    label: str | Promise
     fact: Callable[[Subscription, Terms, datetime], str]
     # Whether `when` reads the terms. The preview evaluates the other clauses once, when it counts people.
     reads_terms: bool = False
@@ -93,22 +102,22 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.GONE,
         lambda terms, now: Q(gone_at__isnull=False),
         why_gone,
-        "Belongs to the organization",
-        lambda row, terms, now: "left" if row.gone_at else "found by the last download",
+        gettext_lazy("Belongs to the organization"),
+        lambda row, terms, now: pgettext("a person", "left") if row.gone_at else _("found by the last download"),
         reads_records=True,
     ),
     Clause(
         Verdict.DEACTIVATED,
         lambda terms, now: Q(active=False),
-        lambda row, terms, now: f"Deactivated at {row.profile.vendor}: takes no seat.",
-        "Active at {vendor}",
-        lambda row, terms, now: "can sign in" if row.active else "deactivated",
+        lambda row, terms, now: _(DEACTIVATED).format(vendor=row.profile.vendor),
+        gettext_lazy("Active at {vendor}"),
+        lambda row, terms, now: _("can sign in") if row.active else _("deactivated"),
     ),
     Clause(
         Verdict.NOT_IN_SCOPE,
         lambda terms, now: ~Q(license__in=[*terms.licenses, *UNKNOWN_WORDS]),
-        lambda row, terms, now: f"Holds a {row.license_label} license, which the rule leaves alone.",
-        "Holds a license in scope",
+        lambda row, terms, now: _(NOT_IN_SCOPE).format(license=row.license_label),
+        gettext_lazy("Holds a license in scope"),
         lambda row, terms, now: row.license_label,
         reads_terms=True,
     ),
@@ -116,14 +125,14 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.CANNOT_BE_REMOVED,
         lambda terms, now: Q(reclaimable=False),
         why_cannot_be_removed,
-        "{vendor} lets us take the seat back",
+        gettext_lazy("{vendor} lets us take the seat back"),
         lambda row, terms, now: row.role_label,
     ),
     Clause(
         Verdict.CANNOT_BE_REMOVED,
         lambda terms, now: ~Q(sole_admin_of=""),
         why_cannot_be_removed,
-        "Not the only admin of a team",
+        gettext_lazy("Not the only admin of a team"),
         sole_admin,
         reads_records=True,
     ),
@@ -131,7 +140,7 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.PROTECTED,
         lambda terms, now: Protection.objects.covers_row(now),
         why_protected,
-        "Nobody protected this person",
+        gettext_lazy("Nobody protected this person"),
         protected_by,
         reads_records=True,
     ),
@@ -139,42 +148,46 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.PROTECTED,
         _left_alone,
         why_protected,
-        "No admin role that the rule leaves alone",
+        gettext_lazy("No admin role that the rule leaves alone"),
         admin_roles_of,
         reads_terms=True,
     ),
     Clause(
         Verdict.COOLING_DOWN,
         lambda terms, now: Q(cooldown_until__gt=now),
-        lambda row, terms, now: f"In cool-down until {on_day(row.cooldown_until)}: {row.cooldown_reason}.",
-        "Not in cool-down",
-        lambda row, terms, now: f"until {on_day(row.cooldown_until)}" if row.cooldown_until else "no cool-down",
+        lambda row, terms, now: _(COOLING_DOWN).format(
+            day=on_day(row.cooldown_until), why=translated(row.cooldown_reason)
+        ),
+        gettext_lazy("Not in cool-down"),
+        lambda row, terms, now: (
+            _("until {day}").format(day=on_day(row.cooldown_until)) if row.cooldown_until else _("no cool-down")
+        ),
         reads_records=True,
     ),
     Clause(
         Verdict.UNKNOWN,
         _unknown,
         why_unknown,
-        "License, role and dates are known",
+        gettext_lazy("License, role and dates are known"),
         lambda row, terms, now: row.implausible_dates or f"{row.license_label}, {row.role_label}",
     ),
     Clause(
         Verdict.DATES_WENT_BACK,
         lambda terms, now: Q(review_passed=False) & known_dates.needs_review(),
         why_dates_went_back,
-        "{vendor}'s dates did not go back",
-        lambda row, terms, now: vendor_says_now(row) or "as new as before",
+        gettext_lazy("{vendor}'s dates did not go back"),
+        lambda row, terms, now: vendor_says_now(row) or _("as new as before"),
         reads_records=True,
     ),
     Clause(
         Verdict.IN_GRACE,
         lambda terms, now: Q(license_assigned_at__gt=now - timedelta(days=terms.grace)),
         why_grace,
-        "Not a new joiner",
+        gettext_lazy("Not a new joiner"),
         lambda row, terms, now: (
-            f"licensed for {in_days(days_since(row.license_assigned_at, now))}"
+            _("licensed for {days}").format(days=in_days(days_since(row.license_assigned_at, now)))
             if row.license_assigned_at
-            else "assigned at an unknown date"
+            else _("assigned at an unknown date")
         ),
         reads_terms=True,
     ),
@@ -182,9 +195,9 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.ACTIVE,
         lambda terms, now: ~_idle_before(terms, now),
         why_active,
-        "Inactive longer than the threshold",
-        lambda row, terms, now: (
-            f"{in_days(days_since(row.idle_since, now))}, threshold {in_days(terms.threshold_for(row.license))}"
+        gettext_lazy("Inactive longer than the threshold"),
+        lambda row, terms, now: _("{days}, threshold {threshold}").format(
+            days=in_days(days_since(row.idle_since, now)), threshold=in_days(terms.threshold_for(row.license))
         ),
         reads_terms=True,
     ),
@@ -192,7 +205,7 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.ADMIN_ROLE,
         _admin_role,
         why_admin_role,
-        "No admin role that needs a review",
+        gettext_lazy("No admin role that needs a review"),
         admin_roles_of,
         reads_terms=True,
     ),
@@ -200,8 +213,10 @@ CLAUSES: tuple[Clause, ...] = (
         Verdict.NEVER_ACTIVE,
         _never_active,
         why_never_active,
-        "Was active at least once",
-        lambda row, terms, now: f"last on {on_day(row.last_activity_at)}" if row.last_activity_at else "never",
+        gettext_lazy("Was active at least once"),
+        lambda row, terms, now: (
+            _("last on {day}").format(day=on_day(row.last_activity_at)) if row.last_activity_at else _("never")
+        ),
         reads_terms=True,
     ),
 )
@@ -231,14 +246,19 @@ def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) 
     """One sentence for the row's verdict (the stored one, unless another is given)."""
     now = timezone.now()
     if verdict is None and row.changed_run.awaits_verdicts:
-        return f"Its facts are new since {row.changed_run}, and the verdict on them is being written."
+        return _("Its facts are new since {run}, and the verdict on them is being written.").format(run=row.changed_run)
     verdict_now = verdict or row.verdict
     for clause in CLAUSES:
         if clause.verdict == verdict_now:
             return clause.why(row, terms, now)
     if verdict_now == Verdict.CANDIDATE:
         return explain_candidate(row, terms, now)
-    return "Not evaluated yet: waits for the next complete download."
+    return _("Not evaluated yet: waits for the next complete download.")
+
+
+def explain_review(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
+    """The same for somebody who needs review, without the words `Needs review:`."""
+    return explain(row, terms, verdict=verdict).removeprefix(needs_review(""))
 
 
 def checks(row: Subscription, terms: Terms) -> list[Check]:
@@ -256,8 +276,8 @@ def checks(row: Subscription, terms: Terms) -> list[Check]:
     for number, clause in enumerate(CLAUSES):
         held = holds[f"clause_{number}"]
         fact = clause.fact(row, terms, now)
-        passed = None if decided or fact == NOT_CHECKED else not held
-        label = capfirst(clause.label.format(vendor=row.profile.vendor))
+        passed = None if decided or fact == str(NOT_CHECKED) else not held
+        label = capfirst(str(clause.label).format(vendor=row.profile.vendor))
         found.append(Check(label, fact, passed))
         decided = decided or held
     return found

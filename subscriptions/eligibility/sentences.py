@@ -1,20 +1,48 @@
-"""The sentences and facts of the clauses, which explain one subscription to an admin."""
+"""The sentences and facts of the clauses, which explain one subscription to an admin.
+
+A sentence is made in the language of the reader, by the same function and from the same facts as everywhere. Where it
+becomes evidence, the caller makes it in English, and pages show that by `stored_texts.translated`.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Protocol
 
-from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
-from integrations.connectors.contract import UNKNOWN_WORDS, Capability
+from integrations.connectors.contract import UNKNOWN_WORDS, Capability, english
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import day
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import AdminRoles, DownloadRun, Protection, Subscription
 
-NOT_CHECKED = "not checked"
+NOT_CHECKED = gettext_lazy("not checked")
+NEEDS_REVIEW = english("Needs review: {why}")
+GONE = english("Left the organization: no longer among its members since the download of {day}.")
+NO_LICENSE = english("{vendor} does not say which license this person holds.")
+NO_ROLE = english("{vendor} does not say which role this person has.")
+WRONG_DATE = english("{vendor} sent a date that cannot be right ({dates}).")
+NO_DATES = english("{vendor} shows neither a last activity nor when the license was assigned.")
+WENT_BACK = english("{vendor} said {known}, then {now}. We count {known}.")
+NO_DATE = english("no date")
+NEW_AND_NEVER_ACTIVE = english("Never active, but licensed only since {day}; the threshold is {threshold}.")
+ACTIVE = english("Active lately: last activity {days} ago, on {day}; the threshold is {threshold}.")
+CANNOT_BE_REMOVED = english("Cannot be removed: {role}. {why_not}")
+ONLY_ADMIN = english(
+    "Cannot be removed: the only admin of {teams}, so {vendor} refuses to deactivate this person. Make somebody "
+    "else an admin there first; the next download will see it."
+)
+LEFT_ALONE = english("Left alone: {roles}. The rule leaves people with an admin role alone.")
+WAS_PROTECTED = english("Was protected until a moment ago; the next evaluation decides again.")
+NEW_JOINER = english("New joiner: the license was assigned on {day}, within the grace of {grace}.")
+ADMIN_ROLE = english("{roles}. Others may depend on this role, and {vendor} may refuse to deactivate this person.")
+ADMIN_ROLES = english("{roles}. Others may depend on these roles, and {vendor} may refuse to deactivate this person.")
+NEVER_ACTIVE = english("never active since the license was assigned on {day}.")
+INACTIVE = english("Inactive {idle}, {over} over the threshold.")
+NEVER_ACTIVE_CANDIDATE = english("Never active since assigned on {day}, {over} over the threshold.")
 
 
 class Idle(Protocol):
@@ -33,56 +61,58 @@ def days_since(moment: datetime | None, now: datetime) -> int:
 
 
 def on_day(moment: datetime | None) -> str:
-    return date_format(timezone.localtime(moment), "DATE_FORMAT") if moment else "never"
+    return day(moment) if moment else _("never")
 
 
 def in_days(count: int) -> str:
     return ngettext("{} day", "{} days", count).format(count)
 
 
+def needs_review(why: str) -> str:
+    return _(NEEDS_REVIEW).format(why=why)
+
+
 def why_gone(row: Subscription, terms: Terms, now: datetime) -> str:
-    return f"Left the organization: no longer among its members since the download of {on_day(row.gone_at)}."
+    return _(GONE).format(day=on_day(row.gone_at))
 
 
 def why_unknown(row: Subscription, terms: Terms, now: datetime) -> str:
     if row.license in UNKNOWN_WORDS:
-        return f"Needs review: {row.profile.vendor} does not say which license this person holds."
+        return needs_review(_(NO_LICENSE).format(vendor=row.profile.vendor))
     if row.role in UNKNOWN_WORDS:
-        return f"Needs review: {row.profile.vendor} does not say which role this person has."
+        return needs_review(_(NO_ROLE).format(vendor=row.profile.vendor))
     if row.implausible_dates:
-        return f"Needs review: {row.profile.vendor} sent a date that cannot be right ({row.implausible_dates})."
-    return f"Needs review: {row.profile.vendor} shows neither a last activity nor when the license was assigned."
+        return needs_review(_(WRONG_DATE).format(vendor=row.profile.vendor, dates=row.implausible_dates))
+    return needs_review(_(NO_DATES).format(vendor=row.profile.vendor))
 
 
 def why_dates_went_back(row: Subscription, terms: Terms, now: datetime) -> str:
     known = on_day(row.last_activity_at)
-    now_says = on_day(row.vendor_activity_at) if row.vendor_activity_at else "no date"
-    return f"Needs review: {row.profile.vendor} said {known}, then {now_says}. We count {known}."
+    return needs_review(_(WENT_BACK).format(vendor=row.profile.vendor, known=known, now=_vendor_day(row)))
+
+
+def _vendor_day(row: Subscription) -> str:
+    return on_day(row.vendor_activity_at) if row.vendor_activity_at else _(NO_DATE)
 
 
 def vendor_says_now(row: Subscription) -> str:
     """The vendor's date of a person whose dates went back, as a sentence; empty for all others."""
     if not row.dates_went_back:
         return ""
-    says = on_day(row.vendor_activity_at) if row.vendor_activity_at else "no date"
-    return f"{row.profile.vendor} now says {says}"
+    return _("{vendor} now says {day}").format(vendor=row.profile.vendor, day=_vendor_day(row))
 
 
 def why_active(row: Subscription, terms: Terms, now: datetime) -> str:
-    threshold = in_days(terms.threshold_for(row.license))
+    threshold, day_of = in_days(terms.threshold_for(row.license)), on_day(row.idle_since)
     if row.last_activity_at is None:
-        return f"Never active, but licensed only since {on_day(row.idle_since)}; the threshold is {threshold}."
-    ago = in_days(days_since(row.idle_since, now))
-    return f"Active lately: last activity {ago} ago, on {on_day(row.idle_since)}; the threshold is {threshold}."
+        return _(NEW_AND_NEVER_ACTIVE).format(day=day_of, threshold=threshold)
+    return _(ACTIVE).format(days=in_days(days_since(row.idle_since, now)), day=day_of, threshold=threshold)
 
 
 def why_cannot_be_removed(row: Subscription, terms: Terms, now: datetime) -> str:
     if not row.reclaimable:
-        return f"Cannot be removed: {row.role_label}. {row.why_not}"
-    return (
-        f"Cannot be removed: the only admin of {row.sole_admin_of}, so {row.profile.vendor} refuses to deactivate this "
-        "person. Make somebody else an admin there first; the next download will see it."
-    )
+        return _(CANNOT_BE_REMOVED).format(role=row.role_label, why_not=translated(row.why_not))
+    return _(ONLY_ADMIN).format(teams=translated(row.sole_admin_of), vendor=row.profile.vendor)
 
 
 def team_admins_checked(profile: IntegrationProfile) -> bool:
@@ -95,8 +125,8 @@ def team_admins_checked(profile: IntegrationProfile) -> bool:
 
 def sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
     if row.sole_admin_of:
-        return row.sole_admin_of
-    return "of no team" if team_admins_checked(row.profile) else NOT_CHECKED
+        return translated(row.sole_admin_of)
+    return _("of no team") if team_admins_checked(row.profile) else str(NOT_CHECKED)
 
 
 def protections_of(row: Subscription) -> list[Protection]:
@@ -107,42 +137,38 @@ def protections_of(row: Subscription) -> list[Protection]:
 def why_protected(row: Subscription, terms: Terms, now: datetime) -> str:
     found = protections_of(row)
     if not found and row.admin_roles and terms.admin_roles == AdminRoles.LEAVE:
-        return f"Left alone: {row.admin_roles_label}. The rule leaves people with an admin role alone."
+        return _(LEFT_ALONE).format(roles=row.admin_roles_label)
     if not found:
-        return "Was protected until a moment ago; the next evaluation decides again."
+        return _(WAS_PROTECTED)
     first, others = found[0], len(found) - 1
     if not others:
-        return f"Protected {first.sentence}"
-    more = ngettext("{} more covers this person, too.", "{} more cover this person, too.", others).format(others)
-    return f"Protected {first.sentence} {more}"
+        return first.sentence
+    more = ngettext(
+        "{first} {count} more covers this person, too.", "{first} {count} more cover this person, too.", others
+    )
+    return more.format(first=first.sentence, count=others)
 
 
 def protected_by(row: Subscription, terms: Terms, now: datetime) -> str:
     found = protections_of(row)
-    return f"{found[0].scope_label}, {found[0].until_label}" if found else "none covers this person"
+    return f"{found[0].scope_label}, {found[0].until_label}" if found else _("none covers this person")
 
 
 def why_grace(row: Subscription, terms: Terms, now: datetime) -> str:
-    return (
-        f"New joiner: the license was assigned on {on_day(row.license_assigned_at)}, "
-        f"within the grace of {in_days(terms.grace)}."
-    )
+    return _(NEW_JOINER).format(day=on_day(row.license_assigned_at), grace=in_days(terms.grace))
 
 
 def why_admin_role(row: Subscription, terms: Terms, now: datetime) -> str:
-    depend = ngettext("this role", "these roles", len(row.admin_roles))
-    return (
-        f"Needs review: {row.admin_roles_label}. Others may depend on {depend}, and {row.profile.vendor} may refuse to "
-        "deactivate this person."
-    )
+    said = _(ADMIN_ROLE) if len(row.admin_roles) == 1 else _(ADMIN_ROLES)
+    return needs_review(said.format(roles=row.admin_roles_label, vendor=row.profile.vendor))
 
 
 def admin_roles_of(row: Subscription, terms: Terms, now: datetime) -> str:
-    return row.admin_roles_label or "none"
+    return row.admin_roles_label or pgettext("admin roles", "none")
 
 
 def why_never_active(row: Subscription, terms: Terms, now: datetime) -> str:
-    return f"Needs review: never active since the license was assigned on {on_day(row.idle_since)}."
+    return needs_review(_(NEVER_ACTIVE).format(day=on_day(row.idle_since)))
 
 
 def explain_candidate(row: Idle, terms: Terms, now: datetime) -> str:
@@ -150,5 +176,5 @@ def explain_candidate(row: Idle, terms: Terms, now: datetime) -> str:
     idle = days_since(row.idle_since, now)
     over = in_days(idle - terms.threshold_for(row.license))
     if row.last_activity_at is None:
-        return f"Never active since assigned on {on_day(row.idle_since)}, {over} over the threshold."
-    return f"Inactive {in_days(idle)}, {over} over the threshold."
+        return _(NEVER_ACTIVE_CANDIDATE).format(day=on_day(row.idle_since), over=over)
+    return _(INACTIVE).format(idle=in_days(idle), over=over)

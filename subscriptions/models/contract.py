@@ -9,6 +9,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
@@ -43,7 +44,7 @@ class Contract(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Contract of {self.profile}"
+        return gettext("Contract of {profile}").format(profile=self.profile)
 
     @property
     def license_label(self) -> str:

@@ -14,12 +14,12 @@ from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import StrIndex, Substr
 from django.utils import timezone
-from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from integrations.connectors.contract import normalized
+from integrations.connectors.contract import english, normalized
 from integrations.models import IntegrationProfile
-from licensehub.ui.formatting import name_of
+from licensehub.ui.formatting import day, name_of
 from licensehub.ui.lists.row_values import compared, row
 from subscriptions.models.fields import position_of
 from subscriptions.models.subscription import HAS_ADMIN_ROLE, HELD, Subscription, address_key
@@ -34,11 +34,15 @@ class ProtectionKind(models.TextChoices):
 
 
 SCOPES = {
-    ProtectionKind.DOMAIN: "at",
-    ProtectionKind.LICENSE: "with the license",
-    ProtectionKind.ROLE: "with the role",
-    ProtectionKind.ADMIN_ROLE: "with the admin role",
+    ProtectionKind.DOMAIN: english("everybody at {value}"),
+    ProtectionKind.LICENSE: english("everybody with the license {value}"),
+    ProtectionKind.ROLE: english("everybody with the role {value}"),
+    ProtectionKind.ADMIN_ROLE: english("everybody with the admin role {value}"),
 }
+MEMBER = english("member {id}")
+UNTIL, NO_END = english("until {day}"), english("without an end")
+PROTECTED = english("Protected by {name}, {until}: “{reason}”. Ask {owner}.")
+PROTECTED_AS = english("Protected by {name}, as {scope}, {until}: “{reason}”. Ask {owner}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,22 +215,28 @@ class Protection(models.Model):
     def scope_label(self) -> str:
         """`pat@northwind.example`, `everybody at contractor.example`, `everybody with the license Full`."""
         if self.kind == ProtectionKind.PERSON:
-            return self.value or f"member {self.external_id}"
-        return f"everybody {SCOPES[ProtectionKind(self.kind)]} {self.value_label}"
+            return self.value or gettext(MEMBER).format(id=self.external_id)
+        return gettext(SCOPES[ProtectionKind(self.kind)]).format(value=self.value_label)
 
     @property
     def until_label(self) -> str:
         """`until Dec 31, 2026`, or `without an end`."""
         if self.ends_at is None:
-            return "without an end"
-        return f"until {date_format(timezone.localtime(self.ends_at, timezone.get_default_timezone()), 'DATE_FORMAT')}"
+            return gettext(NO_END)
+        with timezone.override(timezone.get_default_timezone()):
+            return gettext(UNTIL).format(day=day(self.ends_at))
 
     @property
     def sentence(self) -> str:
-        """The text after the word `Protected`: by which user, until which day, the reason, and the owner to ask."""
-        scope = "" if self.kind == ProtectionKind.PERSON else f", as {self.scope_label}"
-        reason, owner = self.reason.rstrip("."), self.owner.rstrip(".")
-        return f"by {name_of(self.created_by)}{scope}, {self.until_label}: “{reason}”. Ask {owner}."
+        """By which user it was protected, until which day, the reason, and the owner to ask."""
+        said = PROTECTED if self.kind == ProtectionKind.PERSON else PROTECTED_AS
+        return gettext(said).format(
+            name=name_of(self.created_by),
+            scope=self.scope_label,
+            until=self.until_label,
+            reason=self.reason.rstrip("."),
+            owner=self.owner.rstrip("."),
+        )
 
 
 # --- The people -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
@@ -34,4 +35,4 @@ class Reconciliation(models.Model):
         default_permissions = ("view",)
 
     def __str__(self) -> str:
-        return f"Reconciliation of {self.started_at:%Y-%m-%d %H:%M}"
+        return gettext("Reconciliation of {time}").format(time=f"{self.started_at:%Y-%m-%d %H:%M}")

@@ -10,9 +10,11 @@ from typing import Any
 
 from django.db.models import CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import number
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import Per, Price, RemovalCandidate
 from subscriptions.money.prices import PriceList, money_of
@@ -38,8 +40,8 @@ def yearly_cost(seats: Seats, *, day: date | None = None, prices: PriceList | No
     found = money_of(known, seats, day=day or company_day())
     if not str(found) or not found.unpriced:
         return str(found)
-    have = ngettext("seat has no price", "seats have no price", found.unpriced)
-    return f"{found}; {found.unpriced:,} {have}"
+    have = ngettext("{cost}; {count} seat has no price", "{cost}; {count} seats have no price", found.unpriced)
+    return have.format(cost=found, count=number(found.unpriced))
 
 
 def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
@@ -48,8 +50,8 @@ def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
     for some in rows:
         # A new query: the annotations of a list would be grouped by, too.
         new = RemovalCandidate.objects.filter(pk__in=some.order_by().values("pk")).order_by()
-        for profile, license, number in new.values_list("profile", "license").annotate(Count("pk")):
-            found[profile, license or ""] = found.get((profile, license or ""), 0) + number
+        for profile, license, count in new.values_list("profile", "license").annotate(Count("pk")):
+            found[profile, license or ""] = found.get((profile, license or ""), 0) + count
     return found
 
 
@@ -92,4 +94,7 @@ def cost_columns(seat_of: SeatOf) -> tuple[tuple[str, Callable[[Any], object]], 
         seat = seat_of(row)
         return cost_text(prices(), *seat).partition(" ")[number] if seat else ""
 
-    return (("Amount per year", lambda row: part(row, 0)), ("Currency", lambda row: part(row, 2)))
+    return (
+        (_("Amount per year"), lambda row: part(row, 0)),
+        (_("Currency"), lambda row: part(row, 2)),
+    )

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
@@ -38,13 +39,13 @@ class ContractInput:
 def check_input(wanted: ContractInput) -> None:
     """Raises Refused with the first thing that is wrong."""
     if wanted.seats < 1:
-        raise Refused("Enter the number of seats that were bought, at least 1.")
+        raise Refused(_("Enter the number of seats that were bought, at least 1."))
     if wanted.renews_on <= wanted.starts:
-        raise Refused("The renewal is after the first day of the term.")
+        raise Refused(_("The renewal is after the first day of the term."))
     if wanted.renews_on - wanted.starts > MAX_TERM:
-        raise Refused("This term is longer than ten years. Check the years.")
+        raise Refused(_("This term is longer than ten years. Check the years."))
     if wanted.notice_by > wanted.renews_on:
-        raise Refused("The last day of notice is not after the renewal.")
+        raise Refused(_("The last day of notice is not after the renewal."))
 
 
 def save_contract(profile: IntegrationProfile, wanted: ContractInput, *, seen: str, actor: User) -> Contract:
@@ -58,7 +59,9 @@ def save_contract(profile: IntegrationProfile, wanted: ContractInput, *, seen: s
         IntegrationProfile.objects.select_for_update().get(pk=profile.pk)
         row = Contract.objects.filter(profile=profile).first()
         if version_of(row) != seen:
-            raise NotActionable("Somebody has changed this contract meanwhile. Look at it again. Nothing was changed.")
+            raise NotActionable(
+                _("Somebody has changed this contract meanwhile. Look at it again. Nothing was changed.")
+            )
         before = _data(row) if row else {}
         row = row or Contract(profile=profile)
         for name, value in values.items():

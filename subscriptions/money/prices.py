@@ -10,11 +10,13 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Case, Q, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.formatting import day as day_text
+from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Per, Price
@@ -38,11 +40,15 @@ class PriceInput:
 def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor) -> Price:
     """Store a price, which follows the one before it. Raises Refused."""
     if wanted.currency not in currencies():
-        raise Refused(f"“{wanted.currency}” is no currency of ISO 4217. Enter three letters, like USD or EUR.")
+        raise Refused(
+            _("“{currency}” is no currency of ISO 4217. Enter three letters, like USD or EUR.").format(
+                currency=wanted.currency
+            )
+        )
     if wanted.amount < 0:
-        raise Refused("A price is 0 or more. Enter 0 for a license type that costs nothing.")
+        raise Refused(_("A price is 0 or more. Enter 0 for a license type that costs nothing."))
     if wanted.valid_from > company_day() + MAX_AHEAD:
-        raise Refused("This day is more than five years ahead. Check the year.")
+        raise Refused(_("This day is more than five years ahead. Check the year."))
     row = Price(
         profile=profile,
         license=wanted.license,
@@ -58,8 +64,9 @@ def enter_price(profile: IntegrationProfile, wanted: PriceInput, *, actor: Actor
             record(Action.PRICE_ENTERED, actor=actor, target=row, data=_data(row))
     except IntegrityError as error:
         raise Refused(
-            f"{row.license_label} has a price from {day_text(wanted.valid_from)} on already. Withdraw that one first, "
-            "or choose another day."
+            _("{license} has a price from {day} on already. Withdraw that one first, or choose another day.").format(
+                license=row.license_label, day=day_text(wanted.valid_from)
+            )
         ) from error
     return row
 
@@ -72,7 +79,7 @@ def withdraw_price(row: Price, *, reason: str, actor: Actor) -> None:
     with transaction.atomic():
         withdrawn = Price.objects.valid().filter(pk=row.pk)
         if not withdrawn.update(withdrawn_at=timezone.now(), withdrawn_by=actor, withdrawn_reason=reason):
-            raise NotActionable("This price was withdrawn already.")
+            raise NotActionable(_("This price was withdrawn already."))
         record(Action.PRICE_WITHDRAWN, actor=actor, target=row, data={**_data(row), "reason": reason})
 
 
@@ -182,7 +189,7 @@ class Money:
     def __str__(self) -> str:
         """`$9,600 per year`, `$9,600 and €432 per year`; empty without any price."""
         parts = [amount_text(amount, currency) for currency, amount in sorted(self.amounts.items()) if amount]
-        return f"{' and '.join(parts)} per year" if parts else ""
+        return _("{amount} per year").format(amount=joined(parts)) if parts else ""
 
 
 def money_of(prices: PriceList, seats: Mapping[tuple[int, str], int], *, day: date | None = None) -> Money:

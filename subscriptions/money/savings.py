@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.time_zones import company_day, company_midnight
@@ -61,7 +62,7 @@ class Line:
 
     @property
     def label(self) -> str:
-        return self.profile.connector.licenses.get(self.license, self.license or "Unknown")
+        return self.profile.connector.licenses.get(self.license, self.license or _("Unknown"))
 
     @property
     def saved(self) -> Cell:

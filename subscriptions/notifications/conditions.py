@@ -8,11 +8,11 @@ from datetime import timedelta
 from django.db.models import Count, Max
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import ngettext
 
 from integrations import sending
+from integrations.connectors.contract import english, english_plural
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.ui.formatting import day, day_and_time
+from licensehub.ui.formatting import day, day_and_time, number
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import (
     CandidateState,
@@ -40,6 +40,37 @@ STOPPED_FOR = timedelta(days=2)
 WEEK = timedelta(days=7)
 # A mail names at most this many protections, and counts the others.
 NAMED = 20
+
+# Subjects and texts. A mail has them in the language of its reader.
+BROKEN = english("{connection} is in error")
+BROKEN_SINCE = english(
+    "{connection} has not worked since {time}.\n{error}\nUntil it works again, nothing is sent to the vendor. "
+    "Approved reclaims wait and are not lost."
+)
+QUARANTINED = english("{profile}: a download is quarantined")
+CANNOT_BE_TRUE = english("The download of {time} cannot be true, so it changed nothing.\n{problem}")
+NO_DOWNLOAD_SINCE = english("{profile}: no download since {time}")
+NO_DOWNLOAD_YET = english("{profile}: no download yet")
+WHY_NONE_SINCE = english(
+    "There is no complete download since {time}, although one was due. Meanwhile nobody becomes a candidate."
+)
+WHY_NONE_YET = english("There is no complete download yet, although one was due. Meanwhile nobody becomes a candidate.")
+COVERED = english("{scope} (covered {count}; owner {owner})")
+AND_MORE = english("and {count} more")
+NOTICE_DAY = english("{profile}: the last day of notice is {day}, {left}")
+NOTICE_TEXT = english(
+    "The contract has {seats} {license} seats, and is renewed on {renewal}. Until {day} you can say how many seats the "
+    "next term has. The page of the contract shows how many are in use, and a forecast."
+)
+STOPPED_SINCE = english("All sending is stopped since {day}")
+STOPPED_BY = english(
+    "{name} stopped all sending on {day}: “{reason}”\nApproved reclaims wait meanwhile, and an approval ends after "
+    "some days."
+)
+STOPPED_BY_COMMAND = english(
+    "A command stopped all sending on {day}: “{reason}”\nApproved reclaims wait meanwhile, and an approval ends after "
+    "some days."
+)
 
 
 def opened() -> Iterator[Notification]:
@@ -80,9 +111,10 @@ def connections() -> Iterator[Notification]:
             kind=NotificationKind.CONNECTION,
             key=f"connection:{connection.pk}",
             profile=connection.profile,
-            subject=f"{connection} is in error",
-            text=f"{connection} has not worked since {day_and_time(connection.state_changed_at)}.\n{connection.error}\n"
-            "Until it works again, nothing is sent to the vendor. Approved reclaims wait and are not lost.",
+            subject=BROKEN.format(connection=connection),
+            text=BROKEN_SINCE.format(
+                connection=connection, time=day_and_time(connection.state_changed_at), error=connection.error
+            ),
             path=reverse("admin:integrations_connection_change", args=[connection.pk]),
         )
 
@@ -96,21 +128,19 @@ def downloads() -> Iterator[Notification]:
                 kind=NotificationKind.DOWNLOAD,
                 key=f"quarantined:{newest.pk}",
                 profile=profile,
-                subject=f"{profile}: a download is quarantined",
-                text=f"The download of {day_and_time(newest.started_at)} cannot be true, so it changed nothing.\n"
-                f"{newest.problem}",
+                subject=QUARANTINED.format(profile=profile),
+                text=CANNOT_BE_TRUE.format(time=day_and_time(newest.started_at), problem=newest.problem),
                 path=reverse("admin:subscriptions_downloadrun_change", args=[newest.pk]),
             )
         elif not (newest and newest.state in UNDER_WAY) and _missed(profile):
             last = DownloadRun.objects.complete().filter(profile=profile).first()
-            since = f"since {day_and_time(last.finished_at)}" if last else "yet"
+            since = day_and_time(last.finished_at) if last else ""
             yield Notification(
                 kind=NotificationKind.DOWNLOAD,
                 key=f"no download:{profile.pk}",
                 profile=profile,
-                subject=f"{profile}: no download {since}",
-                text=f"There is no complete download {since}, although one was due. Meanwhile nobody becomes a "
-                "candidate.",
+                subject=(NO_DOWNLOAD_SINCE if since else NO_DOWNLOAD_YET).format(profile=profile, time=since),
+                text=(WHY_NONE_SINCE if since else WHY_NONE_YET).format(time=since),
                 path=reverse("admin:integrations_integrationprofile_change", args=[profile.pk]),
             )
 
@@ -131,15 +161,23 @@ def attention() -> Iterator[Notification]:
     waiting = RemovalCandidate.objects.filter(state=CandidateState.ATTENTION_REQUIRED).order_by()
     for row in waiting.values("profile").annotate(count=Count("pk"), newest=Max("state_changed_at")):
         profile, count = IntegrationProfile.objects.get(pk=row["profile"]), row["count"]
-        people = f"{count:,} {ngettext('candidate', 'candidates', count)}"
         address = reverse("admin:subscriptions_removalcandidate_changelist")
         yield Notification(
             kind=NotificationKind.ATTENTION,
             key=f"attention:{profile.pk}:{timezone.localdate(row['newest']).isoformat()}",
             profile=profile,
-            subject=f"{profile}: {people} with attention required",
-            text=f"{people} of “{profile}” {ngettext('waits', 'wait', count)} for a person, e.g. since the vendor "
-            "refused, an answer was lost, or somebody could not be reached. Nothing happens until a person has looked.",
+            subject=english_plural(
+                "{profile}: {count} candidate with attention required",
+                "{profile}: {count} candidates with attention required",
+                count,
+            ).format(profile=profile, count=number(count)),
+            text=english_plural(
+                "{count} candidate of “{profile}” waits for a person, e.g. since the vendor refused, an answer was "
+                "lost, or somebody could not be reached. Nothing happens until a person has looked.",
+                "{count} candidates of “{profile}” wait for a person, e.g. since the vendor refused, an answer was "
+                "lost, or somebody could not be reached. Nothing happens until a person has looked.",
+                count,
+            ).format(profile=profile, count=number(count)),
             path=f"{address}?state__exact={CandidateState.ATTENTION_REQUIRED.value}&profile__id__exact={profile.pk}",
         )
 
@@ -151,18 +189,31 @@ def protections() -> Iterator[Notification]:
         profile = IntegrationProfile.objects.get(pk=row["profile"])
         mine = list(lost.of(profile.pk).order_by("pk"))
         count = len(mine)
-        said = ngettext("{:,} protection covers", "{:,} protections cover", count).format(count) + " nobody any more"
-        named = [f"{one.scope_label} (covered {one.covered:,}; owner {one.owner})" for one in mine[:NAMED]]
-        more = [f"and {count - NAMED:,} more"] if count > NAMED else []
+        named = [
+            COVERED.format(scope=one.scope_label, count=number(one.covered or 0), owner=one.owner)
+            for one in mine[:NAMED]
+        ]
+        more = [AND_MORE.format(count=number(count - NAMED))] if count > NAMED else []
         yield Notification(
             kind=NotificationKind.PROTECTION,
             key=f"protection:{profile.pk}:{row['newest'].isoformat()}",
             profile=profile,
-            subject=f"{profile}: {said}",
-            text=f"{said} since the last download: {'; '.join([*named, *more])}.\nThe people may have left. Or they "
-            "have new addresses, e.g. after a change of the company's domain, and are candidates now: then protect "
-            "them again. LicenseHub files no request by itself until somebody has ended these protections, or has "
-            "confirmed that they are as they should be.",
+            subject=english_plural(
+                "{profile}: {count} protection covers nobody any more",
+                "{profile}: {count} protections cover nobody any more",
+                count,
+            ).format(profile=profile, count=number(count)),
+            text=english_plural(
+                "{count} protection covers nobody any more since the last download: {protections}.\nThe people may "
+                "have left. Or they have new addresses, e.g. after a change of the company's domain, and are "
+                "candidates now: then protect them again. LicenseHub files no request by itself until somebody has "
+                "ended these protections, or has confirmed that they are as they should be.",
+                "{count} protections cover nobody any more since the last download: {protections}.\nThe people may "
+                "have left. Or they have new addresses, e.g. after a change of the company's domain, and are "
+                "candidates now: then protect them again. LicenseHub files no request by itself until somebody has "
+                "ended these protections, or has confirmed that they are as they should be.",
+                count,
+            ).format(count=number(count), protections="; ".join([*named, *more])),
             path=f"{reverse('admin:subscriptions_protection_changelist')}?state__exact=lost",
         )
 
@@ -176,15 +227,15 @@ def contracts() -> Iterator[Notification]:
         if days is None:
             continue
         left = (row.notice_by - today).days
-        until = f"{left} {ngettext('day', 'days', left)} left"
+        until = english_plural("{} day left", "{} days left", left).format(left)
         yield Notification(
             kind=NotificationKind.CONTRACT,
             key=f"contract:{row.pk}:{row.notice_by.isoformat()}:{days}",
             profile=row.profile,
-            subject=f"{row.profile}: the last day of notice is {day(row.notice_by)}, {until}",
-            text=f"The contract has {row.seats:,} {row.license_label} seats, and is renewed on {day(row.renews_on)}. "
-            f"Until {day(row.notice_by)} you can say how many seats the next term has. The page of the contract shows "
-            "how many are in use, and a forecast.",
+            subject=NOTICE_DAY.format(profile=row.profile, day=day(row.notice_by), left=until),
+            text=NOTICE_TEXT.format(
+                seats=number(row.seats), license=row.license_label, renewal=day(row.renews_on), day=day(row.notice_by)
+            ),
             path=f"{reverse('admin:subscriptions_contract_changelist')}?profile={row.profile_id}",
         )
 
@@ -197,8 +248,9 @@ def stopped() -> Iterator[Notification]:
         yield Notification(
             kind=NotificationKind.STOPPED,
             key=f"stopped:{control.stopped_at.isoformat()}:{weeks}",
-            subject=f"All sending is stopped since {day(control.stopped_at)}",
-            text=f"{control.stopped_by or 'A command'} stopped all sending on {day(control.stopped_at)}: "
-            f"“{control.reason}”\nApproved reclaims wait meanwhile, and an approval ends after some days.",
+            subject=STOPPED_SINCE.format(day=day(control.stopped_at)),
+            text=(STOPPED_BY if control.stopped_by else STOPPED_BY_COMMAND).format(
+                name=control.stopped_by, day=day(control.stopped_at), reason=control.reason
+            ),
             path=reverse("admin:integrations_sendingcontrol_changelist"),
         )

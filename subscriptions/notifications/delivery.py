@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Exists, QuerySet
 from django.utils import timezone
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
 from subscriptions.models import NoticeState, NotificationMail
@@ -14,12 +15,15 @@ from subscriptions.notices.outbox import MAX_TOTAL_WAIT, RETRY_DELAY, TASK_SECON
 from subscriptions.notifications.mail import mail_for
 from subscriptions.reclaims.switches import Operation, control_allowing
 
+PROCESS_ENDED = english("The process was ended while it handed the mail over.")
+TOO_LONG = english("It could not be handed over for {days} days. {problem}")
+
 
 class NotificationMails(Outbox[NotificationMail]):
     """The mails to all colleagues."""
 
     sending, sent, failed = Action.NOTIFICATION_SENDING, Action.NOTIFICATION_SENT, Action.NOTIFICATION_FAILED
-    no_address = "The account has no e-mail address."
+    no_address = english("The account has no e-mail address.")
 
     def claimable(self) -> QuerySet[NotificationMail]:
         """The due mails. None of them if the database may be a restored backup: they may have been sent before."""
@@ -61,10 +65,8 @@ def repair() -> None:
     """Mark abandoned mails as in doubt, and end those that could not be handed over for days."""
     lost = NotificationMail.objects.filter(state=NoticeState.SENDING, lease_until__lt=timezone.now())
     for mail in lost.select_related("user"):
-        NotificationMails().end(
-            mail, to=NoticeState.IN_DOUBT, reason="The process was ended while it handed the mail over."
-        )
+        NotificationMails().end(mail, to=NoticeState.IN_DOUBT, reason=PROCESS_ENDED)
     old = NotificationMail.objects.filter(state=NoticeState.DUE, created_at__lte=timezone.now() - MAX_TOTAL_WAIT)
     for mail in old.select_related("user"):
-        reason = f"It could not be handed over for {MAX_TOTAL_WAIT.days} days. {mail.problem}".strip()
+        reason = TOO_LONG.format(days=MAX_TOTAL_WAIT.days, problem=mail.problem).strip()
         NotificationMails().end(mail, to=NoticeState.FAILED, reason=reason)

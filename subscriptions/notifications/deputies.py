@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
@@ -25,17 +26,18 @@ def possible_deputies(user: User) -> QuerySet[User]:
 def name_deputy(user: User, deputy: User, *, starts: date, ends: date) -> Deputy:
     """The user names a deputy for days away, both days included. Raises Refused."""
     if not possible_deputies(user).filter(pk=deputy.pk).exists():
-        raise Refused("Choose a colleague who may decide requests and has an e-mail address.")
+        raise Refused(_("Choose a colleague who may decide requests and has an e-mail address."))
     if ends < starts:
-        raise Refused("The last day is before the first day.")
+        raise Refused(_("The last day is before the first day."))
     if ends < _today():
-        raise Refused("These days are over already.")
+        raise Refused(_("These days are over already."))
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)
         if same := deputies_of(user).filter(starts__lte=ends, ends__gte=starts).first():
             raise Refused(
-                f"{name_of(same.deputy)} is your deputy from {day(same.starts)} to {day(same.ends)}. End that first, "
-                "or choose other days."
+                _("{name} is your deputy from {first} to {last}. End that first, or choose other days.").format(
+                    name=name_of(same.deputy), first=day(same.starts), last=day(same.ends)
+                )
             )
         row = Deputy.objects.create(user=user, deputy=deputy, starts=starts, ends=ends)
         data = {"deputy": deputy.get_username(), "from": starts.isoformat(), "until": ends.isoformat()}
@@ -48,7 +50,7 @@ def end_deputy(row: Deputy, *, actor: User) -> None:
     with transaction.atomic():
         mine = Deputy.objects.filter(pk=row.pk, user=actor, ended_at=None, ends__gte=_today())
         if mine.update(ended_at=timezone.now()) != 1:
-            raise NotActionable("This deputy has ended already. Nothing was changed.")
+            raise NotActionable(_("This deputy has ended already. Nothing was changed."))
         record(Action.DEPUTY_ENDED, actor=actor, target=row, data={"deputy": row.deputy.get_username()})
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
@@ -36,8 +38,8 @@ class Kind:
     find: Callable[[], Iterable[Notification]]
     audience: Callable[[Notification], QuerySet[User]]
     permission: str
-    why: str
-    meaning: str
+    why: str | Promise
+    meaning: str | Promise
     default: Delivery = Delivery.SINGLE
     # Whether a deputy gets it while the person is away.
     for_deputy: bool = False
@@ -99,73 +101,73 @@ KINDS = {
         conditions.opened,
         _deciders,
         DECIDE,
-        "you may decide this request",
-        "A request opens for approval, and you may decide it.",
+        _("you may decide this request"),
+        _("A request opens for approval, and you may decide it."),
         for_deputy=True,
     ),
     NotificationKind.ENDING: Kind(
         conditions.ending,
         _deciders,
         DECIDE,
-        "you may decide this request",
-        "One working day is left, and nobody has decided.",
+        _("you may decide this request"),
+        _("One working day is left, and nobody has decided."),
         for_deputy=True,
     ),
     NotificationKind.EXPIRED: Kind(
         _nothing,
         _deciders_and_requester,
         DECIDE,
-        "you could decide this request, or have made it",
-        "Nobody decided in time. Nobody loses a seat by that.",
+        _("you could decide this request, or have made it"),
+        _("Nobody decided in time. Nobody loses a seat by that."),
     ),
     NotificationKind.UNDECIDABLE: Kind(
         conditions.undecidable,
         _accounts,
         ACCOUNTS,
-        "you manage the accounts",
-        "A request waits, and no account is left that may decide it.",
+        _("you manage the accounts"),
+        _("A request waits, and no account is left that may decide it."),
     ),
     NotificationKind.CONNECTION: Kind(
         conditions.connections,
         _while_open(REPAIR),
         REPAIR,
-        "you may repair it",
-        "The vendor refuses the credentials, so nothing is downloaded or sent.",
+        _("you may repair it"),
+        _("The vendor refuses the credentials, so nothing is downloaded or sent."),
     ),
     NotificationKind.DOWNLOAD: Kind(
         conditions.downloads,
         _while_open(OPERATE),
         OPERATE,
-        "you run the downloads",
-        "A download is quarantined, or there was no complete one since it was due.",
+        _("you run the downloads"),
+        _("A download is quarantined, or there was no complete one since it was due."),
     ),
     NotificationKind.ATTENTION: Kind(
         conditions.attention,
         _while_open(REQUEST),
         REQUEST,
-        "you manage the candidates",
-        "The vendor refused, an answer was lost, or a person could not be reached.",
+        _("you manage the candidates"),
+        _("The vendor refused, an answer was lost, or a person could not be reached."),
         default=Delivery.DIGEST,
     ),
     NotificationKind.PROTECTION: Kind(
         conditions.protections,
         _while_open(PROTECT),
         PROTECT,
-        "you may end protections",
-        "A download found nobody whom a protection covered before, e.g. after a change of the company's domain.",
+        _("you may end protections"),
+        _("A download found nobody whom a protection covered before, e.g. after a change of the company's domain."),
     ),
     NotificationKind.CONTRACT: Kind(
         conditions.contracts,
         _contract_people,
         CONTRACT,
-        "you may change the contract, or own it",
-        "120, 90, 60 and 30 days before the last day of notice.",
+        _("you may change the contract, or own it"),
+        _("120, 90, 60 and 30 days before the last day of notice."),
     ),
     NotificationKind.STOPPED: Kind(
         conditions.stopped,
         _while_open(STOP),
         STOP,
-        "you may allow it again",
-        "All sending has been stopped for two days, and again every week.",
+        _("you may allow it again"),
+        _("All sending has been stopped for two days, and again every week."),
     ),
 }

@@ -5,9 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import day, name_of
+from licensehub.ui.formatting import day, name_of, number
+from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import (
     Delivery,
     Deputy,
@@ -22,33 +25,43 @@ from subscriptions.notifications.texts import Item, item_for
 
 
 def mail_for(mail: NotificationMail) -> EmailMessage | None:
-    """The mail with the facts that are still true and that this person should know. None when there are none."""
+    """The mail with the facts that are still true and that this person should know. None when there are none.
+
+    It is in the language of this person.
+    """
     rows = still_wanted(mail)
     if not rows:
         return None
+    with translation.override(mail_language_of(mail.user)):
+        return _mail(mail, rows)
+
+
+def _mail(mail: NotificationMail, rows: list[NotificationRecipient]) -> EmailMessage:
     items = [(row, item_for(row.notification)) for row in rows]
     subject = items[0][1].subject
     if mail.digest_on is not None:
         count = len(items)
-        subject = f"LicenseHub, {day(mail.digest_on)}: {count} {ngettext('thing', 'things', count)} to know"
+        said = ngettext("LicenseHub, {day}: {count} thing to know", "LicenseHub, {day}: {count} things to know", count)
+        subject = said.format(day=day(mail.digest_on), count=number(count))
     parts = [_part(row, item, with_subject=mail.digest_on is not None) for row, item in items]
     page = settings.PUBLIC_URL + reverse("admin:subscriptions_notificationchoice_changelist")
     return EmailMessage(
         subject=subject,
-        body="\n\n\n".join([*parts, f"Choose which mails you get: {page}\n"]),
+        body="\n\n\n".join([*parts, _("Choose which mails you get: {page}").format(page=page) + "\n"]),
         to=[mail.user.email.strip()],
         headers=HEADERS,
     )
 
 
 def _part(row: NotificationRecipient, item: Item, *, with_subject: bool) -> str:
-    why = KINDS[NotificationKind(row.notification.kind)].why
+    why = str(KINDS[NotificationKind(row.notification.kind)].why)
     if row.instead_of:
         ends = Deputy.objects.filter(user=row.instead_of, deputy=row.user).order_by("-ends").first()
-        until = f" until {day(ends.ends)}" if ends else ""
-        why = f"{why}, as the deputy of {name_of(row.instead_of)}{until}"
+        said = _("{why}, as the deputy of {name} until {day}") if ends else _("{why}, as the deputy of {name}")
+        why = said.format(why=why, name=name_of(row.instead_of), day=day(ends.ends) if ends else "")
     heading = f"{item.subject}\n\n" if with_subject else ""
-    return f"{heading}{item.text}\n\n{item.link}\n\nYou get this since {why}."
+    since = _("You get this since {why}.").format(why=why)
+    return f"{heading}{item.text}\n\n{item.link}\n\n{since}"
 
 
 def still_wanted(mail: NotificationMail) -> list[NotificationRecipient]:

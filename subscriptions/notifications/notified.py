@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from licensehub.ui.formatting import day_and_time, name_of
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import day_and_time, inside, name_of
 from subscriptions.models import NoticeState, NotificationKind, NotificationMail, NotificationRecipient, ReclaimRequest
 
 SHORT = {
-    NotificationKind.OPENED: "it waits",
-    NotificationKind.ENDING: "it ends soon",
-    NotificationKind.EXPIRED: "it expired",
-    NotificationKind.UNDECIDABLE: "nobody may decide it",
+    NotificationKind.OPENED: gettext_lazy("it waits"),
+    NotificationKind.ENDING: gettext_lazy("it ends soon"),
+    NotificationKind.EXPIRED: gettext_lazy("it expired"),
+    NotificationKind.UNDECIDABLE: gettext_lazy("nobody may decide it"),
 }
 
 
@@ -30,18 +34,19 @@ def notified_about(request: ReclaimRequest) -> list[Notified]:
     found: dict[int, Notified] = {}
     for row in rows.select_related("user", "instead_of", "notification", "mail"):
         person = found.setdefault(row.user_id, Notified(name_of(row.user)))
-        instead = f", as the deputy of {name_of(row.instead_of)}" if row.instead_of else ""
-        person.lines.append(f"{SHORT[NotificationKind(row.notification.kind)]}{instead}: {_state(row.mail)}")
+        what = SHORT[NotificationKind(row.notification.kind)]
+        said = _("{what}, as the deputy of {name}: {state}") if row.instead_of else _("{what}: {state}")
+        person.lines.append(said.format(what=what, name=name_of(row.instead_of), state=_state(row.mail)))
     return list(found.values())
 
 
 def _state(mail: NotificationMail | None) -> str:
     if mail is None:
-        return "in the next daily mail"
+        return _("in the next daily mail")
     if mail.state == NoticeState.SENT:
-        return f"mailed {day_and_time(mail.sent_at)}"
-    label = mail.get_state_display().lower()
-    return f"{label}. {mail.problem}" if mail.problem else label
+        return _("mailed {time}").format(time=day_and_time(mail.sent_at))
+    label = inside(mail.get_state_display())
+    return f"{label}. {translated(mail.problem)}" if mail.problem else label
 
 
 def notified_names(requests: Iterable[ReclaimRequest]) -> list[str]:

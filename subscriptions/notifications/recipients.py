@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
+from licensehub.translations.stored import as_evidence
 from subscriptions.models import (
     Delivery,
     Notification,
@@ -32,8 +33,9 @@ def update() -> int:
     A person who gets the right to decide later is notified then, if the notification is still open. Returns how many
     people were added.
     """
-    for name, kind in KINDS.items():
-        _open_and_end(name, {row.key: row for row in kind.find()})
+    with as_evidence():
+        for name, kind in KINDS.items():
+            _open_and_end(name, {row.key: row for row in kind.find()})
     return sum(_address(row) for row in Notification.objects.filter(ended_at=None))
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import day, day_and_time, name_of
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import day, day_and_time, name_of, number
 from subscriptions.approvals.closing import expired_in_a_row
 from subscriptions.models import Direction, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.reclaims import switches
@@ -32,8 +34,8 @@ class Item:
 
 def item_for(notification: Notification) -> Item:
     if notification.request is None:
-        subject = " ".join(notification.subject.split())  # a name in it may have a line break, no header has
-        return Item(subject, notification.text, f"{settings.PUBLIC_URL}{notification.path}")
+        subject = " ".join(translated(notification.subject).split())  # a name may have a line break, no header has
+        return Item(subject, translated(notification.text), f"{settings.PUBLIC_URL}{notification.path}")
     request = notification.request
     subject, text = TEXTS[NotificationKind(notification.kind)](request)
     link = settings.PUBLIC_URL + reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk])
@@ -41,32 +43,44 @@ def item_for(notification: Notification) -> Item:
 
 
 def _opened(request: ReclaimRequest) -> tuple[str, str]:
-    return f"{_seats(request)} wait for a decision ({request})", f"{_what(request)}\n{_if_nobody(request)}"
+    count = _count(request)
+    said = ngettext(
+        "{count} seat waits for a decision ({request})", "{count} seats wait for a decision ({request})", count
+    )
+    return said.format(count=number(count), request=request), f"{_what(request)}\n{_if_nobody(request)}"
 
 
 def _ending(request: ReclaimRequest) -> tuple[str, str]:
-    subject = f"{request} ends {until(request.expires_at, zone=True)}: {_seats(request)}"
-    return subject, f"Nobody has decided yet. {_what(request)}\n{_if_nobody(request)}"
+    said = _("{request} ends {until}: {seats}")
+    subject = said.format(request=request, until=until(request.expires_at, zone=True), seats=_seats(request))
+    what = _("Nobody has decided yet. {request}").format(request=_what(request))
+    return subject, f"{what}\n{_if_nobody(request)}"
 
 
 def _expired(request: ReclaimRequest) -> tuple[str, str]:
-    keeps = "can be requested again" if request.direction == Direction.DEACTIVATE else "stay deactivated"
+    said = _("Nobody decided on {request} until {time}. Its {people} stay deactivated.")
+    if request.direction == Direction.DEACTIVATE:
+        said = _("Nobody decided on {request} until {time}. Its {people} can be requested again.")
+    text = said.format(request=request, time=day_and_time(request.expires_at), people=_people(request))
     row = len(expired_in_a_row(request.profile))
-    again = f"\nIt is number {row} in a row of {request.profile} that expired." if row >= MANY_EXPIRED else ""
-    text = (
-        f"Nobody decided on {request} until {day_and_time(request.expires_at)}. Its {_people(request)} {keeps}.{again}"
-    )
-    return f"{request} expired, nobody decided on {_seats(request)}", text
+    if row >= MANY_EXPIRED:
+        again = _("It is number {row} in a row of {profile} that expired.")
+        text = f"{text}\n{again.format(row=row, profile=request.profile)}"
+    subject = _("{request} expired, nobody decided on {seats}")
+    return subject.format(request=request, seats=_seats(request)), text
 
 
 def _undecidable(request: ReclaimRequest) -> tuple[str, str]:
-    ends = f" It ends {until(request.expires_at, zone=True)}." if request.state == RequestState.OPEN else ""
-    text = (
-        f"{_what(request)}{ends}\nNo account is left that may decide it. A decision needs an active account with the "
-        "right to decide and an e-mail address. Its owner has not made the request and is not one of its people. Give "
-        "a colleague the role Approver under Users, or enter the missing address there."
+    what = _what(request)
+    if request.state == RequestState.OPEN:
+        what = _("{request} It ends {until}.").format(request=what, until=until(request.expires_at, zone=True))
+    why = _(
+        "No account is left that may decide it. A decision needs an active account with the right to decide and an "
+        "e-mail address. Its owner has not made the request and is not one of its people. Give a colleague the role "
+        "Approver under Users, or enter the missing address there."
     )
-    return f"nobody may decide {request} ({_seats(request)})", text
+    subject = _("nobody may decide {request} ({seats})").format(request=request, seats=_seats(request))
+    return subject, f"{what}\n{why}"
 
 
 TEXTS = {
@@ -87,26 +101,35 @@ def _count(request: ReclaimRequest) -> int:
 
 def _seats(request: ReclaimRequest) -> str:
     count = _count(request)
-    return f"{count:,} {ngettext('seat', 'seats', count)}"
+    return ngettext("{count} seat", "{count} seats", count).format(count=number(count))
 
 
 def _people(request: ReclaimRequest) -> str:
     count = _count(request)
-    return f"{count:,} {ngettext('person', 'people', count)}"
+    return ngettext("{count} person", "{count} people", count).format(count=number(count))
 
 
 def _what(request: ReclaimRequest) -> str:
-    verb = "take back" if request.direction == Direction.DEACTIVATE else "give back"
-    by = name_of(request.requested_by) if request.requested_by else "The schedule"
-    return (
-        f"{by} requested on {day(request.requested_at)} to {verb} {_seats(request)} at {_organization(request)} "
-        f"({request})."
+    said = _("{name} requested on {day} to give back {seats} at {organization} ({request}).")
+    if request.direction == Direction.DEACTIVATE:
+        said = _("{name} requested on {day} to take back {seats} at {organization} ({request}).")
+    return said.format(
+        name=name_of(request.requested_by) if request.requested_by else _("The schedule"),
+        day=day(request.requested_at),
+        seats=_seats(request),
+        organization=_organization(request),
+        request=request,
     )
 
 
 def _if_nobody(request: ReclaimRequest) -> str:
-    keeps = "everybody keeps the seat" if request.direction == Direction.DEACTIVATE else "nobody gets the seat back"
-    text = f"Please decide by {until(request.expires_at, zone=True)}. If nobody decides by then, it expires: {keeps}."
+    said = _("Please decide by {until}. If nobody decides by then, it expires: nobody gets the seat back.")
+    if request.direction == Direction.DEACTIVATE:
+        said = _("Please decide by {until}. If nobody decides by then, it expires: everybody keeps the seat.")
+    text = said.format(until=until(request.expires_at, zone=True))
     operation = Operation.APPROVE if request.direction == Direction.DEACTIVATE else Operation.RESTORE
     refusal = switches.refusal(request.profile, operation)
-    return f"{text}\nIt cannot be approved now: {refusal}" if refusal else text
+    if not refusal:
+        return text
+    now = _("It cannot be approved now: {reason}").format(reason=refusal)
+    return f"{text}\n{now}"

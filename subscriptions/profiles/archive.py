@@ -8,12 +8,16 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from integrations import oauth_flow
+from integrations.connectors.contract import english
 from integrations.credential_store import forget_credentials
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record, record_many
+from licensehub.ui.formatting import number
 from subscriptions.candidates import caps
 from subscriptions.downloads import follow_up, staging
 from subscriptions.errors import NotActionable, Refused
@@ -35,7 +39,7 @@ from subscriptions.reclaims.direction import SPECS
 from subscriptions.schedules.schedules import remove_schedules
 
 BUSY = (ReclaimState.CLAIMED, ReclaimState.SENDING, ReclaimState.IN_DOUBT)
-REASON = "The integration profile was archived."
+REASON = english("The integration profile was archived.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,17 @@ def consequences_of(profile: IntegrationProfile) -> Consequences:
 def why_not_archive(profile: IntegrationProfile) -> str:
     """Why the profile cannot be archived now; empty when it can."""
     if profile.is_archived:
-        return "The profile is archived already."
+        return _("The profile is archived already.")
     if run := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():
-        return f"{run} is running. Wait until it ends."
+        return _("{run} is running. Wait until it ends.").format(run=run)
     busy = Reclaim.objects.filter(profile=profile, state__in=BUSY).count()
     if busy:
-        seats = "1 seat is" if busy == 1 else f"{busy:,} seats are"
-        return f"{seats} being sent or in doubt. Pause the profile, and wait until this has ended."
+        said = ngettext(
+            "{count} seat is being sent or in doubt. Pause the profile, and wait until this has ended.",
+            "{count} seats are being sent or in doubt. Pause the profile, and wait until this has ended.",
+            busy,
+        )
+        return said.format(count=number(busy))
     return ""
 
 
@@ -84,19 +92,21 @@ def archive(profile: IntegrationProfile, *, typed_name: str, actor: Actor) -> st
     Raises Refused when it cannot be archived now, NotActionable when it is archived already.
     """
     if typed_name.strip() != profile.name:
-        raise Refused(f"Type the name of the profile, “{profile}”, exactly. Nothing was archived.")
+        raise Refused(
+            _("Type the name of the profile, “{profile}”, exactly. Nothing was archived.").format(profile=profile)
+        )
     if why_not := why_not_archive(profile):
-        raise Refused(f"“{profile}” cannot be archived now. {why_not}")
+        raise Refused(_("“{profile}” cannot be archived now. {why_not}").format(profile=profile, why_not=why_not))
     tokens = oauth_flow.tokens_to_revoke(profile)
     with transaction.atomic():
         # First: after it, no claim of this profile can commit a send, and no download can begin.
         rows = IntegrationProfile.objects.filter(pk=profile.pk).exclude(state=ProfileState.ARCHIVED)
         values = {"state": ProfileState.ARCHIVED, "archived_at": timezone.now(), "download_due_at": None}
         if rows.update(**values) != 1:
-            raise NotActionable(f"“{profile}” is archived already.")
+            raise NotActionable(_("“{profile}” is archived already.").format(profile=profile))
         # Checked again after the guarded UPDATE. A reason that is found now rolls the whole transaction back.
         if why_not := why_not_archive(IntegrationProfile(pk=profile.pk, state=ProfileState.PAUSED)):
-            raise Refused(f"“{profile}” cannot be archived now. {why_not}")
+            raise Refused(_("“{profile}” cannot be archived now. {why_not}").format(profile=profile, why_not=why_not))
         ended = _end_everything(profile, actor=actor)
         remove_schedules(profile)
         forget_credentials(profile, actor=actor)

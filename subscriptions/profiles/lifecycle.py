@@ -7,10 +7,12 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.names import joined
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, ReclaimRule, RunState
 from subscriptions.reclaims import switches
@@ -62,7 +64,11 @@ def _refuse_missing_connections(profile: IntegrationProfile) -> None:
     there = set(usable.values_list("slot", flat=True))
     missing = [slot.label for slot in profile.connector.slots if slot.name not in there]
     if missing:
-        raise Refused(f"“{profile}” cannot be published yet: set the credentials of {' and '.join(missing)} first.")
+        raise Refused(
+            _("“{profile}” cannot be published yet: set the credentials of {connections} first.").format(
+                profile=profile, connections=joined(missing)
+            )
+        )
 
 
 def pause(profile: IntegrationProfile, *, actor: Actor) -> None:
@@ -100,7 +106,10 @@ def switch_reclaim(profile: IntegrationProfile, *, enabled: bool, actor: Actor) 
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, reclaim_enabled=not enabled)
         if rows.update(reclaim_enabled=enabled) != 1:
-            raise NotActionable(f"Reclaim subscriptions is {'on' if enabled else 'off'} for “{profile}” already.")
+            said = _("Reclaim subscriptions is off for “{profile}” already.")
+            if enabled:
+                said = _("Reclaim subscriptions is on for “{profile}” already.")
+            raise NotActionable(said.format(profile=profile))
         record(Action.PROFILE_CHANGED, actor=actor, target=profile, data={"reclaim_enabled": enabled})
 
 
@@ -114,10 +123,12 @@ def make_download_due(profile: IntegrationProfile, *, actor: Actor) -> None:
         allowed = switches.profiles_allowing(Operation.DOWNLOAD_BY_HAND).filter(pk=profile.pk)
         if allowed.update(download_due_at=timezone.now()) != 1:
             found = IntegrationProfile.objects.get(pk=profile.pk)
-            changed = f"“{profile}” has just changed. Try again."
+            changed = _("“{profile}” has just changed. Try again.").format(profile=profile)
             raise NotActionable(switches.refusal(found, Operation.DOWNLOAD_BY_HAND) or changed)
         if running := DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first():
-            raise NotActionable(f"{running} is running already. Wait for it, then start another one if it is needed.")
+            raise NotActionable(
+                _("{run} is running already. Wait for it, then start another one if it is needed.").format(run=running)
+            )
         record(Action.DOWNLOAD_REQUESTED, actor=actor, target=profile)
 
 
@@ -136,7 +147,10 @@ def _switch(profile: IntegrationProfile, *, stopped: bool, action: Action, actor
     with transaction.atomic():
         rows = IntegrationProfile.objects.filter(pk=profile.pk, sending_stopped=not stopped)
         if rows.update(sending_stopped=stopped) != 1:
-            raise NotActionable(f"Sending is {'stopped' if stopped else 'allowed'} for “{profile}” already.")
+            said = _("Sending is allowed for “{profile}” already.")
+            if stopped:
+                said = _("Sending is stopped for “{profile}” already.")
+            raise NotActionable(said.format(profile=profile))
         record(action, actor=actor, target=profile)
 
 
@@ -153,6 +167,8 @@ def _move(
         rows = IntegrationProfile.objects.filter(pk=profile.pk, state__in=allowed)
         if rows.update(state=to, **values) != 1:
             found = IntegrationProfile.objects.get(pk=profile.pk).get_state_display()
-            raise NotActionable(f"“{profile}” is {found} by now. Nothing was changed.")
+            raise NotActionable(
+                _("“{profile}” is {state} by now. Nothing was changed.").format(profile=profile, state=found)
+            )
         record(action, actor=actor, target=profile)
     profile.refresh_from_db()

@@ -10,14 +10,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db.models import QuerySet
-from django.utils.translation import ngettext
 
 from integrations import sending
+from integrations.connectors.contract import english, english_plural
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import Mismatch, find_mismatch
 from licensehub.audit.models import AuditEvent
 from subscriptions.models import Reclaim, ReclaimRequest
 from subscriptions.models.request import WAITING
+
+NOTHING_KNOWN = english(
+    "Nothing is known outside of this database about the last event of its audit, while {items} and {requests} are "
+    "open. If it was restored from a backup, some of that may have been sent already."
+)
 
 
 def is_held() -> bool:
@@ -39,11 +44,9 @@ def _why(found: Mismatch) -> str:
     if not found.nothing_kept:
         return found.sentence
     approved, undecided = queued().count(), waiting().count()
-    return (
-        "Nothing is known outside of this database about the last event of its audit, while "
-        f"{approved} approved {ngettext('item', 'items', approved)} and {undecided} "
-        f"{ngettext('request', 'requests', undecided)} are open. "
-        "If it was restored from a backup, some of that may have been sent already."
+    return NOTHING_KNOWN.format(
+        items=english_plural("{} approved item", "{} approved items", approved).format(approved),
+        requests=english_plural("{} request", "{} requests", undecided).format(undecided),
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from licensehub.audit.log import Actor, Row, record_rows
 from licensehub.ui.lists.id_filter import IdIn, IdList
@@ -72,7 +73,9 @@ def _insert(request: ReclaimRequest, people: list[Approved], now: datetime) -> l
             insert(Reclaim, ("id", "subscription_id", "removal_id"), rows, same)
     except IntegrityError as error:
         raise NotActionable(
-            "A reclaim or restore of one of these people is under way already. Nothing was changed; look at History, "
-            "and try again when it has ended."
+            _(
+                "A reclaim or restore of one of these people is under way already. Nothing was changed; "
+                "look at History, and try again when it has ended."
+            )
         ) from error
     return ids

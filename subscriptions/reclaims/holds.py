@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from integrations.connectors.contract import ConnectorError
+from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from integrations.validation import is_fit, validate_connections
 from subscriptions.candidates import caps
@@ -17,6 +17,7 @@ from subscriptions.reclaims.direction import spec_for
 from subscriptions.schedules.schedules import window_open, window_opens_at
 
 RETRY_DELAY = timedelta(seconds=60)
+NO_ANSWER = english("The vendor did not answer when its connections were tried before the send.")
 
 
 def profile_hold(profile: IntegrationProfile, direction: str = Direction.DEACTIVATE) -> HoldReason | None:
@@ -71,7 +72,7 @@ def hold_due_items(profile: IntegrationProfile, hold: HoldReason, direction: str
         values["not_before"] = _known_end(profile, hold)
     elif hold == HoldReason.LATER:
         values["not_before"] = timezone.now() + RETRY_DELAY
-        values["outcome"] = "The vendor did not answer when its connections were tried before the send."
+        values["outcome"] = NO_ANSWER
     return _due(profile, direction).update(**values)
 
 

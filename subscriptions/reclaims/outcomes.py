@@ -22,13 +22,14 @@ from integrations.connectors.contract import (
     PermanentError,
     Receipt,
     TransientError,
+    english,
 )
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.activity.returns import note_returns, note_taken_again
 from subscriptions.activity.snapshots import keep_replaced
-from subscriptions.candidates.actions import cool_down, move
+from subscriptions.candidates.actions import KEPT_BY_USER, cool_down, move
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import NotActionable
@@ -46,6 +47,10 @@ from subscriptions.reclaims.holds import RETRY_DELAY
 from subscriptions.reclaims.recheck import Decision, lapsed
 from subscriptions.reclaims.restore_check import note_facts, read_restored_seat
 
+UNKNOWN_PERSON = english("{vendor} does not know this person any more: {error}")
+NOT_READ_BACK = english("Reading back failed: {error}")
+REFUSED = english("{vendor} refused: {error}")
+RESTORED = english("restored")
 READS_NEEDED = 2
 READ_BACK_DELAY = timedelta(seconds=5)
 # A restored person is left alone for this long, also by approvals that are still valid.
@@ -65,9 +70,9 @@ def read_back(item: Reclaim, connector: Connector) -> str:
         active = connector.is_active(item.subscription.external_id)
     except PermanentError as error:
         vendor = capfirst(item.profile.vendor)
-        _escalate(item, f"{vendor} does not know this person any more: {error.message}", found="unknown")
+        _escalate(item, UNKNOWN_PERSON.format(vendor=vendor, error=error.message), found="unknown")
     except ConnectorError as error:
-        mark_in_doubt(item, f"Reading back failed: {error.message}", status=item.http_status)
+        mark_in_doubt(item, NOT_READ_BACK.format(error=error.message), status=item.http_status)
         if isinstance(error, ConfigError):
             connection_state.mark_failed(item.profile, error)
     else:
@@ -88,9 +93,9 @@ def mark_done(item: Reclaim, *, came_back: str = "", license_after: str = "") ->
     """End the item as done: the vendor shows what was wanted. `license_after` is for a restore."""
     spec = spec_for(item.direction)
     was_in_doubt = item.state == ReclaimState.IN_DOUBT
-    outcome = came_back or f"Read back as {spec.found}."
+    outcome = came_back or spec.read_as
     if was_in_doubt:
-        outcome = f"The answer was lost; read back as {spec.found}. {came_back or item.outcome}".strip()
+        outcome = spec.answer_lost.format(before=came_back or item.outcome).strip()
     _finish(
         item,
         to=ReclaimState.DONE,
@@ -105,19 +110,13 @@ def mark_done(item: Reclaim, *, came_back: str = "", license_after: str = "") ->
 
 def _without_effect(item: Reclaim) -> None:
     """The first read may be too early, since the vendor may not be done yet. After the second, a human decides."""
-    found = "inactive" if spec_for(item.direction).leaves_active else "active"
+    spec = spec_for(item.direction)
     if item.reads + 1 < READS_NEEDED:
-        message = item.outcome or f"Read back as still {found}."
+        message = item.outcome or spec.still
         mark_in_doubt(item, message, status=item.http_status, reads=item.reads + 1)
         return
-    noun, vendor = spec_for(item.direction).noun, item.profile.vendor
-    next_step = "leave this person, or send again" if found == "active" else "restore again if it is still wanted"
-    _escalate(
-        item,
-        f"The {noun} was sent, its effect is unknown, and {vendor} shows this person as {found}. LicenseHub does not "
-        f"send again by itself: somebody may have changed it in between. Look in {vendor}, then {next_step}.",
-        found=found,
-    )
+    found = "inactive" if spec.leaves_active else "active"
+    _escalate(item, spec.no_effect.format(vendor=item.profile.vendor), found=found)
 
 
 def mark_in_doubt(item: Reclaim, message: str, *, status: int | None, reads: int | None = None) -> None:
@@ -150,7 +149,7 @@ def _escalate(item: Reclaim, message: str, *, found: str) -> None:
 
 def mark_refused(item: Reclaim, error: PermanentError) -> None:
     """End the item as refused: the vendor refused, and would refuse again."""
-    message = f"{capfirst(item.profile.vendor)} refused: {error.message}"
+    message = REFUSED.format(vendor=capfirst(item.profile.vendor), error=error.message)
     _finish(
         item,
         to=ReclaimState.FAILED,
@@ -205,7 +204,7 @@ def _finish(
             state=to, finished_at=timezone.now(), lease_until=None, hold_reason="", outcome=outcome, **columns
         )
         if finished != 1:
-            raise NotActionable(f"The {spec_for(item.direction).noun} of {item} was finished by another process.")
+            raise NotActionable(spec_for(item.direction).finished_elsewhere.format(person=item))
         correlation = uuid.uuid4()
         data = {"outcome": outcome, "request": item.removal.request.number}
         action = spec_for(item.direction).endings[to]
@@ -234,7 +233,7 @@ def _move_candidate(
     )
     if reason == CloseReason.KEPT_BY_USER:
         terms = Terms.from_json(item.removal.evidence["terms"])
-        cool_down([item.subscription_id], days=terms.threshold_for, reason=CloseReason.KEPT_BY_USER.label.lower())
+        cool_down([item.subscription_id], days=terms.threshold_for, reason=KEPT_BY_USER)
 
 
 def _write_fact(item: Reclaim) -> None:
@@ -242,7 +241,7 @@ def _write_fact(item: Reclaim) -> None:
     now = timezone.now()
     values: dict[str, Any] = {"active": spec_for(item.direction).leaves_active, "facts_at": now}
     if item.direction == Direction.REACTIVATE:
-        values |= {"cooldown_until": now + RESTORED_COOLDOWN, "cooldown_reason": "restored"}
+        values |= {"cooldown_until": now + RESTORED_COOLDOWN, "cooldown_reason": RESTORED}
     row = Subscription.objects.filter(pk=item.subscription_id)
     keep_replaced(row.select_for_update().get(), {"active": values["active"]}, seen_at=now)
     row.update(**values)

@@ -13,8 +13,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from integrations.connectors.contract import Connector, Member
+from integrations.connectors.contract import Connector, Member, english
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import as_evidence
 from subscriptions.activity import license_dates
 from subscriptions.activity.known_dates import counted
 from subscriptions.activity.reactivation import cooldown_from, was_reactivated
@@ -39,6 +40,35 @@ from subscriptions.models import (
 from subscriptions.models.subscription import FACTS, REVIEWED_FACTS, comparable
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.signatures import is_signed
+
+# The sentences become the outcome of an item, and of a dry run.
+NOT_KNOWN = english("Not sent: {vendor} no longer knows this person.")
+ACTIVE_ALREADY = english("Not sent: this person is active at {vendor} already.")
+STILL_DEACTIVATED = english("Still deactivated at {vendor}.")
+STILL_CANDIDATE = english("Still a candidate: {why}")
+NOT_SENT = english("Not sent: {why}")
+VOID = english(
+    "Not sent: this was approved before a restored backup was checked, and may have been done once already. "
+    "Request this person again."
+)
+ASKED_ELSEWHERE = english(
+    "Not sent: the address of this person has changed since the question was sent, so the missing answer does not "
+    "count. Request this person again: the question then goes to the new address."
+)
+WANTS_TO_KEEP = english("Not sent: this person answered that they want to keep the seat.")
+UNREACHED = english(
+    "Not sent: the mail with the question came back, so the silence of this person means nothing. Check the "
+    "address and ask in another way, then resume, or leave the seat."
+)
+WRONG_SIGNATURE = english(
+    "Not sent: the approval does not match its signature, so this is not what was approved. Ask who can write to "
+    "the database, then request this person again."
+)
+LAPSED = english("Not sent: the approval lapsed before the send. Request this person again.")
+OTHER_LICENSE = english("Not sent: the license is {license} now.")
+OTHER_ROLE = english("Not sent: the role is {role} now.")
+OTHER_ADMIN_ROLES = english("Not sent: the admin roles are not those that were approved; now: {roles}.")
+NO_ADMIN_ROLES = english("Not sent: the admin roles are not those that were approved; now: none.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +100,8 @@ def recheck_in_order(profile: IntegrationProfile, items: list[Reclaim], connecto
     terms = current_terms(profile.pk)
     evaluate_rows(Subscription.objects.filter(pk__in=[item.subscription_id for item in items]), terms, few=True)
     void_before = backup_guard.approvals_void_before()
-    return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
+    with as_evidence():
+        return [_still_approved(item, _decide(item, found, terms), void_before) for item in items]
 
 
 def write_facts(profile: IntegrationProfile, members: Iterable[Member]) -> None:
@@ -113,19 +144,19 @@ def _write(row: Subscription, member: Member) -> None:
 def _decide(item: Reclaim, found: Mapping[str, Member], current: Terms) -> Decision:
     row = Subscription.objects.select_related("profile").get(pk=item.subscription_id)
     if row.external_id not in found:
-        return _no(f"Not sent: {row.profile.vendor} no longer knows this person.", CloseReason.GONE)
+        return _no(NOT_KNOWN.format(vendor=row.profile.vendor), CloseReason.GONE)
     if item.direction == Direction.REACTIVATE:
         if row.active:  # somebody else has activated this person
-            still = Decision(send=False, sentence=f"Not sent: this person is active at {row.profile.vendor} already.")
+            still = Decision(send=False, sentence=ACTIVE_ALREADY.format(vendor=row.profile.vendor))
         else:
-            still = Decision(send=True, sentence=f"Still deactivated at {row.profile.vendor}.")
+            still = Decision(send=True, sentence=STILL_DEACTIVATED.format(vendor=row.profile.vendor))
         return _refused_approval(item) or still
     return (
         _refused_approval(item)
         or _kept(item)
         or _asked_elsewhere(item)
         or _refused_by_facts(item, row, current)
-        or Decision(send=True, sentence=f"Still a candidate: {explain(row, current, verdict=Verdict.CANDIDATE)}")
+        or Decision(send=True, sentence=STILL_CANDIDATE.format(why=explain(row, current, verdict=Verdict.CANDIDATE)))
     )
 
 
@@ -133,10 +164,7 @@ def _still_approved(item: Reclaim, decision: Decision, void_before: datetime | N
     """After a restored backup was released, a send needs a newer approval. Returns the decision that counts."""
     if not decision.send or void_before is None or item.queued_at > void_before:
         return decision
-    return lapsed(
-        "Not sent: this was approved before a restored backup was checked, and may have been done once already. "
-        "Request this person again."
-    )
+    return lapsed(VOID)
 
 
 def _kept(item: Reclaim) -> Decision | None:
@@ -156,23 +184,15 @@ def _asked_elsewhere(item: Reclaim) -> Decision | None:
     silent = RequestedRemoval.objects.filter(pk=item.removal_id, answer="")
     if not silent.asked_elsewhere():
         return None
-    return lapsed(
-        "Not sent: the address of this person has changed since the question was sent, so the missing answer does not "
-        "count. Request this person again: the question then goes to the new address."
-    )
+    return lapsed(ASKED_ELSEWHERE)
 
 
 def kept() -> Decision:
-    return _no("Not sent: this person answered that they want to keep the seat.", CloseReason.KEPT_BY_USER)
+    return _no(WANTS_TO_KEEP, CloseReason.KEPT_BY_USER)
 
 
 def unreached() -> Decision:
-    return Decision(
-        send=False,
-        sentence="Not sent: the mail with the question came back, so the silence of this person means nothing. "
-        "Check the address and ask in another way, then resume, or leave the seat.",
-        candidate_state=CandidateState.ATTENTION_REQUIRED,
-    )
+    return Decision(send=False, sentence=UNREACHED, candidate_state=CandidateState.ATTENTION_REQUIRED)
 
 
 def _refused_approval(item: Reclaim) -> Decision | None:
@@ -185,8 +205,7 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     if not is_what_was_approved:
         return Decision(
             send=False,
-            sentence="Not sent: the approval does not match its signature, so this is not what was approved. "
-            "Ask who can write to the database, then request this person again.",
+            sentence=WRONG_SIGNATURE,
             state=ReclaimState.FAILED,
             candidate_state=CandidateState.ATTENTION_REQUIRED,
         )
@@ -195,7 +214,7 @@ def _refused_approval(item: Reclaim) -> Decision | None:
     return None
 
 
-def lapsed(sentence: str = "Not sent: the approval lapsed before the send. Request this person again.") -> Decision:
+def lapsed(sentence: str = LAPSED) -> Decision:
     return Decision(
         send=False,
         sentence=sentence,
@@ -211,16 +230,16 @@ def _refused_by_facts(item: Reclaim, row: Subscription, current: Terms) -> Decis
         verdict = verdict_of(row, terms)
         if verdict != Verdict.CANDIDATE:
             state, reason = closing_for(row, verdict, evidence)
-            sentence = f"Not sent: {explain(row, terms, verdict=verdict)}"
+            sentence = NOT_SENT.format(why=explain(row, terms, verdict=verdict))
             return Decision(send=False, sentence=sentence, candidate_state=state, close_reason=reason)
     if row.license != evidence["license"]:
-        return _no(f"Not sent: the license is {row.license_label} now.", CloseReason.LICENSE_CHANGED)
+        return _no(OTHER_LICENSE.format(license=row.license_label), CloseReason.LICENSE_CHANGED)
     if row.role != evidence["role"]:
-        return _no(f"Not sent: the role is {row.role_label} now.", CloseReason.ROLE_CHANGED)
+        return _no(OTHER_ROLE.format(role=row.role_label), CloseReason.ROLE_CHANGED)
     # Evidence that was frozen before LicenseHub read admin roles has none of them.
     if list(row.admin_roles) != evidence.get("admin_roles", []):
-        now = row.admin_roles_label or "none"
-        return _no(f"Not sent: the admin roles are not those that were approved; now: {now}.", CloseReason.ROLE_CHANGED)
+        sentence = OTHER_ADMIN_ROLES.format(roles=row.admin_roles_label) if row.admin_roles else NO_ADMIN_ROLES
+        return _no(sentence, CloseReason.ROLE_CHANGED)
     return None
 
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from integrations.connectors.contract import Connector, ConnectorError, Member
+from integrations.connectors.contract import Connector, ConnectorError, Member, english
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import Reclaim, Subscription
 from subscriptions.reclaims.recheck import write_facts
+
+ACTIVE_AGAIN = english("Active again. {compared}")
+NOT_COMPARED = english("Active again. License and role were not compared: {error}")
+NOT_LISTED = english(
+    "Active again. License and role were not compared: the vendor's list of members does not show the person as "
+    "active yet. The next download reads them."
+)
+# Whether the license and the role are the same as before -> the sentence.
+COMPARED = {
+    (True, True): english("License is {license}, as before. Role is {role}, as before."),
+    (True, False): english("License is {license}, as before. Role is {role} now, was {role_before}."),
+    (False, True): english("License is {license} now, was {license_before}. Role is {role}, as before."),
+    (False, False): english("License is {license} now, was {license_before}. Role is {role} now, was {role_before}."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,28 +44,23 @@ def read_restored_seat(item: Reclaim, connector: Connector) -> RestoredSeat:
     try:
         found = {member.external_id: member for member in connector.people({row.external_id: row.email})}
     except ConnectorError as error:
-        return RestoredSeat(f"Active again. License and role were not compared: {error.message}")
+        return RestoredSeat(NOT_COMPARED.format(error=error.message))
     member = found.get(row.external_id)
     if member is None or not member.active:
-        return RestoredSeat(
-            "Active again. License and role were not compared: the vendor's list of members does not show the person "
-            "as active yet. The next download reads them."
-        )
-    return RestoredSeat(f"Active again. {_compared(item, member)}", member)
+        return RestoredSeat(NOT_LISTED)
+    return RestoredSeat(ACTIVE_AGAIN.format(compared=_compared(item, member)), member)
 
 
 def _compared(item: Reclaim, member: Member) -> str:
     connector = item.profile.connector
     evidence = item.removal.evidence
-    facts = (
-        ("License", connector.licenses, member.license, evidence["license"]),
-        ("Role", connector.roles, member.role, evidence["role"]),
-    )
-    return " ".join(
-        f"{name} is {labels.get(now, now)}, as before."
-        if now == before
-        else f"{name} is {labels.get(now, now)} now, was {labels.get(before, before)}."
-        for name, labels, now, before in facts
+    license, before = member.license, evidence["license"]
+    role, role_before = member.role, evidence["role"]
+    return COMPARED[license == before, role == role_before].format(
+        license=connector.licenses.get(license, license),
+        license_before=connector.licenses.get(before, before),
+        role=connector.roles.get(role, role),
+        role_before=connector.roles.get(role_before, role_before),
     )
 
 

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import Case, Count, Exists, Max, OuterRef, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.connectors.registry import vendor_texts
 from integrations.models import IntegrationProfile
@@ -41,16 +42,20 @@ from subscriptions.reclaims.outcomes import RESTORED_COOLDOWN
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import end_of_window
 
-AFTER_EACH_RESTORE = (
-    "License and role are read right after it, and compared with those before the reclaim.",
-    f"LicenseHub leaves the person alone for {RESTORED_COOLDOWN.days} days: no older approval, and no new candidate.",
-)
+
+def after_each_restore() -> tuple[str, str]:
+    """What LicenseHub does after a restore, whatever the vendor."""
+    left_alone = _("LicenseHub leaves the person alone for {days} days: no older approval, and no new candidate.")
+    return (
+        _("License and role are read right after it, and compared with those before the reclaim."),
+        left_alone.format(days=RESTORED_COOLDOWN.days),
+    )
 
 
 def notes(profile: IntegrationProfile) -> dict[str, tuple[str, ...]]:
     """The texts that are shown before a restore, and on its record."""
     texts = profile.texts
-    return {"comes_back": (*texts.comes_back, *AFTER_EACH_RESTORE), "cannot_come_back": texts.cannot_come_back}
+    return {"comes_back": (*texts.comes_back, *after_each_restore()), "cannot_come_back": texts.cannot_come_back}
 
 
 # --- Is a license free? -----------------------------------------------------------------------------------------------
@@ -120,16 +125,21 @@ def why_not(*, few: bool = True) -> Case:
     clauses: tuple[tuple[Any, str], ...] = (
         (
             ~Q(direction=Direction.DEACTIVATE, state=ReclaimState.DONE),
-            "Only a verified reclaim can be restored. As far as LicenseHub knows, this one took no seat away.",
+            _("Only a verified reclaim can be restored. As far as LicenseHub knows, this one took no seat away."),
         ),
         (
             Q(pk__in=restored.values("removal__restores")),
-            "This reclaim is restored already. Somebody has deactivated the person since.",
+            _("This reclaim is restored already. Somebody has deactivated the person since."),
         ),
-        (Exists(under_way), "A reclaim or restore of this person is under way already."),
-        (Exists(requested), "A request to restore this person waits for its approval already."),
-        (later, "This seat was reclaimed again later. Restore the later reclaim."),
-        (Exists(active), f"This person is active at {vendor_texts().vendor} already, so there is nothing to restore."),
+        (Exists(under_way), _("A reclaim or restore of this person is under way already.")),
+        (Exists(requested), _("A request to restore this person waits for its approval already.")),
+        (later, _("This seat was reclaimed again later. Restore the later reclaim.")),
+        (
+            Exists(active),
+            _("This person is active at {vendor} already, so there is nothing to restore.").format(
+                vendor=vendor_texts().vendor
+            ),
+        ),
     )
     return Case(*(When(clause, then=Value(sentence)) for clause, sentence in clauses), default=Value(""))
 
@@ -180,7 +190,7 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
         with planned_for(number):
             chosen = list(restorable(reclaims, few=number <= FEW).order_by("pk").values_list("pk", flat=True))
         if not chosen:
-            raise NotActionable("None of these reclaims can be restored any more. Nothing was changed.")
+            raise NotActionable(_("None of these reclaims can be restored any more. Nothing was changed."))
         profile.refresh_from_db()
         rows = Reclaim.objects.filter(pk__in=chosen)
         return _create(profile, rows, actor=actor, reason=reason, now=timezone.now(), state=RequestState.OPEN)
@@ -189,9 +199,9 @@ def request_restore(reclaims: QuerySet[Reclaim], *, actor: User, reason: str) ->
 def _one_profile(reclaims: QuerySet[Reclaim]) -> IntegrationProfile:
     profiles = list(IntegrationProfile.objects.filter(pk__in=reclaims.order_by().values("profile"))[:2])
     if len(profiles) > 1:
-        raise Refused("These reclaims belong to several profiles. Request each profile by itself.")
+        raise Refused(_("These reclaims belong to several profiles. Request each profile by itself."))
     if not profiles:
-        raise NotActionable("Nobody is selected, so there is nothing to restore.")
+        raise NotActionable(_("Nobody is selected, so there is nothing to restore."))
     return profiles[0]
 
 
@@ -200,7 +210,7 @@ def _create(
 ) -> ReclaimRequest:
     """Make the request with its people, each with the evidence of the reclaim that it takes back."""
     if not reason.strip():
-        raise Refused("Say in a few words why this is restored: an auditor will want to know.")
+        raise Refused(_("Say in a few words why this is restored: an auditor will want to know."))
     switches.refuse(profile, Operation.RESTORE)
     with planned_for(reclaims.count()):
         rows = list(reclaims.select_related("removal").order_by("pk"))

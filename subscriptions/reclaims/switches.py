@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.db.models import QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations import connection_state, sending
 from integrations.models import IntegrationProfile, ProfileState, SendingControl
+from licensehub.translations.stored import in_english
+from licensehub.ui.formatting import inside
 from subscriptions.errors import Refused
 from subscriptions.models import HoldReason
 from subscriptions.reclaims import backup_guard
@@ -51,7 +56,7 @@ class Switch:
     name: str
     is_on: Callable[[IntegrationProfile], bool]
     effects: Mapping[Operation, Effect]
-    note: str = ""
+    note: str | Promise = ""
     state: ProfileState | None = None
     profile_off: Mapping[str, object] = field(default_factory=dict)
     control_off: Mapping[str, object] = field(default_factory=dict)
@@ -61,45 +66,53 @@ class Switch:
 
 
 def _state(profile: IntegrationProfile) -> str:
-    return profile.get_state_display().lower()
+    return inside(profile.get_state_display())
 
 
 def _no_download(profile: IntegrationProfile) -> str:
-    return f"“{profile}” is {_state(profile)}, so nothing is downloaded. Publish it first."
-
-
-def _no_proposal(profile: IntegrationProfile) -> str:
-    return f"The profile is {_state(profile)}."
-
-
-def _no_decision(profile: IntegrationProfile) -> str:
-    return f"“{profile}” is {_state(profile)}. Publish it before you request or approve."
-
-
-def _no_restore(profile: IntegrationProfile) -> str:
-    return (
-        f"“{profile}” is {_state(profile)}, so LicenseHub sends nothing for it, restores included. A company admin can "
-        f"activate this person in {profile.vendor}."
+    return _("“{profile}” is {state}, so nothing is downloaded. Publish it first.").format(
+        profile=profile, state=_state(profile)
     )
 
 
+def _no_proposal(profile: IntegrationProfile) -> str:
+    return _("The profile is {state}.").format(state=_state(profile))
+
+
+def _no_decision(profile: IntegrationProfile) -> str:
+    return _("“{profile}” is {state}. Publish it before you request or approve.").format(
+        profile=profile, state=_state(profile)
+    )
+
+
+def _no_restore(profile: IntegrationProfile) -> str:
+    return _(
+        "“{profile}” is {state}, so LicenseHub sends nothing for it, restores included. A "
+        "company admin can activate this person in {vendor}."
+    ).format(profile=profile, state=_state(profile), vendor=profile.vendor)
+
+
 def _reclaim_off(profile: IntegrationProfile) -> str:
-    return f"Reclaim subscriptions is switched off for “{profile}”. Switch it on in the profile first."
+    return _("Reclaim subscriptions is switched off for “{profile}”. Switch it on in the profile first.").format(
+        profile=profile
+    )
 
 
 def _broken_download(profile: IntegrationProfile) -> str:
     """Empty while the connection that downloads works. A person may try it, and it is repaired if it works."""
     for connection in connection_state.broken_connections(profile):
         if connection.slot == profile.connector.download_slot:
-            return f"{connection} is in error: {connection.error} After that, run the download by hand."
+            return _("{connection} is in error: {error} After that, run the download by hand.").format(
+                connection=connection, error=connection.error
+            )
     return ""
 
 
 # --- The table --------------------------------------------------------------------------------------------------------
 
 
-def _in_state(state: ProfileState, effects: Mapping[Operation, Effect], note: str) -> Switch:
-    name = f"Profile is {state.label}"
+def _in_state(state: ProfileState, effects: Mapping[Operation, Effect], note: str | Promise) -> Switch:
+    name = f"Profile is {in_english(state.label)}"
     return Switch(name, lambda profile: ProfileState(profile.state) == state, effects, note, state=state)
 
 
@@ -121,7 +134,7 @@ TABLE = (
         "Sending is stopped for the profile",
         lambda profile: profile.sending_stopped,
         {Operation.SEND: Effect(hold=HoldReason.SENDING_STOPPED)},
-        note="Sending is stopped.",
+        note=gettext_lazy("Sending is stopped."),
         profile_off={"sending_stopped": False},
     ),
     Switch(
@@ -130,9 +143,9 @@ TABLE = (
         {Operation.SEND: Effect(hold=HoldReason.SENDING_STOPPED)},
         control_off={"stopped": False},
     ),
-    _in_state(ProfileState.DRAFT, _NOT_IN_USE, "Publish the profile first."),
-    _in_state(ProfileState.PAUSED, _PAUSED, "The profile is paused."),
-    _in_state(ProfileState.ARCHIVED, _NOT_IN_USE, "The profile is archived."),
+    _in_state(ProfileState.DRAFT, _NOT_IN_USE, gettext_lazy("Publish the profile first.")),
+    _in_state(ProfileState.PAUSED, _PAUSED, gettext_lazy("The profile is paused.")),
+    _in_state(ProfileState.ARCHIVED, _NOT_IN_USE, gettext_lazy("The profile is archived.")),
     Switch(
         "Reclaim subscriptions is off",
         lambda profile: not profile.reclaim_enabled,
@@ -141,7 +154,7 @@ TABLE = (
             Operation.APPROVE: Effect(_reclaim_off),
             Operation.SEND: Effect(hold=HoldReason.RECLAIM_OFF),
         },
-        note="Reclaim subscriptions is switched off.",
+        note=gettext_lazy("Reclaim subscriptions is switched off."),
         profile_off={"reclaim_enabled": True},
     ),
     Switch(
@@ -213,7 +226,7 @@ def note(profile: IntegrationProfile, operation: Operation) -> str:
     """Why the button of this operation is disabled, by the profile's own switches; its state is named first."""
     own = [switch for switch in TABLE if switch.note and operation in switch.effects]
     by_state_first = sorted(own, key=lambda switch: switch.state is None)
-    return next((switch.note for switch in by_state_first if switch.is_on(profile)), "")
+    return str(next((switch.note for switch in by_state_first if switch.is_on(profile)), ""))
 
 
 # --- Read by SQL: subqueries for the guard of an UPDATE, see ADR 15 ---------------------------------------------------

@@ -8,22 +8,35 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
-from integrations.connectors.contract import Member
+from integrations.connectors.contract import Member, english
 from licensehub.ui.formatting import day_and_time
 from subscriptions.activity.reactivation import REACTIVATED_COOLDOWN, let_back_in, times_let_back_in
 from subscriptions.models import CloseReason, Direction, Reclaim, ReclaimState
 
 
 class Kind(TextChoices):
-    REACTIVATED = "reactivated", "Reclaimed, but active"
-    RESTORED_INACTIVE = "restored_inactive", "Restored, but inactive"
-    UNSENT_INACTIVE = "unsent_inactive", "Not reclaimed, but inactive"
-    RESTORED_AFTER_ALL = "restored_after_all", "Restore without success, but active"
-    UNEXPLAINED = "unexplained", "Deactivated by somebody else"
-    NOT_IN_LOG = "not_in_log", "Not in the vendor's log"
+    REACTIVATED = "reactivated", _("Reclaimed, but active")
+    RESTORED_INACTIVE = "restored_inactive", _("Restored, but inactive")
+    UNSENT_INACTIVE = "unsent_inactive", _("Not reclaimed, but inactive")
+    RESTORED_AFTER_ALL = "restored_after_all", _("Restore without success, but active")
+    UNEXPLAINED = "unexplained", _("Deactivated by somebody else")
+    NOT_IN_LOG = "not_in_log", _("Not in the vendor's log")
 
 
+LET_BACK_IN_AGAIN = english(
+    "Reclaimed on {when}, but active at {vendor} now: somebody let this person back in. {times}"
+)
+ADVICE_FIRST = english(
+    "{advice} Nothing, if that was meant: LicenseHub leaves this person alone for {days} days, and never reclaims "
+    "again on the same approval."
+)
+HOW = {
+    ReclaimState.SKIPPED.value: english("skipped"),
+    ReclaimState.FAILED.value: english("refused"),
+    ReclaimState.IN_DOUBT.value: english("in doubt"),
+}
 NOW_ACTIVE = frozenset({Kind.REACTIVATED, Kind.RESTORED_AFTER_ALL})
 
 
@@ -85,14 +98,17 @@ def _difference(item: Reclaim, times: int) -> Difference:
     when = day_and_time(item.finished_at)
     kind, detail, next_step = _TEXTS[item.direction, item.state == ReclaimState.DONE]
     if kind == Kind.REACTIVATED and times > 1:
-        detail = f"{detail} {let_back_in(times)}"
-        next_step = f"{item.profile.texts.let_back_in} {next_step}"
+        detail, next_step = LET_BACK_IN_AGAIN, ADVICE_FIRST
     return Difference(
         kind=kind,
         external_id=item.subscription.external_id,
         person=item.subscription.display_name,
-        detail=detail.format(when=when, how=item.get_state_display().lower(), vendor=item.profile.vendor),
-        next_step=next_step.format(vendor=item.profile.vendor),
+        detail=detail.format(
+            when=when, how=HOW.get(item.state, ""), vendor=item.profile.vendor, times=let_back_in(times)
+        ),
+        next_step=next_step.format(
+            vendor=item.profile.vendor, days=REACTIVATED_COOLDOWN.days, advice=item.profile.texts.let_back_in
+        ),
         reclaim=item.pk,
         at=item.finished_at,
     )
@@ -101,24 +117,28 @@ def _difference(item: Reclaim, times: int) -> Difference:
 _TEXTS: dict[tuple[str, bool], tuple[Kind, str, str]] = {
     (Direction.DEACTIVATE.value, True): (
         Kind.REACTIVATED,
-        "Reclaimed on {when}, but active at {vendor} now: somebody let this person back in.",
-        f"Nothing, if that was meant: LicenseHub leaves this person alone for {REACTIVATED_COOLDOWN.days} days, and "
-        "never reclaims again on the same approval.",
+        english("Reclaimed on {when}, but active at {vendor} now: somebody let this person back in."),
+        english(
+            "Nothing, if that was meant: LicenseHub leaves this person alone for {days} days, and never reclaims "
+            "again on the same approval."
+        ),
     ),
     (Direction.REACTIVATE.value, True): (
         Kind.RESTORED_INACTIVE,
-        "Restored on {when}, but inactive at {vendor} now.",
-        "Ask this person's admin whether that was meant. If not, restore again in History.",
+        english("Restored on {when}, but inactive at {vendor} now."),
+        english("Ask this person's admin whether that was meant. If not, restore again in History."),
     ),
     (Direction.DEACTIVATE.value, False): (
         Kind.UNSENT_INACTIVE,
-        "The reclaim ended as “{how}” on {when}, but this person is inactive at {vendor} now.",
-        "Ask who deactivated this person in {vendor}. If nobody did, activate them there: the reclaim did not "
-        "succeed, as far as LicenseHub knows.",
+        english("The reclaim ended as “{how}” on {when}, but this person is inactive at {vendor} now."),
+        english(
+            "Ask who deactivated this person in {vendor}. If nobody did, activate them there: the reclaim did not "
+            "succeed, as far as LicenseHub knows."
+        ),
     ),
     (Direction.REACTIVATE.value, False): (
         Kind.RESTORED_AFTER_ALL,
-        "The restore ended as “{how}” on {when}, but this person is active at {vendor} now.",
-        "Nothing, if this person was to come back.",
+        english("The restore ended as “{how}” on {when}, but this person is active at {vendor} now."),
+        english("Nothing, if this person was to come back."),
     ),
 }

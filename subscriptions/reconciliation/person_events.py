@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations import credential_store
 from integrations.connectors.contract import Capability, ConnectorError, NotGranted, VendorEvent
@@ -35,14 +36,16 @@ def log_around(item: Reclaim) -> PersonLog:
     """The events of this person since shortly before the send, done to or by them. An error sets `not_checked`."""
     since, until = (item.sending_at or item.queued_at) - TIME_BEFORE_SEND, timezone.now()
     if Capability.AUDIT_LOG not in item.profile.connector.capabilities:
-        return PersonLog(since, until, not_checked="Not checked: there is no log that LicenseHub could read.")
+        return PersonLog(since, until, not_checked=_("Not checked: there is no log that LicenseHub could read."))
     try:
         connector = credential_store.connector_for(item.profile)
         found = list(islice(connector.events(since=since, until=until), MAX_EVENTS))
     except NotGranted as error:
-        return PersonLog(since, until, not_checked=f"Not checked: {error.message}")
+        return PersonLog(since, until, not_checked=_("Not checked: {error}").format(error=error.message))
     except ConnectorError as error:
-        return PersonLog(since, until, not_checked=f"Not checked, the log could not be read: {error.message}")
+        return PersonLog(
+            since, until, not_checked=_("Not checked, the log could not be read: {error}").format(error=error.message)
+        )
     if len(found) == MAX_EVENTS:
         until = found[-1].at
     row, evidence = item.subscription, item.removal.evidence

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations import connection_state, credential_store
 from integrations.connectors.contract import ConfigError, Connector, ConnectorError, Member
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.translations.stored import as_evidence
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.evaluate import evaluate_rows
 from subscriptions.eligibility.terms import current_terms
@@ -56,7 +58,8 @@ def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconcili
     """
     row = _begin(profile)
     try:
-        _reconcile(profile, row)
+        with as_evidence():
+            _reconcile(profile, row)
     except ConnectorError as error:
         row.problem = error.message
         if isinstance(error, ConfigError):
@@ -84,7 +87,7 @@ def _begin(profile: IntegrationProfile) -> Reconciliation:
     with transaction.atomic():
         IntegrationProfile.objects.select_for_update().get(pk=profile.pk)
         if running(profile):
-            raise Refused("A reconciliation is running already. Its result appears here when it is done.")
+            raise Refused(_("A reconciliation is running already. Its result appears here when it is done."))
         return Reconciliation.objects.create(profile=profile)
 
 

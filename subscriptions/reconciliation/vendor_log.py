@@ -16,6 +16,7 @@ from integrations.connectors.contract import (
     ConnectorError,
     NotGranted,
     VendorEvent,
+    english,
 )
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import day_and_time
@@ -28,6 +29,22 @@ MAX_SKEW = timedelta(minutes=5)
 MAX_LOG_DELAY = timedelta(minutes=10)
 # A long log is read for this many seconds only, so that the task ends.
 MAX_SECONDS = 120.0
+NOT_READ = english("{vendor}'s own log could not be read to its end: {error}")
+LONG = english("{vendor}'s own log is long: it was read up to {time} only.")
+BY = english("{detail} {vendor}'s log: by {name}, {time}.")
+NOT_OURS = english(
+    "{vendor}'s log shows a deactivation through {through} on {time}, which LicenseHub did not send, as far as "
+    "this database knows."
+)
+ASK_WHO = english(
+    "Ask who else uses {through} with {vendor}, for example your identity provider. After a restored backup, this "
+    "person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace its token."
+)
+NO_EVENT = english("Reclaimed on {time}, but {vendor}'s own log shows no deactivation then.")
+LOOK_UP = english(
+    "Look this person up in {vendor}'s audit log. If it is not there, ask {vendor}; the reclaim's page has the "
+    "time and {vendor}'s answer."
+)
 
 
 @dataclass
@@ -57,7 +74,7 @@ def read_log(connector: Connector, *, since: datetime, until: datetime) -> Vendo
         if isinstance(error, ConfigError):
             raise
     except ConnectorError as error:
-        log.problem = f"{capfirst(log.vendor)}'s own log could not be read to its end: {error.message}"
+        log.problem = NOT_READ.format(vendor=capfirst(log.vendor), error=error.message)
     else:
         log.checked = True
     return log
@@ -73,7 +90,7 @@ def _read(connector: Connector, log: VendorLog) -> None:
             log.activated.append(event)
         if time.monotonic() > stop:
             log.until = event.at
-            log.problem = f"{capfirst(log.vendor)}'s own log is long: it was read up to {day_and_time(event.at)} only."
+            log.problem = LONG.format(vendor=capfirst(log.vendor), time=day_and_time(event.at))
             return
 
 
@@ -83,7 +100,9 @@ def with_doer(difference: Difference, log: VendorLog) -> Difference:
     last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
     if last is None or not (last.by or last.by_kind):
         return difference
-    detail = f"{difference.detail} {capfirst(log.vendor)}'s log: by {last.by or last.by_kind}, {day_and_time(last.at)}."
+    detail = BY.format(
+        detail=difference.detail, vendor=capfirst(log.vendor), name=last.by or last.by_kind, time=day_and_time(last.at)
+    )
     return replace(difference, detail=detail)
 
 
@@ -126,11 +145,8 @@ def _not_ours(profile: IntegrationProfile, event: VendorEvent, person: str) -> D
         kind=Kind.UNEXPLAINED,
         external_id=event.person_id,
         person=person or event.person_id,
-        detail=f"{capfirst(vendor)}'s log shows a deactivation through {through} on {day_and_time(event.at)}, "
-        "which LicenseHub did not send, as far as this database knows.",
-        next_step=f"Ask who else uses {through} with {vendor}, for example your identity provider. After a restored "
-        f"backup, this person was probably reclaimed by LicenseHub before. If nobody else uses {through}, replace "
-        "its token.",
+        detail=NOT_OURS.format(vendor=capfirst(vendor), through=through, time=day_and_time(event.at)),
+        next_step=ASK_WHO.format(vendor=vendor, through=through),
         at=event.at,
     )
 
@@ -161,9 +177,8 @@ def _missing(item: Reclaim, vendor: str) -> Difference:
         kind=Kind.NOT_IN_LOG,
         external_id=item.subscription.external_id,
         person=item.subscription.display_name,
-        detail=f"Reclaimed on {day_and_time(item.finished_at)}, but {vendor}'s own log shows no deactivation then.",
-        next_step=f"Look this person up in {vendor}'s audit log. If it is not there, ask {vendor}; the reclaim's page "
-        f"has the time and {vendor}'s answer.",
+        detail=NO_EVENT.format(time=day_and_time(item.finished_at), vendor=vendor),
+        next_step=LOOK_UP.format(vendor=vendor),
         reclaim=item.pk,
         at=item.finished_at,
     )

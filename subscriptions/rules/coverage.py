@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
@@ -59,7 +60,7 @@ def _mark_lost(ids: list[int], now: datetime) -> int:
     lost = list(rows.select_for_update(of=("self",)).select_related("profile"))
     marked = rows.filter(pk__in=[one.pk for one in lost]).update(lost_at=now)
     if marked != len(lost):
-        raise NotActionable("Somebody has just changed these protections. The next download looks again.")
+        raise NotActionable(_(_("Somebody has just changed these protections. The next download looks again.")))
     targets = [(one, {"covered": one.covered}) for one in lost]
     record_many(Action.PROTECTION_LOST, actor=None, targets=targets)
     return marked
@@ -76,7 +77,7 @@ def accept_loss(protections: Iterable[Protection], *, actor: User) -> int:
         values = {"covered": 0, "lost_at": None}
         updated = Protection.objects.lost().filter(pk__in=[one.pk for one in seen]).update(**values)
         if not seen or updated != len(seen):
-            raise NotActionable("These protections were ended or seen already. Nothing was changed.")
+            raise NotActionable(_(_("These protections were ended or seen already. Nothing was changed.")))
         targets = [(one, {"covered": one.covered}) for one in seen]
         record_many(Action.PROTECTION_LOSS_SEEN, actor=actor, targets=targets)
     return updated

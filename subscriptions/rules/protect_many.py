@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import name_of
@@ -85,7 +86,11 @@ def _planned(line: Line, person: Subscription | None, details: ProtectionInput) 
     if line.problem:
         return Planned(line, Outcome.UNREADABLE, note=line.problem)
     if person is None and "@" not in line.key:
-        return Planned(line, Outcome.UNREADABLE, note=f"Nobody has the ID {line.key}. Write the address instead.")
+        return Planned(
+            line,
+            Outcome.UNREADABLE,
+            note=_("Nobody has the ID {key}. Write the address instead.").format(key=line.key),
+        )
     try:
         check_input(details)
     except ValidationError as error:
@@ -105,7 +110,7 @@ def _without_those_already_protected(profile: IntegrationProfile, rows: Iterable
 
 
 def _already(row: Planned, former: Protection) -> Planned:
-    note = f"by {name_of(former.created_by)}, {former.until_label}"
+    note = _("by {name}, {until}").format(name=name_of(former.created_by), until=former.until_label)
     return Planned(row.line, Outcome.ALREADY, row.person, note=note)
 
 

@@ -11,7 +11,9 @@ from io import StringIO
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from licensehub.ui.formatting import number
 from subscriptions.errors import Refused
 from subscriptions.rules.protection_values import MEMBER_ID, clean_address
 
@@ -20,12 +22,15 @@ MAX_BYTES = 2_000_000
 MAX_CELL = 1000
 SEPARATORS = "\t;,"
 COLUMNS = ("address", "reason", "owner", "end")
-# Words of a first line that names the columns, also those of our own export.
+# Words of a first line that names the columns, in each language, also those of our own export.
 HEADINGS = {
-    "address": ("address", "e-mail", "email", "mail", "e-mail address", "email address", "person", "value", "id"),
-    "reason": ("reason", "why"),
-    "owner": ("owner", "contact"),
-    "end": ("end", "ends", "until", "end date"),
+    "address": (
+        *("address", "e-mail", "email", "mail", "e-mail address", "email address", "person", "value", "id"),
+        *("adresse", "e-mail-adresse", "wert"),
+    ),
+    "reason": ("reason", "why", "grund", "begründung", "warum"),
+    "owner": ("owner", "contact", "verantwortlich", "kontakt"),
+    "end": ("end", "ends", "until", "end date", "ende", "endet", "bis", "enddatum"),
 }
 IN_BRACKETS = re.compile(r"<([^<>]*@[^<>]*)>\s*$")  # Pat Lee <pat@northwind.example>
 GERMAN_DATE = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})")
@@ -59,7 +64,7 @@ class Lines:
 def decode(content: bytes) -> str:
     """The text of an uploaded file: UTF-8, UTF-16 with its mark, or else Windows-1252. Raises Refused."""
     if len(content) > MAX_BYTES:
-        raise Refused(f"This file is larger than {MAX_BYTES // 1_000_000} MB. Split it.")
+        raise Refused(_("This file is larger than {size} MB. Split it.").format(size=MAX_BYTES // 1000000))
     encodings = ("utf-16",) if content.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
@@ -68,7 +73,7 @@ def decode(content: bytes) -> str:
             continue
         if "\0" not in text:
             return text
-    raise Refused("This is no text file. Save the table as CSV, or copy its cells into the field below.")
+    raise Refused(_("This is no text file. Save the table as CSV, or copy its cells into the field below."))
 
 
 def read_lines(text: str) -> Lines:
@@ -78,14 +83,18 @@ def read_lines(text: str) -> Lines:
     found, seen = Lines(), set()
     if rows and (named := _headings(rows[0][1])):
         found.headings, columns, rows = _text(rows[0][1]), named, rows[1:]
-    for line in (line for number, cells in rows for line in _lines(number, cells, columns)):
+    for line in (line for at, cells in rows for line in _lines(at, cells, columns)):
         if line.key and line.key in seen:
             found.repeated += 1
             continue
         seen.add(line.key)
         found.lines.append(line)
     if len(found.lines) > MAX_LINES:
-        raise Refused(f"These are {len(found.lines):,} people. Protect at most {MAX_LINES:,} in one go.")
+        raise Refused(
+            _("These are {count} people. Protect at most {most} in one go.").format(
+                count=number(len(found.lines)), most=number(MAX_LINES)
+            )
+        )
     return found
 
 
@@ -101,7 +110,9 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
                 yield begins, stripped
             begins = reader.line_num + 1
     except csv.Error as error:
-        raise Refused(f"Line {begins} cannot be read: {error}. Check its quotation marks.") from error
+        raise Refused(
+            _("Line {begins} cannot be read: {error}. Check its quotation marks.").format(begins=begins, error=error)
+        ) from error
 
 
 def _separator(text: str) -> str:
@@ -163,12 +174,12 @@ def _line(number: int, values: Mapping[str, str], text: str) -> Line:
 def _key(written: str) -> str:
     """The normalized address, or the id. Raises ValueError with a sentence."""
     if not written:
-        raise ValueError("The first column is empty. It needs an address or an ID.")
+        raise ValueError(_("The first column is empty. It needs an address or an ID."))
     address = _in_brackets(written)
     if "@" not in address:
         if MEMBER_ID.fullmatch(address):
             return address
-        raise ValueError(f"“{written}” is neither an e-mail address nor an ID.")
+        raise ValueError(_("“{written}” is neither an e-mail address nor an ID.").format(written=written))
     try:
         return clean_address(address)
     except ValidationError as error:
@@ -184,7 +195,9 @@ def _end(written: str) -> datetime | None:
     try:
         last_day = date.fromisoformat(iso[:10])
     except ValueError:
-        raise ValueError(f"“{written}” is no date. Write it as year-month-day, e.g. 2027-01-31.") from None
+        raise ValueError(
+            _("“{written}” is no date. Write it as year-month-day, e.g. 2027-01-31.").format(written=written)
+        ) from None
     return end_of(last_day)
 
 

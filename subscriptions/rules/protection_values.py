@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import MAX_ADDRESS, normalized, normalized_domain
 from integrations.models import IntegrationProfile
@@ -16,7 +18,10 @@ ADDRESS = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
 DOMAIN = re.compile(r"(?!-)([^\s@,;<>/.]+\.)+[^\s@,;<>/.\d][^\s@,;<>/.]+")
 # An id of the vendor, as it may be typed in the place of an address.
 MEMBER_ID = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
-WORDS = {ProtectionKind.LICENSE: "license type", ProtectionKind.ROLE: "role"}
+UNKNOWN_WORD = {
+    ProtectionKind.LICENSE: gettext_lazy("“{given}” is no license type that {profile} knows. Known are: {known}."),
+    ProtectionKind.ROLE: gettext_lazy("“{given}” is no role that {profile} knows. Known are: {known}."),
+}
 
 
 def clean_value(profile: IntegrationProfile, kind: str, value: str) -> str:
@@ -40,7 +45,9 @@ def clean_address(given: str) -> str:
     """The normalized address. Raises ValidationError for `value`."""
     address = normalized(given)
     if len(given) > MAX_ADDRESS or not ADDRESS.fullmatch(address) or not address.isprintable():
-        sentence = f"“{given}” is no e-mail address. Write it as the vendor shows it, e.g. pat@northwind.example."
+        sentence = _(
+            "“{given}” is no e-mail address. Write it as the vendor shows it, e.g. pat@northwind.example."
+        ).format(given=given)
         raise ValidationError({"value": sentence})
     return address
 
@@ -48,7 +55,9 @@ def clean_address(given: str) -> str:
 def _domain(given: str) -> str:
     domain = normalized_domain(given.removeprefix("@"))
     if not DOMAIN.fullmatch(domain):
-        sentence = f"“{given}” is no domain. Write what follows the @ of the addresses, e.g. contractor.example."
+        sentence = _(
+            "“{given}” is no domain. Write what follows the @ of the addresses, e.g. contractor.example."
+        ).format(given=given)
         raise ValidationError({"value": sentence})
     return domain
 
@@ -59,7 +68,7 @@ def _known_word(profile: IntegrationProfile, kind: ProtectionKind, given: str) -
         if given.lower() in (word.lower(), label.lower()):
             return word
     known = ", ".join(labels.values())
-    raise ValidationError({"value": f"“{given}” is no {WORDS[kind]} that {profile} knows. Known are: {known}."})
+    raise ValidationError({"value": str(UNKNOWN_WORD[kind]).format(given=given, profile=profile, known=known)})
 
 
 def _seen_role(profile: IntegrationProfile, given: str) -> str:
@@ -68,5 +77,7 @@ def _seen_role(profile: IntegrationProfile, given: str) -> str:
     for role in seen:
         if given.casefold() == role.casefold():
             return role
-    known = f"Seen are: {', '.join(seen)}." if seen else "Nobody has one as of the last download."
-    raise ValidationError({"value": f"“{given}” is no admin role of anybody in {profile}. {known}"})
+    said = _("“{given}” is no admin role of anybody in {profile}. Nobody has one as of the last download.")
+    if seen:
+        said = _("“{given}” is no admin role of anybody in {profile}. Seen are: {roles}.")
+    raise ValidationError({"value": said.format(given=given, profile=profile, roles=", ".join(seen))})

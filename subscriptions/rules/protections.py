@@ -16,6 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
@@ -86,14 +87,14 @@ def check_input(wish: ProtectionInput, *, complete: bool = True) -> None:
     """Raises ValidationError with a sentence for each wrong field. `complete`: reason and owner are required."""
     wrong: dict[str, str] = {}
     if complete and not wish.reason.strip():
-        wrong["reason"] = "Say why, for a colleague who reads it in half a year."
+        wrong["reason"] = _("Say why, for a colleague who reads it in half a year.")
     if complete and not wish.owner.strip():
-        wrong["owner"] = "Name a person who can say later whether it is still needed."
+        wrong["owner"] = _("Name a person who can say later whether it is still needed.")
     if wish.ends_at is not None and wish.ends_at <= timezone.now():
-        wrong["ends_at"] = "This end is in the past, so nobody would be protected. Choose a later day, or none."
+        wrong["ends_at"] = _("This end is in the past, so nobody would be protected. Choose a later day, or none.")
     for name, longest in (("reason", 500), ("owner", 150)):
         if len(getattr(wish, name)) > longest:
-            wrong[name] = f"At most {longest} characters."
+            wrong[name] = _("At most {longest} characters.").format(longest=longest)
     if wrong:
         raise ValidationError(wrong)
 
@@ -117,8 +118,10 @@ def create_protection(
             wanted = wanted._replace(value=value, external_id=person.external_id)
         if former := in_force_already(profile, [wanted]).get(wanted):
             raise Refused(
-                f"Protected already: {former}, by {name_of(former.created_by)}, {former.until_label}. Nothing "
-                "was changed. To change its reason, owner or end, end that one first."
+                _(
+                    "Protected already: {former}, by {name}, {until}. Nothing was changed. To change its reason, owner "
+                    "or end, end that one first."
+                ).format(former=former, name=name_of(former.created_by), until=former.until_label)
             )
         made = _make(profile, [wanted], actor=actor)
         due_at = mark_due(profile.pk)
@@ -134,7 +137,7 @@ def protect_people(
     """
     effect = protect_all(profile, [Wanted.of_person(row, wish) for row in people], actor=actor)
     if not effect.made:
-        raise Refused("All of these people are protected already. Nothing was changed.")
+        raise Refused(_("All of these people are protected already. Nothing was changed."))
     return effect
 
 
@@ -231,8 +234,10 @@ def end_protections(protections: Iterable[Protection], *, actor: User) -> Effect
     chosen = list(protections)
     ended = _end(chosen, actor=actor)
     if not ended:
-        which = f"The protection of {chosen[0]} has" if len(chosen) == 1 else "All of these protections have"
-        raise NotActionable(f"{which} ended already. Nothing was changed.")
+        if len(chosen) == 1:
+            one = _("The protection of {person} has ended already. Nothing was changed.")
+            raise NotActionable(one.format(person=chosen[0]))
+        raise NotActionable(_("All of these protections have ended already. Nothing was changed."))
     by_profile: dict[int, list[Protection]] = defaultdict(list)
     for protection in ended:
         by_profile[protection.profile_id].append(protection)
@@ -267,7 +272,7 @@ def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]
         values = {"ended_at": timezone.now(), "ended_by": actor}
         mine = Protection.objects.filter(pk__in=[one.pk for one in ending], ended_at=None)
         if mine.update(**values) != len(ending):
-            raise NotActionable("Somebody has just ended some of these protections. Nothing was changed.")
+            raise NotActionable(_("Somebody has just ended some of these protections. Nothing was changed."))
         names = ("kind", "value", "external_id", "reason")
         targets = [(one, {name: getattr(one, name) for name in names}) for one in ending]
         record_many(Action.PROTECTION_ENDED, actor=actor, targets=targets)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
@@ -66,7 +67,7 @@ def _write(rule: ReclaimRule, wanted: Mapping[str, Any]) -> None:
         **values, version=rule.version + 1, changed_at=timezone.now()
     )
     if written != 1:
-        raise NotActionable("Somebody else changed this rule in the meantime. None of your changes was saved yet.")
+        raise NotActionable(_("Somebody else changed this rule in the meantime. None of your changes was saved yet."))
     rule.license_thresholds.all().delete()
     LicenseThreshold.objects.bulk_create(
         LicenseThreshold(rule=rule, license=license, last_activity_threshold=days)

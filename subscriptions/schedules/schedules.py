@@ -13,11 +13,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.ui.names import joined
 from subscriptions.models import DownloadRun, HoldReason, Reclaim, ReclaimState
 from subscriptions.schedules import occurrences
 
@@ -28,7 +31,15 @@ NIGHT = time(2, 0)
 EVERY_DAY = frozenset(range(7))
 WORKDAYS = frozenset(range(1, 6))
 # Celery's numbers: Sunday is 0.
-WEEKDAYS = {1: "Monday", 2: "Tuesday", 3: "Wednesday", 4: "Thursday", 5: "Friday", 6: "Saturday", 0: "Sunday"}
+WEEKDAYS = {
+    1: gettext_lazy("Monday"),
+    2: gettext_lazy("Tuesday"),
+    3: gettext_lazy("Wednesday"),
+    4: gettext_lazy("Thursday"),
+    5: gettext_lazy("Friday"),
+    6: gettext_lazy("Saturday"),
+    0: gettext_lazy("Sunday"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +198,9 @@ def window_opens_at(profile: IntegrationProfile) -> datetime | None:
 def words_of(task: PeriodicTask) -> str:
     """`Every day at 02:00 Europe/Berlin`, or `Monday to Friday, 08:00 to 18:00 UTC`; `, paused` may follow."""
     if task.crontab is None:
-        return "Unknown"
+        return _("Unknown")
     words = _window_words(task.crontab) if task.task == RECLAIM_TASK else _daily_words(task.crontab)
-    return words if task.enabled else f"{words}, paused"
+    return words if task.enabled else _("{schedule}, paused").format(schedule=words)
 
 
 def _daily_words(crontab: CrontabSchedule) -> str:
@@ -197,18 +208,24 @@ def _daily_words(crontab: CrontabSchedule) -> str:
     times = [f"{hour:02d}:{minute:02d}" for hour in fields.hours for minute in fields.minutes]
     if len(times) > 4:
         return f"Crontab {crontab}"
-    return f"{_days(fields.weekdays)} at {' and '.join(times)} {crontab.timezone}"
+    said = _("{days} at {times} {zone}")
+    return said.format(days=_days(fields.weekdays), times=joined(times), zone=crontab.timezone)
 
 
 def _window_words(crontab: CrontabSchedule) -> str:
     fields = occurrences.fields_of(crontab)
     if len(fields.hours) == 24 and fields.weekdays == EVERY_DAY:
-        return "At any time"
+        return _("At any time")
     # An hour after midnight counts as 24 and more, so that it joins the span that begins the day before.
     spans = _spans(sorted(hour + 24 if hour in fields.late_hours else hour for hour in fields.hours))
-    spans_in_words = " and ".join(
-        f"{start:02d}:00 to {end:02d}:00" if end <= 24 else f"{start:02d}:00 to {end - 24:02d}:00 the next day"
-        for start, end in spans
+    same_day, next_day = _("{start} to {end}"), _("{start} to {end} the next day")
+    spans_in_words = joined(
+        [
+            (same_day if end <= 24 else next_day).format(
+                start=f"{start:02d}:00", end=f"{end if end <= 24 else end - 24:02d}:00"
+            )
+            for start, end in spans
+        ]
     )
     return f"{_days(fields.weekdays)}, {spans_in_words} {crontab.timezone}"
 
@@ -226,11 +243,10 @@ def _spans(hours: list[int]) -> list[tuple[int, int]]:
 
 def _days(weekdays: frozenset[int]) -> str:
     if weekdays == EVERY_DAY:
-        return "Every day"
+        return _("Every day")
     if weekdays == WORKDAYS:
-        return "Monday to Friday"
-    *most, last = [name for number, name in WEEKDAYS.items() if number in weekdays]
-    return f"{', '.join(most)} and {last}" if most else last
+        return _("Monday to Friday")
+    return joined([str(name) for number, name in WEEKDAYS.items() if number in weekdays])
 
 
 def next_moments(task: PeriodicTask, *, count: int = 3) -> list[datetime]:

@@ -83,5 +83,5 @@ def time_left(end: datetime) -> str:
 
 def _days(count: int) -> str:
     if len(settings.WORKING_DAYS) == ALL_DAYS and not settings.HOLIDAYS:
-        return f"{count} {ngettext('day', 'days', count)}"
-    return f"{count} {ngettext('working day', 'working days', count)}"
+        return ngettext("{} day", "{} days", count).format(count)
+    return ngettext("{} working day", "{} working days", count).format(count)

@@ -46,9 +46,9 @@ def reply_of(removal: RequestedRemoval, request: ReclaimRequest) -> Reply | None
         return None
     when = f"{day(removal.answered_at)} · {ago(removal.answered_at)}" if removal.answered_at else ""
     if removal.answer == Answer.KEEP:
-        return Reply(Answer.KEEP.label, when, "warning", "front_hand")
+        return Reply(str(Answer.KEEP.label), when, "warning", "front_hand")
     if removal.answer == Answer.RELEASE:
-        return Reply(Answer.RELEASE.label, when, "ok", "check")
+        return Reply(str(Answer.RELEASE.label), when, "ok", "check")
     if request.state == RequestState.COLLECTING:
         return Reply("No answer yet", f"until {day(request.answers_until)}", "neutral", "mail")
     return Reply("No answer", f"asked until {day(request.answers_until)}", "neutral", "mail")

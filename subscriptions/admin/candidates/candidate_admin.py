@@ -241,7 +241,7 @@ def verdict_tabs() -> dict[str, Count | str]:
     return {
         **counts,
         "protected_verdicts": ",".join(LEFT_OUT),
-        "review_labels": REVIEW_LABELS,
+        "review_labels": str(REVIEW_LABELS),
     }
 
 

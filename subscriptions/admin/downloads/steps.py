@@ -46,20 +46,20 @@ def _step(run: DownloadRun, step: FollowUp) -> Step:
     if run.state == RunState.EVALUATING and run.follow_up == step:
         since = f"since {_clock(datetime.fromisoformat(known['since']))}"
         so_far = f"{counted} so far; " if (counted := _counted(step, known)) else ""
-        return Step(step.label, "progress_activity", since, f"{so_far}{MAY_TAKE[step]}", "info")
+        return Step(str(step.label), "progress_activity", since, f"{so_far}{MAY_TAKE[step]}", "info")
     if run.is_under_way:
-        return Step(step.label, "schedule", "", MAY_TAKE[step], "pending")
-    return Step(step.label, "remove", "", FollowUp(run.follow_up).label if run.follow_up else "", "pending")
+        return Step(str(step.label), "schedule", "", MAY_TAKE[step], "pending")
+    return Step(str(step.label), "remove", "", str(FollowUp(run.follow_up).label) if run.follow_up else "", "pending")
 
 
 def _done(step: FollowUp, known: dict[str, Any]) -> Step:
     since, until = (datetime.fromisoformat(known[name]) for name in ("since", "until"))
     took = f"{_clock(until)}, took {_seconds(until - since)}"
     if known["problem"]:
-        return Step(step.label, "priority_high", took, known["problem"], "warning")
+        return Step(str(step.label), "priority_high", took, known["problem"], "warning")
     if known["left_out"]:
-        return Step(step.label, "remove", _clock(until), known["left_out"])
-    return Step(step.label, "check", took, _counted(step, known), "ok")
+        return Step(str(step.label), "remove", _clock(until), known["left_out"])
+    return Step(str(step.label), "check", took, _counted(step, known), "ok")
 
 
 def _counted(step: FollowUp, known: dict[str, Any]) -> str:

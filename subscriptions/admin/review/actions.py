@@ -33,7 +33,7 @@ from subscriptions.admin.widgets.selection import (
 )
 from subscriptions.approvals import asking
 from subscriptions.approvals.asking import why_not_ask
-from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.clauses import explain_review
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import PersonToReview, Subscription
 from subscriptions.review import MAX_PAUSE_DAYS, MIN_REASON_LENGTH, Decided
@@ -178,7 +178,7 @@ def _form(
         "across": across,
         "again": form_again(request, name, "protect") if across else [("subscription", str(row.pk)) for row in rows],
         "people": [
-            {"person": row, "why": explain(row, terms_of(row.profile)).removeprefix("Needs review: ")}
+            {"person": row, "why": explain_review(row, terms_of(row.profile))}
             for row in (rows[:NAMED] if across else rows)
         ],
         "more": max(0, len(rows) - NAMED) if across else 0,

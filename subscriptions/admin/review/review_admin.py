@@ -29,7 +29,7 @@ from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.subscriptions.subscription_admin import last_activity
 from subscriptions.admin.subscriptions.subscription_page import verdict_badge
 from subscriptions.admin.widgets.actions import ValidateSelectionMixin
-from subscriptions.eligibility.clauses import explain
+from subscriptions.eligibility.clauses import explain_review
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import PersonToReview
 from subscriptions.models.subscription import NEEDS_REVIEW, REVIEW_REASONS
@@ -40,7 +40,7 @@ SUGGESTED = {reason.verdict: reason.suggested for reason in REVIEW_REASONS}
 
 
 def why(row: PersonToReview) -> str:
-    return capfirst(explain(row, terms_of(row.profile)).removeprefix("Needs review: "))
+    return capfirst(explain_review(row, terms_of(row.profile)))
 
 
 class ReviewChangeList(PagedChangeList):

@@ -62,7 +62,7 @@ MARKS = {
 
 def verdict_badge(verdict: Verdict) -> SafeString:
     tone, icon = VERDICTS[verdict]
-    return badge(verdict.label, tone=tone, icon=icon)
+    return badge(str(verdict.label), tone=tone, icon=icon)
 
 
 def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:

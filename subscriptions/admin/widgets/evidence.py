@@ -170,7 +170,7 @@ def _other_verdict(row: Subscription) -> Change | None:
         return None
     unclear = vendor_says_now(row) or row.implausible_dates
     detail = row.cooldown_reason or row.why_not or unclear or "by the current rule"
-    return Change(row.verdict.label, detail, "warning", "rule")
+    return Change(str(row.verdict.label), detail, "warning", "rule")
 
 
 def _renamed(row: Subscription, evidence: Mapping[str, Any]) -> Change | None:

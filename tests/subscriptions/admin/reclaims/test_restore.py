@@ -59,7 +59,7 @@ def test_the_confirming_page_says_what_comes_back_and_what_cannot(reclaimed, ali
     shown = text_of(client.get(page("reclaim", "restore", reclaimed[0].pk)))
 
     assert "Restore 1 seat" in shown and "was Full, Member" in shown
-    for sentence in (*TEXTS.comes_back, *restores.AFTER_EACH_RESTORE, *TEXTS.cannot_come_back):
+    for sentence in (*TEXTS.comes_back, *restores.after_each_restore(), *TEXTS.cannot_come_back):
         assert sentence in shown
     assert not Reclaim.objects.filter(direction="reactivate").exists(), "a GET does nothing"
 
