@@ -7,6 +7,8 @@ and 12 % are guests. The signatures of the audit events are not valid: `verify_c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection
@@ -15,7 +17,8 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.eligibility.buckets import count_buckets
 from subscriptions.eligibility.evaluate import evaluate_profile
-from subscriptions.models import DownloadRun, ReclaimRule, Subscription
+from subscriptions.models import DownloadRun, Price, ReclaimRule, Subscription
+from subscriptions.money.verified_seats import count_verified
 from subscriptions.search import refresh_search
 from subscriptions.stats import run_stats
 
@@ -82,7 +85,8 @@ INSERT INTO subscriptions_reclaim
      http_status, request_id, read_back, reads, outcome)
 SELECT %(profile)s, c.subscription_id, r.id, 'deactivate',
        CASE WHEN r.id %% 1000 = 0 THEN 'in_doubt' WHEN r.id %% 50 = 0 THEN 'skipped' ELSE 'done' END,
-       %(now)s - r.id * interval '10 seconds', '', %(now)s, %(now)s, 200, '', 'inactive', 1,
+       %(now)s - r.id * interval '10 seconds', '', %(now)s - r.id * interval '9 seconds',
+       %(now)s - r.id * interval '8 seconds', 200, '', 'inactive', 1,
        'Deactivated, and read back.'
   FROM subscriptions_requestedremoval AS r JOIN subscriptions_removalcandidate AS c ON c.id = r.candidate_id
 """
@@ -108,6 +112,9 @@ def organization(
         name="Northwind", organization_id="3074457345", kind="miro_enterprise", state=ProfileState.PUBLISHED
     )
     ReclaimRule.objects.create(profile=profile, licenses=[*profile.connector.default_licenses])
+    Price.objects.create(
+        profile=profile, license="full", amount=Decimal(240), currency="USD", per="year", valid_from=date(2025, 1, 1)
+    )
     run = DownloadRun.objects.create(
         profile=profile, state="complete", started_by="schedule", finished_at=now, lease_until=now, read=members,
         purchased={"full": members},
@@ -124,6 +131,7 @@ def organization(
     DownloadRun.objects.filter(pk=run.pk).update(stats=run_stats(profile, now=now))
     _execute(statistics, {})
     count_buckets(profile)
+    count_verified(profile)
     return profile
 
 

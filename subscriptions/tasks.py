@@ -26,6 +26,7 @@ from subscriptions.eligibility.buckets import count_buckets, profiles_to_count
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun
 from subscriptions.models.download import StartedBy
+from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
@@ -173,7 +174,8 @@ def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
 
 @shared_task
 def thin_history() -> None:
-    """Triggered by beat every night."""
+    """Triggered by beat every night: thin the history, and count the savings of the ended days anew."""
+    count_all_verified()
     thin_past_activity(seconds=part_seconds())
 
 

@@ -101,10 +101,13 @@ def identity_of(user: User, profile: IntegrationProfile) -> Identity:
 # --- Seats ------------------------------------------------------------------------------------------------------------
 
 
+# The columns of `Seat`, for rows of RequestedRemoval.
+SEAT = ("candidate__subscription__external_id", KT("evidence__email"), "candidate__subscription__email")
+
+
 def seats_of(people: QuerySet[RequestedRemoval]) -> list[tuple[str, str, str]]:
-    today = ("candidate__subscription__external_id", KT("evidence__email"), "candidate__subscription__email")
     with planned_for(people.count()):
-        return list(people.order_by().values_list(*today))
+        return list(people.order_by().values_list(*SEAT))
 
 
 def seats_of_candidates(candidates: QuerySet[RemovalCandidate]) -> QuerySet[RemovalCandidate, tuple[str, str, str]]:

@@ -5,11 +5,22 @@ This is `decide.refuse_first_person` for many accounts at once. A test compares 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from subscriptions.accounts.own_seat import accounts_with_a_seat, identities_in, same_person_as, seats_of
-from subscriptions.models import ReclaimRequest
+from integrations.models import IntegrationProfile
+from subscriptions.accounts.own_seat import (
+    SEAT,
+    Identity,
+    accounts_with_a_seat,
+    identities_in,
+    same_person_as,
+    seats_of,
+)
+from subscriptions.models import ReclaimRequest, RequestedRemoval
 
 DECIDE = "subscriptions.decide_reclaimrequest"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -27,13 +38,37 @@ def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
     a review. An account without an e-mail address may belong to one of these, so it is not among the deciders.
     """
     deciders = people_with(DECIDE)
-    identities = identities_in(request.profile)
-    known = {request.requested_by_id, request.cap_raised_by_id, *reviewers_of(request)}
+    seats = seats_of(request.removals.not_dropped())
+    allowed = set(deciders.values_list("pk", flat=True))
+    return deciders.filter(pk__in=_able(request, identities_in(request.profile), allowed, reviewers_of(request), seats))
+
+
+def _able(
+    request: ReclaimRequest,
+    identities: Mapping[int, Identity],
+    allowed: set[int],
+    reviewers: set[int],
+    seats: Iterable[tuple[str, str, str]],
+) -> set[int]:
+    """Those of the `allowed` accounts that have no part in the request."""
+    known = {request.requested_by_id, request.cap_raised_by_id, *reviewers}
     first = [pk for pk in identities if pk in known]
-    others = set(deciders.exclude(pk__in=same_person_as(first, identities)).values_list("pk", flat=True))
+    others = allowed - set(same_person_as(first, identities))
     able = {pk: mine for pk, mine in identities.items() if pk in others and mine.address.strip()}
-    concerned = accounts_with_a_seat(able, seats_of(request.removals.not_dropped()))
-    return deciders.filter(pk__in=able.keys() - concerned)
+    return able.keys() - accounts_with_a_seat(able, seats)
+
+
+def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest]) -> list[ReclaimRequest]:
+    """Those of these requests of a profile that nobody may decide. Four queries for all of them."""
+    people = RequestedRemoval.objects.not_dropped().filter(request__in=requests).order_by()
+    seats: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
+    for pk, *seat in people.values_list("request", *SEAT):
+        seats[pk].append((seat[0], seat[1], seat[2]))
+    reviewers: dict[int, set[int]] = defaultdict(set)
+    for pk, evidence in people.filter(evidence__has_key="review").values_list("request", "evidence"):
+        reviewers[pk].add(evidence["review"].get("by_id"))
+    identities, allowed = identities_in(profile), set(people_with(DECIDE).values_list("pk", flat=True))
+    return [row for row in requests if not _able(row, identities, allowed, reviewers[row.pk], seats[row.pk])]
 
 
 def reviewers_of(request: ReclaimRequest) -> set[int]:

@@ -43,6 +43,7 @@ from subscriptions.eligibility.people_counts import current_counts
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import DownloadRun, RunState
 from subscriptions.models.download import STEPS, FollowUp
+from subscriptions.money.verified_seats import count_verified
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 from subscriptions.rules.binding import bind_protections
@@ -258,6 +259,7 @@ def write_for_lists(work: Work) -> None:
     with transaction.atomic():
         lease.renew(run)
         count_past(run.profile)
+        count_verified(run.profile)
     analyze_if_large(run)
     finish_step(work)
 

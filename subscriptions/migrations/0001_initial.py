@@ -1675,7 +1675,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="removalcandidate",
-            index=models.Index(fields=["profile", "state"], name="candidate_state"),
+            index=models.Index(fields=["profile", "state", "license"], name="candidate_state"),
         ),
         migrations.AddIndex(
             model_name="removalcandidate",
@@ -2192,6 +2192,31 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="VerifiedSeats",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("license", models.CharField(blank=True, max_length=40)),
+                ("day", models.DateTimeField()),
+                ("seats", models.PositiveIntegerField()),
+                ("until", models.DateTimeField()),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(fields=("profile", "day", "license"), name="verified_seats_of_a_day")
+                ],
             },
         ),
         migrations.RunPython(create_staging, drop_staging),

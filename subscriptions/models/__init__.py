@@ -27,6 +27,7 @@ from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
 from subscriptions.models.request import Answer, Direction, KeptAs, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
+from subscriptions.models.savings import VerifiedSeats
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import PersonToReview, SearchText, Subscription, VendorFacts, Verdict
 
@@ -85,4 +86,5 @@ __all__ = [
     "Subscription",
     "VendorFacts",
     "Verdict",
+    "VerifiedSeats",
 ]

@@ -117,7 +117,8 @@ class RemovalCandidate(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(fields=["profile", "state"], name="candidate_state"),
+            # With the license, so that seats are counted from the index alone.
+            models.Index(fields=["profile", "state", "license"], name="candidate_state"),
             models.Index(fields=["state", "idle_since", "id"], name="candidate_state_idle"),
             models.Index(fields=["state", "license", "idle_since", "id"], name="candidate_license_idle"),
             models.Index(

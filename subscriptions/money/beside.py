@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -15,6 +16,7 @@ from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import number
+from licensehub.ui.lists.counts import STOP
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import Per, Price, RemovalCandidate
 from subscriptions.money.prices import PriceList, money_of
@@ -26,6 +28,7 @@ SeatOf = Callable[[Any], tuple[int, str, date] | None]
 
 
 def all_prices() -> PriceList:
+    """One query where no price is entered, else two."""
     return PriceList(IntegrationProfile.objects.all())
 
 
@@ -44,6 +47,11 @@ def yearly_cost(seats: Seats, *, day: date | None = None, prices: PriceList | No
     return have.format(cost=found, count=number(found.unpriced))
 
 
+def amount_of(seats: Seats) -> str:
+    """`$9,600 per year`, at the prices of today, without the seats that have no price."""
+    return str(money_of(all_prices(), seats))
+
+
 def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
     """The seats of these candidates. One query for each queryset."""
     found: dict[tuple[int, str], int] = {}
@@ -55,29 +63,40 @@ def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
     return found
 
 
-def price_now() -> Coalesce:
-    """An expression for rows with `profile` and `license`: today's price as `240.00 USD year`, or an empty text.
+def cost_in_state(state: str) -> str:
+    """The cost of the seats of all candidates in this state, for a year; of very many, `at least $2,400,000 …`."""
+    prices = all_prices()
+    if not prices.any_price():
+        return ""
+    rows = RemovalCandidate.objects.filter(state=state).order_by().values_list("profile", "license")[: STOP + 1]
+    seats = Counter((profile, license or "") for profile, license in rows)
+    found = yearly_cost(seats, prices=prices)
+    return _("at least {amount}").format(amount=found) if found and seats.total() > STOP else found
 
-    For a list, which then needs no further query. `PriceList.now` gives the same price.
+
+def price_on(day: Any, *, license: str) -> Coalesce:
+    """An expression for rows with `profile`: the price on that day as `240.00 USD year`, or an empty text.
+
+    For the rows of a page, which then needs no further query. `PriceList.at` gives the same price.
     """
     own = IntegrationProfile.objects.filter(pk=OuterRef(OuterRef("profile_id"))).exclude(organization_id="")
     same = Q(
         profile__kind=Subquery(own.values("kind")[:1]),
         profile__organization_id=Subquery(own.values("organization_id")[:1]),
     )
-    begun = Price.objects.valid().filter(license=OuterRef("license"), valid_from__lte=company_day())
+    begun = Price.objects.valid().filter(license=OuterRef(license), valid_from__lte=day)
     found = begun.filter(Q(profile=OuterRef("profile_id")) | same).order_by("-valid_from", "-pk")
     text = Concat(Cast("amount", CharField()), Value(" "), "currency", Value(" "), "per", output_field=CharField())
     return Coalesce(Subquery(found.values(text=text)[:1]), Value(""), output_field=CharField())
 
 
-def yearly_text(price: str) -> str:
-    """`240.00 USD year` as `240.00 USD` for a seat and year. Empty for a free license and without a price."""
+def yearly(price: str) -> tuple[Decimal, str] | None:
+    """`20.00 USD month` as the amount of a seat and year, with its currency. None where a seat costs nothing."""
     if not price:
-        return ""
+        return None
     amount, currency, per = price.split()
-    yearly = Decimal(amount) * (12 if per == Per.MONTH else 1)
-    return f"{yearly:.2f} {currency}" if yearly else ""
+    found = Decimal(amount) * (12 if per == Per.MONTH else 1)
+    return (found, currency) if found else None
 
 
 def cost_text(prices: PriceList, profile: int, license: str, day: date) -> str:

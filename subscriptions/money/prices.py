@@ -111,10 +111,6 @@ class PriceList:
     """All prices, read once: of one organization, all its profiles have the prices of each other."""
 
     def __init__(self, profiles: Iterable[IntegrationProfile]) -> None:
-        self._group = {profile.pk: _organization(profile) for profile in profiles}
-        self._profiles: dict[tuple[str, ...], list[int]] = {}
-        for pk, group in self._group.items():
-            self._profiles.setdefault(group, []).append(pk)
         self._periods: dict[tuple[tuple[str, ...], str], list[Period]] = {}
         self.by_id: dict[int, Price] = {}
         found: dict[tuple[tuple[str, ...], str], dict[date, Price]] = {}
@@ -125,10 +121,16 @@ class PriceList:
         for key, by_day in found.items():
             days = [*by_day, None]
             self._periods[key] = [Period(by_day[day], days[n + 1]) for n, day in enumerate(by_day)]
+        # Without any price, the profiles are not read.
+        self._group = {profile.pk: _organization(profile) for profile in profiles} if found else {}
+        self._profiles: dict[tuple[str, ...], list[int]] = {}
+        for pk, group in self._group.items():
+            self._profiles.setdefault(group, []).append(pk)
 
     def at(self, profile_id: int, license: str, day: date) -> Price | None:
         """The price of a seat on a day; None where nobody entered one."""
-        for period in self._periods.get((self._group[profile_id], license), ()):
+        group = self._group.get(profile_id)
+        for period in self._periods.get((group, license), ()) if group else ():
             if period.price.valid_from <= day and (period.until is None or day < period.until):
                 return period.price
         return None

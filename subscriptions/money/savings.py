@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet, Sum
 from django.db.models.functions import TruncMonth
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,8 +21,9 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.activity.returns import VERIFIED
-from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate
+from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate, VerifiedSeats
 from subscriptions.money.prices import PriceList
+from subscriptions.money.verified_seats import LICENSE, not_counted
 
 
 class Stage(StrEnum):
@@ -35,7 +36,6 @@ class Stage(StrEnum):
 
 # The stages that have rows; what is saved is the difference of the last two.
 STAGES = (Stage.POTENTIAL, Stage.APPROVED, Stage.VERIFIED, Stage.AGAIN)
-LICENSE = "removal__candidate__license"
 
 
 @dataclass(slots=True)
@@ -115,9 +115,25 @@ class Ledger:
         return now if now and price and now.currency == price.currency else price
 
     def _counted(self, stage: Stage) -> Iterable[tuple[int, str, int | None, int]]:
-        """(profile id, license, price id, seats)"""
+        """(profile id, license, price id, seats); of one license there may be several rows."""
+        if stage == Stage.VERIFIED:
+            days, until = self._ended_days()
+            return [*days, *self._counted_rows(stage, not_counted(self.profiles, until))]
+        return self._counted_rows(stage, Q())
+
+    def _ended_days(self) -> tuple[list[tuple[int, str, int | None, int]], dict[int, datetime]]:
+        """The counted reclaims of ended days, and until when each profile is counted: read at once, as they belong."""
+        first, end = self._span()
+        in_year = Q(day__gte=first, day__lt=end)
+        rows = VerifiedSeats.objects.filter(in_year | Q(seats=0), profile__in=self.profiles).order_by()
+        priced = rows.annotate(price=self.prices.case(license="license", moment="day"))
+        found = list(priced.values_list("profile_id", "license", "price", "until").annotate(Sum("seats")))
+        days = [(profile, license, price, seats) for profile, license, price, _, seats in found if seats]
+        return days, {profile: until for profile, _, _, until, _ in found}
+
+    def _counted_rows(self, stage: Stage, condition: Q) -> Iterable[tuple[int, str, int | None, int]]:
         name = "license" if stage in (Stage.POTENTIAL, Stage.APPROVED) else LICENSE
-        rows = self.rows(stage).order_by().values_list("profile_id", name, "price")
+        rows = self.rows(stage).filter(condition).order_by().values_list("profile_id", name, "price")
         return [(profile, license or "", price, seats) for profile, license, price, seats in rows.annotate(Count("pk"))]
 
     def rows(self, stage: Stage) -> QuerySet[Any]:

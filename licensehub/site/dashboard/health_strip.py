@@ -29,7 +29,6 @@ from subscriptions.models import (
     RunDoubt,
     RunState,
 )
-from subscriptions.models.request import WAITING
 from subscriptions.reconciliation.reconcile import latest
 
 CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
@@ -147,12 +146,11 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
 
 def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
     """The oldest request that waits for an approver; without one, what waits for the answers of people."""
-    waiting = ReclaimRequest.objects.filter(profile=profile, state__in=WAITING).order_by("requested_at")
-    first = {request.state: request for request in reversed(waiting)}
-    if oldest := first.get(RequestState.OPEN):
+    waiting = ReclaimRequest.objects.filter(profile=profile).order_by("requested_at")
+    if oldest := waiting.filter(state=RequestState.OPEN).first():
         link = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
         return Health("approval_delegation", "Oldest request", ago(oldest.requested_at), "ok", link)
-    if asking := first.get(RequestState.COLLECTING):
+    if asking := waiting.filter(state=RequestState.COLLECTING).first():
         text = "waits for people's answers"
         if asking.answers_until:
             text = f"{text}, {left(asking.answers_until)}"

@@ -22,7 +22,7 @@ from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.profile_page import is_due
 from subscriptions.admin.widgets.charts import histogram_of, trend
 from subscriptions.approvals.closing import expired_in_a_row
-from subscriptions.approvals.deciders import deciders_of
+from subscriptions.approvals.deciders import undecidable
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import (
     CandidateState,
@@ -233,7 +233,7 @@ def _quarantined(profile: IntegrationProfile, user: User | AnonymousUser) -> Wai
 
 def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
     waiting = ReclaimRequest.objects.filter(profile=profile, state__in=WAITING).order_by("expires_at")[:LOOKED_AT]
-    stuck = [request for request in waiting if not deciders_of(request).exists()]
+    stuck = undecidable(profile, list(waiting))
     count = len(stuck)
     return Waiting(
         count,

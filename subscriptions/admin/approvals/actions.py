@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -30,6 +33,7 @@ from subscriptions.approvals.request import raise_cap
 from subscriptions.errors import NotActionable
 from subscriptions.models import ReclaimRequest, RequestedRemoval
 from subscriptions.models.request import WAITING
+from subscriptions.money.beside import amount_of
 
 NO_REVISION = "This page does not say which list you saw. Nothing was approved. Reload the page and check again."
 
@@ -59,7 +63,8 @@ def reject_view(request: HttpRequest, pk: int) -> HttpResponse:
         return message_for(REJECTED, row, people=people(count), kept=kept)
 
     why_not = "" if may.decide else may.why_not or decide.why_closed(row, timezone.now())
-    return choose(request, _keep_page(request, row, "Reject", row.number), do, why_not=why_not)
+    page = _keep_page(row, "Reject", row.number, row.removals.not_dropped())
+    return choose(request, page, do, why_not=why_not)
 
 
 def take_back_view(request: HttpRequest, pk: int) -> HttpResponse:
@@ -106,7 +111,7 @@ def drop_view(request: HttpRequest, pk: int, removal: int) -> HttpResponse:
 
     waits = row.state in WAITING and person.dropped_at is None
     why_not = "" if waits else f"{person} is no longer part of an open request. Nothing was changed."
-    page = _keep_page(request, row, "Drop", person_of(person.evidence), count=1)
+    page = _keep_page(row, "Drop", person_of(person.evidence), [person])
     return choose(request, page, do, why_not=why_not)
 
 
@@ -126,9 +131,10 @@ def _person(pk: int, removal: int) -> RequestedRemoval:
     return get_object_or_404(RequestedRemoval.objects.select_related("candidate", "request"), pk=removal, request=pk)
 
 
-def _keep_page(request: HttpRequest, row: ReclaimRequest, act: str, who: str, *, count: int | None = None) -> KeepPage:
-    standing = row.removals.not_dropped().count() if count is None else count
-    return KeepPage(row, act, who, standing, name_of(row.requested_by), _page_of(row.pk))
+def _keep_page(row: ReclaimRequest, act: str, who: str, leaving: Iterable[RequestedRemoval]) -> KeepPage:
+    seats_left = Counter((row.profile_id, str(removal.evidence["license"])) for removal in leaving)
+    cost = amount_of(seats_left)
+    return KeepPage(row, act, who, seats_left.total(), name_of(row.requested_by), _page_of(row.pk), cost)
 
 
 def _request_for(request: HttpRequest, pk: int, permission: str) -> ReclaimRequest:

@@ -12,6 +12,7 @@ from django.contrib import messages
 from django.contrib.admin import site
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from licensehub.ui.admin import sentence_of
@@ -75,6 +76,8 @@ class Option:
     value: KeptAs
     text: str
     ready: str
+    # The change of the potential savings; empty where no price is known.
+    savings: str = ""
     field: str = ""
     label: str = ""
     value_of_field: str = ""
@@ -102,6 +105,8 @@ class KeepPage:
     count: int
     requester: str
     back: str
+    # `$9,600 per year`: the cost of their seats; empty where no price is known.
+    cost: str = ""
 
 
 def form_of(request: HttpRequest) -> KeepForm:
@@ -159,11 +164,12 @@ def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
         again = f"LicenseHub requests {they} again after the next download, as the rule says."
     protected = Protection.objects.in_force().of(request.profile_id).count()
     return [
-        Option(KeptAs.SENT_BACK, again, "at once"),
+        Option(KeptAs.SENT_BACK, again, "at once", _("as now") if leaving.cost else ""),
         Option(
             KeptAs.PAUSED,
             f"No request can name {they} before that day. Then the rule decides again.",
             "on that day, if the rule still says so",
+            _("{amount} less until then").format(amount=leaving.cost) if leaving.cost else "",
             "pause_until",
             "Until",
             str(form["pause_until"].value() or ""),
@@ -173,6 +179,7 @@ def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
             f"LicenseHub leaves {they} alone, beside {protected:,} other protections. You are the owner, and your "
             "comment is the reason.",
             "when somebody ends the protection",
+            _("{amount} less").format(amount=leaving.cost) if leaving.cost else "",
             "protect_until",
             "Last day, or empty for no end",
             str(form["protect_until"].value() or ""),

@@ -12,7 +12,6 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -25,6 +24,7 @@ from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
+from licensehub.ui.time_zones import company_day
 from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
 from subscriptions.admin.candidates.filters import IdleFilter, LicenseFilter, ProfileFilter
@@ -43,10 +43,10 @@ from subscriptions.admin.widgets.evidence import (
 from subscriptions.approvals.request import send_again
 from subscriptions.candidates import caps
 from subscriptions.candidates.actions import leave_alone, resume, send_in_doubt
-from subscriptions.models import CandidateState, Evaluation, ReclaimRule, RemovalCandidate
+from subscriptions.models import CandidateState, Evaluation, Price, ReclaimRule, RemovalCandidate
 from subscriptions.models.candidate import CLOSED
 from subscriptions.models.subscription import LEFT_OUT, NEEDS_REVIEW, REVIEW_LABELS
-from subscriptions.money.beside import cost_columns, price_now, yearly_text
+from subscriptions.money.beside import cost_columns, cost_in_state, price_on, yearly
 from subscriptions.notices import bounces
 from subscriptions.search import matching
 
@@ -55,11 +55,15 @@ READY = CandidateState.READY
 
 class CandidateList(TabbedChangeList):
     def get_results(self, request: HttpRequest) -> None:
-        """Count how often each person was let back in, for the whole page at once."""
+        """Read how often each person was let back in, and what each seat costs, for the rows of the page."""
+        rows: QuerySet[Any] = self.root_queryset  # type: ignore[has-type]
+        self.root_queryset = rows.annotate(price=price_on(company_day(), license="license"))
         super().get_results(request)
         times = times_let_back_in(row.subscription_id for row in self.result_list)
         for row in self.result_list:
             row.let_back_in = let_back_in(times.get(row.subscription_id, 0))
+            cost = yearly(row.price)
+            row.cost = f"{cost[0]:.2f} {cost[1]}" if cost else ""
 
 
 @admin.register(RemovalCandidate)
@@ -97,7 +101,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
     )
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        today = timezone.localdate()
+        today = company_day()
         cost = cost_columns(lambda row: (row.profile_id, row.license or "", today))
         return (*self.export_columns, *cost, *confirmed_columns(lambda row: row.subscription))
 
@@ -119,8 +123,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
     def license_shown(self, row: Any) -> SafeString:
         """The script of the bulk bar adds up `data-cost` of the ticked rows."""
         shown = two_lines(license_label(row.profile, row.evidence["license"]), row.subscription.admin_roles_label)
-        cost = yearly_text(row.price_now)
-        return format_html('<span data-cost="{}">{}</span>', cost, shown) if cost else shown
+        return format_html('<span data-cost="{}">{}</span>', row.cost, shown) if row.cost else shown
 
     @admin.display(description="State")
     def standing(self, row: RemovalCandidate) -> SafeString:
@@ -148,7 +151,6 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
         rows: QuerySet[RemovalCandidate] = super().get_queryset(request)
-        rows = rows.annotate(price_now=price_now())
         return rows.select_related("subscription__profile", "subscription__evaluation", "profile", "run")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -230,16 +232,18 @@ def cap_of_list(request: HttpRequest) -> int | None:
 
 
 def verdict_tabs() -> dict[str, Count | str]:
-    """The counts of the tabs above the list: Ready candidates, and people by two groups of verdicts."""
+    """The counts of the tabs above the list: Ready candidates with their cost, and people by two groups of verdicts."""
     counts = capped_each(
         {
             "ready": RemovalCandidate.objects.filter(state=READY),
             "review": Evaluation.objects.filter(verdict__in=NEEDS_REVIEW),
             "protected": Evaluation.objects.filter(verdict__in=LEFT_OUT),
+            "prices": Price.objects.valid(),
         }
     )
     return {
         **counts,
+        "cost": cost_in_state(READY) if counts["prices"] else "",
         "protected_verdicts": ",".join(LEFT_OUT),
         "review_labels": str(REVIEW_LABELS),
     }

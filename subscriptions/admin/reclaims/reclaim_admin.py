@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 from django.contrib import admin
@@ -16,7 +15,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.sections import TemplateSection
 
 from integrations.connectors.contract import NEUTRAL
@@ -24,9 +23,10 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
+from licensehub.ui.lists.day_range import DayRangeFilter
 from licensehub.ui.lists.id_filter import is_id
-from licensehub.ui.time_zones import company_day
 from subscriptions.activity.person_rows import times_reclaimed
+from subscriptions.admin.reclaims.history_list import HistoryList, seat_of
 from subscriptions.admin.reclaims.restore import RESTORE, RestoreMixin
 from subscriptions.admin.reclaims.steps import requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
@@ -87,7 +87,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
         ("direction", ChoicesDropdownFilter),
         ("state", OutcomeFilter),
         ApproverFilter,
-        ("queued_at", RangeDateFilter),
+        ("queued_at", DayRangeFilter),
     )
     list_filter_submit = True
     list_sections = (StepsSection,)
@@ -121,13 +121,14 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
     )
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        return (*self.export_columns, *cost_columns(_seat_of))
+        return (*self.export_columns, *cost_columns(seat_of))
 
     def person(self, row: Reclaim) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    def what(self, row: Reclaim) -> SafeString:
-        return direction_badge(row)
+    def what(self, row: Any) -> SafeString:
+        """The badge, and below it what the seat that was taken costs."""
+        return format_html('<span class="lh-with-cost">{}<small>{}</small></span>', direction_badge(row), row.cost)
 
     @admin.display(ordering="queued_at")
     def when(self, row: Reclaim) -> SafeString:
@@ -160,6 +161,9 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
         return format_html(
             '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_badge(row), outcome_sentence(row)
         )
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[HistoryList]:
+        return HistoryList
 
     def get_urls(self) -> list[URLPattern]:
         view, name = self.admin_site.admin_view, "subscriptions_reclaim_{}".format
@@ -232,13 +236,6 @@ def _live_url(row: Reclaim) -> str:
     if row.state not in UNFINISHED and not unread:
         return ""
     return live.address(reverse("admin:subscriptions_reclaim_live", args=[row.pk]), live_state(row))
-
-
-def _seat_of(row: Reclaim) -> tuple[int, str, date] | None:
-    """The seat that a verified reclaim took, on the day on which it was read back."""
-    if row.direction != Direction.DEACTIVATE or row.state != ReclaimState.DONE or row.finished_at is None:
-        return None
-    return row.profile_id, row.removal.candidate.license or "", company_day(row.finished_at)
 
 
 def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:

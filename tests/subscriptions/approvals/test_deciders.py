@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 
 from subscriptions.approvals.decide import refuse_first_person
-from subscriptions.approvals.deciders import DECIDE, deciders_of
+from subscriptions.approvals.deciders import DECIDE, deciders_of, undecidable
 from subscriptions.errors import Refused
 from subscriptions.models import AccountPerson, ReclaimRequest
 from tests.support.fixtures import person
@@ -26,6 +26,7 @@ def let_by_decide(request: ReclaimRequest) -> set[str]:
 def names(request: ReclaimRequest) -> set[str]:
     found = {user.username for user in deciders_of(request)}
     assert found == let_by_decide(request)
+    assert undecidable(request.profile, [request]) == ([] if found else [request])
     return found
 
 

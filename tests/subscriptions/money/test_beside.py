@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.models import Per, Reclaim, RemovalCandidate
-from subscriptions.money.beside import price_now, seats_of, yearly_cost, yearly_text
+from subscriptions.money.beside import seats_of, yearly_cost
 from subscriptions.money.prices import PriceInput, enter_price, withdraw_price
 from tests.support.organization import page, questions, request_url, seen
 
@@ -55,18 +55,26 @@ def test_the_way_of_a_seat_shows_what_it_costs(organization, alice, bob, as_user
 
     shown = client.get(lists[0])
     assert shown.content.decode().count('data-cost="240.00 USD"') == 8
+    assert "Ready to request. $1,920 per year" in text(shown)
     chosen = list(RemovalCandidate.objects.filter(state="ready").values_list("pk", flat=True)[:3])
     confirm = client.post(lists[0], {"action": "request_reclaim", "index": 0, "_selected_action": chosen})
     assert "At the prices of today: $720 per year" in text(confirm)
     for number in range(50, 70):
         organization.hire(number, idle=200)
     organization.propose()
-    assert questions(client, lists[0]) == before, "the list asks nothing more for the money"
+    assert questions(client, lists[0]) == before + 3, "the list asks nothing more for the money but that of the tab"
     assert "240.00,USD" in exported(client, "removalcandidate")[1]
 
     request = organization.ask(alice, count=3)
     decider = as_user(bob)
     assert "$720 per year" in text(decider.get(page("reclaimrequest", "change", request.pk)))
+    choices = text(decider.post(request_url("reject", request), {"comment": "Not now"}))
+    assert "at once Potential savings as now" in choices
+    assert "Potential savings $720 per year less until then" in choices
+    assert choices.count("$720 per year less") == 2
+    first = request.removals.first()
+    dropping = text(decider.post(page("reclaimrequest", "drop", request.pk, first.pk), {"comment": "Not Ada"}))
+    assert dropping.count("$240 per year less") == 2
     decider.post(request_url("approve", request), seen(request))
     request.refresh_from_db()
     assert request.state == "approved"
@@ -74,6 +82,7 @@ def test_the_way_of_a_seat_shows_what_it_costs(organization, alice, bob, as_user
     RemovalCandidate.objects.filter(state="awaiting_revocation").update(state="closed_complete")
     assert "$720 per year" in text(decider.get(page("reclaimrequest", "change", request.pk)))
     assert sum("240.00,USD" in line for line in exported(client, "reclaim")) == 3
+    assert text(client.get(lists[1])).count("$240 per year") == 3
 
 
 def test_the_preview_of_a_rule_says_what_the_inactive_seats_cost(organization, alice, as_user):
@@ -94,7 +103,14 @@ def test_a_later_price_changes_nothing_that_was_decided(organization, alice, bob
     assert "$480 per year" in text(as_user(bob).get(page("reclaimrequest", "change", request.pk)))
 
 
-def test_the_list_has_the_price_that_the_ledger_has(organization, alice):
+def line_of(row: RemovalCandidate, client) -> str:
+    """The row of the list for this candidate."""
+    shown = client.get(page("removalcandidate", "changelist")).content.decode()
+    [line] = re.findall(rf'value="{row.pk}".*?</tr>', shown, re.DOTALL)
+    return str(line)
+
+
+def test_the_list_has_the_price_that_the_ledger_has(organization, alice, as_user):
     """For the next profile of the organization, a price per month, one of the future, and a withdrawn one."""
     old = organization.profile
     IntegrationProfile.objects.filter(pk=old.pk).update(state="archived")
@@ -105,13 +121,12 @@ def test_the_list_has_the_price_that_the_ledger_has(organization, alice):
     entered(old, alice, "0", "free")
     entered(new, alice, "300", since=today + timedelta(days=1))
     withdraw_price(entered(new, alice, "1", since=today), reason="Typing", actor=alice)
-    rows = list(RemovalCandidate.objects.annotate(price=price_now())[:1])
-    assert [yearly_text(row.price) for row in rows] == ["234.00 USD"]
-    for profile, expected in ((new, "234.00 USD"), (other, "")):
-        RemovalCandidate.objects.filter(pk=rows[0].pk).update(profile=profile)
-        row = RemovalCandidate.objects.annotate(price=price_now()).get(pk=rows[0].pk)
-        assert yearly_text(row.price) == expected
-    assert yearly_text("0.00 USD year") == ""
+    row = RemovalCandidate.objects.filter(state="ready").first()
+    for profile, expected in ((old, True), (new, True), (other, False)):
+        RemovalCandidate.objects.filter(pk=row.pk).update(profile=profile)
+        assert ('data-cost="234.00 USD"' in line_of(row, as_user(alice))) is expected
+    RemovalCandidate.objects.filter(pk=row.pk).update(profile=old, evidence={**row.evidence, "license": "free"})
+    assert "data-cost" not in line_of(row, as_user(alice)), "a free license is worth nothing"
 
 
 def test_the_overview_has_a_card_with_the_three_steps(organization, alice, as_user, sign_in):

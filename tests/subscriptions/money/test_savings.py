@@ -16,6 +16,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Per, Reclaim, ReclaimRule, ReclaimState, RemovalCandidate, Subscription
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.money.savings import STAGES, Cell, Ledger, Stage, years_with_savings
+from subscriptions.money.verified_seats import count_verified
 from subscriptions.reclaims import holds, restores
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, protect_people
@@ -97,6 +98,7 @@ def test_a_seat_that_is_held_again_is_subtracted_in_its_month(priced, alice, bob
     world.sandbox.world.change_by_hand(id_of(gone), {"removed": True})
     Reclaim.objects.filter(pk=late.pk).update(finished_at=timezone.now() - timedelta(days=120))
     world.sandbox.world.change_by_hand(id_of(late), {"active": True})
+    count_verified(world.profile)
     assert seats(world, year=(timezone.now() - timedelta(days=120)).year)["verified"] >= 1
     world.download()
 
@@ -160,6 +162,7 @@ def test_each_seat_has_the_price_of_its_day_and_free_ones_count_nothing(priced, 
     enter_price(world.profile, PriceInput("full", D("300"), "USD", Per.YEAR, today), actor=alice)
     tomorrow = today + timedelta(days=1)
     enter_price(world.profile, PriceInput("full", D("999"), "EUR", Per.YEAR, tomorrow), actor=alice)
+    count_verified(world.profile)
 
     counted = seats(world)
 
@@ -261,6 +264,7 @@ def test_a_year_counts_what_happened_in_it(priced, alice, bob):
     Reclaim.objects.filter(pk=other.pk).update(finished_at=begin)
     back = {"bought_again": True, "back_license": "full"}
     Reclaim.objects.filter(pk=row.pk).update(back_at=begin, **back)
+    count_verified(world.profile)
 
     found = {year: seats(world, year=year) for year in (this - 1, this, this + 1)}
 
