@@ -4,7 +4,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements clean
+.PHONY: help install dev demo tour run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ dev: install  ## Add what tests, types and lint need
 
 demo: install  ## See the whole job against the sandbox (ONCE=1: drive it and exit; SCENE=frozen-feed)
 	@LICENSEHUB_VAR="$${LICENSEHUB_VAR:-var/demo}" $(MANAGE) demo $(if $(ONCE),--once) $(if $(SCENE),--scene $(SCENE))
+
+tour: dev  ## Take the pictures of docs/tour.md again, from the demo
+	@$(BIN)/python -m tests.tour
 
 run: install  ## Run web, worker, beat and broker on this machine until Ctrl-C
 	@$(MANAGE) run $(if $(WEB_PORT),--port $(WEB_PORT))
