@@ -296,12 +296,23 @@ def _end_what_was_chosen(people: IdList, subscriptions: IdList, keep: Keep, *, w
     """End the pauses or the protections of that decision, and evaluate these people again."""
     ids = [int(pk) for pk in subscriptions.listed.split(",") if pk]
     if keep.kept_as == KeptAs.PAUSED and keep.until:
-        end_pause(ids, until=keep.until, reason=why)
+        end_pause(ids, until=keep.until, reason=why, reviewed=_still_reviewed(people))
     elif keep.kept_as == KeptAs.PROTECTED:
         end_in_transaction(Protection.objects.filter(IdIn("removal", people)), actor=actor)
         evaluate_people(subscriptions)
     else:
         evaluate_people(subscriptions)
+
+
+def _still_reviewed(people: IdList) -> IdList:
+    """The subscriptions of those who are in the request by a review, and whose facts are still those of the review."""
+    passed = RequestedRemoval.objects.filter(
+        IdIn("pk", people),
+        evidence__has_key="review",
+        candidate__subscription__facts_at__lte=F("candidate__created_at"),
+    )
+    with planned_for(people.number):
+        return IdList.of(passed.order_by().values_list("candidate__subscription", flat=True))
 
 
 def _move_back(candidates: IdList, request: ReclaimRequest, *, reason: CloseReason, actor: User) -> IdList:

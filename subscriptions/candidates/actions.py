@@ -96,10 +96,14 @@ def pause(rows: Iterable[int], *, until: datetime, reason: str) -> None:
     evaluate_people(ids)
 
 
-def end_pause(rows: Iterable[int], *, until: datetime, reason: str) -> None:
-    """Take back what `pause` did for these subscriptions (ids). A cool-down with another end or reason goes on."""
+def end_pause(rows: Iterable[int], *, until: datetime, reason: str, reviewed: IdList) -> None:
+    """Take back what `pause` did for these subscriptions (ids). A cool-down with another end or reason goes on.
+
+    `reviewed`: those for whom an admin had decided on a reason for review. The decision holds again.
+    """
     ids = IdList.of(rows)
     same = Subscription.objects.filter(IdIn("pk", ids), cooldown_until=until, cooldown_reason=reason)
+    same.filter(IdIn("pk", reviewed)).update(review_passed=True)
     same.update(cooldown_until=None, cooldown_reason="")
     evaluate_people(ids)
 
