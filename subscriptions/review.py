@@ -1,15 +1,17 @@
 """Decide on people who need review: keep them, look them up at the vendor, or make them candidates nevertheless.
 
-Each person is decided alone. If something is wrong with one person, the others are done, and this person is named with
-the reason.
+Many people are decided with a few statements. If something is wrong with one person, the others are done, and this
+person is named with the reason.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -20,10 +22,11 @@ from integrations import credential_store
 from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import record
+from licensehub.audit.log import Row, record, record_rows
 from licensehub.translations.stored import as_evidence, in_english
 from licensehub.ui.formatting import name_of
-from subscriptions.accounts.own_seat import refuse_own_seat
+from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts.own_seat import own_among, refuse_own_seat
 from subscriptions.activity.snapshots import keep_replaced
 from subscriptions.bulk_sql import FEW
 from subscriptions.candidates import locks
@@ -47,6 +50,12 @@ MAX_REASON_LENGTH = 500
 MAX_PAUSE_DAYS = 365
 # The largest number of people to look up at once: an admin waits for the page.
 MAX_LOOKED_UP = 100
+# So many people are decided in one transaction. Between two of them the time is looked at.
+CHUNK = 1000
+VERDICT = "evaluation__verdict"
+
+# The people who were done, and the others with the reason.
+Outcome = tuple[list[Subscription], list[tuple[Subscription, str]]]
 
 
 @dataclass
@@ -84,12 +93,14 @@ def keep(people: Sequence[Subscription], *, days: int, reason: str, actor: User,
             )
         )
 
-    def keep_one(row: Subscription) -> None:
-        cool_down([row.pk], days=lambda license: days, reason=KEPT.format(reason=reason)[:200])
-        data = {"days": days, "reason": reason, "needed_review": row.verdict.value}
-        record(Action.REVIEW_KEPT, actor=actor, target=row, data=data)
+    def keep_these(rows: list[Subscription]) -> Outcome:
+        cool_down([row.pk for row in rows], days=lambda license: days, reason=KEPT.format(reason=reason)[:200])
+        data = {"days": days, "reason": reason}
+        events = [_event(row, {**data, "needed_review": row.verdict.value}) for row in rows]
+        record_rows(Action.REVIEW_KEPT, actor=actor, rows=events)
+        return rows, []
 
-    return _each(people, keep_one, seconds=seconds)
+    return _in_chunks(people, keep_these, seconds=seconds)
 
 
 def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User, seconds: float = math.inf) -> Decided:
@@ -100,55 +111,126 @@ def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User,
     """
     reason = check_reason(reason)
 
-    def make_one(row: Subscription) -> None:
-        refuse_own_seat([(row.external_id, row.email, row.email)], actor=actor, profile=row.profile)
-        switches.refuse(row.profile, Operation.PROPOSE)
-        terms = current_terms(row.profile_id)
-        if RemovalCandidate.objects.open().filter(subscription=row).exists():
-            raise Refused(_("is a candidate already, and was approved."))
-        needed = row.verdict
-        _pass_review(row, terms)
-        evaluate_rows(Subscription.objects.filter(pk=row.pk), terms, few=True)
-        with as_evidence():
-            why = explain(row, terms, verdict=needed)
-        review = {
-            "reason": reason,
-            "by": name_of(actor),
-            "by_id": actor.pk,
-            "needed": in_english(needed.label),
-            "why": why,
-        }
-        candidate = open_reviewed(row, terms, review)
-        data = {"reason": reason, "needed_review": needed.value, "candidate": candidate}
-        record(Action.REVIEW_PASSED, actor=actor, target=row, data=data)
+    def make_these(rows: list[Subscription]) -> Outcome:
+        profile, refused = rows[0].profile, _why_not_made(rows, actor=actor)
+        switches.refuse(profile, Operation.PROPOSE)
+        terms, needed = current_terms(profile.pk), {row.pk: row.verdict for row in rows}
+        able = [row for row in rows if row.pk not in refused]
+        by_vendors_date = {row.pk: row for row in able if row.dates_went_back and row.vendor_activity_at}
+        refused |= _pass_all([row for row in able if row.pk not in by_vendors_date], terms)
+        refused |= _pass_each(by_vendors_date.values(), terms)
+        done = [row for row in able if row.pk not in refused]
+        reviews = {row.pk: _review(row, terms, needed[row.pk], reason=reason, actor=actor) for row in done}
+        made = open_reviewed(profile, reviews, terms)
+        events = [
+            _event(row, {"reason": reason, "needed_review": needed[row.pk].value, "candidate": made[row.pk]})
+            for row in done
+        ]
+        record_rows(Action.REVIEW_PASSED, actor=actor, rows=events)
+        return done, [(row, refused[row.pk]) for row in rows if row.pk in refused]
 
-    return _each(people, make_one, seconds=seconds)
+    return _in_chunks(people, make_these, seconds=seconds)
+
+
+def _event(row: Subscription, data: dict[str, Any]) -> Row:
+    return Row(Subscription._meta.label_lower, row.pk, str(row), data)
+
+
+def _review(row: Subscription, terms: Terms, needed: Verdict, *, reason: str, actor: User) -> dict[str, Any]:
+    """What the approver reads about the decision."""
+    with as_evidence():
+        why = explain(row, terms, verdict=needed)
+    return {
+        "reason": reason,
+        "by": name_of(actor),
+        "by_id": actor.pk,
+        "needed": in_english(needed.label),
+        "why": why,
+    }
+
+
+def _why_not_made(rows: list[Subscription], *, actor: User) -> dict[int, str]:
+    """Id -> why no candidate can be made of this person, whatever the rule says.
+
+    Raises Refused if the actor has no address.
+    """
+    profile, ids = rows[0].profile, IdList.of(row.pk for row in rows)
+    refuse_own_seat([], actor=actor, profile=profile)
+    seats = ((row.pk, row.external_id, row.email, row.email) for row in rows)
+    opened = RemovalCandidate.objects.open().filter(IdIn("subscription", ids))
+    wrong = _("has a last activity that cannot be right ({dates}), so nobody knows when it was.")
+    return {
+        **{
+            row.pk: wrong.format(dates=row.implausible_dates)
+            for row in rows
+            if row.last_activity_at is None and "last activity" in row.implausible_dates
+        },
+        **dict.fromkeys(opened.values_list("subscription", flat=True), _("is a candidate already, and was approved.")),
+        **own_among(seats, actor=actor, profile=profile),
+    }
+
+
+def _pass_all(rows: list[Subscription], terms: Terms) -> dict[int, str]:
+    """Note the decision on these rows and evaluate them. Returns why not for those who are no candidates even then.
+
+    These are as they were before.
+    """
+    ids = IdList.of(row.pk for row in rows)
+    if not ids.number:
+        return {}
+    people = Subscription.objects.filter(IdIn("pk", ids))
+    people.update(review_passed=True)
+    evaluate_rows(people, terms, few=ids.number <= FEW)
+    # After the UPDATE, which has locked the rows: facts that another process has written until then.
+    now = {pk: (facts_at, verdict) for pk, facts_at, verdict in people.values_list("pk", "facts_at", VERDICT)}
+    refused = {}
+    for row in rows:
+        facts_at, verdict = now[row.pk]
+        if facts_at != row.facts_at:
+            refused[row.pk] = _("has changed meanwhile.")
+        elif verdict != Verdict.CANDIDATE:
+            refused[row.pk] = _why_no_candidate(row, terms, Verdict(verdict))
+    before = IdList.of(row.pk for row in rows if row.pk in refused and not row.review_passed)
+    if before.number:
+        undone = Subscription.objects.filter(IdIn("pk", before))
+        undone.update(review_passed=False)
+        evaluate_rows(undone, terms, few=before.number <= FEW)
+    return refused
+
+
+def _why_no_candidate(row: Subscription, terms: Terms, found: Verdict) -> str:
+    why = explain(row, terms, verdict=found)
+    if not row.dates_went_back:
+        return _("cannot be a candidate: {why}").format(why=why)
+    return _("cannot be a candidate: {why} {vendor} showed {day} before.").format(
+        why=why, vendor=row.profile.vendor, day=on_day(row.last_activity_at)
+    )
+
+
+def _pass_each(rows: Iterable[Subscription], terms: Terms) -> dict[int, str]:
+    """The same for people for whom the vendor's older date may have to count: each alone, and there are few."""
+    refused = {}
+    for row in rows:
+        try:
+            with transaction.atomic():
+                _pass_review(row, terms)
+                evaluate_rows(Subscription.objects.filter(pk=row.pk), terms, few=True)
+        except (Refused, NotActionable) as error:
+            refused[row.pk] = str(error)
+    return refused
 
 
 def _pass_review(row: Subscription, terms: Terms) -> None:
     """Note the decision on the row. Raises Refused if the person is no candidate even then."""
-    if row.last_activity_at is None and "last activity" in row.implausible_dates:
-        raise Refused(
-            _("has a last activity that cannot be right ({dates}), so nobody knows when it was.").format(
-                dates=row.implausible_dates
-            )
-        )
     rows = Subscription.objects.filter(pk=row.pk, facts_at=row.facts_at)
     if rows.update(review_passed=True) != 1:
         raise NotActionable(_("has changed meanwhile."))
     found = verdict_of(row, terms)
-    if found == Verdict.ACTIVE and row.dates_went_back and row.vendor_activity_at:
+    if found == Verdict.ACTIVE:
         _believe_vendor(row)
         found = verdict_of(row, terms)
     if found != Verdict.CANDIDATE:
-        why = explain(row, terms, verdict=found)
-        if not row.dates_went_back:
-            raise Refused(_("cannot be a candidate: {why}").format(why=why))
-        raise Refused(
-            _("cannot be a candidate: {why} {vendor} showed {day} before.").format(
-                why=why, vendor=row.profile.vendor, day=on_day(row.last_activity_at)
-            )
-        )
+        raise Refused(_why_no_candidate(row, terms, found))
 
 
 def _believe_vendor(row: Subscription) -> None:
@@ -201,22 +283,45 @@ def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Dec
             decided.done.append(row)
 
 
-def _each(people: Sequence[Subscription], decide: Callable[[Subscription], None], *, seconds: float) -> Decided:
-    """Decide on each person in a transaction of their own, under the lock of the profile."""
+def _in_chunks(
+    people: Sequence[Subscription], decide: Callable[[list[Subscription]], Outcome], *, seconds: float
+) -> Decided:
+    """Decide on many people of a profile in one transaction, under its lock.
+
+    What `decide` raises is the reason of each person of a chunk.
+    """
     decided, ends_at = Decided(), time.monotonic() + seconds
-    for number, given in enumerate(people):
-        if time.monotonic() >= ends_at:
-            decided.not_reached = len(people) - number
-            break
+    by_profile: dict[int, list[Subscription]] = defaultdict(list)
+    for row in people:
+        by_profile[row.profile_id].append(row)
+    for rows in by_profile.values():
+        for chunk in (rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)):
+            if time.monotonic() >= ends_at:
+                decided.not_reached += len(chunk)
+                continue
+            done, refused = _decide(chunk, decide)
+            decided.done += done
+            decided.refused += refused
+    return decided
+
+
+def _decide(chunk: list[Subscription], decide: Callable[[list[Subscription]], Outcome]) -> Outcome:
+    ids = IdList.of(row.pk for row in chunk)
+    with transaction.atomic():
+        locks.lock_profile(chunk[0].profile_id)
+        now = Subscription.objects.select_related("profile", "evaluation").filter(IdIn("pk", ids))
+        rows = {row.pk: row for row in now}
+        waiting = [rows[given.pk] for given in chunk if rows[given.pk].verdict in NEEDS_REVIEW]
+        over = [
+            (given, _("needs no review any more: {label}.").format(label=rows[given.pk].verdict.label))
+            for given in chunk
+            if rows[given.pk].verdict not in NEEDS_REVIEW
+        ]
+        if not waiting:
+            return [], over
         try:
             with transaction.atomic():
-                locks.lock_profile(given.profile_id)
-                row = Subscription.objects.select_related("profile", "evaluation").get(pk=given.pk)
-                if row.verdict not in NEEDS_REVIEW:
-                    raise Refused(_("needs no review any more: {label}.").format(label=row.verdict.label))
-                decide(row)
+                done, refused = decide(waiting)
         except (Refused, NotActionable) as error:
-            decided.refused.append((given, str(error)))
-        else:
-            decided.done.append(row)
-    return decided
+            return [], [*over, *((row, str(error)) for row in waiting)]
+    return done, [*over, *refused]

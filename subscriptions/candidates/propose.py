@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
+from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
 from licensehub.translations.stored import as_evidence
@@ -130,18 +131,21 @@ def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFact
         return [CandidateFacts(*row) for row in read(rows.values_list(*CandidateFacts._fields))]
 
 
-def open_reviewed(row: Subscription, terms: Terms, review: Mapping[str, Any]) -> int:
-    """Open a candidate for a person who needed review. Returns its id. Call it under the lock of the profile.
+def open_reviewed(
+    profile: IntegrationProfile, reviews: Mapping[int, Mapping[str, Any]], terms: Terms
+) -> dict[int, int]:
+    """Open candidates for people who needed review: id of the subscription -> its review. Returns the candidates' ids.
 
-    `review` is a part of the evidence: the admin who decided (`by`, and the account's `by_id`), the `reason`, and why a
-    review was needed (`needed`, `why`).
+    A review is a part of the evidence: the admin who decided (`by`, and the account's `by_id`), the `reason`, and why a
+    review was needed (`needed`, `why`). Call it under the lock of the profile.
     """
-    run = DownloadRun.objects.with_facts().filter(profile=row.profile_id).first()
+    run = DownloadRun.objects.with_facts().filter(profile=profile).first()
     if run is None:
         raise NotActionable(_("No download is complete yet."))
-    facts = CandidateFacts(*Subscription.objects.values_list(*CandidateFacts._fields).get(pk=row.pk))
-    [pk] = _open(run, [facts], terms, timezone.now(), review=review)
-    return pk
+    people = Subscription.objects.filter(IdIn("pk", IdList.of(reviews))).order_by("pk")
+    facts = [CandidateFacts(*row) for row in people.values_list(*CandidateFacts._fields)]
+    ids = _open(run, facts, terms, timezone.now(), reviews=reviews) if facts else []
+    return {row.pk: pk for row, pk in zip(facts, ids, strict=True)}
 
 
 def _open(
@@ -150,7 +154,7 @@ def _open(
     terms: Terms,
     now: datetime,
     *,
-    review: Mapping[str, Any] | None = None,
+    reviews: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> list[int]:
     same = {
         "profile_id": run.profile_id,
@@ -167,7 +171,7 @@ def _open(
         "terms": terms.to_json(),
     }
     label, events = RemovalCandidate._meta.label_lower, list[Row]()
-    reviews = _former_reviews(rows) if review is None else {row.pk: review for row in rows}
+    reviews = _former_reviews(rows) if reviews is None else reviews
     # Before the COPY: its connection takes no other statement until it ends.
     ids = new_ids(RemovalCandidate, len(rows))
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from integrations.models import IntegrationProfile, ProfileState
@@ -13,18 +15,20 @@ from licensehub.audit.models import AuditEvent
 from subscriptions import review
 from subscriptions.accounts import persons
 from subscriptions.accounts.own_seat import OWN_SEAT
-from subscriptions.approvals import asking, decide
+from subscriptions.approvals import asking, closing, decide, undo
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.approvals.request import file_automatically, request_reclaim
+from subscriptions.eligibility.evaluate import evaluate_profile
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import OwnRequest, Refused
-from subscriptions.models import ReclaimRule, RemovalCandidate, Subscription, Verdict
+from subscriptions.models import ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription, Verdict
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules import rules
 from subscriptions.rules.evaluation import evaluate_again
 from tests.support.fixtures import person
 from tests.support.keeping import pause
 from tests.support.pages import text_of
+from tests.support.profile_states import people
 
 WHY = "Left the company, the manager confirmed it."
 
@@ -36,6 +40,11 @@ def ago(days: float) -> str:
 def reviewed(world, verdict: Verdict) -> list[Subscription]:
     rows = Subscription.objects.filter(profile=world.profile, evaluation__verdict=verdict)
     return [row for row in rows.order_by("pk") if not world.sandbox.world.teams_without_other_admin(row.external_id)]
+
+
+def reviewed_in(profile: IntegrationProfile) -> list[Subscription]:
+    rows = Subscription.objects.filter(profile=profile, evaluation__verdict=Verdict.NEVER_ACTIVE)
+    return list(rows.select_related("profile", "evaluation").order_by("pk"))
 
 
 def went_back(world, count: int, days: int | None) -> list[Subscription]:
@@ -141,6 +150,36 @@ def test_a_review_is_shown_again_and_ends_with_a_decision_for_the_person(world, 
     assert not RemovalCandidate.objects.open().filter(subscription=never).exists()
 
 
+def test_a_pause_that_is_taken_back_gives_the_decision_of_the_review_back(world, alice, bob):
+    """Unless the facts are others since then: the decision was made on those of the review."""
+    world.first_download()
+    never, changed = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
+    review.make_candidates([never, changed], reason=WHY, actor=alice)
+    made = RemovalCandidate.objects.filter(subscription__in=[never, changed], state="ready")
+    request = request_reclaim(made, actor=alice, reason="True-up")
+    for leave, take_back in (
+        (
+            lambda: decide.reject(request, actor=bob, comment="Wait for the team lead.", keep=pause()),
+            lambda: undo.take_back_rejection(request, actor=bob),
+        ),
+        (
+            lambda: closing.drop(
+                request.removals.get(candidate__subscription=never), actor=bob, reason="Wait", keep=pause()
+            ),
+            lambda: undo.take_back_in(request.removals.get(candidate__subscription=never), actor=bob, decides=True),
+        ),
+    ):
+        leave()
+        assert not fresh(never).review_passed and fresh(never).verdict == Verdict.COOLING_DOWN
+        Subscription.objects.filter(pk=changed.pk).update(facts_at=timezone.now())
+        take_back()
+        assert fresh(never).review_passed and fresh(never).verdict == Verdict.CANDIDATE
+        assert RemovalCandidate.objects.get(subscription=never).state == "awaiting_approval"
+    assert not fresh(changed).review_passed and fresh(changed).verdict == Verdict.NEVER_ACTIVE
+    assert request.removals.get(candidate__subscription=changed).dropped_at
+    assert decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=bob) == 1
+
+
 def test_a_decision_ends_when_the_facts_change(world, alice, bob):
     """The same for a person who is approved already: the recheck decides again."""
     world.first_download()
@@ -189,6 +228,29 @@ def test_a_last_activity_that_cannot_be_right_makes_nobody_a_candidate(world, al
     decided = review.make_candidates([activity, assigned], reason=WHY, actor=alice)
     assert decided.done == [assigned]
     assert "cannot be right (last activity 1970-01-01)" in decided.refused[0][1]
+
+
+def test_many_people_are_decided_with_as_many_statements_as_few(run, alice):
+    people(run.profile, run, 60, idle=None)
+    evaluate_profile(run.profile)
+    never = reviewed_in(run.profile)
+    decisions = (
+        lambda rows: review.keep(rows, days=30, reason=WHY, actor=alice),
+        lambda rows: review.make_candidates(rows, reason=WHY, actor=alice),
+    )
+    for decide_on in decisions:
+        statements = []
+        for count in (2, 25):
+            chosen, never = never[:count], never[count:]
+            with CaptureQueriesContext(connection) as made:
+                assert decide_on(chosen).done == chosen
+            statements.append(len(made))
+        assert statements[1] <= statements[0] + 3, statements
+    assert AuditEvent.objects.filter(action="review.kept").count() == 27
+    passed = AuditEvent.objects.filter(action="review.passed").values_list("target_id", "data__candidate")
+    assert len(passed) == 27 and dict(passed) == dict(
+        RemovalCandidate.objects.filter(evidence__has_key="review").values_list("subscription", "pk")
+    )
 
 
 def test_a_look_up_reads_them_at_the_vendor_now(world, alice, monkeypatch):
