@@ -212,6 +212,9 @@ def test_a_person_whose_dates_went_back_becomes_a_candidate_by_the_vendors_date(
     assert older.dates_went_back is False
     assert (timezone.now() - older.last_activity_at).days == 205
     assert older.recheck_snapshots.get().last_activity_at == known
+    assert RemovalCandidate.objects.get(subscription=older).evidence["review"]["needed"] == "Dates went back"
+    passed = AuditEvent.objects.get(action="review.passed")
+    assert (passed.target_id, passed.data["needed_review"]) == (older.pk, "dates_went_back")
     reasons = {row.pk: reason for row, reason in decided.refused}
     assert "cannot be a candidate: Active lately" in reasons[barely.pk]
     assert "cannot be a candidate: Active lately" in reasons[ended.pk]
