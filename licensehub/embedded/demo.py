@@ -24,6 +24,7 @@ from integrations import oauth_flow
 from integrations.connectors.registry import SandboxControl, connector_class, demo_sandbox
 from integrations.credential_store import set_credentials
 from integrations.models import Connection, IntegrationProfile
+from integrations.validation import validate_connections
 from licensehub.embedded.bounced_mail import ask_and_bounce
 from licensehub.embedded.demo_accounts import account, employ_accounts
 from licensehub.embedded.errors import CannotRunError
@@ -116,6 +117,7 @@ class Driver:
                 for slot, secrets in SANDBOX.credentials(self.control).items()
             }
             self._consent(connections[SANDBOX.CONSENT_SLOT], operator)
+            validate_connections(profile, actor=operator)
             publish(profile, actor=operator)
             start = timezone.localdate().replace(month=1, day=1)
             price = PriceInput(profile.connector.default_licenses[0], PRICE, "USD", Per.YEAR, start)

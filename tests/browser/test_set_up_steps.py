@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from integrations.models import IntegrationProfile
+from tests.browser.test_everybody import severe
 from tests.support.browser import sign_in
 from tests.support.fixtures import person
 
@@ -27,6 +28,7 @@ def test_the_steps_lead_to_the_first_request(real_transactions, world, live_serv
     sign_in(page, live_server.url, person("grace", "Company admin"))
     expect(page.get_by_role("heading", name="Set up LicenseHub")).to_be_visible()
     expect(page.locator(".lh-step-failed")).to_contain_text("Does not work")
+    assert severe(page) == []
     screenshot(page, "steps-1-failed")
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

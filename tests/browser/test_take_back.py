@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from subscriptions.models import RemovalCandidate
 from tests.browser.test_decide import widths
+from tests.browser.test_everybody import severe
 from tests.support.browser import sign_in
 
 pytestmark = pytest.mark.browser
@@ -27,6 +28,7 @@ def test_reject_drop_and_take_back(real_transactions, organization, alice, bob, 
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("radio", name="Send back")).to_be_focused()
     expect(dialog.get_by_label("Comment")).to_have_value("Quarter close runs until January.")
+    assert severe(page) == []
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("button", name="Reject…")).to_be_focused()

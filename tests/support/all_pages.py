@@ -19,7 +19,7 @@ LISTS = (
     *(f"subscriptions_{name}" for name in ("reclaim", "reclaimrule", "protection", "downloadrun")),
     *("integrations_integrationprofile", "integrations_connection", "audit_auditevent", "auth_user"),
 )
-MONEY = ("savings", "price_changelist", "price_add", "contract_changelist", "contract_edit")
+MONEY = ("company_changelist", "savings", "price_changelist", "price_add", "contract_changelist", "contract_edit")
 
 
 def details(world: World) -> Iterator[tuple[str, Any]]:
