@@ -95,7 +95,8 @@ def translated(text: str) -> str:
 
 @lru_cache(maxsize=20_000)
 def _translated(text: str, language: str) -> str:
-    sentences, done, begin, is_complete = _END.split(text), [], 0, True
+    """Sentence by sentence, or as one string with a value that has sentences: whichever leaves fewer English words."""
+    sentences, done, begin = _END.split(text), [], 0
     while begin < len(sentences):
         # The longest part that is one string: a string may have several sentences.
         for end in range(len(sentences), begin, -1):
@@ -103,8 +104,9 @@ def _translated(text: str, language: str) -> str:
             if found := _lookup(part):
                 break
         done.append(found or part)
-        is_complete, begin = is_complete and bool(found), end
-    return " ".join(done) if is_complete else _lookup(text, of_sentences=True) or " ".join(done)
+        begin = end
+    as_one = _lookup(text, of_sentences=True)
+    return min(filter(None, (" ".join(done), as_one)), key=lambda said: len({*text.split()} & {*said.split()}))
 
 
 def _lookup(text: str, *, of_sentences: bool = False) -> str:

@@ -26,6 +26,7 @@ from subscriptions.eligibility.sentences import (
     days_since,
     explain_candidate,
     in_days,
+    licensed_for,
     needs_review,
     on_day,
     protected_by,
@@ -185,7 +186,7 @@ CLAUSES: tuple[Clause, ...] = (
         why_grace,
         gettext_lazy("Not a new joiner"),
         lambda row, terms, now: (
-            _("licensed for {days}").format(days=in_days(days_since(row.license_assigned_at, now)))
+            licensed_for(days_since(row.license_assigned_at, now))
             if row.license_assigned_at
             else _("assigned at an unknown date")
         ),

@@ -68,6 +68,10 @@ def in_days(count: int) -> str:
     return ngettext("{} day", "{} days", count).format(count)
 
 
+def licensed_for(count: int) -> str:
+    return ngettext("licensed for {} day", "licensed for {} days", count).format(count)
+
+
 def needs_review(why: str) -> str:
     return _(NEEDS_REVIEW).format(why=why)
 

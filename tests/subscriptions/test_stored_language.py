@@ -12,6 +12,7 @@ from django.utils import timezone, translation
 from licensehub.audit.models import AuditEvent
 from licensehub.translations.stored import translated
 from subscriptions import review
+from subscriptions.apply_rule import apply_rule
 from subscriptions.approvals import closing, decide
 from subscriptions.approvals.leaving import SEND_BACK
 from subscriptions.approvals.request import request_reclaim
@@ -69,6 +70,7 @@ def act_on_everything(world: World, alice: Any, bob: Any) -> None:
     review.keep(waiting[:1], days=30, reason="Starts in January", actor=alice)
     review.make_candidates(waiting[1:], reason="Left the company", actor=alice)
     change_rule(world.profile.rule, actor=alice, changed={"last_activity_threshold": 400})
+    apply_rule(world.profile)
     done = Reclaim.objects.filter(state="done")[0]
     restores.restore(done, actor=bob, reason="Needed again")
     reclaim_due(world.profile)
