@@ -117,6 +117,8 @@ class Driver:
                 for slot, secrets in SANDBOX.credentials(self.control).items()
             }
             self._consent(connections[SANDBOX.CONSENT_SLOT], operator)
+            # The consent has given it the organization.
+            profile.refresh_from_db()
             validate_connections(profile, actor=operator)
             publish(profile, actor=operator)
             start = timezone.localdate().replace(month=1, day=1)

@@ -26,6 +26,7 @@ from licensehub.site.dashboard.steps import Button, Step, StepState, allowed
 from licensehub.site.invitations import is_open
 from licensehub.ui.formatting import ago, counts_of, day, number
 from licensehub.ui.names import names_of
+from subscriptions.accounts.mailbox import mailbox
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.actions import missing_slots, not_validated
 from subscriptions.admin.profiles.profile_page import is_due
@@ -39,13 +40,17 @@ ROLE = "Approver"
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """`running`: the first download, while it runs. `due`: it begins within a minute. `worth`: what else is useful."""
+    """`running`: the first download, while it runs. `due`: it begins within a minute. `worth`: what else is useful.
+
+    `roles`: those of a new account, its usual one first, for users who may invite the second person now.
+    """
 
     steps: tuple[Step, ...]
     vendor: str
     running: dict[str, Any] | None
     due: bool
     worth: tuple[Step, ...]
+    roles: tuple[tuple[int, str], ...]
 
     @property
     def done(self) -> int:
@@ -69,7 +74,13 @@ def set_up(profile: IntegrationProfile | None, last: DownloadRun | None, user: U
         running=progress_of(newest) if newest and newest.is_under_way else None,
         due=bool(profile and last is None and newest is None and is_due(profile)),
         worth=tuple(_worth_doing(user)),
+        roles=_roles(user) if steps[3].state != StepState.DONE else (),
     )
+
+
+def _roles(user: User | AnonymousUser) -> tuple[tuple[int, str], ...]:
+    roles = Group.objects.order_by("name").values_list("pk", "name") if user.has_perm(INVITE) else ()
+    return tuple(sorted(roles, key=lambda role: role[1] != ROLE))
 
 
 def _worth_doing(user: User | AnonymousUser) -> Iterator[Step]:
@@ -203,18 +214,17 @@ def _second_person(user: User | AnonymousUser) -> Step:
     able = ready.keys() - {account.pk for account in invited}
     asks = set(people_with(REQUEST).values_list("pk", flat=True)) & able
     decides = set(people_with(DECIDE).values_list("pk", flat=True)) & able
-    if asks and decides and len(asks | decides) > 1:
+    # Two accounts with one mailbox are one person.
+    if asks and decides and len({mailbox(ready[pk].email) for pk in asks | decides}) > 1:
         text = _("{asks} may ask, {decides} may approve. Nobody approves their own request.")
         names = {
             "asks": names_of(ready[pk] for pk in sorted(asks)),
             "decides": names_of(ready[pk] for pk in sorted(decides)),
         }
         return Step(title, text.format(**names), StepState.DONE)
-    role = Group.objects.filter(name=ROLE).values_list("pk", flat=True).first()
-    address = reverse("admin:auth_user_add") + (f"?groups={role}" if role else "")
-    buttons, ask = allowed(user, INVITE, Button(_("Invite a person"), "person_add", address))
+    _buttons, ask = allowed(user, INVITE)
     if invited:
         text = _("{names} was invited and has not signed in yet.").format(names=names_of(invited))
-        return Step(title, text, StepState.WAITING, buttons=buttons, ask=ask)
+        return Step(title, text, StepState.WAITING, ask=ask)
     text = _("Somebody else has to approve each request: nobody approves their own. Both need an e-mail address.")
-    return Step(title, text, StepState.NEXT, buttons=buttons, ask=ask)
+    return Step(title, text, StepState.NEXT, ask=ask)
