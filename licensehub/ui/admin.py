@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, checkbox
@@ -52,7 +53,7 @@ class LargeTableMixin:
     """Put before ModelAdmin: a list that may have a million rows. Sort it only by columns that have an index."""
 
     # The name of the rows in the count below the list; by default the name of the list.
-    rows_name = ""
+    rows_name: str | Promise = ""
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     # Unfold's template reads these for every row, and a missing attribute costs more than a value.

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.utils import timezone, translation
+from django.utils.functional import Promise
 
 # The number of lines that are sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
@@ -44,7 +45,7 @@ def harmless(value: object, separator: str = ",") -> str:
 
 
 def response(
-    columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], *, name: str, separator: str
+    columns: Sequence[tuple[str | Promise, Callable[[Any], object]]], rows: Iterable[Any], *, name: str, separator: str
 ) -> StreamingHttpResponse:
     """A file `name`-<today>.csv, some lines at a time."""
     # The server asks for the lines when the request of the reader is over.
@@ -55,7 +56,7 @@ def response(
 
 
 def _lines(
-    columns: Sequence[tuple[str, Callable[[Any], object]]],
+    columns: Sequence[tuple[str | Promise, Callable[[Any], object]]],
     rows: Iterable[Any],
     separator: str,
     zone: tzinfo,

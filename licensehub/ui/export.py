@@ -10,13 +10,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
 from unfold.admin import ModelAdmin
 
 from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.lists import keyset
 from licensehub.ui.lists.changelist import PagedChangeList
 
-Column = tuple[str, Callable[[Any], object]]
+Column = tuple[str | Promise, Callable[[Any], object]]
 
 CHUNK = 2000
 # The form in the address -> the label of its link. A spreadsheet splits CSV by the separator of its language.

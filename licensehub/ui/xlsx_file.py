@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.http import FileResponse
 from django.utils import timezone
+from django.utils.functional import Promise
 from xlsxwriter import Workbook
 
 from licensehub.ui.csv_file import FORMULA
@@ -20,7 +21,9 @@ MAX_CELL: Final = 32_767
 WIDTH: Final = 22
 
 
-def response(columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Iterable[Any], *, name: str) -> FileResponse:
+def response(
+    columns: Sequence[tuple[str | Promise, Callable[[Any], object]]], rows: Iterable[Any], *, name: str
+) -> FileResponse:
     """A file `name`-<today>.xlsx, with one more sheet for each million rows. It is made on disk, not in memory."""
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     with Workbook(file, {"constant_memory": True}) as book:
@@ -42,7 +45,7 @@ def response(columns: Sequence[tuple[str, Callable[[Any], object]]], rows: Itera
     return FileResponse(file, as_attachment=True, filename=filename, content_type=CONTENT_TYPE)
 
 
-def _sheet(book: Any, columns: Sequence[tuple[str, Any]], bold: Any) -> Any:
+def _sheet(book: Any, columns: Sequence[tuple[str | Promise, Any]], bold: Any) -> Any:
     sheet = book.add_worksheet()
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, WIDTH)

@@ -1,4 +1,4 @@
-// Copies the value of the input that a button names. Without it the address can be selected by hand.
+// Copies the value of the input that a button names, and says so in the words of data-copied or data-failed. Without it the address can be selected by hand.
 "use strict";
 document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
@@ -7,7 +7,7 @@ document.addEventListener("click", (event) => {
     const word = button.querySelector("[aria-live]");
     input.select();
     navigator.clipboard.writeText(input.value).then(
-        () => { word.textContent = "Copied"; },
-        () => { word.textContent = "Press Ctrl+C"; },
+        () => { word.textContent = button.dataset.copied; },
+        () => { word.textContent = button.dataset.failed; },
     );
 });

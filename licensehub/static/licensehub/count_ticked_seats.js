@@ -1,9 +1,9 @@
-// Counts the ticked rows into the button of a bulk bar, after the words in its data-seats; data-unit is `seat` or `person|people`. Without it the button works, and counts later.
+// Counts the ticked rows into the button of a bulk bar: data-one is its text for one row, data-many for others. Without it the button works, and counts later.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
     const bar = document.querySelector(".lh-bulk");
     if (!bar) return;
-    const button = bar.querySelector("[data-seats]");
+    const button = bar.querySelector("[data-one]");
     const across = bar.querySelector("input.select-across");
     const over = bar.querySelector("[data-over]");
     // What the ticked seats cost in a year: the sums of data-cost, a sum for each currency. Empty without a price.
@@ -14,19 +14,19 @@ document.addEventListener("DOMContentLoaded", () => {
             const [amount, currency] = cell.dataset.cost.split(" ");
             sums[currency] = (sums[currency] || 0) + Number(amount);
         }
-        const text = ([currency, amount]) => new Intl.NumberFormat("en-US", {
+        const language = document.documentElement.lang || "en";
+        const text = ([currency, amount]) => new Intl.NumberFormat(language, {
             style: "currency", currency, ...(Number.isInteger(amount) ? { maximumFractionDigits: 0 } : {}),
         }).format(amount);
         const texts = Object.entries(sums).sort().map(text);
-        return texts.length ? `${texts.join(" and ")} per year` : "";
+        return texts.length ? money.dataset.money.replace("{amount}", texts.join(money.dataset.and)) : "";
     };
     const count = () => {
         const ticked = document.querySelectorAll("tr input.action-select:checked").length;
         const everybody = across.value === "1";
         const seats = everybody ? Number(bar.dataset.total) : ticked;
         const more = everybody && "more" in bar.dataset ? "+" : "";
-        const [one, many = `${one}s`] = button.dataset.unit.split("|");
-        button.textContent = `${button.dataset.seats} ${seats}${more} ${seats === 1 ? one : many}`;
+        button.textContent = (seats === 1 ? button.dataset.one : button.dataset.many).replace("{count}", `${seats}${more}`);
         bar.classList.toggle("lh-open", seats > 0);
         if (money) {
             // For all rows of the list, the next page shows the amount.

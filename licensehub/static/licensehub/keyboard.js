@@ -1,7 +1,9 @@
 // Lets the keyboard reach everything that the mouse reaches. unfold makes some buttons of elements that take no focus.
 "use strict";
 (() => {
-    const NAMES = {dock_to_right: "Show or hide the menu", close: "Close the menu", light_mode: "Theme", dark_mode: "Theme", computer: "Theme", expand_more: "Show or hide more"};
+    // In the language of the page: templates/admin/script_texts.html.
+    const NAMES = {dock_to_right: "menu", close: "closeMenu", light_mode: "theme", dark_mode: "theme", computer: "theme", expand_more: "more"};
+    const textOf = (name) => document.getElementById("lh-texts").dataset[name];
     const ICON = ".material-symbols-outlined";
     const NATIVE = "a[href], button, input, select, textarea, summary, [tabindex]";
     // A click on the area beside the open filters closes them. Escape does this for the keyboard.
@@ -12,7 +14,8 @@
         const icons = element.matches(ICON) ? [element] : [...element.querySelectorAll(ICON)];
         const text = icons.reduce((rest, icon) => rest.replace(icon.textContent.trim(), ""), element.textContent).trim();
         if (text) return "";
-        return icons.map((icon) => NAMES[icon.textContent.trim()]).find(Boolean) || element.dataset.label || "Open the menu";
+        const name = icons.map((icon) => NAMES[icon.textContent.trim()]).find(Boolean);
+        return name ? textOf(name) : element.dataset.label || textOf("openMenu");
     }
 
     function prepare(root) {

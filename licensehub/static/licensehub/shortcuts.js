@@ -1,10 +1,8 @@
 // Keys for lists and for the page of a request. "?" shows them, and there they can be switched off (WCAG 2.1.4).
 "use strict";
 (() => {
-    const KEYS = [
-        ["j", "Next row"], ["k", "Row before"], ["x", "Select the row"], ["Enter", "Open the row"],
-        ["a", "Go to the main action"], ["/", "Search in the list"], ["?", "Show these keys"],
-    ];
+    // In the language of the page: templates/admin/script_texts.html.
+    const KEYS = {j: "keyNext", k: "keyBefore", x: "keySelect", Enter: "keyOpen", a: "keyAction", "/": "keySearch", "?": "keyHelp"};
     const STORED = "lh-shortcuts";
     const isOn = () => localStorage.getItem(STORED) !== "off";
     const rows = () => [...document.querySelectorAll("#result_list tr.data-row, #result_list tbody tr, .lh-people tbody tr")].filter((row) => row.offsetParent);
@@ -35,9 +33,10 @@
             dialog = document.createElement("dialog");
             dialog.id = "lh-keys";
             dialog.setAttribute("aria-labelledby", "lh-keys-title");
-            const lines = KEYS.map(([key, text]) => `<dt><kbd>${key}</kbd></dt><dd>${text}</dd>`).join("");
-            dialog.innerHTML = `<h2 id="lh-keys-title">Keys</h2><dl>${lines}</dl><label><input type="checkbox"> Use these keys</label>`
-                + '<form method="dialog"><button class="lh-button">Close</button></form>';
+            const texts = document.getElementById("lh-texts").dataset;
+            const lines = Object.entries(KEYS).map(([key, name]) => `<dt><kbd>${key}</kbd></dt><dd>${texts[name]}</dd>`).join("");
+            dialog.innerHTML = `<h2 id="lh-keys-title">${texts.keys}</h2><dl>${lines}</dl><label><input type="checkbox"> ${texts.keysUse}</label>`
+                + `<form method="dialog"><button class="lh-button">${texts.close}</button></form>`;
             dialog.querySelector("input").addEventListener("change", (event) => localStorage.setItem(STORED, event.target.checked ? "on" : "off"));
             document.body.append(dialog);
         }

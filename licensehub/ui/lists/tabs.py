@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.functional import Promise
 
 from licensehub.ui.admin import LargeTableMixin
 from licensehub.ui.lists.changelist import PagedChangeList
@@ -18,7 +19,7 @@ from licensehub.ui.lists.search_results import Matches, fetch_matches
 
 @dataclass(frozen=True, slots=True)
 class StateTab:
-    label: str
+    label: str | Promise
     states: tuple[str, ...]
     # Shows the tab only while it has rows, because most users never need it.
     hide_empty: bool = False
@@ -67,7 +68,7 @@ class TabbedChangeList(PagedChangeList):
         """For the template: label, count, address (with search and filters), and whether the tab is shown."""
         return [
             {
-                "label": tab.label,
+                "label": str(tab.label),
                 "count": count,
                 "selected": set(tab.states) == set(self.states),
                 "url": self._address_of(tab),

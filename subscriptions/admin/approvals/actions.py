@@ -10,11 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from licensehub.ui.admin import signed_in
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import is_id
-from subscriptions.admin.approvals.keeping import KeepForm, KeepPage, choose, kept_sentence, kept_verb
+from subscriptions.admin.approvals.keeping import Act, KeepForm, KeepPage, choose, kept_people, kept_sentence
 from subscriptions.admin.approvals.messages import (
     APPROVED,
     DROPPED,
@@ -35,7 +37,9 @@ from subscriptions.models import ReclaimRequest, RequestedRemoval
 from subscriptions.models.request import WAITING
 from subscriptions.money.beside import amount_of
 
-NO_REVISION = "This page does not say which list you saw. Nothing was approved. Reload the page and check again."
+NO_REVISION = gettext_lazy(
+    "This page does not say which list you saw. Nothing was approved. Reload the page and check again."
+)
 
 
 def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
@@ -44,7 +48,7 @@ def approve_view(request: HttpRequest, pk: int) -> HttpResponse:
     def do() -> str:
         seen = request.POST.get("revision", "")
         if not is_id(seen):
-            raise NotActionable(NO_REVISION)
+            raise NotActionable(str(NO_REVISION))
         count = decide.approve(row, actor=signed_in(request), comment=_text(request, "comment"), revision=int(seen))
         enqueue_reclaim(request, row.profile_id)
         return message_for(APPROVED, row, seats=seats(count))
@@ -59,11 +63,11 @@ def reject_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do(form: KeepForm) -> str:
         count = decide.reject(row, actor=signed_in(request), comment=form.why, keep=form.keep)
-        kept = kept_verb(row.kept_as, row.kept_until, count)
+        kept = kept_people(row.kept_as, row.kept_until, count) if row.kept_as else ""
         return message_for(REJECTED, row, people=people(count), kept=kept)
 
     why_not = "" if may.decide else may.why_not or decide.why_closed(row, timezone.now())
-    page = _keep_page(row, "Reject", row.number, row.removals.not_dropped())
+    page = _keep_page(row, Act.REJECT, row.number, row.removals.not_dropped())
     return choose(request, page, do, why_not=why_not)
 
 
@@ -83,7 +87,9 @@ def raise_cap_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         people = raise_cap(row, actor=signed_in(request), reason=_text(request, "cap_reason"))
-        return f"The cap of {row} is raised to {people} people. A third person now has to decide."
+        return _("The cap of {row} is raised to {people} people. A third person now has to decide.").format(
+            row=row, people=people
+        )
 
     return run_action(request, _page_of(pk), do)
 
@@ -110,8 +116,10 @@ def drop_view(request: HttpRequest, pk: int, removal: int) -> HttpResponse:
         return message_for(DROPPED, row, person=person, kept=kept_sentence(person.kept_as, person.kept_until))
 
     waits = row.state in WAITING and person.dropped_at is None
-    why_not = "" if waits else f"{person} is no longer part of an open request. Nothing was changed."
-    page = _keep_page(row, "Drop", person_of(person.evidence), [person])
+    why_not = (
+        "" if waits else _("{person} is no longer part of an open request. Nothing was changed.").format(person=person)
+    )
+    page = _keep_page(row, Act.DROP, person_of(person.evidence), [person])
     return choose(request, page, do, why_not=why_not)
 
 
@@ -131,7 +139,7 @@ def _person(pk: int, removal: int) -> RequestedRemoval:
     return get_object_or_404(RequestedRemoval.objects.select_related("candidate", "request"), pk=removal, request=pk)
 
 
-def _keep_page(row: ReclaimRequest, act: str, who: str, leaving: Iterable[RequestedRemoval]) -> KeepPage:
+def _keep_page(row: ReclaimRequest, act: Act, who: str, leaving: Iterable[RequestedRemoval]) -> KeepPage:
     seats_left = Counter((row.profile_id, str(removal.evidence["license"])) for removal in leaving)
     cost = amount_of(seats_left)
     return KeepPage(row, act, who, seats_left.total(), name_of(row.requested_by), _page_of(row.pk), cost)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
+
 from licensehub.ui.formatting import ago, day
 from subscriptions.models import Answer, ReclaimRequest, RequestedRemoval, RequestState
 
@@ -50,8 +52,8 @@ def reply_of(removal: RequestedRemoval, request: ReclaimRequest) -> Reply | None
     if removal.answer == Answer.RELEASE:
         return Reply(str(Answer.RELEASE.label), when, "ok", "check")
     if request.state == RequestState.COLLECTING:
-        return Reply("No answer yet", f"until {day(request.answers_until)}", "neutral", "mail")
-    return Reply("No answer", f"asked until {day(request.answers_until)}", "neutral", "mail")
+        return Reply(_("No answer yet"), _("until {day}").format(day=day(request.answers_until)), "neutral", "mail")
+    return Reply(_("No answer"), _("asked until {day}").format(day=day(request.answers_until)), "neutral", "mail")
 
 
 def progress(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> Progress | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from subscriptions.candidates import caps
 from subscriptions.models import Direction, ReclaimRequest
 from subscriptions.models.request import WAITING
@@ -53,8 +55,8 @@ def cap_status(request: ReclaimRequest, people: int) -> CapStatus | None:
     most = caps.allowed(request)
     waits = max(0, min(people, now.used + people - now.rolling))
     return CapStatus(
-        request=_meter("This request", people, most, "people", before=0),
-        day=_meter("Last 24 hours, including this request", now.used + people, now.rolling, "", before=now.used),
+        request=_meter(_("This request"), people, most, "people", before=0),
+        day=_meter(_("Last 24 hours, including this request"), now.used + people, now.rolling, "", before=now.used),
         refusal=caps.over(request, people, most=most),
         waits=waits,
         free_at=caps.free_at(request.profile) if waits and now.used else None,

@@ -15,6 +15,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
@@ -36,7 +38,11 @@ MARKS = {
     Ending.NOT_SENT: ("person_off", "ok"),
     Ending.HOLD: ("hourglass_top", "warning"),
 }
-TILES = {Ending.SEND: "Would be sent", Ending.NOT_SENT: "Would not be sent", Ending.HOLD: "Would wait"}
+TILES = {
+    Ending.SEND: gettext_lazy("Would be sent"),
+    Ending.NOT_SENT: gettext_lazy("Would not be sent"),
+    Ending.HOLD: gettext_lazy("Would wait"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +110,18 @@ def show(
     try:
         result = do()
     except ConnectorError as error:
-        messages.error(request, f"{error.message} Nothing was decided or sent.")
+        messages.error(request, f"{sentence_of(error)} {_('Nothing was decided or sent.')}")
         return HttpResponseRedirect(back)
     except REFUSALS as error:
         messages.error(request, sentence_of(error))
         return HttpResponseRedirect(back)
-    context = {"title": f"Dry run of {subject}", "back": back, "again": again, "command": command, "warning": warning}
+    context = {
+        "title": _("Dry run of {subject}").format(subject=subject),
+        "back": back,
+        "again": again,
+        "command": command,
+        "warning": warning,
+    }
     return TemplateResponse(request, TEMPLATE, {**site.each_context(request), **_context(result), **context})
 
 
@@ -119,9 +131,9 @@ def _context(result: DryRun) -> dict[str, Any]:
         "vendor": result.rows[0].item.removal.request.profile.vendor if result.rows else "",
         "tiles": [
             {
-                "label": TILES[ending],
+                "label": str(TILES[ending]),
                 "count": result.count(ending),
-                "detail": "when approved and due"
+                "detail": _("when approved and due")
                 if ending == Ending.SEND
                 else dry_run.for_display(result.kinds(ending)),
             }

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.connectors.contract import Texts
+from licensehub.ui.formatting import number
 from subscriptions.eligibility.sentences import team_admins_checked
 from subscriptions.models import ReclaimRequest, Subscription
 
@@ -32,8 +34,8 @@ def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[Impac
             "lock",
             "neutral",
             texts.impact_sign_in,
-            "gives access back, for one person or for several.",
-            "Restore",
+            _("gives access back, for one person or for several."),
+            _("Restore"),
         ),
         ImpactLine("dashboard", "neutral", *texts.impact_stays),
         _refused_by_vendor(texts, people),
@@ -41,8 +43,8 @@ def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[Impac
         ImpactLine(
             "visibility",
             "neutral",
-            "Each is looked up once more,",
-            "seconds before the deactivation. People who are active again keep the seat.",
+            _("Each is looked up once more,"),
+            _("seconds before the deactivation. People who are active again keep the seat."),
         ),
     ]
     return sorted(lines, key=lambda line: line.tone != "warning")
@@ -52,36 +54,33 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Imp
     """The last admins that the last complete download found, if the connection is allowed to read them."""
     teams = [row.sole_admin_of for row in people if row.sole_admin_of]
     if teams:
-        who = f"{_are(len(teams))} the last admin of a team."
-        names = ", ".join(f"“{names}”" for names in teams[:3])
-        more = f" and {len(teams) - 3} more" if len(teams) > 3 else ""
-        text = (
-            f"{capfirst(request.profile.vendor)} refuses until {names}{more} has another. Drop, or add an admin first."
+        who = ngettext("{count} is the last admin of a team.", "{count} are the last admin of a team.", len(teams))
+        names = ", ".join(_("“{name}”").format(name=name) for name in teams[:3])
+        if len(teams) > 3:
+            names = _("{names} and {count} more").format(names=names, count=number(len(teams) - 3))
+        text = _("{vendor} refuses until {names} has another. Drop, or add an admin first.").format(
+            vendor=capfirst(request.profile.vendor), names=names
         )
-        return ImpactLine("shield_person", "warning", who, text)
+        return ImpactLine("shield_person", "warning", who.format(count=number(len(teams))), text)
     if team_admins_checked(request.profile):
-        return ImpactLine("check", "ok", "Nobody is the last admin of a team,", "according to the last download.")
+        return ImpactLine("check", "ok", _("Nobody is the last admin of a team,"), _("according to the last download."))
     return ImpactLine(
         "help",
         "neutral",
-        "Last admin of a team: not checked.",
-        f"{capfirst(request.profile.vendor)} refuses such a person; the others go on.",
+        _("Last admin of a team: not checked."),
+        _("{vendor} refuses such a person; the others go on.").format(vendor=capfirst(request.profile.vendor)),
     )
 
 
 def _refused_by_vendor(texts: Texts, people: Iterable[Subscription]) -> ImpactLine:
     refused = sum(not row.reclaimable for row in people)
     if refused:
-        who = _are(refused)
         return ImpactLine(
             "block",
             "warning",
-            f"{who} {texts.refused_role} now.",
-            "They are left out when LicenseHub checks again before it sends.",
+            ngettext("{count} is {role} now.", "{count} are {role} now.", refused).format(
+                count=number(refused), role=texts.refused_role
+            ),
+            _("They are left out when LicenseHub checks again before it sends."),
         )
     return ImpactLine("check", "ok", *texts.nobody_refused)
-
-
-def _are(count: int) -> str:
-    """`1 is`, `2 are`."""
-    return ngettext("{:,} is", "{:,} are", count).format(count)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from django import forms
@@ -13,12 +14,13 @@ from django.contrib.admin import site
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from licensehub.ui.admin import sentence_of
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, number
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.admin.widgets.counts import people
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Direction, KeptAs, Protection, ReclaimRequest
@@ -26,15 +28,20 @@ from subscriptions.rules.protection_lines import end_of
 
 TEMPLATE = "admin/subscriptions/reclaimrequest/keep.html"
 ICONS = {KeptAs.SENT_BACK: "undo", KeptAs.PAUSED: "event_busy", KeptAs.PROTECTED: "shield_person"}
-TITLES = {KeptAs.SENT_BACK: "Send back", KeptAs.PAUSED: "Pause until a date", KeptAs.PROTECTED: "Protect"}
-VERBS = {KeptAs.SENT_BACK: "send back", KeptAs.PAUSED: "pause", KeptAs.PROTECTED: "protect"}
-WRONG_DAY = "Enter the day as year-month-day, for example 2027-01-31."
+TITLES = {
+    KeptAs.SENT_BACK: gettext_lazy("Send back"),
+    KeptAs.PAUSED: gettext_lazy("Pause until a date"),
+    KeptAs.PROTECTED: gettext_lazy("Protect"),
+}
+WRONG_DAY = gettext_lazy("Enter the day as year-month-day, for example 2027-01-31.")
 
 
 class KeepForm(forms.Form):
     """Valid with a possible choice. `keep` is the choice."""
 
-    kept_as = forms.ChoiceField(choices=KeptAs.choices, error_messages={"invalid_choice": "Choose what follows."})
+    kept_as = forms.ChoiceField(
+        choices=KeptAs.choices, error_messages={"invalid_choice": gettext_lazy("Choose what follows.")}
+    )
     pause_until = forms.DateField(required=False, error_messages={"invalid": WRONG_DAY})
     protect_until = forms.DateField(required=False, error_messages={"invalid": WRONG_DAY})
     comment = forms.CharField(required=False, max_length=500)
@@ -69,6 +76,32 @@ def _keep(kept_as: KeptAs, cleaned: dict[str, Any]) -> Keep:
     return Keep(kept_as)
 
 
+class Act(StrEnum):
+    """How people leave a request."""
+
+    REJECT = "reject"
+    DROP = "drop"
+
+    @property
+    def label(self) -> str:
+        return _("Drop") if self == Act.DROP else _("Reject")
+
+    def heading(self, who: str) -> str:
+        return (_("Drop {who}") if self == Act.DROP else _("Reject {who}")).format(who=who)
+
+    def button(self, kept_as: KeptAs, who: str) -> str:
+        """`Reject and pause 3 people`."""
+        texts = {
+            (Act.REJECT, KeptAs.SENT_BACK): _("Reject and send back {people}"),
+            (Act.REJECT, KeptAs.PAUSED): _("Reject and pause {people}"),
+            (Act.REJECT, KeptAs.PROTECTED): _("Reject and protect {people}"),
+            (Act.DROP, KeptAs.SENT_BACK): _("Drop and send back {people}"),
+            (Act.DROP, KeptAs.PAUSED): _("Drop and pause {people}"),
+            (Act.DROP, KeptAs.PROTECTED): _("Drop and protect {people}"),
+        }
+        return texts[self, kept_as].format(people=who)
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One choice, with the consequence beside it. `field` is the name of its date, and `label` the date's label."""
@@ -76,6 +109,7 @@ class Option:
     value: KeptAs
     text: str
     ready: str
+    button: str
     # The change of the potential savings; empty where no price is known.
     savings: str = ""
     field: str = ""
@@ -88,19 +122,15 @@ class Option:
 
     @property
     def title(self) -> str:
-        return TITLES[self.value]
-
-    @property
-    def verb(self) -> str:
-        return VERBS[self.value]
+        return str(TITLES[self.value])
 
 
 @dataclass(frozen=True, slots=True)
 class KeepPage:
-    """The subject of the page: `act` is the verb, `who` the object: `Reject`, `R-0142`, or `Drop`, `Pat Miller`."""
+    """The subject of the page: `who` is the object of the act: `R-0142`, or `Pat Miller`."""
 
     request: ReclaimRequest
-    act: str
+    act: Act
     who: str
     count: int
     requester: str
@@ -144,60 +174,95 @@ def choose(
 def _context(request: HttpRequest, leaving: KeepPage, form: KeepForm) -> dict[str, Any]:
     return {
         **site.each_context(request),
-        "title": f"{leaving.act} {leaving.who}",
+        "title": leaving.act.heading(leaving.who),
         "leaving": leaving,
         "options": _options(leaving, form) if leaving.request.direction == Direction.DEACTIVATE else [],
         "chosen": form["kept_as"].value() or KeptAs.SENT_BACK.value,
         "comment": form["comment"].value() or "",
         "errors": form.sentences,
         "tomorrow": company_day() + timedelta(days=1),
-        "people": ngettext("{:,} person", "{:,} people", leaving.count).format(leaving.count),
+        "people": people(leaving.count),
         "action": request.path,
     }
 
 
 def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
-    request, one = leaving.request, leaving.count == 1
-    they = "this person" if one else "them"
-    again = f"{leaving.requester} can request {they} again today."
-    if request.requested_by_id is None:
-        again = f"LicenseHub requests {they} again after the next download, as the rule says."
+    request, who = leaving.request, people(leaving.count)
     protected = Protection.objects.in_force().of(request.profile_id).count()
     return [
-        Option(KeptAs.SENT_BACK, again, "at once", _("as now") if leaving.cost else ""),
+        Option(
+            KeptAs.SENT_BACK,
+            _again(leaving),
+            _("at once"),
+            leaving.act.button(KeptAs.SENT_BACK, who),
+            _("as now") if leaving.cost else "",
+        ),
         Option(
             KeptAs.PAUSED,
-            f"No request can name {they} before that day. Then the rule decides again.",
-            "on that day, if the rule still says so",
+            ngettext(
+                "No request can name this person before that day. Then the rule decides again.",
+                "No request can name them before that day. Then the rule decides again.",
+                leaving.count,
+            ),
+            _("on that day, if the rule still says so"),
+            leaving.act.button(KeptAs.PAUSED, who),
             _("{amount} less until then").format(amount=leaving.cost) if leaving.cost else "",
             "pause_until",
-            "Until",
+            _("Until"),
             str(form["pause_until"].value() or ""),
         ),
         Option(
             KeptAs.PROTECTED,
-            f"LicenseHub leaves {they} alone, beside {protected:,} other protections. You are the owner, and your "
-            "comment is the reason.",
-            "when somebody ends the protection",
+            ngettext(
+                "LicenseHub leaves this person alone, beside {protected} other protections. You are the owner, and "
+                "your comment is the reason.",
+                "LicenseHub leaves them alone, beside {protected} other protections. You are the owner, and "
+                "your comment is the reason.",
+                leaving.count,
+            ).format(protected=number(protected)),
+            _("when somebody ends the protection"),
+            leaving.act.button(KeptAs.PROTECTED, who),
             _("{amount} less").format(amount=leaving.cost) if leaving.cost else "",
             "protect_until",
-            "Last day, or empty for no end",
+            _("Last day, or empty for no end"),
             str(form["protect_until"].value() or ""),
         ),
     ]
 
 
+def _again(leaving: KeepPage) -> str:
+    """Who can request the people again."""
+    if leaving.request.requested_by_id is None:
+        return ngettext(
+            "LicenseHub requests this person again after the next download, as the rule says.",
+            "LicenseHub requests them again after the next download, as the rule says.",
+            leaving.count,
+        )
+    return ngettext(
+        "{requester} can request this person again today.",
+        "{requester} can request them again today.",
+        leaving.count,
+    ).format(requester=leaving.requester)
+
+
 def kept_sentence(kept_as: str, until: datetime | None) -> str:
     """The consequence for people: `paused until Jan 15, 2027`."""
     if kept_as == KeptAs.SENT_BACK:
-        return "Ready again at once"
+        return _("Ready again at once")
     if kept_as == KeptAs.PAUSED:
-        return f"paused until {day(until)}"
+        return _("paused until {day}").format(day=day(until))
     if kept_as == KeptAs.PROTECTED:
-        return f"protected until {day(until)}" if until else "protected without an end"
-    return "the seat stays as it is"
+        return _("protected until {day}").format(day=day(until)) if until else _("protected without an end")
+    return _("the seat stays as it is")
 
 
-def kept_verb(kept_as: str, until: datetime | None, count: int) -> str:
-    """`are paused until Jan 15, 2027`."""
-    return f"{ngettext('is', 'are', count)} {kept_sentence(kept_as, until)}"
+def kept_people(kept_as: str, until: datetime | None, count: int) -> str:
+    """`3 people are paused until Jan 15, 2027.`"""
+    texts = {
+        KeptAs.SENT_BACK: ngettext("{people} is Ready again at once.", "{people} are Ready again at once.", count),
+        KeptAs.PAUSED: ngettext("{people} is paused until {day}.", "{people} are paused until {day}.", count),
+        KeptAs.PROTECTED: ngettext("{people} is protected until {day}.", "{people} are protected until {day}.", count)
+        if until
+        else ngettext("{people} is protected without an end.", "{people} are protected without an end.", count),
+    }
+    return texts[KeptAs(kept_as)].format(people=people(count), day=day(until))

@@ -9,7 +9,10 @@ from statistics import median
 from typing import Any
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from licensehub.translations.stored import translated
 from licensehub.ui.export import Column
 from licensehub.ui.formatting import day, name_of
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
@@ -24,6 +27,7 @@ from subscriptions.admin.widgets.evidence import (
     fingerprint,
     last_activity,
     license_label,
+    name_and_email_now,
     now_called,
     person_of,
     run_number,
@@ -68,7 +72,10 @@ class Person:
     def review(self) -> str:
         """The reason why an admin made this person a candidate after a review; empty for all others."""
         made = self.removal.evidence.get("review")
-        return "Needed review: {needed}. {by} made a candidate: “{reason}”".format(**made) if made else ""
+        if not made:
+            return ""
+        text = _("Needed review: {needed}. {by} made a candidate: “{reason}”")
+        return text.format(**{**made, "needed": translated(made["needed"])})
 
     @property
     def now(self) -> str:
@@ -76,27 +83,32 @@ class Person:
         return now_called(self.removal.evidence, self.removal.candidate.subscription)
 
     @property
+    def named_now(self) -> str:
+        """The same without words."""
+        return name_and_email_now(self.removal.evidence, self.removal.candidate.subscription)
+
+    @property
     def reclaim(self) -> Reclaim | None:
         return getattr(self.removal, "reclaim", None)
 
 
 PEOPLE_COLUMNS: tuple[Column, ...] = (
-    ("Person", lambda person: person_of(person.removal.evidence)),
-    ("E-mail", lambda person: person.removal.evidence["email"]),
-    ("Now", lambda person: person.now.removeprefix("now: ")),
-    ("Department", lambda person: person.removal.evidence["department"]),
-    ("License", lambda person: person.removal.evidence["license"]),
-    ("Admin roles", lambda person: ", ".join(admin_roles(person.removal.evidence))),
-    ("Last activity", lambda person: person.removal.evidence["last_activity_at"]),
-    ("Idle days", lambda person: person.removal.evidence["idle_days"]),
-    ("After review", lambda person: person.review),
-    ("Since the request", lambda person: person.change.text),
-    ("Confirmed by", lambda person: person.confirmed.by),
-    ("Confirmed at", lambda person: person.confirmed.at),
-    ("Unchanged since", lambda person: person.confirmed.unchanged_since or person.confirmed.at),
-    ("Answer", lambda person: person.removal.get_answer_display()),
-    ("Dropped", lambda person: person.removal.dropped_at),
-    ("Outcome", lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
+    (gettext_lazy("Person"), lambda person: person_of(person.removal.evidence)),
+    (gettext_lazy("E-mail"), lambda person: person.removal.evidence["email"]),
+    (gettext_lazy("Now"), lambda person: person.named_now),
+    (gettext_lazy("Department"), lambda person: person.removal.evidence["department"]),
+    (gettext_lazy("License"), lambda person: person.removal.evidence["license"]),
+    (gettext_lazy("Admin roles"), lambda person: ", ".join(admin_roles(person.removal.evidence))),
+    (gettext_lazy("Last activity"), lambda person: person.removal.evidence["last_activity_at"]),
+    (gettext_lazy("Idle days"), lambda person: person.removal.evidence["idle_days"]),
+    (gettext_lazy("After review"), lambda person: person.review),
+    (gettext_lazy("Since the request"), lambda person: person.change.text),
+    (gettext_lazy("Confirmed by"), lambda person: person.confirmed.by),
+    (gettext_lazy("Confirmed at"), lambda person: person.confirmed.at),
+    (gettext_lazy("Unchanged since"), lambda person: person.confirmed.unchanged_since or person.confirmed.at),
+    (gettext_lazy("Answer"), lambda person: person.removal.get_answer_display()),
+    (gettext_lazy("Dropped"), lambda person: person.removal.dropped_at),
+    (gettext_lazy("Outcome"), lambda person: outcome_sentence(person.reclaim) if person.reclaim else ""),
 )
 
 
@@ -144,7 +156,7 @@ def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
     """The drop by a person, with its reason. The changed verdict only follows from what was chosen then."""
     if removal.dropped_at is None or removal.dropped_by is None:
         return None
-    return Change(removal.drop_reason or "Stays", day(removal.dropped_at), "neutral", "person_remove")
+    return Change(translated(removal.drop_reason) or _("Stays"), day(removal.dropped_at), "neutral", "person_remove")
 
 
 def table_of(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:
@@ -188,8 +200,10 @@ def _row(person: Person, request: ReclaimRequest, times: int) -> PersonRow:
 
 
 def _dropped(removal: RequestedRemoval, by: str) -> str:
-    kept = f", {kept_sentence(removal.kept_as, removal.kept_until)}" if removal.kept_as else ""
-    return f"dropped by {by}{kept}"
+    if not removal.kept_as:
+        return _("dropped by {name}").format(name=by)
+    kept = kept_sentence(removal.kept_as, removal.kept_until)
+    return _("dropped by {name}, {kept}").format(name=by, kept=kept)
 
 
 def tiles(people: list[Person]) -> dict[str, Any]:

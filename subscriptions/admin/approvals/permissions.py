@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from subscriptions.accounts.persons import matches_nobody
 from subscriptions.approvals.decide import refuse_first_person
@@ -65,21 +66,21 @@ def may_decide(request: ReclaimRequest, user: User) -> bool:
 def _note(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     if not isinstance(user, User) or not matches_nobody(user, request.profile):
         return ""
-    return (
-        f"Nobody at {request.profile.vendor} has your address {user.email}. If you have a seat there, ask a "
-        "company admin to enter it on the page of your account."
-    )
+    return _(
+        "Nobody at {vendor} has your address {email}. If you have a seat there, ask a company admin to "
+        "enter it on the page of your account."
+    ).format(vendor=request.profile.vendor, email=user.email)
 
 
 def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     if request.requested_by_id == user.pk:
-        return "You made this request. Another person has to decide."
+        return _("You made this request. Another person has to decide.")
     if not user.has_perm(DECIDE):
-        return "You can read this request. Only an Approver or a Company admin can decide."
+        return _("You can read this request. Only an Approver or a Company admin can decide.")
     if request.cap_raised_by_id == user.pk:
-        return "You raised the cap of this request. A third person has to decide."
+        return _("You raised the cap of this request. A third person has to decide.")
     if request.state == RequestState.COLLECTING:
-        return "The people are still being asked. You can decide when they have answered or their time is over."
+        return _("The people are still being asked. You can decide when they have answered or their time is over.")
     return _refused(request, user)
 
 
@@ -98,11 +99,11 @@ def _refused(request: ReclaimRequest, user: User | AnonymousUser) -> str:
 def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
     """Why the reader cannot raise the cap of a request that is over it; empty when the reader may."""
     if request.state not in WAITING:
-        return "The request no longer waits for a decision."
+        return _("The request no longer waits for a decision.")
     if request.requested_by_id == user.pk:
-        return "You made this request. Another person has to raise its cap, and a third person has to decide."
+        return _("You made this request. Another person has to raise its cap, and a third person has to decide.")
     if not user.has_perm(RAISE):
-        return "Only an Approver or a Company admin can raise the cap."
+        return _("Only an Approver or a Company admin can raise the cap.")
     try:
         if isinstance(user, User):
             refuse_raising(request, actor=user, profile=request.profile)

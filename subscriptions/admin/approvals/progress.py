@@ -11,7 +11,11 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
+from licensehub.ui.formatting import number
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.evidence import person_of
 from subscriptions.models import Direction, HoldReason, Reclaim, ReclaimRequest, ReclaimState, RequestState
@@ -28,7 +32,7 @@ class Part:
     """One piece of the bar; `start` counts from the left, in people."""
 
     name: str
-    label: str
+    label: str | Promise
     icon: str
     states: tuple[ReclaimState, ...]
     count: int = 0
@@ -37,12 +41,12 @@ class Part:
 
 # In the order of the bar: failures first.
 PARTS = (
-    Part("failed", "failed", "error", (ReclaimState.FAILED,)),
-    Part("doubt", "in doubt", "help", (ReclaimState.IN_DOUBT,)),
-    Part("skipped", "skipped", "do_not_disturb_on", (ReclaimState.SKIPPED,)),
-    Part("verified", "verified", "verified", (ReclaimState.DONE,)),
-    Part("sending", "being sent", "progress_activity", (ReclaimState.CLAIMED, ReclaimState.SENDING)),
-    Part("waiting", "waiting", "schedule", (ReclaimState.QUEUED,)),
+    Part("failed", gettext_lazy("failed"), "error", (ReclaimState.FAILED,)),
+    Part("doubt", gettext_lazy("in doubt"), "help", (ReclaimState.IN_DOUBT,)),
+    Part("skipped", gettext_lazy("skipped"), "do_not_disturb_on", (ReclaimState.SKIPPED,)),
+    Part("verified", gettext_lazy("verified"), "verified", (ReclaimState.DONE,)),
+    Part("sending", gettext_lazy("being sent"), "progress_activity", (ReclaimState.CLAIMED, ReclaimState.SENDING)),
+    Part("waiting", gettext_lazy("waiting"), "schedule", (ReclaimState.QUEUED,)),
 )
 
 
@@ -62,10 +66,10 @@ class Progress:
     @property
     def sentence(self) -> str:
         if self.follows:
-            return f"{self.done:,} of {self.total:,} are done"
-        one = "1 person is done" if self.total == 1 else f"All {self.total:,} are done"
-        shown = ", ".join(f"{part.count:,} {part.label}" for part in self.parts if part.count)
-        return f"{one}: {shown}"
+            return _("{done} of {total} are done").format(done=number(self.done), total=number(self.total))
+        shown = ", ".join(f"{number(part.count)} {part.label}" for part in self.parts if part.count)
+        said = ngettext("{total} person is done: {parts}", "All {total} are done: {parts}", self.total)
+        return said.format(total=number(self.total), parts=shown)
 
 
 def progress_of(request: ReclaimRequest) -> Progress | None:
@@ -76,11 +80,11 @@ def progress_of(request: ReclaimRequest) -> Progress | None:
     unread = Count("pk", filter=Q(state=ReclaimState.IN_DOUBT, read_back=""))
     counted = list(mine.values_list("state", "hold_reason").annotate(n=Count("pk"), unread=unread))
     states, holds, to_read = Counter[str](), Counter[str](), 0
-    for state, hold, number, unread_number in counted:
-        states[state] += number
-        to_read += unread_number
+    for state, hold, found, unread_found in counted:
+        states[state] += found
+        to_read += unread_found
         if hold and state == ReclaimState.QUEUED:
-            holds[hold] += number
+            holds[hold] += found
     parts = _parts(states)
     under_way = sum(part.count for part in parts if part.name in ("sending", "waiting")) + to_read
     total = states.total()
@@ -89,7 +93,10 @@ def progress_of(request: ReclaimRequest) -> Progress | None:
         done=total - under_way,
         parts=parts,
         follows=under_way > 0,
-        holds=[f"{count:,} wait: {HoldReason(reason).label}" for reason, count in holds.most_common()],
+        holds=[
+            _("{count} wait: {reason}").format(count=number(count), reason=HoldReason(reason).label)
+            for reason, count in holds.most_common()
+        ],
         look_at=_look_at(request) if states["failed"] or states["in_doubt"] else [],
         url=reverse("admin:subscriptions_reclaimrequest_progress", args=[request.pk]),
         verb="restored" if request.direction == Direction.REACTIVATE else "reclaimed",

@@ -16,6 +16,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
@@ -66,34 +68,34 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)
     list_per_page = 25
-    rows_name = "requests"
+    rows_name = gettext_lazy("requests")
     # Shows the search field. get_search_results() does the search.
     search_fields = ("requested_by__username",)
-    search_help_text = "Requester, or a person’s name or e-mail"
+    search_help_text = gettext_lazy("Requester, or a person’s name or e-mail")
     ordering = ("-pk",)
     actions = None
     state_tabs = (
-        StateTab("Waiting for people", (RequestState.COLLECTING,), hide_empty=True),
-        StateTab("Awaiting approval", (RequestState.OPEN,)),
-        StateTab("Approved", (RequestState.APPROVED,)),
-        StateTab("Rejected", (RequestState.REJECTED,)),
-        StateTab("Expired", (RequestState.EXPIRED,)),
-        StateTab("Withdrawn", (RequestState.CANCELED,)),
-        StateTab("Nobody left", (RequestState.EMPTY,), hide_empty=True),
+        StateTab(gettext_lazy("Waiting for people"), (RequestState.COLLECTING,), hide_empty=True),
+        StateTab(gettext_lazy("Awaiting approval"), (RequestState.OPEN,)),
+        StateTab(gettext_lazy("Approved"), (RequestState.APPROVED,)),
+        StateTab(gettext_lazy("Rejected"), (RequestState.REJECTED,)),
+        StateTab(gettext_lazy("Expired"), (RequestState.EXPIRED,)),
+        StateTab(gettext_lazy("Withdrawn"), (RequestState.CANCELED,)),
+        StateTab(gettext_lazy("Nobody left"), (RequestState.EMPTY,), hide_empty=True),
     )
     default_states = (RequestState.OPEN,)
     export_columns = (
-        ("Request", lambda row: row.number),
-        ("What", lambda row: row.get_direction_display()),
-        ("Profile", lambda row: row.profile.name),
-        ("Requested by", lambda row: requester_of(row)),
-        ("Requested", lambda row: row.requested_at),
-        ("People", lambda row: row.people_standing),
-        ("Why now", lambda row: row.reason),
-        ("State", lambda row: row.get_state_display()),
-        ("Decided by", lambda row: name_of(row.decided_by)),
-        ("Decided", lambda row: row.decided_at),
-        ("Comment", lambda row: row.comment),
+        (gettext_lazy("Request"), lambda row: row.number),
+        (gettext_lazy("What"), lambda row: row.get_direction_display()),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
+        (gettext_lazy("Requested by"), lambda row: requester_of(row)),
+        (gettext_lazy("Requested"), lambda row: row.requested_at),
+        (gettext_lazy("People"), lambda row: row.people_standing),
+        (gettext_lazy("Why now"), lambda row: row.reason),
+        (gettext_lazy("State"), lambda row: row.get_state_display()),
+        (gettext_lazy("Decided by"), lambda row: name_of(row.decided_by)),
+        (gettext_lazy("Decided"), lambda row: row.decided_at),
+        (gettext_lazy("Comment"), lambda row: row.comment),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
@@ -124,36 +126,39 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         by = Q(requested_by__in=asked)
         return queryset.filter(by | Q(IdIn("pk", IdList.of(requests)))), False
 
-    @admin.display(description="Request", ordering="pk")
+    @admin.display(description=gettext_lazy("Request"), ordering="pk")
     def request_number(self, row: ReclaimRequest) -> SafeString:
         return two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}")
 
-    @admin.display(description="Requested")
+    @admin.display(description=gettext_lazy("Requested"))
     def requested(self, row: ReclaimRequest) -> SafeString:
         return two_lines(requester_of(row), f"{day(row.requested_at)} · {ago(row.requested_at)}")
 
-    @admin.display(description="People")
+    @admin.display(description=gettext_lazy("People"))
     def people(self, row: Any) -> str:
         return seats(row.people_standing)
 
-    @admin.display(description="Inactive")
+    @admin.display(description=gettext_lazy("Inactive"))
     def longest(self, row: Any) -> SafeString | str:
         if not row.idle:
             return EMPTY
-        return two_lines(f"{int(median(row.idle))} days median", f"up to {max(row.idle)} days")
+        return two_lines(
+            _("{median} days median").format(median=int(median(row.idle))),
+            _("up to {idle} days").format(idle=max(row.idle)),
+        )
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def standing(self, row: ReclaimRequest) -> SafeString:
         if is_overdue(row):
-            return badge("Expired", tone="neutral", icon="timer_off")
+            return badge(_("Expired"), tone="neutral", icon="timer_off")
         return request_badge(row)
 
-    @admin.display(description="Expires, or decided")
+    @admin.display(description=gettext_lazy("Expires, or decided"))
     def until(self, row: ReclaimRequest) -> SafeString | str:
         if row.decided_at:
             return two_lines(name_of(row.decided_by), f"{day(row.decided_at)} · {ago(row.decided_at)}")
         if row.state == RequestState.COLLECTING:
-            return two_lines(f"Answers until {day(row.answers_until)}", left(row.answers_until))
+            return two_lines(_("Answers until {day}").format(day=day(row.answers_until)), left(row.answers_until))
         if row.state == RequestState.EMPTY:
             return EMPTY
         return two_lines(day_and_time(row.expires_at), time_left(row.expires_at))
@@ -162,7 +167,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
-        context |= {**page_context(row, request.user), "title": "Reclaim request"}
+        context |= {**page_context(row, request.user), "title": _("Reclaim request")}
         if row.direction == Direction.REACTIVATE:
             return restore_page(row, super().render_change_form(request, context, *args, **kwargs))
         return super().render_change_form(request, context, *args, **kwargs)

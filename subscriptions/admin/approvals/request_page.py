@@ -8,13 +8,15 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 
-from licensehub.ui.formatting import ago, left, name_of
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import ago, left, name_of, number
 from licensehub.ui.time_zones import company_day
 from subscriptions.admin.approvals.answers import progress
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
-from subscriptions.admin.approvals.keeping import kept_verb
+from subscriptions.admin.approvals.keeping import kept_people
 from subscriptions.admin.approvals.people import basis, people_of, table_of, tiles
 from subscriptions.admin.approvals.permissions import is_overdue, may_dry_run, permissions_for, why_not_raise
 from subscriptions.admin.approvals.progress import progress_of
@@ -79,9 +81,9 @@ def _header(request: ReclaimRequest) -> dict[str, Any]:
 def why_empty(request: ReclaimRequest) -> str:
     """The reasons why people left it: `Active again (2), dropped by a user (1)`, the most frequent reason first."""
     reasons = Counter(
-        row.strip(" .") or "dropped by a user" for row in request.removals.values_list("drop_reason", flat=True)
+        row.strip(" .") or _("dropped by a user") for row in request.removals.values_list("drop_reason", flat=True)
     )
-    return ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common())
+    return ", ".join(f"{translated(reason)} ({number(count)})" for reason, count in reasons.most_common())
 
 
 def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: lis
         "may": permissions_for(request, user),
         "may_dry_run": may_dry_run(request, user),
         "reader": name_of(user),  # type: ignore[arg-type]
-        "kept": kept_verb(request.kept_as, request.kept_until, len(standing)) if request.kept_as else "",
+        "kept": kept_people(request.kept_as, request.kept_until, len(standing)) if request.kept_as and standing else "",
         "reject_attrs": format_html(
             'formaction="{}"', reverse("admin:subscriptions_reclaimrequest_reject", args=[request.pk])
         ),

@@ -11,8 +11,10 @@ from django.db.models.fields.json import KeyTextTransform
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import ago, day, name_of
+from licensehub.ui.formatting import ago, day, inside, name_of
 from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.widgets.badges import outcome_sentence, reclaim_badge
 from subscriptions.admin.widgets.counts import people
@@ -70,16 +72,23 @@ def results_of(request: ReclaimRequest) -> list[str]:
 
 def _ended(request: ReclaimRequest, state: str, after: str, before: str, count: int) -> str:
     profile = request.profile
-    who, has = people(count), "has" if count == 1 else "have"
+    who, now, then = people(count), license_label(profile, after), license_label(profile, before)
     if state == ReclaimState.FAILED:
-        return f"{capfirst(profile.vendor)} refused {who}. They stay deactivated; the list says why."
+        text = _("{vendor} refused {who}. They stay deactivated; the list says why.")
+        return text.format(vendor=capfirst(profile.vendor), who=who)
     if state != ReclaimState.DONE:
-        return f"{who}: {ReclaimState(state).label.lower()}. The list says why."
+        return _("{who}: {state}. The list says why.").format(who=who, state=inside(str(ReclaimState(state).label)))
     if not after:
-        return f"{who} can sign in again. The license was not read; the next download reads it."
-    if after == before:
-        return f"{who} {has} {license_label(profile, after)}, as before."
-    return f"{who} {has} {license_label(profile, after)} now, and had {license_label(profile, before)} before."
+        text = _("{who} can sign in again. The license was not read; the next download reads it.")
+    elif after == before:
+        text = ngettext("{who} has {license}, as before.", "{who} have {license}, as before.", count)
+    else:
+        text = ngettext(
+            "{who} has {license} now, and had {former} before.",
+            "{who} have {license} now, and had {former} before.",
+            count,
+        )
+    return text.format(who=who, license=now, former=then)
 
 
 def people_of(request: ReclaimRequest) -> list[Row]:
@@ -107,7 +116,7 @@ def _row(removal: RequestedRemoval) -> Row:
         reclaimed_ago=ago(finished),
         reclaim_url=_page_of(taken.pk) if taken else "",
         license=license_label(removal.candidate.profile, removal.evidence["license"]),
-        dropped=f"dropped by {name_of(removal.dropped_by)}" if removal.dropped_at else "",
+        dropped=_("dropped by {name}").format(name=name_of(removal.dropped_by)) if removal.dropped_at else "",
         can_come_back=removal.dropped_by_id is not None and removal.request.state == RequestState.OPEN,
         restore_url=_page_of(item.pk) if item else "",
         badge=reclaim_badge(item) if item else "",

@@ -14,10 +14,13 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
 from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
@@ -73,31 +76,31 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
     list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
     list_per_page = 50
     search_fields = ("subscription__search__text",)
-    search_help_text = "Name or e-mail"
+    search_help_text = gettext_lazy("Name or e-mail")
     ordering = ("idle_since", "pk")
     list_before_template = "admin/subscriptions/removalcandidate/verdict_tabs.html"
     state_tabs = (
-        StateTab("Attention Required", (CandidateState.ATTENTION_REQUIRED,)),
-        StateTab("Ready", (READY,)),
-        StateTab("Awaiting User", (CandidateState.AWAITING_USER,)),
-        StateTab("Awaiting Approval", (CandidateState.AWAITING_APPROVAL,)),
-        StateTab("Awaiting Revocation", (CandidateState.AWAITING_REVOCATION,)),
-        StateTab("Closed", CLOSED),
+        StateTab(gettext_lazy("Attention Required"), (CandidateState.ATTENTION_REQUIRED,)),
+        StateTab(gettext_lazy("Ready"), (READY,)),
+        StateTab(gettext_lazy("Awaiting User"), (CandidateState.AWAITING_USER,)),
+        StateTab(gettext_lazy("Awaiting Approval"), (CandidateState.AWAITING_APPROVAL,)),
+        StateTab(gettext_lazy("Awaiting Revocation"), (CandidateState.AWAITING_REVOCATION,)),
+        StateTab(gettext_lazy("Closed"), CLOSED),
     )
     default_states = (READY,)
     export_columns = (
-        ("Name", lambda row: row.subscription.name),
-        ("E-mail", lambda row: row.subscription.email),
-        ("Department", lambda row: row.subscription.department),
-        ("Profile", lambda row: row.profile.name),
-        ("License", lambda row: license_label(row.profile, row.evidence["license"])),
-        ("Last activity", lambda row: row.evidence["last_activity_at"]),
-        ("Admin roles", lambda row: row.subscription.admin_roles_label),
-        ("License assigned", lambda row: row.evidence["license_assigned_at"]),
-        ("Why", lambda row: row.evidence["why"]),
-        ("State", lambda row: row.get_state_display()),
-        ("Close reason", lambda row: row.get_close_reason_display()),
-        ("Candidate since", lambda row: row.created_at),
+        (gettext_lazy("Name"), lambda row: row.subscription.name),
+        (gettext_lazy("E-mail"), lambda row: row.subscription.email),
+        (gettext_lazy("Department"), lambda row: row.subscription.department),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
+        (gettext_lazy("License"), lambda row: license_label(row.profile, row.evidence["license"])),
+        (gettext_lazy("Last activity"), lambda row: row.evidence["last_activity_at"]),
+        (gettext_lazy("Admin roles"), lambda row: row.subscription.admin_roles_label),
+        (gettext_lazy("License assigned"), lambda row: row.evidence["license_assigned_at"]),
+        (gettext_lazy("Why"), lambda row: translated(row.evidence["why"])),
+        (gettext_lazy("State"), lambda row: row.get_state_display()),
+        (gettext_lazy("Close reason"), lambda row: row.get_close_reason_display()),
+        (gettext_lazy("Candidate since"), lambda row: row.created_at),
     )
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
@@ -105,27 +108,29 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         cost = cost_columns(lambda row: (row.profile_id, row.license or "", today))
         return (*self.export_columns, *cost, *confirmed_columns(lambda row: row.subscription))
 
+    @admin.display(description=gettext_lazy("Person"))
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
+    @admin.display(description=gettext_lazy("Department"))
     def department(self, row: RemovalCandidate) -> str:
         return row.subscription.department or EMPTY
 
-    @admin.display(description="Last activity", ordering="idle_since")
+    @admin.display(description=gettext_lazy("Last activity"), ordering="idle_since")
     def last_active(self, row: RemovalCandidate) -> SafeString:
         return last_activity(row.evidence)
 
-    @admin.display(description="Why")
+    @admin.display(description=gettext_lazy("Why"))
     def why(self, row: Any) -> SafeString:
-        return two_lines(row.attention or str(row.evidence["why"]), row.let_back_in)
+        return two_lines(translated(row.attention or str(row.evidence["why"])), row.let_back_in)
 
-    @admin.display(description="License")
+    @admin.display(description=gettext_lazy("License"))
     def license_shown(self, row: Any) -> SafeString:
         """The script of the bulk bar adds up `data-cost` of the ticked rows."""
         shown = two_lines(license_label(row.profile, row.evidence["license"]), row.subscription.admin_roles_label)
         return format_html('<span data-cost="{}">{}</span>', row.cost, shown) if row.cost else shown
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def standing(self, row: RemovalCandidate) -> SafeString:
         return candidate_badge(row)
 
@@ -156,7 +161,7 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: RemovalCandidate = kwargs["obj"]
         context |= {
-            "title": "Removal candidate",
+            "title": _("Removal candidate"),
             "badge": candidate_badge(row),
             "what_next": WHAT_NEXT[CandidateState(row.state)],
             "facts": facts(row.profile, row.evidence),
@@ -188,21 +193,21 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         ]
 
     def resume(self, request: HttpRequest, pk: int) -> HttpResponse:
-        done = "{} is Ready again. The reclaim needs a new request and a new approval."
+        done = _("{} is Ready again. The reclaim needs a new request and a new approval.")
         return self._run(request, pk, resume, done)
 
     def leave(self, request: HttpRequest, pk: int) -> HttpResponse:
-        done = "{} keeps the seat and is in cool-down: no new candidate for the number of days of the threshold."
+        done = _("{} keeps the seat and is in cool-down: no new candidate for the number of days of the threshold.")
         return self._run(request, pk, leave_alone, done)
 
     def came_back(self, request: HttpRequest, pk: int) -> HttpResponse:
-        done = "It is noted that the mail to {} came back, so silence is no answer."
+        done = _("It is noted that the mail to {} came back, so silence is no answer.")
         reason = request.POST.get("reason", "").strip()[:300]
         return self._run(request, pk, partial(bounces.enter, reason=reason), done)
 
     def send_again(self, request: HttpRequest, pk: int) -> HttpResponse:
         reason = request.POST.get("reason", "").strip()[:500]
-        done = "A new request for {} was made. Another person has to approve it before anything is sent again."
+        done = _("A new request for {} was made. Another person has to approve it before anything is sent again.")
         return self._run(request, pk, partial(send_again, reason=reason), done)
 
     def _run(self, request: HttpRequest, pk: int, do: Callable[..., object], done: str) -> HttpResponse:

@@ -9,6 +9,8 @@ from typing import Any
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.models import IntegrationProfile
@@ -18,16 +20,16 @@ from subscriptions.rules.words import seen_words
 
 # Days without activity: from the first number, below the second.
 BANDS = {
-    "0": ("Less than 90 days", 0, 90),
-    "90": ("90 to 179 days", 90, 180),
-    "180": ("180 to 359 days", 180, 360),
-    "360": ("360 days and more", 360, None),
+    "0": (gettext_lazy("Less than 90 days"), 0, 90),
+    "90": (gettext_lazy("90 to 179 days"), 90, 180),
+    "180": (gettext_lazy("180 to 359 days"), 180, 360),
+    "360": (gettext_lazy("360 days and more"), 360, None),
 }
 NEVER = "never"
 
 
 class LicenseFilter(DropdownFilter):
-    title = "license"
+    title = gettext_lazy("license")
     parameter_name = "license"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
@@ -43,7 +45,7 @@ class LicenseFilter(DropdownFilter):
 
 
 class ProfileFilter(DropdownFilter):
-    title = "profile"
+    title = gettext_lazy("profile")
     parameter_name = "profile"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
@@ -56,11 +58,11 @@ class ProfileFilter(DropdownFilter):
 
 
 class IdleFilter(DropdownFilter):
-    title = "inactive for"
+    title = gettext_lazy("inactive for")
     parameter_name = "idle"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        return [*((word, label) for word, (label, _, _) in BANDS.items()), (NEVER, "Never active")]
+        return [*((word, str(label)) for word, (label, _, _) in BANDS.items()), (NEVER, _("Never active"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()

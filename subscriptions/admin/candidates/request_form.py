@@ -14,11 +14,13 @@ from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import signed_in
+from licensehub.ui.formatting import number
 from subscriptions.admin.approvals import dry_run as dry_run_page
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.rules.lost import lost_in, lost_list
@@ -35,8 +37,8 @@ from subscriptions.money.beside import seats_of, yearly_cost
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import window_text
 
-DONE = "{request} asks for {seats}. Another person has to approve it."
-MANY = "{number} requests, {request} to {last}, ask for {seats}. Another person has to approve each."
+DONE = gettext_lazy("{request} asks for {seats}. Another person has to approve it.")
+MANY = gettext_lazy("{number} requests, {request} to {last}, ask for {seats}. Another person has to approve each.")
 
 
 class RequestMixin(ValidateSelectionMixin, ModelAdmin):
@@ -55,7 +57,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
         chosen = {value for name, value in request.GET.items() if name.startswith("state_")}
         return super().get_actions(request) if chosen <= {CandidateState.READY.value} else {}
 
-    @admin.action(description="Request reclaim", permissions=["request"])
+    @admin.action(description=gettext_lazy("Request reclaim"), permissions=["request"])
     def request_reclaim(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse | None:
         """Show the people first. A POST from that page has `confirmed`, and makes the request.
 
@@ -68,15 +70,17 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             if split:
                 make = partial(request_split, actor=signed_in(request), split=split)
                 return make_requests(request, selection, make, done=DONE, many=MANY)
-            messages.warning(request, "The cap of one request has changed. Choose again.")
+            messages.warning(request, _("The cap of one request has changed. Choose again."))
         elif request.POST.get("confirmed"):
-            messages.warning(request, f"The list has changed: {count} of these people are Ready now.")
+            messages.warning(
+                request, _("The list has changed: {count} of these people are Ready now.").format(count=count)
+            )
         if count:
             return self._confirm(request, selection, count)
         selection.say_left_out(request, messages.ERROR)
         return None
 
-    @admin.action(description="Dry run", permissions=["request"])
+    @admin.action(description=gettext_lazy("Dry run"), permissions=["request"])
     def dry_run(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
         """A dry run as if these people were requested and approved now."""
         count = chosen.filter(state=CandidateState.READY).count()
@@ -91,7 +95,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             warning=warning,
         )
 
-    @admin.action(description="Protect", permissions=["protect"])
+    @admin.action(description=gettext_lazy("Protect"), permissions=["protect"])
     def protect(self, request: HttpRequest, chosen: QuerySet[RemovalCandidate]) -> HttpResponse:
         """Show the form that protects these people."""
         ids = ticked(request, chosen).order_by().values("subscription")
@@ -104,7 +108,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             **self.admin_site.each_context(request),
             **confirm_context(request, count),
             "opts": self.model._meta,
-            "title": f"Request reclaim of {seats(count)}",
+            "title": _("Request reclaim of {seats}").format(seats=seats(count)),
             "action": "request_reclaim",
             "back": reverse("admin:subscriptions_removalcandidate_changelist"),
             "requests": len(selection.able),
@@ -152,22 +156,28 @@ def ways(selection: Selection) -> list[Way]:
     first = sum(min(count, cap) for count, cap in counts.values())
     rest = total - sum(min(count, parts_of(count, cap) * cap) for count, cap in counts.values())
     most = max(cap for _, cap in counts.values())
-    stay = f" {stays_ready(rest)}" if rest else ""
+    each = _("Each can be approved by one other person, the longest inactive people first.")
+    first_people, all_people = _("The first {first} people"), _("All {total} people")
+    if len(counts) == 1:
+        first_people, all_people = (
+            _("One request with the first {first} people"),
+            _("One request with all {total} people"),
+        )
     return [
         Way(
             Split.SEVERAL,
-            f"{parts:,} requests of at most {most:,} people",
-            f"Each can be approved by one other person, the longest inactive people first.{stay}",
+            _("{parts} requests of at most {most} people").format(parts=number(parts), most=number(most)),
+            f"{each} {stays_ready(rest)}" if rest else each,
         ),
         Way(
             Split.FIRST,
-            f"One request with the first {first:,} people" if len(counts) == 1 else f"The first {first:,} people",
-            f"Those who are inactive the longest. {stays_ready(total - first)}",
+            first_people.format(first=number(first)),
+            f"{_('Those who are inactive the longest.')} {stays_ready(total - first)}",
         ),
         Way(
             Split.ONE,
-            f"One request with all {total:,} people" if len(counts) == 1 else f"All {total:,} people",
-            "It cannot be approved as it is: another person has to raise its cap, and a third person has to decide.",
+            all_people.format(total=number(total)),
+            _("It cannot be approved as it is: another person has to raise its cap, and a third person has to decide."),
         ),
     ]
 
@@ -179,7 +189,7 @@ def stays_ready(count: int) -> str:
 def selection_of(chosen: QuerySet[RemovalCandidate], *, actor: User) -> Selection:
     ready = chosen.filter(state=CandidateState.READY)
     selection = select(ready, Operation.REQUEST, email=KT("evidence__email"), actor=actor)
-    selection.leave_out(chosen.exclude(state=CandidateState.READY), "Not Ready any more.")
+    selection.leave_out(chosen.exclude(state=CandidateState.READY), _("Not Ready any more."))
     return selection
 
 
@@ -196,7 +206,7 @@ def over_cap(profile: IntegrationProfile, count: int) -> str:
     cap = caps.batch_of(profile)
     if count <= cap:
         return ""
-    return (
-        f"{count:,} people are more than the cap of {cap:,}. Another person has to raise the cap, and a third person "
-        "has to decide."
-    )
+    return _(
+        "{count} people are more than the cap of {cap}. Another person has to raise the cap, and a third "
+        "person has to decide."
+    ).format(count=number(count), cap=number(cap))

@@ -11,11 +11,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
 from licensehub.ui.admin import refuse_unless_post, signed_in
-from licensehub.ui.formatting import ago, day, day_and_time
+from licensehub.ui.formatting import ago, day, day_and_time, number
 from subscriptions import tasks
 from subscriptions.admin.downloads.steps import standstill, steps_of
 from subscriptions.admin.widgets.actions import run_action
@@ -54,7 +55,9 @@ def _now(run: DownloadRun) -> str:
         return ""
     step = FollowUp(run.follow_up)
     seconds = int((timezone.now() - datetime.fromisoformat(run.steps[step]["since"])).total_seconds())
-    return f"The facts are new. Step {STEPS.index(step) + 1} of {len(STEPS)}: {step.label}, {seconds:,} s so far."
+    return _("The facts are new. Step {step} of {steps}: {label}, {seconds} s so far.").format(
+        step=STEPS.index(step) + 1, steps=len(STEPS), label=step.label, seconds=number(seconds)
+    )
 
 
 def progress(request: HttpRequest, pk: int) -> HttpResponse:
@@ -70,19 +73,22 @@ def progress(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _propose(run: DownloadRun, user: User, request: HttpRequest) -> str:
     acceptance.propose(run, reason=request.POST.get("reason", ""), actor=user)
-    return "Proposed. Another person has to open this page and confirm."
+    return _("Proposed. Another person has to open this page and confirm.")
 
 
 def _accept(run: DownloadRun, user: User, request: HttpRequest) -> str:
     acceptance.accept(run, actor=user)
     enqueue_task(tasks.follow_up, run.pk)
-    gone = ngettext("{:,} person is marked as gone", "{:,} people are marked as gone", run.gone).format(run.gone)
-    return f"{run} is accepted: {gone}, {run.new:,} new, {run.changed:,} changed."
+    return ngettext(
+        "{run} is accepted: {gone} person is marked as gone, {new} new, {changed} changed.",
+        "{run} is accepted: {gone} people are marked as gone, {new} new, {changed} changed.",
+        run.gone,
+    ).format(run=run, gone=number(run.gone), new=number(run.new), changed=number(run.changed))
 
 
 def _discard(run: DownloadRun, user: User, request: HttpRequest) -> str:
     acceptance.discard(run, actor=user)
-    return f"{run} is discarded. The facts of the last complete download stay in use."
+    return _("{run} is discarded. The facts of the last complete download stay in use.").format(run=run)
 
 
 ACTIONS: dict[str, Callable[[DownloadRun, User, HttpRequest], str]] = {
@@ -109,8 +115,8 @@ def activity_of(run: DownloadRun) -> list[dict[str, Any]]:
         return []
     threshold = terms_of(run.profile).threshold
     pair = (
-        (f"Before: {before}, {day(before.finished_at)}", before.stats, run.stats),
-        ("This download", run.stats, before.stats),
+        (_("Before: {run}, {day}").format(run=before, day=day(before.finished_at)), before.stats, run.stats),
+        (_("This download"), run.stats, before.stats),
     )
     return [
         {
@@ -126,9 +132,9 @@ def newest_activity(stats: Mapping[str, Any]) -> str:
     """`Newest activity: Nov 27, 2026, 3 hours ago`."""
     text = stats.get("newest_activity")
     if not text:
-        return "Nobody has any activity"
+        return _("Nobody has any activity")
     moment = datetime.fromisoformat(text)
-    return f"Newest activity: {day(moment)}, {ago(moment)}"
+    return _("Newest activity: {day}, {ago}").format(day=day(moment), ago=ago(moment))
 
 
 def quarantine_context(run: DownloadRun, request: HttpRequest) -> dict[str, Any] | None:

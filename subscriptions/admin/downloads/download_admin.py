@@ -12,15 +12,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile, ProfileState
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
+from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
 from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
-from subscriptions.admin.downloads.steps import steps_of
+from subscriptions.admin.downloads.steps import seconds_text, steps_of
 from subscriptions.admin.rules.lost import lost_in, lost_list
 from subscriptions.admin.widgets import live
 from subscriptions.downloads.acceptance import why_not_acceptable
@@ -36,45 +38,55 @@ BADGES = {
 }
 MEANING = {
     RunState.RUNNING: (
-        "Members are being read, page by page, into a staging table.",
-        "Nothing has changed yet: all subscriptions are updated in one step, after the last page was read and the "
-        "result was found plausible. If the process is killed, the next one continues at the saved page.",
+        gettext_lazy("Members are being read, page by page, into a staging table."),
+        gettext_lazy(
+            "Nothing has changed yet: all subscriptions are updated in one step, after the last page was read and the "
+            "result was found plausible. If the process is killed, the next one continues at the saved page."
+        ),
     ),
     RunState.EVALUATING: (
-        "All pages were read, the result was plausible, and the subscriptions were updated in one step. Now names are "
-        "read, and everybody is evaluated again.",
-        "Until the verdicts are written, lists show the new facts beside the verdicts of the download before. If the "
-        "process is killed, the next one continues at the step that it had reached.",
+        gettext_lazy(
+            "All pages were read, the result was plausible, and the subscriptions were updated in one step. Now names "
+            "are read, and everybody is evaluated again."
+        ),
+        gettext_lazy(
+            "Until the verdicts are written, lists show the new facts beside the verdicts of the download before. If "
+            "the process is killed, the next one continues at the step that it had reached."
+        ),
     ),
     RunState.COMPLETE: (
-        "All pages were read, the result was plausible, and the subscriptions were updated in one step.",
-        "Verdicts and removal candidates were evaluated again right after it.",
+        gettext_lazy("All pages were read, the result was plausible, and the subscriptions were updated in one step."),
+        gettext_lazy("Verdicts and removal candidates were evaluated again right after it."),
     ),
     RunState.QUARANTINED: (
-        "The vendor answered, but the result is not plausible, so nothing of it was used.",
-        "All subscriptions keep the facts of the last complete download, and nobody became a candidate through this "
-        "run. Read the reason, then run the download again from the profile. If you find at "
-        "the vendor that it is right, two people can accept this run; otherwise discard it, and validate the "
-        "connection in the profile.",
+        gettext_lazy("The vendor answered, but the result is not plausible, so nothing of it was used."),
+        gettext_lazy(
+            "All subscriptions keep the facts of the last complete download, and nobody became a candidate through "
+            "this run. Read the reason, then run the download again from the profile. If you find at "
+            "the vendor that it is right, two people can accept this run; otherwise discard it, and validate the "
+            "connection in the profile."
+        ),
     ),
     RunState.DISCARDED: (
-        "Somebody looked at the quarantined download and decided not to use it.",
-        "All subscriptions keep the facts of the last complete download.",
+        gettext_lazy("Somebody looked at the quarantined download and decided not to use it."),
+        gettext_lazy("All subscriptions keep the facts of the last complete download."),
     ),
     RunState.FAILED: (
-        "The download could not be finished, so nothing of it was used.",
-        "All subscriptions keep the facts of the last complete download. Do what the reason says, then run the "
-        "download again from the profile. Validating the connection there shows more.",
+        gettext_lazy("The download could not be finished, so nothing of it was used."),
+        gettext_lazy(
+            "All subscriptions keep the facts of the last complete download. Do what the reason says, then run the "
+            "download again from the profile. Validating the connection there shows more."
+        ),
     ),
 }
 
 
-NOT_ACCEPTABLE = (
+NOT_ACCEPTABLE = gettext_lazy(
     "All subscriptions keep the facts of the last complete download, and nobody became a candidate through this run. "
     "It cannot be accepted. Read the reason, discard it, and run the download again from the profile. Validating the "
     "connection there shows more."
 )
-ACCEPTED = (
+ACCEPTED = gettext_lazy(
     "All pages were read, but the result was not plausible. Two people accepted it, and the subscriptions were updated "
     "in one step."
 )
@@ -86,7 +98,7 @@ def meaning_of(run: DownloadRun) -> tuple[str, str]:
     if run.state == RunState.QUARANTINED and why_not_acceptable(run):
         next_step = NOT_ACCEPTABLE
     accepted = run.has_facts and run.decided_by_id is not None
-    return (ACCEPTED if accepted else meaning), next_step
+    return str(ACCEPTED if accepted else meaning), str(next_step)
 
 
 def _newest_run() -> str:
@@ -116,33 +128,31 @@ def starter(run: DownloadRun) -> str:
 
 def duration_text(run: DownloadRun) -> str:
     """`42 s`, `3 min 10 s`."""
-    seconds = int(run.duration.total_seconds())
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s" if rest else "under 1 s"
+    return seconds_text(int(run.duration.total_seconds()))
 
 
 @admin.register(DownloadRun)
 class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
     list_display = ("run", "state_shown", "started", "size", "changes", "by", "problem_shown")
     search_fields = ("problem", "started_by_name")
-    search_help_text = "Reason, or who started it"
+    search_help_text = gettext_lazy("Reason, or who started it")
     list_before_template = "admin/subscriptions/downloadrun/list_before.html"
     export_columns = (
-        ("Number", lambda run: run.number),
-        ("Profile", lambda run: run.profile.name),
-        ("State", lambda run: run.get_state_display()),
-        ("Started", lambda run: run.started_at),
-        ("Finished", lambda run: run.finished_at),
-        ("Started by", starter),
-        ("Pages", lambda run: run.pages),
-        ("Requests", lambda run: run.requests),
-        ("Credits", lambda run: run.credits),
-        ("Read", lambda run: run.read),
-        ("New", lambda run: run.new),
-        ("Changed", lambda run: run.changed),
-        ("Gone", lambda run: run.gone),
-        ("Unchanged", lambda run: run.unchanged),
-        ("Problem", lambda run: run.problem),
+        (gettext_lazy("Number"), lambda run: run.number),
+        (gettext_lazy("Profile"), lambda run: run.profile.name),
+        (gettext_lazy("State"), lambda run: run.get_state_display()),
+        (gettext_lazy("Started"), lambda run: run.started_at),
+        (gettext_lazy("Finished"), lambda run: run.finished_at),
+        (gettext_lazy("Started by"), starter),
+        (gettext_lazy("Pages"), lambda run: run.pages),
+        (gettext_lazy("Requests"), lambda run: run.requests),
+        (gettext_lazy("Credits"), lambda run: run.credits),
+        (gettext_lazy("Read"), lambda run: run.read),
+        (gettext_lazy("New"), lambda run: run.new),
+        (gettext_lazy("Changed"), lambda run: run.changed),
+        (gettext_lazy("Gone"), lambda run: run.gone),
+        (gettext_lazy("Unchanged"), lambda run: run.unchanged),
+        (gettext_lazy("Problem"), lambda run: translated(run.problem)),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DownloadRun]:
@@ -194,33 +204,40 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
             **(progress_of(row) if row.is_under_way else {"steps": steps_of(row)}),
         }
 
-    @admin.display(description="Run")
+    @admin.display(description=gettext_lazy("Run"))
     def run(self, row: DownloadRun) -> SafeString:
         return two_lines(row.number, row.profile.name)
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def state_shown(self, row: DownloadRun) -> SafeString:
         return run_badge(row)
 
-    @admin.display(description="Started", ordering="started_at")
+    @admin.display(description=gettext_lazy("Started"), ordering="started_at")
     def started(self, row: DownloadRun) -> SafeString:
-        return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, took {duration_text(row)}")
+        return two_lines(
+            day_and_time(row.started_at),
+            _("{ago}, took {duration}").format(ago=ago(row.started_at), duration=duration_text(row)),
+        )
 
-    @admin.display(description="Read")
+    @admin.display(description=gettext_lazy("Read"))
     def size(self, row: DownloadRun) -> SafeString:
-        so_far = " so far" if row.state == RunState.RUNNING else ""
-        return two_lines(f"{row.read:,}{so_far}", ngettext("{:,} page", "{:,} pages", row.pages).format(row.pages))
+        text = _("{count} so far") if row.state == RunState.RUNNING else "{count}"
+        pages = ngettext("{} page", "{} pages", row.pages).format(number(row.pages))
+        return two_lines(text.format(count=number(row.read)), pages)
 
-    @admin.display(description="New, changed, gone")
+    @admin.display(description=gettext_lazy("New, changed, gone"))
     def changes(self, row: DownloadRun) -> SafeString:
         if not row.has_facts:
-            return two_lines("–", "nothing was changed")
-        return two_lines(f"{row.new:,} · {row.changed:,} · {row.gone:,}", f"{row.unchanged:,} unchanged")
+            return two_lines("–", _("nothing was changed"))
+        return two_lines(
+            " · ".join(map(number, (row.new, row.changed, row.gone))),
+            _("{unchanged} unchanged").format(unchanged=number(row.unchanged)),
+        )
 
-    @admin.display(description="Started by")
+    @admin.display(description=gettext_lazy("Started by"))
     def by(self, row: DownloadRun) -> str:
         return starter(row)
 
-    @admin.display(description="What went wrong")
+    @admin.display(description=gettext_lazy("What went wrong"))
     def problem_shown(self, row: DownloadRun) -> SafeString:
-        return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
+        return format_html('<span class="lh-sentence">{}</span>', translated(row.problem) or _("Nothing."))

@@ -9,10 +9,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
-from licensehub.ui.formatting import day
+from licensehub.ui.formatting import day, number
 from subscriptions.admin.money.contract_form import ContractForm
 from subscriptions.admin.money.contract_page import ASSUMPTIONS, contract_context
 from subscriptions.admin.widgets.actions import REFUSALS
@@ -42,7 +43,7 @@ class ContractAdmin(ReadOnlyAdmin):
         assumed = request.GET.get("assume", "")
         context = {
             **self.admin_site.each_context(request),
-            "title": "Contract",
+            "title": _("Contract"),
             "profile": profile,
             "profiles": profiles if len(profiles) > 1 else [],
             "may_change": request.user.has_perm(CHANGE),
@@ -65,7 +66,7 @@ class ContractAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(back)
         context = {
             **self.admin_site.each_context(request),
-            "title": "Edit the contract" if row else "Enter the contract",
+            "title": _("Edit the contract") if row else _("Enter the contract"),
             "profile": profile,
             "form": form,
             "back": back,
@@ -76,7 +77,9 @@ class ContractAdmin(ReadOnlyAdmin):
 def _save(request: HttpRequest, profile: IntegrationProfile, form: ContractForm) -> bool:
     def do() -> str:
         row = save_contract(profile, form.contract, seen=form.cleaned_data["seen"], actor=signed_in(request))
-        return f"The contract is saved: {row.seats:,} seats until {day(row.renews_on)}."
+        return _("The contract is saved: {seats} seats until {day}.").format(
+            seats=number(row.seats), day=day(row.renews_on)
+        )
 
     return run_and_report(request, do, refusals=REFUSALS)
 

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
@@ -16,15 +17,18 @@ from subscriptions.models import Contract
 from subscriptions.money.contracts import ContractInput, check_input, version_of
 
 INPUT = {"class": "lh-input"}
-INVALID_DAY = "Enter the day as year-month-day, for example 2027-03-01."
+INVALID_DAY = gettext_lazy("Enter the day as year-month-day, for example 2027-03-01.")
 
 
-def _day(label: str, help_text: str = "") -> forms.DateField:
+def _day(label: Any, help_text: Any = "") -> forms.DateField:
     return forms.DateField(
         label=label,
         widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
         help_text=help_text,
-        error_messages={"required": f"Enter the day. {INVALID_DAY}", "invalid": INVALID_DAY},
+        error_messages={
+            "required": gettext_lazy("Enter the day. Enter the day as year-month-day, for example 2027-03-01."),
+            "invalid": INVALID_DAY,
+        },
     )
 
 
@@ -35,38 +39,40 @@ class OwnerField(forms.ModelChoiceField):
 
 class ContractForm(forms.Form):
     reference = forms.CharField(
-        label="Order number", required=False, max_length=60, widget=forms.TextInput(attrs=INPUT)
+        label=gettext_lazy("Order number"), required=False, max_length=60, widget=forms.TextInput(attrs=INPUT)
     )
-    license = forms.ChoiceField(label="License type", widget=UnfoldAdminSelectWidget)
+    license = forms.ChoiceField(label=gettext_lazy("License type"), widget=UnfoldAdminSelectWidget)
     seats = forms.IntegerField(
-        label="Seats bought",
+        label=gettext_lazy("Seats bought"),
         min_value=1,
         max_value=10_000_000,
         widget=forms.TextInput(attrs={**INPUT, "inputmode": "numeric"}),
         error_messages={
-            "required": "Enter the number of seats.",
-            "invalid": "Enter a number without a point, for example 4000.",
-            "min_value": "Enter a number of seats, at least 1.",
-            "max_value": "This is more than a contract can have. Check the number.",
+            "required": gettext_lazy("Enter the number of seats."),
+            "invalid": gettext_lazy("Enter a number without a point, for example 4000."),
+            "min_value": gettext_lazy("Enter a number of seats, at least 1."),
+            "max_value": gettext_lazy("This is more than a contract can have. Check the number."),
         },
     )
-    starts = _day("First day of the term")
-    renews_on = _day("Renewal", "The first day of the next term.")
-    notice_by = _day("Last day of notice", "Until this day you can say how many seats the next term has.")
+    starts = _day(gettext_lazy("First day of the term"))
+    renews_on = _day(gettext_lazy("Renewal"), gettext_lazy("The first day of the next term."))
+    notice_by = _day(
+        gettext_lazy("Last day of notice"), gettext_lazy("Until this day you can say how many seats the next term has.")
+    )
     true_up = forms.CharField(
-        label="True-up rule",
+        label=gettext_lazy("True-up rule"),
         required=False,
         max_length=500,
         widget=forms.Textarea(attrs={**INPUT, "rows": 2}),
-        help_text="For example: each quarter, seats in use beyond those bought are added to the invoice.",
+        help_text=gettext_lazy("For example: each quarter, seats in use beyond those bought are added to the invoice."),
     )
     owner = OwnerField(
-        label="Owner",
+        label=gettext_lazy("Owner"),
         queryset=User.objects.none(),
         required=False,
-        empty_label="Nobody yet",
+        empty_label=gettext_lazy("Nobody yet"),
         widget=UnfoldAdminSelectWidget,
-        help_text="Gets the reminders by mail, as company admins do.",
+        help_text=gettext_lazy("Gets the reminders by mail, as company admins do."),
     )
     seen = forms.CharField(widget=forms.HiddenInput())
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
-from licensehub.ui.formatting import day, name_of
+from django.utils.formats import number_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from licensehub.ui.formatting import day, name_of, number, percent
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import (
     CandidateState,
@@ -23,10 +29,10 @@ from subscriptions.money.forecast import MIN_WEEKS, Forecast, Week, forecast, we
 
 # The assumptions of the forecast, in the order of the switch.
 ASSUMPTIONS = {
-    "none": ("Take back nothing", ()),
-    "approved": ("Approved", (CandidateState.AWAITING_REVOCATION,)),
+    "none": (gettext_lazy("Take back nothing"), ()),
+    "approved": (gettext_lazy("Approved"), (CandidateState.AWAITING_REVOCATION,)),
     "all": (
-        "All candidates",
+        gettext_lazy("All candidates"),
         (
             CandidateState.AWAITING_REVOCATION,
             CandidateState.READY,
@@ -47,11 +53,11 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
     found = forecast(weeks, day=row.renews_on, less=takes[assumed]) if row.renews_on >= today else None
     return {
         "row": row,
-        "owner": name_of(row.owner) if row.owner else "nobody yet",
+        "owner": name_of(row.owner) if row.owner else _("nobody yet"),
         "in_force": row.starts <= today < row.renews_on,
         "used": used,
         "free": row.seats - used,
-        "share": f"{used / row.seats:.1%}",
+        "share": percent(round(Decimal(100 * used) / row.seats, 1)),
         "cost": yearly_cost({(row.profile_id, row.license): row.seats}),
         "forecast": found,
         "fewer": row.seats - found.seats if found else 0,
@@ -64,10 +70,14 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
         "chart": chart(found, row.seats) if found else None,
         "weeks": weeks,
         "min_weeks": MIN_WEEKS,
-        "weekly": f"{abs(found.weekly):.1f} {'more' if found.weekly >= 0 else 'fewer'}" if found else "",
+        "weekly": _weekly(found) if found else "",
         "assumptions": [
-            {"key": key, "label": f"{label}, {takes[key]:,}" if key != "none" else label, "is_chosen": key == assumed}
-            for key, (label, _) in ASSUMPTIONS.items()
+            {
+                "key": key,
+                "label": f"{label}, {number(takes[key])}" if key != "none" else label,
+                "is_chosen": key == assumed,
+            }
+            for key, (label, _states) in ASSUMPTIONS.items()
         ],
         "taken": takes[assumed],
         "dates": time_line(row, today),
@@ -77,12 +87,24 @@ def contract_context(row: Contract, assumed: str) -> dict[str, Any]:
 
 def _range(low: int, high: int, *, fewer: bool) -> str:
     """`78 to 154 fewer`, `2 to 6 more`."""
-    return f"{low:,} to {high:,} fewer" if fewer else f"{-high:,} to {-low:,} more"
+    return (
+        _("{low} to {high} fewer").format(low=number(low), high=number(high))
+        if fewer
+        else _("{low} to {high} more").format(low=number(-high), high=number(-low))
+    )
+
+
+def _weekly(found: Forecast) -> str:
+    """`2.5 more`."""
+    text = _("{seats} more") if found.weekly >= 0 else _("{seats} fewer")
+    return text.format(seats=number_format(abs(found.weekly), 1))
 
 
 def _candidates(row: Contract) -> dict[str, int]:
     mine = RemovalCandidate.objects.filter(profile=row.profile_id, license=row.license)
-    return {key: mine.filter(state__in=states).count() if states else 0 for key, (_, states) in ASSUMPTIONS.items()}
+    return {
+        key: mine.filter(state__in=states).count() if states else 0 for key, (_label, states) in ASSUMPTIONS.items()
+    }
 
 
 def _cost_of(row: Contract, seats: int) -> str:
@@ -113,19 +135,27 @@ def time_line(row: Contract, today: date) -> dict[str, Any]:
         return Mark(place, label, f"{day(moment)}, {_in_days(moment, today)}", anchor)
 
     return {
-        "marks": [mark("Today", today), mark("Last day of notice", row.notice_by), mark("Renewal", row.renews_on)],
+        "marks": [
+            mark(_("Today"), today),
+            mark(_("Last day of notice"), row.notice_by),
+            mark(_("Renewal"), row.renews_on),
+        ],
         "open": (x(max(today, first)), max(0.0, x(row.notice_by) - x(today))),
         "late": (x(max(row.notice_by, today)), max(0.0, x(row.renews_on) - x(max(row.notice_by, today)))),
-        "reminders": [(x(row.notice_by - timedelta(days=days)), f"{days} days") for days in REMINDERS],
+        "reminders": [
+            (x(row.notice_by - timedelta(days=days)), ngettext("{} day", "{} days", days).format(days))
+            for days in REMINDERS
+        ],
     }
 
 
 def _in_days(moment: date, today: date) -> str:
     left = (moment - today).days
     if left == 0:
-        return "today"
-    days = f"{abs(left):,} day{'' if abs(left) == 1 else 's'}"
-    return f"in {days}" if left > 0 else f"{days} ago"
+        return _("today")
+    if left > 0:
+        return ngettext("in {} day", "in {} days", left).format(number(left))
+    return ngettext("{} day ago", "{} days ago", -left).format(number(-left))
 
 
 def _reminders(row: Contract, today: date) -> list[dict[str, Any]]:
@@ -142,8 +172,21 @@ def _reminders(row: Contract, today: date) -> list[dict[str, Any]]:
     for days in REMINDERS:
         due = row.notice_by - timedelta(days=days)
         names = sorted(set(people.get(str(days), ())))
-        text = f"To {', '.join(names)}" if names else _in_days(due, today).capitalize() if due >= today else "Not sent"
-        lines.append({"title": f"{days} days before notice", "day": day(due), "text": text, "is_sent": bool(names)})
+        text = (
+            _("To {names}").format(names=", ".join(names))
+            if names
+            else capfirst(_in_days(due, today))
+            if due >= today
+            else _("Not sent")
+        )
+        lines.append(
+            {
+                "title": _("{days} days before notice").format(days=days),
+                "day": day(due),
+                "text": text,
+                "is_sent": bool(names),
+            }
+        )
     return lines
 
 

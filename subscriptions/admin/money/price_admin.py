@@ -12,6 +12,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
@@ -36,12 +38,12 @@ LIST = "admin:subscriptions_price_changelist"
 def state_of(row: Price, valid: set[int]) -> tuple[str, str, str]:
     """Label, tone and icon. `valid` are the ids of the prices that hold today."""
     if row.withdrawn_at:
-        return "Withdrawn", "neutral", "undo"
+        return _("Withdrawn"), "neutral", "undo"
     if row.pk in valid:
-        return "Valid", "ok", "check_circle"
+        return _("Valid"), "ok", "check_circle"
     if row.valid_from > company_day():
-        return "Later", "info", "schedule"
-    return "Ended", "neutral", "event_busy"
+        return _("Later"), "info", "schedule"
+    return _("Ended"), "neutral", "event_busy"
 
 
 class PriceChangeList(PagedChangeList):
@@ -59,17 +61,17 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
     list_display_links = ("what",)
     ordering = ("profile", "license", "-valid_from", "-pk")
     export_columns = (
-        ("Profile", lambda row: row.profile.name),
-        ("License type", lambda row: row.license_label),
-        ("Amount", lambda row: row.amount),
-        ("Currency", lambda row: row.currency),
-        ("For", lambda row: row.get_per_display()),
-        ("Valid from", lambda row: row.valid_from),
-        ("Entered by", lambda row: name_of(row.entered_by)),
-        ("Entered", lambda row: row.entered_at),
-        ("Withdrawn", lambda row: row.withdrawn_at),
-        ("Withdrawn by", lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
-        ("Reason", lambda row: row.withdrawn_reason),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
+        (gettext_lazy("License type"), lambda row: row.license_label),
+        (gettext_lazy("Amount"), lambda row: row.amount),
+        (gettext_lazy("Currency"), lambda row: row.currency),
+        (gettext_lazy("For"), lambda row: row.get_per_display()),
+        (gettext_lazy("Valid from"), lambda row: row.valid_from),
+        (gettext_lazy("Entered by"), lambda row: name_of(row.entered_by)),
+        (gettext_lazy("Entered"), lambda row: row.entered_at),
+        (gettext_lazy("Withdrawn"), lambda row: row.withdrawn_at),
+        (gettext_lazy("Withdrawn by"), lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
+        (gettext_lazy("Reason"), lambda row: row.withdrawn_reason),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
@@ -81,24 +83,26 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(ADD)
 
-    @admin.display(description="License type")
+    @admin.display(description=gettext_lazy("License type"))
     def what(self, row: Price) -> SafeString:
         return two_lines(row.license_label, row.profile.name)
 
-    @admin.display(description="Price of one seat")
+    @admin.display(description=gettext_lazy("Price of one seat"))
     def price(self, row: Price) -> SafeString:
-        second = f"{amount_text(row.yearly, row.currency)} per year" if row.per == "month" else ""
+        second = (
+            _("{amount} per year").format(amount=amount_text(row.yearly, row.currency)) if row.per == "month" else ""
+        )
         return two_lines(f"{amount_text(row.amount, row.currency)} {row.get_per_display()}", second)
 
-    @admin.display(description="Valid from")
+    @admin.display(description=gettext_lazy("Valid from"))
     def begins(self, row: Price) -> str:
         return day(row.valid_from)
 
-    @admin.display(description="Entered by")
+    @admin.display(description=gettext_lazy("Entered by"))
     def by(self, row: Price) -> SafeString:
         return two_lines(name_of(row.entered_by), day(row.entered_at))
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def standing(self, row: Any) -> SafeString:
         label, tone, icon = state_of(row, row.holding)
         return badge(label, tone=tone, icon=icon)
@@ -122,7 +126,7 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
-            "title": "Enter a price",
+            "title": _("Enter a price"),
             "form": form,
             "possible": IntegrationProfile.objects.in_use().exists(),
         }
@@ -132,7 +136,9 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
         def do() -> str:
             row = enter_price(form.cleaned_data["profile"], form.price(), actor=signed_in(request))
             text = f"{amount_text(row.amount, row.currency)} {row.get_per_display()}"
-            return f"A seat of {row.license_label} costs {text} from {day(row.valid_from)} on."
+            return _("A seat of {license} costs {price} from {day} on.").format(
+                license=row.license_label, price=text, day=day(row.valid_from)
+            )
 
         return run_and_report(request, do, refusals=REFUSALS)
 
@@ -144,9 +150,9 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
 
         def do() -> str:
             if not reason:
-                raise Refused("Enter a reason. Nothing was changed.")
+                raise Refused(_("Enter a reason. Nothing was changed."))
             withdraw_price(row, reason=reason, actor=signed_in(request))
-            return "The price is withdrawn, and counts nowhere any more."
+            return _("The price is withdrawn, and counts nowhere any more.")
 
         run_and_report(request, do, refusals=REFUSALS)
         return HttpResponseRedirect(reverse("admin:subscriptions_price_change", args=[pk]))

@@ -6,6 +6,8 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
@@ -20,24 +22,29 @@ INPUT = {"class": "lh-input"}
 
 class PriceForm(forms.Form):
     profile = forms.ModelChoiceField(
-        label="Profile", queryset=IntegrationProfile.objects.none(), widget=UnfoldAdminSelectWidget, empty_label=None
+        label=gettext_lazy("Profile"),
+        queryset=IntegrationProfile.objects.none(),
+        widget=UnfoldAdminSelectWidget,
+        empty_label=None,
     )
-    license = forms.ChoiceField(label="License type", widget=UnfoldAdminSelectWidget)
+    license = forms.ChoiceField(label=gettext_lazy("License type"), widget=UnfoldAdminSelectWidget)
     amount = forms.DecimalField(
-        label="Price of one seat",
+        label=gettext_lazy("Price of one seat"),
         max_digits=12,
         decimal_places=2,
         min_value=0,
         widget=forms.NumberInput(attrs={**INPUT, "step": "0.01", "inputmode": "decimal"}),
-        help_text="0 for a license type that costs nothing: its seats count as no savings.",
+        help_text=gettext_lazy("0 for a license type that costs nothing: its seats count as no savings."),
     )
-    currency = forms.ChoiceField(label="Currency", widget=UnfoldAdminSelectWidget)
-    per = forms.ChoiceField(label="For", choices=Per.choices, widget=UnfoldAdminSelectWidget, initial=Per.YEAR)
+    currency = forms.ChoiceField(label=gettext_lazy("Currency"), widget=UnfoldAdminSelectWidget)
+    per = forms.ChoiceField(
+        label=gettext_lazy("For"), choices=Per.choices, widget=UnfoldAdminSelectWidget, initial=Per.YEAR
+    )
     valid_from = forms.DateField(
-        label="Valid from",
+        label=gettext_lazy("Valid from"),
         widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": "Enter the day as year-month-day, for example 2027-01-31."},
-        help_text="The first day of this price. What was reclaimed before keeps the price of its day.",
+        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, for example 2027-01-31.")},
+        help_text=gettext_lazy("The first day of this price. What was reclaimed before keeps the price of its day."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,7 +68,9 @@ class PriceForm(forms.Form):
         cleaned = super().clean() or {}
         profile, license = cleaned.get("profile"), cleaned.get("license")
         if profile and license and license not in self.words[profile.pk]:
-            raise ValidationError(f"“{profile}” has no license type “{license}”.")
+            raise ValidationError(
+                _("“{profile}” has no license type “{license}”.").format(profile=profile, license=license)
+            )
         return cleaned
 
     def price(self) -> PriceInput:

@@ -15,12 +15,14 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import date_format
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.export import FORMS, export_response
-from licensehub.ui.formatting import day, day_and_time
+from licensehub.ui.formatting import day, day_and_time, number
 from licensehub.ui.time_zones import company_day
+from subscriptions.admin.widgets.counts import seats as seats_text
 from subscriptions.models import DownloadRun, Price, Reclaim, RemovalCandidate
 from subscriptions.money.contracts import next_renewals, organization_word
 from subscriptions.money.currencies import amount_text, currencies
@@ -28,11 +30,11 @@ from subscriptions.money.savings import STAGES, Cell, Group, Ledger, Line, Stage
 
 SEES, ADD = "subscriptions.view_price", "subscriptions.add_price"
 TITLES = {
-    Stage.POTENTIAL: ("Potential", "candidates today", "person_search"),
-    Stage.APPROVED: ("Approved", "not yet reclaimed", "approval_delegation"),
-    Stage.VERIFIED: ("Verified", "read back as inactive", "verified"),
-    Stage.AGAIN: ("Bought again", "within 90 days, or reclaimed once more", "undo"),
-    Stage.SAVED: ("Saved", "verified − bought again", "savings"),
+    Stage.POTENTIAL: (gettext_lazy("Potential"), gettext_lazy("candidates today"), "person_search"),
+    Stage.APPROVED: (gettext_lazy("Approved"), gettext_lazy("not yet reclaimed"), "approval_delegation"),
+    Stage.VERIFIED: (gettext_lazy("Verified"), gettext_lazy("read back as inactive"), "verified"),
+    Stage.AGAIN: (gettext_lazy("Bought again"), gettext_lazy("within 90 days, or reclaimed once more"), "undo"),
+    Stage.SAVED: (gettext_lazy("Saved"), gettext_lazy("verified − bought again"), "savings"),
 }
 # The page shows at most this many rows behind a number, and departments. The export has all rows.
 SHOWN = 12
@@ -93,7 +95,7 @@ def savings_view(request: HttpRequest) -> HttpResponse:
     departments = ledger.by_department(choice.currency)
     context = {
         **site.each_context(request),
-        "title": "Savings",
+        "title": _("Savings"),
         "profiles": profiles,
         "choice": choice,
         "links": {profile.pk: choice.query(profile=profile.pk, of=None, license=None) for profile in profiles},
@@ -119,21 +121,21 @@ def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
     """All rows behind the chosen number."""
     if not request.user.has_perm(SEES):
         raise PermissionDenied
-    _, ledger, choice = _read(request)
+    _profiles, ledger, choice = _read(request)
     rows = _found(ledger, choice)
     columns = (
-        ("Person", lambda row: row[0].subscription.display_name),
-        ("E-mail", lambda row: row[0].subscription.email),
-        ("Vendor ID", lambda row: row[0].subscription.external_id),
-        ("Department", lambda row: row[0].subscription.department),
-        ("Cost center", lambda row: row[0].subscription.cost_center),
-        ("Profile", lambda row: row[0].profile.name),
-        ("License type", lambda row: _license(row[0])),
-        ("Counts as", lambda row: TITLES[row[1]][0]),
-        ("Request", lambda row: _request_number(row[0])),
-        ("On", lambda row: row[0].at),
-        ("Amount per year", lambda row: row[2]),
-        ("Currency", lambda row: choice.currency),
+        (_("Person"), lambda row: row[0].subscription.display_name),
+        (_("E-mail"), lambda row: row[0].subscription.email),
+        (_("Vendor ID"), lambda row: row[0].subscription.external_id),
+        (_("Department"), lambda row: row[0].subscription.department),
+        (_("Cost center"), lambda row: row[0].subscription.cost_center),
+        (_("Profile"), lambda row: row[0].profile.name),
+        (_("License type"), lambda row: _license(row[0])),
+        (_("Counts as"), lambda row: str(TITLES[row[1]][0])),
+        (_("Request"), lambda row: _request_number(row[0])),
+        (_("On"), lambda row: row[0].at),
+        (_("Amount per year"), lambda row: row[2]),
+        (_("Currency"), lambda row: choice.currency),
     )
     return export_response(form, columns, rows, name=f"savings-{choice.stage}")
 
@@ -175,26 +177,32 @@ def _facts_of() -> str:
 
 
 def _currency_name(currency: str) -> str:
-    return currencies().get(currency, "Without a price")
+    return currencies().get(currency, _("Without a price"))
 
 
 def _tile(group: Group) -> dict[str, str]:
     saved = group.saved
     if not group.currency:
-        return {"label": "Saved without a price", "number": f"{saved.seats:,}", "unit": "seats", "text": ""}
+        return {"label": _("Saved without a price"), "number": number(saved.seats), "unit": _("seats"), "text": ""}
     name = _currency_name(group.currency)
-    return {"label": f"Saved in {name}", "number": amount_text(saved.amount, group.currency), "text": _seats(saved)}
+    return {
+        "label": _("Saved in {name}").format(name=name),
+        "number": amount_text(saved.amount, group.currency),
+        "text": _seats(saved),
+    }
 
 
 def _seats(cell: Cell) -> str:
-    return f"{cell.seats:,} {ngettext('seat', 'seats', cell.seats)}"
+    return seats_text(cell.seats)
 
 
 def _shown_group(group: Group, choice: Choice, renewals: dict[str, date], *, several: bool) -> dict[str, Any]:
     found = {renewals.get(organization_word(line.profile)) for line in group.lines} - {None}
     days = [day(moment) for moment in sorted(moment for moment in found if moment)]
     return {
-        "until": f"an estimate until the renewal on {' and '.join(days)}" if days and group.currency else "",
+        "until": _("an estimate until the renewal on {days}").format(days=_(" and ").join(days))
+        if days and group.currency
+        else "",
         "name": _currency_name(group.currency),
         "currency": group.currency,
         "lines": [_shown_line(line, choice, several=several) for line in group.lines],
@@ -203,7 +211,13 @@ def _shown_group(group: Group, choice: Choice, renewals: dict[str, date], *, sev
 
 def _shown_line(line: Line, choice: Choice, *, several: bool) -> dict[str, Any]:
     price = line.price
-    text = f"{amount_text(price.yearly, price.currency)} per year since {day(price.valid_from)}" if price else ""
+    text = (
+        _("{amount} per year since {day}").format(
+            amount=amount_text(price.yearly, price.currency), day=day(price.valid_from)
+        )
+        if price
+        else ""
+    )
     cells = [(stage, line.cells[stage]) for stage in STAGES]
     return {
         "label": f"{line.label}, {line.profile.name}" if several else line.label,
@@ -216,7 +230,7 @@ def _shown_cell(stage: Stage, cell: Cell, line: Line, choice: Choice) -> dict[st
     here = (stage, line.currency, line.profile.pk, line.license)
     amount = -cell.amount if stage == Stage.AGAIN else cell.amount
     return {
-        "title": TITLES[stage][0],
+        "title": str(TITLES[stage][0]),
         "amount": amount_text(amount, line.currency) if line.currency else "",
         "seats": _seats(cell),
         "link": choice.query(
@@ -233,8 +247,8 @@ def _shown_department(line: dict[str, Any], choice: Choice) -> dict[str, Any]:
     links = {stage.value: choice.query(stage=stage.value, **place) for stage in _stages_of(Stage.SAVED)}
     return {
         **line,
-        "name": line["department"] or "No department known",
-        "amount": amount_text(saved.amount, currency) if currency else f"{saved.seats:,}",
+        "name": line["department"] or _("No department known"),
+        "amount": amount_text(saved.amount, currency) if currency else number(saved.seats),
         "links": {**links, "saved": choice.query(stage=Stage.SAVED.value, **place)},
     }
 
@@ -270,8 +284,8 @@ def _rows_context(ledger: Ledger, choice: Choice) -> dict[str, Any]:
     shown = found[:SHOWN]
     amount = -total.amount if choice.stage == Stage.AGAIN else total.amount
     return {
-        "rows_title": TITLES[choice.stage][0],
-        "rows_seats": f"{seats:,} {ngettext('seat', 'seats', seats)}",
+        "rows_title": str(TITLES[choice.stage][0]),
+        "rows_seats": seats_text(seats),
         "rows_sum": amount_text(amount, choice.currency) if choice.currency else "",
         "rows": [_shown_row(row, stage, amount, choice.currency) for row, stage, amount in shown],
         "rows_left": rows - len(shown),
@@ -285,7 +299,7 @@ def _rows_of(choice: Choice) -> str:
     parts = [date_format(date(2000, choice.month, 1), "F")] if choice.month else []
     if choice.department is not None:
         name, center = choice.department
-        parts.append(f"{name or 'no department known'} {center}".strip())
+        parts.append(f"{name or _('no department known')} {center}".strip())
     return ", ".join(parts)
 
 
@@ -301,12 +315,14 @@ def _shown_row(row: RemovalCandidate | Reclaim, stage: Stage, amount: Any, curre
 
 def _what_happened(row: RemovalCandidate | Reclaim, stage: Stage) -> str:
     if isinstance(row, RemovalCandidate):
-        return f"Candidate since {day(row.created_at)}"
-    number = _request_number(row)
+        return _("Candidate since {day}").format(day=day(row.created_at))
+    request = _request_number(row)
     if stage != Stage.AGAIN or row.back_at is None or row.finished_at is None:
-        return f"{number}, verified {day(row.finished_at)}"
+        return _("{request}, verified {day}").format(request=request, day=day(row.finished_at))
     days = (row.back_at - row.finished_at).days
-    return f"{number}, held again {day(row.back_at)} after {days} {ngettext('day', 'days', days)}"
+    return ngettext(
+        "{request}, held again {day} after {days} day", "{request}, held again {day} after {days} days", days
+    ).format(request=request, day=day(row.back_at), days=number(days))
 
 
 def _request_number(row: RemovalCandidate | Reclaim) -> str:

@@ -59,7 +59,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
         user = signed_in(request)
         context = {
             **self.admin_site.each_context(request),
-            "title": "My notifications",
+            "title": _("My notifications"),
             "kinds": _kinds(user),
             "deliveries": Delivery.choices,
             "digest_at": DIGEST_AT,
@@ -86,7 +86,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
         wanted = {kind: Delivery(value) for kind, value in given.items() if value in Delivery.values}
 
         def do() -> str:
-            return "Your choice is saved." if choose(user, wanted) else "Nothing was changed."
+            return _("Your choice is saved.") if choose(user, wanted) else _("Nothing was changed.")
 
         run_and_report(request, do, refusals=REFUSALS)
         return HttpResponseRedirect(reverse(PAGE))
@@ -96,10 +96,13 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         user, zone = signed_in(request), request.POST.get("time_zone", "")
         if zone and known_zone(zone) is None:
-            messages.error(request, "Choose a time zone of the list.")
+            messages.error(request, _("Choose a time zone of the list."))
             return HttpResponseRedirect(reverse(PAGE))
         choose_time_zone(user, zone)
-        messages.success(request, f"Times are shown in {zone or 'the time zone of your browser'} now.")
+        said = (
+            _("Times are shown in {zone} now.") if zone else _("Times are shown in the time zone of your browser now.")
+        )
+        messages.success(request, said.format(zone=zone))
         return HttpResponseRedirect(reverse(PAGE))
 
     def choose_language(self, request: HttpRequest) -> HttpResponse:
@@ -126,7 +129,9 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
 
         def do() -> str:
             row = deputies.name_deputy(user, form.cleaned_data["deputy"], **days)
-            return f"{name_of(row.deputy)} is your deputy from {day(row.starts)} to {day(row.ends)}."
+            return _("{name} is your deputy from {starts} to {ends}.").format(
+                name=name_of(row.deputy), starts=day(row.starts), ends=day(row.ends)
+            )
 
         if not run_and_report(request, do, refusals=REFUSALS):
             return self.page(request, form)
@@ -140,7 +145,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
 
         def do() -> str:
             deputies.end_deputy(row, actor=user)
-            return f"{name_of(row.deputy)} is no longer your deputy."
+            return _("{name} is no longer your deputy.").format(name=name_of(row.deputy))
 
         run_and_report(request, do, refusals=REFUSALS)
         return HttpResponseRedirect(reverse(PAGE))
@@ -159,4 +164,8 @@ def _kinds(user: User) -> list[dict[str, Any]]:
 
 
 def _named(row: Deputy, other: User) -> dict[str, Any]:
-    return {"pk": row.pk, "name": name_of(other), "days": f"{day(row.starts)} to {day(row.ends)}"}
+    return {
+        "pk": row.pk,
+        "name": name_of(other),
+        "days": _("{starts} to {ends}").format(starts=day(row.starts), ends=day(row.ends)),
+    }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib.auth.models import User
+from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from subscriptions.notifications.deputies import possible_deputies
 
 DAY = {"class": "lh-input", "type": "date"}
-INVALID = "Enter the day as year-month-day, for example 2027-01-31."
+INVALID = _("Enter the day as year-month-day, for example 2027-01-31.")
 
 
 class Colleague(forms.ModelChoiceField):
@@ -20,24 +21,24 @@ class Colleague(forms.ModelChoiceField):
 
 class DeputyForm(forms.Form):
     deputy = Colleague(
-        label="Deputy",
+        label=_("Deputy"),
         queryset=User.objects.none(),
-        empty_label="Choose a colleague",
+        empty_label=_("Choose a colleague"),
         widget=UnfoldAdminSelectWidget(),
         error_messages={
-            "required": "Choose a colleague.",
-            "invalid_choice": "Choose a colleague who may decide requests and has an e-mail address.",
+            "required": _("Choose a colleague."),
+            "invalid_choice": _("Choose a colleague who may decide requests and has an e-mail address."),
         },
     )
     starts = forms.DateField(
-        label="First day away",
+        label=_("First day away"),
         widget=forms.DateInput(attrs=DAY, format="%Y-%m-%d"),
-        error_messages={"invalid": INVALID, "required": "Enter the first day."},
+        error_messages={"invalid": INVALID, "required": _("Enter the first day.")},
     )
     ends = forms.DateField(
-        label="Last day away",
+        label=_("Last day away"),
         widget=forms.DateInput(attrs=DAY, format="%Y-%m-%d"),
-        error_messages={"invalid": INVALID, "required": "Enter the last day."},
+        error_messages={"invalid": INVALID, "required": _("Enter the last day.")},
     )
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils.functional import Promise
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.admin.findings import summary_of
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.validation import validate_connections
+from licensehub.ui.admin import sentence_of
 from licensehub.ui.formatting import day_and_time
 from subscriptions import tasks
 from subscriptions.errors import Refused
@@ -30,7 +35,7 @@ class Button:
     """`why_not` gives the reason beside a disabled button; it is empty for an enabled button."""
 
     name: str
-    label: str
+    label: str | Promise
     icon: str
     do: Do
     why_not: WhyNot = lambda profile: ""
@@ -54,13 +59,16 @@ def missing_slots(profile: IntegrationProfile) -> dict[str, str]:
     usable = {name for name, row in found.items() if row.state != ConnectionState.NOT_SET}
     stored = {name for name, row in found.items() if row.fingerprint}
     missing = [slot for slot in profile.connector.slots if slot.name not in usable]
-    return {slot.name: f"{'connect' if slot.name in stored else 'set up'} {slot.label}" for slot in missing}
+    return {
+        slot.name: (_("connect {slot}") if slot.name in stored else _("set up {slot}")).format(slot=slot.label)
+        for slot in missing
+    }
 
 
 def _first(steps: Iterable[str]) -> str:
     """`Connect OAuth app and set up SCIM API token first.`; empty without steps."""
-    words = " and ".join(steps)
-    return f"{words[0].upper()}{words[1:]} first." if words else ""
+    words = _(" and ").join(steps)
+    return _("{steps} first.").format(steps=capfirst(words)) if words else ""
 
 
 def needs_credentials(profile: IntegrationProfile) -> str:
@@ -77,9 +85,9 @@ def not_validated(profile: IntegrationProfile) -> str:
     if missing := needs_credentials(profile):
         return missing
     if profile.validated_at is None:
-        return "Validate the connection first."
+        return _("Validate the connection first.")
     if any(finding["level"] == "error" for finding in profile.findings):
-        return "Fix what the validation found, then validate again."
+        return _("Fix what the validation found, then validate again.")
     return ""
 
 
@@ -89,7 +97,7 @@ def no_download(profile: IntegrationProfile) -> str:
     if missing := missing_slots(profile).get(profile.connector.download_slot):
         return _first([missing])
     running = DownloadRun.objects.filter(profile=profile, state=RunState.RUNNING).first()
-    return f"{running} is running." if running else ""
+    return _("{running} is running.").format(running=running) if running else ""
 
 
 def no_reclaim(profile: IntegrationProfile) -> str:
@@ -98,55 +106,63 @@ def no_reclaim(profile: IntegrationProfile) -> str:
         return reason
     if not window_open(profile):
         opens = window_opens_at(profile)
-        return f"The reclaim window opens {day_and_time(opens)}." if opens else "The reclaim schedule is paused."
-    return "" if Reclaim.objects.filter(profile=profile).unfinished().exists() else "Nothing approved is waiting."
+        return (
+            _("The reclaim window opens {moment}.").format(moment=day_and_time(opens))
+            if opens
+            else _("The reclaim schedule is paused.")
+        )
+    return "" if Reclaim.objects.filter(profile=profile).unfinished().exists() else _("Nothing approved is waiting.")
 
 
 def _publish(profile: IntegrationProfile, user: User) -> str:
     if reason := not_validated(profile):
-        raise Refused(f"“{profile}” cannot be published yet. {reason}")
+        raise Refused(_("“{profile}” cannot be published yet. {reason}").format(profile=profile, reason=reason))
     lifecycle.publish(profile, actor=user)
-    return f"“{profile}” is published. The first download starts within a minute, then every day by its schedule."
+    return _(
+        "“{profile}” is published. The first download starts within a minute, then every day by its schedule."
+    ).format(profile=profile)
 
 
 def _pause(profile: IntegrationProfile, user: User) -> str:
     lifecycle.pause(profile, actor=user)
-    return f"“{profile}” is paused: nothing is downloaded, requested, approved or sent. Approved seats wait."
+    return _("“{profile}” is paused: nothing is downloaded, requested, approved or sent. Approved seats wait.").format(
+        profile=profile
+    )
 
 
 def _unpause(profile: IntegrationProfile, user: User) -> str:
     lifecycle.unpause(profile, actor=user)
-    return f"“{profile}” is published again."
+    return _("“{profile}” is published again.").format(profile=profile)
 
 
 def _stop(profile: IntegrationProfile, user: User) -> str:
     lifecycle.stop_sending(profile, actor=user)
-    return "Sending is stopped for this profile. Approved seats wait and are not lost."
+    return _("Sending is stopped for this profile. Approved seats wait and are not lost.")
 
 
 def _allow(profile: IntegrationProfile, user: User) -> str:
     lifecycle.allow_sending(profile, actor=user)
-    return "Sending is allowed again. Approved seats are sent within a minute."
+    return _("Sending is allowed again. Approved seats are sent within a minute.")
 
 
 def _reclaim_on(profile: IntegrationProfile, user: User) -> str:
     lifecycle.switch_reclaim(profile, enabled=True, actor=user)
-    return "Reclaim subscriptions is on."
+    return _("Reclaim subscriptions is on.")
 
 
 def _reclaim_off(profile: IntegrationProfile, user: User) -> str:
     lifecycle.switch_reclaim(profile, enabled=False, actor=user)
-    return "Reclaim subscriptions is off. Candidates still appear, but nothing is requested, approved or sent."
+    return _("Reclaim subscriptions is off. Candidates still appear, but nothing is requested, approved or sent.")
 
 
 def _download(profile: IntegrationProfile, user: User) -> str:
     """Store that a download is due, then enqueue the task. If the task is lost, the sweep starts the download."""
     if reason := no_download(profile):
-        raise Refused(f"No download was started. {reason}")
+        raise Refused(_("No download was started. {reason}").format(reason=reason))
     lifecycle.make_download_due(profile, actor=user)
     if tasks.enqueue_task(tasks.download_due, profile.pk, user.pk):
-        return "The download starts now. This page shows its progress."
-    return (
+        return _("The download starts now. This page shows its progress.")
+    return _(
         "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "
         "noted as due, and the sweep starts it as soon as broker and worker are back."
     )
@@ -154,10 +170,10 @@ def _download(profile: IntegrationProfile, user: User) -> str:
 
 def _reclaim(profile: IntegrationProfile, user: User) -> str:
     if reason := no_reclaim(profile):
-        raise Refused(f"Nothing was sent. {reason}")
+        raise Refused(_("Nothing was sent. {reason}").format(reason=reason))
     if tasks.enqueue_task(tasks.reclaim, profile.pk):
-        return "A worker now starts to send what is approved and due."
-    return (
+        return _("A worker now starts to send what is approved and due.")
+    return _(
         "The message broker cannot be reached, so nothing could start at once. Nothing is lost: what is approved "
         "stays in the queue, and the sweep starts it as soon as broker and worker are back."
     )
@@ -170,19 +186,19 @@ def validate(profile: IntegrationProfile, user: User) -> str:
     try:
         findings = validate_connections(profile, actor=user)
     except ConnectorError as error:
-        raise Refused(error.message) from error
+        raise Refused(sentence_of(error)) from error
     return summary_of(findings)
 
 
-PUBLISH = Button("publish", "Publish", "rocket_launch", _publish, not_validated, main=True)
-PAUSE = Button("pause", "Pause", "pause", _pause)
-UNPAUSE = Button("unpause", "Unpause", "play_arrow", _unpause, main=True)
-STOP = Button("stop", "Stop sending", "front_hand", _stop)
-ALLOW = Button("allow", "Allow sending", "lock_open", _allow)
-RECLAIM_ON = Button("reclaim-on", "Switch reclaim on", "toggle_on", _reclaim_on)
-RECLAIM_OFF = Button("reclaim-off", "Switch reclaim off", "toggle_off", _reclaim_off)
-DOWNLOAD = Button("download", "Run now", "play_arrow", _download, no_download)
-RECLAIM = Button("reclaim", "Run now", "play_arrow", _reclaim, no_reclaim)
+PUBLISH = Button("publish", gettext_lazy("Publish"), "rocket_launch", _publish, not_validated, main=True)
+PAUSE = Button("pause", gettext_lazy("Pause"), "pause", _pause)
+UNPAUSE = Button("unpause", gettext_lazy("Unpause"), "play_arrow", _unpause, main=True)
+STOP = Button("stop", gettext_lazy("Stop sending"), "front_hand", _stop)
+ALLOW = Button("allow", gettext_lazy("Allow sending"), "lock_open", _allow)
+RECLAIM_ON = Button("reclaim-on", gettext_lazy("Switch reclaim on"), "toggle_on", _reclaim_on)
+RECLAIM_OFF = Button("reclaim-off", gettext_lazy("Switch reclaim off"), "toggle_off", _reclaim_off)
+DOWNLOAD = Button("download", gettext_lazy("Run now"), "play_arrow", _download, no_download)
+RECLAIM = Button("reclaim", gettext_lazy("Run now"), "play_arrow", _reclaim, no_reclaim)
 BUTTONS = {
     button.name: button for button in (PUBLISH, PAUSE, UNPAUSE, STOP, ALLOW, RECLAIM_ON, RECLAIM_OFF, DOWNLOAD, RECLAIM)
 }

@@ -9,6 +9,8 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile, ProfileState
@@ -22,7 +24,7 @@ TEMPLATE = "admin/integrations/integrationprofile/archive.html"
 class StateFilter(SimpleListFilter):
     """Hides archived profiles, unless their state is chosen."""
 
-    title = "state"
+    title = gettext_lazy("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -47,7 +49,7 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         message = archive.archive(profile, typed_name=typed, actor=actor)
-        return f"“{profile}” is archived. Its records stay. {message}".strip()
+        return f"{_('“{profile}” is archived. Its records stay.').format(profile=profile)} {message}".strip()
 
     done = run_and_report(request, do, refusals=REFUSALS)
     address = reverse(PROFILE_PAGE, args=[pk])
@@ -57,7 +59,7 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
 def _page(request: HttpRequest, profile: IntegrationProfile) -> HttpResponse:
     context = {
         **site.each_context(request),
-        "title": f"Archive {profile}",
+        "title": _("Archive {profile}").format(profile=profile),
         "profile": profile,
         "vendor": profile.connector.label,
         "ends": archive.consequences_of(profile),

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.admin import site
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import Connector
 from integrations.connectors.registry import connector_class
@@ -27,7 +28,7 @@ def catalog_page(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()
     context: dict[str, Any] = {
         **site.each_context(request),
-        "title": "New integration profile",
+        "title": _("New integration profile"),
         "query": query,
         # Dicts, because a template would call a class.
         "connectors": [

@@ -11,6 +11,8 @@ from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
@@ -120,11 +122,13 @@ class IntegrationProfileAdmin(ModelAdmin):
             obj.pk, obj._state.adding = made.pk, False
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        messages.success(request, f"“{obj}” is created as a Draft. Set up its connections, then publish it.")
+        messages.success(
+            request, _("“{obj}” is created as a Draft. Set up its connections, then publish it.").format(obj=obj)
+        )
         return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def response_change(self, request: HttpRequest, obj: Any) -> HttpResponse:
-        messages.success(request, f"“{obj}” is saved.")
+        messages.success(request, _("“{obj}” is saved.").format(obj=obj))
         return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[obj.pk]))
 
     def run_button(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
@@ -166,28 +170,28 @@ class IntegrationProfileAdmin(ModelAdmin):
         context.update({"show_save_and_add_another": False, "show_save_and_continue": False})
         return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
-    @admin.display(description="Vendor")
+    @admin.display(description=gettext_lazy("Vendor"))
     def vendor(self, row: IntegrationProfile) -> str:
         return row.connector.label
 
-    @admin.display(description="Profile", ordering="name")
+    @admin.display(description=gettext_lazy("Profile"), ordering="name")
     def profile(self, row: IntegrationProfile) -> SafeString:
         return two_lines(row.name, row.connector.label)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description=gettext_lazy("State"), ordering="state")
     def state_shown(self, row: Any) -> SafeString:
         return profile_badge(row, broken=bool(row.broken))
 
-    @admin.display(description="Reclaim")
+    @admin.display(description=gettext_lazy("Reclaim"))
     def seats(self, row: IntegrationProfile) -> str:
         if row.sending_stopped:
-            return "Sending stopped"
-        return "On" if row.reclaim_enabled else "Off"
+            return _("Sending stopped")
+        return _("On") if row.reclaim_enabled else _("Off")
 
-    @admin.display(description="Last complete download", ordering="last_complete")
+    @admin.display(description=gettext_lazy("Last complete download"), ordering="last_complete")
     def last_download(self, row: Any) -> SafeString:
-        return day_ago(row.last_complete, never="None yet", hint="publish the profile to start one")
+        return day_ago(row.last_complete, never=_("None yet"), hint=_("publish the profile to start one"))
 
-    @admin.display(description="Organization", ordering="organization_id")
+    @admin.display(description=gettext_lazy("Organization"), ordering="organization_id")
     def organization(self, row: IntegrationProfile) -> SafeString:
-        return two_lines(row.organization_name or "Not yet known", row.organization_id)
+        return two_lines(row.organization_name or _("Not yet known"), row.organization_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 
@@ -24,4 +25,4 @@ class ProfileForm(forms.ModelForm):
         if self.instance.pk is None:
             self.instance.kind = self.kind
         if "organization_id" in self.fields:
-            self.fields["organization_id"].help_text = "Leave empty: connecting fills it in."
+            self.fields["organization_id"].help_text = _("Leave empty: connecting fills it in.")

@@ -10,13 +10,16 @@ from typing import Any
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.admin.connection_admin import VIEW, may_change
 from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
-from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time
+from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, number
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
 from subscriptions.admin.profiles import actions
@@ -33,9 +36,9 @@ STATES = {
     ProfileState.ARCHIVED: ("neutral", "archive"),
 }
 # For the profile's own switches, by the reason for which they hold a send.
-SWITCH_BADGES: dict[HoldReason | None, tuple[str, str, str]] = {
-    HoldReason.SENDING_STOPPED: ("Sending stopped", "error", "front_hand"),
-    HoldReason.RECLAIM_OFF: ("Switched off", "warning", "toggle_off"),
+SWITCH_BADGES: dict[HoldReason | None, tuple[Promise, str, str]] = {
+    HoldReason.SENDING_STOPPED: (gettext_lazy("Sending stopped"), "error", "front_hand"),
+    HoldReason.RECLAIM_OFF: (gettext_lazy("Switched off"), "warning", "toggle_off"),
 }
 # The number of runs in the strip.
 STRIP = 14
@@ -54,7 +57,7 @@ class SlotLine:
 
 def profile_badge(profile: IntegrationProfile, *, broken: bool) -> SafeString:
     if broken:
-        return badge("Error", tone="error", icon="error")
+        return badge(_("Error"), tone="error", icon="error")
     tone, icon = STATES[ProfileState(profile.state)]
     return badge(profile.get_state_display(), tone=tone, icon=icon)
 
@@ -82,19 +85,26 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
 
 
 def _lead(profile: IntegrationProfile) -> str:
-    organization = profile.organization_name or f"organization {profile.organization_id or 'not yet known'}"
-    since = f" Published {day(profile.published_at)} ({ago(profile.published_at)})." if profile.published_at else ""
-    until = f" Archived {day(profile.archived_at)} ({ago(profile.archived_at)})." if profile.archived_at else ""
-    return f"{profile.connector.label}, {organization}.{since}{until}"
+    known = _("organization {id}").format(id=profile.organization_id)
+    unknown = _("organization not yet known")
+    organization = profile.organization_name or (known if profile.organization_id else unknown)
+    sentences = [f"{profile.connector.label}, {organization}."]
+    if since := profile.published_at:
+        sentences.append(_("Published {day} ({ago}).").format(day=day(since), ago=ago(since)))
+    if until := profile.archived_at:
+        sentences.append(_("Archived {day} ({ago}).").format(day=day(until), ago=ago(until)))
+    return " ".join(sentences)
 
 
 def _slot_line(label: str, connection: Connection | None) -> SlotLine:
     if connection is None or not connection.fingerprint:
         erased = connection is not None and connection.profile.is_archived
-        words = "Its credentials were erased" if erased else "The form has a guide beside it"
-        return SlotLine(label, connection, badge("Not set", tone="neutral", icon="key_off"), words)
+        words = _("Its credentials were erased") if erased else _("The form has a guide beside it")
+        return SlotLine(label, connection, badge(_("Not set"), tone="neutral", icon="key_off"), words)
     set_at = connection.credentials_set_at
-    words = f"{connection.fingerprint}, set {day(set_at)} ({ago(set_at)})"
+    words = _("{fingerprint}, set {day} ({ago})").format(
+        fingerprint=connection.fingerprint, day=day(set_at), ago=ago(set_at)
+    )
     return SlotLine(label, connection, connection_badge(connection), words)
 
 
@@ -106,13 +116,13 @@ def _findings(profile: IntegrationProfile, connections: dict[str, Connection]) -
     rows = sorted(found, key=lambda row: SEVERITY.get(row["level"], 1))
     passed = [row for row in rows if row["level"] == "ok"]
     moment = profile.validated_at
-    by = f", by {profile.validated_by}" if profile.validated_by else ""
+    when = f"{day_and_time(moment)} ({ago(moment)})"
     return {
         "open": [row for row in rows if row["level"] != "ok" and not _waits(row)],
         # Checks that could not be made because of the problems above them.
         "waiting": [row["title"] for row in rows if _waits(row)],
         "passed": passed,
-        "when": f"{day_and_time(moment)} ({ago(moment)}){by}",
+        "when": _("{when}, by {name}").format(when=when, name=profile.validated_by) if profile.validated_by else when,
         "counts": counts_of(row["level"] for row in rows),
     }
 
@@ -123,7 +133,7 @@ def _waits(row: dict[str, Any]) -> bool:
 
 def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
     runs = list(DownloadRun.objects.filter(profile=profile)[:STRIP])
-    states = [run.get_state_display().lower() for run in runs]
+    states = [inside(run.get_state_display()) for run in runs]
     schedule = schedule_of(profile)
     last = runs[0] if runs else None
     return {
@@ -133,13 +143,13 @@ def _download(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, A
         "last": last,
         "running": progress_of(last) if last and last.is_under_way else None,
         "due": is_due(profile),
-        "badge": run_badge(last) if last else badge("No run yet", tone="neutral", icon="hourglass_empty"),
+        "badge": run_badge(last) if last else badge(_("No run yet"), tone="neutral", icon="hourglass_empty"),
         "last_started": f"{day_and_time(last.started_at)} ({ago(last.started_at)})" if last else "",
         "strip": [
             {"run": run, "tone": run.state, "title": f"{run.number}, {state}, {day(run.started_at)}"}
             for run, state in zip(reversed(runs), reversed(states), strict=True)
         ],
-        "summary": ", ".join(f"{count} {state}" for state, count in Counter(states).items()),
+        "summary": ", ".join(f"{number(count)} {state}" for state, count in Counter(states).items()),
         "button": actions.DOWNLOAD.on(profile),
     }
 
@@ -151,8 +161,12 @@ def is_due(profile: IntegrationProfile) -> bool:
 
 def _next(profile: IntegrationProfile, next_at: Any) -> str:
     if is_due(profile):
-        return "It starts within a minute."
-    return f"Next {day_and_time(next_at)} ({ago(next_at)})" if next_at else "No download is scheduled."
+        return _("It starts within a minute.")
+    return (
+        _("Next {moment} ({ago})").format(moment=day_and_time(next_at), ago=ago(next_at))
+        if next_at
+        else _("No download is scheduled.")
+    )
 
 
 def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, Any]:
@@ -169,7 +183,9 @@ def _reclaim(profile: IntegrationProfile, slots: list[SlotLine]) -> dict[str, An
         "badge": _reclaim_badge(profile, waiting),
         "waiting": waiting,
         "window": window.text,
-        "opens": f"Opens {day_and_time(window.next_at)} ({ago(window.next_at)})" if window.next_at else "",
+        "opens": _("Opens {moment} ({ago})").format(moment=day_and_time(window.next_at), ago=ago(window.next_at))
+        if window.next_at
+        else "",
         "holds": _holds(held),
         "in_doubt": acts_of(mine.filter(state=ReclaimState.IN_DOUBT)),
         "last": f"{day(last.finished_at)} ({ago(last.finished_at)})" if last and last.finished_at else "",
@@ -185,7 +201,8 @@ def _holds(held: QuerySet[Reclaim]) -> list[str]:
     counted = held.order_by("hold_reason").values_list("hold_reason", "direction").annotate(n=Count("pk"))
     for reason, direction, count in counted:
         found.setdefault(reason, {})[direction] = count
-    return [f"{acts(counts)} held: {HoldReason(reason).label}." for reason, counts in found.items()]
+    text = _("{acts} held: {reason}.")
+    return [text.format(acts=acts(counts), reason=HoldReason(reason).label) for reason, counts in found.items()]
 
 
 def _reclaim_badge(profile: IntegrationProfile, waiting: str) -> SafeString:
@@ -193,7 +210,7 @@ def _reclaim_badge(profile: IntegrationProfile, waiting: str) -> SafeString:
     for switch in switches.TABLE:
         if switch.profile_off and switch.is_on(profile):
             label, tone, icon = SWITCH_BADGES[switch.effects[Operation.SEND].hold]
-            return badge(label, tone=tone, icon=icon)
+            return badge(str(label), tone=tone, icon=icon)
     if waiting:
-        return badge(f"{waiting} waiting", tone="info", icon="schedule")
-    return badge("Nothing is waiting", tone="neutral", icon="check")
+        return badge(_("{waiting} waiting").format(waiting=waiting), tone="info", icon="schedule")
+    return badge(_("Nothing is waiting"), tone="neutral", icon="check")

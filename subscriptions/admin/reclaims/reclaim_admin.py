@@ -14,12 +14,15 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.sections import TemplateSection
 
 from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import Column, ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
@@ -43,13 +46,13 @@ NOBODY = "nobody"
 
 
 class ApproverFilter(DropdownFilter):
-    title = "approver"
+    title = gettext_lazy("approver")
     parameter_name = "approver"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         deciding = User.objects.filter(Exists(ReclaimRequest.objects.filter(decided_by=OuterRef("pk"))))
         people = [(str(user.pk), name_of(user)) for user in deciding.order_by("username")]
-        return [*people, (NOBODY, "Nobody: one seat was restored")]
+        return [*people, (NOBODY, _("Nobody: one seat was restored"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -66,7 +69,7 @@ class OutcomeFilter(ChoicesDropdownFilter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.title = "outcome"
+        self.title = _("outcome")
 
 
 class StepsSection(TemplateSection):
@@ -93,70 +96,75 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
     list_sections = (StepsSection,)
     # Few rows, because each is drawn with its timeline.
     list_per_page = 25
-    rows_name = "reclaims and restores"
+    rows_name = gettext_lazy("reclaims and restores")
     search_fields = ("subscription__search__text",)
-    search_help_text = "Name, e-mail or request"
+    search_help_text = gettext_lazy("Name, e-mail or request")
     ordering = ("-queued_at", "-pk")
     export_columns = (
-        ("Name", lambda row: row.subscription.name),
-        ("E-mail", lambda row: row.subscription.email),
+        (gettext_lazy("Name"), lambda row: row.subscription.name),
+        (gettext_lazy("E-mail"), lambda row: row.subscription.email),
         (NEUTRAL.member_id, lambda row: row.removal.evidence["external_id"]),
-        ("What", lambda row: row.get_direction_display()),
-        ("Request", lambda row: row.removal.request.number),
-        ("Requested by", lambda row: requester_of(row.removal.request)),
-        ("Approved by", lambda row: name_of(row.removal.request.decided_by)),
-        ("Approved", lambda row: row.removal.request.decided_at),
-        ("License", lambda row: license_label(row.profile, row.removal.evidence["license"])),
-        ("Last activity", lambda row: row.removal.evidence["last_activity_at"]),
-        ("Why", lambda row: row.removal.evidence["why"]),
-        ("Takes back", lambda row: row.removal.restores.removal.request.number if row.removal.restores else ""),
-        ("Reason", lambda row: row.removal.request.reason),
-        ("Queued", lambda row: row.queued_at),
-        ("Sent", lambda row: row.sending_at),
-        ("Finished", lambda row: row.finished_at),
-        ("State", lambda row: row.get_state_display()),
-        ("HTTP status", lambda row: row.http_status),
-        ("Read back", lambda row: row.read_back),
-        ("Outcome", outcome_sentence),
+        (gettext_lazy("What"), lambda row: row.get_direction_display()),
+        (gettext_lazy("Request"), lambda row: row.removal.request.number),
+        (gettext_lazy("Requested by"), lambda row: requester_of(row.removal.request)),
+        (gettext_lazy("Approved by"), lambda row: name_of(row.removal.request.decided_by)),
+        (gettext_lazy("Approved"), lambda row: row.removal.request.decided_at),
+        (gettext_lazy("License"), lambda row: license_label(row.profile, row.removal.evidence["license"])),
+        (gettext_lazy("Last activity"), lambda row: row.removal.evidence["last_activity_at"]),
+        (gettext_lazy("Why"), lambda row: translated(row.removal.evidence["why"])),
+        (
+            gettext_lazy("Takes back"),
+            lambda row: row.removal.restores.removal.request.number if row.removal.restores else "",
+        ),
+        (gettext_lazy("Reason"), lambda row: row.removal.request.reason),
+        (gettext_lazy("Queued"), lambda row: row.queued_at),
+        (gettext_lazy("Sent"), lambda row: row.sending_at),
+        (gettext_lazy("Finished"), lambda row: row.finished_at),
+        (gettext_lazy("State"), lambda row: row.get_state_display()),
+        (gettext_lazy("HTTP status"), lambda row: row.http_status),
+        (gettext_lazy("Read back"), lambda row: row.read_back),
+        (gettext_lazy("Outcome"), outcome_sentence),
     )
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
         return (*self.export_columns, *cost_columns(seat_of))
 
+    @admin.display(description=gettext_lazy("Person"))
     def person(self, row: Reclaim) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
+    @admin.display(description=gettext_lazy("What"))
     def what(self, row: Any) -> SafeString:
         """The badge, and below it what the seat that was taken costs."""
         return format_html('<span class="lh-with-cost">{}<small>{}</small></span>', direction_badge(row), row.cost)
 
-    @admin.display(ordering="queued_at")
+    @admin.display(description=gettext_lazy("When"), ordering="queued_at")
     def when(self, row: Reclaim) -> SafeString:
         moment = row.finished_at or row.sending_at or row.queued_at
         return two_lines(day(moment), ago(moment))
 
-    @admin.display(description="Request")
+    @admin.display(description=gettext_lazy("Request"))
     def approval(self, row: Reclaim) -> SafeString:
         request = row.removal.request
-        approver = f"approved by {name_of(request.decided_by)}"
+        approver = _("approved by {name}").format(name=name_of(request.decided_by))
         if request.direction == Direction.REACTIVATE and request.decided_by is None:
-            approver = "no approval needed"
+            approver = _("no approval needed")
         return format_html(
             '<span class="lh-two-lines"><a class="lh-text-link" href="{}">{}</a>'
-            "<small>asked by {}</small><small>{}</small></span>",
+            "<small>{}</small><small>{}</small></span>",
             reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk]),
             request.number,
-            requester_of(request),
+            _("asked by {name}").format(name=requester_of(request)),
             approver,
         )
 
-    @admin.display(description="Evidence")
+    @admin.display(description=gettext_lazy("Evidence"))
     def why(self, row: Reclaim) -> str:
         if row.direction == Direction.REACTIVATE:
-            return f"Asked for it back: “{row.removal.request.reason}”"
-        return str(row.removal.evidence["why"])
+            return _("Asked for it back: “{reason}”").format(reason=row.removal.request.reason)
+        return translated(str(row.removal.evidence["why"]))
 
-    @admin.display(description="Outcome")
+    @admin.display(description=gettext_lazy("Outcome"))
     def outcome_of(self, row: Reclaim) -> SafeString:
         return format_html(
             '<span class="lh-outcome">{}<small>{}</small></span>', reclaim_badge(row), outcome_sentence(row)

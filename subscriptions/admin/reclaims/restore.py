@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, signed_in
@@ -26,7 +28,7 @@ from subscriptions.reclaims import restores
 from subscriptions.reclaims.switches import Operation
 
 RESTORE = "subscriptions.restore_reclaimrequest"
-DONE = "{request} asks to restore {seats}. Another person has to approve it."
+DONE = gettext_lazy("{request} asks to restore {seats}. Another person has to approve it.")
 
 
 class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
@@ -62,7 +64,9 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         def do() -> str:
             reason = request.POST.get("reason", "").strip()[:500]
             queued.append(restores.restore(row, actor=signed_in(request), reason=reason))
-            return f"The restore of {row} is queued. LicenseHub verifies it when {row.profile.vendor} has answered."
+            return _("The restore of {row} is queued. LicenseHub verifies it when {vendor} has answered.").format(
+                row=row, vendor=row.profile.vendor
+            )
 
         if not run_and_report(request, do, refusals=REFUSALS):
             return HttpResponseRedirect(_page_of(row))
@@ -76,7 +80,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
             **restores.notes(row.profile),
             **free_context(row.profile, {evidence["license"]: 1}),
             "opts": self.model._meta,
-            "title": "Restore 1 seat",
+            "title": _("Restore 1 seat"),
             "item": row,
             "license": license_label(row.profile, evidence["license"]),
             "role": row.profile.connector.roles.get(evidence["role"], evidence["role"]),
@@ -86,7 +90,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
 
     # --- Several ------------------------------------------------------------------------------------------------------
 
-    @admin.action(description="Request restore", permissions=["restore"])
+    @admin.action(description=gettext_lazy("Request restore"), permissions=["restore"])
     def request_restore(self, request: HttpRequest, chosen: QuerySet[Reclaim]) -> HttpResponse | None:
         """First the page that shows the people; a POST from there has `confirmed`, and makes the request.
 
@@ -97,7 +101,9 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
         if count and request.POST.get("confirmed") == str(count):
             return make_requests(request, selection, partial(_make, actor=signed_in(request)), done=DONE)
         if request.POST.get("confirmed"):
-            messages.warning(request, f"The list has changed: {count} of these can be restored now.")
+            messages.warning(
+                request, _("The list has changed: {count} of these can be restored now.").format(count=count)
+            )
         if count > 1:
             return self._confirm_several(request, selection, count)
         selection.say_left_out(request, messages.WARNING if count else messages.ERROR)
@@ -113,7 +119,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
             **restores.notes(next(iter(selection.able))),
             "free": [free_context(profile, restores.needed_by(rows)) for profile, rows in selection.able.items()],
             "opts": self.model._meta,
-            "title": f"Request restore of {seats(count)}",
+            "title": _("Request restore of {seats}").format(seats=seats(count)),
             "action": "request_restore",
             "icon": "undo",
             "back": reverse("admin:subscriptions_reclaim_changelist"),

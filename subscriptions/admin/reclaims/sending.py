@@ -12,6 +12,7 @@ from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
 
 from integrations import sending
 from integrations.connectors.registry import vendor_texts
@@ -31,23 +32,23 @@ SHOWN = 50
 
 def _stop(request: HttpRequest, user: User) -> str:
     sending.stop_all(actor=user, reason=request.POST.get("reason", "")[:500])
-    return "All sending is stopped. Approved seats wait and are not lost. Restores still work."
+    return _("All sending is stopped. Approved seats wait and are not lost. Restores still work.")
 
 
 def _allow(request: HttpRequest, user: User) -> str:
     sending.allow_all(actor=user)
-    return "Sending is allowed again. Approved seats are sent within a minute, unless another switch stops them."
+    return _("Sending is allowed again. Approved seats are sent within a minute, unless another switch stops them.")
 
 
 def _release(request: HttpRequest, user: User) -> str:
     renew = request.POST.get("approved", "renew") != "send"
     sending.release(actor=user, checked=request.POST.get("checked", ""), renew=renew)
     if not renew:
-        return "Sending is released. Approved seats are sent within a minute."
-    return (
-        f"Sending is released. Approved people who are already inactive in {vendor_texts().vendor} are closed. All "
-        "others need a new approval."
-    )
+        return _("Sending is released. Approved seats are sent within a minute.")
+    return _(
+        "Sending is released. Approved people who are already inactive in {vendor} are closed. All others "
+        "need a new approval."
+    ).format(vendor=vendor_texts().vendor)
 
 
 ACTIONS: dict[str, Callable[[HttpRequest, User], str]] = {"stop": _stop, "allow": _allow, "release": _release}
@@ -77,7 +78,7 @@ class SendingControlAdmin(ReadOnlyAdmin):
         control = sending.control()
         context = {
             **self.admin_site.each_context(request),
-            "title": "Stop all sending",
+            "title": _("Stop all sending"),
             "control": control,
             "stopped": f"{day_and_time(control.stopped_at)} ({ago(control.stopped_at)})",
             "may_switch": request.user.has_perm(SWITCH),

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from licensehub.ui.formatting import ago, day, day_and_time, name_of
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import ago, day, day_and_time, inside, name_of
 from subscriptions.admin.widgets.evidence import moment, run_number
 from subscriptions.admin.widgets.steps import Step
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval, RequestState
@@ -16,22 +20,32 @@ from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimStat
 class StepTexts:
     """The words that differ between a reclaim and a restore."""
 
-    sent: str
-    rechecked: str
-    found: str
-    failed: str
+    sent: Promise
+    rechecked: Promise
+    found: Promise
+    failed: Promise
 
 
 TEXTS = {
-    Direction.DEACTIVATE: StepTexts("Deactivated", "still inactive", "read back inactive", "Not reclaimed"),
-    Direction.REACTIVATE: StepTexts("Activated again", "still deactivated", "read back active", "Not restored"),
+    Direction.DEACTIVATE: StepTexts(
+        gettext_lazy("Deactivated"),
+        gettext_lazy("still inactive"),
+        gettext_lazy("read back inactive"),
+        gettext_lazy("Not reclaimed"),
+    ),
+    Direction.REACTIVATE: StepTexts(
+        gettext_lazy("Activated again"),
+        gettext_lazy("still deactivated"),
+        gettext_lazy("read back active"),
+        gettext_lazy("Not restored"),
+    ),
 }
 TONES = {ReclaimState.DONE: "ok", ReclaimState.FAILED: "error", ReclaimState.IN_DOUBT: "warning"}
 
 
 def requester_of(request: ReclaimRequest) -> str:
     """The person who requested it, or the schedule."""
-    return name_of(request.requested_by) if request.requested_by_id else "LicenseHub, by schedule"
+    return name_of(request.requested_by) if request.requested_by_id else _("LicenseHub, by schedule")
 
 
 def steps_of(item: Reclaim) -> list[Step]:
@@ -47,12 +61,17 @@ def _decision(item: Reclaim) -> list[Step]:
     evidence, request = removal.evidence, removal.request
     last = moment(evidence, "last_activity_at")
     return [
-        Step("Last active", "bedtime", day(last) if last else "Never", ago(last) or evidence["why"]),
+        Step(_("Last active"), "bedtime", day(last) if last else _("Never"), ago(last) or translated(evidence["why"])),
         Step(
-            "Candidate", "person_search", day_and_time(removal.candidate.created_at), f"download {run_number(evidence)}"
+            _("Candidate"),
+            "person_search",
+            day_and_time(removal.candidate.created_at),
+            _("download {number}").format(number=run_number(evidence)),
         ),
-        Step("Requested", "front_hand", day_and_time(request.requested_at), requester_of(request), "info"),
-        Step("Approved", "approval_delegation", day_and_time(request.decided_at), name_of(request.decided_by), "info"),
+        Step(_("Requested"), "front_hand", day_and_time(request.requested_at), requester_of(request), "info"),
+        Step(
+            _("Approved"), "approval_delegation", day_and_time(request.decided_at), name_of(request.decided_by), "info"
+        ),
     ]
 
 
@@ -60,16 +79,16 @@ def _taken_back(item: Reclaim) -> list[Step]:
     """The reclaim that a restore undoes, and who requested and approved the restore."""
     removal, request = item.removal, item.removal.request
     asked = Step(
-        "Restore requested", "front_hand", day_and_time(request.requested_at), name_of(request.requested_by), "info"
+        _("Restore requested"), "front_hand", day_and_time(request.requested_at), name_of(request.requested_by), "info"
     )
-    approver = name_of(request.decided_by) if request.decided_by else "no approval needed for one seat"
-    approved = Step("Approved", "approval_delegation", day_and_time(request.decided_at), approver, "info")
+    approver = name_of(request.decided_by) if request.decided_by else _("no approval needed for one seat")
+    approved = Step(_("Approved"), "approval_delegation", day_and_time(request.decided_at), approver, "info")
     if removal.restores is None:
         return [asked, approved]
     taken = removal.restores
-    detail = f"request {taken.removal.request}"
+    detail = _("request {request}").format(request=taken.removal.request)
     return [
-        Step("Reclaimed", "event_seat", day_and_time(taken.finished_at), detail, url=_page_of(taken)),
+        Step(_("Reclaimed"), "event_seat", day_and_time(taken.finished_at), detail, url=_page_of(taken)),
         asked,
         approved,
     ]
@@ -81,13 +100,13 @@ def _restore(removal: RequestedRemoval) -> Step | None:
     by = name_of(request.requested_by)
     if item is not None:
         done = item.state == ReclaimState.DONE
-        title = "Restored" if done else f"Restore: {item.get_state_display().lower()}"
+        title = _("Restored") if done else _("Restore: {state}").format(state=inside(item.get_state_display()))
         when = day_and_time(item.finished_at or item.queued_at)
         return Step(title, "undo", when, by, TONES.get(ReclaimState(item.state), "info"), _page_of(item))
     if removal.dropped_at or request.state != RequestState.OPEN:
         return None
     url = reverse("admin:subscriptions_reclaimrequest_change", args=[request.pk])
-    return Step("Restore requested", "front_hand", day_and_time(request.requested_at), by, "info", url)
+    return Step(_("Restore requested"), "front_hand", day_and_time(request.requested_at), by, "info", url)
 
 
 def _execution(item: Reclaim) -> list[Step]:
@@ -95,41 +114,45 @@ def _execution(item: Reclaim) -> list[Step]:
     sent = item.sending_at
     looked = sent or (item.finished_at if item.state in (ReclaimState.SKIPPED, ReclaimState.FAILED) else None)
     if looked is None:
-        held = item.get_hold_reason_display() if item.hold_reason else "waiting to be sent"
-        until = f"not before {day_and_time(item.not_before)}" if item.not_before else ""
+        held = item.get_hold_reason_display() if item.hold_reason else _("waiting to be sent")
+        until = _("not before {moment}").format(moment=day_and_time(item.not_before)) if item.not_before else ""
         tone = "warning" if item.hold_reason else "pending"
-        waiting = Step("Checked again", "hourglass_top", until, held, tone)
-        return [waiting, _pending(texts.sent, "send"), _pending("Verified", "verified")]
+        waiting = Step(_("Checked again"), "hourglass_top", until, held, tone)
+        return [waiting, _pending(str(texts.sent), "send"), _pending(_("Verified"), "verified")]
     if sent is None:
         tone = "error" if item.state == ReclaimState.FAILED else "neutral"
-        return [Step("Checked again", "visibility", day_and_time(looked), item.outcome, tone)]
-    seen = Step("Checked again", "visibility", day_and_time(looked), texts.rechecked, "ok")
+        return [Step(_("Checked again"), "visibility", day_and_time(looked), translated(item.outcome), tone)]
+    seen = Step(_("Checked again"), "visibility", day_and_time(looked), str(texts.rechecked), "ok")
     return [seen, _sent(item, texts), _verified(item, texts)]
 
 
 def _sent(item: Reclaim, texts: StepTexts) -> Step:
-    answer = f"PATCH {item.http_status}" if item.http_status else "no answer yet"
+    answer = f"PATCH {item.http_status}" if item.http_status else _("no answer yet")
     if item.state == ReclaimState.FAILED:
-        return Step("Refused", "block", day_and_time(item.finished_at), answer, "error")
+        return Step(_("Refused"), "block", day_and_time(item.finished_at), answer, "error")
     if item.state == ReclaimState.IN_DOUBT or (item.read_back and not item.http_status):
-        return Step("Sent", "send", day_and_time(item.sending_at), "no answer received", "warning")
-    return Step(texts.sent, "send", day_and_time(item.sending_at), answer, "ok")
+        return Step(_("Sent"), "send", day_and_time(item.sending_at), _("no answer received"), "warning")
+    return Step(str(texts.sent), "send", day_and_time(item.sending_at), answer, "ok")
 
 
 def _verified(item: Reclaim, texts: StepTexts) -> Step:
     if item.state == ReclaimState.DONE:
-        return Step("Verified", "verified", day_and_time(item.read_back_at), texts.found, "ok")
+        return Step(_("Verified"), "verified", day_and_time(item.read_back_at), str(texts.found), "ok")
     if item.state == ReclaimState.FAILED:
-        return Step(texts.failed, "error", "", item.outcome, "error")
+        return Step(str(texts.failed), "error", "", translated(item.outcome), "error")
     if item.state == ReclaimState.IN_DOUBT and item.read_back:
         return Step(
-            "Read back", "help", day_and_time(item.read_back_at), f"{item.read_back}, a person has to check", "warning"
+            _("Read back"),
+            "help",
+            day_and_time(item.read_back_at),
+            _("{read_back}, a person has to check").format(read_back=item.read_back),
+            "warning",
         )
-    return _pending("Verified", "verified")
+    return _pending(_("Verified"), "verified")
 
 
 def _pending(title: str, icon: str) -> Step:
-    return Step(title, icon, "", "not yet", "pending")
+    return Step(title, icon, "", _("not yet"), "pending")
 
 
 def _page_of(item: Reclaim) -> str:

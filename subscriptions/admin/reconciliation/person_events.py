@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from subscriptions.models import Reclaim
@@ -23,5 +24,8 @@ def vendor_log(request: HttpRequest, pk: int) -> HttpResponse:
     context = {"item": item, "log": log_around(item)}
     if request.headers.get("HX-Request"):
         return TemplateResponse(request, "admin/subscriptions/reclaim/vendor_log.html", context)
-    context |= {**admin.site.each_context(request), "title": f"{capfirst(item.profile.vendor)}’s audit log of {item}"}
+    context |= {
+        **admin.site.each_context(request),
+        "title": _("{vendor}’s audit log of {item}").format(vendor=capfirst(item.profile.vendor), item=item),
+    }
     return TemplateResponse(request, "admin/subscriptions/reclaim/vendor_log_page.html", context)

@@ -14,12 +14,15 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
-from django.utils.translation import ngettext
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import ExportMixin
-from licensehub.ui.formatting import ago, badge, day_and_time, two_lines
+from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
 from subscriptions import tasks
 from subscriptions.admin.widgets import live
 from subscriptions.models import Reconciliation, Subscription
@@ -52,17 +55,17 @@ def may_reconcile(request: HttpRequest) -> bool:
 
 
 def differences(count: int) -> str:
-    return ngettext("{:,} difference", "{:,} differences", count).format(count) if count else "No differences"
+    return ngettext("{} difference", "{} differences", count).format(number(count)) if count else _("No differences")
 
 
 def result_badge(row: Reconciliation) -> SafeString:
     if row.finished_at is None:
-        return badge("Running", tone="info", icon="progress_activity")
+        return badge(_("Running"), tone="info", icon="progress_activity")
     if row.findings:
         return badge(differences(len(row.findings)), tone="warning", icon="difference")
     if row.problem:
-        return badge("Not finished", tone="error", icon="error")
-    return badge("No differences", tone="ok", icon="check_circle")
+        return badge(_("Not finished"), tone="error", icon="error")
+    return badge(_("No differences"), tone="ok", icon="check_circle")
 
 
 def live_state() -> str:
@@ -85,14 +88,19 @@ def live_url(request: HttpRequest) -> str:
 
 
 def log_text(row: Reconciliation) -> str:
-    return f"{row.events:,} events read" if row.audit_log_checked else "not checked"
+    return _("{events} events read").format(events=number(row.events)) if row.audit_log_checked else _("not checked")
 
 
 def last_reconciliation(profile: IntegrationProfile, *, since: datetime | None = None) -> dict[str, Any]:
     """The last reconciliation of a profile, for a line on another page; `stale` when it began before `since`."""
     row = Reconciliation.objects.filter(profile=profile).first()
     if row is None:
-        return {"row": None, "badge": badge("Never reconciled", tone="neutral", icon="help"), "when": "", "stale": True}
+        return {
+            "row": None,
+            "badge": badge(_("Never reconciled"), tone="neutral", icon="help"),
+            "when": "",
+            "stale": True,
+        }
     when = f"{day_and_time(row.started_at)} ({ago(row.started_at)})"
     return {"row": row, "badge": result_badge(row), "when": when, "stale": bool(since and row.started_at < since)}
 
@@ -103,14 +111,14 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
     list_before_template = "admin/subscriptions/reconciliation/list_before.html"
     list_per_page = 50
     export_columns = (
-        ("Started", lambda row: row.started_at),
-        ("Finished", lambda row: row.finished_at),
-        ("Profile", lambda row: row.profile.name),
-        ("People", lambda row: row.people),
-        ("Events", lambda row: row.events),
-        ("Audit log", log_text),
-        ("Differences", lambda row: len(row.findings)),
-        ("Problem", lambda row: row.problem),
+        (gettext_lazy("Started"), lambda row: row.started_at),
+        (gettext_lazy("Finished"), lambda row: row.finished_at),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
+        (gettext_lazy("People"), lambda row: row.people),
+        (gettext_lazy("Events"), lambda row: row.events),
+        (gettext_lazy("Audit log"), log_text),
+        (gettext_lazy("Differences"), lambda row: len(row.findings)),
+        (gettext_lazy("Problem"), lambda row: translated(row.problem)),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reconciliation]:
@@ -160,15 +168,20 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
 
     def _enqueue(self, request: HttpRequest, profile: IntegrationProfile) -> None:
         if reconcile.running(profile):
-            messages.info(request, f"A reconciliation of “{profile}” is already running.")
+            messages.info(request, _("A reconciliation of “{profile}” is already running.").format(profile=profile))
         elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
             request.session[STARTED] = timezone.now().isoformat()
-            messages.success(request, f"“{profile}” is being reconciled with {profile.vendor}.")
+            messages.success(
+                request,
+                _("“{profile}” is being reconciled with {vendor}.").format(profile=profile, vendor=profile.vendor),
+            )
         else:
             messages.error(
                 request,
-                "The message broker cannot be reached, so no reconciliation was started. Start the broker and the "
-                "worker, then reconcile again.",
+                _(
+                    "The message broker cannot be reached, so no reconciliation was started. Start the broker and the "
+                    "worker, then reconcile again."
+                ),
             )
 
     def page_context(self, request: HttpRequest, row: Reconciliation) -> dict[str, Any]:
@@ -190,25 +203,25 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
             "live_url": live_url(request),
         }
 
-    @admin.display(description="Started", ordering="started_at")
+    @admin.display(description=gettext_lazy("Started"), ordering="started_at")
     def started(self, row: Reconciliation) -> SafeString:
         return two_lines(day_and_time(row.started_at), f"{ago(row.started_at)}, {row.profile}")
 
-    @admin.display(description="Result")
+    @admin.display(description=gettext_lazy("Result"))
     def result(self, row: Reconciliation) -> SafeString:
         return result_badge(row)
 
-    @admin.display(description="People", ordering="people")
+    @admin.display(description=gettext_lazy("People"), ordering="people")
     def people_shown(self, row: Reconciliation) -> SafeString:
-        return two_lines(f"{row.people:,}", "looked up")
+        return two_lines(number(row.people), _("looked up"))
 
-    @admin.display(description="Vendor's own log")
+    @admin.display(description=gettext_lazy("Vendor's own log"))
     def log(self, row: Reconciliation) -> str:
-        return log_text(row).capitalize()
+        return capfirst(log_text(row))
 
-    @admin.display(description="What went wrong")
+    @admin.display(description=gettext_lazy("What went wrong"))
     def problem_shown(self, row: Reconciliation) -> SafeString:
-        return format_html('<span class="lh-sentence">{}</span>', row.problem or "Nothing.")
+        return format_html('<span class="lh-sentence">{}</span>', translated(row.problem) or _("Nothing."))
 
 
 def _shown(finding: dict[str, Any], subscription: int | None) -> dict[str, Any]:

@@ -13,9 +13,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from licensehub.ui.admin import sentence_of, signed_in
+from licensehub.ui.formatting import number
 from licensehub.ui.lists.id_filter import IdIn, IdList, is_id
 from subscriptions import review
 from subscriptions.admin.approvals.permissions import REQUEST
@@ -77,7 +79,7 @@ def _act(
     # All people of a list are chosen only by an action of this list, which knows its filters.
     unknown = is_across(request) and listed is None and not request.POST.get("subscription")
     if unknown or not rows:
-        messages.error(request, "Select the people on one page of the list, then choose the action again.")
+        messages.error(request, _("Select the people on one page of the list, then choose the action again."))
         return HttpResponseRedirect(reverse(LIST))
     return act(rows)
 
@@ -135,21 +137,29 @@ def _keep(request: HttpRequest, rows: list[Subscription]) -> None:
     days = int(sent) if sent.isdecimal() and len(sent) < 6 else 0
     reason, actor = request.POST.get("reason", ""), signed_in(request)
     decided = review.keep(rows, days=days, reason=reason, actor=actor, seconds=SECONDS)
-    _report(request, decided, f"{people(len(decided.done))} kept: nobody asks again for {days} days.")
+    _report(
+        request,
+        decided,
+        _("{people} kept: nobody asks again for {days} days.").format(people=people(len(decided.done)), days=days),
+    )
 
 
 def _make_candidates(request: HttpRequest, rows: list[Subscription]) -> None:
     reason, actor = request.POST.get("reason", ""), signed_in(request)
     decided = review.make_candidates(rows, reason=reason, actor=actor, seconds=SECONDS)
     done = ngettext("{} is a candidate now.", "{} are candidates now.", len(decided.done))
-    _report(request, decided, f"{done.format(people(len(decided.done)))} Your reason is shown to the approver.")
+    _report(request, decided, f"{done.format(people(len(decided.done)))} {_('Your reason is shown to the approver.')}")
 
 
 def _ask(request: HttpRequest, rows: list[Subscription]) -> None:
     reason, actor = request.POST.get("reason", ""), signed_in(request)
     decided, made = asking.ask(rows, reason=reason, actor=actor, seconds=SECONDS)
-    done = ngettext("{} gets a mail", "{} get a mail", len(decided.done)).format(people(len(decided.done)))
-    _report(request, decided, f"{done}, in {', '.join(map(str, made))}. After the answers another person decides.")
+    done = ngettext(
+        "{people} gets a mail, in {requests}. After the answers another person decides.",
+        "{people} get a mail, in {requests}. After the answers another person decides.",
+        len(decided.done),
+    ).format(people=people(len(decided.done)), requests=", ".join(map(str, made)))
+    _report(request, decided, done)
 
 
 def _form(
@@ -191,9 +201,9 @@ def _form(
 
 
 TITLES: dict[str, Callable[[int], str]] = {
-    "keep": lambda count: f"Keep {people(count)}",
+    "keep": lambda count: _("Keep {people}").format(people=people(count)),
     "candidates": lambda count: ngettext("Make {} a candidate", "Make {} candidates", count).format(people(count)),
-    "ask": lambda count: f"Ask {people(count)}",
+    "ask": lambda count: _("Ask {people}").format(people=people(count)),
 }
 
 
@@ -205,9 +215,14 @@ def _report(request: HttpRequest, decided: Decided, done: str) -> None:
     for row, reason in decided.refused:
         by_reason[reason].append(row.display_name)
     for reason, names in by_reason.items():
-        more = f", and {len(names) - NAMED_LEFT_OUT:,} more" if len(names) > NAMED_LEFT_OUT else ""
-        who = names[0] if len(names) == 1 else f"{people(len(names))} ({', '.join(names[:NAMED_LEFT_OUT])}{more}):"
+        named = ", ".join(names[:NAMED_LEFT_OUT])
+        if len(names) > NAMED_LEFT_OUT:
+            named = _("{names}, and {count} more").format(names=named, count=number(len(names) - NAMED_LEFT_OUT))
+        who = names[0] if len(names) == 1 else f"{people(len(names))} ({named}):"
         messages.warning(request, f"{who} {reason}")
     if decided.not_reached:
         left = people(decided.not_reached)
-        messages.warning(request, f"The time was over before {left}. Nothing has changed for them: do it once more.")
+        messages.warning(
+            request,
+            _("The time was over before {left}. Nothing has changed for them: do it once more.").format(left=left),
+        )

@@ -14,6 +14,8 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
@@ -70,7 +72,7 @@ class ReviewChangeList(PagedChangeList):
 
     @property
     def tabs(self) -> list[dict[str, Any]]:
-        whole = {"label": "All", "count": sum(self.counts.values(), Count(0)), "selected": not self.reason}
+        whole = {"label": _("All"), "count": sum(self.counts.values(), Count(0)), "selected": not self.reason}
         tabs = [{**whole, "url": self.get_query_string(remove=[REASON, "p"])}]
         for verdict in NEEDS_REVIEW:
             url = self.get_query_string({REASON: verdict.value}, remove=["p"])
@@ -86,21 +88,21 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
     list_filter = (LicenseFilter, ProfileFilter)
     list_per_page = 50
     search_fields = ("search__text",)
-    search_help_text = "Name or e-mail"
+    search_help_text = gettext_lazy("Name or e-mail")
     ordering = ("idle_since", "pk")
     actions = ("keep", "look_up", "candidates", "protect", "ask")
     list_before_template = "admin/subscriptions/persontoreview/list_before.html"
     export_columns = (
-        ("Profile", lambda row: row.profile.name),
-        ("Name", lambda row: row.name),
-        ("E-mail", lambda row: row.email),
-        ("Department", lambda row: row.department),
-        ("License", lambda row: row.license_label),
-        ("Reason", lambda row: row.verdict.label),
-        ("Why", why),
-        ("Last activity", lambda row: row.last_activity_at),
-        ("The vendor now says", lambda row: row.vendor_activity_at if row.dates_went_back else ""),
-        ("Assigned since", lambda row: row.license_assigned_at),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
+        (gettext_lazy("Name"), lambda row: row.name),
+        (gettext_lazy("E-mail"), lambda row: row.email),
+        (gettext_lazy("Department"), lambda row: row.department),
+        (gettext_lazy("License"), lambda row: row.license_label),
+        (gettext_lazy("Reason"), lambda row: row.verdict.label),
+        (gettext_lazy("Why"), why),
+        (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
+        (gettext_lazy("The vendor now says"), lambda row: row.vendor_activity_at if row.dates_went_back else ""),
+        (gettext_lazy("Assigned since"), lambda row: row.license_assigned_at),
     )
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -132,7 +134,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
         shown = {
             "verdict_tabs": verdict_tabs(),
             "tab_card": "review",
-            "tabs_name": "By reason",
+            "tabs_name": _("By reason"),
             "may_protect": self.may_protect,
         }
         return super().changelist_view(request, {**(extra_context or {}), **shown})
@@ -152,46 +154,46 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
             *super().get_urls(),
         ]
 
-    @admin.action(description="Keep", permissions=["request"])
+    @admin.action(description=gettext_lazy("Keep"), permissions=["request"])
     def keep(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
         return actions.keep(request, chosen)
 
-    @admin.action(description="Look up", permissions=["request"])
+    @admin.action(description=gettext_lazy("Look up"), permissions=["request"])
     def look_up(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
         return actions.look_up(request, chosen)
 
-    @admin.action(description="Make candidates", permissions=["request"])
+    @admin.action(description=gettext_lazy("Make candidates"), permissions=["request"])
     def candidates(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
         return actions.make_candidates(request, chosen)
 
-    @admin.action(description="Ask", permissions=["request"])
+    @admin.action(description=gettext_lazy("Ask"), permissions=["request"])
     def ask(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
         return actions.ask(request, chosen)
 
-    @admin.action(description="Protect", permissions=["protect"])
+    @admin.action(description=gettext_lazy("Protect"), permissions=["protect"])
     def protect(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
         return actions.protect(request, chosen)
 
-    @admin.display(description="Person")
+    @admin.display(description=gettext_lazy("Person"))
     def person(self, row: PersonToReview) -> SafeString:
         link = reverse("admin:subscriptions_subscription_change", args=[row.pk])
-        known_by = row.email if row.name else "not in the directory"
-        small = known_by if row.email else "no e-mail address"
+        known_by = row.email if row.name else _("not in the directory")
+        small = known_by if row.email else _("no e-mail address")
         return format_html('<a class="lh-person-link" href="{}">{}</a>', link, two_lines(row.display_name, small))
 
-    @admin.display(description="Why you decide")
+    @admin.display(description=gettext_lazy("Why you decide"))
     def why_you_decide(self, row: PersonToReview) -> SafeString:
         return format_html('{}<small class="lh-reason-below">{}</small>', verdict_badge(row.verdict), why(row))
 
-    @admin.display(description="Last activity", ordering="idle_since")
+    @admin.display(description=gettext_lazy("Last activity"), ordering="idle_since")
     def activity(self, row: PersonToReview) -> SafeString:
         return last_activity(row)
 
-    @admin.display(description="Department")
+    @admin.display(description=gettext_lazy("Department"))
     def department_shown(self, row: PersonToReview) -> str:
         return row.department or EMPTY
 
-    @admin.display(description="Suggested")
+    @admin.display(description=gettext_lazy("Suggested"))
     def suggested(self, row: PersonToReview) -> SafeString | str:
         """One action as a button, and the others in a menu. They are buttons of the list's own form."""
         if not self.may_decide:

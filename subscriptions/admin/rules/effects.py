@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.admin.findings import OPERATE
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import number
 from licensehub.ui.names import names_of
 from subscriptions import tasks
 from subscriptions.admin.profiles.actions import DOWNLOAD
@@ -29,26 +31,40 @@ def needs_download(profile: IntegrationProfile, request: HttpRequest) -> dict[st
     return {
         "why": facts.why_not,
         "button": DOWNLOAD.on(profile) if request.user.has_perm(OPERATE) else None,
-        "ask": f"Ask {others} to start a download." if others else "No account may start one. Ask a company admin.",
+        "ask": _("Ask {others} to start a download.").format(others=others)
+        if others
+        else _("No account may start one. Ask a company admin."),
     }
 
 
 def apply_and_report(profile: IntegrationProfile) -> str:
     """Evaluate everybody now, and propose; for many people in a task, so that the page does not wait."""
     if not ReclaimRule.objects.filter(profile=profile, evaluation_due_at__isnull=False).exists():
-        return "The rule is saved. It decides about the same people as before."
+        return _("The rule is saved. It decides about the same people as before.")
     effect = None if is_large(profile) else apply_rule(profile)
     if effect is None:
         tasks.enqueue_task(tasks.evaluate_again, profile.pk)
-        return "The rule is saved. Everybody is being evaluated; until then, pages say that the verdicts are older."
+        return _("The rule is saved. Everybody is being evaluated; until then, pages say that the verdicts are older.")
     return effect_message(effect, facts_to_propose(profile).why_not)
 
 
 def effect_message(effect: Effect, why_not: str) -> str:
     """`18 of 384 subscriptions changed their verdict; 85 are inactive now. 18 new candidates are ready to request.`"""
-    changed = f"{effect.changed:,} of {effect.subscriptions:,} subscriptions changed their verdict"
-    inactive = f"{effect.inactive:,} {ngettext('is', 'are', effect.inactive)} inactive now"
-    one, many = "{:,} new candidate is ready to request.", "{:,} new candidates are ready to request."
-    proposed = f" {ngettext(one, many, effect.proposed).format(effect.proposed)}" if effect.proposed else ""
-    later = f" New candidates appear after the next complete download. {why_not}" if why_not else ""
-    return f"{changed}; {inactive}.{no_longer_candidates(effect.withdrawn)}{proposed}{later}"
+    said = ngettext(
+        "{changed} of {subscriptions} subscriptions changed their verdict; {inactive} is inactive now.",
+        "{changed} of {subscriptions} subscriptions changed their verdict; {inactive} are inactive now.",
+        effect.inactive,
+    ).format(
+        changed=number(effect.changed), subscriptions=number(effect.subscriptions), inactive=number(effect.inactive)
+    )
+    proposed = ngettext(
+        "{} new candidate is ready to request.", "{} new candidates are ready to request.", effect.proposed
+    ).format(number(effect.proposed))
+    later = _("New candidates appear after the next complete download.")
+    sentences = (
+        said,
+        no_longer_candidates(effect.withdrawn),
+        proposed if effect.proposed else "",
+        f"{later} {why_not}" if why_not else "",
+    )
+    return " ".join(filter(None, sentences))

@@ -11,10 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report, signed_in
+from licensehub.ui.formatting import number
 from subscriptions.admin.rules.lost import END
 from subscriptions.admin.rules.protect import LIST, effect_message
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, run_action
@@ -24,11 +26,11 @@ from subscriptions.models import Protection
 from subscriptions.models.protection import count_people
 from subscriptions.rules.protections import end_protection, end_protections
 
-LATER = "New candidates appear after the next download."
+LATER = gettext_lazy("New candidates appear after the next download.")
 
 
 def protections(count: int) -> str:
-    return ngettext("{:,} protection", "{:,} protections", count).format(count)
+    return ngettext("{} protection", "{} protections", count).format(number(count))
 
 
 def end_view(request: HttpRequest, pk: int) -> HttpResponse:
@@ -38,7 +40,7 @@ def end_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         effect = end_protection(row, actor=signed_in(request))
-        return f"The protection of {row} has ended. {effect_message(effect)} {LATER}"
+        return f"{_('The protection of {row} has ended.').format(row=row)} {effect_message(effect)} {LATER}"
 
     return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
 
@@ -51,7 +53,7 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
     def has_end_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(END)
 
-    @admin.action(description="End", permissions=["end"])
+    @admin.action(description=gettext_lazy("End"), permissions=["end"])
     def end_selected(self, request: HttpRequest, chosen: QuerySet[Protection]) -> HttpResponse | None:
         """Show the protections that would end. A POST from that page has `confirmed`, and ends them."""
         rows = ticked(request, chosen).select_related("profile").order_by("pk")
@@ -60,15 +62,18 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
         if count and request.POST.get("confirmed") == str(count):
             return self._end(request, rows)
         if request.POST.get("confirmed"):
-            messages.warning(request, f"The list has changed: {protections(count)} can be ended now.")
+            messages.warning(
+                request,
+                _("The list has changed: {protections} can be ended now.").format(protections=protections(count)),
+            )
         if not count:
-            messages.error(request, "All of these protections have ended already. Nothing was changed.")
+            messages.error(request, _("All of these protections have ended already. Nothing was changed."))
             return None
         context = {
             **self.admin_site.each_context(request),
             **confirm_context(request, count),
             "opts": self.model._meta,
-            "title": f"End {protections(count)}",
+            "title": _("End {protections}").format(protections=protections(count)),
             "action": "end_selected",
             "icon": "event_busy",
             "back": reverse(LIST),
@@ -81,8 +86,10 @@ class EndMixin(ValidateSelectionMixin, ModelAdmin):
     def _end(self, request: HttpRequest, rows: QuerySet[Protection]) -> HttpResponse:
         def do() -> str:
             effect = end_protections(rows, actor=signed_in(request))
-            already = f" {effect.already} had ended already." if effect.already else ""
-            return f"Ended {protections(len(effect.made))}.{already} {effect_message(effect)} {LATER}"
+            done = _("Ended {protections}.").format(protections=protections(len(effect.made)))
+            if effect.already:
+                done += " " + _("{count} had ended already.").format(count=number(effect.already))
+            return f"{done} {effect_message(effect)} {LATER}"
 
         run_and_report(request, do, refusals=REFUSALS)
         return HttpResponseRedirect(reverse(LIST))

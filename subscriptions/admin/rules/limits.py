@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import number
 from subscriptions.admin.widgets.counts import people
 from subscriptions.candidates.caps import caps_of, percent
 from subscriptions.downloads.activity_feed import MIN_SURGE
@@ -14,14 +17,24 @@ def caps_now(profile: IntegrationProfile) -> str:
     """The saved caps as numbers of people: `Now at most 15 people per request: 5 % of 300 active licenses.`"""
     caps, rule = caps_of(profile), ReclaimRule.objects.get(profile=profile)
     if not caps.seats:
-        return "The numbers appear after the first complete download."
+        return _("The numbers appear after the first complete download.")
     share = percent(rule.batch_cap_percent, caps.seats)
-    of = f"{rule.batch_cap_percent} % of {caps.seats:,} active licenses in scope"
-    batch = f"Now at most {people(caps.batch)} per request: {of}"
-    if share > rule.batch_cap_people:
-        batch += f" would be {share:,}, and the smaller cap counts"
-    used = f"{caps.used:,} of them are used, {caps.left:,} left" if caps.used else "none of them is used"
-    return f"{batch}. In 24 hours at most {people(caps.rolling)}: {rule.rolling_cap_percent} %; {used}."
+    batch = (
+        _(
+            "Now at most {people} per request: {percent} % of {seats} active licenses in scope would be {share}, and "
+            "the smaller cap counts."
+        )
+        if share > rule.batch_cap_people
+        else _("Now at most {people} per request: {percent} % of {seats} active licenses in scope.")
+    ).format(people=people(caps.batch), percent=rule.batch_cap_percent, seats=number(caps.seats), share=number(share))
+    rolling = (
+        _("In 24 hours at most {people}: {percent} %; {used} of them are used, {left} left.")
+        if caps.used
+        else _("In 24 hours at most {people}: {percent} %; none of them is used.")
+    ).format(
+        people=people(caps.rolling), percent=rule.rolling_cap_percent, used=number(caps.used), left=number(caps.left)
+    )
+    return f"{batch} {rolling}"
 
 
 def doubts_now(profile: IntegrationProfile) -> str:
@@ -30,10 +43,10 @@ def doubts_now(profile: IntegrationProfile) -> str:
     seats = caps_of(profile).seats
     inactive = current_counts(profile).inactive
     if not seats:
-        return "The numbers appear after the first complete download."
+        return _("The numbers appear after the first complete download.")
     limit = max(rule.surge_factor * inactive, percent(rule.surge_percent, seats), inactive + MIN_SURGE)
-    return (
-        f"Now {inactive:,} of {seats:,} active licenses in scope are inactive. A download with more than about "
-        f"{limit:,} is quarantined: nothing of it is used, and reclaims wait, until two people accept it or a later "
-        "download is right."
-    )
+    return _(
+        "Now {inactive} of {seats} active licenses in scope are inactive. A download with more than about "
+        "{limit} is quarantined: nothing of it is used, and reclaims wait, until two people accept it or "
+        "a later download is right."
+    ).format(inactive=number(inactive), seats=number(seats), limit=number(limit))

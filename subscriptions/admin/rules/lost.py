@@ -9,11 +9,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import signed_in
-from licensehub.ui.formatting import day_and_time
+from licensehub.ui.formatting import day_and_time, number
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.models import Protection
@@ -28,8 +29,9 @@ def lost_list() -> str:
 
 
 def lost_count(count: int) -> str:
-    one, many = "{:,} protection covers nobody any more", "{:,} protections cover nobody any more"
-    return ngettext(one, many, count).format(count)
+    return ngettext("{} protection covers nobody any more", "{} protections cover nobody any more", count).format(
+        number(count)
+    )
 
 
 def lost_in(profile: IntegrationProfile) -> str:
@@ -64,7 +66,7 @@ def accept_loss_view(request: HttpRequest) -> HttpResponse:
 
     def do() -> str:
         count = accept_loss(Protection.objects.filter(pk__in=ids), actor=signed_in(request))
-        done = ngettext("{:,} protection stays as it is.", "{:,} protections stay as they are.", count).format(count)
-        return f"{done} The rule may file requests by itself again."
+        done = ngettext("{} protection stays as it is.", "{} protections stay as they are.", count)
+        return f"{done.format(number(count))} {_('The rule may file requests by itself again.')}"
 
     return run_action(request, reverse("admin:subscriptions_protection_changelist"), do)

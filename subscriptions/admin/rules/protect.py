@@ -11,10 +11,12 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
+from licensehub.ui.formatting import number
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.admin.rules.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
@@ -41,7 +43,7 @@ def protect_view(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(reverse(LIST))
     rows = chosen(request.POST)
     if request.POST.get("select_across") == "1" or not rows:
-        messages.error(request, "Select the people to protect on one page of the list, then choose Protect again.")
+        messages.error(request, _("Select the people to protect on one page of the list, then choose Protect again."))
         return HttpResponseRedirect(reverse("admin:subscriptions_removalcandidate_changelist"))
     return protect(request, rows)
 
@@ -78,7 +80,7 @@ def protect(
     again = form_again(request, "protect") if across else [("subscription", str(row.pk)) for row in rows]
     context = {
         **site.each_context(request),
-        "title": f"Protect {people(count)}",
+        "title": _("Protect {people}").format(people=people(count)),
         "form": form,
         "count": count,
         "again": again,
@@ -96,8 +98,10 @@ def _protect(
 ) -> bool:
     def do() -> str:
         effect = protect_people(profile, rows, details, actor=signed_in(request))
-        spared = f" {effect.already} already had their own protection." if effect.already else ""
-        return f"Protected {people(len(effect.made))}.{spared} {effect_message(effect)}"
+        done = protected(len(effect.made))
+        if effect.already:
+            done += " " + _("{count} already had their own protection.").format(count=number(effect.already))
+        return f"{done} {effect_message(effect)}"
 
     return run_and_report(request, do, refusals=REFUSALS)
 
@@ -110,12 +114,18 @@ def _back(rows: QuerySet[Subscription]) -> str:
 
 def effect_message(effect: Effect) -> str:
     """How many verdicts and candidates it changed."""
-    return f"{people(effect.changed)} changed verdict.{no_longer_candidates(effect.withdrawn)}"
+    changed = _("{people} changed verdict.").format(people=people(effect.changed))
+    return f"{changed} {no_longer_candidates(effect.withdrawn)}".strip()
+
+
+def protected(count: int) -> str:
+    return _("Protected {people}.").format(people=people(count))
 
 
 def no_longer_candidates(count: int) -> str:
     """Empty for nobody."""
     if not count:
         return ""
-    one, many = " {:,} person is no longer a removal candidate.", " {:,} people are no longer removal candidates."
-    return ngettext(one, many, count).format(count)
+    return ngettext(
+        "{} person is no longer a removal candidate.", "{} people are no longer removal candidates.", count
+    ).format(number(count))

@@ -12,9 +12,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from licensehub.ui.admin import run_and_report, signed_in
-from subscriptions.admin.rules.protect import ADD, LIST, effect_message
+from subscriptions.admin.rules.protect import ADD, LIST, effect_message, protected
 from subscriptions.admin.rules.protection_form import INPUT, DetailsForm, ProfileField, profiles
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
@@ -27,28 +29,34 @@ TEMPLATE = "admin/subscriptions/protection/protect_many.html"
 NAMED = 10
 NAMED_UNREADABLE = 200
 HEADINGS = {
-    Outcome.UNREADABLE: ("error", "error", "cannot be read and would be left out"),
-    Outcome.NEW: ("verified_user", "ok", "new"),
-    Outcome.UNKNOWN: ("help", "warning", "not known at {vendor}: kept by address until the person is known"),
-    Outcome.ALREADY: ("check", "neutral", "protected already: nothing changes"),
+    Outcome.UNREADABLE: ("error", "error", gettext_lazy("cannot be read and would be left out")),
+    Outcome.NEW: ("verified_user", "ok", gettext_lazy("new")),
+    Outcome.UNKNOWN: (
+        "help",
+        "warning",
+        gettext_lazy("not known at {vendor}: kept by address until the person is known"),
+    ),
+    Outcome.ALREADY: ("check", "neutral", gettext_lazy("protected already: nothing changes")),
 }
 
 
 class ManyForm(DetailsForm):
     profile = ProfileField()
     text = forms.CharField(
-        label="People",
+        label=gettext_lazy("People"),
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={**INPUT, "rows": 10, "spellcheck": "false"}),
-        help_text="One person a line: an e-mail address or an ID. After it, if you like: reason, owner and last day, "
-        "separated by tab, semicolon or comma.",
+        help_text=gettext_lazy(
+            "One person a line: an e-mail address or an ID. After it, if you like: reason, owner and last day, "
+            "separated by tab, semicolon or comma."
+        ),
     )
     file = forms.FileField(
-        label="Or a CSV file",
+        label=gettext_lazy("Or a CSV file"),
         required=False,
         widget=forms.FileInput(attrs={**INPUT, "accept": ".csv,.txt,text/csv,text/plain"}),
-        help_text="Its lines take the place of those above.",
+        help_text=gettext_lazy("Its lines take the place of those above."),
     )
     field_order = ("profile", "text", "file", "reason", "owner", "ends_at")
     details_required = False
@@ -56,8 +64,8 @@ class ManyForm(DetailsForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["reason"].help_text = "For all lines without a reason of their own."
-        self.fields["owner"].help_text = "For all lines without an owner of their own."
+        self.fields["reason"].help_text = _("For all lines without a reason of their own.")
+        self.fields["owner"].help_text = _("For all lines without an owner of their own.")
 
     def clean(self) -> dict[str, Any]:
         """Read the lines first, so that those of a file are kept when another field is wrong."""
@@ -66,7 +74,12 @@ class ManyForm(DetailsForm):
         for name in ("reason", "owner"):
             lacking = [line for line in self.lines.lines if not line.problem and not getattr(line, name)]
             if lacking and name not in self.errors and not data[name].strip():
-                self.add_error(name, f"Line {lacking[0].number} has no {name} of its own, so enter one here.")
+                text = (
+                    _("Line {line} has no reason of its own, so enter one here.")
+                    if name == "reason"
+                    else _("Line {line} has no owner of its own, so enter one here.")
+                )
+                self.add_error(name, text.format(line=lacking[0].number))
         return data
 
     def _read(self) -> None:
@@ -79,7 +92,7 @@ class ManyForm(DetailsForm):
             self.add_error("file" if file else "text", str(error))
         else:
             if not self.lines.lines:
-                self.add_error("text", "Enter at least one line, or choose a file.")
+                self.add_error("text", _("Enter at least one line, or choose a file."))
 
     def show_text(self, text: str) -> None:
         """Show this text in the field instead of the text that was sent."""
@@ -106,14 +119,17 @@ def protect_many_view(request: HttpRequest) -> HttpResponse:
 def _protect(request: HttpRequest, form: ManyForm, planned: Plan) -> HttpResponse:
     def do() -> str:
         effect = protect_many(form.cleaned_data["profile"], planned, actor=signed_in(request))
-        return f"Protected {people(len(effect.made))}. {effect_message(effect)}"
+        return f"{protected(len(effect.made))} {effect_message(effect)}"
 
     done = run_and_report(request, do, refusals=REFUSALS)
     left = [row.line.text for row in planned.of(Outcome.UNREADABLE)]
     if done and not left:
         return HttpResponseRedirect(reverse(LIST))
     if done:
-        messages.warning(request, f"Not protected: {len(left)} of the lines. They are left below, so correct them.")
+        messages.warning(
+            request,
+            _("Not protected: {left} of the lines. They are left below, so correct them.").format(left=len(left)),
+        )
         form.show_text("\n".join([form.lines.headings, *left] if form.lines.headings else left))
     return _page(request, form)
 
@@ -128,7 +144,7 @@ def _fingerprint(form: ManyForm) -> str:
 def _page(request: HttpRequest, form: ManyForm, planned: Plan | None = None, fingerprint: str = "") -> HttpResponse:
     context = {
         **site.each_context(request),
-        "title": "Protect many people",
+        "title": _("Protect many people"),
         "form": form,
         "possible": profiles().exists(),
         "fingerprint": fingerprint,

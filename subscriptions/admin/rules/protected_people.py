@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
@@ -19,7 +20,7 @@ NAMED = 5
 
 def title(row: Any) -> str:
     """The address as it was typed; the name or id for a person without one. Needs `with_person`."""
-    return row.value_label or row.name_now or f"Member {row.external_id}"
+    return row.value_label or row.name_now or _("Member {external_id}").format(external_id=row.external_id)
 
 
 def now(row: Any) -> str:
@@ -27,11 +28,11 @@ def now(row: Any) -> str:
     if row.kind != ProtectionKind.PERSON:
         return ""
     if not row.external_id:
-        return f"not known at {row.profile.vendor} yet" if row.is_in_force else ""
+        return _("not known at {vendor} yet").format(vendor=row.profile.vendor) if row.is_in_force else ""
     if row.email_now is None:
-        return f"no longer known at {row.profile.vendor}"
+        return _("no longer known at {vendor}").format(vendor=row.profile.vendor)
     if normalized(row.email_now) != row.value:
-        return f"now: {row.email_now or 'no address'}"
+        return _("now: {name_and_email}").format(name_and_email=row.email_now or _("no address"))
     return row.name_now
 
 

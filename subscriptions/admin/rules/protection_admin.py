@@ -12,6 +12,8 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
@@ -53,18 +55,19 @@ class ProtectionList(TabbedChangeList):
 def state_badge(row: Protection) -> SafeString:
     if row.is_in_force:
         if row.lost_at:
-            return badge("Covers nobody", tone="warning", icon="person_off")
-        return badge("In force", tone="ok", icon="verified_user")
-    return badge("Ended", tone="neutral", icon="event_busy")
+            return badge(_("Covers nobody"), tone="warning", icon="person_off")
+        return badge(_("In force"), tone="ok", icon="verified_user")
+    return badge(_("Ended"), tone="neutral", icon="event_busy")
 
 
 def how_it_ended(row: Protection) -> str:
     """Empty while it is in force."""
     if row.is_in_force:
         return ""
-    by = f"by {name_of(row.ended_by)}" if row.ended_by else "by its end date"
-    moment = row.ended_at if row.ended_by else row.ends_at
-    return f"ended {by} on {day(moment)}, {ago(moment)}"
+    if row.ended_by:
+        text = _("ended by {name} on {day}, {ago}")
+        return text.format(name=name_of(row.ended_by), day=day(row.ended_at), ago=ago(row.ended_at))
+    return _("ended by its end date on {day}, {ago}").format(day=day(row.ends_at), ago=ago(row.ends_at))
 
 
 @admin.register(Protection)
@@ -73,28 +76,28 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
     list_display_links = ("what",)
     list_per_page = 50
     search_fields = ("value", "external_id", "reason", "owner", "created_by__username")
-    search_help_text = "E-mail, vendor ID, domain, reason, owner or who made it"
+    search_help_text = gettext_lazy("E-mail, vendor ID, domain, reason, owner or who made it")
     list_before_template = "admin/subscriptions/protection/list_before.html"
     state_tabs = (
-        StateTab("In force", ("in_force", "lost")),
-        StateTab("Cover nobody any more", ("lost",), hide_empty=True),
-        StateTab("Ended", ("ended",)),
+        StateTab(gettext_lazy("In force"), ("in_force", "lost")),
+        StateTab(gettext_lazy("Cover nobody any more"), ("lost",), hide_empty=True),
+        StateTab(gettext_lazy("Ended"), ("ended",)),
     )
     default_states = ("in_force", "lost")
     export_columns = (
-        ("Profile", lambda row: row.profile.name),
-        ("Protect by", lambda row: row.get_kind_display()),
-        ("Value", lambda row: row.value_label),
-        ("Vendor ID", lambda row: row.external_id),
-        ("E-mail now", lambda row: row.email_now),
-        ("Reason", lambda row: row.reason),
-        ("Owner", lambda row: row.owner),
-        ("Until", lambda row: row.ends_at),
-        ("Made by", lambda row: name_of(row.created_by)),
-        ("Made", lambda row: row.created_at),
-        ("State", lambda row: "In force" if row.is_in_force else "Ended"),
-        ("Ended", lambda row: row.ended_at),
-        ("Ended by", lambda row: name_of(row.ended_by) if row.ended_by else ""),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
+        (gettext_lazy("Protect by"), lambda row: row.get_kind_display()),
+        (gettext_lazy("Value"), lambda row: row.value_label),
+        (gettext_lazy("Vendor ID"), lambda row: row.external_id),
+        (gettext_lazy("E-mail now"), lambda row: row.email_now),
+        (gettext_lazy("Reason"), lambda row: row.reason),
+        (gettext_lazy("Owner"), lambda row: row.owner),
+        (gettext_lazy("Until"), lambda row: row.ends_at),
+        (gettext_lazy("Made by"), lambda row: name_of(row.created_by)),
+        (gettext_lazy("Made"), lambda row: row.created_at),
+        (gettext_lazy("State"), lambda row: _("In force") if row.is_in_force else _("Ended")),
+        (gettext_lazy("Ended"), lambda row: row.ended_at),
+        (gettext_lazy("Ended by"), lambda row: name_of(row.ended_by) if row.ended_by else ""),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
@@ -114,29 +117,29 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
         """The tab of those that have ended has no checkboxes."""
         return {} if request.GET.get("state__exact") == "ended" else super().get_actions(request)
 
-    @admin.display(description="Who", ordering="value")
+    @admin.display(description=gettext_lazy("Who"), ordering="value")
     def what(self, row: Protection) -> SafeString:
         return two_lines(title(row), now(row) or row.get_kind_display())
 
-    @admin.display(description="Reason")
+    @admin.display(description=gettext_lazy("Reason"))
     def reason_shown(self, row: Protection) -> SafeString:
         return format_html('<span class="lh-sentence">{}</span>', row.reason)
 
-    @admin.display(description="Until", ordering="ends_at")
+    @admin.display(description=gettext_lazy("Until"), ordering="ends_at")
     def until(self, row: Protection) -> SafeString:
-        return day_ago(row.ends_at, never="No end")
+        return day_ago(row.ends_at, never=_("No end"))
 
-    @admin.display(description="Made by", ordering="created_at")
+    @admin.display(description=gettext_lazy("Made by"), ordering="created_at")
     def by(self, row: Protection) -> SafeString:
         return two_lines(name_of(row.created_by), f"{day(row.created_at)}, {ago(row.created_at)}")
 
-    @admin.display(description="Covers now")
+    @admin.display(description=gettext_lazy("Covers now"))
     def covers(self, row: Any) -> SafeString:
         if not row.is_in_force:
-            return two_lines("Nobody", how_it_ended(row))
+            return two_lines(_("Nobody"), how_it_ended(row))
         return format_html('<a class="lh-text-link" href="{}">{}</a>', address_of_people(row), people(row.people_now))
 
-    @admin.display(description="State")
+    @admin.display(description=gettext_lazy("State"))
     def standing(self, row: Protection) -> SafeString:
         return state_badge(row)
 
@@ -167,7 +170,7 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
         context = {
             **self.admin_site.each_context(request),
             "opts": self.model._meta,
-            "title": "Protect people",
+            "title": _("Protect people"),
             "form": form,
             "possible": profiles().exists(),
         }
@@ -182,7 +185,8 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
             )
             [made] = effect.made
             count = people(count_people([made])[made.pk])
-            return f"Protected: {made}, which covers {count} now. {effect_message(effect)}"
+            done = _("Protected: {made}, which covers {count} now.").format(made=made, count=count)
+            return f"{done} {effect_message(effect)}"
 
         return run_and_report(request, do, refusals=REFUSALS)
 
@@ -198,7 +202,7 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
             **lost_context(request, [row] if row.lost_at and row.is_in_force else []),
             "icon": ICONS[ProtectionKind(row.kind)],
             "ended": how_it_ended(row),
-            "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else "No end",
+            "until": f"{day_and_time(row.ends_at)} ({ago(row.ends_at)})" if row.ends_at else _("No end"),
             "made": f"{day_and_time(row.created_at)} ({ago(row.created_at)})",
             "count": count,
             "people": people(count),

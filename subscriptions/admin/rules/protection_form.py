@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
@@ -29,33 +31,33 @@ class ProfileField(forms.ModelChoiceField):
 
     def __init__(self) -> None:
         super().__init__(
-            label="Profile",
+            label=_("Profile"),
             queryset=IntegrationProfile.objects.none(),
             widget=UnfoldAdminSelectWidget,
             empty_label=None,
-            error_messages={"required": "Choose a published profile.", "invalid_choice": "Choose a profile."},
+            error_messages={"required": _("Choose a published profile."), "invalid_choice": _("Choose a profile.")},
         )
 
 
 class DetailsForm(forms.Form):
     reason = forms.CharField(
-        label="Reason",
+        label=gettext_lazy("Reason"),
         required=False,
         widget=forms.Textarea(attrs={**INPUT, "rows": 2, "maxlength": 500}),
-        help_text="For example: on parental leave. Everybody who looks at this person sees it.",
+        help_text=gettext_lazy("For example: on parental leave. Everybody who looks at this person sees it."),
     )
     owner = forms.CharField(
-        label="Owner",
+        label=gettext_lazy("Owner"),
         required=False,
         widget=forms.TextInput(attrs={**INPUT, "maxlength": 150}),
-        help_text="Contact for questions about this protection.",
+        help_text=gettext_lazy("Contact for questions about this protection."),
     )
     ends_at = forms.DateField(
-        label="Until",
+        label=gettext_lazy("Until"),
         required=False,
         widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": "Enter the day as year-month-day, for example 2027-01-31."},
-        help_text="The last day of the protection. Leave it empty if it has no end.",
+        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, for example 2027-01-31.")},
+        help_text=gettext_lazy("The last day of the protection. Leave it empty if it has no end."),
     )
 
     # Whether the form itself must give reason and owner.
@@ -82,13 +84,17 @@ class DetailsForm(forms.Form):
 
 class ProtectionForm(DetailsForm):
     profile = ProfileField()
-    kind = forms.ChoiceField(label="Protect by", choices=ProtectionKind.choices, widget=UnfoldAdminSelectWidget)
+    kind = forms.ChoiceField(
+        label=gettext_lazy("Protect by"), choices=ProtectionKind.choices, widget=UnfoldAdminSelectWidget
+    )
     value = forms.CharField(
-        label="Value",
+        label=gettext_lazy("Value"),
         required=False,
         widget=forms.TextInput(attrs={**INPUT, "list": "lh-known", "autocomplete": "off", "maxlength": 254}),
-        help_text="An e-mail address or the vendor's ID of a person, a domain such as contractor.example (not those "
-        "below it), or the name of a license type, role or admin role.",
+        help_text=gettext_lazy(
+            "An e-mail address or the vendor's ID of a person, a domain such as contractor.example (not those "
+            "below it), or the name of a license type, role or admin role."
+        ),
     )
     field_order = ("profile", "kind", "value", "reason", "owner", "ends_at")
 

@@ -14,6 +14,8 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
 
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
@@ -28,6 +30,7 @@ from subscriptions.admin.rules.rule_form import (
 )
 from subscriptions.admin.rules.rule_preview import preview
 from subscriptions.admin.widgets.actions import REFUSALS
+from subscriptions.admin.widgets.counts import days
 from subscriptions.models import DownloadRun, LicenseThreshold, ReclaimRule, Verdict
 from subscriptions.rules.rules import ASKING, CAPS, DOUBTS, TERMS, change_rule
 
@@ -48,16 +51,16 @@ class FunnelBar:
 
 # Who is not a candidate, in the order of the clauses.
 LOSSES = (
-    ("Left or deactivated", (Verdict.GONE, Verdict.DEACTIVATED)),
-    ("License not in scope", (Verdict.NOT_IN_SCOPE,)),
-    ("Protected or not removable", (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)),
-    ("Cooling down", (Verdict.COOLING_DOWN,)),
-    ("Facts missing, to review", (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
-    ("Dates went back, to review", (Verdict.DATES_WENT_BACK,)),
-    ("In new-joiner grace", (Verdict.IN_GRACE,)),
-    ("Active lately", (Verdict.ACTIVE,)),
-    ("Admin role, to review", (Verdict.ADMIN_ROLE,)),
-    ("Never active, to review", (Verdict.NEVER_ACTIVE,)),
+    (gettext_lazy("Left or deactivated"), (Verdict.GONE, Verdict.DEACTIVATED)),
+    (gettext_lazy("License not in scope"), (Verdict.NOT_IN_SCOPE,)),
+    (gettext_lazy("Protected or not removable"), (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)),
+    (gettext_lazy("Cooling down"), (Verdict.COOLING_DOWN,)),
+    (gettext_lazy("Facts missing, to review"), (Verdict.UNKNOWN, Verdict.NOT_EVALUATED)),
+    (gettext_lazy("Dates went back, to review"), (Verdict.DATES_WENT_BACK,)),
+    (gettext_lazy("In new-joiner grace"), (Verdict.IN_GRACE,)),
+    (gettext_lazy("Active lately"), (Verdict.ACTIVE,)),
+    (gettext_lazy("Admin role, to review"), (Verdict.ADMIN_ROLE,)),
+    (gettext_lazy("Never active, to review"), (Verdict.NEVER_ACTIVE,)),
 )
 
 
@@ -66,15 +69,15 @@ def funnel(counts: Mapping[str, int]) -> list[FunnelBar]:
     everybody = sum(counts.values())
     if not everybody:
         return []
-    bars = [FunnelBar("All members", everybody, "whole", "", 0, 100)]
+    bars = [FunnelBar(_("All members"), everybody, "whole", "", 0, 100)]
     left = everybody
     for label, verdicts in LOSSES:
         lost = sum(counts.get(verdict, 0) for verdict in verdicts)
         left -= lost
         if lost:
-            bars.append(_bar(label, lost, "loss", verdicts, left, everybody))
+            bars.append(_bar(str(label), lost, "loss", verdicts, left, everybody))
     candidates = counts.get(Verdict.CANDIDATE, 0)
-    return [*bars, _bar("Inactive, candidates", candidates, "rest", (Verdict.CANDIDATE,), 0, everybody)]
+    return [*bars, _bar(_("Inactive, candidates"), candidates, "rest", (Verdict.CANDIDATE,), 0, everybody)]
 
 
 def _bar(label: str, count: int, kind: str, verdicts: tuple[str, ...], start: int, everybody: int) -> FunnelBar:
@@ -86,7 +89,7 @@ class LicenseThresholdInline(TabularInline):
     model = LicenseThreshold
     form = LicenseThresholdForm
     formset = LicenseThresholdFormSet
-    verbose_name_plural = "Other thresholds for license types"
+    verbose_name_plural = gettext_lazy("Other thresholds for license types")
     extra = 0
     hide_title = True
 
@@ -131,10 +134,10 @@ class ReclaimRuleAdmin(ModelAdmin):
         edits = self.has_change_permission(request, obj)
         shown = ["license_types" if name == "licenses" and not edits else name for name in TERMS]
         return [
-            ("Who is a candidate", {"fields": [*shown, "seen_version"] if edits else shown}),
-            ("Asking and approving", {"fields": ASKING}),
-            ("Caps", {"fields": CAPS, "description": caps_now(obj.profile)}),
-            ("When a download is doubted", {"fields": DOUBTS, "description": doubts_now(obj.profile)}),
+            (_("Who is a candidate"), {"fields": [*shown, "seen_version"] if edits else shown}),
+            (_("Asking and approving"), {"fields": ASKING}),
+            (_("Caps"), {"fields": CAPS, "description": caps_now(obj.profile)}),
+            (_("When a download is doubted"), {"fields": DOUBTS, "description": doubts_now(obj.profile)}),
         ]
 
     def get_inlines(self, request: HttpRequest, obj: ReclaimRule) -> tuple[type[LicenseThresholdInline], ...]:
@@ -143,24 +146,24 @@ class ReclaimRuleAdmin(ModelAdmin):
             return self.inlines
         return ()
 
-    @admin.display(description="Profile", ordering="profile__name")
+    @admin.display(description=gettext_lazy("Profile"), ordering="profile__name")
     def of_profile(self, row: ReclaimRule) -> SafeString:
-        return two_lines(row.profile.name, f"version {row.version}")
+        return two_lines(row.profile.name, _("version {version}").format(version=row.version))
 
-    @admin.display(description="Last activity threshold", ordering="last_activity_threshold")
+    @admin.display(description=gettext_lazy("Last activity threshold"), ordering="last_activity_threshold")
     def threshold(self, row: ReclaimRule) -> str:
-        return f"{row.last_activity_threshold} days"
+        return days(row.last_activity_threshold)
 
-    @admin.display(description="License types")
+    @admin.display(description=gettext_lazy("License types"))
     def license_types(self, row: ReclaimRule) -> str:
         labels = dict(license_choices(row))
         return ", ".join(labels[word] for word in row.licenses)
 
-    @admin.display(description="New-joiner grace")
+    @admin.display(description=gettext_lazy("New-joiner grace"))
     def grace(self, row: ReclaimRule) -> str:
-        return f"{row.new_joiner_grace} days"
+        return days(row.new_joiner_grace)
 
-    @admin.display(description="Changed", ordering="changed_at")
+    @admin.display(description=gettext_lazy("Changed"), ordering="changed_at")
     def changed(self, row: ReclaimRule) -> SafeString:
         return two_lines(day(row.changed_at), ago(row.changed_at))
 
@@ -221,11 +224,11 @@ class ReclaimRuleAdmin(ModelAdmin):
         if change_rule(rule, actor=actor, changed=form.cleaned_data, by_license=by_license):
             request.changed_rule = rule  # type: ignore[attr-defined]
         else:
-            messages.info(request, "Nothing was changed.")
+            messages.info(request, _("Nothing was changed."))
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> str:
         """The audit log has the old and new values, so Django's log needs none."""
-        return "See the audit log."
+        return _("See the audit log.")
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
         """The audit log is the record."""

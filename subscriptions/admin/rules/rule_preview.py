@@ -17,7 +17,7 @@ from django.db.models import Field
 from django.http import QueryDict
 from django.utils.translation import ngettext
 
-from licensehub.ui.formatting import ago, day_and_time
+from licensehub.ui.formatting import ago, day_and_time, number
 from subscriptions.admin.rules.past import past_of
 from subscriptions.admin.rules.rule_form import ReclaimRuleForm, threshold_field
 from subscriptions.admin.widgets.charts import histogram_of
@@ -105,12 +105,33 @@ def _by_license(entries: QueryDict) -> dict[str, int]:
 def difference(before: Mapping[str, int], after: Mapping[str, int], saved: Terms, wanted: Terms) -> str:
     """`37 more people would be candidates: 596 at 60 days, 633 at 45 days.`"""
     was, will = before.get(Verdict.CANDIDATE, 0), after.get(Verdict.CANDIDATE, 0)
-    seats = ngettext("{:,} seat is", "{:,} seats are", will).format(will)
     if wanted == saved:
-        return f"{seats} inactive by the saved rule."
+        text = ngettext("{} seat is inactive by the saved rule.", "{} seats are inactive by the saved rule.", will)
+        return text.format(number(will))
     if was == will:
-        return f"Nothing would change: {seats} inactive, as by the saved rule."
-    kind, apart = "more" if will > was else "fewer", abs(will - was)
-    who = ngettext("{count:,} {kind} person would be a candidate", "{count:,} {kind} people would be candidates", apart)
-    change = who.format(count=apart, kind=kind)
-    return f"{change}: {was:,} at {saved.threshold} days, {will:,} at {wanted.threshold} days."
+        return ngettext(
+            "Nothing would change: {} seat is inactive, as by the saved rule.",
+            "Nothing would change: {} seats are inactive, as by the saved rule.",
+            will,
+        ).format(number(will))
+    return _who(abs(will - was), more=will > was).format(
+        count=number(abs(will - was)),
+        was=number(was),
+        then=saved.threshold,
+        will=number(will),
+        now=wanted.threshold,
+    )
+
+
+def _who(count: int, *, more: bool) -> str:
+    if more:
+        return ngettext(
+            "{count} more person would be a candidate: {was} at {then} days, {will} at {now} days.",
+            "{count} more people would be candidates: {was} at {then} days, {will} at {now} days.",
+            count,
+        )
+    return ngettext(
+        "{count} fewer person would be a candidate: {was} at {then} days, {will} at {now} days.",
+        "{count} fewer people would be candidates: {was} at {then} days, {will} at {now} days.",
+        count,
+    )

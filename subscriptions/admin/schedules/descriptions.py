@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 from integrations.models import IntegrationProfile, ProfileState
 from subscriptions.schedules import schedules
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, RECLAIM_TASK
@@ -18,16 +21,16 @@ class Schedule:
     next_at: datetime | None
 
 
-ARCHIVED = Schedule("None, because the profile is archived", None)
+ARCHIVED = gettext_lazy("None, because the profile is archived")
 
 
 def schedule_of(profile: IntegrationProfile) -> Schedule:
     """When downloads start."""
     if profile.is_archived:
-        return ARCHIVED
+        return Schedule(str(ARCHIVED), None)
     task = schedules.task_of(profile, DOWNLOAD_TASK)
     if task is None:
-        return Schedule("None yet. It is created when you publish, and runs every night.", None)
+        return Schedule(_("None yet. It is created when you publish, and runs every night."), None)
     coming = schedules.next_moments(task, count=1) if profile.state == ProfileState.PUBLISHED else []
     return Schedule(schedules.words_of(task), coming[0] if coming else None)
 
@@ -35,8 +38,8 @@ def schedule_of(profile: IntegrationProfile) -> Schedule:
 def window_of(profile: IntegrationProfile) -> Schedule:
     """When reclaims may be sent; `next_at` is when the window opens, None while it is open."""
     if profile.is_archived:
-        return ARCHIVED
+        return Schedule(str(ARCHIVED), None)
     task = schedules.task_of(profile, RECLAIM_TASK)
     if task is None:
-        return Schedule("At any time", None)
+        return Schedule(_("At any time"), None)
     return Schedule(schedules.words_of(task), schedules.window_opens_at(profile))

@@ -13,6 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTimeWidget
 
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
@@ -24,7 +26,7 @@ from subscriptions.schedules.schedules import DOWNLOAD_TASK, EVERY_DAY, RECLAIM_
 
 VIEW = "integrations.view_integrationprofile"
 TASKS = {"download": DOWNLOAD_TASK, "reclaim": RECLAIM_TASK}
-TITLES = {"download": "When downloads start", "reclaim": "When seats may be reclaimed"}
+TITLES = {"download": gettext_lazy("When downloads start"), "reclaim": gettext_lazy("When seats may be reclaimed")}
 
 
 def zones() -> list[tuple[str, str]]:
@@ -38,20 +40,20 @@ class ScheduleForm(forms.Form):
     """The fields of both subflows: the days and the time zone."""
 
     weekdays = forms.TypedMultipleChoiceField(
-        label="Days",
+        label=gettext_lazy("Days"),
         coerce=int,
         choices=list(WEEKDAYS.items()),
         widget=forms.CheckboxSelectMultiple,
-        error_messages={"required": "Choose at least one day. To stop for a while, pause the schedule."},
+        error_messages={"required": gettext_lazy("Choose at least one day. To stop for a while, pause the schedule.")},
     )
-    zone = forms.ChoiceField(label="Time zone", choices=zones, widget=UnfoldAdminSelectWidget)
+    zone = forms.ChoiceField(label=gettext_lazy("Time zone"), choices=zones, widget=UnfoldAdminSelectWidget)
 
     def days(self) -> frozenset[int]:
         return frozenset(self.cleaned_data["weekdays"])
 
 
 class DownloadScheduleForm(ScheduleForm):
-    at = forms.TimeField(label="At", widget=UnfoldAdminTimeWidget(attrs={"type": "time"}, format="%H:%M"))
+    at = forms.TimeField(label=gettext_lazy("At"), widget=UnfoldAdminTimeWidget(attrs={"type": "time"}, format="%H:%M"))
     field_order = ("weekdays", "at", "zone")
 
     def plan(self) -> Plan:
@@ -68,13 +70,17 @@ def hours(first: int, last: int) -> list[tuple[int, str]]:
 
 
 class ReclaimScheduleForm(ScheduleForm):
-    start = forms.TypedChoiceField(label="From", coerce=int, choices=hours(0, 23), widget=UnfoldAdminSelectWidget)
+    start = forms.TypedChoiceField(
+        label=gettext_lazy("From"), coerce=int, choices=hours(0, 23), widget=UnfoldAdminSelectWidget
+    )
     end = forms.TypedChoiceField(
-        label="To",
+        label=gettext_lazy("To"),
         coerce=int,
         choices=hours(1, 24),
         widget=UnfoldAdminSelectWidget,
-        help_text="A window over midnight, such as 22:00 to 06:00, belongs to the day on which it begins.",
+        help_text=gettext_lazy(
+            "A window over midnight, such as 22:00 to 06:00, belongs to the day on which it begins."
+        ),
     )
     field_order = ("weekdays", "start", "end", "zone")
 
@@ -82,7 +88,7 @@ class ReclaimScheduleForm(ScheduleForm):
         """Refuses 08:00 to 08:00, which could mean no hour or all hours."""
         end: int = self.cleaned_data["end"]
         if end == self.cleaned_data.get("start"):
-            raise ValidationError("The window ends when it begins. For the whole day, choose 00:00 to 24:00.")
+            raise ValidationError(_("The window ends when it begins. For the whole day, choose 00:00 to 24:00."))
         return end
 
     def plan(self) -> Plan:
@@ -128,7 +134,7 @@ def _store(request: HttpRequest, profile: IntegrationProfile, subflow: str, plan
 
     def do() -> str:
         schedules.change_schedule(profile, TASKS[subflow], plan, actor=actor)
-        return f"The schedule is saved: {_schedule_text(profile, subflow)}."
+        return _("The schedule is saved: {schedule}.").format(schedule=_schedule_text(profile, subflow))
 
     run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
@@ -139,7 +145,7 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
 
     def do() -> str:
         schedules.switch_schedule(profile, TASKS[subflow], enabled=enabled, actor=actor)
-        return "The schedule is resumed." if enabled else "The schedule is paused."
+        return _("The schedule is resumed.") if enabled else _("The schedule is paused.")
 
     run_and_report(request, do, refusals=REFUSALS)
     return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[profile.pk]))
@@ -147,7 +153,7 @@ def _switch(request: HttpRequest, profile: IntegrationProfile, subflow: str) -> 
 
 def _schedule_text(profile: IntegrationProfile, subflow: str) -> str:
     task = schedules.task_of(profile, TASKS[subflow])
-    return schedules.words_of(task) if task else "none yet"
+    return schedules.words_of(task) if task else _("none yet")
 
 
 def _plan(profile: IntegrationProfile, subflow: str) -> Plan:
@@ -183,5 +189,7 @@ def _page(request: HttpRequest, profile: IntegrationProfile, subflow: str, form:
 
 def _moment(moment: datetime, zone: ZoneInfo) -> str:
     """`Wed, Nov 25, 2026, 02:00 in Europe/Berlin (01:00 UTC)`"""
-    local = f"{date_format(moment.astimezone(zone), 'WEEKDAY_TIME_FORMAT')} in {zone.key}"
+    local = _("{moment} in {zone}").format(
+        moment=date_format(moment.astimezone(zone), "WEEKDAY_TIME_FORMAT"), zone=zone.key
+    )
     return local if zone.key == "UTC" else f"{local} ({moment:%H:%M} UTC)"

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
-from licensehub.ui.formatting import ago, day, name_of
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import ago, day, inside, name_of
 from subscriptions.admin.widgets.badges import outcome_sentence
 from subscriptions.eligibility.sentences import protections_of
 from subscriptions.models import (
@@ -61,11 +63,16 @@ def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
     then = [email for _, email in former[1:]] + [row.email]
     stays = ""
     if any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
-        stays = " The protection of this person stays in force."
+        stays = f" {_('The protection of this person stays in force.')}"
     return [
         (
             at,
-            Event("badge", "info", "Address changed", f"{_on(at)}: {before or 'none'} → {after or 'none'}.{stays}"),
+            Event(
+                "badge",
+                "info",
+                _("Address changed"),
+                f"{_on(at)}: {before or _('none')} → {after or _('none')}.{stays}",
+            ),
         )
         for (at, before), after in zip(former, then, strict=True)
     ]
@@ -75,34 +82,38 @@ def _found(candidate: RemovalCandidate) -> Event:
     return Event(
         "person_search",
         "info",
-        "Became a candidate",
-        f"{_on(candidate.created_at)}, found by",
+        _("Became a candidate"),
+        _("{on}, found by").format(on=_on(candidate.created_at)),
         reverse("admin:subscriptions_downloadrun_change", args=[candidate.run_id]),
         str(candidate.run),
     )
 
 
 def _made_again(row: Subscription) -> Event:
-    text = f"{_on(row.first_run.finished_at)}: known as {row.external_id} in “{row.profile}” from then on, found by"
+    text = _("{on}: known as {external_id} in “{profile}” from then on, found by").format(
+        on=_on(row.first_run.finished_at), external_id=row.external_id, profile=row.profile
+    )
     link = reverse("admin:subscriptions_downloadrun_change", args=[row.first_run_id])
-    return Event("person_add", "info", "Found again", text, link, str(row.first_run))
+    return Event("person_add", "info", _("Found again"), text, link, str(row.first_run))
 
 
 def _closed(candidate: RemovalCandidate) -> Event:
-    reason = candidate.get_close_reason_display() or "no reason noted"
+    reason = candidate.get_close_reason_display() or _("no reason noted")
     text = f"{_on(candidate.state_changed_at)}: {reason}."
     return Event("flag", "neutral", candidate.get_state_display(), text)
 
 
 def _sent(item: Reclaim) -> Event:
     request = item.removal.request
-    approver = f"approved by {name_of(request.decided_by)}" if request.decided_by else "not approved"
+    approver = (
+        _("approved by {name}").format(name=name_of(request.decided_by)) if request.decided_by else _("not approved")
+    )
     if item.direction == Direction.REACTIVATE and request.requested_by:
-        approver = f"asked by {name_of(request.requested_by)}"
+        approver = _("asked by {name}").format(name=name_of(request.requested_by))
     return Event(
         "event_seat" if item.direction == Direction.DEACTIVATE else "undo",
         "ok" if item.state == ReclaimState.DONE else "neutral",
-        f"{item.get_direction_display()}: {item.get_state_display().lower()}",
+        f"{item.get_direction_display()}: {inside(item.get_state_display())}",
         f"{_on(item.finished_at or item.queued_at)}, {approver}. {outcome_sentence(item)}",
         *_link_to(request),
     )
@@ -115,21 +126,21 @@ def _asked_and_answered(candidates: list[RemovalCandidate]) -> list[tuple[dateti
     for person in people.select_related("request"):
         if person.answered_at:
             text = f"{_on(person.answered_at)}: {person.get_answer_display()}."
-            found.append((person.answered_at, Event("reply", "info", "Answered", text, *_link_to(person.request))))
+            found.append((person.answered_at, Event("reply", "info", _("Answered"), text, *_link_to(person.request))))
     return found
 
 
 def _asked(notice: Notice) -> Event:
-    title = "Reminded by mail" if notice.kind == NoticeKind.REMINDER else "Asked by mail"
+    title = _("Reminded by mail") if notice.kind == NoticeKind.REMINDER else _("Asked by mail")
     state, link = NoticeState(notice.state), _link_to(notice.removal.request)
     if state == NoticeState.SENT:
         return Event("mail", "info", title, f"{_on(notice.sent_at)}.", *link)
     tone = "warning" if state in (NoticeState.FAILED, NoticeState.IN_DOUBT, NoticeState.BOUNCED) else "neutral"
-    return Event("mail", tone, title, f"{state.label}. {notice.problem}".strip(), *link)
+    return Event("mail", tone, title, f"{state.label}. {translated(notice.problem)}".strip(), *link)
 
 
 def _on(moment: datetime | None) -> str:
-    return f"on {day(moment)}, {ago(moment)}"
+    return _("on {day}, {ago}").format(day=day(moment), ago=ago(moment))
 
 
 def _link_to(request: ReclaimRequest) -> tuple[str, str]:

@@ -13,6 +13,8 @@ from django.contrib.admin import SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.connectors.registry import connector_class
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
@@ -38,7 +40,7 @@ def is_one_verdict(value: str) -> bool:
 class VerdictFilter(SimpleListFilter):
     """One verdict, or several separated by commas."""
 
-    title = "verdict"
+    title = gettext_lazy("verdict")
     parameter_name = "verdict"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
@@ -56,7 +58,7 @@ class VerdictFilter(SimpleListFilter):
 
 
 class LicenseFilter(SimpleListFilter):
-    title = "license"
+    title = gettext_lazy("license")
     parameter_name = "license"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
@@ -67,7 +69,7 @@ class LicenseFilter(SimpleListFilter):
 
 
 class RoleFilter(SimpleListFilter):
-    title = "role"
+    title = gettext_lazy("role")
     parameter_name = "role"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
@@ -84,12 +86,12 @@ ANY_ADMIN_ROLE = "*"
 class AdminRoleFilter(SimpleListFilter):
     """People with any admin role. The rows are few, and have an index of their own."""
 
-    title = "admin role"
+    title = gettext_lazy("admin role")
     parameter_name = "admin"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         seen = Subscription.objects.all().admin_roles_seen()
-        return [(ANY_ADMIN_ROLE, "Any admin role"), *((role, role) for role in seen)] if seen else []
+        return [(ANY_ADMIN_ROLE, _("Any admin role")), *((role, role) for role in seen)] if seen else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         chosen = self.value()
@@ -100,11 +102,11 @@ class AdminRoleFilter(SimpleListFilter):
 
 
 class SeatFilter(SimpleListFilter):
-    title = "seat"
+    title = gettext_lazy("seat")
     parameter_name = "seat"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [("held", "Takes a seat"), ("free", "Takes none: deactivated or gone")]
+        return [("held", _("Takes a seat")), ("free", _("Takes none: deactivated or gone"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         if self.value() == "held":
@@ -115,15 +117,19 @@ class SeatFilter(SimpleListFilter):
 class IdleFilter(SimpleListFilter):
     """Held seats by days since the last activity, as of the last evaluation of everybody, like the bars of a chart."""
 
-    title = "time since last activity"
+    title = gettext_lazy("time since last activity")
     parameter_name = "idle"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
         bands = [
-            (str(BAND_DAYS * band), f"{BAND_DAYS * band} to {BAND_DAYS * (band + 1) - 1} days") for band in range(BANDS)
+            (
+                str(BAND_DAYS * band),
+                _("{first} to {last} days").format(first=BAND_DAYS * band, last=BAND_DAYS * (band + 1) - 1),
+            )
+            for band in range(BANDS)
         ]
         oldest = BAND_DAYS * BANDS
-        return [*bands, (str(oldest), f"{oldest} days or more"), ("never", "Never active")]
+        return [*bands, (str(oldest), _("{start} days or more").format(start=oldest)), ("never", _("Never active"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         value = self.value()

@@ -13,6 +13,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import NEUTRAL
 from integrations.models import IntegrationProfile
@@ -55,8 +57,8 @@ def last_activity(row: Subscription) -> SafeString:
     if row.dates_went_back:
         return two_lines(day(row.last_activity_at), vendor_says_now(row))
     if row.implausible_dates:
-        return day_ago(row.last_activity_at, never="Unknown", hint=row.implausible_dates)
-    return day_ago(row.last_activity_at, hint="no activity seen")
+        return day_ago(row.last_activity_at, never=_("Unknown"), hint=row.implausible_dates)
+    return day_ago(row.last_activity_at, hint=_("no activity seen"))
 
 
 class SubscriptionChangeList(PagedChangeList):
@@ -91,32 +93,32 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
     # Shows the search field. get_search_results() does the search.
     search_fields = ("search__text",)
-    search_help_text = "Name, e-mail or the vendor's ID"
+    search_help_text = gettext_lazy("Name, e-mail or the vendor's ID")
     list_before_template = "admin/subscriptions/subscription/list_before.html"
     # The longest idle first. People without any date come last.
     ordering = ("idle_since", "pk")
     list_per_page = 50
     actions = ("protect",)
     export_columns = (
-        ("Profile", lambda row: row.profile.name),
+        (gettext_lazy("Profile"), lambda row: row.profile.name),
         (NEUTRAL.member_id, lambda row: row.external_id),
-        ("Name", lambda row: row.name),
-        ("E-mail", lambda row: row.email),
-        ("Department", lambda row: row.department),
-        ("Cost center", lambda row: row.cost_center),
-        ("Division", lambda row: row.division),
-        ("Employee number", lambda row: row.employee_number),
-        ("Manager", lambda row: row.manager or row.manager_id),
-        ("License", lambda row: row.license_label),
-        ("Role", lambda row: row.role_label),
-        ("Admin roles", lambda row: row.admin_roles_label),
-        ("Active", lambda row: "yes" if row.active and not row.gone_at else "no"),
-        ("Last activity", lambda row: row.last_activity_at),
-        ("The vendor now says", vendor_says_now),
-        ("Dates that cannot be right", lambda row: row.implausible_dates),
-        ("Assigned since", lambda row: row.license_assigned_at),
-        ("Verdict", lambda row: row.verdict.label),
-        ("Why", sentence),
+        (gettext_lazy("Name"), lambda row: row.name),
+        (gettext_lazy("E-mail"), lambda row: row.email),
+        (gettext_lazy("Department"), lambda row: row.department),
+        (gettext_lazy("Cost center"), lambda row: row.cost_center),
+        (gettext_lazy("Division"), lambda row: row.division),
+        (gettext_lazy("Employee number"), lambda row: row.employee_number),
+        (gettext_lazy("Manager"), lambda row: row.manager or row.manager_id),
+        (gettext_lazy("License"), lambda row: row.license_label),
+        (gettext_lazy("Role"), lambda row: row.role_label),
+        (gettext_lazy("Admin roles"), lambda row: row.admin_roles_label),
+        (gettext_lazy("Active"), lambda row: "yes" if row.active and not row.gone_at else "no"),
+        (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
+        (gettext_lazy("The vendor now says"), vendor_says_now),
+        (gettext_lazy("Dates that cannot be right"), lambda row: row.implausible_dates),
+        (gettext_lazy("Assigned since"), lambda row: row.license_assigned_at),
+        (gettext_lazy("Verdict"), lambda row: row.verdict.label),
+        (gettext_lazy("Why"), sentence),
     )
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
@@ -125,11 +127,11 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
     def has_protect_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(ADD)
 
-    @admin.action(description="Protect", permissions=["protect"])
+    @admin.action(description=gettext_lazy("Protect"), permissions=["protect"])
     def protect(self, request: HttpRequest, chosen: QuerySet[Subscription]) -> HttpResponse | None:
         """Show the form that protects the ticked people. This list does not count its rows, so it offers no others."""
         if is_across(request):
-            messages.error(request, "Select the people on one page of the list, then choose Protect again.")
+            messages.error(request, _("Select the people on one page of the list, then choose Protect again."))
             return None
         back = request.get_full_path() if chosen.count() > 1 else ""
         return protect(request, chosen.order_by("name", "email", "pk"), back=back)
@@ -167,33 +169,37 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
 
         def ask() -> str:
             made = request_reclaim(row.candidates.all(), actor=signed_in(request), reason="")
-            return f"{made} asks for 1 seat. Another person has to approve it now."
+            return _("{made} asks for 1 seat. Another person has to approve it now.").format(made=made)
 
         return run_action(request, reverse("admin:subscriptions_subscription_change", args=[pk]), ask)
 
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return context_of(row, request)
 
-    @admin.display(description="Person")
+    @admin.display(description=gettext_lazy("Person"))
     def person(self, row: Subscription) -> SafeString:
-        return two_lines(row.display_name, row.email if row.name else "not in the directory")
+        return two_lines(row.display_name, row.email if row.name else _("not in the directory"))
 
-    @admin.display(description="Department", empty_value="–")
+    @admin.display(description=gettext_lazy("Department"), empty_value="–")
     def department_shown(self, row: Subscription) -> str | None:
         return row.department or None
 
-    @admin.display(description="License")
+    @admin.display(description=gettext_lazy("License"))
     def license_shown(self, row: Subscription) -> SafeString:
         return two_lines(row.license_label, row.all_roles_label)
 
-    @admin.display(description="Last activity", ordering="idle_since")
+    @admin.display(description=gettext_lazy("Last activity"), ordering="idle_since")
     def activity(self, row: Subscription) -> SafeString:
         return last_activity(row)
 
-    @admin.display(description="Assigned since")
+    @admin.display(description=gettext_lazy("Assigned since"))
     def assigned(self, row: Subscription) -> SafeString:
-        return day_ago(row.license_assigned_at, never="Unknown", hint=f"{row.profile.vendor} does not say")
+        return day_ago(
+            row.license_assigned_at,
+            never=_("Unknown"),
+            hint=_("{vendor} does not say").format(vendor=row.profile.vendor),
+        )
 
-    @admin.display(description="Verdict")
+    @admin.display(description=gettext_lazy("Verdict"))
     def verdict_shown(self, row: Subscription) -> SafeString:
         return format_html('{}<small class="lh-reason-below">{}</small>', verdict_badge(row.verdict), sentence(row))

@@ -9,9 +9,10 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from licensehub.ui.formatting import ago, badge, day, day_and_time
+from licensehub.ui.formatting import ago, badge, day, day_and_time, number
 from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.person_rows import rows_of_person
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in
@@ -54,9 +55,9 @@ VERDICTS = {
     Verdict.CANDIDATE: ("warning", "person_search"),
 }
 MARKS = {
-    True: ("check", "ok", "passed"),
-    False: ("close", "stop", "decided here"),
-    None: ("remove", "later", "not asked"),
+    True: ("check", "ok", gettext_lazy("passed")),
+    False: ("close", "stop", gettext_lazy("decided here")),
+    None: ("remove", "later", gettext_lazy("not asked")),
 }
 
 
@@ -106,10 +107,10 @@ def context_of(row: Subscription, request: HttpRequest) -> dict[str, Any]:
 def _relation(other: Subscription, row: Subscription) -> str:
     """The relation of another row of the same person to this one. A later row has a higher id."""
     if other.pk > row.pk:
-        return "Made again later"
+        return _("Made again later")
     if other.profile_id != row.profile_id and other.external_id == row.external_id:
-        return "The same ID in a profile that is archived"
-    return "A former account with the same address"
+        return _("The same ID in a profile that is archived")
+    return _("A former account with the same address")
 
 
 def _initials(name: str) -> str:
@@ -121,29 +122,33 @@ def _checks(row: Subscription, terms: Terms) -> list[dict[str, str]]:
     lines = []
     for check in checks(row, terms):
         icon, tone, result = MARKS[check.passed]
-        lines.append({"label": check.label, "fact": check.fact, "icon": icon, "tone": tone, "result": result})
+        lines.append({"label": check.label, "fact": check.fact, "icon": icon, "tone": tone, "result": str(result)})
     return lines
 
 
 def _last_activity(row: Subscription) -> str:
     if row.last_activity_at:
         return day(row.last_activity_at)
-    return "Unknown" if row.implausible_dates else "Never"
+    return _("Unknown") if row.implausible_dates else _("Never")
 
 
 def _facts(row: Subscription) -> list[tuple[str, str, str]]:
     return [
-        ("License", row.license_label, ""),
-        ("Assigned since", day(row.license_assigned_at), ago(row.license_assigned_at)),
-        ("Last activity", _last_activity(row), vendor_says_now(row) or ago(row.last_activity_at)),
-        ("Role", row.role_label, ""),
-        *([("Admin roles", row.admin_roles_label, "")] if row.admin_roles else []),
-        ("Department", row.department or "–", ""),
-        ("Cost center", row.cost_center or "–", ""),
-        *([("Division", row.division, "")] if row.division else []),
-        *([("Employee number", row.employee_number, "")] if row.employee_number else []),
-        *([("Manager", manager, "")] if (manager := manager_of(row)) else []),
-        ("Sign-in", "Left the organization" if row.gone_at else "Active" if row.active else "Deactivated", ""),
+        (_("License"), row.license_label, ""),
+        (_("Assigned since"), day(row.license_assigned_at), ago(row.license_assigned_at)),
+        (_("Last activity"), _last_activity(row), vendor_says_now(row) or ago(row.last_activity_at)),
+        (_("Role"), row.role_label, ""),
+        *([(_("Admin roles"), row.admin_roles_label, "")] if row.admin_roles else []),
+        (_("Department"), row.department or "–", ""),
+        (_("Cost center"), row.cost_center or "–", ""),
+        *([(_("Division"), row.division, "")] if row.division else []),
+        *([(_("Employee number"), row.employee_number, "")] if row.employee_number else []),
+        *([(_("Manager"), manager, "")] if (manager := manager_of(row)) else []),
+        (
+            _("Sign-in"),
+            _("Left the organization") if row.gone_at else _("Active") if row.active else _("Deactivated"),
+            "",
+        ),
         (row.profile.texts.member_id, row.external_id, ""),
     ]
 
@@ -162,7 +167,7 @@ def _request_button(row: Subscription, candidate: RemovalCandidate | None, reque
         return {"may_request": False}
     why_not = switches.note(row.profile, Operation.REQUEST)
     if candidate.state != CandidateState.READY:
-        why_not = f"This candidate is “{candidate.get_state_display()}”."
+        why_not = _("This candidate is “{state}”.").format(state=candidate.get_state_display())
     return {"may_request": True, "why_not_request": why_not}
 
 
@@ -178,7 +183,10 @@ def _in_history(row: Subscription, count: int) -> dict[str, str]:
     if not count:
         return {}
     address = f"{reverse('admin:subscriptions_reclaim_changelist')}?{urlencode({'q': row.email})}"
-    return {"link": address, "label": ngettext("{} entry in History", "{} entries in History", count).format(count)}
+    return {
+        "link": address,
+        "label": ngettext("{} entry in History", "{} entries in History", count).format(number(count)),
+    }
 
 
 def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str:
@@ -188,30 +196,41 @@ def _answer_so_far(row: Subscription, candidate: RemovalCandidate | None) -> str
         until = day_and_time(removal.request.answers_until)
         if removal.answer:
             moment = removal.answered_at
-            return f"{removal.get_answer_display()}, said on {day_and_time(moment)} ({ago(moment)})."
-        return (
-            f"Asked with {removal.request}; no answer. The person can answer until {until}. A later Keep still counts "
+            return _("{answer}, said on {day_and_time} ({ago}).").format(
+                answer=removal.get_answer_display(), day_and_time=day_and_time(moment), ago=ago(moment)
+            )
+        return _(
+            "Asked with {request}; no answer. The person can answer until {until}. A later Keep still counts "
             "until the seat is deactivated."
-        )
+        ).format(request=removal.request, until=until)
     rule = ReclaimRule.objects.filter(profile=row.profile_id, notify_user=True).first()
     if rule is None or candidate is None:
         return ""
     wait = in_days(rule.days_to_answer)
-    return f"Not asked yet. A request asks the person first, and waits {wait} for Keep or Release."
+    return _("Not asked yet. A request asks the person first, and waits {wait} for Keep or Release.").format(wait=wait)
 
 
 def _impact(row: Subscription) -> list[tuple[str, str]]:
     """Known effects only. A fact that is not checked is marked so."""
     if row.gone_at:
-        return [("logout", "Left the organization, so there is nothing to reclaim.")]
+        return [("logout", _("Left the organization, so there is nothing to reclaim."))]
     if not row.active:
-        return [("lock", f"{row.profile.texts.no_sign_in} until the account is activated again.")]
+        return [
+            (
+                "lock",
+                _("{no_sign_in} until the account is activated again.").format(no_sign_in=row.profile.texts.no_sign_in),
+            )
+        ]
     if not row.reclaimable:
         return [
-            ("shield_person", row.why_not or f"{capfirst(row.profile.vendor)} does not let this seat be taken back.")
+            (
+                "shield_person",
+                row.why_not
+                or _("{vendor} does not let this seat be taken back.").format(vendor=capfirst(row.profile.vendor)),
+            )
         ]
     return [
-        ("lock", f"{row.profile.texts.no_sign_in} until the seat is restored."),
+        ("lock", _("{no_sign_in} until the seat is restored.").format(no_sign_in=row.profile.texts.no_sign_in)),
         ("dashboard", row.profile.texts.person_stays),
         ("groups", _team_admin(row)),
     ]
@@ -219,7 +238,11 @@ def _impact(row: Subscription) -> list[tuple[str, str]]:
 
 def _team_admin(row: Subscription) -> str:
     if row.sole_admin_of:
-        return f"The only admin of “{row.sole_admin_of}”: {row.profile.vendor} refuses until the team has another."
+        return _("The only admin of “{sole_admin_of}”: {vendor} refuses until the team has another.").format(
+            sole_admin_of=row.sole_admin_of, vendor=row.profile.vendor
+        )
     if team_admins_checked(row.profile):
-        return "Not the only admin of any team."
-    return f"Whether this person is the only admin of a team is not checked; {row.profile.vendor} refuses if so."
+        return _("Not the only admin of any team.")
+    return _("Whether this person is the only admin of a team is not checked; {vendor} refuses if so.").format(
+        vendor=row.profile.vendor
+    )

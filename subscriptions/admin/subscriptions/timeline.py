@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import day
 from subscriptions.activity.retention import thinned_before
@@ -63,18 +64,23 @@ def timeline(row: Subscription, threshold: int, rows: Sequence[Subscription] = (
         silent=(silent_start, round(silent_end - silent_start, 1)) if since else None,
         beyond=(silent_end, round(RIGHT - silent_end, 1)) if over else None,
         threshold_x=silent_end if over else None,
-        threshold_label=f"{day(crossed)}: {threshold} days" if over else "",
+        threshold_label=_("{day}: {threshold} days").format(day=day(crossed), threshold=threshold) if over else "",
         threshold_top=40 if over and silent_end - (LEFT if last_x is None else last_x) < LABEL_WIDTH else 20,
         last_x=last_x,
-        last_label=f"{day(since)}, {'last activity' if row.last_activity_at else 'assigned, never active'}"
-        if since
-        else "",
+        last_label=_last_label(row, since),
         last_label_x=LEFT if last_x is None else last_x,
         last_anchor=_anchor(LEFT if last_x is None else last_x),
         changes=sum(changes_of(one) for one in rows or (row,)),
         thinned_before=_thinned_before(row),
         summary=_summary(row, threshold, crossed if over else None),
     )
+
+
+def _last_label(row: Subscription, since: datetime | None) -> str:
+    if since is None:
+        return ""
+    text = _("{day}, last activity") if row.last_activity_at else _("{day}, assigned, never active")
+    return text.format(day=day(since))
 
 
 def _thinned_before(row: Subscription) -> str:
@@ -98,9 +104,17 @@ def _begin(since: datetime | None, now: datetime) -> datetime:
 
 def _summary(row: Subscription, threshold: int, crossed: datetime | None) -> str:
     if row.idle_since is None:
-        return f"{capfirst(row.profile.vendor)} gives no date for this person."
-    first = f"Last activity {day(row.last_activity_at)}" if row.last_activity_at else "Never active"
-    return f"{first}. Beyond the threshold of {threshold} days since {day(crossed)}." if crossed else f"{first}."
+        return _("{vendor} gives no date for this person.").format(vendor=capfirst(row.profile.vendor))
+    first = (
+        _("Last activity {day}").format(day=day(row.last_activity_at)) if row.last_activity_at else _("Never active")
+    )
+    return (
+        _("{last_activity}. Beyond the threshold of {threshold} days since {day}.").format(
+            last_activity=first, threshold=threshold, day=day(crossed)
+        )
+        if crossed
+        else f"{first}."
+    )
 
 
 @dataclass(frozen=True, slots=True)

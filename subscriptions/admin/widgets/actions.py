@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from licensehub.ui.admin import run_and_report
@@ -25,7 +26,7 @@ class ValidateSelectionMixin(ModelAdmin):
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         if all(is_id(pk) for pk in request.POST.getlist("_selected_action")):
             return super().response_action(request, queryset)
-        messages.error(request, "This selection is not valid. Select the people in the list again.")
+        messages.error(request, _("This selection is not valid. Select the people in the list again."))
         return HttpResponseRedirect(request.get_full_path())
 
 
@@ -44,6 +45,8 @@ def enqueue_reclaim(request: HttpRequest, profile_id: int) -> None:
     if not enqueue_task(reclaim, profile_id):
         messages.warning(
             request,
-            "The approval stands, but the message broker cannot be reached. The sweep sends what is due as soon "
-            "as it is back; nothing is lost.",
+            _(
+                "The approval stands, but the message broker cannot be reached. The sweep sends what is due as soon "
+                "as it is back; nothing is lost."
+            ),
         )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import badge
 from subscriptions.models import (
     CandidateState,
@@ -48,14 +51,22 @@ DIRECTION = {
     Direction.REACTIVATE: ("info", "undo"),
 }
 WHAT_NEXT = {
-    CandidateState.ATTENTION_REQUIRED: "A person has to check this before anything else happens.",
-    CandidateState.READY: "Nothing happens until somebody requests the reclaim and another person approves it.",
-    CandidateState.AWAITING_USER: "The person was asked and has not answered yet.",
-    CandidateState.AWAITING_APPROVAL: "A second person has to approve or reject the request.",
-    CandidateState.AWAITING_REVOCATION: "Approved. LicenseHub checks again, then deactivates the seat at the vendor.",
-    CandidateState.CLOSED_COMPLETE: "The seat was free when this candidate closed. History shows what followed.",
-    CandidateState.CLOSED_SKIPPED: "The person keeps the seat. A later download can propose this person again.",
-    CandidateState.CLOSED_CANCELED: "The person is active again and keeps the seat.",
+    CandidateState.ATTENTION_REQUIRED: gettext_lazy("A person has to check this before anything else happens."),
+    CandidateState.READY: gettext_lazy(
+        "Nothing happens until somebody requests the reclaim and another person approves it."
+    ),
+    CandidateState.AWAITING_USER: gettext_lazy("The person was asked and has not answered yet."),
+    CandidateState.AWAITING_APPROVAL: gettext_lazy("A second person has to approve or reject the request."),
+    CandidateState.AWAITING_REVOCATION: gettext_lazy(
+        "Approved. LicenseHub checks again, then deactivates the seat at the vendor."
+    ),
+    CandidateState.CLOSED_COMPLETE: gettext_lazy(
+        "The seat was free when this candidate closed. History shows what followed."
+    ),
+    CandidateState.CLOSED_SKIPPED: gettext_lazy(
+        "The person keeps the seat. A later download can propose this person again."
+    ),
+    CandidateState.CLOSED_CANCELED: gettext_lazy("The person is active again and keeps the seat."),
 }
 
 
@@ -82,9 +93,15 @@ def direction_badge(item: Reclaim) -> SafeString:
 def outcome_sentence(item: Reclaim) -> str:
     """`PATCH 200 · read back inactive`, or the reason why it waits or was not sent."""
     if item.state == ReclaimState.DONE:
-        came_back = item.outcome.removeprefix("Active again. ") if item.direction == Direction.REACTIVATE else ""
-        parts = [f"PATCH {item.http_status}" if item.http_status else "", f"read back {item.read_back}", came_back]
+        came_back = (
+            translated(item.outcome.removeprefix("Active again. ")) if item.direction == Direction.REACTIVATE else ""
+        )
+        parts = [
+            f"PATCH {item.http_status}" if item.http_status else "",
+            _("read back {read_back}").format(read_back=item.read_back),
+            came_back,
+        ]
         return " · ".join(part for part in parts if part)
     if item.hold_reason:
-        return f"Held: {item.get_hold_reason_display()}."
-    return item.outcome
+        return _("Held: {hold_reason}.").format(hold_reason=item.get_hold_reason_display())
+    return translated(item.outcome)

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from licensehub.ui.formatting import day_of_year
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from licensehub.ui.formatting import day_of_year, number
+from subscriptions.admin.widgets.counts import seats
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS, NEVER, PeopleCounts
 from subscriptions.models import DownloadRun, Verdict
 from subscriptions.models.subscription import NEEDS_REVIEW
@@ -24,20 +29,25 @@ class Shade(NamedTuple):
     """One color of the bars. `tone` names it in the style sheet. `verdicts` is empty for all others."""
 
     tone: str
-    label: str
+    label: str | Promise
     verdicts: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The label without its examples."""
+        return str(self.label).split(":")[0]
 
 
 # From the bottom of a bar to its top. The sum of the first one is the number of inactive people.
 SHADES = (
-    Shade("beyond", "Inactive", (Verdict.CANDIDATE,)),
-    Shade("active", "Active lately", (Verdict.ACTIVE,)),
-    Shade("never", "To review", tuple(NEEDS_REVIEW)),
-    Shade("waiting", "Not evaluated yet", (Verdict.NOT_EVALUATED,)),
-    Shade("left", "Left alone: not in scope, protected, new, or in cool-down"),
+    Shade("beyond", gettext_lazy("Inactive"), (Verdict.CANDIDATE,)),
+    Shade("active", gettext_lazy("Active lately"), (Verdict.ACTIVE,)),
+    Shade("never", gettext_lazy("To review"), tuple(NEEDS_REVIEW)),
+    Shade("waiting", gettext_lazy("Not evaluated yet"), (Verdict.NOT_EVALUATED,)),
+    Shade("left", gettext_lazy("Left alone: not in scope, protected, new, or in cool-down")),
 )
 # The seats of a download that nobody has evaluated.
-SEATS = Shade("plain", "Seats")
+SEATS = Shade("plain", gettext_lazy("Seats"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +87,13 @@ class Bar:
 
     @property
     def tick(self) -> str:
-        return "Never" if self.key == NEVER else f"{BAND_DAYS * BANDS}+" if self.key == _last() else ""
+        return _("Never") if self.key == NEVER else f"{BAND_DAYS * BANDS}+" if self.key == _last() else ""
 
     @property
     def name(self) -> str:
         """`60 to 89 days: 14 seats (Inactive 9, Left alone 5)`"""
-        parts = [f"{part.shade.label.split(':')[0]} {part.count:,}" for part in self.segments if part.shade != SEATS]
-        said = f"{self.label}: {self.count:,} {'seat' if self.count == 1 else 'seats'}"
+        parts = [f"{part.shade.name} {number(part.count)}" for part in self.segments if part.shade != SEATS]
+        said = f"{self.label}: {seats(self.count)}"
         return f"{said} ({', '.join(parts)})" if parts else said
 
     @property
@@ -107,7 +117,7 @@ class Histogram:
 
     @property
     def summary(self) -> str:
-        return "; ".join(f"{bar.label}: {bar.count:,}" for bar in self.bars)
+        return "; ".join(f"{bar.label}: {number(bar.count)}" for bar in self.bars)
 
 
 def _last() -> str:
@@ -196,9 +206,13 @@ def _bar(key: str, shades: Counter[Shade], ceiling: float) -> Bar:
 
 def _label(key: str) -> str:
     if key == NEVER:
-        return "Never active"
+        return _("Never active")
     start = int(key)
-    return f"{start} days or more" if key == _last() else f"{start} to {start + BAND_DAYS - 1} days"
+    return (
+        _("{start} days or more").format(start=start)
+        if key == _last()
+        else _("{first} to {last} days").format(first=start, last=start + BAND_DAYS - 1)
+    )
 
 
 # --- The trend --------------------------------------------------------------------------------------------------------
@@ -247,7 +261,7 @@ def trend(runs: Sequence[DownloadRun], people: PeopleCounts) -> Trend | None:
     return Trend(
         active=_line(xs, active, top, moments, labels[0]),
         inactive=_line(xs, inactive, top, moments, labels[1]),
-        grid=tuple((_height(top * step / 4, top), f"{top * step // 4:,}") for step in range(5)),
+        grid=tuple((_height(top * step / 4, top), number(top * step // 4)) for step in range(5)),
         days=_day_labels(moments, xs),
         runs=len(counted),
     )
@@ -285,7 +299,7 @@ def _line(xs: list[float], values: list[int], top: int, moments: Sequence[dateti
     spots = [(x, _height(value, top)) for x, value in zip(xs, values, strict=True)]
     points = " ".join(f"{x},{y}" for x, y in spots)
     dots = tuple(
-        (x, y, f"{day_of_year(moment)}: {value:,}")
+        (x, y, f"{day_of_year(moment)}: {number(value)}")
         for (x, y), value, moment in zip(spots, values, moments, strict=True)
     )
     return Line(points, f"{xs[0]},{BOTTOM} {points} {xs[-1]},{BOTTOM}", dots, values[-1], label_y)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
@@ -27,22 +30,29 @@ def moment(evidence: Mapping[str, Any], name: str) -> datetime | None:
 
 
 def person_of(evidence: Mapping[str, Any]) -> str:
-    return str(evidence["name"] or evidence["email"] or f"Member {evidence['external_id']}")
+    return str(
+        evidence["name"] or evidence["email"] or _("Member {external_id}").format(external_id=evidence["external_id"])
+    )
 
 
 def now_called(evidence: Mapping[str, Any], row: Subscription) -> str:
     """`now: Pat Miller, pat.miller@northwind.example`: the differences to the evidence; empty without any."""
+    new = name_and_email_now(evidence, row)
+    return _("now: {name_and_email}").format(name_and_email=new) if new else ""
+
+
+def name_and_email_now(evidence: Mapping[str, Any], row: Subscription) -> str:
+    """The name and the address that differ from the evidence; empty without any."""
     name = row.name if evidence["name"] and row.name and row.name != evidence["name"] else ""
     email = row.email if normalized(row.email) != normalized(evidence["email"]) else ""
     if not email and evidence["email"] and not row.email:
-        email = "without an address"
-    new = ", ".join(filter(None, (name, email)))
-    return f"now: {new}" if new else ""
+        email = _("without an address")
+    return ", ".join(filter(None, (name, email)))
 
 
 def last_activity(evidence: Mapping[str, Any]) -> SafeString:
     assigned = moment(evidence, "license_assigned_at")
-    hint = f"licensed since {day(assigned)}" if assigned else "no activity seen"
+    hint = _("licensed since {day}").format(day=day(assigned)) if assigned else _("no activity seen")
     return day_ago(moment(evidence, "last_activity_at"), hint=hint)
 
 
@@ -59,14 +69,22 @@ def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tupl
     """The evidence as label and fact, in the words of the vendor."""
     terms = Terms.from_json(evidence["terms"])
     return [
-        ("Last activity", _day_and_ago(moment(evidence, "last_activity_at"), never="Never")),
-        ("License", license_label(profile, evidence["license"])),
-        ("License assigned", _day_and_ago(moment(evidence, "license_assigned_at"), never="Unknown")),
-        ("Role", ", ".join((profile.connector.roles.get(evidence["role"], evidence["role"]), *admin_roles(evidence)))),
-        ("Department", evidence["department"] or EMPTY),
+        (_("Last activity"), _day_and_ago(moment(evidence, "last_activity_at"), never=_("Never"))),
+        (_("License"), license_label(profile, evidence["license"])),
+        (_("License assigned"), _day_and_ago(moment(evidence, "license_assigned_at"), never=_("Unknown"))),
+        (
+            _("Role"),
+            ", ".join((profile.connector.roles.get(evidence["role"], evidence["role"]), *admin_roles(evidence))),
+        ),
+        (_("Department"), evidence["department"] or EMPTY),
         (profile.texts.member_id, evidence["external_id"]),
-        ("Threshold", f"{terms.threshold_for(evidence['license'])} days, rule version {terms.version}"),
-        ("Found by", found_by(evidence)),
+        (
+            _("Threshold"),
+            _("{threshold_for} days, rule version {version}").format(
+                threshold_for=terms.threshold_for(evidence["license"]), version=terms.version
+            ),
+        ),
+        (_("Found by"), found_by(evidence)),
     ]
 
 
@@ -76,9 +94,11 @@ def found_by(evidence: Mapping[str, Any]) -> str:
     Evidence that was frozen before LicenseHub kept the moment of the download does not show it.
     """
     confirmed, facts_at = moment(evidence, "confirmed_at"), moment(evidence, "facts_at")
-    of = f" of {day_and_time(confirmed)}" if confirmed else ""
-    since = f"; unchanged since {day(facts_at)}" if facts_at and facts_at != confirmed else ""
-    return f"download {run_number(evidence)}{of}{since}"
+    text = _("download {number} of {moment}") if confirmed else _("download {number}")
+    found = text.format(number=run_number(evidence), moment=day_and_time(confirmed))
+    if not facts_at or facts_at == confirmed:
+        return found
+    return _("{found}; unchanged since {day}").format(found=found, day=day(facts_at))
 
 
 def confirmed_columns(person: Callable[[Any], Subscription]) -> tuple[Column, ...]:
@@ -90,9 +110,9 @@ def confirmed_columns(person: Callable[[Any], Subscription]) -> tuple[Column, ..
         return confirmation_of(subscription, runs.get(subscription.profile_id))
 
     return (
-        ("Confirmed by", lambda row: of(row).by),
-        ("Confirmed at", lambda row: of(row).at),
-        ("Unchanged since", lambda row: of(row).unchanged_since or of(row).at),
+        (_("Confirmed by"), lambda row: of(row).by),
+        (_("Confirmed at"), lambda row: of(row).at),
+        (_("Unchanged since"), lambda row: of(row).unchanged_since or of(row).at),
     )
 
 
@@ -116,7 +136,7 @@ def fingerprint(people: Iterable[RequestedRemoval]) -> str:
 class Change:
     """A change since the evidence was frozen. `tone` as for a badge; "ok" is a reason to keep the seat."""
 
-    text: str
+    text: str | Promise
     detail: str = ""
     tone: str = "neutral"
     icon: str = "check"
@@ -126,7 +146,7 @@ class Change:
         return self.icon != "check"
 
 
-NO_CHANGE = Change("No change")
+NO_CHANGE = Change(gettext_lazy("No change"))
 
 
 def change_since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Change:
@@ -144,23 +164,38 @@ def change_since(candidate: RemovalCandidate, evidence: Mapping[str, Any]) -> Ch
 
 def _away(row: Subscription) -> Change | None:
     if row.gone_at:
-        return Change("Left the organization", f"since {day(row.gone_at)}", "ok", "person_off")
+        return Change(_("Left the organization"), _("since {day}").format(day=day(row.gone_at)), "ok", "person_off")
     if not row.active:
-        return Change(f"Deactivated at {row.profile.vendor}", f"seen {day(row.facts_at)}", "ok", "person_off")
+        return Change(
+            _("Deactivated at {vendor}").format(vendor=row.profile.vendor),
+            _("seen {day}").format(day=day(row.facts_at)),
+            "ok",
+            "person_off",
+        )
     return None
 
 
 def _other_facts(row: Subscription, evidence: Mapping[str, Any]) -> Change | None:
     if row.last_activity_at and row.last_activity_at != moment(evidence, "last_activity_at"):
-        return Change(f"Active again {day(row.last_activity_at)}", ago(row.last_activity_at), "ok", "login")
+        return Change(
+            _("Active again {day}").format(day=day(row.last_activity_at)), ago(row.last_activity_at), "ok", "login"
+        )
     if row.license != evidence["license"]:
         was = license_label(row.profile, evidence["license"])
-        return Change("License changed", f"{was}, now {row.license_label}", "warning", "swap_horiz")
+        return Change(
+            _("License changed"),
+            _("{was}, now {license_label}").format(was=was, license_label=row.license_label),
+            "warning",
+            "swap_horiz",
+        )
     if row.role != evidence["role"]:
-        return Change("Role changed", f"now {row.role_label}", "warning", "badge")
+        return Change(_("Role changed"), _("now {role_label}").format(role_label=row.role_label), "warning", "badge")
     if row.admin_roles != admin_roles(evidence):
         return Change(
-            "Admin roles changed", f"now {row.admin_roles_label or 'none'}", "warning", "admin_panel_settings"
+            _("Admin roles changed"),
+            _("now {roles}").format(roles=row.admin_roles_label) if row.admin_roles_label else _("now none"),
+            "warning",
+            "admin_panel_settings",
         )
     return None
 
@@ -169,7 +204,7 @@ def _other_verdict(row: Subscription) -> Change | None:
     if row.verdict in (Verdict.CANDIDATE, Verdict.NOT_EVALUATED):
         return None
     unclear = vendor_says_now(row) or row.implausible_dates
-    detail = row.cooldown_reason or row.why_not or unclear or "by the current rule"
+    detail = row.cooldown_reason or row.why_not or unclear or _("by the current rule")
     return Change(str(row.verdict.label), detail, "warning", "rule")
 
 
@@ -177,7 +212,7 @@ def _renamed(row: Subscription, evidence: Mapping[str, Any]) -> Change | None:
     if not now_called(evidence, row):
         return None
     moved = normalized(row.email) != normalized(evidence["email"])
-    return Change("Another address" if moved else "Another name", tone="warning", icon="person_edit")
+    return Change(_("Another address") if moved else _("Another name"), tone="warning", icon="person_edit")
 
 
 def _closed(candidate: RemovalCandidate) -> Change | None:

@@ -12,10 +12,13 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report
+from licensehub.ui.formatting import number
 from subscriptions.accounts.own_seat import own_among
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import seats
@@ -82,7 +85,12 @@ def has_changed(request: HttpRequest, count: int) -> bool:
     if sent == str(count):
         return False
     if sent:
-        messages.warning(request, f"The list has changed: {count:,} match now. Look at it again before you confirm.")
+        messages.warning(
+            request,
+            _("The list has changed: {count} match now. Look at it again before you confirm.").format(
+                count=number(count)
+            ),
+        )
     return True
 
 
@@ -94,9 +102,12 @@ def left_out(rows: QuerySet[Any], reason: str) -> str:
     named = ", ".join(
         str(row.subscription) for row in rows.select_related("subscription").order_by("pk")[:NAMED_LEFT_OUT]
     )
-    more = f", and {count - NAMED_LEFT_OUT:,} more" if count > NAMED_LEFT_OUT else ""
-    said = ngettext("{:,} person is left out", "{:,} people are left out", count).format(count)
-    return f"{said} ({named}{more}): {reason}"
+    if count > NAMED_LEFT_OUT:
+        named = _("{names}, and {count} more").format(names=named, count=number(count - NAMED_LEFT_OUT))
+    said = ngettext(
+        "{count} person is left out ({names}): {reason}", "{count} people are left out ({names}): {reason}", count
+    )
+    return said.format(count=number(count), names=named, reason=reason)
 
 
 def select(rows: QuerySet[Any], operation: Operation, *, email: Any, actor: User) -> Selection:
@@ -134,7 +145,12 @@ def confirm_context(request: HttpRequest, count: int) -> dict[str, Any]:
 
 
 def make_requests(
-    request: HttpRequest, selection: Selection, make: Callable[..., list[ReclaimRequest]], *, done: str, many: str = ""
+    request: HttpRequest,
+    selection: Selection,
+    make: Callable[..., list[ReclaimRequest]],
+    *,
+    done: str | Promise,
+    many: str | Promise = "",
 ) -> HttpResponseRedirect | None:
     """Make the requests of each profile, with the reason of the form, and report them in the words of `done`.
 
@@ -148,7 +164,7 @@ def make_requests(
         made.extend(new)
         count = RequestedRemoval.objects.filter(request__in=new).count()
         said = done if len(new) == 1 else many
-        return said.format(request=new[0], last=new[-1], number=len(new), seats=seats(count))
+        return str(said).format(request=new[0], last=new[-1], number=len(new), seats=seats(count))
 
     for rows in selection.able.values():
         do = partial(make_one, rows, request.POST.get("reason", "").strip()[:500])

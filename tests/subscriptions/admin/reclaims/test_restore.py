@@ -102,7 +102,7 @@ def test_only_for_those_who_may_restore(request, reclaimed, as_user, who):
 def test_several_need_a_second_person(organization, reclaimed, alice, bob, as_user, workers_called):
     client = as_user(alice)
     chosen = {"action": "request_restore", "index": 0, "_selected_action": [item.pk for item in reclaimed]}
-    assert 'data-seats="Request restore of"' in text_of(client.get(LIST))
+    assert 'data-many="Request restore of {count} seats"' in text_of(client.get(LIST))
 
     confirming = text_of(client.post(LIST, chosen))
     assert "Request restore of 3 seats" in confirming and TEXTS.cannot_come_back[0] in confirming
