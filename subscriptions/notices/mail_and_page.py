@@ -83,11 +83,15 @@ def _wording(kind: NoticeKind, context: Mapping[str, Any], own: Mapping[str, str
     texts: Texts = context["texts"]
     last = context["last_activity"]
     days = max(1, _days_left(context["deadline"]))
+    # “You last opened a board on” “Aug 30, 2026”, “85 days ago”
+    used = _("{last_used} {day}, {ago}.")
     values = {
         "name": context["first_name"],
         "license": _("{product}license").format(product=texts.license),
         "company": context["organization"],
-        "activity": f"{texts.last_used} {day(last)}, {context['idle_ago']}." if last else texts.never_used,
+        "activity": used.format(last_used=texts.last_used, day=day(last), ago=context["idle_ago"])
+        if last
+        else texts.never_used,
         "days": ngettext("{days} day", "{days} days", days).format(days=days),
         "deadline": date_format(timezone.localtime(context["deadline"]), "DEADLINE_FORMAT"),
         "contact": context["contact_name"],
