@@ -64,9 +64,9 @@ def save_company(wanted: CompanyInput, *, seen: int, actor: User) -> bool:
     values: dict[str, Any] = {word: one_line(getattr(wanted, word)) for word in WORDS}
     values["texts"] = _own_texts(wanted.texts)
     if isinstance(wanted.logo, Logo):
-        values |= {"logo": wanted.logo.content, "logo_type": wanted.logo.type, "logo_digest": wanted.logo.digest}
+        values |= {"logo": wanted.logo.content, "logo_digest": wanted.logo.digest}
     elif wanted.logo is not None:
-        values |= {"logo": None, "logo_type": "", "logo_digest": ""}
+        values |= {"logo": None, "logo_digest": ""}
     with transaction.atomic():
         row = company()
         if row.version != seen:

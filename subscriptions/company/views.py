@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from subscriptions.company.logo import TYPE
 from subscriptions.models import Company
 
 # A picture that somebody opens as a page may load nothing and run nothing.
@@ -22,4 +23,4 @@ def company_logo(request: HttpRequest, digest: str) -> HttpResponse:
     row = Company.objects.filter(logo_digest=digest).exclude(logo_digest="").first()
     if row is None or row.logo is None:
         raise Http404
-    return HttpResponse(bytes(row.logo), content_type=row.logo_type, headers=HEADERS)
+    return HttpResponse(bytes(row.logo), content_type=TYPE, headers=HEADERS)

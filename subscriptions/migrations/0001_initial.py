@@ -2084,7 +2084,6 @@ class Migration(migrations.Migration):
                     models.EmailField(blank=True, default="", max_length=254, verbose_name="reply address"),
                 ),
                 ("logo", models.BinaryField(null=True)),
-                ("logo_type", models.CharField(blank=True, default="", max_length=20)),
                 ("logo_digest", models.CharField(blank=True, default="", max_length=64)),
                 ("texts", models.JSONField(default=dict)),
                 ("version", models.PositiveIntegerField(default=0)),

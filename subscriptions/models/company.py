@@ -21,9 +21,8 @@ class Company(models.Model):
     contact_email = models.EmailField(_("e-mail of the contact"), blank=True, default="")
     # Empty: the address of the contact.
     reply_to = models.EmailField(_("reply address"), blank=True, default="")
-    # Checked by `company.logo`. The digest is a part of its address.
+    # Written by `company.logo`. The digest is a part of its address.
     logo = models.BinaryField(null=True)
-    logo_type = models.CharField(max_length=20, blank=True, default="")
     logo_digest = models.CharField(max_length=64, blank=True, default="")
     # {"ask_de_subject": "…"}: only the texts that are not the default. `company.texts` has the keys.
     texts = models.JSONField(default=dict)

@@ -11,6 +11,7 @@ from django.utils.translation import override
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.admin.company import preview as page_preview
+from subscriptions.company.logo import checked_logo
 from subscriptions.company.texts import default_of, keys
 from subscriptions.models import Company
 from subscriptions.notices.mail_and_page import shared_context
@@ -78,7 +79,7 @@ def test_what_cannot_be_sent_is_refused_with_a_sentence_and_nothing_is_saved(sig
         ({"ask_de_text": "Hallo {vorname}"}, "{vorname} is no placeholder. These exist: {name}"),
         ({"reminder_en_subject": "Hello {name"}, "A “{” has no other half"),
         ({"name": "N" * 101}, "at most 100 characters"),
-        ({"logo": SimpleUploadedFile("logo.png", b"<svg onload='alert(1)'/>")}, "Save the logo as PNG"),
+        ({"logo": SimpleUploadedFile("logo.png", b"<svg onload='alert(1)'/>")}, "Save the logo again as PNG"),
         ({"logo": SimpleUploadedFile("logo.png", b"")}, "This file is empty"),
     ):
         page = text_of(client.post(PAGE, entries(**wrong)))
@@ -93,7 +94,7 @@ def test_the_logo_is_served_as_a_picture_and_nothing_else(sign_in, db, client):
     address = f"/company/logo/{row.logo_digest}"
     assert address in admin.get(PAGE).content.decode()
     served = client.get(address)
-    assert (served.content, served["Content-Type"]) == (png(8, 3), "image/png")
+    assert (served.content, served["Content-Type"]) == (checked_logo(png(8, 3)).content, "image/png")
     assert served["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert served["X-Content-Type-Options"] == "nosniff" and "immutable" in served["Cache-Control"]
     # Saving the rest keeps it; removing it removes it from its address, too.
