@@ -105,6 +105,8 @@ def _translated(text: str, language: str) -> str:
                 break
         done.append(found or part)
         begin = end
+    if len(sentences) == 1 and done[0] != text:
+        return done[0]
     as_one = _lookup(text, of_sentences=True)
     return min(filter(None, (" ".join(done), as_one)), key=lambda said: len({*text.split()} & {*said.split()}))
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from integrations import credential_store
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import inside
 from subscriptions.approvals.request import profiles_of
 from subscriptions.candidates import caps
@@ -216,12 +217,13 @@ def _walk(profile: IntegrationProfile, items: list[Reclaim], direction: str) -> 
 
 def _foresee(item: Reclaim, decision: Decision, hold: HoldReason | None) -> PersonOutcome:
     """The same choice as the engine makes after its recheck: end, wait, or send."""
+    why = translated(decision.sentence)
     if not decision.send:
         kind = str(decision.close_reason.label) if decision.close_reason else _("Needs a person")
-        return PersonOutcome(item, Ending.NOT_SENT, kind, decision.sentence)
+        return PersonOutcome(item, Ending.NOT_SENT, kind, why)
     if hold:
-        return _held(item, hold, decision.sentence)
-    return PersonOutcome(item, Ending.SEND, str(spec_for(item.direction).would), decision.sentence)
+        return _held(item, hold, why)
+    return PersonOutcome(item, Ending.SEND, str(spec_for(item.direction).would), why)
 
 
 def _held(item: Reclaim, hold: HoldReason, why: str = "") -> PersonOutcome:
