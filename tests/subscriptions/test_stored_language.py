@@ -25,13 +25,13 @@ from subscriptions.rules.protections import ProtectionInput, protect_people
 from subscriptions.rules.rules import change_rule
 from tests.support.fixtures import World
 from tests.support.keeping import PROTECT, pause
-from tests.support.marked_language import BEGIN, marked_functions
+from tests.support.marked_language import BEGIN, forget_translations, marked_functions
 
 OURS = ("audit", "integrations", "subscriptions")
 
 
 @pytest.fixture
-def german_is_marked(monkeypatch) -> None:
+def german_is_marked(monkeypatch) -> Iterator[None]:
     """Each text in German stands between marks, so that no catalog can hide one. English stays as it is."""
     translation.gettext("Django finds its functions at the first use")
     for name, marking in marked_functions().items():
@@ -41,6 +41,9 @@ def german_is_marked(monkeypatch) -> None:
             return (marking if translation.get_language() == "de" else plain)(*given)
 
         monkeypatch.setattr(translation._trans, name, function)
+    forget_translations()
+    yield
+    forget_translations()
 
 
 def stored_texts() -> Iterator[tuple[str, object]]:

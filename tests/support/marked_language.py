@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 from django.apps import apps
 from django.db.models import CharField, TextField
 
+from licensehub.translations import stored
+
 BEGIN, END = "⟦", "⟧"
 # Values and tags are put into a translation: they are not marked, so that what comes in is looked at, too.
 GAPS = re.compile(r"(%\(\w+\)[sd]|%%|%[sd]|\{[^{}]*\}|<[^<>]*>)")
@@ -32,6 +34,11 @@ def marked_functions() -> dict[str, object]:
         "ngettext": lambda one, many, count: mark(str(one if count == 1 else many)),
         "npgettext": lambda context, one, many, count: mark(str(one if count == 1 else many)),
     }
+
+
+def forget_translations() -> None:
+    """Sentences that were translated with other functions. Call it before and after they are replaced."""
+    stored._translated.cache_clear()
 
 
 class Numbers(HTMLParser):

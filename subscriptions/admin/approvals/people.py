@@ -156,7 +156,7 @@ def _dropped_by_hand(removal: RequestedRemoval) -> Change | None:
     """The drop by a person, with its reason. The changed verdict only follows from what was chosen then."""
     if removal.dropped_at is None or removal.dropped_by is None:
         return None
-    return Change(translated(removal.drop_reason) or _("Stays"), day(removal.dropped_at), "neutral", "person_remove")
+    return Change(removal.drop_reason or _("Stays"), day(removal.dropped_at), "neutral", "person_remove")
 
 
 def table_of(people: list[Person], request: ReclaimRequest) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, day, day_and_time, number
 from subscriptions.activity.confirmation import confirmation_of, newest_runs
 from subscriptions.activity.person_rows import rows_of_person
@@ -225,7 +226,7 @@ def _impact(row: Subscription) -> list[tuple[str, str]]:
         return [
             (
                 "shield_person",
-                row.why_not
+                translated(row.why_not)
                 or _("{vendor} does not let this seat be taken back.").format(vendor=capfirst(row.profile.vendor)),
             )
         ]

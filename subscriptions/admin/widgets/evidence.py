@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 from licensehub.ui.export import Column
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
@@ -204,7 +205,7 @@ def _other_verdict(row: Subscription) -> Change | None:
     if row.verdict in (Verdict.CANDIDATE, Verdict.NOT_EVALUATED):
         return None
     unclear = vendor_says_now(row) or row.implausible_dates
-    detail = row.cooldown_reason or row.why_not or unclear or _("by the current rule")
+    detail = translated(row.cooldown_reason or row.why_not) or unclear or _("by the current rule")
     return Change(str(row.verdict.label), detail, "warning", "rule")
 
 

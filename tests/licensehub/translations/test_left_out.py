@@ -10,7 +10,13 @@ from django.utils import translation
 
 from tests.support.all_pages import LISTS, MONEY, prepare
 from tests.support.fixtures import person
-from tests.support.marked_language import data_of_rows, left_out, marked_functions, with_decimal_comma
+from tests.support.marked_language import (
+    data_of_rows,
+    forget_translations,
+    left_out,
+    marked_functions,
+    with_decimal_comma,
+)
 
 GERMAN = {"accept-language": "de"}
 DATA = {
@@ -38,8 +44,10 @@ def marked(monkeypatch):
         for name, function in marked_functions().items():
             getattr(translation._trans, name)  # Django finds its functions at the first use
             monkeypatch.setattr(translation._trans, name, function)
+        forget_translations()
 
-    return begin
+    yield begin
+    forget_translations()
 
 
 def test_pages_have_no_string_that_is_not_marked(world, alice, bob, client, marked):
