@@ -33,6 +33,7 @@ from subscriptions.notifications import delivery as notifications
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import TASK_SECONDS, reclaim_due
 from subscriptions.reconciliation import reconcile
+from subscriptions.reports.monthly import make_due
 from subscriptions.rules import evaluation
 from subscriptions.schedules.schedules import due_slot, profiles_with_due_slot
 from subscriptions.sweep import (
@@ -198,7 +199,8 @@ def sweep() -> None:
         enqueue_task(ask_people, profile_id)
     for profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
-    # This comes last, so that an error in it stops nothing else.
+    # These come last, so that an error in them stops nothing else.
     notify()
     if notifications.anything_due():
         enqueue_task(notify_colleagues)
+    make_due()

@@ -85,6 +85,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             Entry("Savings", "savings", "subscriptions_savings", "subscriptions.view_price"),
             Entry("Contract", "contract", "subscriptions_contract_changelist", "subscriptions.view_contract"),
+            Entry("Reports", "summarize", "subscriptions_monthlyreport_changelist", "subscriptions.view_monthlyreport"),
             Entry("Prices", "sell", "subscriptions_price_changelist", "subscriptions.view_price"),
         ),
     ),

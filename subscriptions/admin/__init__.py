@@ -11,6 +11,7 @@ from subscriptions.admin.profiles import profile_admin as profile_admin
 from subscriptions.admin.reclaims import reclaim_admin as reclaim_admin
 from subscriptions.admin.reclaims import sending as sending
 from subscriptions.admin.reconciliation import reconciliation_admin as reconciliation_admin
+from subscriptions.admin.reports import report_admin as report_admin
 from subscriptions.admin.review import review_admin as review_admin
 from subscriptions.admin.rules import protection_admin as protection_admin
 from subscriptions.admin.rules import rule_admin as rule_admin

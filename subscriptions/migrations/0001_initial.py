@@ -47,6 +47,7 @@ SEES = [
     "subscriptions.view_price",
     "subscriptions.view_contract",
     "subscriptions.view_company",
+    "subscriptions.view_monthlyreport",
     "integrations.view_integrationprofile",
 ]
 SEES_ALL = [*SEES, "integrations.view_connection", "audit.view_auditevent", "auth.view_user"]
@@ -76,6 +77,7 @@ ADMINISTERS = [
     "subscriptions.change_price",
     "subscriptions.change_contract",
     "subscriptions.change_company",
+    "subscriptions.change_monthlyreport",
 ]
 ROLES = {
     "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *DECIDES, *ADMINISTERS],
@@ -1770,6 +1772,8 @@ class Migration(migrations.Migration):
                             ("attention", "Candidates need a person"),
                             ("protection", "Protections cover nobody any more"),
                             ("contract", "The last day of notice comes"),
+                            ("floor", "Few licenses are free"),
+                            ("report", "The monthly report"),
                             ("stopped", "All sending stays stopped"),
                         ],
                         max_length=12,
@@ -1823,6 +1827,8 @@ class Migration(migrations.Migration):
                             ("attention", "Candidates need a person"),
                             ("protection", "Protections cover nobody any more"),
                             ("contract", "The last day of notice comes"),
+                            ("floor", "Few licenses are free"),
+                            ("report", "The monthly report"),
                             ("stopped", "All sending stays stopped"),
                         ],
                         max_length=12,
@@ -2216,6 +2222,75 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(fields=("profile", "day", "license"), name="verified_seats_of_a_day")
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="MonthlyReport",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("month", models.DateField(unique=True)),
+                ("data", models.JSONField()),
+                ("made_at", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "monthly report",
+                "ordering": ["-month"],
+                "default_permissions": ("view", "change"),
+            },
+        ),
+        migrations.CreateModel(
+            name="ReportSettings",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("enabled", models.BooleanField(default=False, verbose_name="send it every month")),
+                (
+                    "day",
+                    models.PositiveSmallIntegerField(
+                        default=1,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(28),
+                        ],
+                        verbose_name="day of the month",
+                    ),
+                ),
+                ("recipients", models.JSONField(default=list)),
+                ("since", models.DateField(null=True)),
+                ("version", models.PositiveIntegerField(default=0)),
+                ("changed_at", models.DateTimeField(null=True)),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [models.CheckConstraint(condition=models.Q(("pk", 1)), name="report_settings_only_one")],
+            },
+        ),
+        migrations.CreateModel(
+            name="SeatFloor",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("license", models.CharField(max_length=40, verbose_name="license type")),
+                ("seats", models.PositiveIntegerField(validators=[django.core.validators.MinValueValidator(1)])),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="seat_floors",
+                        to="integrations.integrationprofile",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [models.UniqueConstraint(fields=("profile", "license"), name="seat_floor_one")],
             },
         ),
         migrations.RunPython(create_staging, drop_staging),

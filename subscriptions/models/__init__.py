@@ -1,7 +1,7 @@
 from subscriptions.models.account import AccountPerson, AccountSettings
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
 from subscriptions.models.company import Company
-from subscriptions.models.contract import Contract
+from subscriptions.models.contract import Contract, SeatFloor
 from subscriptions.models.download import (
     DownloadedMember,
     DownloadedPerson,
@@ -25,6 +25,7 @@ from subscriptions.models.price import Per, Price
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
+from subscriptions.models.report import MonthlyReport, ReportSettings
 from subscriptions.models.request import Answer, Direction, KeptAs, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
 from subscriptions.models.savings import VerifiedSeats
@@ -55,6 +56,7 @@ __all__ = [
     "KeepMeans",
     "KeptAs",
     "LicenseThreshold",
+    "MonthlyReport",
     "NeverActive",
     "Notice",
     "NoticeKind",
@@ -77,11 +79,13 @@ __all__ = [
     "ReclaimState",
     "Reconciliation",
     "RemovalCandidate",
+    "ReportSettings",
     "RequestState",
     "RequestedRemoval",
     "RunDoubt",
     "RunState",
     "SearchText",
+    "SeatFloor",
     "SoleTeamAdmin",
     "Subscription",
     "VendorFacts",

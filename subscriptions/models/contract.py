@@ -49,3 +49,18 @@ class Contract(models.Model):
     @property
     def license_label(self) -> str:
         return self.profile.connector.licenses.get(self.license, self.license)
+
+
+class SeatFloor(models.Model):
+    """A mail goes out when fewer than `seats` licenses of this type are free."""
+
+    profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="seat_floors")
+    license = models.CharField(_("license type"), max_length=40)
+    seats = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+
+    class Meta:
+        default_permissions: ClassVar = ()
+        constraints: ClassVar = [models.UniqueConstraint(fields=["profile", "license"], name="seat_floor_one")]
+
+    def __str__(self) -> str:
+        return f"{self.seats} x {self.license}"

@@ -29,6 +29,8 @@ class NotificationKind(models.TextChoices):
     ATTENTION = "attention", _("Candidates need a person")
     PROTECTION = "protection", _("Protections cover nobody any more")
     CONTRACT = "contract", _("The last day of notice comes")
+    FLOOR = "floor", _("Few licenses are free")
+    REPORT = "report", _("The monthly report")
     STOPPED = "stopped", _("All sending stays stopped")
 
 

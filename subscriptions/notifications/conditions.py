@@ -29,6 +29,9 @@ from subscriptions.models import (
 from subscriptions.models.download import UNDER_WAY
 from subscriptions.models.request import WAITING
 from subscriptions.money.contracts import reminder_due
+from subscriptions.money.licenses import short_licenses
+from subscriptions.reports.monthly import key_of, report_to_mail
+from subscriptions.reports.texts import subject_of, text_of
 from subscriptions.schedules import occurrences
 from subscriptions.schedules.schedules import DOWNLOAD_TASK, task_of
 from subscriptions.schedules.working_days import reminder_before_end
@@ -51,6 +54,10 @@ QUARANTINED = english("{profile}: a download is quarantined")
 CANNOT_BE_TRUE = english("The download of {time} cannot be true, so it changed nothing.\n{problem}")
 NO_DOWNLOAD_SINCE = english("{profile}: no download since {time}")
 NO_DOWNLOAD_YET = english("{profile}: no download yet")
+FEW_FREE_TEXT = english(
+    "{used} of {bought} {license} licenses are in use; {candidates} of these seats are removal candidates. Reclaim "
+    "seats, or buy more, before somebody cannot get one."
+)
 WHY_NONE_SINCE = english(
     "There is no complete download since {time}, although one was due. Meanwhile nobody becomes a candidate."
 )
@@ -238,6 +245,50 @@ def contracts() -> Iterator[Notification]:
             ),
             path=f"{reverse('admin:subscriptions_contract_changelist')}?profile={row.profile_id}",
         )
+
+
+def floors() -> Iterator[Notification]:
+    """License types of which fewer are free than their seat floor says. The next mail comes after more were free."""
+    profiles = IntegrationProfile.objects.in_use().filter(seat_floors__isnull=False).distinct()
+    for profile in profiles:
+        for use in short_licenses(profile):
+            free = use.free or 0
+            subject = english_plural(
+                "{profile}: {count} {license} license is free, fewer than {floor}",
+                "{profile}: {count} {license} licenses are free, fewer than {floor}",
+                free,
+            )
+            yield Notification(
+                kind=NotificationKind.FLOOR,
+                key=f"floor:{profile.pk}:{use.license}",
+                profile=profile,
+                subject=subject.format(
+                    profile=profile, count=number(free), license=use.label, floor=number(use.floor or 0)
+                ),
+                text=FEW_FREE_TEXT.format(
+                    used=number(use.used),
+                    bought=number(use.bought or 0),
+                    license=use.label,
+                    candidates=number(use.candidates),
+                ),
+                path=f"{reverse('admin:subscriptions_contract_changelist')}?profile={profile.pk}",
+            )
+
+
+def reports() -> Iterator[Notification]:
+    """The report of the last month, from the day on that the settings say. Nobody gets the same month twice."""
+    row = report_to_mail()
+    key = key_of(row) if row else ""
+    ended = Notification.objects.filter(kind=NotificationKind.REPORT, key=key, ended_at__isnull=False)
+    if row is None or ended.exists():
+        return
+    yield Notification(
+        kind=NotificationKind.REPORT,
+        key=key,
+        subject=subject_of(row),
+        text=text_of(row),
+        path=f"{reverse('admin:subscriptions_monthlyreport_changelist')}?month={row.month:%Y-%m}",
+    )
 
 
 def stopped() -> Iterator[Notification]:

@@ -15,6 +15,7 @@ from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.models.request import WAITING
 from subscriptions.notifications import conditions
+from subscriptions.reports.monthly import report_settings
 
 OPERATE = "integrations.operate_integrationprofile"
 REPAIR = "integrations.change_connection"
@@ -25,6 +26,7 @@ STOP = "integrations.stop_all_sending"
 ACCOUNTS = "auth.change_user"
 CONTRACT = "subscriptions.change_contract"
 SEES_CONTRACT = "subscriptions.view_contract"
+SEES_REPORT = "subscriptions.view_monthlyreport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,13 @@ def _contract_people(notification: Notification) -> QuerySet[User]:
     allowed = Q(pk__in=people_with(CONTRACT).values("pk"))
     owner = Q(pk__in=people_with(SEES_CONTRACT).filter(pk__in=owners).values("pk"))
     return User.objects.filter(allowed | owner).exclude(email="")
+
+
+def _report_people(notification: Notification) -> QuerySet[User]:
+    """The users whom an admin chose, while the report is open."""
+    if not Notification.objects.filter(pk=notification.pk, ended_at=None).exists():
+        return User.objects.none()
+    return people_with(SEES_REPORT).filter(pk__in=report_settings().recipients).exclude(email="")
 
 
 def _nothing() -> Iterable[Notification]:
@@ -162,6 +171,20 @@ KINDS = {
         CONTRACT,
         _("you may change the contract, or own it"),
         _("120, 90, 60 and 30 days before the last day of notice."),
+    ),
+    NotificationKind.FLOOR: Kind(
+        conditions.floors,
+        _contract_people,
+        CONTRACT,
+        _("you may change the contract, or own it"),
+        _("Fewer licenses are free than the seat floor on the page of the contract."),
+    ),
+    NotificationKind.REPORT: Kind(
+        conditions.reports,
+        _report_people,
+        SEES_REPORT,
+        _("an admin chose you for it"),
+        _("Seats, candidates, reclaims, restores and money of the last month, if an admin chose you for it."),
     ),
     NotificationKind.STOPPED: Kind(
         conditions.stopped,

@@ -18,6 +18,8 @@ from subscriptions.approvals.closing import expired_in_a_row
 from subscriptions.models import Direction, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
+from subscriptions.reports.monthly import report_of
+from subscriptions.reports.texts import subject_of, text_of
 from subscriptions.schedules.working_days import until
 
 MANY_EXPIRED = 2
@@ -33,6 +35,9 @@ class Item:
 
 
 def item_for(notification: Notification) -> Item:
+    if notification.kind == NotificationKind.REPORT and (report := report_of(notification.key)):
+        # Written anew from its figures, in the language of the reader.
+        return Item(subject_of(report), text_of(report), f"{settings.PUBLIC_URL}{notification.path}")
     if notification.request is None:
         subject = " ".join(translated(notification.subject).split())  # a name may have a line break, no header has
         return Item(subject, translated(notification.text), f"{settings.PUBLIC_URL}{notification.path}")

@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations import sending
@@ -29,6 +30,7 @@ from subscriptions.models import (
     RunDoubt,
     RunState,
 )
+from subscriptions.money.licenses import few_free, short_licenses
 from subscriptions.reconciliation.reconcile import latest
 
 CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
@@ -52,9 +54,20 @@ def health_strip(
     found += [_next_download(profile), *_connections(profile, user)]
     if user.has_perm("subscriptions.view_reclaimrequest"):
         found += [_oldest(profile, scope), _doubts(profile, scope)]
+    if user.has_perm("subscriptions.view_contract"):
+        found += _few_free(profile)
     if user.has_perm("subscriptions.view_reconciliation"):
         found.append(_reconciled(profile))
     return [*found, _sending()]
+
+
+def _few_free(profile: IntegrationProfile) -> list[Health]:
+    """The license types of which fewer are free than their seat floor says."""
+    link = f"{listed('contract')}?profile={profile.pk}"
+    return [
+        Health("event_seat", _("{license} licenses").format(license=use.label), few_free(use), "warning", link)
+        for use in short_licenses(profile)
+    ]
 
 
 def _reconciled(profile: IntegrationProfile) -> Health:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import IntegrationProfile, ProfileState
@@ -48,6 +51,8 @@ TREND_RUNS = 12
 # So many waiting requests are looked at, those that end first.
 LOOKED_AT = 20
 SHOWN_NAMES = 3
+# The number of a week ago is that of the download nearest to it, if one is near enough.
+WEEK, ABOUT = timedelta(days=7), timedelta(days=2)
 SEES = "subscriptions.view_subscription"
 OPERATE = "integrations.operate_integrationprofile"
 
@@ -117,7 +122,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "lead": _lead(profile, numbers),
         "facts_of": f"{day_and_time(last.finished_at)} ({ago(last.finished_at)})",
         "counted_of": "" if numbers.people.live else f"{day_and_time(numbers.people.at)} ({ago(numbers.people.at)})",
-        "tiles": _tiles(profile, numbers, terms.threshold, last, scope),
+        "tiles": _tiles(profile, numbers, terms.threshold, runs, scope),
         "histogram": histogram_of(numbers.people, terms.threshold),
         "bar_link": listed("subscription", **scope),
         "bar_joint": "&" if scope else "?",
@@ -135,7 +140,7 @@ def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
 
 
 def _tiles(
-    profile: IntegrationProfile, numbers: ProfileStats, threshold: int, run: DownloadRun, scope: dict[str, Any]
+    profile: IntegrationProfile, numbers: ProfileStats, threshold: int, runs: list[DownloadRun], scope: dict[str, Any]
 ) -> list[Tile]:
     people = partial(listed, "subscription", **scope)
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
@@ -143,12 +148,17 @@ def _tiles(
     candidates = people(verdict=Verdict.CANDIDATE.value)
     asked = f"{ngettext('request', 'requests', numbers.requests)}, {_seats(numbers.requested_people)}"
     open_requests = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
-    last_run = page("subscriptions_downloadrun", run.pk)
+    last_run = page("subscriptions_downloadrun", runs[0].pk)
+    changed = _against_last_week(numbers.inactive, runs)
     return [
         Tile("Purchased", _number(numbers.purchased), _free(profile, numbers), last_run),
         Tile("Assigned", _number(numbers.assigned), share, people(**paid)),
         Tile(
-            f"Inactive over {threshold} days", _number(numbers.inactive), "candidates by the rule", candidates, "beyond"
+            f"Inactive over {threshold} days",
+            _number(numbers.inactive),
+            changed or "candidates by the rule",
+            candidates,
+            "beyond",
         ),
         Tile(
             "Never active",
@@ -165,6 +175,21 @@ def _tiles(
         ),
         Tile("Awaiting approval", _number(numbers.requests), asked, open_requests),
     ]
+
+
+def _against_last_week(inactive: int, runs: list[DownloadRun]) -> str:
+    """`19 fewer than a week ago`; empty where no download of about a week ago says how many there were."""
+    wanted = timezone.now() - WEEK
+    known = [(abs(run.finished_at - wanted), run.stats) for run in runs if run.finished_at and "verdicts" in run.stats]
+    if not known or min(known, key=lambda one: one[0])[0] > ABOUT:
+        return ""
+    stats = min(known, key=lambda one: one[0])[1]
+    apart = inactive - int(stats["verdicts"].get(Verdict.CANDIDATE, 0))
+    if not apart:
+        return _("as many as a week ago")
+    if apart > 0:
+        return _("{count} more than a week ago").format(count=f"{apart:,}")
+    return _("{count} fewer than a week ago").format(count=f"{-apart:,}")
 
 
 def _number(value: int | None) -> str:

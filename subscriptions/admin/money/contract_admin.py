@@ -7,19 +7,23 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
-from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
+from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, signed_in
+from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day, number
 from subscriptions.admin.money.contract_form import ContractForm
 from subscriptions.admin.money.contract_page import ASSUMPTIONS, contract_context
+from subscriptions.admin.money.licenses_card import COLUMNS, FloorForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import Contract
 from subscriptions.money.beside import all_prices
 from subscriptions.money.contracts import save_contract
+from subscriptions.money.licenses import licenses_of, set_floors
 
 SEES, CHANGE = "subscriptions.view_contract", "subscriptions.change_contract"
 PAGE = "admin:subscriptions_contract_changelist"
@@ -32,9 +36,11 @@ class ContractAdmin(ReadOnlyAdmin):
         return [
             path("", view(self.page), name=name("changelist")),
             path("edit/", view(self.edit), name=name("edit")),
+            path("floors/", view(self.floors), name=name("floors")),
+            path("export/<slug:form>/", view(self.export), name=name("export")),
         ]
 
-    def page(self, request: HttpRequest) -> HttpResponse:
+    def page(self, request: HttpRequest, floors: FloorForm | None = None) -> HttpResponse:
         if not request.user.has_perm(SEES):
             raise PermissionDenied
         profiles = list(IntegrationProfile.objects.in_use().select_related("contract__owner", "contract__profile"))
@@ -49,9 +55,35 @@ class ContractAdmin(ReadOnlyAdmin):
             "may_change": request.user.has_perm(CHANGE),
             "may_enter_price": request.user.has_perm("subscriptions.add_price"),
             "prices": _prices(profile) if profile else [],
+            **(_licenses(profile, floors) if profile else {}),
             **(contract_context(row, assumed if assumed in ASSUMPTIONS else "approved") if row else {}),
         }
         return TemplateResponse(request, "admin/subscriptions/contract/page.html", context)
+
+    def floors(self, request: HttpRequest) -> HttpResponse:
+        """Save the seat floors of the profile."""
+        if refusal := refuse_unless_post(request, CHANGE):
+            return refusal
+        profile = _chosen(list(IntegrationProfile.objects.in_use()), request)
+        if profile is None:
+            return HttpResponseRedirect(reverse(PAGE))
+        form = FloorForm(profile, request.POST)
+        if not form.is_valid():
+            return self.page(request, form)
+
+        def do() -> str:
+            changed = set_floors(profile, form.cleaned_data, actor=signed_in(request))
+            return _("The seat floors are saved.") if changed else _("Nothing was changed.")
+
+        run_and_report(request, do, refusals=REFUSALS)
+        return HttpResponseRedirect(f"{reverse(PAGE)}?profile={profile.pk}")
+
+    def export(self, request: HttpRequest, form: str) -> HttpResponseBase:
+        """Bought, used and free of each license type."""
+        profile = _chosen(list(IntegrationProfile.objects.in_use()), request)
+        if not request.user.has_perm(SEES):
+            raise PermissionDenied
+        return export_response(form, COLUMNS, licenses_of(profile) if profile else [], name="bought-and-used")
 
     def edit(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm(CHANGE):
@@ -72,6 +104,12 @@ class ContractAdmin(ReadOnlyAdmin):
             "back": back,
         }
         return TemplateResponse(request, "admin/subscriptions/contract/edit.html", context)
+
+
+def _licenses(profile: IntegrationProfile, form: FloorForm | None) -> dict[str, Any]:
+    address = "admin:subscriptions_contract_export"
+    forms = [(label, f"{reverse(address, args=[kind])}?profile={profile.pk}") for kind, label in FORMS.items()]
+    return {"floors": form or FloorForm(profile), "forms": forms}
 
 
 def _save(request: HttpRequest, profile: IntegrationProfile, form: ContractForm) -> bool:

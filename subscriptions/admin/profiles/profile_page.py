@@ -26,6 +26,7 @@ from subscriptions.admin.profiles import actions
 from subscriptions.admin.schedules.descriptions import schedule_of, window_of
 from subscriptions.admin.widgets.counts import acts, acts_of
 from subscriptions.models import Direction, DownloadRun, HoldReason, Reclaim, ReclaimState
+from subscriptions.money.licenses import few_free, floors_of
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
@@ -73,6 +74,7 @@ def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, A
         "badge": profile_badge(profile, broken=bool(broken)),
         "broken": [connection for connection in broken if connection.slot not in explained],
         "lead": _lead(profile),
+        "floors": [{"use": use, "few": few_free(use) if use.is_short else ""} for use in floors_of(profile)],
         "may_operate": request.user.has_perm(OPERATE),
         "may_view_connections": request.user.has_perm(VIEW),
         "may_change_connections": may_change(profile, request.user),

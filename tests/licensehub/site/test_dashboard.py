@@ -43,6 +43,26 @@ def test_each_tile_counts_what_its_list_shows(run, sign_in, label, expected):
     assert client.get(tile.link).context["cl"].result_count == expected
 
 
+@pytest.mark.parametrize(
+    ("days", "then", "text"),
+    [
+        (7, 24, "19 fewer than a week ago"),
+        (6, 4, "1 more than a week ago"),
+        (8, 5, "as many as a week ago"),
+        (4, 24, "candidates by the rule"),
+        (10, 24, "candidates by the rule"),
+    ],
+)
+def test_the_tile_says_the_change_against_last_week(run, sign_in, days, then, text):
+    at = timezone.now() - timedelta(days=days)
+    same = {"profile": run.profile, "state": "complete", "started_by": "schedule", "started_at": at, "lease_until": at}
+    DownloadRun.objects.create(**same, finished_at=at, stats={"verdicts": {"candidate": then}})
+    # Nearer to today, and no answer to the question.
+    day = timezone.now() - timedelta(days=1)
+    DownloadRun.objects.create(**{**same, "started_at": day}, finished_at=day, stats={"verdicts": {"candidate": 99}})
+    assert tiles(sign_in("Auditor").get(reverse(INDEX)).context)["Inactive over 60 days"].text == text
+
+
 def test_open_requests_are_counted(run, sign_in):
     request_reclaim(RemovalCandidate.objects.all(), actor=user_of(sign_in("License manager")))
     context = sign_in("Approver").get(reverse(INDEX)).context

@@ -1,0 +1,114 @@
+"""Make the report of each month once, when the month has ended, and say who gets it by mail.
+
+The mails are notifications: they are read from the database each minute, and each person gets one for each month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from integrations.models import IntegrationProfile
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from licensehub.ui.time_zones import company_day, company_midnight
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
+from subscriptions.models.report import LAST_DAY
+from subscriptions.reports.figures import figures, first_of, month_before
+
+# Before it, a reclaim of the last minute may not be written yet.
+MADE_AFTER = timedelta(hours=1)
+
+
+def report_settings() -> ReportSettings:
+    """The settings as they are now; off where nobody has saved any."""
+    return ReportSettings.objects.filter(pk=ReportSettings.ONLY).first() or ReportSettings(pk=ReportSettings.ONLY)
+
+
+def make_due() -> MonthlyReport | None:
+    """Make the report of the last month if it is missing. Of several processes, one makes it."""
+    this = first_of(company_day())
+    month = month_before(this)
+    if timezone.now() < company_midnight(this) + MADE_AFTER or MonthlyReport.objects.filter(month=month).exists():
+        return None
+    known = DownloadRun.objects.complete().filter(finished_at__lt=company_midnight(this))
+    if not known.exists():
+        return None  # LicenseHub knew nobody in that month
+    data = {"profiles": figures(IntegrationProfile.objects.in_use(), month)}
+    try:
+        with transaction.atomic():
+            row = MonthlyReport.objects.create(month=month, data=data, made_at=timezone.now())
+            record(Action.REPORT_MADE, actor=None, target=row, data={"month": f"{month:%Y-%m}"})
+    except IntegrityError:
+        return None
+    return row
+
+
+def report_to_mail() -> MonthlyReport | None:
+    """The report that is due to be mailed; None before its day, and where the mail is switched off."""
+    wanted, today = report_settings(), company_day()
+    due = today.replace(day=wanted.day)
+    if not wanted.enabled or today < due or (wanted.since and due < wanted.since):
+        return None
+    return MonthlyReport.objects.filter(month=month_before(first_of(today))).first()
+
+
+def key_of(row: MonthlyReport) -> str:
+    """The word that names the report of this month among the notifications."""
+    return f"report:{row.month:%Y-%m}"
+
+
+def report_of(key: str) -> MonthlyReport | None:
+    """The report that `key_of` names."""
+    return MonthlyReport.objects.filter(month=date.fromisoformat(f"{key.partition(':')[2]}-01")).first()
+
+
+def save_settings(*, enabled: bool, day: int, recipients: Sequence[User], seen: int, actor: User) -> bool:
+    """Save what differs. `seen` is the version that the person saw. Returns whether anything differed.
+
+    Raises Refused for values that cannot be right, NotActionable when somebody changed it meanwhile.
+    """
+    if not 1 <= day <= LAST_DAY:
+        raise Refused(_("Enter a day from 1 to {last}, which each month has.").format(last=LAST_DAY))
+    if enabled and not recipients:
+        raise Refused(_("Choose at least one person who gets the report."))
+    values = {"enabled": enabled, "day": day, "recipients": sorted(user.pk for user in recipients)}
+    with transaction.atomic():
+        row = report_settings()
+        if row.version != seen:
+            raise NotActionable(_("Somebody has changed this page meanwhile. Look at it again. Nothing was changed."))
+        before = {name: getattr(row, name) for name in values}
+        if before == values:
+            return False
+        since = company_day() if enabled and (not row.enabled or row.day != day) else row.since
+        _write({**values, "since": since}, seen=seen, actor=actor)
+        names = {"recipients": sorted(user.get_username() for user in recipients)}
+        kept = User.objects.filter(pk__in=before["recipients"]).order_by("username")
+        data = {
+            "before": {**before, "recipients": [user.get_username() for user in kept]},
+            "after": {**values, **names},
+        }
+        record(Action.REPORT_SETTINGS_CHANGED, actor=actor, target=report_settings(), data=data)
+    return True
+
+
+def _write(values: dict[str, object], *, seen: int, actor: User) -> None:
+    values |= {"version": seen + 1, "changed_by": actor, "changed_at": timezone.now()}
+    rows = ReportSettings.objects.filter(pk=ReportSettings.ONLY, version=seen)
+    if seen and rows.update(**values) == 1:
+        return
+    try:
+        if seen:
+            raise IntegrityError
+        with transaction.atomic():
+            ReportSettings.objects.create(pk=ReportSettings.ONLY, **values)
+    except IntegrityError as error:
+        raise NotActionable(
+            _("Somebody has changed this page meanwhile. Look at it again. Nothing was changed.")
+        ) from error
