@@ -85,8 +85,8 @@ INSERT INTO subscriptions_reclaim
      http_status, request_id, read_back, reads, outcome)
 SELECT %(profile)s, c.subscription_id, r.id, 'deactivate',
        CASE WHEN r.id %% 1000 = 0 THEN 'in_doubt' WHEN r.id %% 50 = 0 THEN 'skipped' ELSE 'done' END,
-       %(now)s - r.id * interval '10 seconds', '', %(now)s - r.id * interval '9 seconds',
-       %(now)s - r.id * interval '8 seconds', 200, '', 'inactive', 1,
+       %(now)s - r.id * interval '10 seconds', '', %(now)s - r.id %% 360 * interval '1 day' - interval '1 hour',
+       %(now)s - r.id %% 360 * interval '1 day' - interval '1 hour', 200, '', 'inactive', 1,
        'Deactivated, and read back.'
   FROM subscriptions_requestedremoval AS r JOIN subscriptions_removalcandidate AS c ON c.id = r.candidate_id
 """
