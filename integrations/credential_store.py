@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations import encryption
 from integrations.connection_memory import StoredMemory
-from integrations.connectors.contract import Connector, ConnectorConfig
+from integrations.connectors.contract import Connector, ConnectorConfig, english
 from integrations.connectors.rate_limit import SharedRateBudget
 from integrations.connectors.registry import addresses_of, connector_class
 from integrations.models import Connection, ConnectionState, IntegrationProfile, place_of
@@ -45,7 +45,9 @@ def set_credentials(profile: IntegrationProfile, slot: str, secrets: Mapping[str
         # Archiving changes this row first and then erases the credentials, so nothing can be stored after it.
         if IntegrationProfile.objects.select_for_update().get(pk=profile.pk).is_archived:
             raise encryption.CredentialError(
-                f"“{profile}” is archived, so nothing was stored. Add a new profile instead."
+                english("“{profile}” is archived, so nothing was stored. Add a new profile instead.").format(
+                    profile=profile
+                )
             )
         rows = Connection.objects.select_for_update().select_related("profile")
         former = rows.filter(profile=profile, slot=slot).first()
@@ -77,7 +79,7 @@ def _same_app(former: Connection, secrets: Mapping[str, str]) -> dict[str, str]:
     if not slot.oauth or not former.ciphertext or slot.token in secrets:
         return {}
     if former.refresh_lease:
-        raise encryption.CredentialError("The access token is being refreshed now. Store again in a minute.")
+        raise encryption.CredentialError(english("The access token is being refreshed now. Store again in a minute."))
     known = former.secrets()
     same = known.get(slot.fields[0].name) == secrets.get(slot.fields[0].name)
     return {name: known[name] for name in (slot.token, "refresh_token") if name in known} if same else {}

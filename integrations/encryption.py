@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
+from integrations.connectors.contract import english
+
 
 class CredentialError(Exception):
     """A stored secret cannot be used. The text says what to do."""
@@ -31,11 +33,13 @@ def decrypt(ciphertext: str, *, place: str) -> dict[str, str]:
         plain = json.loads(_fernet().decrypt(ciphertext.encode()))
     except (InvalidToken, UnicodeEncodeError):
         raise CredentialError(
-            "The stored credentials cannot be decrypted: CREDENTIAL_KEYS lacks the key they were encrypted with, "
-            "or they were changed. Put the former key back behind the new one, or set the credentials again."
+            english(
+                "The stored credentials cannot be decrypted: CREDENTIAL_KEYS lacks the key they were encrypted with, "
+                "or they were changed. Put the former key back behind the new one, or set the credentials again."
+            )
         ) from None
     if plain["place"] != place:
-        raise CredentialError("The stored credentials belong to another connection. Set them again.")
+        raise CredentialError(english("The stored credentials belong to another connection. Set them again."))
     return dict(plain["secrets"])
 
 
@@ -58,5 +62,7 @@ def fingerprint(secrets: Mapping[str, str]) -> str:
 
 def _fernet() -> MultiFernet:
     if not settings.CREDENTIAL_KEYS:
-        raise CredentialError("CREDENTIAL_KEYS is empty. Run `make install`, or set it as .env.example explains.")
+        raise CredentialError(
+            english("CREDENTIAL_KEYS is empty. Run `make install`, or set it as .env.example explains.")
+        )
     return MultiFernet([Fernet(key) for key in settings.CREDENTIAL_KEYS])

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from integrations.connectors.contract import english
+
 NOWHERE = tuple(f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy"))
 THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
@@ -18,7 +20,7 @@ def mail_problem() -> str:
     if not settings.HTTPS:
         return ""
     if settings.EMAIL_BACKEND in NOWHERE:
-        return "Mails go to the log and reach nobody. Set EMAIL_URL."
+        return english("Mails go to the log and reach nobody. Set EMAIL_URL.")
     if urlsplit(settings.PUBLIC_URL).hostname in THIS_MACHINE:
-        return "The links in mails lead to this machine, where nobody can follow them. Set PUBLIC_URL."
+        return english("The links in mails lead to this machine, where nobody can follow them. Set PUBLIC_URL.")
     return ""

@@ -9,17 +9,19 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from integrations import encryption
 from integrations.connectors.contract import NEUTRAL, Connector, Slot, Texts
-from integrations.connectors.registry import connector_class
+from integrations.connectors.registry import connector_class, in_language
 
 
 class ProfileState(models.TextChoices):
-    DRAFT = "draft", "Draft"
-    PUBLISHED = "published", "Published"
-    PAUSED = "paused", "Paused"
-    ARCHIVED = "archived", "Archived"
+    DRAFT = "draft", _("Draft")
+    PUBLISHED = "published", _("Published")
+    PAUSED = "paused", _("Paused")
+    ARCHIVED = "archived", _("Archived")
 
 
 class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
@@ -45,7 +47,7 @@ class IntegrationProfile(models.Model):
     # The connector's kind. No choices: a new connector must not need a migration.
     kind = models.CharField(max_length=40)
     # Empty in a Draft: connecting fills it in, and from then on it never changes.
-    organization_id = models.CharField("organization ID", max_length=40, blank=True)
+    organization_id = models.CharField(_("organization ID"), max_length=40, blank=True)
     organization_name = models.CharField(max_length=200, blank=True, editable=False)
     plan = models.CharField(max_length=40, blank=True, editable=False)
     state = models.CharField(max_length=12, choices=ProfileState.choices, default=ProfileState.DRAFT, editable=False)
@@ -53,16 +55,16 @@ class IntegrationProfile(models.Model):
     archived_at = models.DateTimeField(null=True, editable=False)
     download_due_at = models.DateTimeField(null=True, editable=False)
     reclaim_enabled = models.BooleanField(
-        "reclaim subscriptions",
+        _("reclaim subscriptions"),
         default=True,
-        help_text="When off, candidates still appear, but nothing is requested, approved or sent.",
+        help_text=_("When off, candidates still appear, but nothing is requested, approved or sent."),
     )
     # The newest download was quarantined since its activity dates are in doubt. Reclaims wait until one is complete.
     activity_doubted_at = models.DateTimeField(null=True, editable=False)
     sending_stopped = models.BooleanField(
-        "sending stopped",
+        _("sending stopped"),
         default=False,
-        help_text="When on, nothing more is sent to the vendor. What is approved waits and is not lost.",
+        help_text=_("When on, nothing more is sent to the vendor. What is approved waits and is not lost."),
     )
     validated_at = models.DateTimeField(null=True, editable=False)
     # The user who started the validation; empty when LicenseHub did it by itself.
@@ -73,15 +75,15 @@ class IntegrationProfile(models.Model):
     objects = IntegrationProfileQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "integration profile"
+        verbose_name = _("integration profile")
         ordering: ClassVar = ["name"]
-        permissions: ClassVar = [("operate_integrationprofile", "Can publish, pause and run a profile")]
+        permissions: ClassVar = [("operate_integrationprofile", _("Can publish, pause and run a profile"))]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["kind", "organization_id"],
                 condition=~models.Q(state=ProfileState.ARCHIVED) & ~models.Q(organization_id=""),
                 name="profile_one_per_organization",
-                violation_error_message="Another integration profile is for this organization already.",
+                violation_error_message=_("Another integration profile is for this organization already."),
             ),
         ]
 
@@ -104,11 +106,11 @@ class IntegrationProfile(models.Model):
 
     @property
     def texts(self) -> Texts:
-        """The texts about the vendor; neutral ones when its connector is no longer installed."""
+        """The texts about the vendor, for the reader; neutral ones when its connector is no longer installed."""
         try:
-            return self.connector.texts
+            return in_language(self.connector.texts)
         except LookupError:
-            return NEUTRAL
+            return in_language(NEUTRAL)
 
     @property
     def vendor(self) -> str:
@@ -142,19 +144,19 @@ class SendingControl(models.Model):
     held_why = models.TextField(blank=True, default="")
 
     class Meta:
-        verbose_name = "sending"
+        verbose_name = _("sending")
         default_permissions = ()
-        permissions: ClassVar = [("stop_all_sending", "Can stop, allow and release all sending")]
+        permissions: ClassVar = [("stop_all_sending", _("Can stop, allow and release all sending"))]
 
     def __str__(self) -> str:
         return "All sending"
 
 
 class ConnectionState(models.TextChoices):
-    NOT_SET = "not_set", "Not set"
-    UNTESTED = "untested", "Not tested"
-    WORKING = "working", "Working"
-    ERROR = "error", "Error"
+    NOT_SET = "not_set", _("Not set")
+    UNTESTED = "untested", _("Not tested")
+    WORKING = "working", _("Working")
+    ERROR = "error", _("Error")
 
 
 class Connection(models.Model):
@@ -185,12 +187,12 @@ class Connection(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["profile", "slot"], name="connection_one_per_slot")]
 
     def __str__(self) -> str:
-        return f"{self.profile}: {self.label}"
+        return f"{self.profile}: {self.slot_definition.label}"
 
     @property
     def label(self) -> str:
-        """The name that the connector gives to the slot."""
-        return self.slot_definition.label
+        """The name that the connector gives to the slot, for the reader."""
+        return gettext(self.slot_definition.label)
 
     @property
     def slot_definition(self) -> Slot:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations import encryption
-from integrations.connectors.contract import ConnectorError, Finding, Grant, Granted, OAuthApp
+from integrations.connectors.contract import ConnectorError, Finding, Grant, Granted, OAuthApp, english
 from integrations.credential_store import connector_for, erase
 from integrations.models import ConnectAttempt, Connection, ConnectionState, IntegrationProfile
 from integrations.tokens import grant_values, secrets_of, with_grant, without_tokens
@@ -23,7 +23,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.formatting import name_of
 
-AGAIN = "Open the connection's page and connect again."
+AGAIN = english("Open the connection's page and connect again.")
 
 
 class ConnectRefused(Exception):
@@ -78,20 +78,29 @@ def _use(state: str, *, browser: str, actor: User) -> ConnectAttempt:
         return mine.select_related("connection__profile").get()
     attempt = mine.first()
     if attempt is None:
-        raise ConnectRefused(f"This answer belongs to no attempt of this browser, so nothing was connected. {AGAIN}")
+        raise ConnectRefused(
+            english("This answer belongs to no attempt of this browser, so nothing was connected. {again}").format(
+                again=AGAIN
+            )
+        )
     if attempt.used_at:
-        raise ConnectRefused(f"This answer was used already. {AGAIN}", profile_id=attempt.connection.profile_id)
+        raise ConnectRefused(
+            english("This answer was used already. {again}").format(again=AGAIN),
+            profile_id=attempt.connection.profile_id,
+        )
     raise ConnectRefused(
-        f"Connecting took longer than ten minutes, so nothing was connected. {AGAIN}",
+        english("Connecting took longer than ten minutes, so nothing was connected. {again}").format(again=AGAIN),
         profile_id=attempt.connection.profile_id,
     )
 
 
 def _denied(error: str) -> str:
     if error == "access_denied":
-        return f"The app was not installed: somebody chose Cancel at the vendor. {AGAIN}"
-    reason = f" (“{error[:60]}”)" if error else ""
-    return f"The vendor sent no code{reason}, so nothing was connected. {AGAIN}"
+        return english("The app was not installed: somebody chose Cancel at the vendor. {again}").format(again=AGAIN)
+    sentence = english("The vendor sent no code, so nothing was connected. {again}")
+    if error:
+        sentence = english("The vendor sent no code (“{error}”), so nothing was connected. {again}")
+    return sentence.format(error=error[:60], again=AGAIN)
 
 
 def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: User) -> Connection:
@@ -100,7 +109,7 @@ def _connect(connection: Connection, code: str, *, redirect_uri: str, actor: Use
         grant = app.exchange(code, redirect_uri=redirect_uri)
         granted = app.granted(grant.access_token)
     except ConnectorError as error:
-        causes = "The code was used before, or it is older than ten minutes, or the client secret is wrong."
+        causes = english("The code was used before, or it is older than ten minutes, or the client secret is wrong.")
         raise ConnectRefused(f"{error.message} {causes} {AGAIN}") from error
     try:
         _refuse_unfit(app, granted, connection)
@@ -119,8 +128,12 @@ def _refuse_unfit(app: OAuthApp, granted: Granted, connection: Connection) -> No
         problem = f"{finding.title}. {finding.detail}"
         if connection.state == ConnectionState.WORKING:
             steps = " ".join((finding.next_step, *finding.steps))
-            raise ConnectRefused(f"{problem} The former connection stays and still works. {steps}")
-        next_step = "The next steps are listed below." if finding.steps else finding.next_step
+            raise ConnectRefused(
+                english("{problem} The former connection stays and still works. {steps}").format(
+                    problem=problem, steps=steps
+                )
+            )
+        next_step = english("The next steps are listed below.") if finding.steps else finding.next_step
         raise ConnectRefused(f"{problem} {next_step}", finding=finding)
 
 
@@ -154,13 +167,17 @@ def _pin(profile: IntegrationProfile, granted: Granted) -> None:
             rows.filter(organization_id="").update(**found)
     except IntegrityError as error:
         raise ConnectRefused(
-            f"{granted.organization_name} has an integration profile already. Connect that one, or archive it first."
+            english(
+                "{organization_name} has an integration profile already. Connect that one, or archive it first."
+            ).format(organization_name=granted.organization_name)
         ) from error
     # Archiving changes this row first and then erases the credentials, so nothing can be stored after it.
     if rows.select_for_update().get().is_archived:
-        raise ConnectRefused(f"“{profile}” is archived, so nothing was connected.")
+        raise ConnectRefused(english("“{profile}” is archived, so nothing was connected.").format(profile=profile))
     if not rows.filter(organization_id=granted.organization_id).exists():
-        raise ConnectRefused(f"Another connection of this profile is for another organization. {AGAIN}")
+        raise ConnectRefused(
+            english("Another connection of this profile is for another organization. {again}").format(again=AGAIN)
+        )
 
 
 def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: User) -> None:
@@ -191,7 +208,7 @@ def disconnect(connection: Connection, *, actor: Actor) -> str:
                 credentials_set_at=set_at,
             )
     result = revoke_all([(app, token)] if app and token else [])
-    return f"Disconnected. {result or 'There was no token that could be revoked.'}"
+    return " ".join([english("Disconnected."), result or english("There was no token that could be revoked.")])
 
 
 def tokens_to_revoke(profile: IntegrationProfile) -> list[tuple[OAuthApp, str]]:
@@ -208,8 +225,8 @@ def revoke_all(tokens: list[tuple[OAuthApp, str]]) -> str:
         return ""
     confirmed = [_revoke(app, token) for app, token in tokens]
     if all(confirmed):
-        return "The token is revoked at the vendor."
-    return "The vendor did not confirm that the token is revoked. Uninstall the app there."
+        return english("The token is revoked at the vendor.")
+    return english("The vendor did not confirm that the token is revoked. Uninstall the app there.")
 
 
 def _app_and_token(connection: Connection) -> tuple[OAuthApp | None, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from integrations.models import SendingControl
 from licensehub.audit.actions import Action
@@ -28,7 +29,7 @@ def control() -> SendingControl:
 def stop_all(*, actor: Actor, reason: str) -> None:
     """From now on no deactivation starts in any profile. Restores continue."""
     if not reason.strip():
-        raise NotSwitched("Say in a few words why all sending is stopped. Other people will need the reason.")
+        raise NotSwitched(_("Say in a few words why all sending is stopped. Other people will need the reason."))
     values = {
         "stopped": True,
         "stopped_by": name_of(actor)[:150] if actor else "",
@@ -60,11 +61,11 @@ def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
     With `renew`, approvals given until now no longer allow a send.
     """
     if len(checked.strip()) < MIN_REASON_LENGTH:
-        raise NotSwitched("Say in a sentence what you checked before you release sending.")
+        raise NotSwitched(_("Say in a sentence what you checked before you release sending."))
     with transaction.atomic():
         held = SendingControl.objects.filter(pk=1, held_at__isnull=False)
         if held.update(held_at=None, held_why="") != 1:
-            raise NotSwitched("Sending is not held.")
+            raise NotSwitched(_("Sending is not held."))
         data = {"checked": checked.strip(), "renew": renew}
         record(Action.SENDING_RELEASED, actor=actor, target=control(), data=data)
 
@@ -79,6 +80,7 @@ def released_since(moment: datetime) -> bool:
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, reason: str) -> None:
     with transaction.atomic():
         if SendingControl.objects.filter(pk=1, **when).update(**values) != 1:
-            state = "stopped" if values["stopped"] else "allowed"
-            raise NotSwitched(f"All sending is {state} already.")
+            raise NotSwitched(
+                _("All sending is stopped already.") if values["stopped"] else _("All sending is allowed already.")
+            )
         record(action, actor=actor, target=control(), data={"reason": reason} if reason else {})

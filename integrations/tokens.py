@@ -28,6 +28,7 @@ from integrations.connectors.contract import (
     OAuthApp,
     OutcomeUnknown,
     TransientError,
+    english,
 )
 from integrations.models import Connection, ConnectionState
 from licensehub.audit.actions import Action
@@ -42,8 +43,8 @@ RETRY_DELAY = timedelta(seconds=60)
 POLL = 0.1  # seconds
 WAIT = 60.0  # seconds
 
-ANSWER_LOST = "The vendor's answer to a refresh was lost, and the old token no longer works."
-RECONNECT = "Open the connection's page and choose Reconnect."
+ANSWER_LOST = english("The vendor's answer to a refresh was lost, and the old token no longer works.")
+RECONNECT = english("Open the connection's page and choose Reconnect.")
 
 
 @dataclass
@@ -71,7 +72,7 @@ class StoredTokens:
         try:
             return Connection.objects.select_related("profile").get(profile_id=self.profile_id, slot=slot)
         except Connection.DoesNotExist:
-            raise ConfigError("This connection is not set up yet.", slot=slot, code="no_token") from None
+            raise ConfigError(english("This connection is not set up yet."), slot=slot, code="no_token") from None
 
 
 def is_due(connection: Connection) -> bool:
@@ -126,8 +127,10 @@ def token_of(connection: Connection, app: OAuthApp | None, *, rejected: str = ""
 
 def _must_connect(connection: Connection) -> ConfigError:
     slot = connection.slot_definition
-    next_step = "Open its page and connect." if slot.oauth else "Open its page and enter it."
-    message = connection.error or f"“{slot.label}” is not set up yet. {next_step}"
+    next_step = english("Open its page and connect.") if slot.oauth else english("Open its page and enter it.")
+    message = connection.error or english("“{label}” is not set up yet. {next_step}").format(
+        label=slot.label, next_step=next_step
+    )
     return ConfigError(message, slot=connection.slot, code="no_token")
 
 
@@ -177,7 +180,9 @@ class _Refresh:
                 return token_of(current, self.app)
             if current.refresh_lease is None:
                 break
-        raise TransientError("The access token is being refreshed. LicenseHub tries again by itself.", code="refresh")
+        raise TransientError(
+            english("The access token is being refreshed. LicenseHub tries again by itself."), code="refresh"
+        )
 
     def _after_lost(self, former: uuid.UUID) -> str:
         """The worker that took the lease died or lost the answer. Check the old token before anything is sent."""
@@ -203,7 +208,9 @@ class _Refresh:
         except OutcomeUnknown as error:
             return self._lost(error)
         except ConnectorError as error:
-            raise self._give_up(f"The access token could not be renewed. {error.message}") from error
+            raise self._give_up(
+                english("The access token could not be renewed. {message}").format(message=error.message)
+            ) from error
         return self._store(grant)
 
     def _lost(self, error: OutcomeUnknown) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from django.utils import timezone
 
 from integrations import connection_state, credential_store
-from integrations.connectors.contract import LATER, ConfigError, Finding
+from integrations.connectors.contract import LATER, ConfigError, Finding, english
 from integrations.connectors.network import current_network
 from integrations.models import Connection, IntegrationProfile
 from licensehub.audit.log import Actor
@@ -50,9 +50,15 @@ def _network_findings() -> list[Finding]:
     network = current_network()
     found = []
     if network.proxy:
-        found.append(Finding(level="ok", title="Proxy", detail=f"Calls go through {network.proxy_label}."))
+        found.append(
+            Finding(
+                level="ok",
+                title="Proxy",
+                detail=english("Calls go through {proxy_label}.").format(proxy_label=network.proxy_label),
+            )
+        )
     if network.ca_bundle:
-        detail = "The certificate authorities in VENDOR_CA_BUNDLE are trusted beside the public ones."
+        detail = english("The certificate authorities in VENDOR_CA_BUNDLE are trusted beside the public ones.")
         found.append(Finding(level="ok", title="Certificates", detail=detail))
     return found
 

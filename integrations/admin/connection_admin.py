@@ -14,6 +14,8 @@ from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations import oauth_flow
 from integrations.admin.credentials_form import CredentialsForm
@@ -23,6 +25,7 @@ from integrations.credential_store import set_credentials
 from integrations.encryption import CredentialError
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from integrations.validation import validate_connections
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
 from licensehub.ui.formatting import EMPTY, ago, badge, day_ago, day_and_time, two_lines
 
@@ -44,7 +47,7 @@ BROWSER = "connect_browser"
 def state_words(connection: Connection) -> str:
     """The state; of an OAuth app with stored values that nobody has installed yet: “Not connected”."""
     waits = connection.state == ConnectionState.NOT_SET and connection.fingerprint
-    return "Not connected" if waits else connection.get_state_display()
+    return _("Not connected") if waits else connection.get_state_display()
 
 
 def state_badge(connection: Connection) -> SafeString:
@@ -94,10 +97,14 @@ class ConnectionAdmin(ReadOnlyAdmin):
             raise ValidationError([message for messages in form.errors.values() for message in messages])
         actor = signed_in(request)
         stored = set_credentials(connection.profile, connection.slot, form.secrets, actor=actor)
-        words = f"New credentials are stored, encrypted, with the fingerprint {stored.fingerprint}."
+        words = _("New credentials are stored, encrypted, with the fingerprint {fingerprint}.").format(
+            fingerprint=stored.fingerprint
+        )
         if stored.state == ConnectionState.NOT_SET:
-            return f"{words} Now connect."
-        return f"{words} Validate the connection to see whether they work."
+            next_step = _("Now connect.")
+        else:
+            next_step = _("Validate the connection to see whether they work.")
+        return f"{words} {next_step}"
 
     def connect(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Send the browser to the vendor, by a page and not by a redirect.
@@ -124,7 +131,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
         This GET changes data. The single-use state, which belongs to this session, makes it safe.
         """
         if not request.user.has_perm(CHANGE):
-            messages.error(request, "Your role may not connect. Nothing was connected.")
+            messages.error(request, _("Your role may not connect. Nothing was connected."))
             return HttpResponseRedirect(reverse("admin:index"))
         try:
             connection = oauth_flow.finish(
@@ -135,7 +142,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
                 actor=signed_in(request),
             )
         except oauth_flow.ConnectRefused as refused:
-            messages.error(request, str(refused))
+            messages.error(request, sentence_of(refused))
             if refused.profile_id is None:
                 return HttpResponseRedirect(reverse("admin:integrations_connection_changelist"))
             return HttpResponseRedirect(reverse(PROFILE_PAGE, args=[refused.profile_id]))
@@ -145,7 +152,9 @@ class ConnectionAdmin(ReadOnlyAdmin):
     def _welcome(self, request: HttpRequest, connection: Connection) -> None:
         """Report the connection, and validate it at once."""
         granted = connection.granted
-        words = f"Connected to {granted['organization_name']} through the team “{granted['team']}”."
+        words = _("Connected to {organization} through the team “{team}”.").format(
+            organization=granted["organization_name"], team=granted["team"]
+        )
 
         def do() -> str:
             return summary_of(validate_connections(connection.profile, actor=signed_in(request)), before=words)
@@ -186,23 +195,23 @@ class ConnectionAdmin(ReadOnlyAdmin):
             "credentials_form": CredentialsForm(slot) if changes else None,
         }
 
-    @admin.display(description="Connection", ordering="profile__name")
+    @admin.display(description=gettext_lazy("Connection"), ordering="profile__name")
     def connection(self, row: Connection) -> SafeString:
         return two_lines(row.label, row.profile.name)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description=gettext_lazy("State"), ordering="state")
     def state_shown(self, row: Connection) -> SafeString:
         return state_badge(row)
 
-    @admin.display(description="Fingerprint")
+    @admin.display(description=gettext_lazy("Fingerprint"))
     def fingerprint_shown(self, row: Connection) -> SafeString | str:
         return format_html("<code>{}</code>", row.fingerprint) if row.fingerprint else EMPTY
 
-    @admin.display(description="Credentials set", ordering="credentials_set_at")
+    @admin.display(description=gettext_lazy("Credentials set"), ordering="credentials_set_at")
     def set_at(self, row: Connection) -> SafeString:
-        hint = "its profile is archived" if row.profile.is_archived else "open it to set them"
-        return day_ago(row.credentials_set_at, never="Not set", hint=hint)
+        hint = _("its profile is archived") if row.profile.is_archived else _("open it to set them")
+        return day_ago(row.credentials_set_at, never=_("Not set"), hint=hint)
 
-    @admin.display(description="What is wrong")
+    @admin.display(description=gettext_lazy("What is wrong"))
     def error_shown(self, row: Connection) -> SafeString:
-        return format_html('<span class="lh-sentence">{}</span>', row.error or "Nothing known.")
+        return format_html('<span class="lh-sentence">{}</span>', translated(row.error) or _("Nothing known."))

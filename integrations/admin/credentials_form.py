@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext as _
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from integrations.connectors.contract import Field, Slot
+from licensehub.translations.stored import translated
+from licensehub.ui.names import joined
 
 
 class CredentialsForm(forms.Form):
@@ -26,8 +29,8 @@ class CredentialsForm(forms.Form):
         cleaned = super().clean() or {}
         self.secrets = _given_credentials(self.slot, cleaned)
         if not self.secrets:
-            names = " and ".join(field.label for field in self.slot.fields if field.required)
-            raise forms.ValidationError(f"Enter {names}. Nothing was changed.")
+            names = joined([translated(field.label) for field in self.slot.fields if field.required])
+            raise forms.ValidationError(_("Enter {names}. Nothing was changed.").format(names=names))
         return cleaned
 
 
@@ -40,7 +43,7 @@ def _input(field: Field) -> forms.CharField:
     widget = UnfoldAdminPasswordWidget if field.secret else UnfoldAdminTextInputWidget
     keywords: dict[str, Any] = {"render_value": False} if field.secret else {}
     return forms.CharField(
-        label=field.label,
+        label=translated(field.label),
         required=False,
         max_length=4000,
         widget=widget(attrs=attributes, **keywords),
@@ -52,9 +55,11 @@ def _given_credentials(slot: Slot, cleaned: Mapping[str, Any]) -> dict[str, str]
     filled_in = {field.name: cleaned.get(_input_name(slot, field)) or "" for field in slot.fields}
     if not any(filled_in.values()):
         return {}
-    missing = [field.label for field in slot.fields if field.required and not filled_in[field.name]]
+    missing = [translated(field.label) for field in slot.fields if field.required and not filled_in[field.name]]
     if missing:
         raise forms.ValidationError(
-            f"{slot.label}: fill in {' and '.join(missing)} as well. The values of a connection are stored together."
+            _("{label}: fill in {missing} as well. The values of a connection are stored together.").format(
+                label=translated(slot.label), missing=joined(missing)
+            )
         )
     return {name: value for name, value in filled_in.items() if value}

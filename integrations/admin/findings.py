@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.utils.translation import ngettext
+
 from integrations.connectors.contract import Finding
 from integrations.validation import is_fit
 from licensehub.ui.admin import WarningMessage
-from licensehub.ui.formatting import counts_of
+from licensehub.ui.formatting import counts_of, number
 
 # The permission to publish, pause, run, schedule and archive a profile.
 OPERATE = "integrations.operate_integrationprofile"
@@ -14,5 +16,10 @@ PROFILE_PAGE = "admin:integrations_integrationprofile_change"
 
 def summary_of(findings: list[Finding], *, before: str = "") -> str:
     """The message after a validation: a `WarningMessage` if something is wrong."""
-    words = f"{before} {len(findings)} checks were made with real calls: {counts_of(f.level for f in findings)}."
-    return (str if is_fit(findings) else WarningMessage)(words.strip())
+    count = len(findings)
+    words = ngettext(
+        "{count} check was made with real calls: {results}.",
+        "{count} checks were made with real calls: {results}.",
+        count,
+    ).format(count=number(count), results=counts_of(finding.level for finding in findings))
+    return (str if is_fit(findings) else WarningMessage)(f"{before} {words}".strip())

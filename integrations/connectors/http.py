@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from integrations.connectors.contract import ConnectorError, OutcomeUnknown, RateBudget
+from integrations.connectors.contract import ConnectorError, OutcomeUnknown, RateBudget, english
 from integrations.connectors.rate_limit import RateLimiter
 from integrations.connectors.request import DEFAULT_LIMITS as DEFAULT_LIMITS
 from integrations.connectors.request import UNAUTHORIZED, Call, Failure, checked_base, checked_token
@@ -154,7 +154,9 @@ class ApiSession:
             if not failure.sent:
                 raise error from None
         raise OutcomeUnknown(
-            f"{error.message} It is not known whether {self._vendor} has made the change: look before you try again.",
+            english(
+                "{message} It is not known whether {vendor} has made the change: look before you try again."
+            ).format(message=error.message, vendor=self._vendor),
             status=error.status,
             code=error.code,
         )

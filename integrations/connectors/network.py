@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
 
-from integrations.connectors.contract import ConfigError
+from integrations.connectors.contract import ConfigError, english
 from integrations.connectors.request import is_loopback
 
 
@@ -40,8 +40,10 @@ class Network:
             return _context(self.ca_bundle)
         except OSError as error:  # ssl.SSLError is one
             raise ConfigError(
-                "The file that VENDOR_CA_BUNDLE names cannot be read as certificates, so nothing was sent. Correct it "
-                "in LicenseHub's settings, and restart.",
+                english(
+                    "The file that VENDOR_CA_BUNDLE names cannot be read as certificates, so nothing was sent. "
+                    "Correct it in LicenseHub's settings, and restart."
+                ),
                 slot=slot,
                 code="ca_bundle",
             ) from error

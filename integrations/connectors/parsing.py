@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from integrations.connectors.contract import BadAnswer
+from integrations.connectors.contract import BadAnswer, english
 
 MAX_TEXT = 254
 # Clocks and time zones differ, so a date may be this far in the future.
@@ -54,7 +54,9 @@ def safe_id(value: object, *, where: str) -> str:
     # Almost all ids match without the slower regular expression.
     if isinstance(value, str) and ((value.isalnum() and value.isascii() and len(value) <= 40) or _ID.fullmatch(value)):
         return value
-    raise BadAnswer(f"{where} has no usable id. Nothing of this answer is used.", code="bad_id")
+    raise BadAnswer(
+        english("{where} has no usable id. Nothing of this answer is used.").format(where=where), code="bad_id"
+    )
 
 
 def is_plausible(moment: datetime, *, earliest: datetime, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import cast
 
-from integrations.connectors.contract import RateBudget, TransientError
+from integrations.connectors.contract import RateBudget, TransientError, english
 from integrations.connectors.request import Rate
 from licensehub.redis_client import Breaker, RedisAway, connect
 
@@ -231,8 +231,10 @@ class RateLimiter:
         while (seconds := self._budget.take(rate.bucket, cost=rate.cost, limit=rate.limit, window=rate.window)) > 0:
             if time.monotonic() + seconds >= ends_at:
                 raise TransientError(
-                    f"{self._vendor}'s rate limit is used up for the next {seconds:.0f} seconds. "
-                    "LicenseHub continues by itself after that.",
+                    english(
+                        "{vendor}'s rate limit is used up for the next {seconds:.0f} seconds. "
+                        "LicenseHub continues by itself after that."
+                    ).format(vendor=self._vendor, seconds=seconds),
                     retry_after=seconds,
                     code="rate_limited",
                 )

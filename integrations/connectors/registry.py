@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django.utils.translation import get_language, gettext
 
 from integrations.connectors.contract import NEUTRAL, Connector, Texts
 
@@ -60,7 +62,23 @@ def connector_class(kind: str) -> type[Connector]:
 def vendor_texts() -> Texts:
     """The texts for pages that belong to no profile: those of the only connector, or neutral ones."""
     kinds = list(settings.CONNECTORS)
-    return connector_class(kinds[0]).texts if len(kinds) == 1 else NEUTRAL
+    return in_language(connector_class(kinds[0]).texts if len(kinds) == 1 else NEUTRAL)
+
+
+def in_language(texts: Texts) -> Texts:
+    """These texts in the language of the reader. A connector has them in English."""
+    return _in_language(texts, get_language() or "en")
+
+
+@cache
+def _in_language(texts: Texts, language: str) -> Texts:
+    """`language` is the active one: it is the key of the cache."""
+    return Texts(**{part.name: _translation(getattr(texts, part.name)) for part in fields(texts)})
+
+
+def _translation(value: str | tuple[str, ...]) -> Any:
+    # An empty string has the header of the catalog as its translation.
+    return tuple(map(_translation, value)) if isinstance(value, tuple) else gettext(value) if value else ""
 
 
 def addresses_of(kind: str) -> Mapping[str, str]:

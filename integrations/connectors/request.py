@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from integrations.connectors.contract import ConfigError, ConnectorError
+from integrations.connectors.contract import ConfigError, ConnectorError, english
 
 UNAUTHORIZED = frozenset({401})
 
@@ -74,7 +74,10 @@ def checked_base(base: str, *, slot: str) -> str:
     if safe and parts.hostname and "@" not in parts.netloc and not parts.query and not parts.fragment:
         return base.rstrip("/")
     raise ConfigError(
-        "The vendor's address must begin with https:// and contain no user name. Correct it in LicenseHub's settings.",
+        english(
+            "The vendor's address must begin with https:// and contain no user name. Correct it in LicenseHub's "
+            "settings."
+        ),
         slot=slot,
         code="bad_address",
     )
@@ -96,7 +99,9 @@ def checked_token(token: str, *, vendor: str, slot: str) -> str:
     if token and token.isascii() and token.isprintable() and " " not in token:
         return token
     raise ConfigError(
-        f"The stored {vendor} token is empty, or has characters that a token cannot have. Enter it again.",
+        english(
+            "The stored {vendor} token is empty, or has characters that a token cannot have. Enter it again."
+        ).format(vendor=vendor),
         slot=slot,
         code="bad_token",
     )

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from integrations.connectors.contract import BadAnswer, ConfigError, ConnectorError, TransientError
+from integrations.connectors.contract import BadAnswer, ConfigError, ConnectorError, TransientError, english
 from integrations.connectors.rate_limit import retry_after
 from integrations.connectors.request import Call, Failure, host_of
 
@@ -92,27 +92,37 @@ class AnswerCheck:
     def _not_now(self, answer: Answer, *, held: float) -> Failure:
         status = answer.status
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            text = (
-                f"{self._vendor} asks for fewer requests (429). LicenseHub continues in {held:.0f} seconds by itself."
-            )
+            text = english(
+                "{vendor} asks for fewer requests (429). LicenseHub continues in {held:.0f} seconds by itself."
+            ).format(vendor=self._vendor, held=held)
             # No `wait`: the next try waits for the budget, which is held.
             return Failure(TransientError(text, status=status, code="rate_limited", retry_after=held), sent=False)
         wait = retry_after(answer.headers) or 0.0
-        text = f"{self._vendor} has a problem of its own ({status}). LicenseHub tries again by itself."
+        text = english("{vendor} has a problem of its own ({status}). LicenseHub tries again by itself.").format(
+            vendor=self._vendor, status=status
+        )
         error = TransientError(text, status=status, code="server_error", retry_after=wait)
         return Failure(error, sent=status != HTTPStatus.TOO_EARLY, wait=wait)
 
     def _redirect(self, call: Call, status: int) -> ConfigError:
-        text = (
-            f"{self._vendor} answered with a redirect ({status}), which is not followed. Check the address "
-            f"{host_of(call.url)} in the settings of LicenseHub."
-        )
+        text = english(
+            "{vendor} answered with a redirect ({status}), which is not followed. Check the address "
+            "{host} in the settings of LicenseHub."
+        ).format(vendor=self._vendor, status=status, host=host_of(call.url))
         return ConfigError(text, slot=self._slot, status=status, code="redirect")
 
     def _not_json(self, answer: Answer) -> BadAnswer:
-        what = "with a web page instead of data" if answer.is_web_page else "with something that is not data (JSON)"
+        text = english(
+            "{vendor} answered with something that is not data (JSON). A proxy or a maintenance page may be in "
+            "between; try again later."
+        )
+        if answer.is_web_page:
+            text = english(
+                "{vendor} answered with a web page instead of data. A proxy or a maintenance page may be in "
+                "between; try again later."
+            )
         return BadAnswer(
-            f"{self._vendor} answered {what}. A proxy or a maintenance page may be in between; try again later.",
+            text.format(vendor=self._vendor),
             status=answer.status,
             code="not_json",
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from integrations.connectors.contract import BadAnswer
+from integrations.connectors.contract import BadAnswer, english
 from integrations.connectors.parsing import clean, mapping
 
 MEDIA_TYPE = "application/scim+json"
@@ -84,14 +84,14 @@ def resources(
     for _ in range(max_pages):
         items, total = _page(fetch(start))
         if not items and total is not None and start <= total:
-            raise BadAnswer("The directory ended before everybody was listed.", code="short")
+            raise BadAnswer(english("The directory ended before everybody was listed."), code="short")
         if not items:
             yield ResourcePage([], 0)
             return
         page = {clean(item.get("id")): item for item in reversed(items)}
         ids = frozenset(page)
         if ids <= before or hash(ids) in seen:
-            raise BadAnswer("The directory repeats the same page.", code="loop")
+            raise BadAnswer(english("The directory repeats the same page."), code="loop")
         start += len(items)
         last = total is not None and start > total
         new = [item for external_id, item in reversed(page.items()) if external_id not in before]
@@ -102,7 +102,10 @@ def resources(
         if last or start > max_pages * page_size:
             break
     if not last:
-        raise BadAnswer(f"The directory does not end after {max_pages} pages.", code="too_many_pages")
+        raise BadAnswer(
+            english("The directory does not end after {max_pages} pages.").format(max_pages=max_pages),
+            code="too_many_pages",
+        )
 
 
 def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:
@@ -110,6 +113,6 @@ def _page(data: object) -> tuple[list[Mapping[str, Any]], int | None]:
     body = mapping(data)
     items = body.get("Resources", [])
     if not isinstance(data, dict) or not isinstance(items, list):
-        raise BadAnswer("The directory's answer is not a list of people.", code="not_a_list")
+        raise BadAnswer(english("The directory's answer is not a list of people."), code="not_a_list")
     total = body.get("totalResults")
     return [mapping(item) for item in items], total if isinstance(total, int) else None

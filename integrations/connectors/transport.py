@@ -29,7 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
 
-from integrations.connectors.contract import BadAnswer, ConfigError, TransientError
+from integrations.connectors.contract import BadAnswer, ConfigError, TransientError, english
 from integrations.connectors.network import current_network
 from integrations.connectors.request import Call, Failure, Limits, host_of
 from integrations.connectors.response import Answer
@@ -300,7 +300,9 @@ class Transport:
         """The decompressed body, at most as large as allowed: a small compressed body may unpack to a huge one."""
         body: bytes = response.raw.read(self._limits.body + 1, decode_content=True)
         if len(body) > self._limits.body:
-            text = f"{self._vendor}'s answer is larger than {self._limits.body:,} bytes and was not read to its end."
+            text = english("{vendor}'s answer is larger than {body:,} bytes and was not read to its end.").format(
+                vendor=self._vendor, body=self._limits.body
+            )
             error = BadAnswer(text, status=response.status_code, code="too_large")
             raise Failure(error, sent=True, retry=False)
         return body
@@ -313,19 +315,24 @@ class Transport:
             return self._untrusted(call)
         if not deadline.connected:
             proxy = self._network.proxies_for(call.url)
-            way = f"through the proxy {self._network.proxy_label} (VENDOR_PROXY)" if proxy else "from this machine"
-            text = f"{host_of(call.url)} cannot be reached {way}. LicenseHub tries again by itself."
+            text = english("{host} cannot be reached from this machine. LicenseHub tries again by itself.")
+            if proxy:
+                text = english(
+                    "{host} cannot be reached through the proxy {proxy} (VENDOR_PROXY). LicenseHub tries again by "
+                    "itself."
+                )
+            text = text.format(host=host_of(call.url), proxy=self._network.proxy_label)
         else:
-            text = f"{self._vendor}'s answer broke off."
+            text = english("{vendor}'s answer broke off.").format(vendor=self._vendor)
         return Failure(TransientError(text, code=type(error).__name__), sent=deadline.connected)
 
     def _untrusted(self, call: Call) -> ConfigError:
-        text = (
-            f"The TLS certificate of {host_of(call.url)} cannot be trusted, so nothing was sent. Ask the people who "
+        text = english(
+            "The TLS certificate of {host} cannot be trusted, so nothing was sent. Ask the people who "
             "run the network of this machine. If the company has its own certificates, name them in VENDOR_CA_BUNDLE."
-        )
+        ).format(host=host_of(call.url))
         return ConfigError(text, slot=self._slot, code="certificate")
 
     def _too_slow(self, *, sent: bool) -> Failure:
-        text = f"{self._vendor} did not answer in time. LicenseHub tries again by itself."
+        text = english("{vendor} did not answer in time. LicenseHub tries again by itself.").format(vendor=self._vendor)
         return Failure(TransientError(text, code="timeout"), sent=sent)

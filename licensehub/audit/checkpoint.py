@@ -21,6 +21,7 @@ from typing import Any, Protocol, cast
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from licensehub.audit.models import AuditEvent
 from licensehub.redis_client import Breaker, RedisAway, connect
@@ -100,7 +101,7 @@ class CheckpointFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.label = f"the file {path.name}"
+        self.label = gettext_noop("the file {name}").format(name=path.name)
 
     def read(self) -> Checkpoint | None:
         try:
@@ -137,7 +138,7 @@ class CheckpointFile:
 class CheckpointKey:
     """A key in the broker's Redis or Valkey, shared by all hosts."""
 
-    label = "the broker"
+    label = gettext_noop("the broker")
 
     def __init__(self, url: str) -> None:
         self._redis = connect(url, timeout=TIMEOUT, decode_responses=True)
@@ -282,11 +283,11 @@ def _set_aside(kept: Checkpoint) -> bool:
 def _what_differs(kept: Checkpoint, label: str) -> str:
     now = checkpoint_of_database()
     if kept.sequence > now.sequence:
-        return (
-            f"The last event of the audit that {label} knows is {kept}; this database ends with {now}. It looks like "
+        return gettext_noop(
+            "The last event of the audit that {label} knows is {kept}; this database ends with {now}. It looks like "
             "a restored backup. This database does not know what was sent in between."
-        )
-    return (
-        f"Event {kept} in {label} is another one in this database, which now ends with {now}. It looks like a "
+        ).format(label=label, kept=kept, now=now)
+    return gettext_noop(
+        "Event {kept} in {label} is another one in this database, which now ends with {now}. It looks like a "
         "restored backup that has been used since. This database does not know what was sent before."
-    )
+    ).format(kept=kept, label=label, now=now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from licensehub.audit.actions import Action
 
@@ -18,19 +19,19 @@ class AuditEvent(models.Model):
     action = models.CharField(max_length=40, editable=False)
     # No foreign key: the id must stay when the account is gone. Empty means that LicenseHub itself acted.
     actor_id = models.BigIntegerField(null=True, editable=False)
-    actor_name = models.CharField("who", max_length=150, editable=False)
+    actor_name = models.CharField(_("who"), max_length=150, editable=False)
     target_type = models.CharField(max_length=60, editable=False)
     target_id = models.BigIntegerField(editable=False)
-    target_label = models.CharField("what", max_length=254, editable=False)
-    data = models.JSONField("details", default=dict, editable=False)
+    target_label = models.CharField(_("what"), max_length=254, editable=False)
+    data = models.JSONField(_("details"), default=dict, editable=False)
     # One value for all events of one action.
     correlation = models.UUIDField(editable=False)
     previous_hash = models.CharField(max_length=64, editable=False)
     hmac = models.CharField(max_length=64, editable=False)
 
     class Meta:
-        verbose_name = "audit event"
-        verbose_name_plural = "audit log"
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit log")
         ordering: ClassVar = ["-sequence"]
         default_permissions = ("view",)
         # The names have an index of their own on PostgreSQL, made by a migration.

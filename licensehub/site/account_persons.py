@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
@@ -33,8 +34,8 @@ class Line:
     @property
     def how(self) -> str:
         if self.found.linked_by:
-            return f"entered by {name_of(self.found.linked_by)}"
-        return f"found by the address {self.found.email}"
+            return _("entered by {name}").format(name=name_of(self.found.linked_by))
+        return _("found by the address {email}").format(email=self.found.email)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +78,21 @@ def _change(request: HttpRequest, user: User, profile: IntegrationProfile) -> st
     if forget := sent.get("forget", ""):
         found = {str(person.pk): person for person, _ in persons.persons_of(user, profile)}
         if forget not in found:
-            raise NotActionable("This was removed already. Nothing was changed.")
+            raise NotActionable(_("This was removed already. Nothing was changed."))
         persons.unlink(found[forget], actor=actor)
-        return (
-            f"Removed. If a member has the address of {user.get_username()}, the next download finds the person again."
-        )
+        return _(
+            "Removed. If a member has the address of {username}, the next download finds the person again."
+        ).format(username=user.get_username())
     wanted = "" if "nobody" in sent else sent.get("external_id", "").strip()[:40]
     if not wanted and "nobody" not in sent:
-        raise Refused(f"Enter an ID. The page of the subscription shows it as “{profile.texts.member_id}”.")
+        raise Refused(
+            _("Enter an ID. The page of the subscription shows it as “{member_id}”.").format(
+                member_id=profile.texts.member_id
+            )
+        )
     member = persons.link(user, profile, wanted, actor=actor)
     if member is None:
-        return f"{user.get_username()} has no seat in “{profile}”."
-    return f"{user.get_username()} is {member} in “{profile}”, and never decides on that seat."
+        return _("{username} has no seat in “{profile}”.").format(username=user.get_username(), profile=profile)
+    return _("{username} is {member} in “{profile}”, and never decides on that seat.").format(
+        username=user.get_username(), member=member, profile=profile
+    )

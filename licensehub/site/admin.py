@@ -16,6 +16,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
@@ -25,6 +27,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.site import account_persons, invitations
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
 from licensehub.ui.lists.folding import FoldedSearch
@@ -51,21 +54,23 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
     filter_horizontal = ()
     change_form_outer_after_template = account_persons.TEMPLATE
     add_fieldsets = (
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Role", {"fields": ("groups",)}),
+        (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
+        (gettext_lazy("Role"), {"fields": ("groups",)}),
     )
     person_fields = (
         (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
         (
-            "Role",
+            gettext_lazy("Role"),
             {
                 "fields": ("is_active", "is_staff", "groups"),
-                "description": "Switch “Active” off instead of deleting an account: the audit log names it. "
-                "“Staff status” lets the person sign in here.",
+                "description": gettext_lazy(
+                    "Switch “Active” off instead of deleting an account: the audit log names it. "
+                    "“Staff status” lets the person sign in here."
+                ),
             },
         ),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
+        (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
 
@@ -77,10 +82,10 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
         if db_field.name == "groups":
             return ModelMultipleChoiceField(
                 Group.objects.order_by("name"),
-                label="Roles",
+                label=_("Roles"),
                 required=False,
                 widget=UnfoldAdminCheckboxSelectMultipleWidget(),
-                help_text="What this person may see and do is the sum of the roles.",
+                help_text=_("What this person may see and do is the sum of the roles."),
             )
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
@@ -93,7 +98,7 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
             return self.add_fieldsets
         if not request.user.is_superuser:
             return self.person_fields
-        rights = ("Single rights", {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
+        rights = (_("Single rights"), {"fields": ("is_superuser", "user_permissions"), "classes": ("collapse",)})
         return (*self.person_fields, rights)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -136,7 +141,7 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
             context.update(account_persons.context_of(kwargs["obj"], request))
             context["is_invited"] = invitations.is_open(kwargs["obj"])
         else:
-            context["title"] = "Invite a person"
+            context["title"] = _("Invite a person")
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -172,26 +177,26 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
         with transaction.atomic():
             record(action, actor=actor, target=user, data=data)
 
-    @admin.display(description="Person", ordering="username")
+    @admin.display(description=gettext_lazy("Person"), ordering="username")
     def person(self, user: User) -> SafeString:
         return two_lines(name_of(user), user.email or user.username)
 
-    @admin.display(description="Roles")
+    @admin.display(description=gettext_lazy("Roles"))
     def roles(self, user: User) -> str:
-        names = [group.name for group in user.groups.all()]
-        return ", ".join(["Superuser", *names] if user.is_superuser else names) or "None yet"
+        names = [translated(group.name) for group in user.groups.all()]
+        return ", ".join([_("Superuser"), *names] if user.is_superuser else names) or _("None yet")
 
-    @admin.display(description="State", ordering="is_active")
+    @admin.display(description=gettext_lazy("State"), ordering="is_active")
     def state(self, user: User) -> SafeString:
         if not user.is_active:
-            return badge("Deactivated", tone="neutral", icon="block")
+            return badge(_("Deactivated"), tone="neutral", icon="block")
         if not user.is_staff:
-            return badge("Cannot sign in here", tone="warning", icon="lock")
+            return badge(_("Cannot sign in here"), tone="warning", icon="lock")
         if invitations.is_open(user):
-            return badge("Invited", tone="info", icon="forward_to_inbox")
-        return badge("Active", tone="ok", icon="check_circle")
+            return badge(_("Invited"), tone="info", icon="forward_to_inbox")
+        return badge(_("Active"), tone="ok", icon="check_circle")
 
-    @admin.display(description="Last sign-in", ordering="last_login")
+    @admin.display(description=gettext_lazy("Last sign-in"), ordering="last_login")
     def signed_in(self, user: User) -> SafeString:
         return day_ago(user.last_login)
 

@@ -18,6 +18,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
 from licensehub.audit.actions import Action
@@ -25,7 +27,7 @@ from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import Column, ExportMixin
-from licensehub.ui.formatting import ago, day_and_time, two_lines
+from licensehub.ui.formatting import ago, day_and_time, number, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
 from licensehub.ui.lists.folding import MAX_WORDS, spellings
 from licensehub.ui.names import named, names_by_account
@@ -39,7 +41,7 @@ DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
 
 class ActionFilter(DropdownFilter):
-    title = "action"
+    title = gettext_lazy("action")
     parameter_name = "action"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -64,28 +66,28 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     list_filter_submit = True
     # The search field needs a value here. get_search_results() does the search.
     search_fields = ("actor_name",)
-    search_help_text = "How the name begins: who did it, or what it happened to"
+    search_help_text = gettext_lazy("How the name begins: who did it, or what it happened to")
     list_before_template = "admin/audit/auditevent/verify.html"
     list_per_page = 50
-    rows_name = "events"
+    rows_name = gettext_lazy("events")
     export_columns = (
         ("#", attrgetter("sequence")),
-        ("When", attrgetter("at")),
-        ("Account", attrgetter("actor_name")),
-        ("Action", attrgetter("action")),
-        ("What", attrgetter("target_label")),
-        ("Kind", attrgetter("target_type")),
-        ("ID", attrgetter("target_id")),
-        ("Details", lambda event: DETAILS.encode(event.data)),
-        ("Action ID", attrgetter("correlation")),
-        ("Signature", attrgetter("hmac")),
-        ("Signature of the previous event", attrgetter("previous_hash")),
+        (gettext_lazy("When"), attrgetter("at")),
+        (gettext_lazy("Account"), attrgetter("actor_name")),
+        (gettext_lazy("Action"), attrgetter("action")),
+        (gettext_lazy("What"), attrgetter("target_label")),
+        (gettext_lazy("Kind"), attrgetter("target_type")),
+        (gettext_lazy("ID"), attrgetter("target_id")),
+        (gettext_lazy("Details"), lambda event: DETAILS.encode(event.data)),
+        (gettext_lazy("Action ID"), attrgetter("correlation")),
+        (gettext_lazy("Signature"), attrgetter("hmac")),
+        (gettext_lazy("Signature of the previous event"), attrgetter("previous_hash")),
     )
     export_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
         names = names_by_account()
-        who: Column = ("Who", lambda event: names.get(event.actor_id, event.actor_name))
+        who: Column = (_("Who"), lambda event: names.get(event.actor_id, event.actor_name))
         return (*self.export_columns[:2], who, *self.export_columns[2:])
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AuditList]:
@@ -103,13 +105,18 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         report = verify_chain()
         if report.broken_at is None:
-            messages.success(request, f"Nothing was altered: {report.events:,} events checked, chain unbroken.")
+            messages.success(
+                request,
+                _("Nothing was altered: {count} events checked, chain unbroken.").format(count=number(report.events)),
+            )
         else:
             messages.error(
                 request,
-                f"The audit log was altered: event #{report.broken_at} is missing or does not fit its signature. "
-                "The events before it are unchanged. Compare with the last backup, and ask who could write to the "
-                "database.",
+                _(
+                    "The audit log was altered: event #{broken_at} is missing or does not fit its signature. "
+                    "The events before it are unchanged. Compare with the last backup, and ask who could write to the "
+                    "database."
+                ).format(broken_at=report.broken_at),
             )
         return HttpResponseRedirect(reverse(LIST))
 

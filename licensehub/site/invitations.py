@@ -20,26 +20,29 @@ from django.db import transaction
 from django.urls import reverse, reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
-from django.utils.translation import ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext, override
 from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
-from integrations.connectors.contract import normalized
+from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.translations.stored import translated
+from subscriptions.accounts.settings import mail_language_of
 from subscriptions.errors import NotActionable
 from subscriptions.notices.mail import HEADERS
 from subscriptions.notices.transport import MailServer, NoServer
 
 DAYS = settings.PASSWORD_RESET_TIMEOUT // 86_400
 LOGGED_ONLY = "django.core.mail.backends.console.EmailBackend"
-TEXT = """Hello {name},
+TEXT = gettext_lazy("""Hello {name},
 
 {inviter} invites you to LicenseHub as {roles}. Choose a password, and you are signed in:
 
 {link}
 
 The link works once, for {days}. Your username is {username}.
-"""
+""")
 
 
 class InvitationForm(forms.ModelForm):
@@ -58,7 +61,7 @@ class InvitationForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in self.fields:
             self.fields[name].required = True
-        self.fields["email"].help_text = (
+        self.fields["email"].help_text = _(
             "The invitation goes to it. It is compared with the people being reclaimed: nobody decides on their own "
             "seat. It is also the username."
         )
@@ -67,7 +70,9 @@ class InvitationForm(forms.ModelForm):
         email = normalized(self.cleaned_data["email"])
         for user in User.objects.exclude(email="", username=""):
             if email in (normalized(user.email), normalized(user.username)):
-                raise ValidationError(f"The account “{user.get_username()}” has this address already.")
+                raise ValidationError(
+                    _("The account “{username}” has this address already.").format(username=user.get_username())
+                )
         return email
 
     def save(self, commit: bool = True) -> User:
@@ -93,43 +98,55 @@ def send(user: User, *, actor: User) -> str:
     Without a mail server the text has the link, to hand over in another way. Raises NotActionable.
     """
     if not is_open(user):
-        raise NotActionable(f"{user.get_username()} has a password already, or is deactivated. Nothing was sent.")
+        raise NotActionable(
+            _("{username} has a password already, or is deactivated. Nothing was sent.").format(
+                username=user.get_username()
+            )
+        )
     link = link_for(user)
     problem = _mail(user, link, actor)
     with transaction.atomic():
         record(Action.USER_INVITED, actor=actor, target=user, data={"to": user.email, "problem": problem})
     name = user.get_full_name()
     if problem:
-        return (
-            f"The invitation was not mailed: {problem} Give {name} this link, which works once, for {_days()}: {link}"
-        )
-    return f"{name} gets a mail at {user.email} with a link, which works once, for {_days()}."
+        return _(
+            "The invitation was not mailed: {problem} Give {name} this link, which works once, for {days}: {link}"
+        ).format(problem=translated(problem), name=name, days=_days(), link=link)
+    return _("{name} gets a mail at {email} with a link, which works once, for {days}.").format(
+        name=name, email=user.email, days=_days()
+    )
 
 
 def _mail(user: User, link: str, actor: User) -> str:
     """Returns why the mail was not sent, or an empty text."""
     if settings.EMAIL_BACKEND == LOGGED_ONLY:
-        return "no mail server is set up (EMAIL_URL)."
-    body = TEXT.format(
-        name=user.first_name,
-        inviter=actor.get_full_name() or actor.get_username(),
-        roles=", ".join(Group.objects.filter(user=user).order_by("name").values_list("name", flat=True)),
-        link=link,
-        days=_days(),
-        username=user.get_username(),
-    )
-    message = EmailMessage(subject="Your account at LicenseHub", body=body, to=[user.email], headers=HEADERS)
+        return english("no mail server is set up (EMAIL_URL).")
+    with override(mail_language_of(user)):
+        message = _message(user, link, actor)
     try:
         with MailServer() as server:
             server.ready()
             failure = server.hand_over(message)
     except NoServer as error:
-        return f"the mail server takes no mail now ({error})."
-    return f"the mail server refused it ({failure[1]})." if failure else ""
+        return english("the mail server takes no mail now ({error}).").format(error=error)
+    return english("the mail server refused it ({failure}).").format(failure=failure[1]) if failure else ""
+
+
+def _message(user: User, link: str, actor: User) -> EmailMessage:
+    roles = Group.objects.filter(user=user).order_by("name").values_list("name", flat=True)
+    body = TEXT.format(
+        name=user.first_name,
+        inviter=actor.get_full_name() or actor.get_username(),
+        roles=", ".join(translated(role) for role in roles),
+        link=link,
+        days=_days(),
+        username=user.get_username(),
+    )
+    return EmailMessage(subject=_("Your account at LicenseHub"), body=body, to=[user.email], headers=HEADERS)
 
 
 def _days() -> str:
-    return f"{DAYS} {ngettext('day', 'days', DAYS)}"
+    return ngettext("{days} day", "{days} days", DAYS).format(days=DAYS)
 
 
 class ChoosePasswordForm(SetPasswordForm):
@@ -146,7 +163,7 @@ class WelcomeView(PasswordResetConfirmView):
     form_class = ChoosePasswordForm
     success_url = reverse_lazy("admin:index")
     post_reset_login = True
-    title = "Choose a password"
+    title = gettext_lazy("Choose a password")
 
     def get_user(self, uidb64: str) -> User | None:
         user = super().get_user(uidb64)

@@ -9,7 +9,9 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.ui.lists.counts import Count, capped
@@ -22,7 +24,7 @@ from subscriptions.reconciliation.reconcile import open_differences
 class Entry:
     """One line. People without the permission do not see it; a badge of 0 is not shown."""
 
-    title: str
+    title: str | Promise
     icon: str
     view: str
     permission: str = ""
@@ -43,29 +45,29 @@ def profiles_in_error() -> Count:
     return Count(IntegrationProfile.objects.filter(connections__in=broken).distinct().count())
 
 
-GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("", (Entry("Overview", "space_dashboard", "index"),)),
+GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
+    ("", (Entry(gettext_lazy("Overview"), "space_dashboard", "index"),)),
     (
-        "Reclaim",
+        gettext_lazy("Reclaim"),
         (
             Entry(
-                "Removal candidates",
+                gettext_lazy("Removal candidates"),
                 "person_search",
                 "subscriptions_removalcandidate_changelist",
                 "subscriptions.view_removalcandidate",
                 ready_candidates,
             ),
             Entry(
-                "Approvals",
+                gettext_lazy("Approvals"),
                 "approval_delegation",
                 "subscriptions_reclaimrequest_changelist",
                 "subscriptions.view_reclaimrequest",
                 open_requests,
                 "warning",
             ),
-            Entry("History", "history", "subscriptions_reclaim_changelist", "subscriptions.view_reclaim"),
+            Entry(gettext_lazy("History"), "history", "subscriptions_reclaim_changelist", "subscriptions.view_reclaim"),
             Entry(
-                "Reconciliations",
+                gettext_lazy("Reconciliations"),
                 "difference",
                 "subscriptions_reconciliation_changelist",
                 "subscriptions.view_reconciliation",
@@ -73,7 +75,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
                 "warning",
             ),
             Entry(
-                "Stop all sending",
+                gettext_lazy("Stop all sending"),
                 "front_hand",
                 "integrations_sendingcontrol_changelist",
                 "integrations.view_integrationprofile",
@@ -81,26 +83,38 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
-        "Money",
+        gettext_lazy("Money"),
         (
-            Entry("Savings", "savings", "subscriptions_savings", "subscriptions.view_price"),
-            Entry("Contract", "contract", "subscriptions_contract_changelist", "subscriptions.view_contract"),
-            Entry("Reports", "summarize", "subscriptions_monthlyreport_changelist", "subscriptions.view_monthlyreport"),
-            Entry("Prices", "sell", "subscriptions_price_changelist", "subscriptions.view_price"),
+            Entry(gettext_lazy("Savings"), "savings", "subscriptions_savings", "subscriptions.view_price"),
+            Entry(
+                gettext_lazy("Contract"), "contract", "subscriptions_contract_changelist", "subscriptions.view_contract"
+            ),
+            Entry(
+                gettext_lazy("Reports"),
+                "summarize",
+                "subscriptions_monthlyreport_changelist",
+                "subscriptions.view_monthlyreport",
+            ),
+            Entry(gettext_lazy("Prices"), "sell", "subscriptions_price_changelist", "subscriptions.view_price"),
         ),
     ),
     (
-        "Licenses",
+        gettext_lazy("Licenses"),
         (
-            Entry("Subscriptions", "badge", "subscriptions_subscription_changelist", "subscriptions.view_subscription"),
             Entry(
-                "Reclaim rules",
+                gettext_lazy("Subscriptions"),
+                "badge",
+                "subscriptions_subscription_changelist",
+                "subscriptions.view_subscription",
+            ),
+            Entry(
+                gettext_lazy("Reclaim rules"),
                 "rule_settings",
                 "subscriptions_reclaimrule_changelist",
                 "subscriptions.view_reclaimrule",
             ),
             Entry(
-                "Protections",
+                gettext_lazy("Protections"),
                 "shield_person",
                 "subscriptions_protection_changelist",
                 "subscriptions.view_protection",
@@ -108,19 +122,21 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
-        "Integrations",
+        gettext_lazy("Integrations"),
         (
             Entry(
-                "Integration profiles",
+                gettext_lazy("Integration profiles"),
                 "hub",
                 "integrations_integrationprofile_changelist",
                 "integrations.view_integrationprofile",
                 profiles_in_error,
                 "danger",
             ),
-            Entry("Connections", "key", "integrations_connection_changelist", "integrations.view_connection"),
             Entry(
-                "Download runs",
+                gettext_lazy("Connections"), "key", "integrations_connection_changelist", "integrations.view_connection"
+            ),
+            Entry(
+                gettext_lazy("Download runs"),
                 "cloud_download",
                 "subscriptions_downloadrun_changelist",
                 "subscriptions.view_downloadrun",
@@ -128,12 +144,14 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
-        "System",
+        gettext_lazy("System"),
         (
-            Entry("Audit log", "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
-            Entry("Users", "group", "auth_user_changelist", "auth.view_user"),
-            Entry("Company", "apartment", "subscriptions_company_changelist", "subscriptions.view_company"),
-            Entry("My notifications", "notifications", "subscriptions_notificationchoice_changelist"),
+            Entry(gettext_lazy("Audit log"), "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
+            Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
+            Entry(
+                gettext_lazy("Company"), "apartment", "subscriptions_company_changelist", "subscriptions.view_company"
+            ),
+            Entry(gettext_lazy("My notifications"), "notifications", "subscriptions_notificationchoice_changelist"),
         ),
     ),
 )
@@ -161,9 +179,9 @@ def subheader(request: HttpRequest) -> str:
 
 def account_links(request: HttpRequest) -> list[dict[str, str]]:
     """The menu of the signed-in user."""
-    links = [{"title": "My notifications", "link": reverse("admin:subscriptions_notificationchoice_changelist")}]
+    links = [{"title": _("My notifications"), "link": reverse("admin:subscriptions_notificationchoice_changelist")}]
     if isinstance(request.user, User) and request.user.has_usable_password():
-        links.append({"title": "Change password", "link": reverse("admin:password_change")})
+        links.append({"title": _("Change password"), "link": reverse("admin:password_change")})
     return links
 
 

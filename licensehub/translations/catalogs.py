@@ -25,10 +25,8 @@ LANGUAGES: Final = ("de",)
 # No person but an operator reads these, or the vendor does: see "Languages" in docs/style-guide.md.
 NOT_TRANSLATED: Final = (
     *("licensehub/embedded", "licensehub/translations", "licensehub/checks.py", "licensehub/settings.py"),
-    *("licensehub/management", "integrations/management", "subscriptions/management"),
-    *("integrations/migrations", "subscriptions/migrations", "licensehub/audit/migrations"),
-    *("integrations/connectors/miro/sandbox", "integrations/connectors/miro/management"),
 )
+NOT_TRANSLATED_FOLDERS: Final = frozenset({"management", "migrations", "sandbox"})
 # These headers change with each run, and would be in conflict in each merge.
 _RESTLESS: Final = ("POT-", "PO-", "Last-Translator", "Language-Team", "Generated-By", "Project-", "Report-")
 
@@ -53,7 +51,7 @@ AREAS: Final = (
 
 def area_of(name: str) -> Area | None:
     """The area of a file: that of its longest folder. None for what is not translated."""
-    if _inside(name, NOT_TRANSLATED):
+    if _inside(name, NOT_TRANSLATED) or NOT_TRANSLATED_FOLDERS & set(name.split("/")):
         return None
     fitting = [(max(map(len, inside)), area) for area in AREAS if (inside := _inside(name, area.folders))]
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else None

@@ -109,7 +109,7 @@ def run_and_report(request: HttpRequest, action: Callable[[], str], *, refusals:
         messages.error(request, sentence_of(error))
         return False
     level = messages.WARNING if isinstance(message, WarningMessage) else messages.SUCCESS
-    messages.add_message(request, level, message)
+    messages.add_message(request, level, translated(message))
     return True
 
 

@@ -15,6 +15,8 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 
+from licensehub.translations.stored import translated
+
 # The number of lines that are sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
 # A spreadsheet reads a cell that starts like this as a formula, and may run it. It skips blanks of any kind before the
@@ -65,7 +67,7 @@ def _lines(
     values = [value for _, value in columns]
     # Without this mark, Excel misreads letters that are not ASCII.
     with translation.override(language):
-        header = _text([[str(header) for header, _ in columns]], separator)
+        header = _text([[translated(str(header)) for header, _ in columns]], separator)
     yield "\ufeff" + header
     left = iter(rows)
     while part := list(islice(left, LINES)):

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from licensehub.ui import csv_file, xlsx_file
@@ -22,10 +23,10 @@ Column = tuple[str | Promise, Callable[[Any], object]]
 CHUNK = 2000
 # The form in the address -> the label of its link. A spreadsheet splits CSV by the separator of its language.
 FORMS = {
-    "xlsx": "Excel (XLSX)",
-    "csv": "CSV, separated by commas",
-    "csv-semicolon": "CSV, separated by semicolons",
-    "csv-tab": "CSV, separated by tabs",
+    "xlsx": _("Excel (XLSX)"),
+    "csv": _("CSV, separated by commas"),
+    "csv-semicolon": _("CSV, separated by semicolons"),
+    "csv-tab": _("CSV, separated by tabs"),
 }
 SEPARATORS = {"csv": ",", "csv-semicolon": ";", "csv-tab": "\t"}
 

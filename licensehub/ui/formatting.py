@@ -94,9 +94,9 @@ def day_and_time(moment: datetime | None) -> str:
     return date_format(timezone.localtime(moment), "DATETIME_FORMAT") if moment else EMPTY
 
 
-def number(value: int) -> str:
-    """`1,240`; in German `1.240`."""
-    return number_format(value, force_grouping=True)
+def number(value: float, *, digits: int = 0) -> str:
+    """`1,240`, in German `1.240`; with `digits` after the point, `88.0`."""
+    return number_format(value, decimal_pos=digits, force_grouping=True)
 
 
 def percent(value: Decimal) -> str:

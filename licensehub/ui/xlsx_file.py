@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from xlsxwriter import Workbook
 
+from licensehub.translations.stored import translated
 from licensehub.ui.csv_file import FORMULA
 
 CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -50,7 +51,7 @@ def _sheet(book: Any, columns: Sequence[tuple[str | Promise, Any]], bold: Any) -
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, WIDTH)
     for place, (header, _) in enumerate(columns):
-        sheet.write_string(0, place, str(header), bold)
+        sheet.write_string(0, place, translated(str(header)), bold)
     return sheet
 
 

@@ -23,6 +23,7 @@ COLUMNS = (
     "employee_number",
     "manager",
     "manager_id",
+    "language",
 )
 FIELDS = ("external_id", *COLUMNS)
 # Only the names of our own columns go into the braces; all values are parameters.

@@ -282,6 +282,7 @@ class Migration(migrations.Migration):
                     "manager_id",
                     models.CharField(blank=True, db_default="", default="", editable=False, max_length=254),
                 ),
+                ("language", models.CharField(blank=True, db_default="", default="", editable=False, max_length=60)),
                 ("active", models.BooleanField(editable=False)),
                 ("license", models.CharField(editable=False, max_length=40)),
                 ("role", models.CharField(editable=False, max_length=60)),

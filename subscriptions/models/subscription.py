@@ -177,6 +177,8 @@ class Subscription(models.Model):
     manager = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     # The directory's reference to the manager: mostly the vendor's id of that person.
     manager_id = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
+    # The preferred language, as the directory says it: mails to this person are in it.
+    language = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)
     role = models.CharField(max_length=60, editable=False)

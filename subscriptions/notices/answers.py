@@ -15,8 +15,9 @@ from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-from integrations.connectors.contract import normalized
+from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
@@ -140,8 +141,10 @@ def answer(person: RequestedRemoval, given: Answer, *, former_address: bool = Fa
     """
     if former_address and given != Answer.KEEP:
         raise NotActionable(
-            "This link was sent to an address that is not yours any more. Use the link in a mail to your new address, "
-            "or write to us."
+            _(
+                "This link was sent to an address that is not yours any more. Use the link in a mail to your new "
+                "address, or write to us."
+            )
         )
     with transaction.atomic():
         locks.lock_profile(person.request.profile_id)
@@ -149,7 +152,7 @@ def answer(person: RequestedRemoval, given: Answer, *, former_address: bool = Fa
         now = RequestedRemoval.objects.select_related("request", "candidate__subscription").get(pk=person.pk)
         phase = phase_of(now)
         if phase not in (Phase.ASKED, Phase.APPROVED):
-            raise NotActionable("This cannot be answered any more. Nothing was changed.")
+            raise NotActionable(_("This cannot be answered any more. Nothing was changed."))
         if now.answer == given:
             return
         _refuse_endless_changes(now, given)
@@ -157,14 +160,14 @@ def answer(person: RequestedRemoval, given: Answer, *, former_address: bool = Fa
         if given == Answer.KEEP and phase == Phase.APPROVED:
             _keep_after_approval(now)
         elif given == Answer.KEEP and keep_is_final(now):
-            leave(now, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
+            leave(now, reason=english("Wants to keep the seat."), close_reason=CloseReason.KEPT_BY_USER)
 
 
 def _refuse_endless_changes(person: RequestedRemoval, given: Answer) -> None:
     """Each answer is kept in the audit for ever, and the link needs no login, so there is a limit."""
     mine = AuditEvent.objects.filter(target_type="subscriptions.removalcandidate", target_id=person.candidate_id)
     if given == Answer.RELEASE and mine.filter(action=Action.PERSON_ANSWERED).count() >= MAX_ANSWERS:
-        raise NotActionable("You changed your answer many times. Write to us if you want to change it again.")
+        raise NotActionable(_("You changed your answer many times. Write to us if you want to change it again."))
 
 
 def _note(person: RequestedRemoval, given: Answer) -> None:
@@ -173,7 +176,7 @@ def _note(person: RequestedRemoval, given: Answer) -> None:
     at = max(timezone.now(), decided + timedelta(microseconds=1)) if decided else timezone.now()
     rows = RequestedRemoval.objects.filter(pk=person.pk, dropped_at=None, answer=person.answer)
     if rows.update(answer=given, answered_at=at) != 1:
-        raise NotActionable("This has just changed. Open the page again.")
+        raise NotActionable(_("This has just changed. Open the page again."))
     person.answer, person.answered_at = given, at
     data = {"answer": given.value, "request": person.request.number, "by": BY}
     record(Action.PERSON_ANSWERED, actor=None, target=person.candidate, data=data)

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from subscriptions.candidates import locks
@@ -56,8 +57,12 @@ def enter(candidate: RemovalCandidate, *, reason: str, actor: User) -> None:
     """
     refuse_own_candidate(candidate, actor=actor)
     notice = last_handed_over(candidate)
-    if notice is None or not came_back(notice, reason=reason or "Entered by hand.", actor=actor):
-        raise NotActionable(f"No mail to {candidate} was handed over, or it is noted already that it came back.")
+    if notice is None or not came_back(notice, reason=reason or english("Entered by hand."), actor=actor):
+        raise NotActionable(
+            english("No mail to {candidate} was handed over, or it is noted already that it came back.").format(
+                candidate=candidate
+            )
+        )
 
 
 def _stop(person: RequestedRemoval, reason: str) -> None:
@@ -65,7 +70,7 @@ def _stop(person: RequestedRemoval, reason: str) -> None:
     item = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
     reclaim = item.filter(removal=person).first()
     if reclaim is None:
-        leave_request(person, f"No contact: the mail came back: {reason.rstrip('.')}.")
+        leave_request(person, english("No contact: the mail came back: {reason}.").format(reason=reason.rstrip(".")))
     elif reclaim.state == ReclaimState.QUEUED:
         with contextlib.suppress(NotActionable):  # it was claimed in this moment
             mark_unsent(reclaim, unreached())

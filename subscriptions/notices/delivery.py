@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, Q
 from django.utils import timezone
 
+from integrations.connectors.contract import english
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
@@ -39,7 +40,7 @@ class Notices(Outbox[Notice]):
     """The mails to the people of one profile, or of all profiles."""
 
     sending, sent, failed = Action.NOTICE_SENDING, Action.NOTICE_SENT, Action.NOTICE_FAILED
-    no_address = "The vendor has no e-mail address of this person."
+    no_address = english("The vendor has no e-mail address of this person.")
 
     def __init__(self, profile: IntegrationProfile | None = None) -> None:
         # A condition with subqueries. A join would move the conditions of an UPDATE into a subquery, see ADR 15.
@@ -79,9 +80,9 @@ class Notices(Outbox[Notice]):
             locks.lock_candidate(mail.removal.candidate_id)
             ended = super().end(mail, to=to, reason=reason)
             if ended and mail.kind == NoticeKind.ASK:
-                lost = "the mail may have been lost, and nobody is mailed twice."
-                why = lost if to == NoticeState.IN_DOUBT else "the question could not be handed over."
-                leave_request(mail.removal, f"No contact: {why} {reason}")
+                lost = english("the mail may have been lost, and nobody is mailed twice.")
+                why = lost if to == NoticeState.IN_DOUBT else english("the question could not be handed over.")
+                leave_request(mail.removal, english("No contact: {why} {reason}").format(why=why, reason=reason))
         return ended
 
 
@@ -124,7 +125,7 @@ def recover_deliveries() -> int:
     ids = IdList.read(lost.order_by())
     if not ids.number:
         return 0
-    reason = "The process was ended while it handed the mail over."
+    reason = english("The process was ended while it handed the mail over.")
     with planned_for(ids.number):
         found = list(lost.filter(IdIn("pk", ids)).select_related("removal__request", "removal__candidate"))
     return sum(Notices().end(notice, to=NoticeState.IN_DOUBT, reason=reason) for notice in found)
@@ -148,7 +149,7 @@ def give_up() -> int:
         kind=NoticeKind.ASK,
         removal__request__requested_at__lte=timezone.now() - MAX_TOTAL_WAIT,
     ).select_related("removal__request", "removal__candidate")
-    reason = f"It waited for {MAX_TOTAL_WAIT.days} days, and could not be handed over."
+    reason = english("It waited for {days} days, and could not be handed over.").format(days=MAX_TOTAL_WAIT.days)
     with _planned():
         found = list(old)
     return sum(Notices().end(notice, to=NoticeState.FAILED, reason=reason) for notice in found)

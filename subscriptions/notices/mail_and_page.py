@@ -63,7 +63,7 @@ def common_context(
         "texts": texts,
         "first_name": first_name,
         "last_activity": last_activity,
-        "idle_ago": ago(last_activity),
+        "activity": _activity(texts, last_activity),
         "deadline": deadline,
         "deadline_in": _deadline_in(deadline),
         "over": over,
@@ -81,22 +81,21 @@ def company_context(row: Company | None = None) -> dict[str, str]:
 
 def _wording(kind: NoticeKind, context: Mapping[str, Any], own: Mapping[str, str]) -> Wording:
     texts: Texts = context["texts"]
-    last = context["last_activity"]
     days = max(1, _days_left(context["deadline"]))
-    # “You last opened a board on” “Aug 30, 2026”, “85 days ago”
-    used = _("{last_used} {day}, {ago}.")
     values = {
         "name": context["first_name"],
         "license": _("{product}license").format(product=texts.license),
         "company": context["organization"],
-        "activity": used.format(last_used=texts.last_used, day=day(last), ago=context["idle_ago"])
-        if last
-        else texts.never_used,
+        "activity": context["activity"],
         "days": ngettext("{days} day", "{days} days", days).format(days=days),
         "deadline": date_format(timezone.localtime(context["deadline"]), "DEADLINE_FORMAT"),
         "contact": context["contact_name"],
     }
     return wording(kind, values, own)
+
+
+def _activity(texts: Texts, last: datetime | None) -> str:
+    return texts.last_used.format(day=day(last), ago=ago(last)) if last else texts.never_used
 
 
 def _days_left(deadline: datetime) -> int:
@@ -105,4 +104,6 @@ def _days_left(deadline: datetime) -> int:
 
 def _deadline_in(deadline: datetime) -> str:
     days = _days_left(deadline)
-    return _("in {days} days").format(days=days) if days > 1 else _("tomorrow") if days == 1 else _("today")
+    if days > 1:
+        return ngettext("in {} day", "in {} days", days).format(days)
+    return _("tomorrow") if days == 1 else _("today")

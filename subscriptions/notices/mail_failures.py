@@ -6,6 +6,8 @@ import re
 from enum import StrEnum
 from smtplib import SMTPAuthenticationError, SMTPDataError, SMTPHeloError, SMTPRecipientsRefused, SMTPSenderRefused
 
+from integrations.connectors.contract import english
+
 
 class Failure(StrEnum):
     """Why a mail was not handed over."""
@@ -67,5 +69,5 @@ def message_of(error: Exception) -> str:
     elif isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPAuthenticationError, SMTPDataError)):
         code, answer = error.smtp_code, error.smtp_error  # type: ignore[assignment]
     else:
-        return f"The mail server could not be reached, or was lost: {error}"[:500]
-    return f"The mail server answered: {code} {_text(answer)}"[:500]
+        return english("The mail server could not be reached, or was lost: {error}").format(error=error)[:500]
+    return english("The mail server answered: {code} {text}").format(code=code, text=_text(answer))[:500]

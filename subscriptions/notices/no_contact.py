@@ -6,6 +6,7 @@ import logging
 
 from django.utils import timezone
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from subscriptions.approvals.leaving import IN_REQUEST
@@ -21,12 +22,15 @@ def leave_request(person: RequestedRemoval, reason: str) -> None:
     """Drop the person from an undecided request, unless they have answered: then a mail did arrive."""
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     silent = RequestedRemoval.objects.not_dropped().filter(pk=person.pk, answer="", request__in=waiting)
-    values = {"dropped_at": timezone.now(), "drop_reason": "No contact: the question did not reach this person."}
+    values = {
+        "dropped_at": timezone.now(),
+        "drop_reason": english("No contact: the question did not reach this person."),
+    }
     if silent.update(**values) != 1:
         return
     data = {"person": str(person), "reason": reason}
     record(Action.PERSON_DROPPED, actor=None, target=person.request, data=data)
-    next_step = "Check the address and ask this person in another way, then resume, or leave the seat."
+    next_step = english("Check the address and ask this person in another way, then resume, or leave the seat.")
     try:
         move(
             person.candidate,

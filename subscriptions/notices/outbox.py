@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from integrations.connectors.contract import english
 from integrations.mail_config import mail_problem
 from licensehub.audit.actions import Action
 from subscriptions.models import NoticeState
@@ -103,7 +104,7 @@ class Outbox(ABC, Generic[Mail]):
                 handed += taken
                 if failure in (Failure.DOWN, Failure.DOUBT):
                     # A server that hangs, loses connections or refuses us would fail for everybody.
-                    self.put_off("The mail server failed at the mail before this one.")
+                    self.put_off(english("The mail server failed at the mail before this one."))
                     break
         return handed
 
@@ -114,7 +115,7 @@ class Outbox(ABC, Generic[Mail]):
         try:
             validate_email(email)
         except ValidationError:
-            return f"“{email}” is not an e-mail address."
+            return english("“{email}” is not an e-mail address.").format(email=email)
         return ""
 
     def _deliver(self, mail: Mail, server: MailServer) -> tuple[bool, Failure | None]:

@@ -10,6 +10,7 @@ from typing import Self
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
+from integrations.connectors.contract import english
 from integrations.transaction_guard import refuse_inside_transaction
 from subscriptions.notices.mail_failures import Failure, failure_of, message_of
 
@@ -54,7 +55,7 @@ class MailServer:
         """Hand over one mail. Returns None if the server took it, else the kind of failure and the server's words."""
         refuse_inside_transaction()
         if self._connection is None:
-            raise NoServer("The connection to the mail server is not open.")
+            raise NoServer(english("The connection to the mail server is not open."))
         try:
             self._connection.send_messages([message])
         except (SMTPException, OSError) as error:

@@ -10,6 +10,7 @@ from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_http_methods
@@ -43,7 +44,7 @@ def my_license(request: HttpRequest, token: str) -> HttpResponse:
 def _answer(request: HttpRequest, link: Link, token: str) -> HttpResponse:
     given = request.POST.get("answer", "")
     if given not in Answer.values:
-        return _with_problem(request, link, "Choose whether to keep or to release your license.", status=400)
+        return _with_problem(request, link, _("Choose whether to keep or to release your license."), status=400)
     try:
         answer(link.person, Answer(given), former_address=link.former_address)
     except NotActionable as error:

@@ -6,10 +6,12 @@ from django.core.mail import EmailMessage
 from django.db import models
 from django.db.models import Exists, QuerySet
 from django.utils import timezone
+from django.utils.translation import override
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record_many
+from subscriptions.accounts.settings import mail_language_of
 from subscriptions.models import NoticeState, NotificationMail
 from subscriptions.notices.outbox import MAX_TOTAL_WAIT, RETRY_DELAY, TASK_SECONDS, Outbox
 from subscriptions.notifications.mail import mail_for
@@ -37,7 +39,8 @@ class NotificationMails(Outbox[NotificationMail]):
         return mail.user.email.strip()
 
     def message_of(self, mail: NotificationMail) -> EmailMessage | None:
-        return mail_for(mail)
+        with override(mail_language_of(mail.user)):
+            return mail_for(mail)
 
     def record(self, action: Action, mail: NotificationMail, **data: object) -> None:
         """Write one audit event for each notification in the mail, at its request or profile."""

@@ -149,6 +149,7 @@ class Person:
     """A person's entry in the vendor's directory; "" where it does not say.
 
     `manager` is the name of the manager, `manager_id` how the directory refers to them: mostly the id of another entry.
+    `language` is the preferred one, e.g. `de-DE`, or several as in Accept-Language.
     """
 
     external_id: str
@@ -160,6 +161,7 @@ class Person:
     employee_number: str = ""
     manager: str = ""
     manager_id: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

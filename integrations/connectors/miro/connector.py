@@ -26,6 +26,7 @@ from integrations.connectors.contract import (
     Texts,
     Usage,
     VendorEvent,
+    english,
 )
 from integrations.connectors.http import DEFAULT_LIMITS, ApiSession, Limits, Token
 from integrations.connectors.miro.context import TokenContext
@@ -49,7 +50,7 @@ class MiroConnector:
 
     kind: ClassVar[str] = "miro_enterprise"
     label: ClassVar[str] = "Miro Enterprise"
-    description: ClassVar[str] = (
+    description: ClassVar[str] = english(
         "Visual collaboration boards. Finds seats that nobody uses by their last activity, and takes them back "
         "through SCIM."
     )
@@ -68,7 +69,9 @@ class MiroConnector:
     deactivated_words: ClassVar[frozenset[str]] = audit_log.DEACTIVATED
     activated_words: ClassVar[frozenset[str]] = audit_log.ACTIVATED
     reclaim_doers: ClassVar[frozenset[str]] = audit_log.PROVISIONERS
-    activity_means: ClassVar[str] = "The day the person last opened a board of the organization, as Miro reports it."
+    activity_means: ClassVar[str] = english(
+        "The day the person last opened a board of the organization, as Miro reports it."
+    )
     earliest_date: ClassVar[datetime] = EARLIEST_DATE
     licenses: ClassVar[Mapping[str, str]] = {
         "full": "Full",
@@ -79,7 +82,7 @@ class MiroConnector:
         "free": "Free",
         "free_restricted": "Free Restricted",
         "full_trial": "Full (Trial)",
-        UNKNOWN: "Unknown",
+        UNKNOWN: english("Unknown"),
     }
     default_licenses: ClassVar[tuple[str, ...]] = ("full", "advanced", "standard", "basic")
     texts: ClassVar[Texts] = TEXTS
@@ -89,11 +92,11 @@ class MiroConnector:
         "scim": Address("MIRO_SCIM_URL", "https://miro.com/api/v1/scim"),
     }
     roles: ClassVar[Mapping[str, str]] = {
-        "organization_internal_admin": "Company admin",
-        "organization_internal_user": "Member",
-        "organization_external_user": "External user",
-        "organization_team_guest_user": "Team guest",
-        UNKNOWN: "Unknown",
+        "organization_internal_admin": english("Company admin"),
+        "organization_internal_user": english("Member"),
+        "organization_external_user": english("External user"),
+        "organization_team_guest_user": english("Team guest"),
+        UNKNOWN: english("Unknown"),
     }
 
     def __init__(self, config: ConnectorConfig, *, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -105,7 +108,7 @@ class MiroConnector:
     def oauth(self) -> MiroOAuth:
         app = self._config.secrets.get(REST, {})
         if not (app.get("client_id") and app.get("client_secret")):
-            raise ConfigError("Store the app's client ID and client secret first.", slot=REST, code="no_app")
+            raise ConfigError(english("Store the app's client ID and client secret first."), slot=REST, code="no_app")
         return MiroOAuth(
             self._session(
                 REST, base=self._config.addresses["api"], token=None, media_type=JSON_TYPE, explain=explain_oauth
@@ -218,7 +221,9 @@ class MiroConnector:
         if value:
             return value
         raise ConfigError(
-            f"The connection “{slot.label}” to Miro has no token yet. Set it on the page of the integration profile.",
+            english(
+                "The connection “{label}” to Miro has no token yet. Set it on the page of the integration profile."
+            ).format(label=slot.label),
             slot=slot.name,
             code="no_token",
         )

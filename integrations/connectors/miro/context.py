@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from integrations.connectors.contract import Finding, Granted
+from integrations.connectors.contract import Finding, Granted, english
 from integrations.connectors.miro.errors import REST
 
 SCOPE = "organizations:read"
@@ -49,18 +49,24 @@ def developer_team(team: str, *, expected: str = "") -> Finding:
 
     https://developers.miro.com/docs/getting-started-with-enterprise-api
     """
-    where = f"the team “{team}”" if team else "its team"
-    organization = f"the organization {expected}" if expected else "an Enterprise organization"
+    where = english("the team “{team}”").format(team=team) if team else english("its team")
+    organization = (
+        english("the organization {id}").format(id=expected) if expected else english("an Enterprise organization")
+    )
     return Finding(
         level="error",
-        title="The app is installed on a Developer team",
-        detail=f"Miro names no organization for the token: {where} is not part of {organization}.",
-        next_step="Install it on a team of your Enterprise organization:",
+        title=english("The app is installed on a Developer team"),
+        detail=english("Miro names no organization for the token: {where} is not part of {organization}.").format(
+            where=where, organization=organization
+        ),
+        next_step=english("Install it on a team of your Enterprise organization:"),
         steps=(
-            "Sign in to Miro as a company admin of your Enterprise organization.",
-            "Here, choose Connect to Miro again.",
-            "When Miro asks for a team, pick a production team of that organization, not the Developer team that the "
-            "app was built in.",
+            english("Sign in to Miro as a company admin of your Enterprise organization."),
+            english("Here, choose Connect to Miro again."),
+            english(
+                "When Miro asks for a team, pick a production team of that organization, not the Developer team "
+                "that the app was built in."
+            ),
         ),
         slot=REST,
         code=NOT_ENTERPRISE,
@@ -70,22 +76,28 @@ def developer_team(team: str, *, expected: str = "") -> Finding:
 def missing_scope() -> Finding:
     return Finding(
         level="error",
-        title=f"The app does not have the scope {SCOPE}",
-        detail="So Miro shows it neither the organization nor its members.",
-        next_step=f"Tick {SCOPE} in the app's settings in Miro, install the app again, and connect again.",
+        title=english("The app does not have the scope {scope}").format(scope=SCOPE),
+        detail=english("So Miro shows it neither the organization nor its members."),
+        next_step=english(
+            "Tick {scope} in the app's settings in Miro, install the app again, and connect again."
+        ).format(scope=SCOPE),
         slot=REST,
         code=MISSING_SCOPE,
     )
 
 
 def _wrong_organization(granted: Granted, *, expected: str) -> Finding:
-    name = granted.organization_name or "another organization"
+    name = granted.organization_name or english("another organization")
     return Finding(
         level="error",
-        title="The token is for another organization",
-        detail=f"It is for {name} ({granted.organization_id}), the profile is for {expected}.",
+        title=english("The token is for another organization"),
+        detail=english("It is for {name} ({organization_id}), the profile is for {expected}.").format(
+            name=name, organization_id=granted.organization_id, expected=expected
+        ),
         next_step=(
-            f"Connect again, and pick a team of the organization {expected}; or make a profile for the other one."
+            english(
+                "Connect again, and pick a team of the organization {expected}; or make a profile for the other one."
+            ).format(expected=expected)
         ),
         slot=REST,
         code=WRONG_ORGANIZATION,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from integrations.connectors.contract import ConfigError, ConnectorError, NotGranted, PermanentError
+from integrations.connectors.contract import ConfigError, ConnectorError, NotGranted, PermanentError, english
 from integrations.connectors.parsing import clean, mapping
 from integrations.connectors.response import Answer
 from integrations.connectors.scim import error_body
@@ -19,20 +19,26 @@ REST = "rest"
 SCIM = "scim"
 
 _REST_NEXT = {
-    401: "Miro does not accept the access token (401{code}). Connect to Miro again.",
+    401: english("Miro does not accept the access token (401{code}). Connect to Miro again."),
     403: (
-        "Miro refuses to show the organization (403{code}). The app needs the scope organizations:read, and a company "
-        "admin must install it on a team of the organization. Correct that in Miro and connect again."
+        english(
+            "Miro refuses to show the organization (403{code}). The app needs the scope organizations:read, and a "
+            "company admin must install it on a team of the organization. Correct that in Miro and connect again."
+        )
     ),
 }
 _SCIM_NEXT = {
     401: (
-        "Miro does not accept the SCIM API token (401). Copy the token that Miro's company settings show, under "
-        "Enterprise integrations, and enter it. Generate a new one only if nothing else uses the old one."
+        english(
+            "Miro does not accept the SCIM API token (401). Copy the token that Miro's company settings show, under "
+            "Enterprise integrations, and enter it. Generate a new one only if nothing else uses the old one."
+        )
     ),
     403: (
-        "Miro refuses SCIM calls (403): SCIM provisioning is switched off. Switch it on in Miro's company settings, "
-        "under Enterprise integrations."
+        english(
+            "Miro refuses SCIM calls (403): SCIM provisioning is switched off. Switch it on in Miro's company "
+            "settings, under Enterprise integrations."
+        )
     ),
 }
 
@@ -58,8 +64,9 @@ def explain_scim(answer: Answer) -> ConnectorError:
     if _is_strange_404(answer):
         return _wrong_address(SCIM)
     if answer.status == 404:
-        reason = f" Miro's words: {body.detail}" if body.detail else ""
-        text = f"Miro's SCIM does not know this person (404): it manages neither guests nor external users.{reason}"
+        text = english("Miro's SCIM does not know this person (404): it manages neither guests nor external users.")
+        if body.detail:
+            text = f"{text} " + english("Miro's words: {words}").format(words=body.detail)
         return PermanentError(text, status=404, code=body.kind)
     return PermanentError(_refused(answer.status, body.detail), status=answer.status, code=body.kind)
 
@@ -73,9 +80,11 @@ def optional(scope: str, what: str) -> Iterator[None]:
         if error.status != 403:
             raise
         raise NotGranted(
-            f"Miro does not show {what} (403): the app does not have the optional scope {scope}, or a company admin "
-            "did not install it. To have this checked, tick the scope in the app's settings in Miro, install the app "
-            "again, and connect again.",
+            english(
+                "Miro does not show {what} (403): the app does not have the optional scope {scope}, or a company "
+                "admin did not install it. To have this checked, tick the scope in the app's settings in Miro, "
+                "install the app again, and connect again."
+            ).format(what=what, scope=scope),
             status=403,
             code=error.code,
         ) from error
@@ -84,8 +93,10 @@ def optional(scope: str, what: str) -> Iterator[None]:
 def wrong_organization(organization_id: str, *, status: int | None = None) -> ConfigError:
     """Miro answers, but not for the profile's organization."""
     return ConfigError(
-        f"The organization ID {organization_id or '(empty)'} is not the one this Miro connection can read. Correct the "
-        "ID in the integration profile, or connect with a company admin of that organization.",
+        english(
+            "The organization ID {id} is not the one this Miro connection can read. Correct the "
+            "ID in the integration profile, or connect with a company admin of that organization."
+        ).format(id=organization_id or "(empty)"),
         slot=REST,
         status=status,
         code="wrong_organization",
@@ -94,7 +105,7 @@ def wrong_organization(organization_id: str, *, status: int | None = None) -> Co
 
 def dead_token(status: int) -> ConfigError:
     return ConfigError(
-        f"Miro does not accept the access token ({status}). Connect to Miro again.",
+        english("Miro does not accept the access token ({status}). Connect to Miro again.").format(status=status),
         slot=REST,
         status=status,
         code="dead_token",
@@ -108,12 +119,16 @@ def _is_strange_404(answer: Answer) -> bool:
 
 def _wrong_address(slot: str) -> ConfigError:
     name = "SCIM" if slot == SCIM else "API"
-    text = (
-        f"Miro's {name} address answered “not found” (404) without Miro's own error in it, so the address is probably "
+    text = english(
+        "Miro's {name} address answered “not found” (404) without Miro's own error in it, so the address is probably "
         "wrong. Correct it in the settings of LicenseHub."
-    )
+    ).format(name=name)
     return ConfigError(text, slot=slot, status=404, code="wrong_address")
 
 
 def _refused(status: int, reason: str) -> str:
-    return f"Miro refuses ({status}): {reason}" if reason else f"Miro refuses ({status}) and gives no reason."
+    return (
+        english("Miro refuses ({status}): {reason}").format(status=status, reason=reason)
+        if reason
+        else english("Miro refuses ({status}) and gives no reason.").format(status=status)
+    )

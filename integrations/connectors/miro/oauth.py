@@ -17,6 +17,7 @@ from integrations.connectors.contract import (
     Granted,
     OutcomeUnknown,
     PermanentError,
+    english,
 )
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro.context import TokenContext, token_refusals
@@ -34,7 +35,7 @@ def explain_oauth(answer: Answer) -> ConnectorError:
     body = mapping(answer.data)
     message = clean(body.get("message"))
     reason = f": {message.rstrip('.')}" if message else ""
-    text = f"Miro refuses ({answer.status}{reason})."
+    text = english("Miro refuses ({status}{reason}).").format(status=answer.status, reason=reason)
     return ConfigError(text, slot=REST, status=answer.status, code=clean(body.get("code"), max_length=60))
 
 
@@ -121,7 +122,7 @@ def _grant(answer: Answer) -> Grant:
     data = mapping(answer.data)
     access, refresh, expires = data.get("access_token"), data.get("refresh_token"), data.get("expires_in")
     if not isinstance(access, str) or not access:
-        raise OutcomeUnknown("Miro's answer holds no access token. Connect to Miro again.", code="no_token")
+        raise OutcomeUnknown(english("Miro's answer holds no access token. Connect to Miro again."), code="no_token")
     return Grant(
         access_token=access,
         refresh_token=refresh if isinstance(refresh, str) else "",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from integrations.connectors.contract import UNKNOWN, Allocation, BadAnswer, Member, Person, VendorEvent
+from integrations.connectors.contract import UNKNOWN, Allocation, BadAnswer, Member, Person, VendorEvent, english
 from integrations.connectors.parsing import clean, is_plausible, mapping, one_line, safe_id
 from integrations.connectors.scim import enterprise_extension
 
@@ -15,10 +15,10 @@ ADMIN = "organization_internal_admin"
 INTERNAL = "organization_internal_user"
 OUTSIDE = frozenset({"organization_external_user", "organization_team_guest_user"})
 
-NOT_MANAGED = "Miro's SCIM does not manage guests and external users"
-NOT_KNOWN = "Miro names a role that LicenseHub does not know, so it leaves this person alone"
-UNKNOWN_ADMIN_ROLE = "Unknown admin role"
-IS_ADMIN = "Miro asks to revoke company admin rights first"
+NOT_MANAGED = english("Miro's SCIM does not manage guests and external users")
+NOT_KNOWN = english("Miro names a role that LicenseHub does not know, so it leaves this person alone")
+UNKNOWN_ADMIN_ROLE = english("Unknown admin role")
+IS_ADMIN = english("Miro asks to revoke company admin rights first")
 # Miro began in 2011, as RealtimeBoard.
 EARLIEST_DATE = datetime(2011, 1, 1, tzinfo=UTC)
 # Later moments cannot be shown in each time zone.
@@ -26,6 +26,7 @@ LATEST_EVENT = datetime(9999, 1, 1, tzinfo=UTC)
 MAX_WORD = 40
 MAX_UNIT = 120
 MAX_NUMBER = 60
+MAX_LANGUAGE = 60
 MAX_ADMIN_ROLE = 100
 MAX_ADMIN_ROLES = 50
 MAX_EVENT = 80
@@ -43,7 +44,7 @@ def member(value: object, *, where: str, now: datetime) -> Member:
     external_id = safe_id(data.get("id"), where=where)
     active = data.get("active")
     if not isinstance(active, bool):
-        raise BadAnswer(f"{where} does not say whether it is active.", code="bad_active")
+        raise BadAnswer(english("{where} does not say whether it is active.").format(where=where), code="bad_active")
     role = _word(data.get("role"))
     why_not = _why_not(role)
     admin_roles = data.get("adminRoles")
@@ -67,14 +68,17 @@ def member(value: object, *, where: str, now: datetime) -> Member:
 def members(value: object, *, now: datetime) -> list[Member]:
     """The members of one answer, each id once. Raises BadAnswer, also when one id has two different entries."""
     if not isinstance(value, list):
-        raise BadAnswer("Miro's answer holds no list of members. Nothing of it is used.", code="not_a_list")
+        raise BadAnswer(english("Miro's answer holds no list of members. Nothing of it is used."), code="not_a_list")
     found: dict[str, Member] = {}
     for number, item in enumerate(value, start=1):
-        where = f"Member {number} of Miro's answer"
+        where = english("Member {number} of Miro's answer").format(number=number)
         parsed = member(item, where=where, now=now)
         first = found.setdefault(parsed.external_id, parsed)
         if first is not parsed and first != parsed:
-            raise BadAnswer(f"{where} contradicts an earlier one with the same id.", code="contradiction")
+            raise BadAnswer(
+                english("{where} contradicts an earlier one with the same id.").format(where=where),
+                code="contradiction",
+            )
     return list(found.values())
 
 
@@ -85,7 +89,7 @@ def next_cursor(data: Mapping[str, Any]) -> str:
         return ""
     if isinstance(value, str) and len(value) <= MAX_CURSOR and clean(value) == value:
         return value
-    raise BadAnswer("Miro's answer has a cursor that cannot be used.", code="bad_cursor")
+    raise BadAnswer(english("Miro's answer has a cursor that cannot be used."), code="bad_cursor")
 
 
 def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None:
@@ -99,7 +103,9 @@ def moment(data: Mapping[str, Any], name: str, *, where: str) -> datetime | None
     try:
         return _in_utc(value)
     except (TypeError, ValueError, OverflowError):
-        raise BadAnswer(f"{where}, {name}: not a date.", code="bad_date") from None
+        raise BadAnswer(
+            english("{where}, {name}: not a date.").format(where=where, name=name), code="bad_date"
+        ) from None
 
 
 def _in_utc(value: Any) -> datetime:
@@ -120,7 +126,9 @@ def _date(data: Mapping[str, Any], name: str, label: str, *, where: str, now: da
     except OverflowError:
         return None, f"{label} {str(value)[:10]}"
     except (TypeError, ValueError):
-        raise BadAnswer(f"{where}, {name}: not a date.", code="bad_date") from None
+        raise BadAnswer(
+            english("{where}, {name}: not a date.").format(where=where, name=name), code="bad_date"
+        ) from None
     if found is None or is_plausible(found, earliest=EARLIEST_DATE, now=now):
         return found, ""
     return None, f"{label} {found.date().isoformat()}"
@@ -134,7 +142,7 @@ def allocation(value: object) -> Allocation:
     data = mapping(value)
     full = data.get("fullLicensesPurchased")
     return Allocation(
-        organization_id=safe_id(data.get("id"), where="The organization in Miro's answer"),
+        organization_id=safe_id(data.get("id"), where=english("The organization in Miro's answer")),
         organization_name=clean(data.get("name"), max_length=200),
         plan=clean(data.get("plan"), max_length=MAX_WORD),
         purchased={"full": full} if type(full) is int and full >= 0 else {},
@@ -159,6 +167,8 @@ def person(data: Mapping[str, Any]) -> Person | None:
         employee_number=one_line(company.get("employeeNumber"), max_length=MAX_NUMBER),
         manager=manager,
         manager_id=manager_id,
+        # RFC 7643, section 4.1.1. The locale says how to write dates, which is the next best.
+        language=one_line(data.get("preferredLanguage") or data.get("locale"), max_length=MAX_LANGUAGE),
     )
 
 
@@ -190,10 +200,15 @@ def event(value: object, *, where: str, organization_id: str) -> VendorEvent:
     data = mapping(value)
     at = moment(data, "createdAt", where=where)
     if at is None or not EARLIEST_DATE <= at < LATEST_EVENT:
-        raise BadAnswer(f"{where} has no date that can be right.", code="bad_date")
+        raise BadAnswer(english("{where} has no date that can be right.").format(where=where), code="bad_date")
     named = clean(mapping(mapping(data.get("context")).get("organization")).get("id"))
     if named and named != organization_id:
-        raise BadAnswer(f"{where} is about the organization {named}, not {organization_id}.", code="wrong_organization")
+        raise BadAnswer(
+            english("{where} is about the organization {named}, not {organization_id}.").format(
+                where=where, named=named, organization_id=organization_id
+            ),
+            code="wrong_organization",
+        )
     doer, subject = mapping(data.get("createdBy")), mapping(data.get("object"))
     return VendorEvent(
         at=at,

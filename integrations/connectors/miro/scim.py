@@ -9,7 +9,15 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from integrations.connectors.contract import BadAnswer, DirectoryPage, Memory, OutcomeUnknown, PermanentError, Receipt
+from integrations.connectors.contract import (
+    BadAnswer,
+    DirectoryPage,
+    Memory,
+    OutcomeUnknown,
+    PermanentError,
+    Receipt,
+    english,
+)
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.errors import SCIM
@@ -52,8 +60,10 @@ class MiroScim:
         active = active_of(data)
         if mapping(data).get("id") != external_id or active is None:
             raise BadAnswer(
-                f"Miro's answer about the person {external_id} is not about them, or does not say whether they "
-                "are active.",
+                english(
+                    "Miro's answer about the person {external_id} is not about them, or does not say whether they "
+                    "are active."
+                ).format(external_id=external_id),
                 code="other_member",
             )
         return active
@@ -79,7 +89,9 @@ class MiroScim:
         answer, form = self._patch_active(_user_path(external_id), active, known=known)
         if answer.data is not None and mapping(answer.data).get("id") != external_id:
             raise OutcomeUnknown(
-                f"Miro's answer to the change of {external_id} is about somebody else. Look before trying again.",
+                english(
+                    "Miro's answer to the change of {external_id} is about somebody else. Look before trying again."
+                ).format(external_id=external_id),
                 status=answer.status,
                 code="other_member",
             )

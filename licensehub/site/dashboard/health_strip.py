@@ -10,16 +10,15 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from integrations import sending
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.site.dashboard.links import listed, page
-from licensehub.ui.formatting import ago, day, left
+from licensehub.ui.formatting import ago, day, left, number
 from subscriptions.admin.schedules.descriptions import schedule_of
 from subscriptions.admin.widgets.counts import acts_of
 from subscriptions.apply_rule import MAX_FACTS_AGE
-from subscriptions.eligibility.sentences import in_days
 from subscriptions.models import (
     DownloadRun,
     Reclaim,
@@ -33,6 +32,13 @@ from subscriptions.models import (
 from subscriptions.money.licenses import few_free, short_licenses
 from subscriptions.reconciliation.reconcile import latest
 
+# In the middle of a line. `ConnectionState` has the labels.
+CONNECTION_WORDS = {
+    ConnectionState.NOT_SET: gettext_lazy("not set"),
+    ConnectionState.UNTESTED: gettext_lazy("not tested"),
+    ConnectionState.WORKING: gettext_lazy("working"),
+    ConnectionState.ERROR: gettext_lazy("error"),
+}
 CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
 
 
@@ -72,43 +78,59 @@ def _few_free(profile: IntegrationProfile) -> list[Health]:
 
 def _reconciled(profile: IntegrationProfile) -> Health:
     last = latest().filter(profile=profile).first()
-    reconciled = f"Reconciled with {profile.vendor}"
+    reconciled = _("Reconciled with {vendor}").format(vendor=profile.vendor)
     if last is None:
-        return Health("difference", reconciled, "never yet", "neutral", listed("reconciliation"))
+        return Health("difference", reconciled, _("never yet"), "neutral", listed("reconciliation"))
     link = page("subscriptions_reconciliation", last.pk)
     if last.findings:
         count = len(last.findings)
-        label = f"{count:,} {ngettext('difference', 'differences', count)}"
+        label = ngettext("{count} difference", "{count} differences", count).format(count=number(count))
         return Health("difference", label, ago(last.started_at), "warning", link)
-    return Health("difference", reconciled, f"no differences, {ago(last.started_at)}", "ok", link)
+    return Health("difference", reconciled, _("no differences, {ago}").format(ago=ago(last.started_at)), "ok", link)
 
 
 def _sending() -> Health:
     """One click from the overview to *Stop all sending*."""
     control, link = sending.control(), reverse("admin:integrations_sendingcontrol_changelist")
     if control.held_at:
-        return Health("settings_backup_restore", "Sending", "held", "error", link)
+        return Health("settings_backup_restore", _("Sending"), _("held"), "error", link)
     if control.stopped:
-        return Health("front_hand", "Sending", "stopped", "error", link)
-    return Health("front_hand", "Sending", "allowed; stop all", "ok", link)
+        return Health("front_hand", _("Sending"), _("stopped"), "error", link)
+    return Health("front_hand", _("Sending"), _("allowed; stop all"), "ok", link)
 
 
 def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Health:
     newest = DownloadRun.objects.filter(profile=profile).first()
     if newest is None:
-        return Health("cloud_off", "Downloaded", "never yet", "warning")
+        return Health("cloud_off", _("Downloaded"), _("never yet"), "warning")
     link = page("subscriptions_downloadrun", newest.pk)
     if newest.state == RunState.RUNNING:
-        return Health("cloud_sync", "Downloading", f"{newest.read:,} read so far", "ok", link)
+        return Health(
+            "cloud_sync", _("Downloading"), _("{count} read so far").format(count=number(newest.read)), "ok", link
+        )
     if newest.state == RunState.EVALUATING:
-        return Health("cloud_sync", "Evaluating", f"facts of {ago(newest.finished_at)}", "ok", link)
+        return Health(
+            "cloud_sync", _("Evaluating"), _("facts of {ago}").format(ago=ago(newest.finished_at)), "ok", link
+        )
     if newest.state != RunState.COMPLETE:
-        kept = f"the facts of {day(last.finished_at)} are kept" if last else "there are no facts yet"
-        text = f"{ago(newest.started_at)}; {kept}"
-        return Health("error", f"Download {newest.get_state_display().lower()}", text, "error", link)
+        text = _("{ago}; there are no facts yet")
+        if last:
+            text = _("{ago}; the facts of {day} are kept")
+        text = text.format(ago=ago(newest.started_at), day=day(last.finished_at) if last else "")
+        return Health("error", _ended(newest), text, "error", link)
     stale = timezone.now() - newest.started_at > MAX_FACTS_AGE
     tone, icon = ("warning", "history_toggle_off") if stale else ("ok", "check_circle")
-    return Health(icon, "Downloaded", f"complete, {ago(newest.finished_at)}", tone, link)
+    return Health(icon, _("Downloaded"), _("complete, {ago}").format(ago=ago(newest.finished_at)), tone, link)
+
+
+def _ended(run: DownloadRun) -> str:
+    """The state of a run that brought no facts, as a label."""
+    labels = {
+        RunState.QUARANTINED.value: _("Download quarantined"),
+        RunState.FAILED.value: _("Download failed"),
+        RunState.DISCARDED.value: _("Download discarded"),
+    }
+    return labels[run.state]
 
 
 def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> list[Health]:
@@ -116,7 +138,7 @@ def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> li
     if profile.activity_doubted_at:
         newest = DownloadRun.objects.filter(profile=profile, doubt=RunDoubt.ACTIVITY).first()
         link = page("subscriptions_downloadrun", newest.pk) if newest else ""
-        return [Health("monitor_heart", "Activity dates in doubt", "reclaims wait", "error", link)]
+        return [Health("monitor_heart", _("Activity dates in doubt"), _("reclaims wait"), "error", link)]
     if last is None or not last.stats.get("members"):
         return []
     newest_text, at = last.stats.get("newest_activity"), last.finished_at or last.started_at
@@ -124,36 +146,42 @@ def _activity_dates(profile: IntegrationProfile, last: DownloadRun | None) -> li
     days = ReclaimRule.objects.filter(profile=profile).values_list("stale_feed_days", flat=True).first()
     if days is None or (age is not None and age < days):
         return []
-    shown = f"the newest was {in_days(age)} old" if age is not None else "nobody has any"
+    shown = _("nobody has any at the last download")
+    if age is not None:
+        shown = ngettext(
+            "the newest was {days} day old at the last download",
+            "the newest was {days} days old at the last download",
+            age,
+        ).format(days=number(age))
     link = page("subscriptions_downloadrun", last.pk)
-    return [Health("monitor_heart", "Old activity dates", f"{shown} at the last download", "warning", link)]
+    return [Health("monitor_heart", _("Old activity dates"), shown, "warning", link)]
 
 
 def _next_download(profile: IntegrationProfile) -> Health:
     link = page("integrations_integrationprofile", profile.pk)
     if profile.state != ProfileState.PUBLISHED:
-        return Health("pause_circle", profile.get_state_display(), "nothing is downloaded", "warning", link)
+        return Health("pause_circle", profile.get_state_display(), _("nothing is downloaded"), "warning", link)
     if profile.download_due_at:
-        return Health("schedule", "Next", "due now", "ok", link)
+        return Health("schedule", pgettext("download", "Next"), _("due now"), "ok", link)
     coming = schedule_of(profile).next_at
     if coming is None:
-        return Health("event_busy", "Next", "not scheduled", "warning", link)
-    return Health("schedule", "Next", ago(coming), "ok", link)
+        return Health("event_busy", pgettext("download", "Next"), _("not scheduled"), "warning", link)
+    return Health("schedule", pgettext("download", "Next"), ago(coming), "ok", link)
 
 
 def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> list[Health]:
     rows = list(Connection.objects.filter(profile=profile).select_related("profile").defer("ciphertext"))
     link = page("integrations_integrationprofile", profile.pk)
     if not rows:
-        return [Health("key_off", "Connections", "none set", "warning", link)]
+        return [Health("key_off", _("Connections"), _("none set"), "warning", link)]
     if all(row.state == ConnectionState.WORKING for row in rows):
-        return [Health("key", "Connections", f"{len(rows)} working", "ok", link)]
+        return [Health("key", _("Connections"), _("{count} working").format(count=len(rows)), "ok", link)]
     shown = user.has_perm("integrations.view_connection")
     found = []
     for row in rows:
         icon, tone = CONNECTION_TONES.get(ConnectionState(row.state), ("help", "neutral"))
         link = page("integrations_connection", row.pk) if shown else ""
-        found.append(Health(icon, row.label, row.get_state_display().lower(), tone, link))
+        found.append(Health(icon, row.label, CONNECTION_WORDS[ConnectionState(row.state)], tone, link))
     return found
 
 
@@ -162,16 +190,22 @@ def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
     waiting = ReclaimRequest.objects.filter(profile=profile).order_by("requested_at")
     if oldest := waiting.filter(state=RequestState.OPEN).first():
         link = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
-        return Health("approval_delegation", "Oldest request", ago(oldest.requested_at), "ok", link)
+        return Health("approval_delegation", _("Oldest request"), ago(oldest.requested_at), "ok", link)
     if asking := waiting.filter(state=RequestState.COLLECTING).first():
-        text = "waits for people's answers"
+        text = _("waits for people's answers")
         if asking.answers_until:
-            text = f"{text}, {left(asking.answers_until)}"
+            text = _("waits for people's answers, {left}").format(left=left(asking.answers_until))
         return Health("forward_to_inbox", str(asking), text, "ok", page("subscriptions_reclaimrequest", asking.pk))
-    return Health("approval_delegation", "Requests", "none open", "ok")
+    return Health("approval_delegation", _("Requests"), _("none open"), "ok")
 
 
 def _doubts(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
     doubts = acts_of(Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT))
     link = listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value)
-    return Health("help", f"{doubts or 'None'} in doubt", "", "warning" if doubts else "ok", link)
+    return Health(
+        "help",
+        _("{acts} in doubt").format(acts=doubts) if doubts else _("None in doubt"),
+        "",
+        "warning" if doubts else "ok",
+        link,
+    )

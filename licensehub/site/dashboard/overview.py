@@ -19,7 +19,8 @@ from licensehub.site.dashboard.health_strip import health_strip
 from licensehub.site.dashboard.links import listed, page
 from licensehub.site.dashboard.savings_card import savings_card
 from licensehub.site.dashboard.set_up import is_set_up, set_up
-from licensehub.ui.formatting import ago, day_and_time
+from licensehub.translations.stored import translated
+from licensehub.ui.formatting import ago, day_and_time, number
 from licensehub.ui.lists.counts import Count
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.profile_page import is_due
@@ -68,7 +69,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One line of work that needs a person. It is shown when `count` is not 0."""
+    """One line of work that needs a person. It is shown when `count` is not 0, and `title` has the count."""
 
     count: int
     icon: str
@@ -79,7 +80,7 @@ class Waiting:
 
 def overview(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK."""
-    context["title"] = "Overview"
+    context["title"] = _("Overview")
     if not request.user.has_perm("integrations.view_integrationprofile"):
         return {**context, "blind": True}
     in_use = IntegrationProfile.objects.in_use()
@@ -135,8 +136,10 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
 
 def _lead(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     labels = profile.connector.licenses
-    parts = [f"{count:,} {labels.get(license, license)}" for license, count in list(numbers.by_license.items())[:3]]
-    return f"{numbers.members:,} members; seats: {', '.join(parts)}" if parts else f"{numbers.members:,} members"
+    some = list(numbers.by_license.items())[:3]
+    seats = ", ".join(f"{number(count)} {labels.get(license, license)}" for license, count in some)
+    members = ngettext("{count} member", "{count} members", numbers.members).format(count=number(numbers.members))
+    return _("{members}; seats: {seats}").format(members=members, seats=seats) if seats else members
 
 
 def _tiles(
@@ -144,36 +147,42 @@ def _tiles(
 ) -> list[Tile]:
     people = partial(listed, "subscription", **scope)
     paid = {"seat": "held", "license__in": ",".join(numbers.paid)}
-    share = f"{numbers.assigned / numbers.purchased:.1%} of purchased" if numbers.purchased else "paid seats in use"
+    share = _("paid seats in use")
+    if numbers.purchased:
+        share = _("{percent}% of purchased").format(
+            percent=number(numbers.assigned / numbers.purchased * 100, digits=1)
+        )
     candidates = people(verdict=Verdict.CANDIDATE.value)
-    asked = f"{ngettext('request', 'requests', numbers.requests)}, {_seats(numbers.requested_people)}"
+    asked = ngettext("request, {seats}", "requests, {seats}", numbers.requests).format(
+        seats=_seats(numbers.requested_people)
+    )
     open_requests = listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value)
     last_run = page("subscriptions_downloadrun", runs[0].pk)
     changed = _against_last_week(numbers.inactive, runs)
     return [
-        Tile("Purchased", _number(numbers.purchased), _free(profile, numbers), last_run),
-        Tile("Assigned", _number(numbers.assigned), share, people(**paid)),
+        Tile(_("Purchased"), _number(numbers.purchased), _free(profile, numbers), last_run),
+        Tile(_("Assigned"), _number(numbers.assigned), share, people(**paid)),
         Tile(
-            f"Inactive over {threshold} days",
+            ngettext("Inactive over {days} day", "Inactive over {days} days", threshold).format(days=number(threshold)),
             _number(numbers.inactive),
-            changed or "candidates by the rule",
+            changed or _("candidates by the rule"),
             candidates,
             "beyond",
         ),
         Tile(
-            "Never active",
+            _("Never active"),
             _number(numbers.never),
-            f"{numbers.never_in_review:,} to review",
+            _("{count} to review").format(count=number(numbers.never_in_review)),
             people(idle="never"),
             "never",
         ),
         Tile(
-            "Protected or not removable",
+            _("Protected or not removable"),
             _number(numbers.protected),
-            "never proposed",
+            _("never proposed"),
             people(verdict=",".join(LEFT_OUT)),
         ),
-        Tile("Awaiting approval", _number(numbers.requests), asked, open_requests),
+        Tile(_("Awaiting approval"), _number(numbers.requests), asked, open_requests),
     ]
 
 
@@ -188,23 +197,25 @@ def _against_last_week(inactive: int, runs: list[DownloadRun]) -> str:
     if not apart:
         return _("as many as a week ago")
     if apart > 0:
-        return _("{count} more than a week ago").format(count=f"{apart:,}")
-    return _("{count} fewer than a week ago").format(count=f"{-apart:,}")
+        return _("{count} more than a week ago").format(count=number(apart))
+    return _("{count} fewer than a week ago").format(count=number(-apart))
 
 
 def _number(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
+    return "–" if value is None else number(value)
 
 
 def _seats(count: Count) -> str:
-    return f"{count} {ngettext('seat', 'seats', count.number)}"
+    return ngettext("{count} seat", "{count} seats", count.number).format(count=count)
 
 
 def _free(profile: IntegrationProfile, numbers: ProfileStats) -> str:
     if numbers.purchased is None:
-        return f"{capfirst(profile.vendor)} does not report it"
+        return _("{vendor} does not report it").format(vendor=capfirst(profile.vendor))
     left = numbers.purchased - numbers.assigned
-    return f"{_seats(Count(left))} free" if left >= 0 else f"{-left:,} more assigned"
+    if left < 0:
+        return _("{count} more assigned").format(count=number(-left))
+    return ngettext("{count} seat free", "{count} seats free", left).format(count=number(left))
 
 
 def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any]) -> list[dict[str, Any]]:
@@ -212,7 +223,7 @@ def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[st
     labels, largest = profile.connector.licenses, max(numbers.by_license.values(), default=1)
     return [
         {
-            "label": labels.get(license, license or "Unknown"),
+            "label": labels.get(license, license or _("Unknown")),
             "count": count,
             "width": round(count / largest * 100, 1),
             "paid": license in numbers.paid,
@@ -241,9 +252,7 @@ def _waiting(
 
 def _shown(lines: list[Waiting]) -> list[dict[str, str]]:
     return [
-        {"icon": line.icon, "title": f"{line.count:,} {line.title}", "text": line.text, "link": line.link}
-        for line in lines
-        if line.count
+        {"icon": line.icon, "title": line.title, "text": line.text, "link": line.link} for line in lines if line.count
     ]
 
 
@@ -253,7 +262,7 @@ def _quarantined(profile: IntegrationProfile, user: User | AnonymousUser) -> Wai
     if newest is None or newest.state != RunState.QUARANTINED:
         return Waiting(0, "", "", "", "")
     link = page("subscriptions_downloadrun", newest.pk)
-    return Waiting(1, "gpp_maybe", "download is quarantined", newest.problem, link)
+    return Waiting(1, "gpp_maybe", _("1 download is quarantined"), translated(newest.problem), link)
 
 
 def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
@@ -263,8 +272,10 @@ def _undecidable(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiting:
     return Waiting(
         count,
         "person_off",
-        f"{ngettext('request', 'requests', count)} that nobody may decide",
-        "No account is left with the right, an e-mail address, and no part in it",
+        ngettext("{count} request that nobody may decide", "{count} requests that nobody may decide", count).format(
+            count=number(count)
+        ),
+        _("No account is left with the right, an e-mail address, and no part in it"),
         page("subscriptions_reclaimrequest", stuck[0].pk) if count == 1 else listed("reclaimrequest", **scope),
     )
 
@@ -273,24 +284,31 @@ def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Wai
     """Requests that expired in a row, from the second one on: then perhaps nobody hears of them."""
     expired = expired_in_a_row(profile)
     names = notified_names(expired)
-    sent = f"Mails went to {', '.join(names[:SHOWN_NAMES])}" if names else "No mail went out: nobody could be notified"
-    more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+    shown, more = ", ".join(names[:SHOWN_NAMES]), len(names) - SHOWN_NAMES
+    sent = _("No mail went out: nobody could be notified")
+    if names:
+        sent = _("Mails went to {names}").format(names=shown)
+    if more > 0:
+        sent = _("Mails went to {names} and {count} more").format(names=shown, count=number(more))
     return Waiting(
         len(expired) if len(expired) >= MANY_EXPIRED else 0,
         "timer_off",
-        "requests in a row expired without a decision",
-        f"{sent}{more}",
+        _("{count} requests in a row expired without a decision").format(count=number(len(expired))),
+        sent,
         listed("reclaimrequest", **scope, state__exact=RequestState.EXPIRED.value),
     )
 
 
 def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
-    to_do = "to decide" if user.has_perm("subscriptions.decide_reclaimrequest") else "waiting for an approver"
+    count = numbers.requests
+    title = ngettext("{count} request waiting for an approver", "{count} requests waiting for an approver", count)
+    if user.has_perm("subscriptions.decide_reclaimrequest"):
+        title = ngettext("{count} request to decide", "{count} requests to decide", count)
     return Waiting(
         numbers.requests,
         "approval_delegation",
-        f"{ngettext('request', 'requests', numbers.requests)} {to_do}",
-        f"{_seats(numbers.requested_people)} in all",
+        title.format(count=number(count)),
+        _("{seats} in all").format(seats=_seats(numbers.requested_people)),
         listed("reclaimrequest", **scope, state__exact=RequestState.OPEN.value),
     )
 
@@ -301,8 +319,10 @@ def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: 
     return Waiting(
         count,
         "person_off",
-        ngettext("protection covers nobody any more", "protections cover nobody any more", count),
-        "LicenseHub files no request by itself until somebody has looked",
+        ngettext(
+            "{count} protection covers nobody any more", "{count} protections cover nobody any more", count
+        ).format(count=number(count)),
+        _("LicenseHub files no request by itself until somebody has looked"),
         listed("protection", **scope, state__exact="lost"),
     )
 
@@ -310,12 +330,14 @@ def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: 
 def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any], direction: Direction) -> Waiting:
     doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT, direction=direction)
     count = doubts.count()
-    taken = direction == Direction.DEACTIVATE
+    title = ngettext("{count} restore in doubt", "{count} restores in doubt", count)
+    if direction == Direction.DEACTIVATE:
+        title = ngettext("{count} reclaim in doubt", "{count} reclaims in doubt", count)
     return Waiting(
         count,
         "help",
-        f"{ngettext('reclaim', 'reclaims', count) if taken else ngettext('restore', 'restores', count)} in doubt",
-        f"{capfirst(profile.vendor)}'s answer was lost; LicenseHub reads before it acts",
+        title.format(count=number(count)),
+        _("{vendor}'s answer was lost; LicenseHub reads before it acts").format(vendor=capfirst(profile.vendor)),
         listed("reclaim", **scope, state__exact=ReclaimState.IN_DOUBT.value, direction__exact=direction.value),
     )
 
@@ -325,8 +347,10 @@ def _with_attention(profile: IntegrationProfile, scope: dict[str, Any]) -> Waiti
     return Waiting(
         count,
         "error",
-        f"{ngettext('candidate', 'candidates', count)} with attention required",
-        "A person has to look before anything continues",
+        ngettext(
+            "{count} candidate with attention required", "{count} candidates with attention required", count
+        ).format(count=number(count)),
+        _("A person has to look before anything continues"),
         listed("removalcandidate", **scope, state__exact=CandidateState.ATTENTION_REQUIRED.value),
     )
 
@@ -335,7 +359,9 @@ def _to_review(numbers: ProfileStats, scope: dict[str, Any]) -> Waiting:
     return Waiting(
         numbers.review,
         "rule",
-        f"{ngettext('subscription', 'subscriptions', numbers.review)} to review",
-        f"{REVIEW_LABELS}. In no request until you decide",
+        ngettext("{count} subscription to review", "{count} subscriptions to review", numbers.review).format(
+            count=number(numbers.review)
+        ),
+        _("{reasons}. In no request until you decide").format(reasons=REVIEW_LABELS),
         listed("persontoreview", **({"profile": scope["profile__id__exact"]} if scope else {})),
     )

@@ -7,18 +7,36 @@ from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.ui.formatting import number
+from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day
 from subscriptions.money.currencies import amount_text
 from subscriptions.money.savings import Group, Ledger, Stage
 
 SEES, ADD = "subscriptions.view_price", "subscriptions.add_price"
+
+
+def _potential(count: int) -> str:
+    return ngettext("{seats} seat if all of them were reclaimed", "{seats} seats if all of them were reclaimed", count)
+
+
+def _approved(count: int) -> str:
+    return ngettext("{seats} seat approved, not yet taken back", "{seats} seats approved, not yet taken back", count)
+
+
+def _verified(count: int) -> str:
+    return ngettext(
+        "{seats} seat read back as inactive this year", "{seats} seats read back as inactive this year", count
+    )
+
+
 STEPS = (
-    (Stage.POTENTIAL, "savings", "Potential", "{} if all of them were reclaimed"),
-    (Stage.APPROVED, "approval_delegation", "Approved", "{} approved, not yet taken back"),
-    (Stage.VERIFIED, "verified", "Verified", "{} read back as inactive this year"),
+    (Stage.POTENTIAL, "savings", gettext_lazy("Potential"), _potential),
+    (Stage.APPROVED, "approval_delegation", gettext_lazy("Approved"), _approved),
+    (Stage.VERIFIED, "verified", gettext_lazy("Verified"), _verified),
 )
 
 
@@ -34,8 +52,8 @@ def savings_card(profile: IntegrationProfile, user: User | AnonymousUser) -> dic
             {
                 "icon": icon,
                 "title": title,
-                "amount": _amount(groups, stage) or f"{_seats(groups, stage):,}",
-                "text": text.format(_seats_text(_seats(groups, stage))) + _unpriced(groups, stage),
+                "amount": _amount(groups, stage) or number(_seats(groups, stage)),
+                "text": _text(text(_seats(groups, stage)), groups, stage),
                 "link": f"{address}&stage={stage.value}",
             }
             for stage, icon, title, text in STEPS
@@ -49,20 +67,18 @@ def savings_card(profile: IntegrationProfile, user: User | AnonymousUser) -> dic
 def _amount(groups: list[Group], stage: Stage) -> str:
     """`$9,600 and €432`: currencies are never added."""
     sums = [(group.currency, sum((line.cells[stage].amount for line in group.lines), Decimal(0))) for group in groups]
-    return " and ".join(amount_text(amount, currency) for currency, amount in sums if currency)
+    return joined([amount_text(amount, currency) for currency, amount in sums if currency])
 
 
-def _unpriced(groups: list[Group], stage: Stage) -> str:
-    """`; 2 of them have no price`, beside an amount that leaves these seats out."""
-    count = _seats([group for group in groups if not group.currency], stage)
-    if not count or count == _seats(groups, stage):
-        return ""
-    return f"; {count:,} of them {ngettext('has', 'have', count)} no price"
+def _text(text: str, groups: list[Group], stage: Stage) -> str:
+    """Names the seats without a price, beside an amount that leaves them out."""
+    seats, count = _seats(groups, stage), _seats([group for group in groups if not group.currency], stage)
+    found = text.format(seats=number(seats))
+    if not count or count == seats:
+        return found
+    unpriced = ngettext("{text}; {count} of them has no price", "{text}; {count} of them have no price", count)
+    return unpriced.format(text=found, count=number(count))
 
 
 def _seats(groups: list[Group], stage: Stage) -> int:
     return sum(line.cells[stage].seats for group in groups for line in group.lines)
-
-
-def _seats_text(count: int) -> str:
-    return f"{count:,} seat{'' if count == 1 else 's'}"

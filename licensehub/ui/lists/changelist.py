@@ -13,6 +13,7 @@ from django.db.models import F, Model, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
 from licensehub.ui.lists import keyset
@@ -123,10 +124,14 @@ class PagedChangeList(NamedChangeList):
         previous = self._address(BEFORE, rows[0]) if rows and page.has_previous else ""
         following = self._address(AFTER, rows[-1]) if rows and page.has_next else ""
         return [
-            {"label": "First", "icon": "first_page", "url": self.get_query_string() if page.has_previous else ""},
-            {"label": "Previous", "icon": "chevron_left", "url": previous},
-            {"label": "Next", "icon": "chevron_right", "url": following},
-            {"label": "Last", "icon": "last_page", "url": self.get_query_string({PAGE_VAR: LAST}) if following else ""},
+            {"label": _("First"), "icon": "first_page", "url": self.get_query_string() if page.has_previous else ""},
+            {"label": _("Previous"), "icon": "chevron_left", "url": previous},
+            {"label": _("Next"), "icon": "chevron_right", "url": following},
+            {
+                "label": _("Last"),
+                "icon": "last_page",
+                "url": self.get_query_string({PAGE_VAR: LAST}) if following else "",
+            },
         ]
 
     def _address(self, direction: str, row: Model) -> str:

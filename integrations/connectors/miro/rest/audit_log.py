@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
-from integrations.connectors.contract import BadAnswer, VendorEvent
+from integrations.connectors.contract import BadAnswer, VendorEvent, english
 from integrations.connectors.miro.errors import optional
 from integrations.connectors.miro.parse import event, next_cursor
 from integrations.connectors.miro.rest.client import LEVEL_2, PAGE_SIZE, MiroRest
@@ -47,13 +47,17 @@ def _page(rest: MiroRest, span: dict[str, str], cursor: str) -> _Log:
     query: dict[str, str | int] = {**span, "limit": PAGE_SIZE, "sorting": "ASC"}
     if cursor:
         query["cursor"] = cursor
-    with optional(SCOPE, "Miro's own log"):
+    with optional(SCOPE, english("Miro's own log")):
         data = mapping(rest.get_own("/v2/audit/logs", query, cost=LEVEL_2))
     items = data.get("data")
     if not isinstance(items, list):
-        raise BadAnswer("Miro's answer holds no list of events. Nothing of it is used.", code="not_a_list")
+        raise BadAnswer(english("Miro's answer holds no list of events. Nothing of it is used."), code="not_a_list")
     found = [
-        event(item, where=f"Event {number} of Miro's answer", organization_id=rest.organization_id)
+        event(
+            item,
+            where=english("Event {number} of Miro's answer").format(number=number),
+            organization_id=rest.organization_id,
+        )
         for number, item in enumerate(items, start=1)
     ]
     return _Log(found, next_cursor(data))

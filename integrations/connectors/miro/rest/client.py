@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError, normalized
+from integrations.connectors.contract import Allocation, BadAnswer, Member, Page, PermanentError, english, normalized
 from integrations.connectors.http import ApiSession, Rate
 from integrations.connectors.miro import parse
 from integrations.connectors.miro.context import TokenContext
@@ -76,8 +76,9 @@ class MiroRest:
         found = parse.allocation(self.get(""))
         if found.organization_id != self.organization_id:
             raise BadAnswer(
-                f"Miro answered for the organization {found.organization_id}, but {self.organization_id} was asked "
-                "for. Nothing of it is used.",
+                english(
+                    "Miro answered for the organization {found}, but {asked} was asked for. Nothing of it is used."
+                ).format(found=found.organization_id, asked=self.organization_id),
                 code="wrong_organization",
             )
         return found
@@ -133,7 +134,7 @@ class MiroRest:
 
     def _member(self, external_id: str) -> Member | None:
         """https://developers.miro.com/reference/enterprise-get-organization-member; None for 404."""
-        where = f"Member {safe_id(external_id, where='A stored member')}"
+        where = english("Member {id}").format(id=safe_id(external_id, where="A stored member"))
         try:
             found = parse.member(self.get(f"/members/{external_id}", unknown_is_wrong=False), where=where, now=_now())
         except PermanentError as error:
@@ -141,7 +142,10 @@ class MiroRest:
                 return None
             raise
         if found.external_id != external_id:
-            raise BadAnswer(f"{where} was asked for, but Miro answered for another one.", code="other_member")
+            raise BadAnswer(
+                english("{where} was asked for, but Miro answered for another one.").format(where=where),
+                code="other_member",
+            )
         return found
 
     def _by_emails(self, addresses: list[str]) -> list[Member]:
@@ -206,7 +210,10 @@ def _whole(text: str) -> int | None:
 
 def _stale_cursor(error: PermanentError) -> BadAnswer:
     return BadAnswer(
-        "Miro no longer accepts the cursor at which the download stopped. Start the download again from the beginning.",
+        english(
+            "Miro no longer accepts the cursor at which the download stopped. Start the download again from the "
+            "beginning."
+        ),
         status=error.status,
         code="stale_cursor",
     )

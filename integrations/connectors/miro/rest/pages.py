@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
-from integrations.connectors.contract import BadAnswer
+from integrations.connectors.contract import BadAnswer, english
 
 # Ten times the members of the largest known organization.
 MAX_PAGES = 20_000
@@ -30,9 +30,14 @@ def walk(fetch: Callable[[str], P], *, cursor: str = "", max_pages: int, what: s
         page = fetch(cursor)
         cursor = page.cursor
         if cursor and hash(cursor) in seen:
-            raise BadAnswer(f"Miro's pages of {what} repeat in a loop. None of them is used.", code="loop")
+            raise BadAnswer(
+                english("Miro's pages of {what} repeat in a loop. None of them is used.").format(what=what), code="loop"
+            )
         seen.add(hash(cursor))
         yield page
         if not cursor:
             return
-    raise BadAnswer(f"Miro's list of {what} does not end after {max_pages} pages.", code="too_many_pages")
+    raise BadAnswer(
+        english("Miro's list of {what} does not end after {max_pages} pages.").format(what=what, max_pages=max_pages),
+        code="too_many_pages",
+    )

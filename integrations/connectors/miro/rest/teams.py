@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from integrations.connectors.contract import BadAnswer, PermanentError, Team, TeamsPage
+from integrations.connectors.contract import BadAnswer, PermanentError, Team, TeamsPage, english
 from integrations.connectors.miro.errors import optional
 from integrations.connectors.miro.parse import next_cursor
 from integrations.connectors.miro.rest.client import LEVEL_1, LEVEL_2, PAGE_SIZE, MiroRest
@@ -48,7 +48,7 @@ def team_admins(rest: MiroRest, cursor: str = "") -> Iterator[TeamsPage]:
 
 
 def _team(rest: MiroRest, item: Mapping[str, Any]) -> Team:
-    team_id = safe_id(item.get("id"), where="A team in Miro's answer")
+    team_id = safe_id(item.get("id"), where=english("A team in Miro's answer"))
     return Team(clean(item.get("name"), max_length=MAX_NAME) or team_id, frozenset(_admins(rest, team_id)))
 
 
@@ -59,7 +59,7 @@ def _admins(rest: MiroRest, team_id: str) -> Iterator[str]:
         for page in walk(fetch, max_pages=rest.max_pages, what="team admins"):
             # Filtered again: if the vendor ignored the filter, all members would count as admins.
             ours = (item for item in page.items if item.get("role") == ADMIN)
-            yield from (safe_id(item.get("id"), where="A team admin in Miro's answer") for item in ours)
+            yield from (safe_id(item.get("id"), where=english("A team admin in Miro's answer")) for item in ours)
     except PermanentError as error:
         if error.status != 404:
             raise
@@ -71,5 +71,5 @@ def _page(rest: MiroRest, tail: str, filters: Mapping[str, str], cost: int, curs
         data = mapping(rest.get(tail, query, cost=cost, unknown_is_wrong=tail == "/teams"))
     items = data.get("data")
     if not isinstance(items, list):
-        raise BadAnswer("Miro's answer holds no list of teams or their admins.", code="not_a_list")
+        raise BadAnswer(english("Miro's answer holds no list of teams or their admins."), code="not_a_list")
     return _Listing([mapping(item) for item in items], next_cursor(data))
