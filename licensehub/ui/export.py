@@ -18,6 +18,7 @@ from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.lists import keyset
 from licensehub.ui.lists.changelist import PagedChangeList
 
+# The header, marked for translation, and the value of a row.
 Column = tuple[str | Promise, Callable[[Any], object]]
 
 CHUNK = 2000

@@ -580,6 +580,7 @@ class Migration(migrations.Migration):
                 ("employee_number", models.TextField()),
                 ("manager", models.TextField()),
                 ("manager_id", models.TextField()),
+                ("language", models.TextField()),
                 (
                     "run",
                     models.ForeignKey(

@@ -254,6 +254,7 @@ class DownloadedPerson(models.Model):
     employee_number = models.TextField()
     manager = models.TextField()
     manager_id = models.TextField()
+    language = models.TextField()
 
     class Meta:
         default_permissions = ()

@@ -181,7 +181,7 @@ def _connections(profile: IntegrationProfile, user: User | AnonymousUser) -> lis
     for row in rows:
         icon, tone = CONNECTION_TONES.get(ConnectionState(row.state), ("help", "neutral"))
         link = page("integrations_connection", row.pk) if shown else ""
-        found.append(Health(icon, row.label, CONNECTION_WORDS[ConnectionState(row.state)], tone, link))
+        found.append(Health(icon, row.label, str(CONNECTION_WORDS[ConnectionState(row.state)]), tone, link))
     return found
 
 

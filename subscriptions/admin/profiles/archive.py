@@ -28,7 +28,7 @@ class StateFilter(SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return list(ProfileState.choices)
+        return [(value, str(label)) for value, label in ProfileState.choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[IntegrationProfile]) -> QuerySet[IntegrationProfile]:
         if self.value() in ProfileState.values:
