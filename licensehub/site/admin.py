@@ -17,7 +17,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
@@ -70,7 +70,7 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
                 ),
             },
         ),
-        (gettext_lazy("Dates"), {"fields": ("last_login", "date_joined")}),
+        (pgettext_lazy("account", "Dates"), {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
 
@@ -184,7 +184,7 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
     @admin.display(description=gettext_lazy("Roles"))
     def roles(self, user: User) -> str:
         names = [translated(group.name) for group in user.groups.all()]
-        return ", ".join([_("Superuser"), *names] if user.is_superuser else names) or _("None yet")
+        return ", ".join([_("Superuser"), *names] if user.is_superuser else names) or pgettext("roles", "None yet")
 
     @admin.display(description=gettext_lazy("State"), ordering="is_active")
     def state(self, user: User) -> SafeString:

@@ -93,10 +93,10 @@ def _sending() -> Health:
     """One click from the overview to *Stop all sending*."""
     control, link = sending.control(), reverse("admin:integrations_sendingcontrol_changelist")
     if control.held_at:
-        return Health("settings_backup_restore", _("Sending"), _("held"), "error", link)
+        return Health("settings_backup_restore", pgettext("switch", "Sending"), _("held"), "error", link)
     if control.stopped:
-        return Health("front_hand", _("Sending"), _("stopped"), "error", link)
-    return Health("front_hand", _("Sending"), _("allowed; stop all"), "ok", link)
+        return Health("front_hand", pgettext("switch", "Sending"), _("stopped"), "error", link)
+    return Health("front_hand", pgettext("switch", "Sending"), _("allowed; stop all"), "ok", link)
 
 
 def _last_download(profile: IntegrationProfile, last: DownloadRun | None) -> Health:
@@ -196,7 +196,7 @@ def _oldest(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
         if asking.answers_until:
             text = _("waits for people's answers, {left}").format(left=left(asking.answers_until))
         return Health("forward_to_inbox", str(asking), text, "ok", page("subscriptions_reclaimrequest", asking.pk))
-    return Health("approval_delegation", _("Requests"), _("none open"), "ok")
+    return Health("approval_delegation", pgettext("decisions", "Requests"), _("none open"), "ok")
 
 
 def _doubts(profile: IntegrationProfile, scope: dict[str, Any]) -> Health:
