@@ -110,7 +110,8 @@ def show(
     try:
         result = do()
     except ConnectorError as error:
-        messages.error(request, f"{sentence_of(error)} {_('Nothing was decided or sent.')}")
+        nothing = _("Nothing was decided or sent.")
+        messages.error(request, f"{sentence_of(error)} {nothing}")
         return HttpResponseRedirect(back)
     except REFUSALS as error:
         messages.error(request, sentence_of(error))

@@ -172,7 +172,7 @@ def ways(selection: Selection) -> list[Way]:
         Way(
             Split.FIRST,
             first_people.format(first=number(first)),
-            f"{_('Those who are inactive the longest.')} {stays_ready(total - first)}",
+            " ".join([_("Those who are inactive the longest."), stays_ready(total - first)]),
         ),
         Way(
             Split.ONE,

@@ -299,7 +299,7 @@ def _rows_of(choice: Choice) -> str:
     parts = [date_format(date(2000, choice.month, 1), "F")] if choice.month else []
     if choice.department is not None:
         name, center = choice.department
-        parts.append(f"{name or _('no department known')} {center}".strip())
+        parts.append(" ".join(filter(None, (name or _("no department known"), center))))
     return ", ".join(parts)
 
 

@@ -49,7 +49,8 @@ def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         message = archive.archive(profile, typed_name=typed, actor=actor)
-        return f"{_('“{profile}” is archived. Its records stay.').format(profile=profile)} {message}".strip()
+        done = _("“{profile}” is archived. Its records stay.").format(profile=profile)
+        return f"{done} {message}".strip()
 
     done = run_and_report(request, do, refusals=REFUSALS)
     address = reverse(PROFILE_PAGE, args=[pk])

@@ -148,7 +148,8 @@ def _make_candidates(request: HttpRequest, rows: list[Subscription]) -> None:
     reason, actor = request.POST.get("reason", ""), signed_in(request)
     decided = review.make_candidates(rows, reason=reason, actor=actor, seconds=SECONDS)
     done = ngettext("{} is a candidate now.", "{} are candidates now.", len(decided.done))
-    _report(request, decided, f"{done.format(people(len(decided.done)))} {_('Your reason is shown to the approver.')}")
+    shown = _("Your reason is shown to the approver.")
+    _report(request, decided, f"{done.format(people(len(decided.done)))} {shown}")
 
 
 def _ask(request: HttpRequest, rows: list[Subscription]) -> None:

@@ -40,7 +40,8 @@ def end_view(request: HttpRequest, pk: int) -> HttpResponse:
 
     def do() -> str:
         effect = end_protection(row, actor=signed_in(request))
-        return f"{_('The protection of {row} has ended.').format(row=row)} {effect_message(effect)} {LATER}"
+        done = _("The protection of {row} has ended.").format(row=row)
+        return f"{done} {effect_message(effect)} {LATER}"
 
     return run_action(request, reverse("admin:subscriptions_protection_change", args=[pk]), do)
 

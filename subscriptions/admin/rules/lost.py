@@ -67,6 +67,6 @@ def accept_loss_view(request: HttpRequest) -> HttpResponse:
     def do() -> str:
         count = accept_loss(Protection.objects.filter(pk__in=ids), actor=signed_in(request))
         done = ngettext("{} protection stays as it is.", "{} protections stay as they are.", count)
-        return f"{done.format(number(count))} {_('The rule may file requests by itself again.')}"
+        return " ".join([done.format(number(count)), _("The rule may file requests by itself again.")])
 
     return run_action(request, reverse("admin:subscriptions_protection_changelist"), do)

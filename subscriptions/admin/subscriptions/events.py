@@ -61,9 +61,9 @@ def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
     if not former:
         return []
     then = [email for _, email in former[1:]] + [row.email]
-    stays = ""
+    stays, none = "", _("none")
     if any(found.kind == ProtectionKind.PERSON for found in protections_of(row)):
-        stays = f" {_('The protection of this person stays in force.')}"
+        stays = " " + _("The protection of this person stays in force.")
     return [
         (
             at,
@@ -71,7 +71,7 @@ def _renamed(row: Subscription) -> list[tuple[datetime, Event]]:
                 "badge",
                 "info",
                 _("Address changed"),
-                f"{_on(at)}: {before or _('none')} → {after or _('none')}.{stays}",
+                f"{_on(at)}: {before or none} → {after or none}.{stays}",
             ),
         )
         for (at, before), after in zip(former, then, strict=True)
