@@ -145,7 +145,7 @@ def _verified(item: Reclaim, texts: StepTexts) -> Step:
             _("Read back"),
             "help",
             day_and_time(item.read_back_at),
-            _("{read_back}, a person has to check").format(read_back=item.read_back),
+            _("{read_back}, a person has to check").format(read_back=translated(item.read_back)),
             "warning",
         )
     return _pending(_("Verified"), "verified")

@@ -98,7 +98,7 @@ def outcome_sentence(item: Reclaim) -> str:
         )
         parts = [
             f"PATCH {item.http_status}" if item.http_status else "",
-            _("read back {read_back}").format(read_back=item.read_back),
+            _("read back {read_back}").format(read_back=translated(item.read_back)),
             came_back,
         ]
         return " · ".join(part for part in parts if part)
