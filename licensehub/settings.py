@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "csp",
     "licensehub.audit",
+    "licensehub.ui",
     "integrations",
     "subscriptions",
     "licensehub",

@@ -1,4 +1,5 @@
-"""The text that the lists search in: name and e-mail address of each subscription, as `folded` makes it.
+"""The text that the lists search in: name and e-mail address of each subscription, as `folded` makes it. Beside it
+stand department and cost center, by which the lists sort and filter.
 
 The merge does not write it. A step after the download does, for new people and for changed names and addresses. Before
 that step a new person is in every list, but no search finds them. Plain ASCII is folded by the database, 100,000 rows
@@ -18,48 +19,56 @@ from licensehub.ui.lists import counts
 from licensehub.ui.lists.folding import MAX_WORDS, folded, search_words
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from subscriptions.bulk_sql import execute, fetch_all, fetch_row, large_tables
-from subscriptions.models import SearchText, Subscription
+from subscriptions.models import DownloadRun, RunState, SearchText, Subscription
 
 # An id of the vendor is longer than any number in a name.
 ID_DIGITS = 10
 # The rows are read in spans of so many ids.
 SPAN = 20_000
+UPDATED = ", ".join(f"{name} = excluded.{name}" for name in ("text", "address", "department", "cost_center"))
 # The parts that differ between the databases. A locale may lower ASCII in its own way, e.g. an I in Turkish.
 PARTS = {
     "postgresql": {
         "is_ascii": "OCTET_LENGTH(s.name || s.email) = LENGTH(s.name || s.email)",
         "lower": 'LOWER({} COLLATE "C")',
-        "values": "(value->>0)::int, value->>1, value->>2 FROM jsonb_array_elements(%s::jsonb)",
+        "values": "(value->>0)::int, value->>1, value->>2, NULLIF(value->>3, ''), NULLIF(value->>4, '') "
+        "FROM jsonb_array_elements(%s::jsonb)",
+        "updated": UPDATED,
     },
     "sqlite": {
         "is_ascii": "LENGTH(CAST(s.name || s.email AS BLOB)) = LENGTH(s.name || s.email)",
         "lower": "LOWER({})",
-        "values": "value->>0, value->>1, value->>2 FROM json_each(%s)",
+        "values": "value->>0, value->>1, value->>2, NULLIF(value->>3, ''), NULLIF(value->>4, '') FROM json_each(%s)",
+        "updated": UPDATED,
     },
 }
 # Only PARTS go into the braces; all values are parameters.
 WRITE_ASCII = """
-INSERT INTO subscriptions_searchtext (subscription_id, text, address)
-SELECT id, new_text, new_address
-  FROM (SELECT s.id, t.text, t.address, SUBSTR({text}, 1, %s) AS new_text, {address} AS new_address
+INSERT INTO subscriptions_searchtext (subscription_id, text, address, department, cost_center)
+SELECT id, new_text, new_address, NULLIF(new_department, ''), NULLIF(new_cost_center, '')
+  FROM (SELECT s.id, t.text, t.address, t.department, t.cost_center, SUBSTR({text}, 1, %s) AS new_text,
+               {address} AS new_address, s.department AS new_department, s.cost_center AS new_cost_center
           FROM subscriptions_subscription AS s
           LEFT JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id
          WHERE s.profile_id = %s AND {is_ascii}) AS read
  WHERE text IS NULL OR text <> new_text OR address <> new_address
-    ON CONFLICT (subscription_id) DO UPDATE SET text = excluded.text, address = excluded.address
+    OR COALESCE(department, '') <> new_department OR COALESCE(cost_center, '') <> new_cost_center
+    ON CONFLICT (subscription_id) DO UPDATE SET {updated}
 """
 OTHERS = "SELECT MIN(s.id), MAX(s.id) FROM subscriptions_subscription AS s WHERE s.profile_id = %s AND NOT ({is_ascii})"
 READ_OTHERS = """
-SELECT s.id, s.name, s.email, t.text, t.address
+SELECT s.id, s.name, s.email, s.department, s.cost_center,
+       t.text, t.address, COALESCE(t.department, ''), COALESCE(t.cost_center, '')
   FROM subscriptions_subscription AS s
   -- Both tables are read in this span, so that no plan reads a whole table for each span.
   LEFT JOIN subscriptions_searchtext AS t ON t.subscription_id = s.id AND t.subscription_id BETWEEN %s AND %s
  WHERE s.profile_id = %s AND s.id BETWEEN %s AND %s AND NOT ({is_ascii})
 """
-# Parameter: rows of id, text and address as JSON.
+# Parameter: rows of id, text, address, department and cost center as JSON.
 WRITE_OTHERS = """
-INSERT INTO subscriptions_searchtext (subscription_id, text, address) SELECT {values} WHERE TRUE
-    ON CONFLICT (subscription_id) DO UPDATE SET text = excluded.text, address = excluded.address
+INSERT INTO subscriptions_searchtext (subscription_id, text, address, department, cost_center)
+SELECT {values} WHERE TRUE
+    ON CONFLICT (subscription_id) DO UPDATE SET {updated}
 """
 
 
@@ -68,7 +77,7 @@ def refresh_search(profile: IntegrationProfile) -> int:
     parts = PARTS[connection.vendor]
     lower = parts["lower"].format
     statement = WRITE_ASCII.format(
-        text=lower("(s.name || ' ' || s.email)"), address=lower("s.email"), is_ascii=parts["is_ascii"]
+        text=lower("(s.name || ' ' || s.email)"), address=lower("s.email"), is_ascii=parts["is_ascii"], updated=UPDATED
     )
     with large_tables():
         written = execute(statement, [SearchText.MAX_TEXT, profile.pk])
@@ -88,9 +97,9 @@ def _spans(profile: IntegrationProfile) -> Iterator[tuple[int, int]]:
 def _write_others(profile: IntegrationProfile, first: int, last: int) -> int:
     parts = PARTS[connection.vendor]
     differing = []
-    for pk, name, email, *known in fetch_all(READ_OTHERS.format(**parts), [first, last, profile.pk, first, last]):
-        new = [folded(f"{name} {email}")[: SearchText.MAX_TEXT], folded(email)[: SearchText.MAX_ADDRESS]]
-        if new != known:
+    for pk, name, email, *copied in fetch_all(READ_OTHERS.format(**parts), [first, last, profile.pk, first, last]):
+        new = [folded(f"{name} {email}")[: SearchText.MAX_TEXT], folded(email)[: SearchText.MAX_ADDRESS], *copied[:2]]
+        if new != copied[2:]:
             differing.append((pk, *new))
     return execute(WRITE_OTHERS.format(**parts), [json.dumps(differing)]) if differing else 0
 
@@ -129,3 +138,28 @@ def _containing(words: Sequence[str]) -> QuerySet[SearchText]:
     for word in words:
         texts = texts.filter(text__contains=word)
     return texts
+
+
+def has_all_texts() -> bool:
+    """Whether each subscription has its texts. After a merge, new people have none until the follow-up writes them."""
+    newest = SearchText.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    if Subscription.objects.filter(pk__gt=newest).exists():
+        return False
+    return not DownloadRun.objects.filter(state=RunState.EVALUATING).exists()
+
+
+# The next value of a column after the one before: an index finds each, however many people there are.
+NEXT_VALUES = """
+WITH RECURSIVE seen(value) AS (
+    SELECT MIN({column}) FROM subscriptions_searchtext
+     UNION ALL
+    SELECT (SELECT MIN({column}) FROM subscriptions_searchtext WHERE {column} > seen.value)
+      FROM seen WHERE seen.value IS NOT NULL
+)
+SELECT value FROM seen WHERE value IS NOT NULL LIMIT %s
+"""
+
+
+def seen_values(column: str, *, most: int) -> list[str]:
+    """The first departments or cost centers in the order of their names, each once."""
+    return [value for (value,) in fetch_all(NEXT_VALUES.format(column=column), [most])]

@@ -27,7 +27,9 @@ from integrations.models import Connection, ConnectionState, IntegrationProfile
 from integrations.validation import validate_connections
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_report, sentence_of, signed_in
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, ago, badge, day_ago, day_and_time, two_lines
+from licensehub.ui.lists.columns import ListColumn
 
 VIEW = "integrations.view_connection"
 CHANGE = "integrations.change_connection"
@@ -65,11 +67,25 @@ def redirect_uri(request: HttpRequest) -> str:
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ReadOnlyAdmin):
+class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
     """No secret is ever rendered: the ciphertext stays in the model, the page shows its fingerprint."""
 
     list_display = ("connection", "state_shown", "fingerprint_shown", "set_at", "error_shown")
     list_filter = ("state", "profile")
+    related_orders = {"profile__name": "pk"}
+    columns = (
+        ListColumn(
+            "connection",
+            [
+                (gettext_lazy("Connection"), lambda row: row.label),
+                (gettext_lazy("Profile"), lambda row: row.profile.name),
+            ],
+        ),
+        ListColumn("state_shown", [(gettext_lazy("State"), state_words)]),
+        ListColumn("fingerprint_shown", [(gettext_lazy("Fingerprint"), lambda row: row.fingerprint)]),
+        ListColumn("set_at", [(gettext_lazy("Credentials set"), lambda row: row.credentials_set_at)]),
+        ListColumn("error_shown", [(gettext_lazy("What is wrong"), lambda row: row.error)]),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         return super().get_queryset(request).select_related("profile")

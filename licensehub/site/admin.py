@@ -29,7 +29,9 @@ from licensehub.site import account_persons, invitations
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.accounts import persons
 from subscriptions.errors import NotActionable
@@ -39,8 +41,24 @@ admin.site.unregister([User, Group])
 admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
 
 
+def roles_text(user: User) -> str:
+    names = [translated(group.name) for group in user.groups.all()]
+    return ", ".join([_("Superuser"), *names] if user.is_superuser else names) or pgettext("roles", "None yet")
+
+
+def state_of(user: User) -> tuple[str, str, str]:
+    """Label, tone and icon."""
+    if not user.is_active:
+        return _("Deactivated"), "neutral", "block"
+    if not user.is_staff:
+        return _("Cannot sign in here"), "warning", "lock"
+    if invitations.is_open(user):
+        return _("Invited"), "info", "forward_to_inbox"
+    return _("Active"), "ok", "check_circle"
+
+
 @admin.register(User)
-class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
+class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Accounts are deactivated, never deleted: the audit log names them."""
 
     form = UserChangeForm
@@ -49,6 +67,20 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
     list_display = ("person", "roles", "state", "signed_in")
     list_display_links = ("person",)
     list_filter = ("is_active", "groups")
+    columns = (
+        ListColumn(
+            "person",
+            [
+                (gettext_lazy("Account"), lambda user: user.username),
+                (gettext_lazy("Name"), lambda user: user.get_full_name()),
+                (gettext_lazy("E-mail"), lambda user: user.email),
+            ],
+        ),
+        ListColumn("roles", [(gettext_lazy("Roles"), roles_text)]),
+        ListColumn("state", [(gettext_lazy("State"), lambda user: state_of(user)[0])]),
+        ListColumn("signed_in", [(gettext_lazy("Last sign-in"), lambda user: user.last_login)]),
+        ListColumn("joined", [(gettext_lazy("Account since"), lambda user: user.date_joined)]),
+    )
     list_filter_sheet = True
     show_full_result_count = False
     filter_horizontal = ()
@@ -183,18 +215,12 @@ class UserAdmin(FoldedSearch, BaseUserAdmin, ModelAdmin):
 
     @admin.display(description=gettext_lazy("Roles"))
     def roles(self, user: User) -> str:
-        names = [translated(group.name) for group in user.groups.all()]
-        return ", ".join([_("Superuser"), *names] if user.is_superuser else names) or pgettext("roles", "None yet")
+        return roles_text(user)
 
     @admin.display(description=gettext_lazy("State"), ordering="is_active")
     def state(self, user: User) -> SafeString:
-        if not user.is_active:
-            return badge(_("Deactivated"), tone="neutral", icon="block")
-        if not user.is_staff:
-            return badge(_("Cannot sign in here"), tone="warning", icon="lock")
-        if invitations.is_open(user):
-            return badge(_("Invited"), tone="info", icon="forward_to_inbox")
-        return badge(_("Active"), tone="ok", icon="check_circle")
+        label, tone, icon = state_of(user)
+        return badge(label, tone=tone, icon=icon)
 
     @admin.display(description=gettext_lazy("Last sign-in"), ordering="last_login")
     def signed_in(self, user: User) -> SafeString:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.models import Connection, ConnectionState, IntegrationProfile
-from licensehub.ui.lists.counts import Count, capped
+from licensehub.ui.lists.counts import Count, capped_each
 from subscriptions.company.company import company
 from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
 from subscriptions.reconciliation.reconcile import open_differences
@@ -22,22 +23,25 @@ from subscriptions.reconciliation.reconcile import open_differences
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. People without the permission do not see it; a badge of 0 is not shown."""
+    """One line. People without the permission do not see it; a badge of 0 is not shown.
+
+    The badge is a count of WAITING, or a function.
+    """
 
     title: str | Promise
     icon: str
     view: str
     permission: str = ""
-    badge: Callable[[], Count] | None = None
+    badge: str | Callable[[], Count] = ""
     tone: str = "primary"
 
 
-def ready_candidates() -> Count:
-    return capped(RemovalCandidate.objects.filter(state=CandidateState.READY))
-
-
-def open_requests() -> Count:
-    return capped(ReclaimRequest.objects.filter(state=RequestState.OPEN))
+def waiting() -> dict[str, QuerySet[Any]]:
+    """What the badges count with one query."""
+    return {
+        "ready": RemovalCandidate.objects.filter(state=CandidateState.READY),
+        "open": ReclaimRequest.objects.filter(state=RequestState.OPEN),
+    }
 
 
 def profiles_in_error() -> Count:
@@ -55,14 +59,14 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
                 "person_search",
                 "subscriptions_removalcandidate_changelist",
                 "subscriptions.view_removalcandidate",
-                ready_candidates,
+                "ready",
             ),
             Entry(
                 gettext_lazy("Approvals"),
                 "approval_delegation",
                 "subscriptions_reclaimrequest_changelist",
                 "subscriptions.view_reclaimrequest",
-                open_requests,
+                "open",
                 "warning",
             ),
             Entry(gettext_lazy("History"), "history", "subscriptions_reclaim_changelist", "subscriptions.view_reclaim"),
@@ -162,7 +166,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
 
     The page belongs to the entry with the longest address that its own begins with: Savings lies below Prices.
     """
-    found = [(title, _items(entries, request.user)) for title, entries in GROUPS]
+    mine = [(title, [entry for entry in entries if _may_see(entry, request.user)]) for title, entries in GROUPS]
+    named = {entry.badge for _title, entries in mine for entry in entries}
+    counts = capped_each({name: rows for name, rows in waiting().items() if name in named})
+    found = [(title, _items(entries, counts)) for title, entries in mine]
     items = [item for _, group in found for item in group]
     index = reverse("admin:index")
     here = [item["link"] for item in items if item["link"] != index and request.path.startswith(item["link"])]
@@ -177,6 +184,12 @@ def subheader(request: HttpRequest) -> str:
     return company().name or _("Seats that nobody uses")
 
 
+def pages_of(request: HttpRequest) -> list[tuple[str, str, str]]:
+    """Title, icon and address of each page that this user may see, without its number."""
+    every = (entry for _title, entries in GROUPS for entry in entries)
+    return [(str(entry.title), entry.icon, _link(entry)) for entry in every if _may_see(entry, request.user)]
+
+
 def account_links(request: HttpRequest) -> list[dict[str, str]]:
     """The menu of the signed-in user."""
     links = [{"title": _("My notifications"), "link": reverse("admin:subscriptions_notificationchoice_changelist")}]
@@ -185,14 +198,16 @@ def account_links(request: HttpRequest) -> list[dict[str, str]]:
     return links
 
 
-def _items(entries: tuple[Entry, ...], user: User | AnonymousUser) -> list[dict[str, Any]]:
+def _may_see(entry: Entry, user: User | AnonymousUser) -> bool:
+    return bool(_link(entry)) and (not entry.permission or user.has_perm(entry.permission))
+
+
+def _items(entries: list[Entry], counts: dict[str, Count]) -> list[dict[str, Any]]:
     items = []
     for entry in entries:
-        link = _link(entry)
-        if link and (not entry.permission or user.has_perm(entry.permission)):
-            count = entry.badge() if entry.badge else None
-            badge = {"badge": str(count), "badge_variant": entry.tone} if count else {}
-            items.append({"title": entry.title, "icon": entry.icon, "link": link, **badge})
+        count = counts.get(entry.badge) if isinstance(entry.badge, str) else entry.badge()
+        badge = {"badge": str(count), "badge_variant": entry.tone} if count else {}
+        items.append({"title": entry.title, "icon": entry.icon, "link": _link(entry), **badge})
     return items
 
 

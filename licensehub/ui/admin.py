@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -11,11 +11,12 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import get_language
 from unfold.admin import ModelAdmin, checkbox
 
 from licensehub.translations.stored import translated
@@ -25,8 +26,12 @@ from licensehub.ui.lists.changelist import NamedChangeList, PagedChangeList
 class NoShowAllChangeList(NamedChangeList):
     """Offers no “Show all” when all rows are shown already."""
 
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        return list(self._get_deterministic_ordering(self.order_terms(request)))
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        self.model_admin.fill_cells(self.result_list, self.list_display)
         if not self.query and not self.has_active_filters:
             self.full_result_count = self.result_count
 
@@ -45,7 +50,8 @@ class ReadOnlyPermissionsMixin:
 
 
 @cache
-def _box() -> str:
+def _box(language: str | None) -> str:
+    """Its label is in this language."""
     return str(checkbox.render(ACTION_CHECKBOX_NAME, "0"))
 
 
@@ -54,16 +60,22 @@ class LargeTableMixin:
 
     # The name of the rows in the count below the list; by default the name of the list.
     rows_name: str | Promise = ""
+    # Columns of related rows that have an index for the order of this list, each with its key: see `keyset.Order`.
+    related_orders: ClassVar[Mapping[str, str]] = {}
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     # Unfold's template reads these for every row, and a missing attribute costs more than a value.
     list_sections: ClassVar[Sequence[Any]] = ()
     list_sections_classes = ""
 
+    def may_lack_related(self) -> bool:
+        """Whether some rows may have no related row of `related_orders` yet."""
+        return False
+
     @admin.display(description=ModelAdmin.action_checkbox.short_description)
     def action_checkbox(self, obj: Model) -> SafeString:
         """Rendered once. A template for each row would take a tenth of the time of the page."""
-        return SafeString(_box().replace('value="0"', f'value="{int(obj.pk)}"'))
+        return SafeString(_box(get_language()).replace('value="0"', f'value="{int(obj.pk)}"'))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:
         return PagedChangeList

@@ -17,6 +17,9 @@ from django.utils.functional import Promise
 
 from licensehub.translations.stored import translated
 
+# A header of a file, and the value of a row.
+Column = tuple[str | Promise, Callable[[Any], object]]
+
 # The number of lines that are sent at once. Sending lines one by one takes longer than making them.
 LINES = 500
 # A spreadsheet reads a cell that starts like this as a formula, and may run it. It skips blanks of any kind before the
@@ -46,9 +49,7 @@ def harmless(value: object, separator: str = ",") -> str:
     return f"'{text}" if FORMULA.match(text) else text
 
 
-def response(
-    columns: Sequence[tuple[str | Promise, Callable[[Any], object]]], rows: Iterable[Any], *, name: str, separator: str
-) -> StreamingHttpResponse:
+def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str, separator: str) -> StreamingHttpResponse:
     """A file `name`-<today>.csv, some lines at a time."""
     # The server asks for the lines when the request of the reader is over.
     lines = _lines(columns, rows, separator, timezone.get_current_timezone(), translation.get_language())
@@ -58,7 +59,7 @@ def response(
 
 
 def _lines(
-    columns: Sequence[tuple[str | Promise, Callable[[Any], object]]],
+    columns: Sequence[Column],
     rows: Iterable[Any],
     separator: str,
     zone: tzinfo,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -10,16 +11,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 
 from licensehub.ui import csv_file, xlsx_file
+from licensehub.ui.csv_file import Column
 from licensehub.ui.lists import keyset
 from licensehub.ui.lists.changelist import PagedChangeList
-
-# The header, marked for translation, and the value of a row.
-Column = tuple[str | Promise, Callable[[Any], object]]
+from licensehub.ui.lists.columns import flat
+from licensehub.ui.lists.view_pages import ViewsMixin
 
 CHUNK = 2000
 # The form in the address -> the label of its link. A spreadsheet splits CSV by the separator of its language.
@@ -50,34 +49,49 @@ def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
     return keyset.walk(shown.queryset, shown.order, CHUNK)
 
 
-class ExportMixin(ModelAdmin):
-    """Adds *Export* to a list. `export_columns` names the columns: (header, function of a row).
+class ExportMixin(ViewsMixin):
+    """Adds *Export* to a list: the columns that it shows, or all that the reader may see.
 
-    The menu is in templates/admin/change_list_object_tools.html; the address is admin:<app>_<model>_export.
+    The menu is in templates/admin/change_list_object_tools.html. The addresses are admin:<app>_<model>_export for all
+    columns, and admin:<app>_<model>_export_shown.
     """
 
-    export_columns: ClassVar[Sequence[Column]] = ()
     # For millions of rows: the fields that the columns need. Their functions then get these instead of an object.
     export_fields: ClassVar[Sequence[str]] = ()
     export_forms = FORMS
 
     def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        """The columns of one file. A list may add columns here that need a look into another table once."""
-        return self.export_columns
+        """All columns of one file, in the order of `columns`."""
+        known = self.columns_of(request)
+        return flat(column for column in self.columns if column.name in known)
+
+    def prepare_rows(self, rows: list[Any]) -> None:
+        """Read what the columns need from other tables, for some rows of a file at once."""
 
     def get_urls(self) -> list[URLPattern]:
-        name = f"{self.model._meta.app_label}_{self.model._meta.model_name}_export"
-        view = self.admin_site.admin_view(self.export)
-        forms = [path("export/", view, {"form": "csv"}, name=name), path("export/<slug:form>/", view, name=name)]
-        return [*forms, *super().get_urls()]
+        name = f"{self.of_list}_export"
+        view, shown = self.admin_site.admin_view(self.export), {"shown": True}
+        return [
+            path("export/", view, {"form": "csv"}, name=name),
+            path("export/<slug:form>/", view, name=name),
+            path("export/shown/<slug:form>/", view, shown, name=f"{name}_shown"),
+            *super().get_urls(),
+        ]
 
-    def export(self, request: HttpRequest, form: str) -> HttpResponseBase:
+    def export(self, request: HttpRequest, form: str, shown: bool = False) -> HttpResponseBase:
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = _rows(self.get_changelist_instance(request), self.export_fields)
+            rows = self._prepared(_rows(self.get_changelist_instance(request), self.export_fields))
         except IncorrectLookupParameters:
             opts = self.model._meta
             return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
+        columns = self.shown_columns(request) if shown else self.columns_for(request)
         name = str(self.model._meta.verbose_name_plural).replace(" ", "-")
-        return export_response(form, self.columns_for(request), rows, name=name)
+        return export_response(form, columns, rows, name=name)
+
+    def _prepared(self, rows: Iterable[Any]) -> Iterator[Any]:
+        left = iter(rows)
+        while part := list(islice(left, CHUNK)):
+            self.prepare_rows(part)
+            yield from part

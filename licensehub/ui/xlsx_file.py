@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from tempfile import TemporaryFile
 from typing import Any, Final
 
 from django.http import FileResponse
 from django.utils import timezone
-from django.utils.functional import Promise
 from xlsxwriter import Workbook
 
 from licensehub.translations.stored import translated
-from licensehub.ui.csv_file import FORMULA
+from licensehub.ui.csv_file import FORMULA, Column
 
 CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Excel's own limits: https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
@@ -22,9 +21,7 @@ MAX_CELL: Final = 32_767
 WIDTH: Final = 22
 
 
-def response(
-    columns: Sequence[tuple[str | Promise, Callable[[Any], object]]], rows: Iterable[Any], *, name: str
-) -> FileResponse:
+def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> FileResponse:
     """A file `name`-<today>.xlsx, with one more sheet for each million rows. It is made on disk, not in memory."""
     file = TemporaryFile()  # noqa: SIM115 - the response closes it
     with Workbook(file, {"constant_memory": True}) as book:
@@ -46,7 +43,7 @@ def response(
     return FileResponse(file, as_attachment=True, filename=filename, content_type=CONTENT_TYPE)
 
 
-def _sheet(book: Any, columns: Sequence[tuple[str | Promise, Any]], bold: Any) -> Any:
+def _sheet(book: Any, columns: Sequence[Column], bold: Any) -> Any:
     sheet = book.add_worksheet()
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, WIDTH)

@@ -68,6 +68,7 @@ MANAGES = [
     "subscriptions.add_protection",
     "subscriptions.change_protection",
     "subscriptions.restore_reclaimrequest",
+    "ui.share_savedview",
 ]
 DECIDES = ["subscriptions.decide_reclaimrequest", "subscriptions.raise_cap_reclaimrequest"]
 ADMINISTERS = [
@@ -122,7 +123,7 @@ def drop_search_index(apps, schema_editor):
 def create_roles(apps, schema_editor):
     """The roles are groups. What somebody adds to them later stays."""
     # Django creates permissions after all migrations; these roles need theirs now.
-    for label in ("audit", "integrations", "subscriptions", "auth"):
+    for label in ("audit", "integrations", "subscriptions", "auth", "ui"):
         create_permissions(installed.get_app_config(label), verbosity=0)
     permission_model = apps.get_model("auth", "Permission")
     group_model = apps.get_model("auth", "Group")
@@ -163,6 +164,7 @@ class Migration(migrations.Migration):
         ("contenttypes", "0002_remove_content_type_name"),
         ("django_celery_beat", "0019_alter_periodictasks_options"),
         ("integrations", "0001_initial"),
+        ("ui", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -675,6 +677,8 @@ class Migration(migrations.Migration):
                 ),
                 ("text", models.CharField(max_length=520)),
                 ("address", models.CharField(max_length=254)),
+                ("department", models.CharField(max_length=120, null=True)),
+                ("cost_center", models.CharField(max_length=120, null=True)),
             ],
             options={
                 "default_permissions": (),
@@ -1756,6 +1760,18 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="searchtext",
             index=models.Index(fields=["address"], name="search_address"),
+        ),
+        migrations.AddIndex(
+            model_name="searchtext",
+            index=models.Index(fields=["text", "subscription"], name="search_text"),
+        ),
+        migrations.AddIndex(
+            model_name="searchtext",
+            index=models.Index(fields=["department", "subscription"], name="search_department"),
+        ),
+        migrations.AddIndex(
+            model_name="searchtext",
+            index=models.Index(fields=["cost_center", "subscription"], name="search_cost_center"),
         ),
         migrations.CreateModel(
             name="Notification",

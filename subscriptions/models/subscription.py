@@ -320,8 +320,9 @@ class VendorFacts(models.Model):
 
 
 class SearchText(models.Model):
-    """Name and e-mail address as `folded` makes them, for the search inside both: see `subscriptions.search`.
+    """The texts of a person by which lists search, sort and filter: see `subscriptions.search`.
 
+    Name and e-mail address are as `folded` makes them; department and cost center are copies, NULL where there is none.
     A separate table: an UPDATE of a row rewrites every index of its table, and the trigram index (PostgreSQL only,
     created by a migration) costs more than all others together.
     """
@@ -333,10 +334,18 @@ class SearchText(models.Model):
     MAX_ADDRESS: ClassVar[int] = 254
     text = models.CharField(max_length=MAX_TEXT)
     address = models.CharField(max_length=MAX_ADDRESS)
+    # NULL and not an empty text, so that lists show those people last in either direction.
+    department = models.CharField(max_length=120, null=True)
+    cost_center = models.CharField(max_length=120, null=True)
 
     class Meta:
         default_permissions: ClassVar = ()
-        indexes: ClassVar = [models.Index(fields=["address"], name="search_address")]
+        indexes: ClassVar = [
+            models.Index(fields=["address"], name="search_address"),
+            models.Index(fields=["text", "subscription"], name="search_text"),
+            models.Index(fields=["department", "subscription"], name="search_department"),
+            models.Index(fields=["cost_center", "subscription"], name="search_cost_center"),
+        ]
 
     def __str__(self) -> str:
         return self.text

@@ -26,6 +26,23 @@ def test_new_people_and_changed_ones_are_written_and_nobody_else(profile):
     assert SearchText.objects.get(pk=two.pk).text == "ben person2@northwind.example"
 
 
+def test_departments_are_copied_and_each_is_found_once(profile):
+    """For the order and the filters of the lists. Empty ones are NULL, so that they come last."""
+    rows = [member(profile, number, name=name) for number, name in enumerate(("Ann", "Ben", "Zoë", "Dan"))]
+    for row, department in zip(rows, ("Sales", "Design", "Sales", ""), strict=True):
+        Subscription.objects.filter(pk=row.pk).update(department=department, cost_center=f"C-{row.pk}")
+    assert refresh_search(profile) == 4
+    copies = {row.pk: (row.department, row.cost_center) for row in SearchText.objects.all()}
+    assert copies == {
+        row.pk: (row.department or None, row.cost_center) for row in Subscription.objects.filter(profile=profile)
+    }
+    assert search.seen_values("department", most=5) == ["Design", "Sales"]
+    assert search.seen_values("cost_center", most=3) == sorted(f"C-{row.pk}" for row in rows)[:3]
+    Subscription.objects.filter(pk__in=[rows[0].pk, rows[2].pk]).update(department="")
+    assert refresh_search(profile) == 2
+    assert search.seen_values("department", most=5) == ["Design"]
+
+
 def test_a_download_writes_it(world):
     world.download()
     people = Subscription.objects.values_list("name", "email")

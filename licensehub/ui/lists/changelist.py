@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import PAGE_VAR
+from django.contrib.admin.views.main import ORDER_VAR, PAGE_VAR
 from django.core.exceptions import ImproperlyConfigured
 from django.core.paginator import Paginator
 from django.db.models import F, Model, QuerySet
@@ -16,9 +18,13 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from unfold.views import ChangeList
 
-from licensehub.ui.lists import keyset
+from licensehub.ui.lists import filters, keyset, position
+from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR
 from licensehub.ui.lists.counts import Count, capped, whole_table
 from licensehub.ui.lists.search_results import AFTER, BEFORE, FIRST, LAST, Matches, fetch_matches, page_of
+
+# Parameters of an address that are no filters.
+OURS = (COLUMNS_VAR, VIEW_VAR)
 
 
 class Pages(Paginator):
@@ -33,9 +39,89 @@ class Pages(Paginator):
 class NamedChangeList(ChangeList):
     """Its title is its name in the menu. Django's title would say what to select."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.request = request
+        # Sentences about an address that the list does not understand.
+        self.problems: list[str] = []
+        # The column by which the list is sorted, and whether the largest value comes first.
+        self.sorted_by: tuple[str, bool] = ("", False)
+        super().__init__(request, *args, **kwargs)
         self.title = capfirst(self.opts.verbose_name_plural)
+
+    def in_tab(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """A list in tabs narrows these rows to the tab that is shown."""
+        return rows
+
+    @property
+    def chooser(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.model_admin.chooser(self.request)
+        return found
+
+    @property
+    def chips(self) -> list[filters.Chip]:
+        return filters.chips(self)
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        return {name: value for name, value in super().get_filters_params(params).items() if name not in OURS}
+
+    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+        """The address of this list with other parameters. Django would also remove each one that only begins the same.
+
+        A name to remove that ends with `_` is such a beginning.
+        """
+        given = dict(self.filter_params)
+        for name in remove or ():
+            for known in [known for known in given if known == name or (name.endswith("_") and known.startswith(name))]:
+                del given[known]
+        given |= new_params or {}
+        if ORDER_VAR in (new_params or {}):
+            given[ORDER_VAR] = self._by_name(str(given[ORDER_VAR] or ""))
+        left = {name: value for name, value in given.items() if value is not None and (name, value) != (ORDER_VAR, "")}
+        if set(left) == {VIEW_VAR}:
+            # This address alone would open the view again, with its filters.
+            left = {}
+        return f"?{urlencode(sorted(left.items()), doseq=True)}"
+
+    def _by_name(self, order: str) -> str:
+        """The headers name columns by their number. The address has names, since each reader chooses the columns."""
+        first = order.split(".")[0]
+        number = first.removeprefix("-")
+        if not number.isdecimal():
+            return order
+        return f"{'-' if first.startswith('-') else ''}{self.list_display[int(number)]}"
+
+    def order_terms(self, request: HttpRequest) -> list[Any]:
+        """One column, which the address calls by its name, e.g. `o=-activity`, else the default order of the list."""
+        name, descending = self._asked_order()
+        if name:
+            self.sorted_by = (name, descending)
+            return [f"{'-' if descending else ''}{self.get_ordering_field(name)}"]
+        terms = list(self.model_admin.get_ordering(request) or self._get_default_ordering())
+        self.sorted_by = self._column_of(terms[0]) if terms else ("", False)
+        return terms
+
+    def _asked_order(self) -> tuple[str, bool]:
+        """Also of a column that is not shown."""
+        asked = str(self.params.get(ORDER_VAR, ""))
+        name = asked.removeprefix("-")
+        if name in self.model_admin.sortable_columns(self.request):
+            return name, asked.startswith("-")
+        if asked:
+            self.problems.append(_("This list cannot be sorted by “{name}”.").format(name=name[:60]))
+        return "", False
+
+    def _column_of(self, term: Any) -> tuple[str, bool]:
+        """The column of a default order."""
+        if not isinstance(term, str):
+            return "", False
+        field = term.removeprefix("-")
+        names = [name for name in self.list_display if self.get_ordering_field(name) == field]
+        return (names[0], term.startswith("-")) if names else ("", False)
+
+    def get_ordering_field_columns(self) -> dict[int, str]:
+        """For the headers: the place of the column in the list, and its direction."""
+        name, descending = self.sorted_by
+        return {self.list_display.index(name): "desc" if descending else "asc"} if name in self.list_display else {}
 
 
 class PagedChangeList(NamedChangeList):
@@ -53,7 +139,9 @@ class PagedChangeList(NamedChangeList):
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         """Orders by one column, without the further columns that Django would add."""
-        self.order = order_of(super().get_ordering(request, queryset), self.model)
+        related = self.model_admin.related_orders
+        order = order_of(self.order_terms(request), self.model, related)
+        self.order = replace(order, optional=order.column in related and self.model_admin.may_lack_related())
         return self.order.terms()
 
     def get_results(self, request: HttpRequest) -> None:
@@ -69,6 +157,7 @@ class PagedChangeList(NamedChangeList):
         self.counted = self.count()
         self.result_count = self.full_result_count = self.counted.number
         self.show_full_result_count = False
+        self.model_admin.fill_cells(self.result_list, self.list_display)
         self.show_admin_actions = bool(self.result_list)
         self.can_show_all = False
         self.multi_page = self.page.has_previous or self.page.has_next
@@ -118,6 +207,11 @@ class PagedChangeList(NamedChangeList):
         raise keyset.InvalidCursor(wanted)
 
     @property
+    def position(self) -> str:
+        """For the template: `51-100 of 1,240 events`."""
+        return position.sentence(self)
+
+    @property
     def links(self) -> list[dict[str, str]]:
         """For the template: the links to other pages. The address is empty where there is no such page."""
         rows, page = self.result_list, self.page
@@ -138,8 +232,11 @@ class PagedChangeList(NamedChangeList):
         return str(self.get_query_string({PAGE_VAR: direction + self.order.place_of(row).token()}))
 
 
-def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
-    """The order of the first term. Raises ImproperlyConfigured if it is not a column of the table itself."""
+def order_of(ordering: Sequence[Any], model: type[Model], related: Mapping[str, str]) -> keyset.Order:
+    """The order of the first term. Raises ImproperlyConfigured if no index is known to have it.
+
+    `related` are the columns of other tables that have one, each with its key: see `keyset.Order`.
+    """
     term = ordering[0]
     if isinstance(term, str):
         column, descending = term.removeprefix("-"), term.startswith("-")
@@ -147,6 +244,6 @@ def order_of(ordering: Sequence[Any], model: type[Model]) -> keyset.Order:
         column, descending = str(term.expression.name), term.descending  # type: ignore[attr-defined]
     else:
         raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column, not by {term!r}.")
-    if "__" in column:
+    if "__" in column and column not in related:
         raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column of its own, not {column}.")
-    return keyset.Order(model, column, descending)
+    return keyset.Order(model, column, descending, related.get(column, "pk"))

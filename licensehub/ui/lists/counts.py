@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from licensehub.ui.formatting import number
 
 STOP = 10_000
-# For estimates.
-EXACT_UP_TO = 1000
+# For estimates. Most organizations have fewer people.
+EXACT_UP_TO = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,13 @@ class Count:
         if self.exact:
             return number(self.number)
         return f"{number(self.number)}+" if self.number else "?"
+
+    @property
+    def words(self) -> str:
+        """For a sentence: `67`, `about 15,000`, `more than 10,000`."""
+        if self.exact or self.about:
+            return str(self)
+        return _("more than {count}").format(count=number(self.number))
 
     def __bool__(self) -> bool:
         """Whether there can be any rows."""

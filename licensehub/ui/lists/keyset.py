@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import reduce
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.db.models import F, Field, GeneratedField, Model, QuerySet, Value
 from django.db.models.expressions import OrderBy
 
@@ -48,13 +48,16 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
 class Order:
     """The column of the order, and whether the largest value comes first. The primary key has the same direction.
 
-    Both may be columns of a one-to-one row, e.g. `evaluation__idle_since`: then the index is on that row's table.
+    The column may be one of a related row, e.g. `evaluation__idle_since`: then the index is on that row's table. `key`
+    is then the column of that index with the value of our primary key, if it has one. `optional` means that some rows
+    may have no related row yet. They come last, like empty values.
     """
 
     model: type[Model]
     column: str
     descending: bool = False
     key: str = "pk"
+    optional: bool = False
 
     @property
     def field(self) -> Field[Any, Any]:
@@ -66,7 +69,7 @@ class Order:
 
     @property
     def has_empty(self) -> bool:
-        return bool(self.field.null)
+        return bool(self.field.null) or self.optional
 
     def terms(self) -> list[OrderBy]:
         """For `order_by`, when the list is not read page by page."""
@@ -77,7 +80,20 @@ class Order:
         return terms if len(self.columns) == 1 else [*terms, key.desc() if self.descending else key.asc()]
 
     def place_of(self, row: Any) -> Cursor:
-        return Cursor(tuple(reduce(getattr, column.split("__"), row) for column in self.columns))
+        """The row has its values of the order, or is a named tuple of them."""
+        first = () if len(self.columns) == 1 else (_value(row, self.column),)
+        return Cursor((*first, row.pk))
+
+
+def _value(row: Any, column: str) -> Any:
+    """None if a related row is missing; of a foreign key, the key."""
+    if hasattr(row, "_fields"):
+        return getattr(row, column)
+    try:
+        value = reduce(getattr, column.split("__"), row)
+    except ObjectDoesNotExist:
+        return None
+    return value.pk if isinstance(value, Model) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +167,7 @@ def walk(rows: Rows, order: Order, size: int) -> Iterator[Any]:
 def walk_columns(rows: Rows, order: Order, size: int, columns: Sequence[str]) -> Iterator[Any]:
     """Like `walk`, but only these columns, as named tuples. Building an object takes longer than reading its row."""
     place = None
-    names = tuple(dict.fromkeys((*order.columns, *columns)))
+    names = tuple(dict.fromkeys(("pk", *order.columns, *columns)))
     while found := _take(_queries(rows, order, place, True), size, *names):
         yield from found
         place = order.place_of(found[-1])
@@ -183,13 +199,15 @@ def _queries(rows: Rows, order: Order, place: Cursor | None, forward: bool) -> I
     upwards = forward != order.descending
     in_empty = place is not None and len(order.columns) == 2 and place.values[0] is None
     valued = rows.order_by(*(column if upwards else f"-{column}" for column in order.columns))
+    if order.has_empty or "__" in order.column:
+        # Of a related row this also makes an inner join, so that the index of that table gives the order.
+        valued = valued.filter(**{f"{order.column}__isnull": False})
     if not order.has_empty:
         yield _beyond(valued, order.columns, place, upwards)
         return
-    valued = valued.filter(**{f"{order.column}__isnull": False})
-    empty = rows.filter(**{f"{order.column}__isnull": True}).order_by(order.key if upwards else f"-{order.key}")
+    empty = _without_value(rows, order).order_by("pk" if upwards else "-pk")
     if in_empty and place:
-        yield _beyond(empty, (order.key,), Cursor(place.values[1:]), upwards)
+        yield _beyond(empty, ("pk",), Cursor(place.values[1:]), upwards)
         if not forward:
             yield valued
         return
@@ -200,10 +218,31 @@ def _queries(rows: Rows, order: Order, place: Cursor | None, forward: bool) -> I
         yield from (from_here,) if place else (empty, valued)
 
 
+def _without_value(rows: Rows, order: Order) -> Rows:
+    """Where each row has its related row, an inner join lets the database begin with the index of that table."""
+    related = order.column.rpartition("__")[0]
+    if related and not order.optional:
+        rows = rows.filter(**{f"{related}__isnull": False})
+    return rows.filter(**{f"{order.column}__isnull": True})
+
+
+def count_before(rows: Rows, order: Order, place: Cursor, *, most: int) -> int:
+    """How many rows come before the place: at most `most`, and one more."""
+    found = 0
+    for query in _queries(rows, order, place, forward=False):
+        found += query.order_by().values("pk")[: most + 1 - found].count()
+        if found > most:
+            break
+    return found
+
+
 def _beyond(rows: Rows, columns: tuple[str, ...], place: Cursor | None, upwards: bool) -> Rows:
     if place is None:
         return rows
     names = [F(column) for column in columns]
     fields = [_field(rows.model, column) for column in columns]
     values = [Value(value, output_field=field) for value, field in zip(place.values, fields, strict=True)]
+    if len({column.rpartition("__")[0] for column in columns}) > 1:
+        # No index has columns of two tables. With this condition, that of the first one begins at the place.
+        rows = rows.filter(**{f"{columns[0]}__{'gte' if upwards else 'lte'}": values[0]})
     return rows.filter(compared(row(*names), ">" if upwards else "<", row(*values)))

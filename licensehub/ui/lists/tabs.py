@@ -40,7 +40,10 @@ class TabbedChangeList(PagedChangeList):
         every_state = super().get_queryset(request, exclude_parameters)
         self.found_in_tabs = fetch_matches(every_state, self.order, "state") if self.query else None
         self.counts = self._counts_by_state(every_state)
-        return every_state.filter(state__in=self.states)
+        return self.in_tab(every_state)
+
+    def in_tab(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(state__in=self.states)
 
     def _counts_by_state(self, every_state: QuerySet[Any]) -> dict[str, Count]:
         states = sorted({state for tab in self.model_admin.state_tabs for state in tab.states})
@@ -79,7 +82,7 @@ class TabbedChangeList(PagedChangeList):
 
     def _address_of(self, tab: StateTab) -> str:
         name = "state__exact" if len(tab.states) == 1 else "state__in"
-        return str(self.get_query_string({name: ",".join(tab.states)}, remove=["state_", "p"]))
+        return str(self.get_query_string({name: ",".join(tab.states)}, remove=["state_"]))
 
 
 class StateTabs(LargeTableMixin):

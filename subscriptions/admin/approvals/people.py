@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensehub.translations.stored import translated
-from licensehub.ui.export import Column
+from licensehub.ui.csv_file import Column
 from licensehub.ui.formatting import day, name_of
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
 from subscriptions.activity.reactivation import let_back_in, times_let_back_in

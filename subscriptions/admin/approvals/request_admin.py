@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
@@ -23,6 +24,7 @@ from unfold.admin import ModelAdmin
 from licensehub.ui.admin import ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin, export_response
 from licensehub.ui.formatting import EMPTY, ago, badge, day, day_and_time, left, name_of, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import contains_words, folded
 from licensehub.ui.lists.id_filter import IdIn, IdList
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
@@ -53,13 +55,26 @@ class RequestChangeList(TabbedChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        idle = defaultdict(list)
-        small = [row.pk for row in self.result_list if row.people_standing <= MAX_PEOPLE_READ]
-        standing = RequestedRemoval.objects.not_dropped().filter(request__in=small)
-        for pk, days in standing.values_list("request_id", "evidence__idle_days"):
-            idle[pk].append(days)
-        for row in self.result_list:
-            row.idle = idle[row.pk]
+        add_idle_days(self.result_list)
+
+
+def add_idle_days(rows: Iterable[Any]) -> None:
+    """Write `idle`, the idle days of the people of each request; empty for a very large request."""
+    idle = defaultdict(list)
+    small = [row.pk for row in rows if row.people_standing <= MAX_PEOPLE_READ]
+    standing = RequestedRemoval.objects.not_dropped().filter(request__in=small)
+    for pk, days in standing.values_list("request_id", "evidence__idle_days"):
+        idle[pk].append(days)
+    for row in rows:
+        row.idle = idle[row.pk]
+
+
+def median_days(row: Any) -> int | str:
+    return int(median(row.idle)) if row.idle else ""
+
+
+def longest_days(row: Any) -> int | str:
+    return max(row.idle) if row.idle else ""
 
 
 @admin.register(ReclaimRequest)
@@ -67,6 +82,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
     list_display = ("request_number", "requested", "people", "longest", "standing", "until")
     list_display_links = ("request_number",)
     list_filter = (ProfileFilter,)
+    list_filter_submit = True
     list_per_page = 25
     rows_name = gettext_lazy("requests")
     # Shows the search field. get_search_results() does the search.
@@ -84,19 +100,45 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         StateTab(gettext_lazy("Nobody left"), (RequestState.EMPTY,), hide_empty=True),
     )
     default_states = (RequestState.OPEN,)
-    export_columns = (
-        (gettext_lazy("Request"), lambda row: row.number),
-        (gettext_lazy("What"), lambda row: row.get_direction_display()),
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (gettext_lazy("Requested by"), lambda row: requester_of(row)),
-        (gettext_lazy("Requested"), lambda row: row.requested_at),
-        (gettext_lazy("People"), lambda row: row.people_standing),
-        (gettext_lazy("Why now"), lambda row: row.reason),
-        (gettext_lazy("State"), lambda row: row.get_state_display()),
-        (gettext_lazy("Decided by"), lambda row: name_of(row.decided_by)),
-        (gettext_lazy("Decided"), lambda row: row.decided_at),
-        (gettext_lazy("Comment"), lambda row: row.comment),
+    columns = (
+        ListColumn(
+            "request_number",
+            [
+                (gettext_lazy("Request"), lambda row: row.number),
+                (gettext_lazy("What"), lambda row: row.get_direction_display()),
+                (gettext_lazy("Profile"), lambda row: row.profile.name),
+            ],
+        ),
+        ListColumn(
+            "requested",
+            [
+                (gettext_lazy("Requested by"), lambda row: requester_of(row)),
+                (gettext_lazy("Requested"), lambda row: row.requested_at),
+            ],
+        ),
+        ListColumn("people", [(gettext_lazy("People"), lambda row: row.people_standing)]),
+        ListColumn("reason_shown", [(gettext_lazy("Why now"), lambda row: row.reason)]),
+        ListColumn(
+            "longest",
+            [
+                (gettext_lazy("Inactive days, median"), median_days),
+                (gettext_lazy("Inactive days, longest"), longest_days),
+            ],
+        ),
+        ListColumn("standing", [(gettext_lazy("State"), lambda row: row.get_state_display())]),
+        ListColumn(
+            "until",
+            [
+                (gettext_lazy("Expires"), lambda row: row.expires_at),
+                (gettext_lazy("Decided by"), lambda row: name_of(row.decided_by)),
+                (gettext_lazy("Decided"), lambda row: row.decided_at),
+            ],
+        ),
+        ListColumn("comment_shown", [(gettext_lazy("Comment"), lambda row: row.comment)]),
     )
+
+    def prepare_rows(self, rows: list[Any]) -> None:
+        add_idle_days(rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
         return RequestChangeList
@@ -130,7 +172,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
     def request_number(self, row: ReclaimRequest) -> SafeString:
         return two_lines(row.number, f"{row.get_direction_display()} · {row.profile.name}")
 
-    @admin.display(description=gettext_lazy("Requested"))
+    @admin.display(description=gettext_lazy("Requested"), ordering="pk")
     def requested(self, row: ReclaimRequest) -> SafeString:
         return two_lines(requester_of(row), f"{day(row.requested_at)} · {ago(row.requested_at)}")
 
@@ -143,8 +185,8 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         if not row.idle:
             return EMPTY
         return two_lines(
-            _("{median} days median").format(median=int(median(row.idle))),
-            _("up to {idle} days").format(idle=max(row.idle)),
+            _("{median} days median").format(median=median_days(row)),
+            _("up to {idle} days").format(idle=longest_days(row)),
         )
 
     @admin.display(description=gettext_lazy("State"))

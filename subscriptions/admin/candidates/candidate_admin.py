@@ -22,8 +22,10 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyPermissionsMixin, signed_in
-from licensehub.ui.export import Column, ExportMixin
-from licensehub.ui.formatting import EMPTY, two_lines
+from licensehub.ui.csv_file import Column
+from licensehub.ui.export import ExportMixin
+from licensehub.ui.formatting import two_lines
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.counts import Count, capped_each
 from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
@@ -35,12 +37,20 @@ from subscriptions.admin.candidates.request_form import RequestMixin
 from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.widgets.actions import run_action
 from subscriptions.admin.widgets.badges import WHAT_NEXT, candidate_badge
+from subscriptions.admin.widgets.departments import (
+    ORDERS_BY_PERSON,
+    CostCenterFilter,
+    DepartmentFilter,
+    OrderByPersonMixin,
+    department_of,
+)
 from subscriptions.admin.widgets.evidence import (
     change_since,
     confirmed_columns,
     facts,
     last_activity,
     license_label,
+    moment,
     now_called,
 )
 from subscriptions.approvals.request import send_again
@@ -54,6 +64,14 @@ from subscriptions.notices import bounces
 from subscriptions.search import matching
 
 READY = CandidateState.READY
+
+
+COST_CENTER = (gettext_lazy("Cost center"), lambda row: row.subscription.cost_center)
+
+
+def costs() -> Sequence[Column]:
+    today = company_day()
+    return cost_columns(lambda row: (row.profile_id, row.license or "", today))
 
 
 class CandidateList(TabbedChangeList):
@@ -70,10 +88,13 @@ class CandidateList(TabbedChangeList):
 
 
 @admin.register(RemovalCandidate)
-class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, RequestMixin, ModelAdmin):
+class RemovalCandidateAdmin(
+    ReadOnlyPermissionsMixin, OrderByPersonMixin, StateTabs, ExportMixin, RequestMixin, ModelAdmin
+):
     list_display = ("person", "department", "last_active", "why", "license_shown", "standing")
     list_display_links = ("person",)
-    list_filter = (LicenseFilter, IdleFilter, ProfileFilter)
+    list_filter = (LicenseFilter, IdleFilter, DepartmentFilter, CostCenterFilter, ProfileFilter)
+    list_filter_submit = True
     list_per_page = 50
     search_fields = ("subscription__search__text",)
     search_help_text = gettext_lazy("Name or e-mail")
@@ -88,33 +109,51 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
         StateTab(gettext_lazy("Closed"), CLOSED),
     )
     default_states = (READY,)
-    export_columns = (
-        (gettext_lazy("Name"), lambda row: row.subscription.name),
-        (gettext_lazy("E-mail"), lambda row: row.subscription.email),
-        (gettext_lazy("Department"), lambda row: row.subscription.department),
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (gettext_lazy("License"), lambda row: license_label(row.profile, row.evidence["license"])),
-        (gettext_lazy("Last activity"), lambda row: row.evidence["last_activity_at"]),
-        (gettext_lazy("Admin roles"), lambda row: row.subscription.admin_roles_label),
-        (gettext_lazy("License assigned"), lambda row: row.evidence["license_assigned_at"]),
-        (gettext_lazy("Why"), lambda row: translated(row.evidence["why"])),
-        (gettext_lazy("State"), lambda row: row.get_state_display()),
-        (gettext_lazy("Close reason"), lambda row: row.get_close_reason_display()),
-        (gettext_lazy("Candidate since"), lambda row: row.created_at),
+    related_orders = ORDERS_BY_PERSON
+    columns = (
+        ListColumn(
+            "person",
+            [
+                (gettext_lazy("Name"), lambda row: row.subscription.name),
+                (gettext_lazy("E-mail"), lambda row: row.subscription.email),
+            ],
+        ),
+        ListColumn("department", [(gettext_lazy("Department"), lambda row: row.subscription.department), COST_CENTER]),
+        ListColumn("cost_center", [COST_CENTER], ordering="subscription__search__cost_center"),
+        ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
+        ListColumn(
+            "license_shown",
+            [
+                (gettext_lazy("License"), lambda row: license_label(row.profile, row.evidence["license"])),
+                (gettext_lazy("Admin roles"), lambda row: row.subscription.admin_roles_label),
+            ],
+        ),
+        ListColumn("last_active", [(gettext_lazy("Last activity"), lambda row: row.evidence["last_activity_at"])]),
+        ListColumn(
+            "assigned", [(gettext_lazy("License assigned"), lambda row: moment(row.evidence, "license_assigned_at"))]
+        ),
+        ListColumn("why", [(gettext_lazy("Why"), lambda row: row.evidence["why"])]),
+        ListColumn(
+            "standing",
+            [
+                (gettext_lazy("State"), lambda row: row.get_state_display()),
+                (gettext_lazy("Close reason"), lambda row: row.get_close_reason_display()),
+            ],
+        ),
+        ListColumn("since", [(gettext_lazy("Candidate since"), lambda row: row.created_at)]),
+        ListColumn("cost", costs, label=gettext_lazy("Amount per year"), permission="subscriptions.view_price"),
+        ListColumn(
+            "confirmed", lambda: confirmed_columns(lambda row: row.subscription), label=gettext_lazy("Confirmed")
+        ),
     )
 
-    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        today = company_day()
-        cost = cost_columns(lambda row: (row.profile_id, row.license or "", today))
-        return (*self.export_columns, *cost, *confirmed_columns(lambda row: row.subscription))
-
-    @admin.display(description=gettext_lazy("Person"))
+    @admin.display(description=gettext_lazy("Person"), ordering="subscription__search__text")
     def person(self, row: RemovalCandidate) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
-    @admin.display(description=gettext_lazy("Department"))
-    def department(self, row: RemovalCandidate) -> str:
-        return row.subscription.department or EMPTY
+    @admin.display(description=gettext_lazy("Department"), ordering="subscription__search__department")
+    def department(self, row: RemovalCandidate) -> SafeString | str:
+        return department_of(row.subscription)
 
     @admin.display(description=gettext_lazy("Last activity"), ordering="idle_since")
     def last_active(self, row: RemovalCandidate) -> SafeString:
@@ -156,7 +195,9 @@ class RemovalCandidateAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Re
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RemovalCandidate]:
         rows: QuerySet[RemovalCandidate] = super().get_queryset(request)
-        return rows.select_related("subscription__profile", "subscription__evaluation", "profile", "run")
+        return rows.select_related(
+            "subscription__profile", "subscription__evaluation", "subscription__search", "profile", "run"
+        )
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: RemovalCandidate = kwargs["obj"]

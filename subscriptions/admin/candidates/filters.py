@@ -15,7 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.lists.id_filter import is_id
-from subscriptions.models import ProtectionKind, ReclaimRule
+from subscriptions.models import ProtectionKind
 from subscriptions.rules.words import seen_words
 
 # Days without activity: from the first number, below the second.
@@ -28,15 +28,24 @@ BANDS = {
 NEVER = "never"
 
 
+def profiles_of(request: Any) -> list[IntegrationProfile]:
+    """All profiles with their rules, read once for all filters of a page."""
+    if not hasattr(request, "profiles_of_filters"):
+        request.profiles_of_filters = list(IntegrationProfile.objects.select_related("rule"))
+    found: list[IntegrationProfile] = request.profiles_of_filters
+    return found
+
+
 class LicenseFilter(DropdownFilter):
     title = gettext_lazy("license")
     parameter_name = "license"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         labels = {word: word for word in seen_words(ProtectionKind.LICENSE)}
-        for profile in IntegrationProfile.objects.all():
+        profiles = profiles_of(request)
+        for profile in profiles:
             labels |= profile.connector.licenses
-        in_scope = ReclaimRule.objects.values_list("licenses", flat=True)
+        in_scope = [profile.rule.licenses for profile in profiles if hasattr(profile, "rule")]
         labels |= {word: labels.get(word, word) for words in in_scope for word in words}
         return sorted(labels.items(), key=lambda item: item[1])
 
@@ -49,7 +58,7 @@ class ProfileFilter(DropdownFilter):
     parameter_name = "profile"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        found = [(str(pk), name) for pk, name in IntegrationProfile.objects.values_list("pk", "name")]
+        found = [(str(profile.pk), profile.name) for profile in profiles_of(request)]
         return found if len(found) > 1 else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -20,6 +20,7 @@ from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
 from subscriptions.admin.downloads.actions import decide, progress, progress_of, quarantine_context
 from subscriptions.admin.downloads.steps import seconds_text, steps_of
@@ -137,22 +138,35 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
     search_fields = ("problem", "started_by_name")
     search_help_text = gettext_lazy("Reason, or who started it")
     list_before_template = "admin/subscriptions/downloadrun/list_before.html"
-    export_columns = (
-        (gettext_lazy("Number"), lambda run: run.number),
-        (gettext_lazy("Profile"), lambda run: run.profile.name),
-        (gettext_lazy("State"), lambda run: run.get_state_display()),
-        (gettext_lazy("Started"), lambda run: run.started_at),
-        (gettext_lazy("Finished"), lambda run: run.finished_at),
-        (gettext_lazy("Started by"), starter),
-        (gettext_lazy("Pages"), lambda run: run.pages),
-        (gettext_lazy("Requests"), lambda run: run.requests),
-        (gettext_lazy("Credits"), lambda run: run.credits),
-        (gettext_lazy("Read"), lambda run: run.read),
-        (gettext_lazy("New"), lambda run: run.new),
-        (gettext_lazy("Changed"), lambda run: run.changed),
-        (gettext_lazy("Gone"), lambda run: run.gone),
-        (gettext_lazy("Unchanged"), lambda run: run.unchanged),
-        (gettext_lazy("Problem"), lambda run: translated(run.problem)),
+    columns = (
+        ListColumn(
+            "run",
+            [(gettext_lazy("Number"), lambda run: run.number), (gettext_lazy("Profile"), lambda run: run.profile.name)],
+        ),
+        ListColumn("state_shown", [(gettext_lazy("State"), lambda run: run.get_state_display())]),
+        ListColumn(
+            "started",
+            [
+                (gettext_lazy("Started"), lambda run: run.started_at),
+                (gettext_lazy("Finished"), lambda run: run.finished_at),
+            ],
+        ),
+        ListColumn("by", [(gettext_lazy("Started by"), starter)]),
+        ListColumn(
+            "size", [(gettext_lazy("Read"), lambda run: run.read), (gettext_lazy("Pages"), lambda run: run.pages)]
+        ),
+        ListColumn("requests_shown", [(gettext_lazy("Requests"), lambda run: run.requests)]),
+        ListColumn("credits_shown", [(gettext_lazy("Credits"), lambda run: run.credits)]),
+        ListColumn(
+            "changes",
+            [
+                (gettext_lazy("New"), lambda run: run.new),
+                (gettext_lazy("Changed"), lambda run: run.changed),
+                (gettext_lazy("Gone"), lambda run: run.gone),
+                (gettext_lazy("Unchanged"), lambda run: run.unchanged),
+            ],
+        ),
+        ListColumn("problem_shown", [(gettext_lazy("Problem"), lambda run: run.problem)]),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DownloadRun]:
@@ -204,7 +218,7 @@ class DownloadRunAdmin(FoldedSearch, ExportMixin, ReadOnlyAdmin):
             **(progress_of(row) if row.is_under_way else {"steps": steps_of(row)}),
         }
 
-    @admin.display(description=gettext_lazy("Run"))
+    @admin.display(description=gettext_lazy("Run"), ordering="pk")
     def run(self, row: DownloadRun) -> SafeString:
         return two_lines(row.number, row.profile.name)
 

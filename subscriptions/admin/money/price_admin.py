@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -21,6 +22,7 @@ from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, run_and_repor
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day, name_of, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.time_zones import company_day
 from subscriptions.admin.money.price_form import PriceForm
 from subscriptions.admin.money.savings_page import export_view, savings_view
@@ -46,6 +48,12 @@ def state_of(row: Price, valid: set[int]) -> tuple[str, str, str]:
     return _("Ended"), "neutral", "event_busy"
 
 
+def state_of_file() -> Callable[[Price], str]:
+    """The state of each price for one file, which reads the prices that hold today once."""
+    holding = all_prices().holding_now()
+    return lambda row: state_of(row, holding)[0]
+
+
 class PriceChangeList(PagedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Find the prices that hold today, for the whole page at once."""
@@ -60,18 +68,40 @@ class PriceAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("what", "price", "begins", "by", "standing")
     list_display_links = ("what",)
     ordering = ("profile", "license", "-valid_from", "-pk")
-    export_columns = (
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (gettext_lazy("License type"), lambda row: row.license_label),
-        (gettext_lazy("Amount"), lambda row: row.amount),
-        (gettext_lazy("Currency"), lambda row: row.currency),
-        (gettext_lazy("For"), lambda row: row.get_per_display()),
-        (gettext_lazy("Valid from"), lambda row: row.valid_from),
-        (gettext_lazy("Entered by"), lambda row: name_of(row.entered_by)),
-        (gettext_lazy("Entered"), lambda row: row.entered_at),
-        (gettext_lazy("Withdrawn"), lambda row: row.withdrawn_at),
-        (gettext_lazy("Withdrawn by"), lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
-        (gettext_lazy("Reason"), lambda row: row.withdrawn_reason),
+    columns = (
+        ListColumn(
+            "what",
+            [
+                (gettext_lazy("Profile"), lambda row: row.profile.name),
+                (gettext_lazy("License type"), lambda row: row.license_label),
+            ],
+        ),
+        ListColumn(
+            "price",
+            [
+                (gettext_lazy("Amount"), lambda row: row.amount),
+                (gettext_lazy("Currency"), lambda row: row.currency),
+                (gettext_lazy("For"), lambda row: row.get_per_display()),
+            ],
+        ),
+        ListColumn("begins", [(gettext_lazy("Valid from"), lambda row: row.valid_from)]),
+        ListColumn(
+            "by",
+            [
+                (gettext_lazy("Entered by"), lambda row: name_of(row.entered_by)),
+                (gettext_lazy("Entered"), lambda row: row.entered_at),
+            ],
+        ),
+        ListColumn("standing", lambda: [(gettext_lazy("State"), state_of_file())]),
+        ListColumn(
+            "withdrawal",
+            [
+                (gettext_lazy("Withdrawn"), lambda row: row.withdrawn_at),
+                (gettext_lazy("Withdrawn by"), lambda row: name_of(row.withdrawn_by) if row.withdrawn_by else ""),
+                (gettext_lazy("Reason"), lambda row: row.withdrawn_reason),
+            ],
+            label=gettext_lazy("Withdrawn"),
+        ),
     )
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PagedChangeList]:

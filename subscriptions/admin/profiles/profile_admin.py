@@ -19,7 +19,9 @@ from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.connectors.registry import connector_class
 from integrations.models import ConnectionState, IntegrationProfile
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, sentence_of, signed_in
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import day_ago, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from subscriptions.admin.approvals.dry_run import profile_view
 from subscriptions.admin.profiles.actions import BUTTONS, validate
 from subscriptions.admin.profiles.archive import StateFilter, archive_view
@@ -35,11 +37,36 @@ NEVER_CHANGES = ("organization_id",)
 SHOWN_INSTEAD = ("vendor", "organization_id")
 
 
+def reclaim_text(row: IntegrationProfile) -> str:
+    if row.sending_stopped:
+        return _("Sending stopped")
+    return _("On") if row.reclaim_enabled else _("Off")
+
+
 @admin.register(IntegrationProfile)
-class IntegrationProfileAdmin(ModelAdmin):
+class IntegrationProfileAdmin(ExportMixin, ModelAdmin):
     form = ProfileForm
     list_display = ("profile", "state_shown", "seats", "last_download", "organization")
     list_filter = (StateFilter,)
+    columns = (
+        ListColumn(
+            "profile",
+            [
+                (gettext_lazy("Profile"), lambda row: row.name),
+                (gettext_lazy("Vendor"), lambda row: row.connector.label),
+            ],
+        ),
+        ListColumn("state_shown", [(gettext_lazy("State"), lambda row: row.get_state_display())]),
+        ListColumn("seats", [(gettext_lazy("Reclaim"), reclaim_text)]),
+        ListColumn("last_download", [(gettext_lazy("Last complete download"), lambda row: row.last_complete)]),
+        ListColumn(
+            "organization",
+            [
+                (gettext_lazy("Organization"), lambda row: row.organization_name),
+                (gettext_lazy("Organization ID"), lambda row: row.organization_id),
+            ],
+        ),
+    )
     show_full_result_count = False
     compressed_fields = False
     actions = None
@@ -184,9 +211,7 @@ class IntegrationProfileAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("Reclaim"))
     def seats(self, row: IntegrationProfile) -> str:
-        if row.sending_stopped:
-            return _("Sending stopped")
-        return _("On") if row.reclaim_enabled else _("Off")
+        return reclaim_text(row)
 
     @admin.display(description=gettext_lazy("Last complete download"), ordering="last_complete")
     def last_download(self, row: Any) -> SafeString:

@@ -24,8 +24,10 @@ from integrations.connectors.contract import NEUTRAL
 from licensehub.audit.models import AuditEvent
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
-from licensehub.ui.export import Column, ExportMixin
+from licensehub.ui.csv_file import Column
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.day_range import DayRangeFilter
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.activity.person_rows import times_reclaimed
@@ -35,7 +37,13 @@ from subscriptions.admin.reclaims.steps import requester_of, steps_of
 from subscriptions.admin.reconciliation.person_events import vendor_log
 from subscriptions.admin.widgets import live
 from subscriptions.admin.widgets.badges import direction_badge, outcome_sentence, reclaim_badge
-from subscriptions.admin.widgets.evidence import facts, license_label
+from subscriptions.admin.widgets.departments import (
+    ORDERS_BY_PERSON,
+    CostCenterFilter,
+    DepartmentFilter,
+    OrderByPersonMixin,
+)
+from subscriptions.admin.widgets.evidence import facts, license_label, moment
 from subscriptions.models import Direction, Reclaim, ReclaimRequest, ReclaimState, RequestedRemoval
 from subscriptions.models.reclaim import UNFINISHED
 from subscriptions.money.beside import cost_columns
@@ -43,6 +51,17 @@ from subscriptions.reclaims.restores import notes, why_not
 from subscriptions.search import ID_DIGITS, matching
 
 NOBODY = "nobody"
+
+
+COST_CENTER = (gettext_lazy("Cost center"), lambda row: row.subscription.cost_center)
+
+
+def _taken_back(row: Reclaim) -> str:
+    return row.removal.restores.removal.request.number if row.removal.restores else ""
+
+
+def costs() -> Sequence[Column]:
+    return cost_columns(seat_of)
 
 
 class ApproverFilter(DropdownFilter):
@@ -83,13 +102,17 @@ class StepsSection(TemplateSection):
 
 
 @admin.register(Reclaim)
-class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, RestoreMixin, ModelAdmin):
+class ReclaimAdmin(
+    OrderByPersonMixin, LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, RestoreMixin, ModelAdmin
+):
     list_display = ("person", "what", "when", "approval", "why", "outcome_of")
     list_display_links = ("person",)
     list_filter = (
         ("direction", ChoicesDropdownFilter),
         ("state", OutcomeFilter),
         ApproverFilter,
+        DepartmentFilter,
+        CostCenterFilter,
         ("queued_at", DayRangeFilter),
     )
     list_filter_submit = True
@@ -100,36 +123,65 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
     search_fields = ("subscription__search__text",)
     search_help_text = gettext_lazy("Name, e-mail or request")
     ordering = ("-queued_at", "-pk")
-    export_columns = (
-        (gettext_lazy("Name"), lambda row: row.subscription.name),
-        (gettext_lazy("E-mail"), lambda row: row.subscription.email),
-        (NEUTRAL.member_id, lambda row: row.removal.evidence["external_id"]),
-        (gettext_lazy("What"), lambda row: row.get_direction_display()),
-        (gettext_lazy("Request"), lambda row: row.removal.request.number),
-        (gettext_lazy("Requested by"), lambda row: requester_of(row.removal.request)),
-        (gettext_lazy("Approved by"), lambda row: name_of(row.removal.request.decided_by)),
-        (gettext_lazy("Approved"), lambda row: row.removal.request.decided_at),
-        (gettext_lazy("License"), lambda row: license_label(row.profile, row.removal.evidence["license"])),
-        (gettext_lazy("Last activity"), lambda row: row.removal.evidence["last_activity_at"]),
-        (gettext_lazy("Why"), lambda row: translated(row.removal.evidence["why"])),
-        (
-            gettext_lazy("Takes back"),
-            lambda row: row.removal.restores.removal.request.number if row.removal.restores else "",
+    related_orders = ORDERS_BY_PERSON
+    columns = (
+        ListColumn(
+            "person",
+            [
+                (gettext_lazy("Name"), lambda row: row.subscription.name),
+                (gettext_lazy("E-mail"), lambda row: row.subscription.email),
+            ],
         ),
-        (gettext_lazy("Reason"), lambda row: row.removal.request.reason),
-        (gettext_lazy("Queued"), lambda row: row.queued_at),
-        (gettext_lazy("Sent"), lambda row: row.sending_at),
-        (gettext_lazy("Finished"), lambda row: row.finished_at),
-        (gettext_lazy("State"), lambda row: row.get_state_display()),
-        (gettext_lazy("HTTP status"), lambda row: row.http_status),
-        (gettext_lazy("Read back"), lambda row: row.read_back),
-        (gettext_lazy("Outcome"), outcome_sentence),
+        ListColumn("vendor_id", [(NEUTRAL.member_id, lambda row: row.removal.evidence["external_id"])]),
+        ListColumn(
+            "department",
+            [(gettext_lazy("Department"), lambda row: row.subscription.department), COST_CENTER],
+            label=gettext_lazy("Department"),
+            ordering="subscription__search__department",
+        ),
+        ListColumn("cost_center", [COST_CENTER], ordering="subscription__search__cost_center"),
+        ListColumn("what", [(gettext_lazy("What"), lambda row: row.get_direction_display())]),
+        ListColumn(
+            "approval",
+            [
+                (gettext_lazy("Request"), lambda row: row.removal.request.number),
+                (gettext_lazy("Requested by"), lambda row: requester_of(row.removal.request)),
+                (gettext_lazy("Approved by"), lambda row: name_of(row.removal.request.decided_by)),
+                (gettext_lazy("Approved"), lambda row: row.removal.request.decided_at),
+                (gettext_lazy("Reason"), lambda row: row.removal.request.reason),
+            ],
+        ),
+        ListColumn(
+            "license_shown",
+            [(gettext_lazy("License"), lambda row: license_label(row.profile, row.removal.evidence["license"]))],
+        ),
+        ListColumn(
+            "last_active",
+            [(gettext_lazy("Last activity"), lambda row: moment(row.removal.evidence, "last_activity_at"))],
+        ),
+        ListColumn("why", [(gettext_lazy("Why"), lambda row: row.removal.evidence["why"])]),
+        ListColumn("takes_back", [(gettext_lazy("Takes back"), _taken_back)]),
+        ListColumn(
+            "when",
+            [
+                (gettext_lazy("Queued"), lambda row: row.queued_at),
+                (gettext_lazy("Sent"), lambda row: row.sending_at),
+                (gettext_lazy("Finished"), lambda row: row.finished_at),
+            ],
+        ),
+        ListColumn(
+            "outcome_of",
+            [
+                (gettext_lazy("State"), lambda row: row.get_state_display()),
+                (gettext_lazy("HTTP status"), lambda row: row.http_status),
+                (gettext_lazy("Read back"), lambda row: row.read_back),
+                (gettext_lazy("Outcome"), outcome_sentence),
+            ],
+        ),
+        ListColumn("cost", costs, label=gettext_lazy("Amount per year"), permission="subscriptions.view_price"),
     )
 
-    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        return (*self.export_columns, *cost_columns(seat_of))
-
-    @admin.display(description=gettext_lazy("Person"))
+    @admin.display(description=gettext_lazy("Person"), ordering="subscription__search__text")
     def person(self, row: Reclaim) -> SafeString:
         return two_lines(row.subscription.display_name, row.subscription.email if row.subscription.name else "")
 
@@ -205,6 +257,7 @@ class ReclaimAdmin(LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, Resto
         rows = rows.select_related(
             "profile",
             "subscription__profile",
+            "subscription__search",
             "removal__candidate",
             "removal__request__requested_by",
             "removal__request__decided_by",

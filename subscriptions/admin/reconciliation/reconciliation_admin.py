@@ -23,6 +23,7 @@ from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day_and_time, number, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from subscriptions import tasks
 from subscriptions.admin.widgets import live
 from subscriptions.models import Reconciliation, Subscription
@@ -110,15 +111,19 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
     list_display = ("started", "result", "people_shown", "log", "problem_shown")
     list_before_template = "admin/subscriptions/reconciliation/list_before.html"
     list_per_page = 50
-    export_columns = (
-        (gettext_lazy("Started"), lambda row: row.started_at),
-        (gettext_lazy("Finished"), lambda row: row.finished_at),
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (gettext_lazy("People"), lambda row: row.people),
-        (gettext_lazy("Events"), lambda row: row.events),
-        (gettext_lazy("Audit log"), log_text),
-        (gettext_lazy("Differences"), lambda row: len(row.findings)),
-        (gettext_lazy("Problem"), lambda row: translated(row.problem)),
+    columns = (
+        ListColumn(
+            "started",
+            [
+                (gettext_lazy("Started"), lambda row: row.started_at),
+                (gettext_lazy("Finished"), lambda row: row.finished_at),
+                (gettext_lazy("Profile"), lambda row: row.profile.name),
+            ],
+        ),
+        ListColumn("people_shown", [(gettext_lazy("People"), lambda row: row.people)]),
+        ListColumn("log", [(gettext_lazy("Events"), lambda row: row.events), (gettext_lazy("Audit log"), log_text)]),
+        ListColumn("result", [(gettext_lazy("Differences"), lambda row: len(row.findings))]),
+        ListColumn("problem_shown", [(gettext_lazy("Problem"), lambda row: row.problem)]),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Reconciliation]:

@@ -22,6 +22,7 @@ from licensehub.ui.admin import LargeTableMixin, ReadOnlyPermissionsMixin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import EMPTY, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.counts import Count, capped_each
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.candidate_admin import verdict_tabs
@@ -31,6 +32,13 @@ from subscriptions.admin.rules.protect import ADD
 from subscriptions.admin.subscriptions.subscription_admin import last_activity
 from subscriptions.admin.subscriptions.subscription_page import verdict_badge
 from subscriptions.admin.widgets.actions import ValidateSelectionMixin
+from subscriptions.admin.widgets.departments import (
+    ORDERS_OF_PEOPLE,
+    CostCenterFilter,
+    DepartmentFilter,
+    OrderByPersonMixin,
+    department_of,
+)
 from subscriptions.eligibility.clauses import explain_review
 from subscriptions.eligibility.terms import terms_of
 from subscriptions.models import PersonToReview
@@ -43,6 +51,9 @@ SUGGESTED = {reason.verdict: reason.suggested for reason in REVIEW_REASONS}
 
 def why(row: PersonToReview) -> str:
     return capfirst(explain_review(row, terms_of(row.profile)))
+
+
+COST_CENTER = (gettext_lazy("Cost center"), lambda row: row.cost_center)
 
 
 class ReviewChangeList(PagedChangeList):
@@ -60,7 +71,10 @@ class ReviewChangeList(PagedChangeList):
         everybody = super().get_queryset(request, exclude_parameters).filter(evaluation__verdict__in=NEEDS_REVIEW)
         by_reason = {verdict: everybody.filter(evaluation__verdict=verdict) for verdict in NEEDS_REVIEW}
         self.counts = capped_each({verdict.value: rows for verdict, rows in by_reason.items()})
-        return everybody.filter(evaluation__verdict=self.reason) if self.reason else everybody
+        return self.in_tab(everybody)
+
+    def in_tab(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(evaluation__verdict__in=[self.reason] if self.reason else NEEDS_REVIEW)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[OrderBy]:
         """Order the rows of one verdict by the verdict's index."""
@@ -73,36 +87,52 @@ class ReviewChangeList(PagedChangeList):
     @property
     def tabs(self) -> list[dict[str, Any]]:
         whole = {"label": _("All"), "count": sum(self.counts.values(), Count(0)), "selected": not self.reason}
-        tabs = [{**whole, "url": self.get_query_string(remove=[REASON, "p"])}]
+        tabs = [{**whole, "url": self.get_query_string(remove=[REASON])}]
         for verdict in NEEDS_REVIEW:
-            url = self.get_query_string({REASON: verdict.value}, remove=["p"])
+            url = self.get_query_string({REASON: verdict.value})
             count, chosen = self.counts[verdict.value], self.reason == verdict.value
             tabs.append({"label": verdict.label, "count": count, "selected": chosen, "url": url})
         return tabs
 
 
 @admin.register(PersonToReview)
-class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, ModelAdmin):
+class ReviewAdmin(
+    ValidateSelectionMixin, OrderByPersonMixin, LargeTableMixin, ReadOnlyPermissionsMixin, ExportMixin, ModelAdmin
+):
     list_display = ("person", "why_you_decide", "activity", "department_shown", "suggested")
     list_display_links = None
-    list_filter = (LicenseFilter, ProfileFilter)
+    list_filter = (LicenseFilter, DepartmentFilter, CostCenterFilter, ProfileFilter)
+    list_filter_submit = True
     list_per_page = 50
     search_fields = ("search__text",)
     search_help_text = gettext_lazy("Name or e-mail")
     ordering = ("idle_since", "pk")
     actions = ("keep", "look_up", "candidates", "protect", "ask")
     list_before_template = "admin/subscriptions/persontoreview/list_before.html"
-    export_columns = (
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (gettext_lazy("Name"), lambda row: row.name),
-        (gettext_lazy("E-mail"), lambda row: row.email),
-        (gettext_lazy("Department"), lambda row: row.department),
-        (gettext_lazy("License"), lambda row: row.license_label),
-        (gettext_lazy("Reason"), lambda row: row.verdict.label),
-        (gettext_lazy("Why"), why),
-        (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
-        (gettext_lazy("The vendor now says"), lambda row: row.vendor_activity_at if row.dates_went_back else ""),
-        (gettext_lazy("Assigned since"), lambda row: row.license_assigned_at),
+    related_orders = ORDERS_OF_PEOPLE
+    columns = (
+        ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
+        ListColumn(
+            "person", [(gettext_lazy("Name"), lambda row: row.name), (gettext_lazy("E-mail"), lambda row: row.email)]
+        ),
+        ListColumn("department_shown", [(gettext_lazy("Department"), lambda row: row.department), COST_CENTER]),
+        ListColumn("cost_center_shown", [COST_CENTER], ordering="search__cost_center"),
+        ListColumn("license_shown", [(gettext_lazy("License"), lambda row: row.license_label)]),
+        ListColumn(
+            "why_you_decide", [(gettext_lazy("Reason"), lambda row: row.verdict.label), (gettext_lazy("Why"), why)]
+        ),
+        ListColumn(
+            "activity",
+            [
+                (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
+                (
+                    gettext_lazy("The vendor now says"),
+                    lambda row: row.vendor_activity_at if row.dates_went_back else "",
+                ),
+            ],
+        ),
+        ListColumn("assigned", [(gettext_lazy("Assigned since"), lambda row: row.license_assigned_at)]),
+        ListColumn("suggested"),
     )
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -119,7 +149,9 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonToReview]:
         rows: QuerySet[PersonToReview] = super().get_queryset(request)
-        return rows.select_related("profile__rule", "evaluation").prefetch_related("profile__rule__license_thresholds")
+        return rows.select_related("profile__rule", "evaluation", "search").prefetch_related(
+            "profile__rule__license_thresholds"
+        )
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PersonToReview], search_term: str
@@ -174,7 +206,7 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
     def protect(self, request: HttpRequest, chosen: QuerySet[PersonToReview]) -> HttpResponse:
         return actions.protect(request, chosen)
 
-    @admin.display(description=gettext_lazy("Person"))
+    @admin.display(description=gettext_lazy("Person"), ordering="search__text")
     def person(self, row: PersonToReview) -> SafeString:
         link = reverse("admin:subscriptions_subscription_change", args=[row.pk])
         known_by = row.email if row.name else _("not in the directory")
@@ -189,9 +221,9 @@ class ReviewAdmin(ValidateSelectionMixin, LargeTableMixin, ReadOnlyPermissionsMi
     def activity(self, row: PersonToReview) -> SafeString:
         return last_activity(row)
 
-    @admin.display(description=gettext_lazy("Department"))
-    def department_shown(self, row: PersonToReview) -> str:
-        return row.department or EMPTY
+    @admin.display(description=gettext_lazy("Department"), ordering="search__department")
+    def department_shown(self, row: PersonToReview) -> SafeString | str:
+        return department_of(row)
 
     @admin.display(description=gettext_lazy("Suggested"))
     def suggested(self, row: PersonToReview) -> SafeString | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -20,6 +21,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, badge, day, day_ago, day_and_time, name_of, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
 from licensehub.ui.lists.tabs import StateTab, StateTabs, TabbedChangeList
 from subscriptions.admin.rules.end_protections import EndMixin, end_view
@@ -47,9 +49,14 @@ class ProtectionList(TabbedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Counts the people that each protection covers, for the whole page at once."""
         super().get_results(request)
-        counts = count_people(row for row in self.result_list if row.is_in_force)
-        for row in self.result_list:
-            row.people_now = counts.get(row.pk, 0)
+        count_covered(self.result_list)
+
+
+def count_covered(rows: Iterable[Any]) -> None:
+    """Write `people_now`: how many people each protection covers."""
+    counts = count_people(row for row in rows if row.is_in_force)
+    for row in rows:
+        row.people_now = counts.get(row.pk, 0)
 
 
 def state_badge(row: Protection) -> SafeString:
@@ -72,7 +79,7 @@ def how_it_ended(row: Protection) -> str:
 
 @admin.register(Protection)
 class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAdmin):
-    list_display = ("what", "reason_shown", "owner", "until", "by", "covers", "standing")
+    list_display = ("what", "reason_shown", "owner_shown", "until", "by", "covers", "standing")
     list_display_links = ("what",)
     list_per_page = 50
     search_fields = ("value", "external_id", "reason", "owner", "created_by__username")
@@ -84,21 +91,40 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
         StateTab(gettext_lazy("Ended"), ("ended",)),
     )
     default_states = ("in_force", "lost")
-    export_columns = (
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (gettext_lazy("Protect by"), lambda row: row.get_kind_display()),
-        (gettext_lazy("Value"), lambda row: row.value_label),
-        (gettext_lazy("Vendor ID"), lambda row: row.external_id),
-        (gettext_lazy("E-mail now"), lambda row: row.email_now),
-        (gettext_lazy("Reason"), lambda row: row.reason),
-        (gettext_lazy("Owner"), lambda row: row.owner),
-        (gettext_lazy("Until"), lambda row: row.ends_at),
-        (gettext_lazy("Made by"), lambda row: name_of(row.created_by)),
-        (gettext_lazy("Made"), lambda row: row.created_at),
-        (gettext_lazy("State"), lambda row: _("In force") if row.is_in_force else _("Ended")),
-        (gettext_lazy("Ended"), lambda row: row.ended_at),
-        (gettext_lazy("Ended by"), lambda row: name_of(row.ended_by) if row.ended_by else ""),
+    columns = (
+        ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
+        ListColumn(
+            "what",
+            [
+                (gettext_lazy("Protect by"), lambda row: row.get_kind_display()),
+                (gettext_lazy("Value"), lambda row: row.value_label),
+                (gettext_lazy("Vendor ID"), lambda row: row.external_id),
+                (gettext_lazy("E-mail now"), lambda row: row.email_now),
+            ],
+        ),
+        ListColumn("reason_shown", [(gettext_lazy("Reason"), lambda row: row.reason)]),
+        ListColumn("owner_shown", [(gettext_lazy("Owner"), lambda row: row.owner)], ordering="owner"),
+        ListColumn("until", [(gettext_lazy("Until"), lambda row: row.ends_at)]),
+        ListColumn(
+            "by",
+            [
+                (gettext_lazy("Made by"), lambda row: name_of(row.created_by)),
+                (gettext_lazy("Made"), lambda row: row.created_at),
+            ],
+        ),
+        ListColumn("covers", [(gettext_lazy("Covers now"), lambda row: row.people_now)]),
+        ListColumn(
+            "standing",
+            [
+                (gettext_lazy("State"), lambda row: "In force" if row.is_in_force else "Ended"),
+                (gettext_lazy("Ended"), lambda row: row.ended_at),
+                (gettext_lazy("Ended by"), lambda row: name_of(row.ended_by) if row.ended_by else ""),
+            ],
+        ),
     )
+
+    def prepare_rows(self, rows: list[Any]) -> None:
+        count_covered(rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TabbedChangeList]:
         return ProtectionList

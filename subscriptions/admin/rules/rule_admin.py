@@ -19,7 +19,9 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
 
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, two_lines
+from licensehub.ui.lists.columns import ListColumn
 from subscriptions.admin.rules.effects import apply_and_report, needs_download
 from subscriptions.admin.rules.limits import caps_now, doubts_now
 from subscriptions.admin.rules.rule_form import (
@@ -106,12 +108,32 @@ class LicenseThresholdInline(TabularInline):
         return request.user.has_perm(CHANGE)
 
 
+def license_labels(row: ReclaimRule) -> str:
+    labels = dict(license_choices(row))
+    return ", ".join(labels[word] for word in row.licenses)
+
+
 @admin.register(ReclaimRule)
-class ReclaimRuleAdmin(ModelAdmin):
+class ReclaimRuleAdmin(ExportMixin, ModelAdmin):
     form = ReclaimRuleForm
     inlines = (LicenseThresholdInline,)
     list_display = ("of_profile", "threshold", "license_types", "grace", "changed")
     list_display_links = ("of_profile",)
+    columns = (
+        ListColumn(
+            "of_profile",
+            [
+                (gettext_lazy("Profile"), lambda row: row.profile.name),
+                (gettext_lazy("Version"), lambda row: row.version),
+            ],
+        ),
+        ListColumn(
+            "threshold", [(gettext_lazy("Last activity threshold, days"), lambda row: row.last_activity_threshold)]
+        ),
+        ListColumn("license_types", [(gettext_lazy("License types"), license_labels)]),
+        ListColumn("grace", [(gettext_lazy("New-joiner grace, days"), lambda row: row.new_joiner_grace)]),
+        ListColumn("changed", [(gettext_lazy("Changed"), lambda row: row.changed_at)]),
+    )
     actions = None
     warn_unsaved_form = True
     compressed_fields = False
@@ -156,8 +178,7 @@ class ReclaimRuleAdmin(ModelAdmin):
 
     @admin.display(description=gettext_lazy("License types"))
     def license_types(self, row: ReclaimRule) -> str:
-        labels = dict(license_choices(row))
-        return ", ".join(labels[word] for word in row.licenses)
+        return license_labels(row)
 
     @admin.display(description=gettext_lazy("New-joiner grace"))
     def grace(self, row: ReclaimRule) -> str:

@@ -9,12 +9,12 @@ from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin import SimpleListFilter
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from unfold.contrib.filters.admin import DropdownFilter
 
 from integrations.connectors.registry import connector_class
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
@@ -37,14 +37,20 @@ def is_one_verdict(value: str) -> bool:
     return value in Verdict.values and value != Verdict.NOT_EVALUATED
 
 
-class VerdictFilter(SimpleListFilter):
+class VerdictFilter(DropdownFilter):
     """One verdict, or several separated by commas."""
 
     title = gettext_lazy("verdict")
     parameter_name = "verdict"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(value, str(label)) for value, label in Verdict.choices]
+        """Also the verdicts of a link together, so that *Apply* keeps them."""
+        wanted = self.value() or ""
+        labels = {value: str(label) for value, label in Verdict.choices}
+        several = [word for word in wanted.split(",") if word in labels]
+        if len(several) < 2:
+            return [*labels.items()]
+        return [*labels.items(), (wanted, ", ".join(labels[word] for word in several))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
         wanted = self.value()
@@ -57,7 +63,7 @@ class VerdictFilter(SimpleListFilter):
         return queryset.filter(evaluation__verdict__in=wanted.split(","))
 
 
-class LicenseFilter(SimpleListFilter):
+class LicenseFilter(DropdownFilter):
     title = gettext_lazy("license")
     parameter_name = "license"
 
@@ -68,7 +74,7 @@ class LicenseFilter(SimpleListFilter):
         return queryset.filter(license=self.value()) if self.value() else queryset
 
 
-class RoleFilter(SimpleListFilter):
+class RoleFilter(DropdownFilter):
     title = gettext_lazy("role")
     parameter_name = "role"
 
@@ -83,7 +89,7 @@ class RoleFilter(SimpleListFilter):
 ANY_ADMIN_ROLE = "*"
 
 
-class AdminRoleFilter(SimpleListFilter):
+class AdminRoleFilter(DropdownFilter):
     """People with any admin role. The rows are few, and have an index of their own."""
 
     title = gettext_lazy("admin role")
@@ -101,7 +107,7 @@ class AdminRoleFilter(SimpleListFilter):
         return queryset.filter(HAS_ADMIN_ROLE, pk__in=with_role.order_by().values("pk"))
 
 
-class SeatFilter(SimpleListFilter):
+class SeatFilter(DropdownFilter):
     title = gettext_lazy("seat")
     parameter_name = "seat"
 
@@ -114,7 +120,7 @@ class SeatFilter(SimpleListFilter):
         return queryset.filter(FREE) if self.value() == "free" else queryset
 
 
-class IdleFilter(SimpleListFilter):
+class IdleFilter(DropdownFilter):
     """Held seats by days since the last activity, as of the last evaluation of everybody, like the bars of a chart."""
 
     title = gettext_lazy("time since last activity")

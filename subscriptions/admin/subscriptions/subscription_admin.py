@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,15 +16,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import NEUTRAL
-from integrations.models import IntegrationProfile
 from licensehub.ui.admin import ReadOnlyAdmin, refuse_unless_post, signed_in
-from licensehub.ui.export import Column, ExportMixin
+from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import day, day_ago, two_lines
 from licensehub.ui.lists.changelist import PagedChangeList
+from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.counts import Count, estimated
 from licensehub.ui.lists.id_filter import search_count
 from licensehub.ui.lists.search_results import Matches
 from subscriptions.admin.approvals.permissions import REQUEST
+from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.rules.protect import ADD, protect
 from subscriptions.admin.subscriptions.filters import (
     AdminRoleFilter,
@@ -38,6 +38,13 @@ from subscriptions.admin.subscriptions.filters import (
 )
 from subscriptions.admin.subscriptions.subscription_page import context_of, verdict_badge
 from subscriptions.admin.widgets.actions import ValidateSelectionMixin, run_action
+from subscriptions.admin.widgets.departments import (
+    ORDERS_OF_PEOPLE,
+    CostCenterFilter,
+    DepartmentFilter,
+    OrderByPersonMixin,
+    department_of,
+)
 from subscriptions.admin.widgets.evidence import confirmed_columns
 from subscriptions.admin.widgets.selection import is_across
 from subscriptions.approvals.request import request_reclaim
@@ -59,6 +66,9 @@ def last_activity(row: Subscription) -> SafeString:
     if row.implausible_dates:
         return day_ago(row.last_activity_at, never=_("Unknown"), hint=row.implausible_dates)
     return day_ago(row.last_activity_at, hint=_("no activity seen"))
+
+
+COST_CENTER = (gettext_lazy("Cost center"), lambda row: row.cost_center)
 
 
 class SubscriptionChangeList(PagedChangeList):
@@ -87,7 +97,7 @@ class SubscriptionChangeList(PagedChangeList):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
+class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin, ReadOnlyAdmin):
     """Facts come from the downloads only: nobody adds, edits or deletes one."""
 
     list_display = ("person", "department_shown", "license_shown", "activity", "assigned", "verdict_shown")
@@ -97,32 +107,44 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
     list_before_template = "admin/subscriptions/subscription/list_before.html"
     # The longest idle first. People without any date come last.
     ordering = ("idle_since", "pk")
+    list_filter_submit = True
     list_per_page = 50
     actions = ("protect",)
-    export_columns = (
-        (gettext_lazy("Profile"), lambda row: row.profile.name),
-        (NEUTRAL.member_id, lambda row: row.external_id),
-        (gettext_lazy("Name"), lambda row: row.name),
-        (gettext_lazy("E-mail"), lambda row: row.email),
-        (gettext_lazy("Department"), lambda row: row.department),
-        (gettext_lazy("Cost center"), lambda row: row.cost_center),
-        (gettext_lazy("Division"), lambda row: row.division),
-        (gettext_lazy("Employee number"), lambda row: row.employee_number),
-        (gettext_lazy("Manager"), lambda row: row.manager or row.manager_id),
-        (gettext_lazy("License"), lambda row: row.license_label),
-        (gettext_lazy("Role"), lambda row: row.role_label),
-        (gettext_lazy("Admin roles"), lambda row: row.admin_roles_label),
-        (gettext_lazy("Active"), lambda row: "yes" if row.active and not row.gone_at else "no"),
-        (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
-        (gettext_lazy("The vendor now says"), vendor_says_now),
-        (gettext_lazy("Dates that cannot be right"), lambda row: row.implausible_dates),
-        (gettext_lazy("Assigned since"), lambda row: row.license_assigned_at),
-        (gettext_lazy("Verdict"), lambda row: row.verdict.label),
-        (gettext_lazy("Why"), sentence),
+    related_orders = ORDERS_OF_PEOPLE
+    columns = (
+        ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
+        ListColumn("vendor_id", [(NEUTRAL.member_id, lambda row: row.external_id)]),
+        ListColumn(
+            "person", [(gettext_lazy("Name"), lambda row: row.name), (gettext_lazy("E-mail"), lambda row: row.email)]
+        ),
+        ListColumn("department_shown", [(gettext_lazy("Department"), lambda row: row.department), COST_CENTER]),
+        ListColumn("cost_center_shown", [COST_CENTER], ordering="search__cost_center"),
+        ListColumn("division_shown", [(gettext_lazy("Division"), lambda row: row.division)]),
+        ListColumn("employee_number_shown", [(gettext_lazy("Employee number"), lambda row: row.employee_number)]),
+        ListColumn("manager_shown", [(gettext_lazy("Manager"), lambda row: row.manager or row.manager_id)]),
+        ListColumn(
+            "license_shown",
+            [
+                (gettext_lazy("License"), lambda row: row.license_label),
+                (gettext_lazy("Role"), lambda row: row.role_label),
+                (gettext_lazy("Admin roles"), lambda row: row.admin_roles_label),
+            ],
+        ),
+        ListColumn("seat", [(gettext_lazy("Active"), lambda row: "yes" if row.active and not row.gone_at else "no")]),
+        ListColumn(
+            "activity",
+            [
+                (gettext_lazy("Last activity"), lambda row: row.last_activity_at),
+                (gettext_lazy("The vendor now says"), vendor_says_now),
+                (gettext_lazy("Dates that cannot be right"), lambda row: row.implausible_dates),
+            ],
+        ),
+        ListColumn("assigned", [(gettext_lazy("Assigned since"), lambda row: row.license_assigned_at)]),
+        ListColumn(
+            "verdict_shown", [(gettext_lazy("Verdict"), lambda row: row.verdict.label), (gettext_lazy("Why"), sentence)]
+        ),
+        ListColumn("confirmed", lambda: confirmed_columns(lambda row: row), label=gettext_lazy("Confirmed")),
     )
-
-    def columns_for(self, request: HttpRequest) -> Sequence[Column]:
-        return (*self.export_columns, *confirmed_columns(lambda row: row))
 
     def has_protect_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(ADD)
@@ -140,7 +162,7 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
         """With the rules, since the sentence of each row needs its profile's terms."""
         rows: QuerySet[Subscription] = super().get_queryset(request)
         runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
-        related = rows.select_related("profile__rule", "evaluation")
+        related = rows.select_related("profile__rule", "evaluation", "search")
         return related.prefetch_related("profile__rule__license_thresholds", runs)
 
     def get_search_results(
@@ -152,8 +174,10 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
         return SubscriptionChangeList
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
-        filters: list[Any] = [VerdictFilter, LicenseFilter, RoleFilter, AdminRoleFilter, IdleFilter, SeatFilter]
-        return [*filters, "profile"] if IntegrationProfile.objects.count() > 1 else filters
+        return [
+            *(VerdictFilter, LicenseFilter, DepartmentFilter, CostCenterFilter),
+            *(RoleFilter, AdminRoleFilter, IdleFilter, SeatFilter, ProfileFilter),
+        ]
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.request_one)
@@ -176,13 +200,13 @@ class SubscriptionAdmin(ValidateSelectionMixin, ExportMixin, ReadOnlyAdmin):
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return context_of(row, request)
 
-    @admin.display(description=gettext_lazy("Person"))
+    @admin.display(description=gettext_lazy("Person"), ordering="search__text")
     def person(self, row: Subscription) -> SafeString:
         return two_lines(row.display_name, row.email if row.name else _("not in the directory"))
 
-    @admin.display(description=gettext_lazy("Department"), empty_value="–")
-    def department_shown(self, row: Subscription) -> str | None:
-        return row.department or None
+    @admin.display(description=gettext_lazy("Department"), ordering="search__department")
+    def department_shown(self, row: Subscription) -> SafeString | str:
+        return department_of(row)
 
     @admin.display(description=gettext_lazy("License"))
     def license_shown(self, row: Subscription) -> SafeString:

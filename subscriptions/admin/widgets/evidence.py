@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from integrations.connectors.contract import normalized
 from integrations.models import IntegrationProfile
 from licensehub.translations.stored import translated
-from licensehub.ui.export import Column
+from licensehub.ui.csv_file import Column
 from licensehub.ui.formatting import EMPTY, ago, day, day_ago, day_and_time
 from subscriptions.activity.confirmation import Confirmation, confirmation_of, newest_runs
 from subscriptions.eligibility.sentences import vendor_says_now

@@ -55,8 +55,8 @@ def test_each_account_chooses_for_itself(db, sign_in):
 def test_files_are_in_the_language_of_the_reader(run, sign_in, monkeypatch):
     """A CSV file is written when the middleware has ended already."""
     monkeypatch.setattr(
-        "subscriptions.admin.downloads.download_admin.DownloadRunAdmin.export_columns",
-        (("Language", lambda row: translation.get_language()),),
+        "subscriptions.admin.downloads.download_admin.DownloadRunAdmin.columns_for",
+        lambda self, request: [("Language", lambda row: translation.get_language())],
     )
     client = sign_in("Auditor")
     address = reverse("admin:subscriptions_downloadrun_export", args=["csv"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import html
+import io
 from html.parser import HTMLParser
 from itertools import groupby
 from urllib.parse import parse_qsl, urlencode
@@ -12,6 +15,8 @@ from django.urls import reverse
 
 from licensehub.site.audit_admin import ActionFilter, AuditEventAdmin
 from licensehub.ui.export import ExportMixin
+from licensehub.ui.lists.columns import flat
+from licensehub.ui.lists.filters import expected_parameters
 from tests.support.exports import rows
 
 # Enough of each filter: the first choice and the last ones.
@@ -62,7 +67,9 @@ def applied(page: str) -> dict[str, str]:
 def choices(page: str) -> list[str]:
     """Some queries of each filter."""
     found = Filters(page)
-    links = [link for link in found.links if not {"o", "p", "e", "_facets"} & set(dict(parse_qsl(link)))]
+    links = [
+        link for link in found.links if not {"o", "p", "e", "_facets", "columns", "view"} & set(dict(parse_qsl(link)))
+    ]
     by_name = [list(same) for _, same in groupby(found.offers, key=lambda offer: offer[0])]
     offers = [urlencode([offer]) for same in by_name for offer in [same[0], *same[-CHOICES + 1 :]]]
     by_field = [list(same) for _, same in groupby(links, key=lambda link: sorted(dict(parse_qsl(link))))]
@@ -78,8 +85,10 @@ def lists() -> list[str]:
 
 
 def test_a_list_exports_the_rows_that_it_shows(run, admin_client):
-    asked = 0
+    """And a chip names each filter, and the number beside a choice is that of its rows."""
+    asked = counted = 0
     for address in lists():
+        counts = admin_client.get(f"{address}counts/").json()
         for query in ["", *choices(admin_client.get(address).content.decode())]:
             answer = admin_client.get(f"{address}?{query}")
             assert answer.status_code == 200, (address, query)
@@ -87,10 +96,61 @@ def test_a_list_exports_the_rows_that_it_shows(run, admin_client):
             exported = rows(admin_client.get(f"{address}export/?{query}"))
             assert len(exported) == shown.result_count, (address, query)
             assert f'export/xlsx/{shown.get_query_string()}"'.replace("&", "&amp;") in page, (address, query)
-            if shown.model_admin.list_filter_submit:
+            names = expected_parameters(shown)
+            given = [(name, value) for name, value in parse_qsl(query) if value != "all" and name in names]
+            assert [chip.url for chip in shown.chips] == ["?"] * bool(given), (address, query)
+            assert all(chip.known and chip.label in html.unescape(page) for chip in shown.chips), (address, query)
+            for name, value in given:
+                if name in counts:
+                    assert counts[name][value] == str(shown.result_count), (address, query)
+                    counted += 1
+            if shown.model_admin.list_filter_submit and shown.has_filters:
+                assert "p" not in applied(admin_client.get(f"{address}?{query}&p=last").content.decode())
                 assert applied(page) == {name: value for name, value in parse_qsl(query) if value != "all"}, address
             asked += 1
-    assert len(lists()) >= 8 and asked > 40
+    assert len(lists()) >= 13 and asked > 40 and counted > 30
+
+
+def test_the_file_of_what_is_shown_has_the_columns_of_the_list(run, admin_client):
+    for address in lists():
+        shown = admin_client.get(address).context["cl"]
+        its_admin, request = shown.model_admin, shown.request
+        names = [name for name in shown.list_display if name != "action_checkbox"]
+        expected = [str(header) for header, _ in flat(its_admin.columns_of(request)[name] for name in names)]
+        every = [str(header) for header, _ in its_admin.columns_for(request)]
+        lines = b"".join(admin_client.get(f"{address}export/shown/csv/").streaming_content).decode("utf-8-sig")
+        assert next(csv.reader(io.StringIO(lines))) == expected, address
+        assert set(expected) <= set(every), address
+        whole = admin_client.get(address, {"columns": ",".join(its_admin.columns_of(request))})
+        assert len(whole.context["cl"].list_display) >= len(its_admin.columns), address
+
+
+def test_a_list_is_sorted_by_each_column_that_has_an_index(run, admin_client):
+    asked = 0
+    for address in lists():
+        shown = admin_client.get(address).context["cl"]
+        for name in shown.model_admin.sortable_columns(shown.request):
+            up, down = (admin_client.get(address, {"o": order}).context["cl"] for order in (name, f"-{name}"))
+            assert admin_client.get(address, {"o": f"-{name}", "q": "a"}).status_code == 200, (address, name)
+            assert {row.pk for row in up.result_list} == {row.pk for row in down.result_list}, (address, name)
+            assert up.sorted_by == (name, False) and down.sorted_by == (name, True), (address, name)
+            if name in up.list_display:
+                assert up.get_ordering_field_columns() == {up.list_display.index(name): "asc"}, (address, name)
+            asked += 1
+    assert asked > 25
+
+
+def test_what_a_list_does_not_know_gets_a_sentence(run, admin_client):
+    address = reverse("admin:subscriptions_subscription_changelist")
+
+    def said(**query: str) -> list[str]:
+        return [str(message) for message in admin_client.get(address, query, follow=True).context["messages"]]
+
+    assert said(o="-3") == ["This list cannot be sorted by “3”."]
+    assert said(columns="license_shown,nothing") == ["This list has no column “nothing” that you may see."]
+    assert said(license="pro") == ["The filter “License” has no choice “pro” any more."]
+    assert said(p="nonsense") == ["The address had a part that this list does not know. All rows are shown."]
+    assert said(license="full", o="person") == []
 
 
 def test_the_control_forgets_a_filter_of_links(run, admin_client, monkeypatch):

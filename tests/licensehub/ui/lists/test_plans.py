@@ -38,6 +38,8 @@ READ_WHOLE = ("subscriptions, two verdicts",)
 NEEDED = {
     "subscription_idle": "subscriptions, middle",
     "evaluation_verdict_idle": "subscriptions, verdict",
+    "search_text": "subscriptions, by name",
+    "search_department": "subscriptions, by department, last",
     "subscription_role": "subscriptions, a rare role",
     "subscription_license": "subscriptions, a rare license",
     "subscription_never": "subscriptions, never active",
@@ -113,6 +115,8 @@ def test_no_list_counts_to_the_end(client, pages):
 def test_the_letters_have_an_index(client, pages):
     """Of 20,000 texts PostgreSQL may well read all; with that forbidden it must find the index."""
     with connection.cursor() as cursor:
+        # What a vacuum does with new texts. Until then PostgreSQL counts them as a reason against this index.
+        cursor.execute("SELECT gin_clean_pending_list('search_letters')")
         cursor.execute("SET LOCAL enable_seqscan = off")
     for name in ("subscriptions", "candidates", "history"):
         assert "search_letters" in plans(client, pages[f"{name}, part of a name"], FOUND)
