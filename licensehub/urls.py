@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from licensehub.site.find import find
 from licensehub.site.invitations import WelcomeView
 from subscriptions.company.views import company_logo
 from subscriptions.notices.views import my_license
@@ -27,5 +28,6 @@ urlpatterns = [
     path("welcome/<uidb64>/<token>/", WelcomeView.as_view(), name="welcome"),
     # The overview and the menu take the place of Django's list of an app's models. The first part of a path leads here.
     re_path(r"^admin/(?:audit|auth|integrations|subscriptions)/$", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/find/", admin.site.admin_view(find), name="find"),
     path("admin/", admin.site.urls),
 ]

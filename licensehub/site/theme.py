@@ -27,7 +27,7 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
     "STYLES": [_static(f"{name}.css") for name in ("base", "components", "lists", "charts", "pages")],
-    "SCRIPTS": [_static(f"{name}.js") for name in ("copy", "keyboard", "shortcuts", "live", "time_zone")],
+    "SCRIPTS": [_static(f"{name}.js") for name in ("copy", "keyboard", "shortcuts", "find", "live", "time_zone")],
     "COLORS": {
         "primary": {
             "50": "oklch(97.2% .014 266)",

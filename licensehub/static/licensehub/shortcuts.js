@@ -2,7 +2,7 @@
 "use strict";
 (() => {
     // In the language of the page: templates/admin/script_texts.html.
-    const KEYS = {j: "keyNext", k: "keyBefore", x: "keySelect", Enter: "keyOpen", a: "keyAction", "/": "keySearch", "?": "keyHelp"};
+    const KEYS = {j: "keyNext", k: "keyBefore", x: "keySelect", Enter: "keyOpen", a: "keyAction", "/": "keySearch", "Ctrl K": "keyFind", "?": "keyHelp"};
     const STORED = "lh-shortcuts";
     const isOn = () => localStorage.getItem(STORED) !== "off";
     const rows = () => [...document.querySelectorAll("#result_list tr.data-row, #result_list tbody tr, .lh-people tbody tr")].filter((row) => row.offsetParent);

@@ -60,8 +60,8 @@ def _taken_back(row: Reclaim) -> str:
     return row.removal.restores.removal.request.number if row.removal.restores else ""
 
 
-def costs() -> Sequence[Column]:
-    return cost_columns(seat_of)
+def what_and_cost() -> Sequence[Column]:
+    return ((_("What"), lambda row: row.get_direction_display()), *cost_columns(seat_of))
 
 
 class ApproverFilter(DropdownFilter):
@@ -140,7 +140,7 @@ class ReclaimAdmin(
             ordering="subscription__search__department",
         ),
         ListColumn("cost_center", [COST_CENTER], ordering="subscription__search__cost_center"),
-        ListColumn("what", [(gettext_lazy("What"), lambda row: row.get_direction_display())]),
+        ListColumn("what", what_and_cost, label=gettext_lazy("What")),
         ListColumn(
             "approval",
             [
@@ -178,7 +178,6 @@ class ReclaimAdmin(
                 (gettext_lazy("Outcome"), outcome_sentence),
             ],
         ),
-        ListColumn("cost", costs, label=gettext_lazy("Amount per year"), permission="subscriptions.view_price"),
     )
 
     @admin.display(description=gettext_lazy("Person"), ordering="subscription__search__text")
