@@ -245,8 +245,8 @@ LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 # For pages and mails to people whose language is not known.
 DEFAULT_LANGUAGE = reader.one_of("DEFAULT_LANGUAGE", "en", [code for code, _ in LANGUAGES])
 FORMAT_MODULE_PATH = ["licensehub.formats"]
-# The texts of `licensehub` and `subscriptions` lie in their own folders, where Django finds them.
-LOCALE_PATHS = [BASE_DIR / "templates" / "locale"]
+# Named here, since Django's and unfold's own translations would come before those of our apps: "History".
+LOCALE_PATHS = [BASE_DIR / area / "locale" for area in ("templates", "licensehub", "subscriptions")]
 # Each person reads pages in their own: see licensehub.site.time_zone.
 TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True

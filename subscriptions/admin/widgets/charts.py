@@ -31,11 +31,12 @@ class Shade(NamedTuple):
     tone: str
     label: str | Promise
     verdicts: tuple[str, ...] = ()
+    # The label without its examples, if it has some.
+    short: str | Promise = ""
 
     @property
     def name(self) -> str:
-        """The label without its examples."""
-        return str(self.label).split(":")[0]
+        return str(self.short or self.label)
 
 
 # From the bottom of a bar to its top. The sum of the first one is the number of inactive people.
@@ -44,7 +45,11 @@ SHADES = (
     Shade("active", gettext_lazy("Active lately"), (Verdict.ACTIVE,)),
     Shade("never", gettext_lazy("To review"), tuple(NEEDS_REVIEW)),
     Shade("waiting", gettext_lazy("Not evaluated yet"), (Verdict.NOT_EVALUATED,)),
-    Shade("left", gettext_lazy("Left alone: not in scope, protected, new, or in cool-down")),
+    Shade(
+        "left",
+        gettext_lazy("Left alone: not in scope, protected, new, or in cool-down"),
+        short=gettext_lazy("Left alone"),
+    ),
 )
 # The seats of a download that nobody has evaluated.
 SEATS = Shade("plain", gettext_lazy("Seats"))

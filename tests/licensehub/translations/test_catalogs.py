@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from babel.messages.catalog import Catalog, Message
 from django.conf import settings
+from django.utils import translation
 
 from licensehub.translations.catalogs import AREAS, LANGUAGES, area_of, extracted, stored
 from licensehub.translations.extraction import KEYWORDS, sources
@@ -96,6 +97,22 @@ def test_no_marked_string_is_inside_of_an_f_string():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KEYWORDS
     ]
     assert hidden == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_our_translation_comes_before_those_of_libraries(language):
+    """Django's admin translates "History", too, by another word."""
+    with translation.override(language):
+        shown = {
+            (message.id, message.string): translation.ngettext(*message.id, 1)
+            if isinstance(message.id, tuple)
+            else translation.gettext(message.id)
+            for area in AREAS
+            for message in stored(area, language)
+            if message.id and not message.context
+        }
+    ours = {key: key[1][0] if isinstance(key[1], tuple) else key[1] for key in shown}
+    assert {key: text for key, text in shown.items() if text != ours[key]} == {}
 
 
 def test_each_file_belongs_to_one_catalog():
