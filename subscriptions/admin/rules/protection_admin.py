@@ -116,7 +116,7 @@ class ProtectionAdmin(FoldedSearch, StateTabs, ExportMixin, EndMixin, ReadOnlyAd
         ListColumn(
             "standing",
             [
-                (gettext_lazy("State"), lambda row: "In force" if row.is_in_force else "Ended"),
+                (gettext_lazy("State"), lambda row: _("In force") if row.is_in_force else _("Ended")),
                 (gettext_lazy("Ended"), lambda row: row.ended_at),
                 (gettext_lazy("Ended by"), lambda row: name_of(row.ended_by) if row.ended_by else ""),
             ],
