@@ -34,6 +34,8 @@ class Stage(StrEnum):
     SAVED = "saved"
 
 
+# Profile id, license, price id, seats.
+Counted = tuple[int, str, int | None, int]
 # The stages that have rows; what is saved is the difference of the last two.
 STAGES = (Stage.POTENTIAL, Stage.APPROVED, Stage.VERIFIED, Stage.AGAIN)
 
@@ -95,8 +97,11 @@ class Ledger:
     def groups(self, stages: Sequence[Stage] = STAGES) -> list[Group]:
         """The lines by currency; those without a price come last. Only these stages are counted."""
         found: dict[tuple[str, int, str], Line] = {}
+        candidates = self._candidates() if {Stage.POTENTIAL, Stage.APPROVED} & set(stages) else {}
         for stage in stages:
-            for profile_id, license, price_id, seats in self._counted(stage):
+            for profile_id, license, price_id, seats in (
+                candidates[stage] if stage in candidates else self._counted(stage)
+            ):
                 price = self.prices.by_id.get(price_id) if price_id else None
                 if price and price.is_free:
                     continue
@@ -114,14 +119,25 @@ class Ledger:
         now = self.prices.now(profile_id, license)
         return now if now and price and now.currency == price.currency else price
 
-    def _counted(self, stage: Stage) -> Iterable[tuple[int, str, int | None, int]]:
-        """(profile id, license, price id, seats); of one license there may be several rows."""
+    def _candidates(self) -> dict[Stage, list[Counted]]:
+        """Potential and approved with one statement, which an index answers: their price is that of today."""
+        rows = RemovalCandidate.objects.filter(profile__in=self.profiles).order_by()
+        rows = rows.withdrawable() | rows.filter(state=CandidateState.AWAITING_REVOCATION)
+        found: dict[Stage, list[Counted]] = {Stage.POTENTIAL: [], Stage.APPROVED: []}
+        for profile_id, license, state, seats in rows.values_list("profile", "license", "state").annotate(Count("pk")):
+            stage = Stage.APPROVED if state == CandidateState.AWAITING_REVOCATION else Stage.POTENTIAL
+            price = self.prices.now(profile_id, license or "")
+            found[stage].append((profile_id, license or "", price.pk if price else None, seats))
+        return found
+
+    def _counted(self, stage: Stage) -> list[Counted]:
+        """The verified reclaims of the year, or those bought again in it; of one license there may be several rows."""
         if stage == Stage.VERIFIED:
             days, until = self._ended_days()
             return [*days, *self._counted_rows(stage, not_counted(self.profiles, until))]
         return self._counted_rows(stage, Q())
 
-    def _ended_days(self) -> tuple[list[tuple[int, str, int | None, int]], dict[int, datetime]]:
+    def _ended_days(self) -> tuple[list[Counted], dict[int, datetime]]:
         """The counted reclaims of ended days, and until when each profile is counted: read at once, as they belong."""
         first, end = self._span()
         in_year = Q(day__gte=first, day__lt=end)
@@ -131,9 +147,8 @@ class Ledger:
         days = [(profile, license, price, seats) for profile, license, price, _, seats in found if seats]
         return days, {profile: until for profile, _, _, until, _ in found}
 
-    def _counted_rows(self, stage: Stage, condition: Q) -> Iterable[tuple[int, str, int | None, int]]:
-        name = "license" if stage in (Stage.POTENTIAL, Stage.APPROVED) else LICENSE
-        rows = self.rows(stage).filter(condition).order_by().values_list("profile_id", name, "price")
+    def _counted_rows(self, stage: Stage, condition: Q) -> list[Counted]:
+        rows = self.rows(stage).filter(condition).order_by().values_list("profile_id", LICENSE, "price")
         return [(profile, license or "", price, seats) for profile, license, price, seats in rows.annotate(Count("pk"))]
 
     def rows(self, stage: Stage) -> QuerySet[Any]:

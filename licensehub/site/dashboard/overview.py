@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -105,7 +106,8 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
     last = runs[0] if runs else None
     scope = {"profile__id__exact": profile.pk} if several else {}
     found: dict[str, Any] = {"health": health_strip(profile, last, scope, user), "last": last}
-    found["waiting"] = _shown([_quarantined(profile, user)])
+    quarantined = _quarantined(profile, user)
+    found["waiting"] = _shown([quarantined])
     found["set_up"] = None if is_set_up() else set_up(profile, last, user)
     if not user.has_perm(SEES):
         return {**found, "no_numbers": True}
@@ -130,7 +132,7 @@ def _profile_context(profile: IntegrationProfile, request: HttpRequest, several:
         "trend": trend(runs[::-1], numbers.people),
         "licenses": _licenses(profile, numbers, scope),
         "savings": savings_card(profile, user),
-        "waiting": _waiting(profile, numbers, scope, user),
+        "waiting": _shown([quarantined, *_waiting(profile, numbers, scope, user)]),
     }
 
 
@@ -235,19 +237,17 @@ def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[st
 
 def _waiting(
     profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
-) -> list[dict[str, str]]:
-    """The work that needs a person, the most urgent first."""
-    lines = [
-        _quarantined(profile, user),
+) -> list[Waiting]:
+    """The work that needs a person, the most urgent first; besides a quarantined download."""
+    return [
         _undecidable(profile, scope),
         _expired_in_a_row(profile, scope),
         _to_decide(numbers, scope, user),
         _lost_protections(profile, scope, user),
-        *(_in_doubt(profile, scope, direction) for direction in Direction),
+        *_in_doubt(profile, scope),
         _with_attention(profile, scope),
         _to_review(numbers, scope),
     ]
-    return _shown(lines)
 
 
 def _shown(lines: list[Waiting]) -> list[dict[str, str]]:
@@ -327,9 +327,13 @@ def _lost_protections(profile: IntegrationProfile, scope: dict[str, Any], user: 
     )
 
 
-def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any], direction: Direction) -> Waiting:
-    doubts = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT, direction=direction)
-    count = doubts.count()
+def _in_doubt(profile: IntegrationProfile, scope: dict[str, Any]) -> list[Waiting]:
+    rows = Reclaim.objects.filter(profile=profile, state=ReclaimState.IN_DOUBT).order_by()
+    doubts = Counter(rows.values_list("direction", flat=True))
+    return [_doubts_of(profile, scope, direction, doubts[direction]) for direction in Direction]
+
+
+def _doubts_of(profile: IntegrationProfile, scope: dict[str, Any], direction: Direction, count: int) -> Waiting:
     title = ngettext("{count} restore in doubt", "{count} restores in doubt", count)
     if direction == Direction.DEACTIVATE:
         title = ngettext("{count} reclaim in doubt", "{count} reclaims in doubt", count)
