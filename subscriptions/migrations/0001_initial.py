@@ -440,6 +440,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
+                        verbose_name="state",
                         choices=[
                             ("running", "Running"),
                             ("evaluating", "Evaluating"),
@@ -456,6 +457,7 @@ class Migration(migrations.Migration):
                 (
                     "started_by",
                     models.CharField(
+                        verbose_name="started by",
                         choices=[
                             ("schedule", "Schedule"),
                             ("publish", "Publishing the profile"),
@@ -470,7 +472,10 @@ class Migration(migrations.Migration):
                     "started_by_name",
                     models.CharField(blank=True, editable=False, max_length=150, verbose_name="person"),
                 ),
-                ("started_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "started_at",
+                    models.DateTimeField(verbose_name="started at", default=django.utils.timezone.now, editable=False),
+                ),
                 ("finished_at", models.DateTimeField(editable=False, null=True)),
                 ("token", models.UUIDField(default=uuid.uuid4, editable=False)),
                 ("lease_until", models.DateTimeField(editable=False)),
@@ -546,6 +551,7 @@ class Migration(migrations.Migration):
                 (
                     "profile",
                     models.ForeignKey(
+                        verbose_name="profile",
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="download_runs",
                         to="integrations.integrationprofile",
@@ -855,6 +861,7 @@ class Migration(migrations.Migration):
                 (
                     "direction",
                     models.CharField(
+                        verbose_name="direction",
                         choices=[("deactivate", "Reclaim"), ("reactivate", "Restore")],
                         default="deactivate",
                         max_length=10,
@@ -863,6 +870,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
+                        verbose_name="state",
                         choices=[
                             ("queued", "Waiting to be sent"),
                             ("claimed", "Looking again"),
@@ -876,7 +884,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("queued_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("queued_at", models.DateTimeField(verbose_name="queued at", default=django.utils.timezone.now)),
                 ("token", models.UUIDField(editable=False, null=True)),
                 ("lease_until", models.DateTimeField(editable=False, null=True)),
                 ("not_before", models.DateTimeField(null=True)),
@@ -1288,7 +1296,7 @@ class Migration(migrations.Migration):
             name="Reconciliation",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("started_at", models.DateTimeField(verbose_name="started at", default=django.utils.timezone.now)),
                 ("finished_at", models.DateTimeField(null=True)),
                 ("people", models.PositiveIntegerField(default=0)),
                 ("events", models.PositiveIntegerField(default=0)),
@@ -1298,6 +1306,7 @@ class Migration(migrations.Migration):
                 (
                     "profile",
                     models.ForeignKey(
+                        verbose_name="profile",
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="reconciliations",
                         to="integrations.integrationprofile",

@@ -102,13 +102,17 @@ class DownloadRun(models.Model):
 
     # Four bytes: the history refers to it a thousand times.
     id = models.AutoField(primary_key=True)
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="download_runs")
+    profile = models.ForeignKey(
+        IntegrationProfile, verbose_name=_("profile"), on_delete=models.PROTECT, related_name="download_runs"
+    )
     # The moment of the schedule that this run serves. A slot has at most one run, even if two beats run.
     slot = models.DateTimeField(null=True, editable=False)
-    state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.RUNNING, editable=False)
-    started_by = models.CharField(max_length=10, choices=StartedBy.choices, editable=False)
+    state = models.CharField(
+        _("state"), max_length=12, choices=RunState.choices, default=RunState.RUNNING, editable=False
+    )
+    started_by = models.CharField(_("started by"), max_length=10, choices=StartedBy.choices, editable=False)
     started_by_name = models.CharField(_("person"), max_length=150, blank=True, editable=False)
-    started_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(_("started at"), default=timezone.now, editable=False)
     finished_at = models.DateTimeField(null=True, editable=False)
     token = models.UUIDField(default=uuid.uuid4, editable=False)
     lease_until = models.DateTimeField(editable=False)

@@ -15,8 +15,10 @@ from integrations.models import IntegrationProfile
 class Reconciliation(models.Model):
     """One reconciliation: what was compared, and the differences, each with its next step."""
 
-    profile = models.ForeignKey(IntegrationProfile, on_delete=models.PROTECT, related_name="reconciliations")
-    started_at = models.DateTimeField(default=timezone.now)
+    profile = models.ForeignKey(
+        IntegrationProfile, verbose_name=_("profile"), on_delete=models.PROTECT, related_name="reconciliations"
+    )
+    started_at = models.DateTimeField(_("started at"), default=timezone.now)
     finished_at = models.DateTimeField(null=True)
     # People of the ledger who were looked up, and events of the vendor's audit log that were read.
     people = models.PositiveIntegerField(default=0)

@@ -31,7 +31,7 @@ MAX_LOG_DELAY = timedelta(minutes=10)
 MAX_SECONDS = 120.0
 NOT_READ = english("{vendor}'s own log could not be read to its end: {error}")
 LONG = english("{vendor}'s own log is long: it was read up to {time} only.")
-BY = english("{detail} {vendor}'s log: by {name}, {time}.")
+BY = english("{vendor}'s log: by {name}, {time}.")
 NOT_OURS = english(
     "{vendor}'s log shows a deactivation through {through} on {time}, which LicenseHub did not send, as far as "
     "this database knows."
@@ -100,10 +100,8 @@ def with_doer(difference: Difference, log: VendorLog) -> Difference:
     last = next((event for event in reversed(events) if event.person_id == difference.external_id), None)
     if last is None or not (last.by or last.by_kind):
         return difference
-    detail = BY.format(
-        detail=difference.detail, vendor=capfirst(log.vendor), name=last.by or last.by_kind, time=day_and_time(last.at)
-    )
-    return replace(difference, detail=detail)
+    by = BY.format(vendor=capfirst(log.vendor), name=last.by or last.by_kind, time=day_and_time(last.at))
+    return replace(difference, detail=f"{difference.detail} {by}")
 
 
 def in_log(profile: IntegrationProfile, sent: list[Reclaim], log: VendorLog) -> list[Difference]:

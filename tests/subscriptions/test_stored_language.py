@@ -130,7 +130,7 @@ def test_the_evidence_is_shown_in_german(world, alice, bob):
         ),
         (
             "Active again. License is Full, as before. Role is Member now, was Team admin.",
-            "Wieder aktiv. Lizenz ist Full, wie zuvor. Rolle ist jetzt Member, war Team admin.",
+            "Wieder aktiv. Lizenz ist Full, wie zuvor. Rolle ist jetzt Mitglied, war Team admin.",
         ),
         (
             "Reclaimed on Nov 3, 2026, 14:08, but active at Miro now: somebody let this person back in. Let back in "
@@ -142,7 +142,12 @@ def test_the_evidence_is_shown_in_german(world, alice, bob):
             "1,240 of 3,000 known members are missing from this download, more than 20%.",
             "1.240 von 3.000 bekannten Mitgliedern fehlen in diesem Download, mehr als 20\u00a0%.",
         ),
-        ("R-0003 was rejected: “Quarter close”", "R-0003 wurde abgelehnt: „Quarter close“"),
+        (
+            "Restored on Nov 3, 2026, 14:08, but inactive at Miro now. Miro's log: by Sue Ash, Nov 4, 2026, 09:00.",
+            "Am 3. Nov 2026, 14:08 wiederhergestellt, aber jetzt bei Miro inaktiv. Protokoll von Miro: durch Sue Ash, "
+            "4. Nov 2026, 09:00.",
+        ),
+        ("R-0003 was rejected: “Parental and sick leave”", "R-0003 wurde abgelehnt: „Parental and sick leave“"),
         ("Left the organization", "Hat die Organisation verlassen"),
         ("A reason that somebody typed", "A reason that somebody typed"),
     ],

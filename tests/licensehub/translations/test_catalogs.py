@@ -27,9 +27,8 @@ catalogs = pytest.mark.parametrize("area", AREAS, ids=[area.name for area in ARE
 
 def pairs(message: Any) -> list[tuple[str, str]]:
     """Each English form and its translation."""
-    if isinstance(message.id, tuple):
-        return list(zip(message.id, message.string, strict=True))
-    return [(message.id, message.string)]
+    ids, texts = (given if isinstance(given, tuple) else (given,) for given in (message.id, message.string))
+    return [(str(one), str(text or "")) for one, text in zip(ids, texts, strict=True)]
 
 
 def translated(catalog: Catalog) -> list[tuple[str, str]]:
