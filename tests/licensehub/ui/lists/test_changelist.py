@@ -6,6 +6,7 @@ import html
 import logging
 import re
 from collections import Counter
+from urllib.parse import parse_qs
 
 import pytest
 from django.contrib.auth.models import User
@@ -173,6 +174,15 @@ def test_a_search_looks_once(client, name):
 
 def counts(response) -> dict[str, str]:
     return {tab["label"]: str(tab["count"]) for tab in response.context["cl"].tabs}
+
+
+@pytest.mark.parametrize("name", ["removalcandidate", "reclaimrequest", "persontoreview"])
+def test_another_tab_keeps_the_filters(client, name):
+    """Also one whose name begins like the parameter of the page."""
+    page = client.get(reverse(f"admin:subscriptions_{name}_changelist"), {"profile": "1", "q": "person", "p": "last"})
+    for tab in page.context["cl"].tabs:
+        kept = parse_qs(tab["url"].removeprefix("?"))
+        assert (kept["profile"], kept["q"], kept.get("p")) == (["1"], ["person"], None), tab["label"]
 
 
 def test_the_tabs_count_what_is_found(client, monkeypatch):
