@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from integrations.models import IntegrationProfile
 from licensehub.site.navigation import pages_of
@@ -71,7 +72,7 @@ def _groups(request: HttpRequest, text: str) -> Iterable[Group]:
 
     if text:
         yield ask("subscriptions.view_subscription", _("People"), people)
-    yield ask("subscriptions.view_reclaimrequest", _("Requests"), requests)
+    yield ask("subscriptions.view_reclaimrequest", pgettext("decisions", "Requests"), requests)
     yield ask("subscriptions.view_downloadrun", _("Download runs"), runs)
     if text:
         yield ask("integrations.view_integrationprofile", _("Integration profiles"), profiles)
