@@ -40,6 +40,7 @@ def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
     pages = {
         "index": reverse("admin:index"),
         "waiting request": reverse("admin:subscriptions_reclaimrequest_change", args=[waiting.pk]),
+        "reports": reverse("admin:subscriptions_monthlyreport_changelist"),
     }
     pages |= {name: reverse(f"admin:{name}_changelist") for name in LISTS}
     pages |= {f"subscriptions_{name}": reverse(f"admin:subscriptions_{name}") for name in MONEY}
