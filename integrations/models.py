@@ -43,7 +43,7 @@ class IntegrationProfileQuerySet(models.QuerySet["IntegrationProfile"]):
 class IntegrationProfile(models.Model):
     """One organization at one vendor, with its two subflows: download subscriptions, and reclaim subscriptions."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(_("name"), max_length=100, unique=True)
     # The connector's kind. No choices: a new connector must not need a migration.
     kind = models.CharField(max_length=40)
     # Empty in a Draft: connecting fills it in, and from then on it never changes.
@@ -76,6 +76,7 @@ class IntegrationProfile(models.Model):
 
     class Meta:
         verbose_name = _("integration profile")
+        verbose_name_plural = _("integration profiles")
         ordering: ClassVar = ["name"]
         permissions: ClassVar = [("operate_integrationprofile", _("Can publish, pause and run a profile"))]
         constraints: ClassVar = [
@@ -183,6 +184,8 @@ class Connection(models.Model):
     refresh_lease_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
         ordering: ClassVar = ["profile", "slot"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["profile", "slot"], name="connection_one_per_slot")]
 

@@ -17,7 +17,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, gettext_noop, pgettext, pgettext_lazy
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
@@ -57,6 +57,26 @@ def state_of(user: User) -> tuple[str, str, str]:
     return _("Active"), "ok", "check_circle"
 
 
+# Their names are stored in English.
+ROLES = (
+    gettext_noop("Company admin"),
+    gettext_noop("License manager"),
+    gettext_noop("Approver"),
+    gettext_noop("Auditor"),
+    gettext_noop("Operator"),
+)
+
+
+class RolesField(ModelMultipleChoiceField):
+    def label_from_instance(self, obj: Group) -> str:
+        return translated(obj.name)
+
+
+class RoleFilter(admin.RelatedFieldListFilter):
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        return [(pk, translated(str(name))) for pk, name in super().field_choices(field, request, model_admin)]
+
+
 @admin.register(User)
 class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Accounts are deactivated, never deleted: the audit log names them."""
@@ -66,7 +86,7 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
     change_password_form = AdminPasswordChangeForm
     list_display = ("person", "roles", "state", "signed_in")
     list_display_links = ("person",)
-    list_filter = ("is_active", "groups")
+    list_filter = ("is_active", ("groups", RoleFilter))
     columns = (
         ListColumn(
             "person",
@@ -112,7 +132,7 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """There are few roles, so checkboxes instead of a list that needs the Control key."""
         if db_field.name == "groups":
-            return ModelMultipleChoiceField(
+            return RolesField(
                 Group.objects.order_by("name"),
                 label=_("Roles"),
                 required=False,

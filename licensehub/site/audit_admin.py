@@ -25,6 +25,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 from licensehub.audit.actions import Action
 from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day_and_time, number, two_lines
@@ -165,27 +166,30 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     def number(self, event: AuditEvent) -> str:
         return f"#{event.sequence}"
 
-    @admin.display(description="When", ordering="sequence")
+    @admin.display(description=gettext_lazy("When"), ordering="sequence")
     def when(self, event: AuditEvent) -> SafeString:
         return two_lines(day_and_time(event.at), ago(event.at))
 
-    @admin.display(description="Who")
+    @admin.display(description=gettext_lazy("Who"))
     def who(self, event: Any) -> SafeString | str:
         """The name, and below it the account, which is the value that the signature covers."""
         return event.who if event.who == event.actor_name else two_lines(event.who, event.actor_name)
 
-    @admin.display(description="Action")
+    @admin.display(description=gettext_lazy("Action"))
     def action_label(self, event: AuditEvent) -> str:
         return event.action_label
 
-    @admin.display(description="What")
+    @admin.display(description=gettext_lazy("What"))
     def what(self, event: AuditEvent) -> SafeString:
-        return two_lines(event.target_label, kind_of(event))
+        return two_lines(translated(event.target_label), kind_of(event))
 
-    @admin.display(description="Details")
+    @admin.display(description=gettext_lazy("Details"))
     def details(self, event: AuditEvent) -> SafeString:
         shown = list(event.data.items())[:DETAILS_IN_LIST]
-        return format_html('<span class="lh-sentence">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown))
+        # As it was stored and signed.
+        return format_html(
+            '<span class="lh-sentence" lang="en">{}</span>', "; ".join(f"{key}: {value}" for key, value in shown)
+        )
 
 
 def _begins(text: str) -> Q:

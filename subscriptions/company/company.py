@@ -13,13 +13,17 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
+from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.translations.stored import translated
 from subscriptions.company.logo import Logo
 from subscriptions.company.texts import check_text, default_of, keys, one_line
 from subscriptions.errors import NotActionable
 from subscriptions.models import Company
 
+# The default of CONTACT_NAME in the settings.
+CONTACT = english("your IT department")
 WORDS = ("name", "contact_name", "contact_email", "reply_to")
 CHANGED = gettext_lazy("Somebody has changed this page meanwhile. Look at it again. Nothing was changed.")
 
@@ -45,7 +49,7 @@ def contact(row: Company) -> dict[str, str]:
     """Name and address for questions, and the address for replies. An empty field has the value of the environment."""
     email = row.contact_email or settings.CONTACT_EMAIL
     return {
-        "contact_name": row.contact_name or settings.CONTACT_NAME,
+        "contact_name": row.contact_name or translated(settings.CONTACT_NAME),
         "contact_email": email,
         "reply_to": row.reply_to or email,
     }

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 
 
 class Contract(models.Model):
@@ -48,7 +49,7 @@ class Contract(models.Model):
 
     @property
     def license_label(self) -> str:
-        return self.profile.connector.licenses.get(self.license, self.license)
+        return translated(self.profile.connector.licenses.get(self.license, self.license))
 
 
 class SeatFloor(models.Model):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 
 
 class Per(models.TextChoices):
@@ -64,7 +65,7 @@ class Price(models.Model):
 
     @property
     def license_label(self) -> str:
-        return self.profile.connector.licenses.get(self.license, self.license)
+        return translated(self.profile.connector.licenses.get(self.license, self.license))
 
     @property
     def yearly(self) -> Decimal:

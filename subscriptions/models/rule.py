@@ -153,7 +153,7 @@ class ReclaimRule(models.Model):
         default_permissions = ("view", "change")
 
     def __str__(self) -> str:
-        return f"{self.profile}: {self.last_activity_threshold} days"
+        return _("{profile}: {days} days").format(profile=self.profile, days=self.last_activity_threshold)
 
 
 class LicenseThreshold(models.Model):
@@ -170,4 +170,4 @@ class LicenseThreshold(models.Model):
         constraints: ClassVar = [models.UniqueConstraint(fields=["rule", "license"], name="threshold_one_per_license")]
 
     def __str__(self) -> str:
-        return f"{self.license}: {self.last_activity_threshold} days"
+        return _("{license}: {days} days").format(license=self.license, days=self.last_activity_threshold)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.connectors.contract import is_plain, normalized
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 from subscriptions.models.download import DownloadRun
 from subscriptions.models.fields import LabelsField, position_of
 
@@ -261,11 +262,11 @@ class Subscription(models.Model):
 
     @property
     def license_label(self) -> str:
-        return self.profile.connector.licenses.get(self.license, self.license)
+        return translated(self.profile.connector.licenses.get(self.license, self.license))
 
     @property
     def role_label(self) -> str:
-        return self.profile.connector.roles.get(self.role, self.role)
+        return translated(self.profile.connector.roles.get(self.role, self.role))
 
     @property
     def admin_roles_label(self) -> str:

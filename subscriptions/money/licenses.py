@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import number
 from licensehub.ui.time_zones import company_day
 from subscriptions.eligibility.people_counts import current_counts
@@ -54,7 +55,12 @@ def licenses_of(profile: IntegrationProfile) -> list[LicenseUse]:
     order = [word for word in labels if word in known] + sorted(known - labels.keys())
     return [
         LicenseUse(
-            word, labels.get(word, word), bought.get(word), held[word], candidates.get(word, 0), floors.get(word)
+            word,
+            translated(labels.get(word, word)),
+            bought.get(word),
+            held[word],
+            candidates.get(word, 0),
+            floors.get(word),
         )
         for word in order
     ]

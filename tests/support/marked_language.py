@@ -13,7 +13,8 @@ from licensehub.translations import stored
 
 BEGIN, END = "⟦", "⟧"
 # Values and tags are put into a translation: they are not marked, so that what comes in is looked at, too.
-GAPS = re.compile(r"(%\(\w+\)[sd]|%%|%[sd]|\{[^{}]*\}|<[^<>]*>)")
+# A text may be shown as far as its colon.
+GAPS = re.compile(r"(%\(\w+\)[sd]|%%|%[sd]|\{[^{}]*\}|<[^<>]*>|:)")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 READ_ALOUD = ("title", "aria-label", "placeholder", "alt", "label", "aria-description", "aria-roledescription")
 UNREAD = ("script", "style", "code", "kbd", "noscript")
@@ -67,7 +68,9 @@ class Reader(HTMLParser):
         if self.unread:
             self.unread += [tag] if tag not in VOID else []
             return
-        if tag in UNREAD or "material-symbols" in given.get("class", ""):
+        # What is stored in English says so, for those who hear the page.
+        is_english = given.get("lang") == "en" and tag not in ("html", "option")
+        if tag in UNREAD or is_english or "material-symbols" in given.get("class", ""):
             self.unread.append(tag)
             return
         self.found += [given[name] for name in READ_ALOUD if given.get(name)]
@@ -112,5 +115,6 @@ def data_of_rows(fields: dict[str, tuple[str, ...]], *words: str) -> re.Pattern[
             assert isinstance(apps.get_model(model)._meta.get_field(name), CharField | TextField)
             values |= {value for value in apps.get_model(model).objects.values_list(name, flat=True) if value}
     written = "|".join(re.escape(" ".join(value.split())) for value in sorted(values, key=len, reverse=True))
-    shapes = r"[\w.+-]+@[\w.-]+|https?://\S+|\b[A-Z]{1,3}-\d+\b"
+    # Addresses, references, and the initials of a person.
+    shapes = r"\b[A-ZÄÖÜ]{2}\b|[\w.+-]+@[\w.-]+|https?://\S+|\b[A-Z]{1,3}-\d+\b"
     return re.compile(rf"{shapes}|(?<!\w)(?:{written})(?!\w)")

@@ -225,7 +225,7 @@ def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[st
     labels, largest = profile.connector.licenses, max(numbers.by_license.values(), default=1)
     return [
         {
-            "label": labels.get(license, license or _("Unknown")),
+            "label": translated(labels.get(license, license)) or _("Unknown"),
             "count": count,
             "width": round(count / largest * 100, 1),
             "paid": license in numbers.paid,

@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from licensehub.translations.stored import translated
 from subscriptions.company.company import WORDS, CompanyInput
 from subscriptions.company.logo import MAX_BYTES, MAX_SIDE, Logo, checked_logo
 from subscriptions.company.texts import KINDS, LANGUAGES, MAX_LENGTH, check_text, default_of, keys
@@ -98,7 +99,10 @@ class CompanyForm(forms.Form):
         self.fields["logo"].help_text = _(
             "PNG or JPEG, at most {kilobytes} KB and {pixels} pixels on each side. It is shown on My license, on white."
         ).format(kilobytes=MAX_BYTES // 1000, pixels=MAX_SIDE)
-        for word, value in (("contact_name", settings.CONTACT_NAME), ("contact_email", settings.CONTACT_EMAIL)):
+        for word, value in (
+            ("contact_name", translated(settings.CONTACT_NAME)),
+            ("contact_email", settings.CONTACT_EMAIL),
+        ):
             self.fields[word].widget.attrs["placeholder"] = value
             self.fields[word].help_text = _("Empty: {value}").format(value=value or _("none"))
 

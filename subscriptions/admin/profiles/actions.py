@@ -16,6 +16,7 @@ from integrations.admin.findings import summary_of
 from integrations.connectors.contract import ConnectorError
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from integrations.validation import validate_connections
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import sentence_of
 from licensehub.ui.formatting import day_and_time
 from subscriptions import tasks
@@ -60,7 +61,9 @@ def missing_slots(profile: IntegrationProfile) -> dict[str, str]:
     stored = {name for name, row in found.items() if row.fingerprint}
     missing = [slot for slot in profile.connector.slots if slot.name not in usable]
     return {
-        slot.name: (_("connect {slot}") if slot.name in stored else _("set up {slot}")).format(slot=slot.label)
+        slot.name: (_("connect {slot}") if slot.name in stored else _("set up {slot}")).format(
+            slot=translated(slot.label)
+        )
         for slot in missing
     }
 

@@ -19,6 +19,7 @@ from integrations.admin.connection_admin import VIEW, may_change
 from integrations.admin.connection_admin import state_badge as connection_badge
 from integrations.admin.findings import OPERATE
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, badge, counts_of, day, day_and_time, inside, number
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.downloads.download_admin import run_badge
@@ -65,7 +66,7 @@ def profile_badge(profile: IntegrationProfile, *, broken: bool) -> SafeString:
 
 def context_of(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any]:
     connections = {row.slot: row for row in Connection.objects.filter(profile=profile).select_related("profile")}
-    slots = [_slot_line(slot.label, connections.get(slot.name)) for slot in profile.connector.slots]
+    slots = [_slot_line(translated(slot.label), connections.get(slot.name)) for slot in profile.connector.slots]
     broken = [line.connection for line in slots if line.connection and line.connection.state == ConnectionState.ERROR]
     # Slots whose error is explained by the validation on the same page, with its next steps.
     explained = {finding["slot"] for finding in profile.findings if finding["level"] == "error"}

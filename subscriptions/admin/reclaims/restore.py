@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.reclaims.free_licenses import free_context
 from subscriptions.admin.widgets.actions import REFUSALS, ValidateSelectionMixin, enqueue_reclaim
@@ -83,7 +84,7 @@ class RestoreMixin(ValidateSelectionMixin, ModelAdmin):
             "title": _("Restore 1 seat"),
             "item": row,
             "license": license_label(row.profile, evidence["license"]),
-            "role": row.profile.connector.roles.get(evidence["role"], evidence["role"]),
+            "role": translated(row.profile.connector.roles.get(evidence["role"], evidence["role"])),
             "back": _page_of(row),
         }
         return TemplateResponse(request, "admin/subscriptions/reclaim/confirm_restore.html", context)

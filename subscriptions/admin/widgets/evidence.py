@@ -58,7 +58,7 @@ def last_activity(evidence: Mapping[str, Any]) -> SafeString:
 
 
 def license_label(profile: IntegrationProfile, license: str) -> str:
-    return profile.connector.licenses.get(license, license)
+    return translated(profile.connector.licenses.get(license, license))
 
 
 def admin_roles(evidence: Mapping[str, Any]) -> tuple[str, ...]:
@@ -75,7 +75,9 @@ def facts(profile: IntegrationProfile, evidence: Mapping[str, Any]) -> list[tupl
         (_("License assigned"), _day_and_ago(moment(evidence, "license_assigned_at"), never=_("Unknown"))),
         (
             _("Role"),
-            ", ".join((profile.connector.roles.get(evidence["role"], evidence["role"]), *admin_roles(evidence))),
+            ", ".join(
+                (translated(profile.connector.roles.get(evidence["role"], evidence["role"])), *admin_roles(evidence))
+            ),
         ),
         (_("Department"), evidence["department"] or EMPTY),
         (profile.texts.member_id, evidence["external_id"]),
