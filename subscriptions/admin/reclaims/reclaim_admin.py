@@ -132,7 +132,7 @@ class ReclaimAdmin(
                 (gettext_lazy("E-mail"), lambda row: row.subscription.email),
             ],
         ),
-        ListColumn("vendor_id", [(NEUTRAL.member_id, lambda row: row.removal.evidence["external_id"])]),
+        ListColumn("vendor_id", [(gettext_lazy(NEUTRAL.member_id), lambda row: row.removal.evidence["external_id"])]),
         ListColumn(
             "department",
             [(gettext_lazy("Department"), lambda row: row.subscription.department), COST_CENTER],

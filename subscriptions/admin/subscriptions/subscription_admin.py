@@ -113,7 +113,7 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
     related_orders = ORDERS_OF_PEOPLE
     columns = (
         ListColumn("of_profile", [(gettext_lazy("Profile"), lambda row: row.profile.name)]),
-        ListColumn("vendor_id", [(NEUTRAL.member_id, lambda row: row.external_id)]),
+        ListColumn("vendor_id", [(gettext_lazy(NEUTRAL.member_id), lambda row: row.external_id)]),
         ListColumn(
             "person", [(gettext_lazy("Name"), lambda row: row.name), (gettext_lazy("E-mail"), lambda row: row.email)]
         ),
