@@ -61,6 +61,8 @@ class Migration(migrations.Migration):
                 ("refresh_lease_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
+                "verbose_name": "connection",
+                "verbose_name_plural": "connections",
                 "ordering": ["profile", "slot"],
             },
         ),
@@ -112,7 +114,7 @@ class Migration(migrations.Migration):
             name="IntegrationProfile",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("name", models.CharField(max_length=100, unique=True)),
+                ("name", models.CharField(max_length=100, unique=True, verbose_name="name")),
                 ("kind", models.CharField(max_length=40)),
                 ("organization_id", models.CharField(blank=True, max_length=40, verbose_name="organization ID")),
                 ("organization_name", models.CharField(blank=True, editable=False, max_length=200)),
@@ -157,6 +159,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "integration profile",
+                "verbose_name_plural": "integration profiles",
                 "ordering": ["name"],
                 "permissions": [("operate_integrationprofile", "Can publish, pause and run a profile")],
                 "constraints": [
