@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import EMPTY, day, number
+from subscriptions.admin.widgets.departments import NONE
 from subscriptions.models import Direction, ReclaimState
 from subscriptions.reports.figures import amounts, total
 from subscriptions.reports.texts import money_text
@@ -78,12 +79,15 @@ def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date) -> dict
     saved = _savings(data, month, line["currency"], **place)
     shown = {name: number(line[name]) if line[name] else EMPTY for name in COUNTS}
     currency = line["currency"]
+    where = {"department": line["department"] or NONE, "cost_center": line["cost_center"] or NONE}
+    people = _list("subscription", seat="held", **where, profile__id__exact=data["profile"])
     return {
         **shown,
         "department": line["department"] or _("No department known"),
         "cost_center": line["cost_center"],
         "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else EMPTY,
         "saved": money_text({currency: Decimal(line["saved"])}) or EMPTY if currency else EMPTY,
+        "people": people if line["seats"] else "",
         "link": f"{saved}&stage=verified" if line["reclaimed"] else "",
     }
 

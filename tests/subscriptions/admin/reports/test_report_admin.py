@@ -37,6 +37,9 @@ def test_the_page_has_the_month_its_numbers_and_their_rows(report, as_user):
     for tile in profile["tiles"]:
         if tile["link"]:
             assert client.get(tile["link"]).status_code == 200, tile
+    line = profile["lines"][0]
+    held = client.get(line["people"]).context["cl"].result_count
+    assert held >= int(line["seats"].replace(",", "")) > 0
     so_far = client.get(reverse(PAGE), {"month": f"{first_of(timezone.localdate()):%Y-%m}"}).content.decode()
     assert "The month so far." in so_far
     assert client.get(reverse(PAGE), {"month": "2026-13"}).status_code == 200
