@@ -46,7 +46,7 @@ def test_reject_drop_and_take_back(real_transactions, organization, alice, bob, 
     widths(page, screenshot, "reject")
     reject.click()
 
-    expect(page.get_by_text("The people in it are paused until")).to_be_visible()
+    expect(page.get_by_text("3 people are paused until").first).to_be_visible()
     widths(page, screenshot, "rejected")
     assert not RemovalCandidate.objects.filter(state="awaiting_approval").exists()
     page.get_by_role("button", name="Take back the rejection").click()
