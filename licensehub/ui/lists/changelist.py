@@ -41,6 +41,7 @@ class NamedChangeList(ChangeList):
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.request = request
+        self._addresses: dict[str, str] = {}
         # Sentences about an address that the list does not understand.
         self.problems: list[str] = []
         # The column by which the list is sorted, and whether the largest value comes first.
@@ -67,8 +68,14 @@ class NamedChangeList(ChangeList):
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
         """The address of this list with other parameters. Django would also remove each one that only begins the same.
 
-        A name to remove that ends with `_` is such a beginning.
+        A name to remove that ends with `_` is such a beginning. Unfold asks for the same addresses with each row.
         """
+        asked = repr((new_params, remove))
+        if asked not in self._addresses:
+            self._addresses[asked] = self._query_string(new_params, remove)
+        return self._addresses[asked]
+
+    def _query_string(self, new_params: Any, remove: Any) -> str:
         given = dict(self.filter_params)
         for name in remove or ():
             for known in [known for known in given if known == name or (name.endswith("_") and known.startswith(name))]:
