@@ -54,11 +54,6 @@ class NamedChangeList(ChangeList):
         return rows
 
     @property
-    def chooser(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.model_admin.chooser(self.request)
-        return found
-
-    @property
     def chips(self) -> list[filters.Chip]:
         return filters.chips(self)
 

@@ -138,10 +138,12 @@ class ViewsMixin(ColumnsMixin):
             raise ViewRefused(_("This list does not know these filters. Nothing was saved.")) from error
 
     def save_columns(self, request: HttpRequest) -> HttpResponse:
-        """The columns of this list, for this account. The address of the list loses those that it has."""
+        """The menu; a POST stores its columns for this account. The address of the list loses those that it has."""
         user = self._reader(request)
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            save_url = reverse(f"admin:{self.of_list}_columns")
+            context = {"chooser": self.chooser(request), "address": request.GET.urlencode(), "save_url": save_url}
+            return TemplateResponse(request, "admin/list_columns.html", context)
         chosen = self.known_columns(request, request.POST.getlist("column")) if "reset" not in request.POST else []
         saved_views.choose_columns(user, self.of_list, chosen)
         rest = QueryDict(request.POST.get("address", ""), mutable=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -12,6 +13,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.ui.lists.saved_views import MAX_VIEWS
 from licensehub.ui.models import ListColumns, SavedView
 from subscriptions.admin.candidates.candidate_admin import RemovalCandidateAdmin
+from subscriptions.admin.subscriptions.subscription_admin import SubscriptionAdmin
 from tests.support.exports import rows
 from tests.support.fixtures import person
 
@@ -62,7 +64,10 @@ def test_an_account_chooses_its_columns_and_the_file_follows(manager, auditor):
     assert shown(manager.get(f"{LIST}?columns=seat,person")) == ["person", "seat"]
     assert header(manager, "?columns=seat") == ["Name", "E-mail", "Active"]
     assert shown(manager.post(f"{LIST}columns/", {"reset": "on"}, follow=True)) == before
-    assert manager.get(f"{LIST}columns/").status_code == 405
+    menu = manager.get(f"{LIST}columns/?columns=seat").content.decode()
+    boxes = re.findall(r'name="column" value="(\w+)"( checked)?( disabled)?', menu)
+    assert boxes[:3] == [("person", " checked", " disabled"), ("seat", " checked", ""), (before[1], "", "")]
+    assert sorted(name for name, *_ in boxes) == sorted(column.name for column in SubscriptionAdmin.columns)
 
 
 def test_a_view_is_saved_opened_changed_renamed_and_deleted(manager):
