@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations import encryption
-from integrations.connectors.contract import NEUTRAL, Connector, Slot, Texts
+from integrations.connectors.contract import NEUTRAL, UNKNOWN, Connector, Slot, Texts
 from integrations.connectors.registry import connector_class, in_language
 
 
@@ -122,6 +122,11 @@ class IntegrationProfile(models.Model):
     def organization_label(self) -> str:
         """The organization's own name, for its people. The profile's name is a label for admins."""
         return self.organization_name or self.name
+
+    def license_label(self, word: str) -> str:
+        """The vendor's name of a license type. Only *Unknown* is translated: the others are names."""
+        label = self.connector.licenses.get(word, word)
+        return gettext(label) if word == UNKNOWN else label
 
     def slot(self, name: str) -> Slot:
         """The connector's slot of this name. Raises LookupError."""

@@ -13,7 +13,6 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
-from licensehub.translations.stored import translated
 
 
 class Contract(models.Model):
@@ -49,7 +48,7 @@ class Contract(models.Model):
 
     @property
     def license_label(self) -> str:
-        return translated(self.profile.connector.licenses.get(self.license, self.license))
+        return self.profile.license_label(self.license)
 
 
 class SeatFloor(models.Model):

@@ -12,7 +12,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from integrations.models import IntegrationProfile
-from licensehub.translations.stored import translated
 
 
 class Per(models.TextChoices):
@@ -65,7 +64,7 @@ class Price(models.Model):
 
     @property
     def license_label(self) -> str:
-        return translated(self.profile.connector.licenses.get(self.license, self.license))
+        return self.profile.license_label(self.license)
 
     @property
     def yearly(self) -> Decimal:

@@ -262,7 +262,7 @@ class Subscription(models.Model):
 
     @property
     def license_label(self) -> str:
-        return translated(self.profile.connector.licenses.get(self.license, self.license))
+        return self.profile.license_label(self.license)
 
     @property
     def role_label(self) -> str:

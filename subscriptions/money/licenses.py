@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
-from licensehub.translations.stored import translated
 from licensehub.ui.formatting import number
 from licensehub.ui.time_zones import company_day
 from subscriptions.eligibility.people_counts import current_counts
@@ -56,7 +55,7 @@ def licenses_of(profile: IntegrationProfile) -> list[LicenseUse]:
     return [
         LicenseUse(
             word,
-            translated(labels.get(word, word)),
+            profile.license_label(word),
             bought.get(word),
             held[word],
             candidates.get(word, 0),

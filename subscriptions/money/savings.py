@@ -19,7 +19,6 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import IntegrationProfile
-from licensehub.translations.stored import translated
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.activity.returns import VERIFIED
 from subscriptions.models import CandidateState, Price, Reclaim, RemovalCandidate, VerifiedSeats
@@ -65,7 +64,7 @@ class Line:
 
     @property
     def label(self) -> str:
-        return translated(self.profile.connector.licenses.get(self.license, self.license)) or _("Unknown")
+        return self.profile.license_label(self.license) or _("Unknown")
 
     @property
     def saved(self) -> Cell:

@@ -222,10 +222,10 @@ def _free(profile: IntegrationProfile, numbers: ProfileStats) -> str:
 
 def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any]) -> list[dict[str, Any]]:
     """Held seats by license type; `width` is a share of the largest, for the bar."""
-    labels, largest = profile.connector.licenses, max(numbers.by_license.values(), default=1)
+    largest = max(numbers.by_license.values(), default=1)
     return [
         {
-            "label": translated(labels.get(license, license)) or _("Unknown"),
+            "label": profile.license_label(license) or _("Unknown"),
             "count": count,
             "width": round(count / largest * 100, 1),
             "paid": license in numbers.paid,

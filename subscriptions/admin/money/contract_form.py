@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
-from licensehub.translations.stored import translated
 from subscriptions.approvals.deciders import people_with
 from subscriptions.errors import Refused
 from subscriptions.models import Contract
@@ -82,7 +81,7 @@ class ContractForm(forms.Form):
         initial = {name: getattr(row, name) for name in names} if row else {}
         super().__init__(data, initial={**initial, "seen": version_of(row)})
         license, owner = self.fields["license"], self.fields["owner"]
-        license.choices = [(word, translated(label)) for word, label in profile.connector.licenses.items()]  # type: ignore[attr-defined]
+        license.choices = [(word, profile.license_label(word)) for word in profile.connector.licenses]  # type: ignore[attr-defined]
         owner.queryset = people_with("subscriptions.view_contract").order_by("username")  # type: ignore[attr-defined]
 
     @property

@@ -58,7 +58,7 @@ def last_activity(evidence: Mapping[str, Any]) -> SafeString:
 
 
 def license_label(profile: IntegrationProfile, license: str) -> str:
-    return translated(profile.connector.licenses.get(license, license))
+    return profile.license_label(license)
 
 
 def admin_roles(evidence: Mapping[str, Any]) -> tuple[str, ...]:

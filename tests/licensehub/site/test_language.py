@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from django.utils import translation
 
+from integrations.models import IntegrationProfile
 from licensehub.ui.languages import default_language
 from subscriptions.accounts.settings import choose_language, mail_language_of
 from subscriptions.models import AccountSettings
@@ -70,3 +71,10 @@ def test_a_mail_to_an_account_has_the_chosen_language(alice, settings):
     choose_language(alice, "en")
     alice.refresh_from_db()
     assert mail_language_of(alice) == "en"
+
+
+def test_names_of_licenses_are_not_translated():
+    profile = IntegrationProfile(kind="miro_enterprise")
+    with translation.override("de"):
+        assert translation.gettext("Free") != "Free", "the word for seats that are left"
+        assert [profile.license_label(word) for word in ("free", "unknown", "new")] == ["Free", "Unbekannt", "new"]
