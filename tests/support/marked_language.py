@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from django.apps import apps
 from django.db.models import CharField, TextField
 
+from integrations.connectors import registry
 from licensehub.translations import stored
 
 BEGIN, END = "⟦", "⟧"
@@ -39,7 +40,8 @@ def marked_functions() -> dict[str, object]:
 
 def forget_translations() -> None:
     """Sentences that were translated with other functions. Call it before and after they are replaced."""
-    stored._translated.cache_clear()
+    for cached in (stored._translated, registry._in_language):
+        cached.cache_clear()
 
 
 class Numbers(HTMLParser):
