@@ -130,7 +130,9 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
                 (gettext_lazy("Admin roles"), lambda row: row.admin_roles_label),
             ],
         ),
-        ListColumn("seat", [(gettext_lazy("Active"), lambda row: "yes" if row.active and not row.gone_at else "no")]),
+        ListColumn(
+            "seat", [(gettext_lazy("Active"), lambda row: _("yes") if row.active and not row.gone_at else _("no"))]
+        ),
         ListColumn(
             "activity",
             [
