@@ -24,18 +24,26 @@ def severe(page: Page) -> list[str]:
 
 
 @pytest.mark.markup
-def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, bob, live_server, browser_page):
-    page = browser_page
-    addresses = prepare(world, asks=alice, decides=bob).values()
+def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, bob, live_server, browser):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    addresses, zoe = prepare(world, asks=alice, decides=bob).values(), person("zoe", "Company admin")
     page.goto(f"{live_server.url}/admin/")
     found = {"sign-in": severe(page)}
-    sign_in(page, live_server.url, person("zoe", "Company admin"))
+    sign_in(page, live_server.url, zoe)
     for address in addresses:
         page.goto(f"{live_server.url}{address}")
         for theme in ("light", "dark"):
             page.evaluate("dark => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
             page.wait_for_timeout(200)  # colors change slowly
             found[f"{address} {theme}"] = severe(page)
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, locale="de-DE").new_page()
+    phone.goto(f"{live_server.url}/admin/")
+    found["sign-in, German, on a phone"] = severe(phone)
+    sign_in(phone, live_server.url, zoe)
+    for address in addresses:
+        phone.goto(f"{live_server.url}{address}")
+        assert phone.locator("html").get_attribute("lang") == "de"
+        found[f"{address}, German, on a phone"] = severe(phone)
     lines = [f"{address} {line}" for address, lines in found.items() for line in lines]
     assert not lines, "\n".join(lines)
 
