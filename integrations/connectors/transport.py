@@ -93,7 +93,7 @@ timers = TimerThread()
 
 def _restart_timers() -> None:
     """A forked process has no timer thread, and the lock may have been held during the fork."""
-    timers.__init__()  # type: ignore[misc]
+    timers.__init__()  # type: ignore[misc]  # a new lock and no thread, in the same object
 
 
 os.register_at_fork(after_in_child=_restart_timers)
@@ -175,7 +175,7 @@ class _Connection(HTTPConnection):
         super().connect()
         _watch(self.sock)
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 has another return type
         _watch(self.sock)  # a kept connection does not connect again
         return super().getresponse()
 
@@ -192,7 +192,7 @@ class _TlsConnection(HTTPSConnection):
             deadline.watch_connecting(sock)
         return sock
 
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # urllib3 has another return type
         _watch(self.sock)
         return super().getresponse()
 

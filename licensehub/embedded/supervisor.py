@@ -98,7 +98,7 @@ class Supervisor:
         return 0 if self._finished.is_set() else INTERRUPTED
 
 
-class _Manager(honcho.manager.Manager):  # type: ignore[misc]
+class _Manager(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no types
     """honcho's manager, which stops the processes in an order.
 
     honcho sends SIGTERM to whole process groups at once. Then the processes that run the worker's tasks would end
@@ -156,7 +156,7 @@ class _Manager(honcho.manager.Manager):  # type: ignore[misc]
             time.sleep(0.05)
 
 
-class _Process(honcho.process.Process):  # type: ignore[misc]
+class _Process(honcho.process.Process):  # type: ignore[misc]  # honcho has no types
     """honcho reports the end of a child when no process holds its output open."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -164,7 +164,7 @@ class _Process(honcho.process.Process):  # type: ignore[misc]
         self._child_ctor = _Leader
 
 
-class _Leader(honcho.process.Popen):  # type: ignore[misc]
+class _Leader(honcho.process.Popen):  # type: ignore[misc]  # honcho has no types
     """When the leader has died, the processes that it started must end, too: they would hide its death."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

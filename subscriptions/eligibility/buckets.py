@@ -61,7 +61,7 @@ class WholeDays(Func):
     output_field = IntegerField()
     arity = 2
 
-    def as_sql(  # type: ignore[override]
+    def as_sql(  # type: ignore[override]  # narrower than Django's
         self, compiler: Any, connection: Any, **extra: Any
     ) -> tuple[str, Any]:
         (now, first), (moment, second) = (compiler.compile(part) for part in self.source_expressions)

@@ -30,7 +30,7 @@ class Moment(Expression):
         super().__init__(output_field=DateTimeField())
         self.ago = ago
 
-    def __sub__(self, ago: timedelta) -> Moment:  # type: ignore[override]
+    def __sub__(self, ago: timedelta) -> Moment:  # type: ignore[override]  # Django's returns any expression
         return Moment(self.ago + ago)
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:

@@ -67,7 +67,7 @@ def message_of(error: Exception) -> str:
     if isinstance(error, SMTPRecipientsRefused):
         code, answer = next(iter(error.recipients.values()))
     elif isinstance(error, (SMTPSenderRefused, SMTPHeloError, SMTPAuthenticationError, SMTPDataError)):
-        code, answer = error.smtp_code, error.smtp_error  # type: ignore[assignment]
+        code, answer = error.smtp_code, error.smtp_error  # type: ignore[assignment]  # typed as bytes or text
     else:
         return english("The mail server could not be reached, or was lost: {error}").format(error=error)[:500]
     return english("The mail server answered: {code} {text}").format(code=code, text=_text(answer))[:500]

@@ -243,7 +243,7 @@ def order_of(ordering: Sequence[Any], model: type[Model], related: Mapping[str, 
     if isinstance(term, str):
         column, descending = term.removeprefix("-"), term.startswith("-")
     elif isinstance(term, OrderBy) and isinstance(term.expression, F):
-        column, descending = str(term.expression.name), term.descending  # type: ignore[attr-defined]
+        column, descending = str(term.expression.name), term.descending  # type: ignore[attr-defined]  # always an F()
     else:
         raise ImproperlyConfigured(f"{model.__name__}: a long list is ordered by a column, not by {term!r}.")
     if "__" in column and column not in related:

@@ -175,8 +175,8 @@ def _cell_of(column: ListColumn) -> Callable[[Any], SafeString | str]:
         return row.plain_cells[column.name]
 
     header = column.label or column.for_file()[0][0]
-    cell.short_description = header  # type: ignore[attr-defined]
-    cell.admin_order_field = column.ordering or None  # type: ignore[attr-defined]
+    cell.short_description = header  # type: ignore[attr-defined]  # read by the admin
+    cell.admin_order_field = column.ordering or None  # type: ignore[attr-defined]  # read by the admin
     return cell
 
 

@@ -35,7 +35,7 @@ def _field(model: type[Model], column: str) -> Field[Any, Any]:
     """The field of a column. For a generated column its output field, which knows how the database writes a value."""
     *path, name = column.split("__")
     for step in path:
-        model = model._meta.get_field(step).related_model  # type: ignore[assignment]
+        model = model._meta.get_field(step).related_model  # type: ignore[assignment]  # a relation
     found: Any = model._meta.pk if name == "pk" else model._meta.get_field(name)
     if isinstance(found, GeneratedField):
         found = found.output_field

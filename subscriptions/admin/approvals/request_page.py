@@ -93,7 +93,7 @@ def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: lis
         "why_not_raise": why_not_raise(request, user) if caps and caps.refusal else "",
         "may": permissions_for(request, user),
         "may_dry_run": may_dry_run(request, user),
-        "reader": name_of(user),  # type: ignore[arg-type]
+        "reader": name_of(user),  # type: ignore[arg-type]  # only accounts see the page
         "kept": kept_people(request.kept_as, request.kept_until, len(standing)) if request.kept_as and standing else "",
         "reject_attrs": format_html(
             'formaction="{}"', reverse("admin:subscriptions_reclaimrequest_reject", args=[request.pk])

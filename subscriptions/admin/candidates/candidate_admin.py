@@ -77,7 +77,7 @@ def costs() -> Sequence[Column]:
 class CandidateList(TabbedChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Read how often each person was let back in, and what each seat costs, for the rows of the page."""
-        rows: QuerySet[Any] = self.root_queryset  # type: ignore[has-type]
+        rows: QuerySet[Any] = self.root_queryset  # type: ignore[has-type]  # of ChangeList
         self.root_queryset = rows.annotate(price=price_on(company_day(), license="license"))
         super().get_results(request)
         times = times_let_back_in(row.subscription_id for row in self.result_list)

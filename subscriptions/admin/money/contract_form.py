@@ -80,9 +80,9 @@ class ContractForm(forms.Form):
         names = ("reference", "license", "seats", "starts", "renews_on", "notice_by", "true_up", "owner")
         initial = {name: getattr(row, name) for name in names} if row else {}
         super().__init__(data, initial={**initial, "seen": version_of(row)})
-        license, owner = self.fields["license"], self.fields["owner"]
-        license.choices = [(word, profile.license_label(word)) for word in profile.connector.licenses]  # type: ignore[attr-defined]
-        owner.queryset = people_with("subscriptions.view_contract").order_by("username")  # type: ignore[attr-defined]
+        fields: dict[str, Any] = self.fields
+        fields["license"].choices = [(word, profile.license_label(word)) for word in profile.connector.licenses]
+        fields["owner"].queryset = people_with("subscriptions.view_contract").order_by("username")
 
     @property
     def contract(self) -> ContractInput:

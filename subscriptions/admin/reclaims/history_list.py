@@ -22,7 +22,7 @@ class HistoryList(PagedChangeList):
         """Read the prices with the rows of the page."""
         day = TruncDate("finished_at", tzinfo=timezone.get_default_timezone())
         price = price_on(OuterRef("finished_on"), license="removal__candidate__license")
-        rows: QuerySet[Any] = self.root_queryset  # type: ignore[has-type]
+        rows: QuerySet[Any] = self.root_queryset  # type: ignore[has-type]  # of ChangeList
         self.root_queryset = rows.annotate(finished_on=day).annotate(price=price)
         super().get_results(request)
         for row in self.result_list:

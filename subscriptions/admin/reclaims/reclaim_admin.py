@@ -97,7 +97,7 @@ class StepsSection(TemplateSection):
     template_name = "admin/subscriptions/reclaim/list_row.html"
 
     def get_context_data(self, request: HttpRequest, instance: Reclaim) -> dict[str, Any]:
-        may_restore = request.user.has_perm(RESTORE) and not instance.why_not  # type: ignore[attr-defined]
+        may_restore = request.user.has_perm(RESTORE) and not instance.why_not  # type: ignore[attr-defined]  # annotated
         return {"steps": steps_of(instance), "item": instance, "may_restore": may_restore}
 
 
@@ -301,7 +301,7 @@ def _live_url(row: Reclaim) -> str:
 def _restore_card(row: Reclaim, request: HttpRequest) -> dict[str, Any]:
     """Whether *Restore* is offered, or why not, and what it can give back."""
     may = request.user.has_perm(RESTORE)
-    why_not: str = row.why_not  # type: ignore[attr-defined]
+    why_not: str = row.why_not  # type: ignore[attr-defined]  # annotated
     taken = row.direction == Direction.DEACTIVATE and row.state == ReclaimState.DONE
     return {
         "may_restore": may and not why_not,

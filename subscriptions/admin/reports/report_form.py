@@ -43,4 +43,4 @@ class ReportForm(forms.Form):
         initial = {"enabled": row.enabled, "day": row.day, "recipients": row.recipients, "seen": row.version}
         super().__init__(data, initial=initial)
         people = people_with(SEES).exclude(email="").order_by("username")
-        self.fields["recipients"].queryset = people  # type: ignore[attr-defined]
+        self.fields["recipients"].queryset = people  # type: ignore[attr-defined]  # a ModelMultipleChoiceField

@@ -243,7 +243,7 @@ class ReclaimRuleAdmin(ExportMixin, ModelAdmin):
         rule.version = form.cleaned_data["seen_version"]
         by_license = {license: days for formset in formsets for license, days in formset.pairs()}
         if change_rule(rule, actor=actor, changed=form.cleaned_data, by_license=by_license):
-            request.changed_rule = rule  # type: ignore[attr-defined]
+            request.changed_rule = rule  # type: ignore[attr-defined]  # for `response_change`
         else:
             messages.info(request, _("Nothing was changed."))
 

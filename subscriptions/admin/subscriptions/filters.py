@@ -59,7 +59,7 @@ class VerdictFilter(DropdownFilter):
         if wanted == Verdict.NOT_EVALUATED:
             return queryset.filter(evaluation=None)
         if is_one_verdict(wanted):
-            return queryset.with_verdict(wanted)  # type: ignore[attr-defined]
+            return queryset.with_verdict(wanted)  # type: ignore[attr-defined]  # of SubscriptionQuerySet
         return queryset.filter(evaluation__verdict__in=wanted.split(","))
 
 
