@@ -10,6 +10,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -204,9 +205,11 @@ def _begins(text: str) -> Q:
 
 
 def kind_of(event: AuditEvent) -> str:
-    """`subscriptions.removalcandidate` -> `removal candidate`."""
-    model = {model._meta.label_lower: model for model in admin.site._registry}.get(event.target_type)
-    return str(model._meta.verbose_name) if model else event.target_type
+    """`subscriptions.removalcandidate` -> `removal candidate`. A type of a former version is shown as it is."""
+    try:
+        return str(apps.get_model(event.target_type)._meta.verbose_name)
+    except (LookupError, ValueError):
+        return event.target_type
 
 
 def _target_link(event: AuditEvent) -> str:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 
 class ListColumns(models.Model):
@@ -44,7 +45,7 @@ class SavedView(models.Model):
     changed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        verbose_name = "view"
+        verbose_name = _("saved view")
         ordering: ClassVar = ["name", "pk"]
         default_permissions: ClassVar = ()
         permissions: ClassVar = [("share_savedview", "Can share views of lists")]

@@ -54,7 +54,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "view",
+                "verbose_name": "saved view",
                 "ordering": ["name", "pk"],
                 "permissions": [("share_savedview", "Can share views of lists")],
                 "default_permissions": (),

@@ -121,6 +121,7 @@ def test_a_view_is_private_until_its_owner_shares_it_and_the_audit_log_says_so(m
         ("view.changed", "mona", "Ours"),
         ("view.unshared", "mona", "Ours"),
     ]
+    assert "saved view" in auditor.get("/admin/audit/auditevent/").content.decode()
 
 
 def test_who_may_not_share_and_who_cleans_up(manager, auditor, as_user):
