@@ -44,7 +44,7 @@ def page(browser_page, live_server, admin_user, at_sandbox) -> Page:
 def new_profile(page: Page) -> None:
     page.get_by_role("link", name="New integration profile").click()
     page.get_by_role("searchbox").fill("miro enterprise")
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("main").get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Choose Miro Enterprise").click()
     page.get_by_label("Name").fill("Northwind Labs")
     page.get_by_role("button", name="Save", exact=True).click()

@@ -28,6 +28,7 @@ def details(world: World) -> Iterator[tuple[str, Any]]:
     yield "subscriptions_removalcandidate", RemovalCandidate.objects.filter(state="ready")[0]
     yield "subscriptions_reclaimrule", ReclaimRule.objects.get()
     yield "integrations_integrationprofile", world.profile
+    yield "integrations_connection", world.profile.connections.first()
     yield "subscriptions_reclaimrequest", Reclaim.objects.get().removal.request
 
 
@@ -45,6 +46,6 @@ def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
     pages |= {name: reverse(f"admin:{name}_changelist") for name in LISTS}
     pages |= {f"subscriptions_{name}": reverse(f"admin:subscriptions_{name}") for name in MONEY}
     pages |= {f"one {name}": reverse(f"admin:{name}_change", args=[row.pk]) for name, row in details(world)}
-    added = ("auth_user", "subscriptions_protection")
+    added = ("auth_user", "subscriptions_protection", "integrations_integrationprofile")
     pages |= {f"new {name}": reverse(f"admin:{name}_add") for name in added}
     return {**pages, "not found": "/nothing/here"}

@@ -23,7 +23,7 @@ from subscriptions.approvals import closing, collecting, decide, request, splitt
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.candidates import actions, caps, propose, withdraw
 from subscriptions.downloads import directory, merge, staging, team_admins, validation
-from subscriptions.eligibility import buckets, evaluate, people_counts, preview
+from subscriptions.eligibility import buckets, evaluate, past_counts, people_counts, preview
 from subscriptions.eligibility.terms import current_terms
 from subscriptions.models import (
     Bucket,
@@ -41,6 +41,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.protection import count_people
 from subscriptions.models.subscription import FACTS
+from subscriptions.money import verified_seats
 from subscriptions.notices import delivery
 from subscriptions.profiles import archive
 from subscriptions.reclaims import restores
@@ -241,8 +242,13 @@ def _restoring() -> ReclaimRequest:
     return restores.request_restore(Reclaim.objects.all(), actor=_user("asks"), reason="x")
 
 
-def _old_history() -> None:
-    then = timezone.now() - timedelta(days=800)
+def _ended() -> None:
+    _in_state("done")()
+    Reclaim.objects.update(finished_at=timezone.now() - timedelta(days=3))
+
+
+def _old_history(days: int = 800) -> None:
+    then = timezone.now() - timedelta(days=days)
     DownloadRun.objects.update(finished_at=then)
     later = then + timedelta(days=1)
     values = {"state": "complete", "started_by": "command", "finished_at": later, "lease_until": later}
@@ -384,6 +390,8 @@ CASES = [
         _in_state("done"),
     ),
     Case("approve a restore", lambda made: decide.approve(made, actor=_user("decides")), _restoring),
+    Case("people of the past", lambda _: past_counts.count_past(_profile()), lambda: _old_history(30)),
+    Case("verified seats", lambda _: verified_seats.count_verified(_profile()), _ended),
     Case("retention", lambda _: retention.thin_past_activity(), _old_history),
     Case("past activity", lambda _: list(snapshots.as_of(_profile(), timezone.now())), _old_history),
     Case(

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
 
+from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, sentence_of, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, two_lines
@@ -212,7 +213,7 @@ class ReclaimRuleAdmin(ExportMixin, ModelAdmin):
             **self._preview(saved, QueryDict()),
             "may_edit": self.has_change_permission(request, saved),
             "run": DownloadRun.objects.with_facts().filter(profile=saved.profile_id).first(),
-            "activity_means": saved.profile.connector.activity_means,
+            "activity_means": translated(saved.profile.connector.activity_means),
             "needs_download": needs_download(saved.profile, request),
         }
         return super().render_change_form(request, context, *args, **kwargs)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from operator import attrgetter
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db import connection
+from django.template.loader import get_template
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
@@ -162,3 +165,14 @@ def test_each_page_has_one_active_entry_in_the_menu(run, admin_user, entry, belo
     request.user = admin_user
     items = [item for group in navigation(request) for item in group["items"]]
     assert [item["title"] for item in items if item["active"]] == [entry.title]
+
+
+def test_every_template_compiles():
+    """A filter that is used without its `load` fails only when somebody opens the page."""
+    folder = Path(settings.BASE_DIR) / "templates"
+    names = [
+        path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.html")) + sorted(folder.rglob("*.txt"))
+    ]
+    assert len(names) > 100
+    for name in names:
+        get_template(name)
