@@ -116,11 +116,14 @@ def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User,
         switches.refuse(profile, Operation.PROPOSE)
         terms, needed = current_terms(profile.pk), {row.pk: row.verdict for row in rows}
         able = [row for row in rows if row.pk not in refused]
+        with as_evidence():
+            # Before the decision: it may let the vendor's date count.
+            why = {row.pk: explain(row, terms, verdict=row.verdict) for row in able}
         by_vendors_date = {row.pk: row for row in able if row.dates_went_back and row.vendor_activity_at}
         refused |= _pass_all([row for row in able if row.pk not in by_vendors_date], terms)
         refused |= _pass_each(by_vendors_date.values(), terms)
         done = [row for row in able if row.pk not in refused]
-        reviews = {row.pk: _review(row, terms, needed[row.pk], reason=reason, actor=actor) for row in done}
+        reviews = {row.pk: _review(needed[row.pk], why[row.pk], reason=reason, actor=actor) for row in done}
         made = open_reviewed(profile, reviews, terms)
         events = [
             _event(row, {"reason": reason, "needed_review": needed[row.pk].value, "candidate": made[row.pk]})
@@ -136,10 +139,8 @@ def _event(row: Subscription, data: dict[str, Any]) -> Row:
     return Row(Subscription._meta.label_lower, row.pk, str(row), data)
 
 
-def _review(row: Subscription, terms: Terms, needed: Verdict, *, reason: str, actor: User) -> dict[str, Any]:
+def _review(needed: Verdict, why: str, *, reason: str, actor: User) -> dict[str, Any]:
     """What the approver reads about the decision."""
-    with as_evidence():
-        why = explain(row, terms, verdict=needed)
     return {
         "reason": reason,
         "by": name_of(actor),

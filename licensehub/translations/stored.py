@@ -33,6 +33,10 @@ _TYPED: Final = frozenset({"by", "comment", "name", "owner", "person", "profile"
 _PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
 _LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
+# A text of more sentences, or a longer part of one, is no sentence of ours: people wrote it, e.g. as a reason. To look
+# for a string in it would take seconds.
+_MOST_SENTENCES: Final = 12
+_LONGEST: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,8 @@ def translated(text: str) -> str:
 def _translated(text: str, language: str) -> str:
     """Sentence by sentence, or as one string with a value that has sentences: whichever leaves fewer English words."""
     sentences, done, begin = _END.split(text), [], 0
+    if len(sentences) > _MOST_SENTENCES:
+        return text
     while begin < len(sentences):
         # The longest part that is one string: a string may have several sentences.
         for end in range(len(sentences), begin, -1):
@@ -116,6 +122,8 @@ def _lookup(text: str, *, of_sentences: bool = False) -> str:
     exact, patterns = _known()
     if text in exact:
         return gettext(text)
+    if len(text) > _LONGEST:
+        return ""
     for pattern in patterns:
         if pattern.letters in text and (found := (pattern.wide if of_sentences else pattern.text).fullmatch(text)):
             return pattern.translation(found)
@@ -137,9 +145,12 @@ def _localized(value: str) -> str:
 
 
 def _date(text: str) -> str:
-    """The day as it was stored: no time zone of a reader moves it."""
+    """The day as it was stored: no time zone of a reader moves it. A name that only looks like a day stays as it is."""
     with_time = ":" in text
-    moment = datetime.strptime(text, "%b %d, %Y, %H:%M" if with_time else "%b %d, %Y").replace(tzinfo=UTC)
+    try:
+        moment = datetime.strptime(text, "%b %d, %Y, %H:%M" if with_time else "%b %d, %Y").replace(tzinfo=UTC)
+    except ValueError:
+        return text
     with timezone.override(UTC):
         return day_and_time(moment) if with_time else day(moment)
 

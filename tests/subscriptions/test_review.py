@@ -19,6 +19,7 @@ from subscriptions.approvals import asking, closing, decide, undo
 from subscriptions.approvals.deciders import deciders_of
 from subscriptions.approvals.request import file_automatically, request_reclaim
 from subscriptions.eligibility.evaluate import evaluate_profile
+from subscriptions.eligibility.sentences import on_day
 from subscriptions.eligibility.terms import Terms, current_terms
 from subscriptions.errors import OwnRequest, Refused
 from subscriptions.models import ReclaimRequest, ReclaimRule, RemovalCandidate, Subscription, Verdict
@@ -212,7 +213,9 @@ def test_a_person_whose_dates_went_back_becomes_a_candidate_by_the_vendors_date(
     assert older.dates_went_back is False
     assert (timezone.now() - older.last_activity_at).days == 205
     assert older.recheck_snapshots.get().last_activity_at == known
-    assert RemovalCandidate.objects.get(subscription=older).evidence["review"]["needed"] == "Dates went back"
+    told = RemovalCandidate.objects.get(subscription=older).evidence["review"]
+    assert told["needed"] == "Dates went back"
+    assert f"We count {on_day(known)}" in told["why"], "what was known when it was decided"
     passed = AuditEvent.objects.get(action="review.passed")
     assert (passed.target_id, passed.data["needed_review"]) == (older.pk, "dates_went_back")
     reasons = {row.pk: reason for row, reason in decided.refused}

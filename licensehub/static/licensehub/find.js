@@ -16,6 +16,13 @@
         input.setAttribute("aria-activedescendant", all[chosen].id);
     }
 
+    // Results of an earlier word must not be opened by Enter.
+    function forget() {
+        asked?.abort();
+        results.replaceChildren();
+        choose(-1);
+    }
+
     async function ask() {
         asked?.abort();
         asked = new AbortController();
@@ -55,7 +62,7 @@
         input = dialog.querySelector("input");
         results = dialog.querySelector("[role=listbox]");
         status = dialog.querySelector(".lh-find-status");
-        input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(ask, WAIT); });
+        input.addEventListener("input", () => { forget(); clearTimeout(timer); timer = setTimeout(ask, WAIT); });
         input.addEventListener("keydown", pressed);
         dialog.querySelector(".lh-find-close").addEventListener("click", () => dialog.close());
         dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
@@ -70,6 +77,7 @@
         if (!dialog && !make()) return;
         if (dialog.open || document.querySelector("dialog[open]")) return;
         input.value = "";
+        forget();
         dialog.showModal();
         input.focus();
         ask();

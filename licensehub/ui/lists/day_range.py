@@ -13,12 +13,12 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 
 class DayRangeFilter(RangeDateFilter):
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
-        """None for a text that is no day."""
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """No rows for a text that is no day: the list says that it is filtered, and somebody may act on all of it."""
         try:
             first, last = (self._day(edge) for edge in ("from", "to"))
         except ValueError:
-            return None
+            return queryset.none()
         if first:
             queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(first)})
         if last:

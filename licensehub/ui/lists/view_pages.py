@@ -148,4 +148,7 @@ class ViewsMixin(ColumnsMixin):
         saved_views.choose_columns(user, self.of_list, chosen)
         rest = QueryDict(request.POST.get("address", ""), mutable=True)
         rest.pop(COLUMNS_VAR, None)
+        if VIEW_VAR in rest and chosen:
+            # A view has columns of its own. The choice counts for this page, and the view can be saved with it.
+            rest[COLUMNS_VAR] = ",".join(chosen)
         return HttpResponseRedirect(f"{reverse(f'admin:{self.of_list}_changelist')}?{rest.urlencode()}")

@@ -146,7 +146,7 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
     covered = IntegrationProfile.objects.of_organization(chosen) if chosen else IntegrationProfile.objects.all()
     this = company_day().year
     given = request.GET.get("year", "")
-    year = int(given) if given.isdecimal() and 2011 <= int(given[:5]) <= this else this
+    year = int(given) if given.isdecimal() and len(given) == 4 and 2011 <= int(given) <= this else this
     stage = request.GET.get("stage", "")
     currency = request.GET.get("currency", "")
     of, month = request.GET.get("of", ""), request.GET.get("month", "")

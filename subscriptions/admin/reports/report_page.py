@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,8 +11,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import EMPTY, day, number
-from subscriptions.admin.widgets.departments import NONE
-from subscriptions.models import Direction, ReclaimState
 from subscriptions.reports.figures import amounts, total
 from subscriptions.reports.texts import money_text
 
@@ -23,21 +20,18 @@ COUNTS = ("seats", "inactive", "reclaimed", "restored")
 
 
 def shown_profile(data: dict[str, Any], month: date) -> dict[str, Any]:
-    several = {"profile__id__exact": data["profile"]}
-    currencies = sorted({line["currency"] for line in data["lines"]}, key=lambda code: (not code, code))
-    saved = _savings(data, month, currencies[0] if currencies else "")
+    """The figures of a profile. Only those have a link whose rows stay as they were in the month."""
+    currencies = {line["currency"] for line in data["lines"] if line["reclaimed"]}
+    saved = _savings(data, month, *currencies) if len(currencies) == 1 else ""
     bought = _("of {count} bought").format(count=number(data["bought"])) if data["bought"] else ""
     cost, money = money_text(amounts(data, "amount")), money_text(amounts(data, "saved"))
-    first, last = month.isoformat(), month.replace(day=monthrange(month.year, month.month)[1]).isoformat()
-    in_month = {"queued_at_from": first, "queued_at_to": last}
-    back = {"direction__exact": Direction.REACTIVATE.value, "state__exact": ReclaimState.DONE.value}
     tiles = [
-        _tile(_("Seats"), total(data, "seats"), bought, _list("subscription", seat="held", **several)),
-        _tile(_("Inactive"), total(data, "inactive"), "", _list("subscription", verdict="candidate", **several)),
-        _tile(_("Open candidates"), data["candidates"], "", _list("removalcandidate", profile=data["profile"])),
-        _tile(_("Reclaimed"), total(data, "reclaimed"), _again(data), f"{saved}&stage=verified"),
-        _tile(_("Restored"), total(data, "restored"), "", _list("reclaim", **back, **in_month, **several)),
-        {**_tile(_("Saved"), 0, _("per year"), f"{saved}&stage=saved"), "number": money or EMPTY},
+        _tile(_("Seats"), total(data, "seats"), bought),
+        _tile(_("Inactive"), total(data, "inactive")),
+        _tile(_("Open candidates"), data["candidates"]),
+        _tile(_("Reclaimed"), total(data, "reclaimed"), _again(data), saved and f"{saved}&stage=verified"),
+        _tile(_("Restored"), total(data, "restored")),
+        {**_tile(_("Saved"), 0, _("per year"), saved and f"{saved}&stage=saved"), "number": money or EMPTY},
         _oldest(data),
     ]
     return {
@@ -52,7 +46,7 @@ def shown_profile(data: dict[str, Any], month: date) -> dict[str, Any]:
     }
 
 
-def _tile(label: str, count: int, text: str, link: str) -> dict[str, str]:
+def _tile(label: str, count: int, text: str = "", link: str = "") -> dict[str, str]:
     return {"label": label, "number": number(count), "text": text, "link": link}
 
 
@@ -79,24 +73,17 @@ def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date) -> dict
     saved = _savings(data, month, line["currency"], **place)
     shown = {name: number(line[name]) if line[name] else EMPTY for name in COUNTS}
     currency = line["currency"]
-    where = {"department": line["department"] or NONE, "cost_center": line["cost_center"] or NONE}
-    people = _list("subscription", seat="held", **where, profile__id__exact=data["profile"])
     return {
         **shown,
         "department": line["department"] or _("No department known"),
         "cost_center": line["cost_center"],
         "amount": money_text({currency: Decimal(line["amount"])}) or EMPTY if currency else EMPTY,
         "saved": money_text({currency: Decimal(line["saved"])}) or EMPTY if currency else EMPTY,
-        "people": people if line["seats"] else "",
         "link": f"{saved}&stage=verified" if line["reclaimed"] else "",
     }
 
 
 def _savings(data: dict[str, Any], month: date, currency: str, **place: str) -> str:
     """The rows of the month behind an amount of the savings."""
-    query = {"profile": data["profile"], "year": month.year, "month": month.month, "currency": currency or "none"}
+    query = {"of": data["profile"], "year": month.year, "month": month.month, "currency": currency or "none"}
     return f"{reverse('admin:subscriptions_savings')}?{urlencode({**query, **place})}"
-
-
-def _list(model: str, **filters: Any) -> str:
-    return f"{reverse(f'admin:subscriptions_{model}_changelist')}?{urlencode(filters)}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
@@ -41,7 +41,7 @@ from subscriptions.admin.widgets.departments import (
 )
 from subscriptions.eligibility.clauses import explain_review
 from subscriptions.eligibility.terms import terms_of
-from subscriptions.models import PersonToReview
+from subscriptions.models import DownloadRun, PersonToReview
 from subscriptions.models.subscription import NEEDS_REVIEW, REVIEW_REASONS
 from subscriptions.search import matching
 
@@ -149,9 +149,9 @@ class ReviewAdmin(
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PersonToReview]:
         rows: QuerySet[PersonToReview] = super().get_queryset(request)
-        return rows.select_related("profile__rule", "evaluation", "search").prefetch_related(
-            "profile__rule__license_thresholds"
-        )
+        runs = Prefetch("changed_run", DownloadRun.objects.only("state", "evaluated_at"))
+        related = rows.select_related("profile__rule", "evaluation", "search")
+        return related.prefetch_related("profile__rule__license_thresholds", runs)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[PersonToReview], search_term: str

@@ -56,6 +56,10 @@ class DepartmentFilter(SimpleListFilter):
         self.person = "" if issubclass(model, Subscription) else "subscription__"
         super().__init__(request, params, model, model_admin)
 
+    def value(self) -> str | None:
+        """PostgreSQL takes no text with a NUL."""
+        return (super().value() or "").replace("\0", "") or None
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
         """Only the chosen value, if somebody has it: a page does not read the others."""
         value = self.value()

@@ -54,6 +54,12 @@ def catalog(monkeypatch):
         ("The vendor said: {braces} 100% <b>.", "The vendor said: {braces} 100% <b>."),
         ("Miro refused {0} of {vendor}.", "Miro hat {0} von {vendor} verweigert."),
         ("Miro refused 'Go. Now!' of Ann.", "Miro hat 'Go. Now!' von Ann verweigert."),
+        # A team's name that looks like a day.
+        ("Miro refused this of Lab 12, 2024.", "Miro hat this von Lab 12, 2024 verweigert."),
+        ("Miro refused this of Feb 30, 2026.", "Miro hat this von Feb 30, 2026 verweigert."),
+        # What people wrote is not searched for sentences of ours.
+        ("Nothing was sent. " * 12 + "a.", "Nothing was sent. " * 12 + "a."),
+        (f"Miro refused {'this of ' * 60}Ann.", f"Miro refused {'this of ' * 60}Ann."),
         ("", ""),
     ],
 )

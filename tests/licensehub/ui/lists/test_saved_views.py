@@ -85,6 +85,11 @@ def test_a_view_is_saved_opened_changed_renamed_and_deleted(manager):
     assert without.context["view_changed"]
     menu = manager.get(f"{LIST}views/?columns=person,seat&view={view.pk}&o=-person").content.decode()
     assert "Save the changes" in menu and "Sales people" in menu
+    chosen = manager.post(
+        f"{LIST}columns/", {"column": ["person", "vendor_id"], "address": f"view={view.pk}"}, follow=True
+    )
+    assert shown(chosen) == ["person", "vendor_id"] and chosen.context["view_changed"]
+    manager.post(f"{LIST}columns/", {"reset": "on"})
 
     save(manager, "replace", view=view.pk, address="o=person", columns="person,vendor_id")
     save(manager, "rename", view=view.pk, name="Everybody")

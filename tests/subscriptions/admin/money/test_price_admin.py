@@ -135,6 +135,7 @@ def test_an_address_that_is_not_valid_shows_the_page(saved, sign_in):
     for query in (
         "year=0",
         "year=99999999999999999999",
+        "year=020200",
         "stage=x",
         "currency=%00",
         "of=99999999999999999999",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from integrations.connectors.contract import PermanentError, Receipt
 from subscriptions.approvals import decide
@@ -101,3 +102,12 @@ def test_no_question_per_row(settled, carol, as_user, django_assert_max_num_quer
 
     with django_assert_max_num_queries(14):
         client.get(LIST)
+
+
+def test_the_days_of_a_filter_are_whole_days_and_a_wrong_day_finds_nothing(settled, carol, as_user):
+    client, today = as_user(carol), timezone.localdate().isoformat()
+    found = {
+        query: client.get(LIST, dict(item.split("=") for item in query.split("&"))).context["cl"].result_count
+        for query in (f"queued_at_from={today}&queued_at_to={today}", "queued_at_from=2026-02-30", "queued_at_to=x")
+    }
+    assert list(found.values()) == [Reclaim.objects.count(), 0, 0], found
