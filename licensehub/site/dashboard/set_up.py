@@ -24,6 +24,7 @@ from licensehub.site.dashboard.first_request import REQUEST, request_step
 from licensehub.site.dashboard.links import page
 from licensehub.site.dashboard.steps import Button, Step, StepState, allowed
 from licensehub.site.invitations import is_open
+from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, counts_of, day, number
 from licensehub.ui.names import names_of
 from subscriptions.accounts.mailbox import mailbox
@@ -147,11 +148,11 @@ def _test(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Ste
         opens = _connection_of(profile, errors[0]["slot"] if errors else "", broken)
         buttons, ask = allowed(user, OPERATE, *opens, again)
         if not errors and broken:
-            return Step(title, broken.error, StepState.FAILED, buttons=buttons, ask=ask)
-        text = " ".join(
-            part for part in (f"{errors[0]['title']}.", errors[0]["detail"], errors[0]["next_step"]) if part
-        )
-        return Step(title, text, StepState.FAILED, tuple(errors[0]["steps"]), buttons=buttons, ask=ask)
+            return Step(title, translated(broken.error), StepState.FAILED, buttons=buttons, ask=ask)
+        found = errors[0]
+        parts = (f"{translated(found['title'])}.", translated(found["detail"]), translated(found["next_step"]))
+        steps = tuple(translated(step) for step in found["steps"])
+        return Step(title, " ".join(filter(None, parts)), StepState.FAILED, steps, buttons=buttons, ask=ask)
     if profile.validated_at is None:
         buttons, ask = allowed(user, OPERATE, again)
         text = _("Real calls that change nothing show what works and what is missing.")
@@ -202,7 +203,7 @@ def _publish(
     )
     buttons = (opens,) if user.has_perm("subscriptions.view_downloadrun") else ()
     state = newest.get_state_display().lower()
-    text = _("The first download is {state}. {problem}").format(state=state, problem=newest.problem)
+    text = _("The first download is {state}. {problem}").format(state=state, problem=translated(newest.problem))
     return Step(title, text.strip(), StepState.FAILED, buttons=buttons)
 
 

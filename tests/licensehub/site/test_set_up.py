@@ -101,6 +101,10 @@ def test_connect_test_and_publish_follow_each_other_and_show_what_broke(draft, s
     # It broke again after everything was done.
     Connection.objects.filter(slot="rest").update(state="error", error="The app was uninstalled.")
     assert (states(client)[1], step(client, 2).text) == ("failed", "The app was uninstalled.")
+    stored = "Connect again, and pick a team of the organization 12; or make a profile for the other one."
+    Connection.objects.filter(slot="rest").update(error=stored)
+    german = text_of(client.get(reverse(INDEX), headers={"accept-language": "de"}))
+    assert "Organisation 12" in german and "Connect again" not in german
     Connection.objects.update(state="working", error="")
     lifecycle.pause(IntegrationProfile.objects.get(), actor=None)
     assert (states(client)[2], labels(client, 3)) == ("failed", ["Unpause"])
