@@ -107,7 +107,7 @@ class IntegrationProfile(models.Model):
 
     @property
     def texts(self) -> Texts:
-        """The texts about the vendor, for the reader; neutral ones when its connector is no longer installed."""
+        """The texts about the vendor, for the reader; neutral texts if its connector is no longer installed."""
         try:
             return in_language(self.connector.texts)
         except LookupError:

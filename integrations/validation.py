@@ -34,7 +34,7 @@ def validate_connections(profile: IntegrationProfile, *, actor: Actor) -> list[F
 
 
 def _keep_refusals(profile: IntegrationProfile, findings: list[Finding]) -> list[Finding]:
-    """Without a token, a check can only say so. Why the vendor's last token was refused says more, so it stays."""
+    """Keep the reason why the vendor refused the last token: without a token, a check finds only that it is missing."""
     rows = Connection.objects.filter(profile=profile).select_related("profile")
     missing = {row.slot for row in rows if row.slot_definition.oauth and not row.granted}
     refused = {

@@ -246,7 +246,7 @@ def check_mail(**_: Any) -> list[CheckMessage]:
 
 @register
 def check_catalogs(**_: Any) -> list[CheckMessage]:
-    """Without its compiled catalog, a text is shown in English."""
+    """Warn if a compiled catalog is missing: its texts are then shown in English."""
     if not (old := [str(path.relative_to(settings.BASE_DIR)) for path in stale()]):
         return []
     sentence = f"The translations of {', '.join(old)} are not compiled, or were changed since."

@@ -1,4 +1,4 @@
-"""A command that meets a database without its tables says what to do, in place of a traceback."""
+"""Commands say what to do when the database has no tables yet, instead of showing a traceback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 
 def why_no_tables() -> str:
-    """The next step where migrations are missing; empty where the database is complete, or cannot be reached."""
+    """The next step if migrations are missing; empty if the database is complete, or cannot be reached."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())

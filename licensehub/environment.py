@@ -94,7 +94,7 @@ class Reader:
         return text
 
     def one_of(self, name: str, default: str, known: Sequence[str]) -> str:
-        """One of these words."""
+        """Read a variable whose value is one of these words."""
         text = self._text(name) or default
         if text not in known:
             self.problems[name] = f"{name} is not one of {', '.join(known)}."

@@ -239,13 +239,13 @@ CONTACT_NAME = env.str("CONTACT_NAME", default="your IT department")
 CONTACT_EMAIL = env.str("CONTACT_EMAIL", default="")
 
 # --- Language and time ------------------------------------------------------------------------------------------------
-# The language of the sources, of tasks and of what the database keeps. People read theirs: licensehub.site.language.
+# The language of sources, tasks and the database. `licensehub.site.language` chooses the one of a reader.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 # For pages and mails to people whose language is not known.
 DEFAULT_LANGUAGE = reader.one_of("DEFAULT_LANGUAGE", "en", [code for code, _ in LANGUAGES])
 FORMAT_MODULE_PATH = ["licensehub.formats"]
-# Named here, since Django's and unfold's own translations would come before those of our apps: "History".
+# Named here, so that our translations come before those of Django and unfold, e.g. of "History".
 LOCALE_PATHS = [BASE_DIR / area / "locale" for area in ("templates", "licensehub", "subscriptions")]
 # Each person reads pages in their own: see licensehub.site.time_zone.
 TIME_ZONE = reader.time_zone("TIME_ZONE", "UTC")

@@ -1,7 +1,7 @@
-"""Decide on people who need review: keep them, look them up at the vendor, or make them candidates nevertheless.
+"""Decide on people who need review: keep them, look them up at the vendor, or make them candidates.
 
-Many people are decided with a few statements. If something is wrong with one person, the others are done, and this
-person is named with the reason.
+A few statements decide on many people. If one person cannot be decided, the others are done, and this person is named
+with the reason.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MAX_REASON_LENGTH = 500
 MAX_PAUSE_DAYS = 365
 # The largest number of people to look up at once: an admin waits for the page.
 MAX_LOOKED_UP = 100
-# So many people are decided in one transaction. Between two of them the time is looked at.
+# People per transaction. Between two transactions, the remaining time is checked.
 CHUNK = 1000
 VERDICT = "evaluation__verdict"
 
@@ -117,7 +117,7 @@ def make_candidates(people: Sequence[Subscription], *, reason: str, actor: User,
         terms, needed = current_terms(profile.pk), {row.pk: row.verdict for row in rows}
         able = [row for row in rows if row.pk not in refused]
         with as_evidence():
-            # Before the decision: it may let the vendor's date count.
+            # Read before the decision, which may replace the date by the vendor's.
             why = {row.pk: explain(row, terms, verdict=row.verdict) for row in able}
         by_vendors_date = {row.pk: row for row in able if row.dates_went_back and row.vendor_activity_at}
         refused |= _pass_all([row for row in able if row.pk not in by_vendors_date], terms)
@@ -140,7 +140,7 @@ def _event(row: Subscription, data: dict[str, Any]) -> Row:
 
 
 def _review(needed: Verdict, why: str, *, reason: str, actor: User) -> dict[str, Any]:
-    """What the approver reads about the decision."""
+    """The decision as a part of the evidence, which the approver reads."""
     return {
         "reason": reason,
         "by": name_of(actor),
@@ -151,7 +151,7 @@ def _review(needed: Verdict, why: str, *, reason: str, actor: User) -> dict[str,
 
 
 def _why_not_made(rows: list[Subscription], *, actor: User) -> dict[int, str]:
-    """Id -> why no candidate can be made of this person, whatever the rule says.
+    """Id -> the reason why this person cannot be made a candidate, under any rule.
 
     Raises Refused if the actor has no address.
     """
@@ -172,9 +172,9 @@ def _why_not_made(rows: list[Subscription], *, actor: User) -> dict[int, str]:
 
 
 def _pass_all(rows: list[Subscription], terms: Terms) -> dict[int, str]:
-    """Note the decision on these rows and evaluate them. Returns why not for those who are no candidates even then.
+    """Note the decision on these rows and evaluate them.
 
-    These are as they were before.
+    Returns id -> reason for people who are no candidates even then. Their rows are as they were before.
     """
     ids = IdList.of(row.pk for row in rows)
     if not ids.number:
@@ -182,7 +182,7 @@ def _pass_all(rows: list[Subscription], terms: Terms) -> dict[int, str]:
     people = Subscription.objects.filter(IdIn("pk", ids))
     people.update(review_passed=True)
     evaluate_rows(people, terms, few=ids.number <= FEW)
-    # After the UPDATE, which has locked the rows: facts that another process has written until then.
+    # The UPDATE has locked the rows. So this reads the facts that another process wrote before it.
     now = {pk: (facts_at, verdict) for pk, facts_at, verdict in people.values_list("pk", "facts_at", VERDICT)}
     refused = {}
     for row in rows:
@@ -209,7 +209,7 @@ def _why_no_candidate(row: Subscription, terms: Terms, found: Verdict) -> str:
 
 
 def _pass_each(rows: Iterable[Subscription], terms: Terms) -> dict[int, str]:
-    """The same for people for whom the vendor's older date may have to count: each alone, and there are few."""
+    """Do the same as `_pass_all`, one person after the other: the vendor's older date may have to count for them."""
     refused = {}
     for row in rows:
         try:
@@ -287,9 +287,9 @@ def _look_up(profile: IntegrationProfile, rows: list[Subscription], decided: Dec
 def _in_chunks(
     people: Sequence[Subscription], decide: Callable[[list[Subscription]], Outcome], *, seconds: float
 ) -> Decided:
-    """Decide on many people of a profile in one transaction, under its lock.
+    """Decide on many people of a profile, in one transaction per chunk, under the profile's lock.
 
-    What `decide` raises is the reason of each person of a chunk.
+    If `decide` raises, its error is the reason for each person of the chunk.
     """
     decided, ends_at = Decided(), time.monotonic() + seconds
     by_profile: dict[int, list[Subscription]] = defaultdict(list)

@@ -1,9 +1,9 @@
-"""The text that the lists search in: name and e-mail address of each subscription, as `folded` makes it. Beside it
-stand department and cost center, by which the lists sort and filter.
+"""The texts by which lists search, sort and filter.
 
-The merge does not write it. A step after the download does, for new people and for changed names and addresses. Before
-that step a new person is in every list, but no search finds them. Plain ASCII is folded by the database, 100,000 rows
-at once; all other texts are folded in Python, by the function that folds what somebody searches for.
+Lists search in name and e-mail address, as `folded` makes them. They sort and filter by copies of department and cost
+center. The merge does not write these texts. A step of the follow-up does, for new people and for changed values.
+Before that step a new person is in every list, but no search finds them. Plain ASCII is folded by the database, 100,000
+rows at once; all other texts are folded in Python, by the function that folds what somebody searches for.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def has_all_texts() -> bool:
     return not DownloadRun.objects.filter(state=RunState.EVALUATING).exists()
 
 
-# The next value of a column after the one before: an index finds each, however many people there are.
+# Finds the next value after the last one by an index, at any number of people.
 NEXT_VALUES = """
 WITH RECURSIVE seen(value) AS (
     SELECT MIN({column}) FROM subscriptions_searchtext

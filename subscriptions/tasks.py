@@ -199,7 +199,7 @@ def sweep() -> None:
         enqueue_task(ask_people, profile_id)
     for profile_id in profiles_to_reclaim():
         enqueue_task(reclaim, profile_id)
-    # These come last, so that an error in them stops nothing else.
+    # Last, so that an error in them stops no other step.
     notify()
     if notifications.anything_due():
         enqueue_task(notify_colleagues)

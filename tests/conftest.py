@@ -24,7 +24,7 @@ gc.disable()
 
 
 def pytest_sessionstart() -> None:
-    """The compiled translations are no part of the sources."""
+    """Compile the translations: the repository does not contain them."""
     from licensehub.translations.catalogs import compile_stale
 
     compile_stale()

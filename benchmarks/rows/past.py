@@ -1,4 +1,4 @@
-"""Measure how many would have come back, for any threshold, with 31 downloads of 100,000 members in 92 days."""
+"""Measure the count of people who would have come back, with 31 downloads of 100,000 members in 92 days."""
 
 from __future__ import annotations
 

@@ -72,12 +72,12 @@ def in_language(texts: Texts) -> Texts:
 
 @cache
 def _in_language(texts: Texts, language: str) -> Texts:
-    """`language` is the active one: it is the key of the cache."""
+    """Translate the texts into the active language. `language` is its code, and the key of the cache."""
     return Texts(**{part.name: _translation(getattr(texts, part.name)) for part in fields(texts)})
 
 
 def _translation(value: str | tuple[str, ...]) -> Any:
-    # An empty string has the header of the catalog as its translation.
+    # gettext would translate an empty string into the header of the catalog.
     return tuple(map(_translation, value)) if isinstance(value, tuple) else gettext(value) if value else ""
 
 

@@ -1,4 +1,4 @@
-"""The only writers of the audit. No action without its event: they refuse to run outside of a transaction.
+"""The only writers of the audit. They refuse to run outside of a transaction, so no action is without its event.
 
 An event is in English, whatever language its actor reads.
 """

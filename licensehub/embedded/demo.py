@@ -86,7 +86,7 @@ def point_to_sandbox(port: int) -> SandboxControl:
 
 
 def introduce_company() -> None:
-    """Name the company, as its admin would do it first."""
+    """Name the company: the first thing that its admin would do."""
     texts = {key: default_of(key) for key in keys()}
     words = CompanyInput(COMPANY, "IT Asset Management", f"itam@{DOMAIN}", "", texts)
     save_company(words, seen=0, actor=account("admin"))

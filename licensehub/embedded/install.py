@@ -146,7 +146,7 @@ def write_env(path: Path) -> None:
 
 
 def compile_catalogs() -> None:
-    """Compile the translations where that is missing or older than its source: it is no part of the sources."""
+    """Compile the translations that are missing or older than their sources. The repository does not contain them."""
     sources = ROOT.glob("*/locale/*/LC_MESSAGES/django.po")
     compiled = {path: path.with_suffix(".mo") for path in sources}
     if all(mo.exists() and mo.stat().st_mtime >= po.stat().st_mtime for po, mo in compiled.items()):

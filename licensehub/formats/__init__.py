@@ -1,4 +1,4 @@
 """How days, times and numbers are written in each language. `licensehub/ui/formatting.py` uses these names.
 
-Our own names stand beside Django's: a template writes `{{ moment|date:"DATETIME_FORMAT" }}`.
+It has our own names beside Django's: a template writes `{{ moment|date:"DATETIME_FORMAT" }}`.
 """

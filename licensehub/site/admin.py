@@ -217,7 +217,7 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
-        """Also called for a new password."""
+        """Record the change. Django also calls this for a new password."""
         self._record(Action.USER_CHANGED, request, obj, message)
         return super().log_change(request, obj, message)
 

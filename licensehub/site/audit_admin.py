@@ -55,7 +55,7 @@ class ActionFilter(DropdownFilter):
 
 
 def names_for_file() -> Callable[[AuditEvent], str]:
-    """Who did each event of one file, which reads the names once."""
+    """Return a function that names the actor of an event. It reads all names once, for one file."""
     names = names_by_account()
     return lambda event: names.get(event.actor_id, event.actor_name)
 

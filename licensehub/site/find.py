@@ -1,4 +1,4 @@
-"""Search over people, requests, runs, profiles, saved views and pages: what *Ctrl+K* opens on each page.
+"""Search over people, requests, runs, profiles, saved views and pages. *Ctrl+K* opens it on each page.
 
 A group is asked only if the reader may see its list. Nothing here reads more than some rows of a table.
 """
@@ -52,7 +52,7 @@ class Group:
 
 
 def find(request: HttpRequest) -> HttpResponse:
-    """The results as options of a list box. Without a text: what is recent, and all pages."""
+    """The results as options of a list box. Without a text: recent rows, and all pages."""
     text = request.GET.get("q", "").replace("\x00", "").strip()[:MAX_TEXT]
     groups = [group for group in _groups(request, text) if group.hits]
     number = 0
@@ -81,7 +81,7 @@ def _groups(request: HttpRequest, text: str) -> Iterable[Group]:
 
 
 def people(text: str) -> list[Hit]:
-    """By name, address or the vendor's id, and a link to all of them where there are more."""
+    """Find people by name, address or the vendor's id. If there are more than shown, add a link to all of them."""
     ids = matching_ids(text, most=SHOWN)
     rows = Subscription.objects.filter(IdIn("pk", ids)).select_related("profile").order_by("name", "pk")
     hits = [
@@ -95,7 +95,7 @@ def people(text: str) -> list[Hit]:
 
 
 def requests(text: str) -> list[Hit]:
-    """By number (R-0139 or 139), requester or reason; without a text, those that wait for a decision."""
+    """Find requests by number (R-0139 or 139), requester or reason; without a text, those that wait for a decision."""
     rows = ReclaimRequest.objects.select_related("requested_by", "profile").order_by("-pk")
     if not text:
         rows = rows.filter(state=RequestState.OPEN)[:RECENT]
@@ -111,7 +111,7 @@ def requests(text: str) -> list[Hit]:
 
 
 def runs(text: str) -> list[Hit]:
-    """By number (D-0002 or 2); without a text, the newest ones."""
+    """Find runs by number (D-0002 or 2); without a text, the newest ones."""
     rows = DownloadRun.objects.select_related("profile").order_by("-pk")
     number = _number(text, "D-")
     if text and number is None:

@@ -1,7 +1,7 @@
-"""Pages in the language of the person who reads them.
+"""Show each page in the language of its reader.
 
 The choice of the account counts, else the language of the browser, else `DEFAULT_LANGUAGE`. Tasks and commands write
-English, which is what the database keeps. A mail is written in the language of its reader.
+English, and the database keeps English. A mail is written in the language of its reader.
 """
 
 from __future__ import annotations
@@ -33,6 +33,6 @@ class LanguageMiddleware:
 
 
 def language_of_reader(request: HttpRequest) -> str:
-    """The code of one of `LANGUAGES`."""
+    """The reader's language: a code of `LANGUAGES`."""
     chosen = known_language(language_of(request.user)) if request.user.is_authenticated else ""
     return chosen or language_of_browser(request) or default_language()

@@ -37,7 +37,7 @@ class Entry:
 
 
 def waiting() -> dict[str, QuerySet[Any]]:
-    """What the badges count with one query."""
+    """The counts of the badges, read with one query."""
     return {
         "ready": RemovalCandidate.objects.filter(state=CandidateState.READY),
         "open": ReclaimRequest.objects.filter(state=RequestState.OPEN),

@@ -1,4 +1,4 @@
-"""The catalogs of translations: which strings belong to which, and the files that Django reads.
+"""The catalogs of translations: which strings belong to which catalog, and the files that Django reads.
 
 A .po file is edited by people and committed. The .mo file beside it is made from it, on each machine.
 """
@@ -22,18 +22,21 @@ from licensehub.translations.extraction import add_messages, sources
 
 # English is the language of the sources.
 LANGUAGES: Final = ("de",)
-# No person but an operator reads these, or the vendor does: see "Languages" in docs/style-guide.md.
+# Not translated: only operators or the vendor read these. See "Languages" in docs/style-guide.md.
 NOT_TRANSLATED: Final = (
     *("licensehub/embedded", "licensehub/translations", "licensehub/checks.py", "licensehub/settings.py"),
 )
 NOT_TRANSLATED_FOLDERS: Final = frozenset({"management", "migrations", "sandbox"})
-# These headers change with each run, and would be in conflict in each merge.
+# These headers change with each run. They would be a conflict in each merge.
 _RESTLESS: Final = ("POT-", "PO-", "Last-Translator", "Language-Team", "Generated-By", "Project-", "Report-")
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """One catalog, and the folders with its strings. What stands in a folder of another area belongs to that one."""
+    """One catalog, and the folders with its strings.
+
+    If a folder of another area is inside, its strings belong to that area.
+    """
 
     name: str
     folders: tuple[str, ...]
@@ -50,7 +53,7 @@ AREAS: Final = (
 
 
 def area_of(name: str) -> Area | None:
-    """The area of a file: that of its longest folder. None for what is not translated."""
+    """The area of a file: the one with the longest folder that contains it. None for files that are not translated."""
     if _inside(name, NOT_TRANSLATED) or NOT_TRANSLATED_FOLDERS & set(name.split("/")):
         return None
     fitting = [(max(map(len, inside)), area) for area in AREAS if (inside := _inside(name, area.folders))]
@@ -62,7 +65,7 @@ def _inside(name: str, folders: Iterable[str]) -> list[str]:
 
 
 def extracted() -> dict[str, Catalog]:
-    """The name of each area -> the strings that are marked now, without translations."""
+    """Name of each area -> the strings that its sources mark now, without translations."""
     found = {area.name: Catalog(fuzzy=False) for area in AREAS}
     for folder in ("integrations", "licensehub", "subscriptions", "templates"):
         for file in sources(settings.BASE_DIR, folder):
@@ -73,7 +76,7 @@ def extracted() -> dict[str, Catalog]:
 
 
 def stored(area: Area, language: str) -> Catalog:
-    """The catalog as it stands in its .po file; an empty one without the file."""
+    """The catalog of the .po file; an empty one if there is no file."""
     path = area.po(language)
     if not path.exists():
         return Catalog(locale=language, fuzzy=False)

@@ -1,4 +1,4 @@
-"""Finds the marked strings in Python files and templates. It needs no gettext programs, which a fresh machine lacks."""
+"""Find the marked strings in Python files and templates. No gettext programs are needed: a fresh machine lacks them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sources(root: Path, folder: str) -> Iterator[Path]:
 
 
 def _python_of(file: Path, name: str) -> io.BytesIO:
-    """A file as Python code. Django writes that of a template for xgettext, with blanks before the lines."""
+    """A file as Python code. Django turns a template into Python code for xgettext, and indents its lines."""
     text = file.read_text(encoding="utf-8")
     if file.suffix in TEMPLATES:
         text = "\n".join(line.strip() for line in templatize(text, origin=name).splitlines())

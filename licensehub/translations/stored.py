@@ -1,7 +1,7 @@
-"""Shows stored English sentences in the language of the reader: an error of a connection, the problem of a run.
+"""Show stored English sentences in the language of the reader: an error of a connection, the problem of a run.
 
-The database keeps one language, whoever caused the sentence, and old rows are translated by newer catalogs. The strings
-of the catalogs are patterns here: the sentence that fits one is written with its translation and the same values.
+The database keeps English, whoever caused the sentence, and newer catalogs also translate old rows. The strings
+of the catalogs are patterns here: a sentence that matches one is written as its translation, with the same values.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ from licensehub.ui.formatting import day, day_and_time, number, percent
 
 _PLACE: Final = re.compile(r"\{(\w*)[^{}]*\}")
 _NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*|\d+")
-# `Nov 27, 2026`, and with a time `Nov 27, 2026, 14:08`. A value takes a whole date: it has a comma, as strings have.
+# `Nov 27, 2026`, and with a time `Nov 27, 2026, 14:08`. A value contains a date as a whole: the comma in it
+# does not end the value.
 _ONE_DATE: Final = r"[A-Z][a-z]{2} \d{1,2}, \d{4}(?:, \d{2}:\d{2})?"
 _DATE: Final = re.compile(_ONE_DATE)
-# Values of these places are names, or the words of a person: nothing in them is translated.
+# Values of these places are names, or the words of a person. They are never translated.
 _TYPED: Final = frozenset({"by", "comment", "name", "owner", "person", "profile", "reason"})
 _PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
 _LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
-# A text of more sentences, or a longer part of one, is no sentence of ours: people wrote it, e.g. as a reason. To look
-# for a string in it would take seconds.
+# A text with more sentences, or with longer ones, is not ours: people wrote it, e.g. as a reason. Searching it for our
+# strings would take seconds.
 _MOST_SENTENCES: Final = 12
 _LONGEST: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """A string with places for values: in `text` a value has no end of a sentence, in `wide` it may have some.
+    """A string with places for values. In `text`, a value is within one sentence; in `wide`, it may have several.
 
-    `letters` is its longest part without a place, which is looked for first: most patterns are never compiled.
+    `letters` is the longest part without a place. It is searched first, so that most patterns are never compiled.
     """
 
     form: str
@@ -53,7 +54,7 @@ class _Pattern:
 
     @property
     def says_enough(self) -> bool:
-        """`{names} and {last}` would fit what a person wrote."""
+        """False for a string with few letters of its own: `{names} and {last}` would match what a person wrote."""
         only_joins = self.form.startswith("{") and self.form.endswith("}")
         return len(self.letters.strip()) > (5 if only_joins else 2)
 
@@ -80,31 +81,31 @@ class _Pattern:
 
 @contextmanager
 def as_evidence() -> Iterator[None]:
-    """Sentences are made as they are stored: in English, and with the dates of the company, whoever acts."""
+    """In the `with` block, sentences are made as they are stored: in English, with the dates of the company."""
     with override("en"), timezone.override(timezone.get_default_timezone()):
         yield
 
 
 def in_english(label: str | Promise) -> str:
-    """A label as it is stored, whoever acts."""
+    """The label in English, as it is stored."""
     with override("en"):
         return str(label)
 
 
 def translated(text: str) -> str:
-    """The text in the language of the reader, sentence by sentence. What is in no catalog stays as it is."""
+    """The text in the language of the reader, sentence by sentence. A sentence that is in no catalog stays as it is."""
     language = get_language() or "en"
     return text if language.startswith("en") or not text else _translated(str(text), language)
 
 
 @lru_cache(maxsize=20_000)
 def _translated(text: str, language: str) -> str:
-    """Sentence by sentence, or as one string with a value that has sentences: whichever leaves fewer English words."""
+    """Translate sentence by sentence, and as one string with a long value; return the one with fewer English words."""
     sentences, done, begin = _END.split(text), [], 0
     if len(sentences) > _MOST_SENTENCES:
         return text
     while begin < len(sentences):
-        # The longest part that is one string: a string may have several sentences.
+        # The longest part first: one string may have several sentences.
         for end in range(len(sentences), begin, -1):
             part = " ".join(sentences[begin:end])
             if found := _lookup(part):
@@ -131,7 +132,7 @@ def _lookup(text: str, *, of_sentences: bool = False) -> str:
 
 
 def _localized(value: str) -> str:
-    """A number, share or date as the language writes it; a sentence or word of ours in it; anything else as it is."""
+    """A number, percentage or date as the language writes it; our own words translated; anything else as it is."""
     if _NUMBER.fullmatch(value):
         return number(int(value.replace(",", ""))) if "," in value else value
     if _DATE.fullmatch(value):
@@ -145,7 +146,7 @@ def _localized(value: str) -> str:
 
 
 def _date(text: str) -> str:
-    """The day as it was stored: no time zone of a reader moves it. A name that only looks like a day stays as it is."""
+    """The stored day. The reader's time zone does not move it. A name that only looks like a day stays as it is."""
     with_time = ":" in text
     try:
         moment = datetime.strptime(text, "%b %d, %Y, %H:%M" if with_time else "%b %d, %Y").replace(tzinfo=UTC)
@@ -157,7 +158,7 @@ def _date(text: str) -> str:
 
 @cache
 def _known() -> tuple[frozenset[str], tuple[_Pattern, ...]]:
-    """The strings without values, and the others: those with the most letters first, since they say the most."""
+    """The strings without places, and those with places. The latter begin with the most letters: they fit best."""
     exact: set[str] = set()
     patterns: list[_Pattern] = []
     for one, many in _strings():
@@ -166,7 +167,7 @@ def _known() -> tuple[frozenset[str], tuple[_Pattern, ...]]:
                 patterns.append(_pattern(form, one, many))
             else:
                 exact.add(form)
-    # Of two that say the same, the one without a name: `{} days` stands in many sentences.
+    # If two have the same number of letters, the one with an unnamed place comes first: many sentences use `{} days`.
     patterns.sort(key=lambda pattern: (-len(_PLACE.sub("", pattern.one)), "{}" not in pattern.one))
     return frozenset(exact), tuple(pattern for pattern in patterns if pattern.says_enough)
 
@@ -179,7 +180,7 @@ def _strings() -> Iterator[tuple[str, str]]:
             continue
         with path.open("rb") as file:
             for message in read_mo(file):
-                # Those of templates are never stored, and have places of another kind.
+                # Strings of templates are never stored, and their places look different.
                 if message.id and not message.context and "%(" not in str(message.id):
                     one, *many = (message.id,) if isinstance(message.id, str) else message.id
                     yield one, "".join(many)

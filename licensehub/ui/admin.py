@@ -51,7 +51,7 @@ class ReadOnlyPermissionsMixin:
 
 @cache
 def _box(language: str | None) -> str:
-    """Its label is in this language."""
+    """The box of a row, with its label in this language."""
     return str(checkbox.render(ACTION_CHECKBOX_NAME, "0"))
 
 

@@ -50,10 +50,9 @@ def _rows(shown: Any, fields: Sequence[str]) -> Iterable[Any]:
 
 
 class ExportMixin(ViewsMixin):
-    """Adds *Export* to a list: the columns that it shows, or all that the reader may see.
-
-    The menu is in templates/admin/change_list_object_tools.html. The addresses are admin:<app>_<model>_export for all
-    columns, and admin:<app>_<model>_export_shown.
+    """Adds *Export* to a list: the columns that it shows, or all columns that the reader may see. The menu is in
+    templates/admin/change_list_object_tools.html. The addresses are admin:<app>_<model>_export for all columns, and
+    admin:<app>_<model>_export_shown.
     """
 
     # For millions of rows: the fields that the columns need. Their functions then get these instead of an object.

@@ -49,7 +49,7 @@ def left(moment: datetime | None, *, now: datetime | None = None) -> str:
 def _to_come(moment: datetime, now: datetime) -> tuple[int, int]:
     """The unit, and how many of it.
 
-    Days are those of the calendar, as in a calendar and in mails. A part of an hour or a minute is a whole one.
+    Days are calendar days, as in mails. A begun hour or minute counts as a whole one.
     """
     seconds = (moment - now).total_seconds()
     size = next((unit for unit in UNITS if seconds >= unit), MINUTE)
@@ -58,7 +58,7 @@ def _to_come(moment: datetime, now: datetime) -> tuple[int, int]:
     return size, days if size == DAY else ceil(seconds / size)
 
 
-# By unit: whole phrases, since a language has other forms of the unit after other words.
+# Whole phrases for each unit: in German, the form of a unit depends on the words before it.
 _AGO = {
     DAY: lambda count: ngettext("{} day ago", "{} days ago", count),
     HOUR: lambda count: ngettext("{} hour ago", "{} hours ago", count),
@@ -105,7 +105,10 @@ def percent(value: Decimal) -> str:
 
 
 def inside(label: str) -> str:
-    """A label inside of a sentence: it begins small, except in German, where nouns have a capital letter."""
+    """A label inside of a sentence.
+
+    English begins it with a small letter; German keeps the capital letter of a noun.
+    """
     return label if (get_language() or "").startswith("de") else f"{label[:1].lower()}{label[1:]}"
 
 

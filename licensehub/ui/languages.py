@@ -1,4 +1,4 @@
-"""Which of our languages a code or a header means. Codes are those of `LANGUAGES`: `en`, `de`."""
+"""Find the language that a code or a header means. Codes are those of `LANGUAGES`: `en`, `de`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def language_of_browser(request: HttpRequest) -> str:
 
 
 def default_language() -> str:
-    """For people whose language is not known: `DEFAULT_LANGUAGE`."""
+    """The language for people whose language is not known: `DEFAULT_LANGUAGE`."""
     return known_language(settings.DEFAULT_LANGUAGE) or settings.LANGUAGE_CODE
 
 

@@ -1,4 +1,4 @@
-"""What accounts keep of the lists: the columns that they chose, and saved views."""
+"""Columns of lists that accounts have chosen, and saved views."""
 
 from __future__ import annotations
 

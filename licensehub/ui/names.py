@@ -24,7 +24,7 @@ def names_of(users: Iterable[User], *, shown: int = 3) -> str:
 
 
 def joined(names: Sequence[str]) -> str:
-    """`Monday, Tuesday and Friday`; empty for nothing."""
+    """Join names: `Monday, Tuesday and Friday`; empty without names."""
     if len(names) < 2:
         return "".join(names)
     return _("{names} and {last}").format(names=", ".join(names[:-1]), last=names[-1])

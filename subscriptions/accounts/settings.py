@@ -1,4 +1,4 @@
-"""How the owner of an account reads the pages: the time zone and the language."""
+"""The settings of an account for its pages: the time zone and the language."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def language_of(user: User) -> str:
 
 
 def mail_language_of(user: User) -> str:
-    """The language of mails to the owner: a mail has no browser, so without a choice it is `DEFAULT_LANGUAGE`."""
+    """The language of mails to the owner: the owner's choice, else `DEFAULT_LANGUAGE`, since a mail has no browser."""
     return known_language(language_of(user)) or default_language()
 
 

@@ -46,9 +46,9 @@ def keep_replaced(former: Subscription, changes: Mapping[str, Any], *, seen_at: 
 
 
 def oldest_of(column: str) -> str:
-    """For statements about replaced facts: the oldest value of a person, by the column `at`, that is not NULL.
+    """SQL for statements about replaced facts: a person's oldest value that is not NULL, by the column `at`.
 
-    NULL says that nothing was replaced.
+    NULL means that nothing was replaced.
     """
     not_null_first = f"CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, at"
     return f"FIRST_VALUE({column}) OVER (PARTITION BY subscription_id ORDER BY {not_null_first})"

@@ -50,7 +50,7 @@ def _able(
     reviewers: set[int],
     seats: Iterable[tuple[str, str, str]],
 ) -> set[int]:
-    """Those of the `allowed` accounts that have no part in the request."""
+    """The accounts among `allowed` that have an address and no part in the request."""
     known = {request.requested_by_id, request.cap_raised_by_id, *reviewers}
     first = [pk for pk in identities if pk in known]
     others = allowed - set(same_person_as(first, identities))
@@ -59,7 +59,7 @@ def _able(
 
 
 def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest]) -> list[ReclaimRequest]:
-    """Those of these requests of a profile that nobody may decide. Four queries for all of them."""
+    """The requests among these that nobody may decide. All belong to the profile. Takes four queries."""
     people = RequestedRemoval.objects.not_dropped().filter(request__in=requests).order_by()
     seats: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     for pk, *seat in people.values_list("request", *SEAT):

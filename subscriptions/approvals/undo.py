@@ -124,7 +124,7 @@ def _reopen(request: ReclaimRequest, rows: QuerySet[ReclaimRequest]) -> None:
 
 
 def _leave_out(request: ReclaimRequest, people: QuerySet[RequestedRemoval], back: IdList) -> int:
-    """Those who are not back leave the request. Returns how many."""
+    """Drop the people who are not back from the request. Returns how many."""
     restoring = request.direction == Direction.REACTIVATE
     reason, now = (LEFT_RESTORE if restoring else NO_CANDIDATE), timezone.now()
     left = people.exclude(IdIn("candidate", back))
@@ -305,7 +305,7 @@ def _end_what_was_chosen(people: IdList, subscriptions: IdList, keep: Keep, *, w
 
 
 def _still_reviewed(people: IdList) -> IdList:
-    """The subscriptions of those who are in the request by a review, and whose facts are still those of the review."""
+    """The subscriptions of people who are in the request after a review, and whose facts have not changed since."""
     passed = RequestedRemoval.objects.filter(
         IdIn("pk", people),
         evidence__has_key="review",

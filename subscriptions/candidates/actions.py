@@ -30,7 +30,7 @@ from subscriptions.models import (
     Subscription,
 )
 
-# The reasons of cool-downs, as they stand in the sentence of the verdict.
+# The reasons of cool-downs. The sentence of the verdict contains them.
 LEFT_ALONE = english("left alone after a check")
 KEPT_BY_USER = english("kept by the user")
 REJECTED, DROPPED = english("rejected"), english("dropped from the request")
@@ -99,7 +99,7 @@ def pause(rows: Iterable[int], *, until: datetime, reason: str) -> None:
 def end_pause(rows: Iterable[int], *, until: datetime, reason: str, reviewed: IdList) -> None:
     """Take back what `pause` did for these subscriptions (ids). A cool-down with another end or reason goes on.
 
-    `reviewed`: those for whom an admin had decided on a reason for review. The decision holds again.
+    `reviewed`: the subscriptions that an admin had made candidates after a review. That decision holds again.
     """
     ids = IdList.of(rows)
     same = Subscription.objects.filter(IdIn("pk", ids), cooldown_until=until, cooldown_reason=reason)

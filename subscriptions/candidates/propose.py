@@ -134,10 +134,10 @@ def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFact
 def open_reviewed(
     profile: IntegrationProfile, reviews: Mapping[int, Mapping[str, Any]], terms: Terms
 ) -> dict[int, int]:
-    """Open candidates for people who needed review: id of the subscription -> its review. Returns the candidates' ids.
+    """Open candidates for people who needed review: subscription id -> review. Returns the ids of the candidates.
 
-    A review is a part of the evidence: the admin who decided (`by`, and the account's `by_id`), the `reason`, and why a
-    review was needed (`needed`, `why`). Call it under the lock of the profile.
+    A review becomes a part of the evidence: the admin who decided (`by`, and the account's `by_id`), the `reason`, and
+    why the person needed a review (`needed`, `why`). Call it under the lock of the profile.
     """
     run = DownloadRun.objects.with_facts().filter(profile=profile).first()
     if run is None:

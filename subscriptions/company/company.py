@@ -1,4 +1,4 @@
-"""Read and change what is said about the company. Each change is one event of the audit, with before and after."""
+"""Read and change the facts and texts of the company. Each change is one audit event with before and after."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class CompanyInput:
 
 
 def company() -> Company:
-    """The company as it is now, without the bytes of its logo. Empty fields where nobody has saved any."""
+    """The company, without the bytes of its logo. The fields are empty until somebody saves them."""
     return Company.objects.defer("logo").filter(pk=Company.ONLY).first() or Company(pk=Company.ONLY)
 
 
 def contact(row: Company) -> dict[str, str]:
-    """Name and address for questions, and the address for replies. An empty field has the value of the environment."""
+    """Name and address for questions, and the address for replies. For an empty field, the value of the environment."""
     email = row.contact_email or settings.CONTACT_EMAIL
     return {
         "contact_name": row.contact_name or translated(settings.CONTACT_NAME),
@@ -56,14 +56,14 @@ def contact(row: Company) -> dict[str, str]:
 
 
 def logo_address(row: Company) -> str:
-    """The path of the logo; empty without one."""
+    """The path of the logo; empty if there is no logo."""
     return reverse("company_logo", args=[row.logo_digest]) if row.logo_digest else ""
 
 
 def save_company(wanted: CompanyInput, *, seen: int, actor: User) -> bool:
-    """Save what differs. `seen` is the version that the person saw. Returns whether anything differed.
+    """Save the fields that differ, and return whether any did. `seen` is the version that the person saw.
 
-    Raises Refused for a text that cannot be filled in, NotActionable when somebody changed it meanwhile.
+    Raises Refused for a text with a wrong placeholder, NotActionable when somebody else changed the company meanwhile.
     """
     values: dict[str, Any] = {word: one_line(getattr(wanted, word)) for word in WORDS}
     values["texts"] = _own_texts(wanted.texts)
@@ -89,7 +89,7 @@ def save_company(wanted: CompanyInput, *, seen: int, actor: User) -> bool:
 
 
 def _own_texts(given: Mapping[str, str]) -> dict[str, str]:
-    """The texts that are not the default. An empty one is the default."""
+    """The texts that differ from the default. An empty text means the default."""
     found = {}
     for key in keys():
         text = given.get(key, "").replace("\r\n", "\n").strip()

@@ -1,6 +1,6 @@
 """Check the picture that a user uploads as the logo, and write it anew as a small PNG.
 
-So nothing else of the file is stored or served: no comment, no place, nothing that follows its end. An SVG is refused,
+So only the pixels are stored and served: no comment, no location, and no bytes after the picture. An SVG is refused,
 since it may contain scripts.
 """
 
@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from subscriptions.errors import Refused
 
 MAX_BYTES: Final = 1_000_000
-# Of each side, in pixels: of the file, and of what is stored. Pages and mails show at most a third of that.
+# The longest side in pixels, of the uploaded file and of the stored PNG. Pages and mails show at most a third of it.
 MAX_SIDE: Final = 4_000
 STORED_SIDE: Final = 400
 FORMATS: Final = ("PNG", "JPEG")
@@ -26,7 +26,7 @@ TYPE: Final = "image/png"
 
 @dataclass(frozen=True, slots=True)
 class Logo:
-    """A PNG."""
+    """A checked logo: a PNG."""
 
     content: bytes
     width: int
@@ -43,7 +43,7 @@ def checked_logo(given: bytes) -> Logo:
         raise Refused(_("The logo has more than {limit} KB. Save it smaller.").format(limit=MAX_BYTES // 1000))
     try:
         with Image.open(BytesIO(given), formats=FORMATS) as picture:
-            # Nothing is unpacked before this.
+            # Up to here, no pixels were unpacked.
             _check_sides(*picture.size)
             return _stored(picture)
     except Image.DecompressionBombError as error:
@@ -62,7 +62,7 @@ def _check_sides(width: int, height: int) -> None:
 
 
 def _stored(picture: Image.Image) -> Logo:
-    # A camera turns its pictures by a note in the file, which is not kept.
+    # A camera stores the rotation as metadata, which is not kept. So the pixels are rotated.
     shown = ImageOps.exif_transpose(picture).convert("RGBA")
     shown.thumbnail((STORED_SIDE, STORED_SIDE))
     written = BytesIO()

@@ -1,7 +1,7 @@
 """The texts of the notices that a company may change, in each language, with named placeholders.
 
-A text is filled in one pass: a value that contains a brace stays as it is. The values come from the vendor's directory,
-so they are plain text; the templates escape them.
+A text is filled in one pass, so a brace in a value is not a placeholder. The values come from the vendor's directory:
+they are plain text, and the templates escape them.
 """
 
 from __future__ import annotations
@@ -42,13 +42,16 @@ PLACEHOLDERS: Final[Mapping[str, str | Promise]] = {
     "contact": gettext_lazy("the name of the contact"),
 }
 PLACEHOLDER = re.compile(r"(\s?)\{([^{}]*)\}")
-# Characters that have no width, or turn the direction of a text, so that it reads differently from what it is.
+# Characters without width, and characters that change the direction of a text: they make a text look like another one.
 UNSEEN = frozenset("\u200b\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A notice as one person reads it. `heading` is the question, also above the reminder and on *My license*."""
+    """The texts of a notice for one person.
+
+    `heading` is the question: above the mail, the reminder and *My license*.
+    """
 
     subject: str
     heading: str
@@ -56,30 +59,30 @@ class Wording:
 
 
 def keys() -> list[str]:
-    """`ask_en_subject`, `ask_en_text`, `ask_de_subject`, …"""
+    """The key of each text: `ask_en_subject`, `ask_en_text`, `ask_de_subject`, …"""
     return [f"{kind.value}_{language}_{part}" for kind in KINDS for language in LANGUAGES for part in MAX_LENGTH]
 
 
 def default_of(key: str) -> str:
-    """The text of LicenseHub for this key, in its language."""
+    """LicenseHub's own text for this key, in the language of the key."""
     kind, language, part = key.split("_")
     with override(language):
         return str(DEFAULTS[f"{kind}_{part}"])
 
 
 def one_line(text: str) -> str:
-    """Without line breaks, control characters and double spaces: safe in a header of a mail."""
+    """Remove line breaks, control characters and double spaces, so that the text is safe in a header of a mail."""
     return " ".join(visible(text).split())
 
 
 def visible(text: str) -> str:
-    """Without characters that cannot be seen: control characters, and those that turn the direction of a text."""
+    """Remove control characters, characters without width, and characters that change the direction of a text."""
     controls = (unicodedata.category(char) == "Cc" and not char.isspace() for char in text)
     return "".join(char for char, control in zip(text, controls, strict=True) if not control and char not in UNSEEN)
 
 
 def check_text(text: str) -> None:
-    """Raises Refused for a placeholder that does not exist, and for a brace without its other half."""
+    """Raise Refused for a placeholder that does not exist, and for a brace without its partner."""
     for _space, name in PLACEHOLDER.findall(text):
         if name not in PLACEHOLDERS:
             known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
@@ -90,7 +93,7 @@ def check_text(text: str) -> None:
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put the values in, each as one line. With an empty value, the space before the placeholder is left out, too."""
+    """Replace the placeholders by the values, each as one line. An empty value removes the space before it, too."""
 
     def value_of(found: re.Match[str]) -> str:
         value = one_line(values.get(found[2], ""))

@@ -8,12 +8,12 @@ from django.views.decorators.http import require_safe
 from subscriptions.company.logo import TYPE
 from subscriptions.models import Company
 
-# A picture that somebody opens as a page may load nothing and run nothing.
+# If somebody opens the picture as a page, it loads nothing and runs nothing.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # Another logo has another address.
+    # A new logo has a new address, so browsers may keep this one.
     "Cache-Control": "public, max-age=31536000, immutable",
 }
 

@@ -51,7 +51,10 @@ UPDATE subscriptions_subscription AS s
 
 
 class Written(NamedTuple):
-    """`known`: any of the people is a member of the profile. `rows`: the number of rows that were written."""
+    """The result of a write.
+
+    `known`: any of the people is a member of the profile. `rows`: the number of written rows.
+    """
 
     known: bool
     rows: int
@@ -64,9 +67,9 @@ def gather(run: DownloadRun, people: Iterable[Person]) -> None:
 
 
 def write_gathered(run: DownloadRun) -> Written:
-    """Write the entries that differ, as the last page shows them, and delete what was gathered; in a transaction.
+    """Write the entries that differ, and delete the gathered rows. Call it in a transaction.
 
-    A person without an entry is shown by the e-mail address.
+    If a person is on two pages, the later one counts. A person without an entry is shown by the e-mail address.
     """
     with large_tables():
         execute(DROP_FORMER, [run.pk])
@@ -77,7 +80,7 @@ def write_gathered(run: DownloadRun) -> Written:
 
 
 def forget(profile: IntegrationProfile) -> None:
-    """Delete the rows of earlier runs. They stay when a run cannot read the directory to its end."""
+    """Delete the gathered rows of earlier runs that could not read the directory to its end."""
     runs = DownloadRun.objects.filter(profile=profile)
     DownloadedPerson.objects.filter(run__in=runs.values("pk")).delete()
 

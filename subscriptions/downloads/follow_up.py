@@ -1,4 +1,4 @@
-"""The follow-up of a run's facts: names, team admins, verdicts, candidates, lists, and the request that the rule files.
+"""The follow-up of a run: names, team admins, verdicts, candidates, lists, and the request that the rule files.
 
 Each step has a state of its own (`FollowUp`) and may be done twice. After a kill the next part continues it. The run is
 complete when all steps are done. A newer run whose facts are written takes over the rest of an older one.

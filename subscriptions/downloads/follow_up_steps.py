@@ -207,7 +207,7 @@ def _read(work: Work, capability: Capability, missing: str, read: Callable[[Conn
 
 
 def _refusal(profile: IntegrationProfile, operation: Operation) -> str:
-    """As it is stored on the run."""
+    """The refusal in the words that the run stores."""
     with as_evidence():
         return switches.refusal(profile, operation)
 

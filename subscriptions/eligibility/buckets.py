@@ -69,7 +69,7 @@ class WholeDays(Func):
 
 
 def whole_days(vendor: str, now: str, moment: str, *, begun: bool) -> str:
-    """The statement's text of `WholeDays`; `now` and `moment` are its parts, `vendor` is that of the database."""
+    """The SQL of `WholeDays`. `now` and `moment` are SQL, too; `vendor` is the one of the database."""
     if vendor == "postgresql":
         days = f"DATE_PART('epoch', {now}::timestamptz - {moment}) / 86400"
     else:

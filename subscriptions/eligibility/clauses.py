@@ -258,7 +258,7 @@ def explain(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) 
 
 
 def explain_review(row: Subscription, terms: Terms, *, verdict: Verdict | None = None) -> str:
-    """The same for somebody who needs review, without the words `Needs review:`."""
+    """Explain why somebody needs review: the sentence of `explain` without the words `Needs review:`."""
     return explain(row, terms, verdict=verdict).removeprefix(needs_review(""))
 
 

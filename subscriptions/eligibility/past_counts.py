@@ -1,17 +1,18 @@
-"""How many people would have come back, if a rule had been in force 30, 60 and 90 days ago.
+"""Count the people who would have come back, if a rule had been in force 30, 60 and 90 days ago.
 
-Each download counts it for all rules, from our own history. It looks at the facts as they were known when a download of
-that time was complete. Who counts:
+Each download counts them for all rules, from our own history. The count uses the facts that were known when a download
+of that time was complete. These people and facts count:
 
-- Everybody whom that download knew, and who held a seat then. Whoever was first seen later is left out.
-- License and dates are those of that time; an activity before it that only a later download found counts as well, since
-  LicenseHub looks again before each send. Protections are those in force at that time.
+- Everybody whom that download knew, and who held a seat then. People who were first seen later are left out.
+- License, dates and protections are those of that time. An earlier activity that only a later download found counts,
+  too, since LicenseHub looks again before each send.
 - Roles, admin roles and whether the vendor lets us remove somebody are those of today: their past is not kept.
-  Cool-downs are left out, since they only delay. People who needed a review were not candidates.
+- Cool-downs are left out, since they only delay. People who needed a review were not candidates.
 
-Whoever was active after that moment came back; whoever got the reclaimed seat back did, too, and whoever was deleted,
-made again and is active. A person whose seat was reclaimed meanwhile, and who did none of this, is counted apart:
-nobody can know. People who left the organization, or whom somebody else deactivated, did not come back.
+A person came back who was active after that moment, got the reclaimed seat back, or was deleted, made again and is
+active. If a seat was reclaimed meanwhile and its person did none of this, nobody can know: that person is counted
+apart. People who left the organization, or whom somebody else deactivated, did not come back.
+
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ COLUMNS = (
     "reclaimed",
 )
 CHANGED = ("license", "license_assigned_at", "active", "gone")
-# `s` are the rows of the people; only names of our own columns go into the braces.
+# `s` has the rows of the people. Only names of our own columns replace the braces.
 COUNT_PAST = """
 WITH replaced AS (
     SELECT a.subscription_id, r.finished_at AS at, a.last_activity_at, {of_runs}
@@ -108,9 +109,10 @@ SELECT license, CASE WHEN idle > {most_idle} THEN {most_idle} ELSE idle END AS i
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Of `people` who would have been reclaimed when the download at `moment` was complete, `came_back` since.
+    """The count for one moment: `people` would have been reclaimed after the download at `moment`; `came_back` of them
+    did.
 
-    `reclaimed` were reclaimed meanwhile and did not come back; they are not in `people`.
+    `reclaimed` is the number of people who were reclaimed meanwhile and did not come back. They are not in `people`.
     """
 
     days: int
@@ -126,7 +128,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The moments that are known, the newest first. `runs` complete downloads since `since`, None without any."""
+    """The known moments, the newest first. There are `runs` complete downloads since `since`; None without any."""
 
     past: tuple[Past, ...]
     since: datetime | None
@@ -148,7 +150,7 @@ def count_past(profile: IntegrationProfile) -> int:
 
 
 def _moments(profile: IntegrationProfile, now: datetime) -> dict[int, datetime]:
-    """Days ago -> the end of the last complete download before that time. Where the history is thinned there is none.
+    """Days ago -> the end of the last complete download before that time; no entry where the history is thinned.
 
     Two times without a download in between have the same moment.
     """
@@ -183,7 +185,7 @@ def _counted(profile: IntegrationProfile, moment: datetime) -> list[tuple[Any, .
 
 
 def _people(profile: IntegrationProfile, moment: datetime) -> QuerySet[Any]:
-    """Whom a download of that time knew, and who was not protected then, and can be removed as far as is known."""
+    """The people whom a download of that time knew, who were not protected then, and who are removable."""
     rows = Subscription.objects.filter(profile=profile, first_run__finished_at__lte=moment).order_by()
     rows = rows.filter(reclaimable=True, sole_admin_of="").exclude(role__in=UNKNOWN_WORDS)
     named: QuerySet[Any] = rows.exclude(Protection.objects.covered_row_at(moment)).annotate(
@@ -211,9 +213,9 @@ def _bucket(
 
 
 def history_of(profile: IntegrationProfile, terms: Terms) -> History:
-    """What is known of the past, if these terms had been in force: three small statements, whatever the size.
+    """The history under these terms, read with three small statements at any size.
 
-    With a grace of more than MAX_GRACE_DAYS nothing is known.
+    If the grace is longer than MAX_GRACE_DAYS, nothing is known.
     """
     complete = DownloadRun.objects.complete().filter(profile=profile)
     known = complete.order_by().aggregate(first=Min("finished_at"), runs=Count("pk"))

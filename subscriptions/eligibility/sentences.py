@@ -1,7 +1,7 @@
 """The sentences and facts of the clauses, which explain one subscription to an admin.
 
-A sentence is made in the language of the reader, by the same function and from the same facts as everywhere. Where it
-becomes evidence, the caller makes it in English, and pages show that by `stored_texts.translated`.
+One function makes each sentence, in the language of the reader. For evidence, the caller makes it in English, and pages
+show it with `stored.translated`.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class AccountPerson(models.Model):
 
 
 class AccountSettings(models.Model):
-    """How the owner of an account reads the pages. Without a row, the browser decides."""
+    """The settings of an account for its pages. Without a row, the browser decides."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="account_settings"

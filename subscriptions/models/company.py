@@ -1,4 +1,4 @@
-"""What people who are asked read about the company: name, contact, logo, and the texts of the notices."""
+"""Facts and texts for people who are asked: the company's name, contact and logo, and the texts of the notices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Company(models.Model):
-    """One row for the whole installation; none until somebody saves the page. The audit log has what it was before."""
+    """One row for the whole installation; none until somebody saves the page. The audit log keeps the former values."""
 
     ONLY: ClassVar[int] = 1
 

@@ -262,7 +262,7 @@ class DownloadedPerson(models.Model):
 
     class Meta:
         default_permissions = ()
-        # PostgreSQL joins by hashes. SQLite looks each member up.
+        # PostgreSQL uses a hash join and needs no index. SQLite looks each member up.
         indexes: ClassVar = [models.Index(fields=["run", "external_id"], name="person_of_a_run")]
 
     def __str__(self) -> str:

@@ -71,8 +71,8 @@ class Bucket(models.Model):
 class PastBucket(models.Model):
     """A number of people who held a removable seat at `moment`: see `eligibility.past_counts`.
 
-    The other moments are representative values, as those of `Bucket`, moved by the time from `moment` to `counted_at`.
-    So a rule decides about all of them as of `counted_at`.
+    The other moments are representative values, as in `Bucket`. The time from `moment` to `counted_at` is added to
+    them, so that a rule decides about all buckets as of `counted_at`.
     """
 
     profile = models.ForeignKey(IntegrationProfile, on_delete=models.CASCADE, related_name="+")
@@ -88,7 +88,7 @@ class PastBucket(models.Model):
     # Empty for people without an admin role.
     admin_roles = models.CharField(max_length=10, blank=True)
     people = models.PositiveIntegerField()
-    # The number of these people who came back since, and of those whose seat was reclaimed before they did.
+    # How many of these people came back since, and how many lost the seat before they could.
     came_back = models.PositiveIntegerField()
     reclaimed = models.PositiveIntegerField()
 

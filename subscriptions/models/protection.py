@@ -228,7 +228,7 @@ class Protection(models.Model):
 
     @property
     def sentence(self) -> str:
-        """By which user it was protected, until which day, the reason, and the owner to ask."""
+        """A sentence that names the user who protected it, the last day, the reason, and the owner to ask."""
         said = PROTECTED if self.kind == ProtectionKind.PERSON else PROTECTED_AS
         return gettext(said).format(
             name=name_of(self.created_by),

@@ -1,4 +1,4 @@
-"""The monthly report: its figures as they were at the end of the month, and who gets it by mail."""
+"""The monthly report with its figures at the end of the month, and the accounts that get it by mail."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class MonthlyReport(models.Model):
     class Meta:
         verbose_name = _("monthly report")
         ordering: ClassVar = ["-month"]
-        # To change means: who gets it.
+        # The permission to change who gets it.
         default_permissions = ("view", "change")
 
     def __str__(self) -> str:

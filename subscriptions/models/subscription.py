@@ -62,7 +62,7 @@ REVIEW_REASONS = (
 )
 # The verdicts that the lists group besides the candidates.
 NEEDS_REVIEW = tuple(reason.verdict for reason in REVIEW_REASONS)
-# The same in words; a test compares them.
+# The same values as SQL text; a test compares them.
 REVIEW_LABELS = _("Never active, dates went back, admin role, facts missing")
 LEFT_OUT = (Verdict.CANNOT_BE_REMOVED, Verdict.PROTECTED)
 
@@ -178,7 +178,7 @@ class Subscription(models.Model):
     manager = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
     # The directory's reference to the manager: mostly the vendor's id of that person.
     manager_id = models.CharField(max_length=254, blank=True, default="", db_default="", editable=False)
-    # The preferred language, as the directory says it: mails to this person are in it.
+    # The preferred language in the directory. Mails to this person are in this language.
     language = models.CharField(max_length=60, blank=True, default="", db_default="", editable=False)
     active = models.BooleanField(editable=False)
     license = models.CharField(max_length=40, editable=False)

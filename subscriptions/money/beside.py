@@ -28,7 +28,7 @@ SeatOf = Callable[[Any], tuple[int, str, date] | None]
 
 
 def all_prices() -> PriceList:
-    """One query where no price is entered, else two."""
+    """The prices of all profiles. Takes one query if no price is entered, else two."""
     return PriceList(IntegrationProfile.objects.all())
 
 
@@ -64,7 +64,7 @@ def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
 
 
 def cost_in_state(state: str) -> str:
-    """The cost of the seats of all candidates in this state, for a year; of very many, `at least $2,400,000 …`."""
+    """The yearly cost of the seats of all candidates in this state; for very many, `at least $2,400,000 per year`."""
     prices = all_prices()
     if not prices.any_price():
         return ""
@@ -77,7 +77,7 @@ def cost_in_state(state: str) -> str:
 def price_on(day: Any, *, license: str) -> Coalesce:
     """An expression for rows with `profile`: the price on that day as `240.00 USD year`, or an empty text.
 
-    For the rows of a page, which then needs no further query. `PriceList.at` gives the same price.
+    The rows of a page then have their prices without a further query. `PriceList.at` gives the same price.
     """
     own = IntegrationProfile.objects.filter(pk=OuterRef(OuterRef("profile_id"))).exclude(organization_id="")
     same = Q(

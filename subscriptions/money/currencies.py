@@ -9,7 +9,7 @@ from babel.core import get_global
 from babel.numbers import format_currency, get_currency_name
 from django.utils.translation import get_language
 
-# By language: the country whose writing is used, and how an amount without cents is written.
+# Language -> the locale that writes amounts, and the format of an amount without cents.
 LOCALES = {"en": "en_US", "de": "de_DE"}
 WHOLE = {"en_US": "¤#,##0;−¤#,##0", "de_DE": "#,##0\u00a0¤;−#,##0\u00a0¤"}
 
@@ -27,7 +27,7 @@ def _currencies(locale: str) -> dict[str, str]:
 
 
 def amount_text(amount: Decimal, currency: str) -> str:
-    """`$61,200`, `€0.50`, in German `0,50 €`: without cents where there are none. A minus sign stands first."""
+    """`$61,200`, `€0.50`, in German `0,50 €`. An amount without cents has no decimals. A minus sign stands first."""
     whole, locale = amount == amount.to_integral_value(), _locale()
     pattern = WHOLE[locale] if whole else None
     return format_currency(amount, currency, pattern, locale=locale, currency_digits=not whole).replace("-", "−")

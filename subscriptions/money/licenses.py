@@ -25,7 +25,7 @@ MAX_FLOOR = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class LicenseUse:
-    """One license type. `bought` and `floor` are None where nobody knows or entered them."""
+    """The use of one license type. `bought` is None if it is unknown, `floor` is None if nobody entered one."""
 
     license: str
     label: str
@@ -82,7 +82,7 @@ def floors_of(profile: IntegrationProfile) -> list[LicenseUse]:
 
 
 def short_licenses(profile: IntegrationProfile) -> list[LicenseUse]:
-    """The license types of which fewer are free than their floor says."""
+    """The license types with fewer free licenses than their floor."""
     return [use for use in floors_of(profile) if use.is_short]
 
 

@@ -120,7 +120,7 @@ class Ledger:
         return now if now and price and now.currency == price.currency else price
 
     def _candidates(self) -> dict[Stage, list[Counted]]:
-        """Potential and approved with one statement, which an index answers: their price is that of today."""
+        """Count potential and approved seats at the price of today, with one statement that an index answers."""
         rows = RemovalCandidate.objects.filter(profile__in=self.profiles).order_by()
         rows = rows.withdrawable() | rows.filter(state=CandidateState.AWAITING_REVOCATION)
         found: dict[Stage, list[Counted]] = {Stage.POTENTIAL: [], Stage.APPROVED: []}
@@ -138,7 +138,10 @@ class Ledger:
         return self._counted_rows(stage, Q())
 
     def _ended_days(self) -> tuple[list[Counted], dict[int, datetime]]:
-        """The counted reclaims of ended days, and until when each profile is counted: read at once, as they belong."""
+        """The counts of ended days, and the moment until which each profile is counted.
+
+        One query reads both, so they agree.
+        """
         first, end = self._span()
         in_year = Q(day__gte=first, day__lt=end)
         rows = VerifiedSeats.objects.filter(in_year | Q(seats=0), profile__in=self.profiles).order_by()

@@ -1,8 +1,8 @@
 """The verified reclaims of the days that have ended, counted by license type and day.
 
 A verified reclaim keeps its license type and the moment at which it was verified, which is the moment when that is
-written. So these counts stay right whatever happens later, and no act has to correct them. Whatever was verified since
-is counted with them from the rows. All is counted anew after each download and every night.
+written. So these counts stay right, and no later action has to correct them. Pages add the rows that were verified
+since. All is counted anew after each download and every night.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from subscriptions.bulk_sql import large_tables
 from subscriptions.models import Reclaim, VerifiedSeats
 
 LICENSE = "removal__candidate__license"
-# A day has ended when no transaction can still write a moment of it, also with a clock that is late.
+# After this time, no transaction can still write a moment of the day, also not with a slow clock.
 LATE = timedelta(hours=1)
 
 
@@ -38,7 +38,7 @@ def count_verified(profile: IntegrationProfile) -> int:
             VerifiedSeats(profile=profile, day=at, license=license, seats=seats, until=until)
             for at, license, seats in counted.annotate(seats=Count("pk"))
         ]
-        # A row without seats says until when there was nothing to count.
+        # A row with 0 seats says that nothing was there to count until this moment.
         mark = VerifiedSeats(profile=profile, day=until, license="", seats=0, until=until)
         VerifiedSeats.objects.filter(profile=profile).delete()
         VerifiedSeats.objects.bulk_create([*rows, mark])
@@ -55,5 +55,5 @@ def not_counted(profiles: Iterable[int], until: Mapping[int, datetime]) -> Q:
     never = [pk for pk in profiles if pk not in until]
     each = [Q(profile=pk, finished_at__gte=moment) for pk, moment in until.items()]
     found = Q(Q(profile__in=never), *each, _connector=Q.OR)
-    # The further condition is for the index.
+    # The second condition lets the database use the index.
     return found if never else found & Q(finished_at__gte=min(until.values(), default=timezone.now()))

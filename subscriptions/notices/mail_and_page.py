@@ -55,7 +55,7 @@ def common_context(
     deadline: datetime,
     kind: NoticeKind,
 ) -> dict[str, Any]:
-    """What depends on the company, on the time, and on the texts. The preview of the texts has no person."""
+    """The context that mail, page and preview share: the company, the time and the texts. The preview has no person."""
     over = deadline <= timezone.now()
     context: dict[str, Any] = {
         **company_context(row),
@@ -68,7 +68,7 @@ def common_context(
         "deadline_in": _deadline_in(deadline),
         "over": over,
     }
-    # A text of the company may name the days that are left; after the last one it would be wrong.
+    # A text of the company may name the days that are left. After the deadline it would be wrong.
     own = {} if over else row.texts
     return {**context, "wording": _wording(kind, context, own)}
 

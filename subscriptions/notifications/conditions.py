@@ -248,7 +248,7 @@ def contracts() -> Iterator[Notification]:
 
 
 def floors() -> Iterator[Notification]:
-    """License types of which fewer are free than their seat floor says. The next mail comes after more were free."""
+    """License types with fewer free licenses than their seat floor. The next mail comes after more were free."""
     profiles = IntegrationProfile.objects.in_use().filter(seat_floors__isnull=False).distinct()
     for profile in profiles:
         for use in short_licenses(profile):
@@ -276,7 +276,7 @@ def floors() -> Iterator[Notification]:
 
 
 def reports() -> Iterator[Notification]:
-    """The report of the last month, from the day on that the settings say. Nobody gets the same month twice."""
+    """The report of the last month, from the day in the settings on. Nobody gets the same month twice."""
     row = report_to_mail()
     key = key_of(row) if row else ""
     ended = Notification.objects.filter(kind=NotificationKind.REPORT, key=key, ended_at__isnull=False)

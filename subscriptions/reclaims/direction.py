@@ -16,7 +16,7 @@ from subscriptions.reclaims.switches import Operation
 
 @dataclass(frozen=True, slots=True)
 class DirectionSpec:
-    """The differences between them: the call, what reading back must find, stored sentences, and the audit actions."""
+    """The differences between the directions: the call, the state to read back, stored sentences, and audit actions."""
 
     direction: Direction
     operation: Operation

@@ -44,7 +44,7 @@ from subscriptions.schedules.working_days import end_of_window
 
 
 def after_each_restore() -> tuple[str, str]:
-    """What LicenseHub does after a restore, whatever the vendor."""
+    """A sentence about the things that LicenseHub does after each restore, at any vendor."""
     left_alone = _("LicenseHub leaves the person alone for {days} days: no older approval, and no new candidate.")
     return (
         _("License and role are read right after it, and compared with those before the reclaim."),

@@ -1,6 +1,6 @@
 """The figures of a month: of each profile, and in it of each department and cost center.
 
-Seats, candidates and requests are those of the moment when the figures are made. What happened is that of the month.
+Seats, candidates and requests are counted when the figures are made. Reclaims and restores are those of the month.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from subscriptions.money.prices import PriceList
 from subscriptions.money.savings import Ledger, Stage
 from subscriptions.stats import profile_stats
 
-# (department, cost center, currency); without a currency, only seats count.
+# (department, cost center, currency). A line without a currency has counts, and no amounts.
 Place = tuple[str, str, str]
 
 
@@ -59,7 +59,7 @@ class Line:
 
 @dataclass(slots=True)
 class _Month:
-    """What is gathered for one profile."""
+    """The lines of one profile while they are counted."""
 
     profile: IntegrationProfile
     first: datetime
@@ -155,12 +155,12 @@ def _restored(found: _Month) -> None:
 
 
 def total(data: dict[str, Any], name: str) -> int:
-    """The sum of the lines of a profile: seats, inactive, reclaimed, again or restored."""
+    """The sum of one count over the lines of a profile: seats, inactive, reclaimed, again or restored."""
     return sum(int(line[name]) for line in data["lines"])
 
 
 def amounts(data: dict[str, Any], name: str) -> dict[str, Decimal]:
-    """Currency -> the sum of the lines: amount or saved."""
+    """Currency -> the sum of one amount over the lines: amount or saved."""
     found: dict[str, Decimal] = {}
     for line in data["lines"]:
         if line["currency"]:

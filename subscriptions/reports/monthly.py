@@ -1,6 +1,6 @@
 """Make the report of each month once, when the month has ended, and say who gets it by mail.
 
-The mails are notifications: they are read from the database each minute, and each person gets one for each month.
+The mails are notifications: each person gets one for each month.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
 from subscriptions.models.report import LAST_DAY
 from subscriptions.reports.figures import figures, first_of, month_before
 
-# Before it, a reclaim of the last minute may not be written yet.
+# Earlier, a reclaim of the last minute of the month may not be written yet.
 MADE_AFTER = timedelta(hours=1)
 
 
 def report_settings() -> ReportSettings:
-    """The settings as they are now; off where nobody has saved any."""
+    """The settings; the mail is off until somebody saves them."""
     return ReportSettings.objects.filter(pk=ReportSettings.ONLY).first() or ReportSettings(pk=ReportSettings.ONLY)
 
 
@@ -51,7 +51,7 @@ def make_due() -> MonthlyReport | None:
 
 
 def report_to_mail() -> MonthlyReport | None:
-    """The report that is due to be mailed; None before its day, and where the mail is switched off."""
+    """The report that is due to be mailed; None before its day, and while the mail is switched off."""
     wanted, today = report_settings(), company_day()
     due = today.replace(day=wanted.day)
     if not wanted.enabled or today < due or (wanted.since and due < wanted.since):
@@ -60,19 +60,19 @@ def report_to_mail() -> MonthlyReport | None:
 
 
 def key_of(row: MonthlyReport) -> str:
-    """The word that names the report of this month among the notifications."""
+    """The key of this report's notification."""
     return f"report:{row.month:%Y-%m}"
 
 
 def report_of(key: str) -> MonthlyReport | None:
-    """The report that `key_of` names."""
+    """The report of this key: see `key_of`."""
     return MonthlyReport.objects.filter(month=date.fromisoformat(f"{key.partition(':')[2]}-01")).first()
 
 
 def save_settings(*, enabled: bool, day: int, recipients: Sequence[User], seen: int, actor: User) -> bool:
-    """Save what differs. `seen` is the version that the person saw. Returns whether anything differed.
+    """Save the values that differ, and return whether any did. `seen` is the version that the person saw.
 
-    Raises Refused for values that cannot be right, NotActionable when somebody changed it meanwhile.
+    Raises Refused for impossible values, NotActionable when somebody else changed the settings meanwhile.
     """
     if not 1 <= day <= LAST_DAY:
         raise Refused(_("Enter a day from 1 to {last}, which each month has.").format(last=LAST_DAY))

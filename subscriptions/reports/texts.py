@@ -1,4 +1,4 @@
-"""The report in the words of a mail."""
+"""The texts of the report's mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page *Company*: the preview follows the form, and the default text comes back, on both widths."""
+"""The page *Company*: the preview follows the form, and the default text can be restored, at both widths."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def query(page: Page) -> dict[str, list[str]]:
 
 
 def picture(page: Page, name: str) -> None:
-    """What fits on the screen: a whole list is too long to look at."""
+    """Take a picture of the window. A picture of the whole list would be too long."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 

@@ -128,7 +128,7 @@ def test_the_developer_team_is_refused_by_name_and_the_next_try_works(page, live
     expect(page.get_by_text("Install it on a team of your Enterprise organization")).to_be_visible()
     expect(page.get_by_text("pick a production team")).to_be_visible()
     screenshot(page, "set-up-developer-team")
-    # A validation without a token does not replace the reason by a general one.
+    # A validation without a token keeps the specific reason.
     page.get_by_role("button", name="Validate connection").click()
     expect(page.get_by_text("checks were made")).to_be_visible()
     expect(page.get_by_text("pick a production team")).to_be_visible()

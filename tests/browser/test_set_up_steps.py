@@ -1,4 +1,4 @@
-"""The steps of the setup in a browser: how they look at the beginning, with a failed test, and beside the numbers."""
+"""The steps of the setup in a browser: at the beginning, with a failed test, and beside the numbers."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def test_reject_drop_and_take_back(real_transactions, organization, alice, bob, 
     page.fill("[name=comment]", "Quarter close runs until January.")
     page.get_by_role("button", name="Reject…").click()
 
-    # A dialog over the page: the keyboard stays in it, and Escape leads back to the button without doing anything.
+    # The dialog keeps the keyboard's focus. Escape changes nothing and sets the focus back on the button.
     dialog = page.get_by_role("dialog", name=f"Reject {asked}")
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("radio", name="Send back")).to_be_focused()

@@ -46,7 +46,7 @@ Row = TypeVar("Row")
 
 
 class Outcome(StrEnum):
-    """What becomes of a write."""
+    """The outcome of a write."""
 
     APPLIED = "applied"
     LOST = "applied, and the answer is lost"
@@ -79,7 +79,7 @@ class Vendor:
         return self.transitions.count((external_id, False, True))
 
     def again_after_human(self) -> list[str]:
-        """Whom we deactivated after somebody else had activated them."""
+        """The people whom we deactivated after somebody else had activated them."""
         rescued: set[str] = set()
         found = []
         for external_id, active, by_us in self.transitions:

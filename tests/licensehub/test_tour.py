@@ -1,4 +1,4 @@
-"""The tour names each of its pictures, and each is there: a small picture with the window's size."""
+"""Each picture that the tour names exists, is a small file, and has the size of the window."""
 
 from __future__ import annotations
 

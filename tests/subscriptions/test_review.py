@@ -152,7 +152,7 @@ def test_a_review_is_shown_again_and_ends_with_a_decision_for_the_person(world, 
 
 
 def test_a_pause_that_is_taken_back_gives_the_decision_of_the_review_back(world, alice, bob):
-    """Unless the facts are others since then: the decision was made on those of the review."""
+    """The decision does not hold again if the facts have changed since: it was made on the former facts."""
     world.first_download()
     never, changed = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
     review.make_candidates([never, changed], reason=WHY, actor=alice)

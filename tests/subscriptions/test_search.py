@@ -27,7 +27,7 @@ def test_new_people_and_changed_ones_are_written_and_nobody_else(profile):
 
 
 def test_departments_are_copied_and_each_is_found_once(profile):
-    """For the order and the filters of the lists. Empty ones are NULL, so that they come last."""
+    """The lists sort and filter by the copies. An empty value is NULL, so that it comes last."""
     rows = [member(profile, number, name=name) for number, name in enumerate(("Ann", "Ben", "Zoë", "Dan"))]
     for row, department in zip(rows, ("Sales", "Design", "Sales", ""), strict=True):
         Subscription.objects.filter(pk=row.pk).update(department=department, cost_center=f"C-{row.pk}")

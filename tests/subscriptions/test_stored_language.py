@@ -1,4 +1,4 @@
-"""What is stored and sealed is English and has the dates of the company, whoever acts. Pages and mails translate it."""
+"""Stored and signed texts are English and have the company's dates, whoever acts. Pages and mails translate them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OURS = ("audit", "integrations", "subscriptions")
 
 @pytest.fixture
 def german_is_marked(monkeypatch) -> Iterator[None]:
-    """Each text in German stands between marks, so that no catalog can hide one. English stays as it is."""
+    """Put marks around each German text, so that a test finds it without its catalog. English stays as it is."""
     translation.gettext("Django finds its functions at the first use")
     for name, marking in marked_functions().items():
         plain = getattr(translation._trans, name)
@@ -86,7 +86,7 @@ def act_on_everything(world: World, alice: Any, bob: Any) -> None:
 def test_what_a_german_admin_stores_is_english(world, alice, bob, german_is_marked):
     with translation.override("de"), timezone.override("Pacific/Kiritimati"):
         act_on_everything(world, alice, bob)
-        assert BEGIN in str(Verdict.CANDIDATE.label)  # the control: a label in German is marked
+        assert BEGIN in str(Verdict.CANDIDATE.label)  # the control: a German label is marked
 
     texts = list(stored_texts())
     assert [(name, value) for name, value in texts if BEGIN in str(value)] == []
@@ -99,7 +99,7 @@ def test_what_a_german_admin_stores_is_english(world, alice, bob, german_is_mark
 
 
 def test_the_evidence_is_shown_in_german(world, alice, bob):
-    """The stored sentence is the same for both readers; only one of them reads it in German."""
+    """Both readers see the same stored sentence, one of them in German."""
     world.download()
     row = RemovalCandidate.objects.filter(evidence__why__startswith="Inactive")[0]
     days = row.evidence["idle_days"]

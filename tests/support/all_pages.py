@@ -1,4 +1,4 @@
-"""The pages that people see, with something on each of them: what walks all pages asks this list."""
+"""All pages that people see, with contents on each. Tests that visit every page use this list."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def details(world: World) -> Iterator[tuple[str, Any]]:
 
 
 def prepare(world: World, *, asks: User, decides: User) -> dict[str, str]:
-    """One seat is reclaimed, and a request waits. The name of each page -> its address."""
+    """Reclaim one seat and file one request. Returns name -> address of each page."""
     world.download()
     decide.approve(request_reclaim(world.candidates(1), actor=asks), actor=decides)
     reclaim_due(world.profile)

@@ -1,4 +1,4 @@
-"""A language in which each translated piece of text stands between marks: what is outside of them was left out."""
+"""A language with marks around each translated text. A text without marks is not translated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from integrations.connectors import registry
 from licensehub.translations import stored
 
 BEGIN, END = "⟦", "⟧"
-# Values and tags are put into a translation: they are not marked, so that what comes in is looked at, too.
-# A text may be shown as far as its colon.
+# Values and tags inside of a translation get no marks, so that values are checked, too.
+# A page may show only the part of a text before its colon.
 GAPS = re.compile(r"(%\(\w+\)[sd]|%%|%[sd]|\{[^{}]*\}|<[^<>]*>|:)")
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 READ_ALOUD = ("title", "aria-label", "placeholder", "alt", "label", "aria-description", "aria-roledescription")
@@ -39,13 +39,13 @@ def marked_functions() -> dict[str, object]:
 
 
 def forget_translations() -> None:
-    """Sentences that were translated with other functions. Call it before and after they are replaced."""
+    """Drop cached translations. Call it before and after the functions are replaced."""
     for cached in (stored._translated, registry._in_language):
         cached.cache_clear()
 
 
 class Numbers(HTMLParser):
-    """Collects numbers that a program reads, and that have a comma in place of the point."""
+    """Collects numbers for programs that have a decimal comma in place of the point."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Reader(HTMLParser):
         if self.unread:
             self.unread += [tag] if tag not in VOID else []
             return
-        # What is stored in English says so, for those who hear the page.
+        # A stored English text has a `lang` attribute, for people who hear the page.
         is_english = given.get("lang") == "en" and tag not in ("html", "option")
         if tag in UNREAD or is_english or "material-symbols" in given.get("class", ""):
             self.unread.append(tag)
@@ -94,7 +94,7 @@ class Reader(HTMLParser):
 
 
 def left_out(html: str, data: re.Pattern[str]) -> Iterator[str]:
-    """Each text of a page that has words outside of marks, which are no data."""
+    """Each text of a page that has words without marks, and is no data."""
     reader = Reader()
     reader.feed(html)
     for text in reader.found:
@@ -110,7 +110,7 @@ def with_decimal_comma(html: str) -> Iterator[str]:
 
 
 def data_of_rows(fields: dict[str, tuple[str, ...]], *words: str) -> re.Pattern[str]:
-    """What people and the vendor wrote: the values of these fields, addresses, references, and further words."""
+    """The texts of people and of the vendor: the values of these fields, addresses, references, and further words."""
     values = set(words)
     for model, names in fields.items():
         for name in names:

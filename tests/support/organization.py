@@ -142,7 +142,7 @@ def request_url(act: str, request: ReclaimRequest) -> str:
 
 
 def seen(request: ReclaimRequest) -> dict[str, int]:
-    """What the page of this request sends with an approval: the list that is shown now."""
+    """The fields that the page of this request sends with an approval: the list that it shows now."""
     return {"revision": ReclaimRequest.objects.values_list("revision", flat=True).get(pk=request.pk)}
 
 

@@ -1,6 +1,5 @@
-"""`make test` runs each test on SQLite. PostgreSQL, at the same time, runs only the tests that ask a database.
-
-A test with the marker `markup` is left out there, too: it looks at finished pages, e.g. at their contrast.
+"""`make test` runs each test on SQLite. PostgreSQL, at the same time, runs only the tests that use a database. A test
+with the marker `markup` is left out there, too: it checks finished pages, e.g. their contrast.
 """
 
 from __future__ import annotations

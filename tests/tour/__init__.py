@@ -1,1 +1,1 @@
-"""`make tour`: docs/tour.md and its pictures, taken from the demo, so that they show the screens of today."""
+"""`make tour`: writes docs/tour.md and takes its pictures from the demo, so that they show the present screens."""

@@ -1,4 +1,4 @@
-"""Start the demo in an empty folder, do the job in Chromium as its people, and take a picture at each stop.
+"""Start the demo in an empty folder, work in Chromium as its users, and take a picture at each stop.
 
 The demo always makes the same company; only the dates are those of today. `python -m tests.tour --no-pictures` writes
 the text alone.
@@ -30,7 +30,7 @@ PHONE: ViewportSize = {"width": 390, "height": 780}
 READY = "LicenseHub is at "
 MAX_WAIT = 300.0  # seconds
 REQUESTED = 3
-# A machine without fonts for these letters draws boxes in their place.
+# A machine without fonts for these letters draws boxes.
 LEAVE_OUT = r"""() => document.querySelectorAll('#result_list tbody tr').forEach((row) => {
     if (/[\u0400-\u06ff\u0900-\u0eff\u3000-\ud7ff]/.test(row.textContent)) row.remove();
 })"""

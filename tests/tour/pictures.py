@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-# In the browser, which reads the picture, counts its colors and finds for each pixel the nearest that is kept.
+# Runs in the browser. It reads the picture, counts the colors, and replaces each pixel's color by the nearest kept one.
 QUANTIZE = """
 async (png) => {
     const bitmap = await createImageBitmap(await (await fetch('data:image/png;base64,' + png)).blob());

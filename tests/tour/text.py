@@ -1,4 +1,4 @@
-"""What docs/tour.md says: the stops in the order of the work, each with its picture."""
+"""The text of docs/tour.md: the stops in the order of the work, each with its picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ tour` takes these pictures from it again.
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """`picture` is the name of a file in docs/images/tour, `shows` its text for people who do not see it."""
+    """One stop. `picture` is the name of a file in docs/images/tour, `shows` its text for people who do not see it."""
 
     picture: str
     title: str

@@ -146,10 +146,10 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person's entry in the vendor's directory; "" where it does not say.
+    """A person's entry in the vendor's directory. An unknown value is "".
 
-    `manager` is the name of the manager, `manager_id` how the directory refers to them: mostly the id of another entry.
-    `language` is the preferred one, e.g. `de-DE`, or several as in Accept-Language.
+    `manager` is the name of the manager, `manager_id` is the directory's reference to them, mostly the id of another
+    entry. `language` is the preferred one, e.g. `de-DE`, or several as in Accept-Language.
     """
 
     external_id: str

@@ -1,4 +1,4 @@
-"""Marks sentences that are stored or logged, so that they are in the catalogs. They stay English until they are shown.
+"""Mark sentences that are stored or logged, so that they are in the catalogs. They stay English until they are shown.
 
 `licensehub.translations.stored.translated` shows them in the language of the reader. No Django here: a connector may
 use these functions.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def english(sentence: str) -> str:
-    """The sentence itself: `english("{vendor} refused this.").format(vendor=...)`."""
+    """Return the sentence unchanged: `english("{vendor} refused this.").format(vendor=...)`."""
     return sentence
 
 

@@ -167,7 +167,7 @@ def person(data: Mapping[str, Any]) -> Person | None:
         employee_number=one_line(company.get("employeeNumber"), max_length=MAX_NUMBER),
         manager=manager,
         manager_id=manager_id,
-        # RFC 7643, section 4.1.1. The locale says how to write dates, which is the next best.
+        # RFC 7643, section 4.1.1. Without a language, the locale counts. It says how the person writes dates.
         language=one_line(data.get("preferredLanguage") or data.get("locale"), max_length=MAX_LANGUAGE),
     )
 

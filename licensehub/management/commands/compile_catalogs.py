@@ -1,4 +1,4 @@
-"""`manage.py compile_catalogs`: writes the .mo files that Django reads, where they are missing or older."""
+"""`manage.py compile_catalogs`: write the .mo files that are missing or older than their .po files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from licensehub.translations.catalogs import compile_stale
 
 
 class Command(BaseCommand):
-    """Run it after each installation of a version."""
+    """Write the .mo files. Run it after each installation of a version."""
 
     help = "Compile the translations. Without it, all pages and mails are English."
     requires_system_checks = ()

@@ -10,7 +10,7 @@ from licensehub.translations.catalogs import AREAS, LANGUAGES, compile_stale, ex
 
 
 class Command(BaseCommand):
-    """Tells what is still to be translated."""
+    """Update the .po files, and print how many strings still need a translation."""
 
     help = "Find the strings to translate, and write them into the .po files. Translations are kept."
     requires_system_checks = ()

@@ -31,7 +31,7 @@ ENDED = (RequestState.REJECTED, RequestState.EXPIRED, RequestState.CANCELED, Req
 
 
 def request_step(profile: IntegrationProfile | None, user: User | AnonymousUser, *, reached: bool) -> Step:
-    """`reached`: candidates were found, and somebody else may decide."""
+    """The step of the first request. `reached`: candidates were found, and somebody else may decide."""
     requests = ReclaimRequest.objects.filter(profile=profile, direction=Direction.DEACTIVATE)
     newest = requests.order_by("-pk").first() if profile else None
     if newest is None or newest.state in ENDED:
@@ -87,7 +87,7 @@ def _waiting(request: ReclaimRequest) -> tuple[StepState, str]:
 
 
 def _sending(request: ReclaimRequest) -> tuple[StepState, str]:
-    """What became of the approved people. A verified one would have ended the setup."""
+    """State and sentence of an approved request. No person is verified yet: that would have ended the setup."""
     items = list(Reclaim.objects.filter(removal__request=request).values_list("state", "hold_reason"))
     states = [state for state, _reason in items]
     open_items = [reason for state, reason in items if state in UNFINISHED]

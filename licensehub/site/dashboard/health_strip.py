@@ -68,7 +68,7 @@ def health_strip(
 
 
 def _few_free(profile: IntegrationProfile) -> list[Health]:
-    """The license types of which fewer are free than their seat floor says."""
+    """The license types with fewer free licenses than their seat floor."""
     link = f"{listed('contract')}?profile={profile.pk}"
     return [
         Health("event_seat", _("{license} licenses").format(license=use.label), few_free(use), "warning", link)

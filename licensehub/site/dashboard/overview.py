@@ -238,7 +238,7 @@ def _licenses(profile: IntegrationProfile, numbers: ProfileStats, scope: dict[st
 def _waiting(
     profile: IntegrationProfile, numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser
 ) -> list[Waiting]:
-    """The work that needs a person, the most urgent first; besides a quarantined download."""
+    """The work that needs a person, the most urgent first. A quarantined download is shown elsewhere."""
     return [
         _undecidable(profile, scope),
         _expired_in_a_row(profile, scope),

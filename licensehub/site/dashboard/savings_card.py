@@ -71,7 +71,7 @@ def _amount(groups: list[Group], stage: Stage) -> str:
 
 
 def _text(text: str, groups: list[Group], stage: Stage) -> str:
-    """Names the seats without a price, beside an amount that leaves them out."""
+    """The sentence of the card. If the amount leaves out seats without a price, it names them."""
     seats, count = _seats(groups, stage), _seats([group for group in groups if not group.currency], stage)
     found = text.format(seats=number(seats))
     if not count or count == seats:

@@ -1,7 +1,7 @@
 """The steps from a fresh installation to the first verified reclaim, on the overview until then.
 
-Nothing is stored: each step asks the data what it is now, so a step that broke again shows it. The button of a step is
-for those who may press it; the others read whom to ask.
+Nothing is stored: each step asks the data what it is now, so a step that broke again shows it. People who may do a step
+get its button; the others read whom to ask.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ ROLE = "Approver"
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """`running`: the first download, while it runs. `due`: it begins within a minute. `worth`: what else is useful.
+    """The setup as the overview shows it.
 
-    `roles`: those of a new account, its usual one first, for users who may invite the second person now.
+    `running`: the first download, while it runs. `due`: it begins within a minute. `worth`: tasks that are useful, too.
+    `roles`: the roles of a new account, the usual one first; empty for users who cannot invite the second person now.
     """
 
     steps: tuple[Step, ...]
@@ -59,7 +60,7 @@ class SetUp:
 
 
 def is_set_up() -> bool:
-    """Whether a seat was reclaimed and read back, in any profile."""
+    """True when a seat was reclaimed and read back, in any profile."""
     return Reclaim.objects.filter(state=ReclaimState.DONE, direction=Direction.DEACTIVATE).exists()
 
 
@@ -85,7 +86,7 @@ def _roles(user: User | AnonymousUser) -> tuple[tuple[int, str], ...]:
 
 
 def _worth_doing(user: User | AnonymousUser) -> Iterator[Step]:
-    """What this user may do beside the steps, and nobody has done yet."""
+    """Useful tasks beside the steps that this user may do and that nobody has done yet."""
     useful = (
         ("change_company", not company().name, "apartment", _("Name the company"), "company_changelist"),
         ("add_price", not Price.objects.exists(), "sell", _("Enter the price of a seat"), "price_add"),
@@ -208,7 +209,7 @@ def _publish(
 
 
 def _second_person(user: User | AnonymousUser) -> Step:
-    """One person asks and another one decides, so there must be two, who have addresses and have signed in."""
+    """One person asks and another one decides. So two people must have an address and have signed in."""
     title = _("Invite a second person")
     ready = {account.pk: account for account in people_with(REQUEST) | people_with(DECIDE) if account.email.strip()}
     invited = [account for account in ready.values() if is_open(account)]

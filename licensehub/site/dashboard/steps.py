@@ -46,7 +46,7 @@ class Step:
 
 
 def allowed(user: User | AnonymousUser, permission: str, *buttons: Button) -> tuple[tuple[Button, ...], str]:
-    """The buttons for a user with the permission; for others nothing, and whom to ask."""
+    """For a user with the permission: the buttons. For others: no buttons, and whom to ask."""
     if user.has_perm(permission):
         return buttons, ""
     names = names_of(people_with(permission))

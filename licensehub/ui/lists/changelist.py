@@ -61,9 +61,11 @@ class NamedChangeList(ChangeList):
         return {name: value for name, value in super().get_filters_params(params).items() if name not in OURS}
 
     def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
-        """The address of this list with other parameters. Django would also remove each one that only begins the same.
+        """The address of this list with other parameters.
 
-        A name to remove that ends with `_` is such a beginning. Unfold asks for the same addresses with each row.
+        A name in `remove` that ends with `_` removes each parameter that begins with it. Other names are compared as a
+        whole, where Django would compare the beginning. The results are kept: unfold asks for the same ones in each
+        row.
         """
         asked = repr((new_params, remove))
         if asked not in self._addresses:
@@ -93,7 +95,7 @@ class NamedChangeList(ChangeList):
         return f"{'-' if first.startswith('-') else ''}{self.list_display[int(number)]}"
 
     def order_terms(self, request: HttpRequest) -> list[Any]:
-        """One column, which the address calls by its name, e.g. `o=-activity`, else the default order of the list."""
+        """The order that the address names, e.g. `o=-activity`, else the default order of the list."""
         name, descending = self._asked_order()
         if name:
             self.sorted_by = (name, descending)
@@ -103,7 +105,7 @@ class NamedChangeList(ChangeList):
         return terms
 
     def _asked_order(self) -> tuple[str, bool]:
-        """Also of a column that is not shown."""
+        """The column that the address asks for, which need not be shown, and whether the order is descending."""
         asked = str(self.params.get(ORDER_VAR, ""))
         name = asked.removeprefix("-")
         if name in self.model_admin.sortable_columns(self.request):
@@ -121,7 +123,7 @@ class NamedChangeList(ChangeList):
         return (names[0], term.startswith("-")) if names else ("", False)
 
     def get_ordering_field_columns(self) -> dict[int, str]:
-        """For the headers: the place of the column in the list, and its direction."""
+        """The place of the sorted column in the list, and its direction; the headers show them."""
         name, descending = self.sorted_by
         return {self.list_display.index(name): "desc" if descending else "asc"} if name in self.list_display else {}
 
@@ -210,12 +212,12 @@ class PagedChangeList(NamedChangeList):
 
     @property
     def position(self) -> str:
-        """For the template: `51-100 of 1,240 events`."""
+        """The rows that the page shows: `51-100 of 1,240 events`."""
         return position.sentence(self)
 
     @property
     def links(self) -> list[dict[str, str]]:
-        """For the template: the links to other pages. The address is empty where there is no such page."""
+        """The links to other pages. The address is empty where there is no such page."""
         rows, page = self.result_list, self.page
         previous = self._address(BEFORE, rows[0]) if rows and page.has_previous else ""
         following = self._address(AFTER, rows[-1]) if rows and page.has_next else ""

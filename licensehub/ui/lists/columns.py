@@ -76,7 +76,7 @@ class ColumnsMixin(ModelAdmin):
         return [path("counts/", view, name=f"{self.of_list}_counts"), *super().get_urls()]
 
     def choice_counts(self, request: HttpRequest) -> JsonResponse:
-        """For the filters when somebody opens them: the number of rows of each choice."""
+        """The number of rows of each choice of the filters. A script asks for it when somebody opens them."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
@@ -85,7 +85,7 @@ class ColumnsMixin(ModelAdmin):
             return JsonResponse({})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Says what of the address the list does not know."""
+        """Show a message for each part of the address that the list does not know."""
         response: HttpResponse = super().changelist_view(request, extra_context)
         cl = (getattr(response, "context_data", None) or {}).get("cl")
         if cl is not None:
@@ -119,7 +119,10 @@ class ColumnsMixin(ModelAdmin):
         return f"{self.model._meta.app_label}_{self.model._meta.model_name}"
 
     def known_columns(self, request: HttpRequest, names: Iterable[str]) -> list[str]:
-        """Those that this reader may see, each once. The first column of the list is always the first."""
+        """The columns among `names` that this reader may see, each once.
+
+        The first column of the list stays the first.
+        """
         known, first = self.columns_of(request), str(self.list_display[0])
         return [first, *dict.fromkeys(name for name in names if name in known and name != first)]
 
@@ -130,7 +133,7 @@ class ColumnsMixin(ModelAdmin):
         return self.known_columns(request, wanted)
 
     def _chosen(self, request: HttpRequest) -> list[str]:
-        """Read once for a page."""
+        """The columns that the account has chosen; read once for a page."""
         known: dict[str, list[str]] = request.__dict__.setdefault("chosen_columns", {})
         if self.of_list not in known:
             user = request.user
@@ -138,7 +141,7 @@ class ColumnsMixin(ModelAdmin):
         return known[self.of_list]
 
     def chooser(self, request: HttpRequest) -> list[dict[str, Any]]:
-        """For the menu *Columns*: all columns, first the shown ones in their order."""
+        """The entries of the menu *Columns*: all columns, first the shown ones in their order."""
         known, shown = self.columns_of(request), self.get_list_display(request)
         return [
             {"name": name, "label": self.label_of(known[name]), "is_shown": name in shown, "is_first": name == shown[0]}
@@ -162,7 +165,7 @@ class ColumnsMixin(ModelAdmin):
 
 
 def _refuse_field(model: type[Model], name: str) -> None:
-    """Django would show the field itself, and not the column of this name."""
+    """Refuse a column with the name of a field: Django would show the field, and not the column."""
     try:
         model._meta.get_field(name)
     except FieldDoesNotExist:

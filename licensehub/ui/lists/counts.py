@@ -40,7 +40,7 @@ class Count:
 
     @property
     def words(self) -> str:
-        """For a sentence: `67`, `about 15,000`, `more than 10,000`."""
+        """The count as words of a sentence: `67`, `about 15,000`, `more than 10,000`."""
         if self.exact or self.about:
             return str(self)
         return _("more than {count}").format(count=number(self.number))

@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import RangeDateFilter
 
 class DayRangeFilter(RangeDateFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """No rows for a text that is no day: the list says that it is filtered, and somebody may act on all of it."""
+        """A text that is no day finds no rows. All rows would be dangerous: the list says that it is filtered."""
         try:
             first, last = (self._day(edge) for edge in ("from", "to"))
         except ValueError:

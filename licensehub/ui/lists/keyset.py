@@ -80,7 +80,7 @@ class Order:
         return terms if len(self.columns) == 1 else [*terms, key.desc() if self.descending else key.asc()]
 
     def place_of(self, row: Any) -> Cursor:
-        """The row has its values of the order, or is a named tuple of them."""
+        """The place of a row. `row` has the values of the order, or is a named tuple of them."""
         first = () if len(self.columns) == 1 else (_value(row, self.column),)
         return Cursor((*first, row.pk))
 
@@ -219,7 +219,10 @@ def _queries(rows: Rows, order: Order, place: Cursor | None, forward: bool) -> I
 
 
 def _without_value(rows: Rows, order: Order) -> Rows:
-    """Where each row has its related row, an inner join lets the database begin with the index of that table."""
+    """The rows without a value.
+
+    If each row has a related row, an inner join lets the database use that table's index.
+    """
     related = order.column.rpartition("__")[0]
     if related and not order.optional:
         rows = rows.filter(**{f"{related}__isnull": False})
@@ -227,7 +230,7 @@ def _without_value(rows: Rows, order: Order) -> Rows:
 
 
 def count_before(rows: Rows, order: Order, place: Cursor, *, most: int) -> int:
-    """How many rows come before the place: at most `most`, and one more."""
+    """Count the rows before the place. Counting stops at `most` + 1."""
     found = 0
     for query in _queries(rows, order, place, forward=False):
         found += query.order_by().values("pk")[: most + 1 - found].count()

@@ -1,7 +1,7 @@
-"""Which rows of a list a page shows: `51-100 of 1,240 events`.
+"""The position of a page in its list: `51-100 of 1,240 events`.
 
-Pages are read by key, so no page knows its number. The rows before it are counted where that costs no more than
-counting the list did.
+Pages are read by key, so no page knows its number. The rows before it are counted if that costs no more than counting
+the list did.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ MAX_VIEWS = 50
 
 
 class ViewRefused(Exception):
-    """Its text is a sentence for the person."""
+    """A view was not saved, changed or deleted. Its text is shown to the person."""
 
 
 def visible_views(user: User, of_list: str) -> QuerySet[SavedView]:
-    """One's own views of a list, and those that others share."""
+    """The user's own views of a list, and those that others share."""
     mine_or_shared = Q(owner=user) | Q(shared=True)
     return SavedView.objects.filter(mine_or_shared, of_list=of_list).select_related("owner")
 
@@ -86,7 +86,10 @@ def share_view(row: SavedView, shared: bool, *, actor: User) -> None:
 
 
 def delete_view(row: SavedView, *, actor: User) -> None:
-    """One's own, or a shared one if the actor may share: its owner may have left. Raises ViewRefused."""
+    """Delete the actor's own view, or a shared one if the actor may share: its owner may have left.
+
+    Raises ViewRefused.
+    """
     mine = SavedView.objects.filter(pk=row.pk, owner=actor)
     rows = mine | SavedView.objects.filter(pk=row.pk, shared=True) if actor.has_perm(SHARE) else mine
     with transaction.atomic():
@@ -99,7 +102,10 @@ def delete_view(row: SavedView, *, actor: User) -> None:
 
 
 def _write(row: SavedView, action: Action, actor: User, *, always: bool = False, **values: Any) -> None:
-    """One guarded UPDATE. Who reads the audit log learns of what others see, not of private views."""
+    """Change the view with one guarded UPDATE.
+
+    The audit log gets an event for shared views, and none for private ones.
+    """
     with transaction.atomic():
         if SavedView.objects.filter(pk=row.pk, owner=actor).update(**values, changed_at=timezone.now()) != 1:
             raise _not_yours()
@@ -148,13 +154,13 @@ def _not_yours() -> ViewRefused:
 
 
 def chosen_columns(user: User, of_list: str) -> list[str]:
-    """Empty before the owner of the account has chosen."""
+    """The columns that the account has chosen; empty if it has chosen none."""
     found = ListColumns.objects.filter(user=user, name=of_list).values_list("columns", flat=True).first()
     return [str(name) for name in found or ()]
 
 
 def choose_columns(user: User, of_list: str, columns: Sequence[str]) -> None:
-    """Without columns, the list shows its default ones again."""
+    """Store the columns for this account. An empty choice brings the default columns back."""
     if columns:
         ListColumns.objects.update_or_create(user=user, name=of_list, defaults={"columns": [*columns]})
     else:

@@ -1,4 +1,4 @@
-"""What a reader does with the columns and the saved views of a list. Mixed into all lists that export."""
+"""The pages that change the columns and the saved views of a list. All lists that export have them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ViewsMixin(ColumnsMixin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """With `view` in the address, the list knows which saved view it shows, and whether it differs from it."""
+        """Find the saved view that `view` in the address names, and whether the list differs from it."""
         asked = request.GET.get(VIEW_VAR, "")
         view = self._visible(request, asked) if asked else None
         if asked and view is None:
@@ -65,7 +65,7 @@ class ViewsMixin(ColumnsMixin):
         return request.user
 
     def views_menu(self, request: HttpRequest) -> HttpResponse:
-        """The menu, read when somebody opens it. Its address has the parameters of the list."""
+        """The menu *Views*. It is read when somebody opens it, with the parameters of the list."""
         user = self._reader(request)
         view = self._visible(request, request.GET.get(VIEW_VAR, ""))
         views = saved_views.visible_views(user, self.of_list)
@@ -85,7 +85,7 @@ class ViewsMixin(ColumnsMixin):
         return TemplateResponse(request, "admin/list_views.html", context)
 
     def save_view(self, request: HttpRequest) -> HttpResponse:
-        """Every button of the menu: `do` says which."""
+        """Do what a button of the menu asks for; `do` names the button."""
         user = self._reader(request)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -129,7 +129,7 @@ class ViewsMixin(ColumnsMixin):
         raise ViewRefused(_("Choose what to do with the view. Nothing was changed."))
 
     def _check(self, request: HttpRequest, address: str) -> None:
-        """A view that the list cannot show is not saved. Raises ViewRefused."""
+        """Refuse a view that the list cannot show. Raises ViewRefused."""
         probe = copy(request)
         probe.GET = QueryDict(query_of(address))
         try:
@@ -138,7 +138,7 @@ class ViewsMixin(ColumnsMixin):
             raise ViewRefused(_("This list does not know these filters. Nothing was saved.")) from error
 
     def save_columns(self, request: HttpRequest) -> HttpResponse:
-        """The menu; a POST stores its columns for this account. The address of the list loses those that it has."""
+        """Show the menu; a POST stores its columns for this account. Columns in the address of the list are removed."""
         user = self._reader(request)
         if request.method != "POST":
             save_url = reverse(f"admin:{self.of_list}_columns")

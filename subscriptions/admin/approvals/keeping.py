@@ -77,7 +77,7 @@ def _keep(kept_as: KeptAs, cleaned: dict[str, Any]) -> Keep:
 
 
 class Act(StrEnum):
-    """How people leave a request."""
+    """The way in which people leave a request."""
 
     REJECT = "reject"
     DROP = "drop"
@@ -90,7 +90,7 @@ class Act(StrEnum):
         return (_("Drop {who}") if self == Act.DROP else _("Reject {who}")).format(who=who)
 
     def button(self, kept_as: KeptAs, who: str) -> str:
-        """`Reject and pause 3 people`."""
+        """The label of the button: `Reject and pause 3 people`."""
         texts = {
             (Act.REJECT, KeptAs.SENT_BACK): _("Reject and send back {people}"),
             (Act.REJECT, KeptAs.PAUSED): _("Reject and pause {people}"),
@@ -231,7 +231,7 @@ def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
 
 
 def _again(leaving: KeepPage) -> str:
-    """Who can request the people again."""
+    """The sentence that says who can request the people again."""
     if leaving.request.requested_by_id is None:
         return ngettext(
             "LicenseHub requests this person again after the next download, as the rule says.",
@@ -257,7 +257,7 @@ def kept_sentence(kept_as: str, until: datetime | None) -> str:
 
 
 def kept_people(kept_as: str, until: datetime | None, count: int) -> str:
-    """`3 people are paused until Jan 15, 2027.`"""
+    """The message after the act: `3 people are paused until Jan 15, 2027.`"""
     texts = {
         KeptAs.SENT_BACK: ngettext("{people} is Ready again at once.", "{people} are Ready again at once.", count),
         KeptAs.PAUSED: ngettext("{people} is paused until {day}.", "{people} are paused until {day}.", count),

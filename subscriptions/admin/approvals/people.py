@@ -84,7 +84,7 @@ class Person:
 
     @property
     def named_now(self) -> str:
-        """The same without words."""
+        """The name and address that differ from the evidence, without the word `now:`; empty without any."""
         return name_and_email_now(self.removal.evidence, self.removal.candidate.subscription)
 
     @property

@@ -1,4 +1,4 @@
-"""The page *Company*: what people who are asked read about it, beside a preview."""
+"""The page *Company*: facts and texts for people who are asked, beside a preview."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CompanyAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/subscriptions/company/page.html", context)
 
     def preview(self, request: HttpRequest) -> HttpResponse:
-        """The preview of what is in the form. It saves nothing."""
+        """Show the preview of the form's contents. Nothing is saved."""
         if not request.user.has_perm(SEES):
             raise PermissionDenied
         if request.method != "POST":

@@ -112,7 +112,7 @@ class CompanyForm(forms.Form):
 
     @property
     def notices(self) -> Iterator[dict[str, Any]]:
-        """Each text: its fields, and whether the company has changed it or it has an error."""
+        """The fields of each notice. `own`: the company has changed a text of it. `wrong`: a text has an error."""
         for kind in KINDS:
             for language, label in LANGUAGES.items():
                 names = [f"{kind.value}_{language}_{part}" for part in MAX_LENGTH]
@@ -128,7 +128,7 @@ class CompanyForm(forms.Form):
 
     @property
     def texts(self) -> dict[str, str]:
-        """The texts without an error. A wrong one is its default."""
+        """The texts of the form. A text with an error is replaced by its default."""
         return {key: self.cleaned_data.get(key, "") for key in keys()}
 
     @property

@@ -1,4 +1,4 @@
-"""The notices as a person would read them, with the texts that are in the form and made-up facts."""
+"""Show the notices as a person reads them, with the texts in the form and made-up facts."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class ContractAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(f"{reverse(PAGE)}?profile={profile.pk}")
 
     def export(self, request: HttpRequest, form: str) -> HttpResponseBase:
-        """Bought, used and free of each license type."""
+        """Export the bought, used and free licenses of each type."""
         profile = _chosen(list(IntegrationProfile.objects.in_use()), request)
         if not request.user.has_perm(SEES):
             raise PermissionDenied

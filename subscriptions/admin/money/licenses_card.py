@@ -1,4 +1,4 @@
-"""The card *Bought and used* of the contract page: each license type, its seat floor, and a file of it."""
+"""The card *Bought and used* of the contract page: each license type with its seat floor, and their export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 class FloorForm(forms.Form):
-    """One number for each license type, named by it; empty for none."""
+    """One field for each license type: its seat floor. An empty field means no floor."""
 
     def __init__(self, profile: IntegrationProfile, data: Any = None) -> None:
         self.uses = licenses_of(profile)

@@ -49,7 +49,7 @@ def state_of(row: Price, valid: set[int]) -> tuple[str, str, str]:
 
 
 def state_of_file() -> Callable[[Price], str]:
-    """The state of each price for one file, which reads the prices that hold today once."""
+    """Return a function that names the state of a price. It reads the prices that hold today once, for one file."""
     holding = all_prices().holding_now()
     return lambda row: state_of(row, holding)[0]
 

@@ -1,4 +1,4 @@
-"""The page of the monthly reports: one month, its file, and who gets it by mail."""
+"""The page of the monthly reports: one month, its export, and who gets it by mail."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class MonthlyReportAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/subscriptions/monthlyreport/page.html", context)
 
     def export(self, request: HttpRequest, form: str) -> HttpResponseBase:
-        """One row for each department, cost center and currency of each profile: for chargeback."""
+        """Export one row for each department, cost center and currency of each profile, for chargeback."""
         if not request.user.has_perm(SEES):
             raise PermissionDenied
         month, data, _row = _chosen(request)
@@ -99,7 +99,7 @@ def _months() -> list[date]:
 
 
 def _chosen(request: HttpRequest) -> tuple[date, list[dict[str, Any]], MonthlyReport | None]:
-    """The month of the address, else the newest report, else this month so far; its figures; its report."""
+    """The shown month, its figures and its report: the month of the address, of the newest report, or this one."""
     months, wanted = _months(), request.GET.get("month", "")
     default = months[1] if len(months) > 1 else months[0]
     month = next((each for each in months if f"{each:%Y-%m}" == wanted), default)

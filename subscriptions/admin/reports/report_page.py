@@ -20,7 +20,7 @@ COUNTS = ("seats", "inactive", "reclaimed", "restored")
 
 
 def shown_profile(data: dict[str, Any], month: date) -> dict[str, Any]:
-    """The figures of a profile. Only those have a link whose rows stay as they were in the month."""
+    """The figures of a profile. A figure has a link only if the rows behind it do not change after the month."""
     currencies = {line["currency"] for line in data["lines"] if line["reclaimed"]}
     saved = _savings(data, month, *currencies) if len(currencies) == 1 else ""
     bought = _("of {count} bought").format(count=number(data["bought"])) if data["bought"] else ""
@@ -84,6 +84,6 @@ def _shown_line(data: dict[str, Any], line: dict[str, Any], month: date) -> dict
 
 
 def _savings(data: dict[str, Any], month: date, currency: str, **place: str) -> str:
-    """The rows of the month behind an amount of the savings."""
+    """The address of the rows behind an amount of the savings, in this month."""
     query = {"of": data["profile"], "year": month.year, "month": month.month, "currency": currency or "none"}
     return f"{reverse('admin:subscriptions_savings')}?{urlencode({**query, **place})}"

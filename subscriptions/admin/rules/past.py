@@ -1,4 +1,4 @@
-"""Beside the threshold: how many would have come back, by our own history."""
+"""The lines beside the threshold: how many people would have come back, by our own history."""
 
 from __future__ import annotations
 

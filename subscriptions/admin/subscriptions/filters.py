@@ -44,7 +44,7 @@ class VerdictFilter(DropdownFilter):
     parameter_name = "verdict"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        """Also the verdicts of a link together, so that *Apply* keeps them."""
+        """All verdicts. If a link asks for several together, they are one more choice, so that *Apply* keeps them."""
         wanted = self.value() or ""
         labels = {value: str(label) for value, label in Verdict.choices}
         several = [word for word in wanted.split(",") if word in labels]

@@ -57,11 +57,11 @@ class DepartmentFilter(SimpleListFilter):
         super().__init__(request, params, model, model_admin)
 
     def value(self) -> str | None:
-        """PostgreSQL takes no text with a NUL."""
+        """The chosen value, without NUL characters: PostgreSQL refuses them."""
         return (super().value() or "").replace("\0", "") or None
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
-        """Only the chosen value, if somebody has it: a page does not read the others."""
+        """The chosen value, if somebody has it. The page does not read the other values."""
         value = self.value()
         if not value:
             return []
@@ -79,12 +79,12 @@ class DepartmentFilter(SimpleListFilter):
         yield {"form": SearchForm(name=name, label=label, data={name: self.value() or ""})}
 
     def all_values(self) -> list[str]:
-        """For the script that offers them."""
+        """All values; the script asks for them and offers them."""
         values = seen_values(self.parameter_name, most=MAX_CHOICES)
         return [*values, NONE] if values else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """By the index of the copy, which is written some moments after the value that the list shows."""
+        """Filter by the indexed copy in SearchText. It is written some moments after the value that the list shows."""
         value, person, name = self.value(), self.person, self.parameter_name
         if not value:
             return queryset
@@ -92,7 +92,7 @@ class DepartmentFilter(SimpleListFilter):
             return queryset.filter(**{f"{person}{name}": ""})
         if not person:
             return queryset.filter(**{f"search__{name}": value})
-        # Without the table of subscriptions in between.
+        # Compares keys directly, without a join of the table of subscriptions.
         people = SearchText.objects.filter(**{name: value}).order_by().values("pk")
         return queryset.filter(subscription__in=people)
 

@@ -57,7 +57,7 @@ def test_the_tile_says_the_change_against_last_week(run, sign_in, days, then, te
     at = timezone.now() - timedelta(days=days)
     same = {"profile": run.profile, "state": "complete", "started_by": "schedule", "started_at": at, "lease_until": at}
     DownloadRun.objects.create(**same, finished_at=at, stats={"verdicts": {"candidate": then}})
-    # Nearer to today, and no answer to the question.
+    # This download is too near to today to be a number of a week ago.
     day = timezone.now() - timedelta(days=1)
     DownloadRun.objects.create(**{**same, "started_at": day}, finished_at=day, stats={"verdicts": {"candidate": 99}})
     assert tiles(sign_in("Auditor").get(reverse(INDEX)).context)["Inactive over 60 days"].text == text

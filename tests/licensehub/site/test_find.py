@@ -1,4 +1,4 @@
-"""The search over everything: groups, rights, and few queries."""
+"""The search over everything: groups, permissions, and few queries."""
 
 from __future__ import annotations
 

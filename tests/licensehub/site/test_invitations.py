@@ -123,7 +123,7 @@ def test_bad_entries_invite_nobody_and_only_accounts_admins_invite(sign_in, alic
 
 @pytest.mark.django_db
 def test_only_who_never_came_in_has_an_open_invitation():
-    """Somebody who signs in by single sign-on has no password, and still is no invited person."""
+    """Somebody who signs in by single sign-on has no password, but has no open invitation either."""
     user = User(username="zoe", is_staff=True)
     user.set_unusable_password()
     assert invitations.is_open(user)

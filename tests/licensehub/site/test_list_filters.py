@@ -85,7 +85,7 @@ def lists() -> list[str]:
 
 
 def test_a_list_exports_the_rows_that_it_shows(run, admin_client):
-    """And a chip names each filter, and the number beside a choice is that of its rows."""
+    """A chip names each filter, and the number beside a choice is the number of its rows."""
     asked = counted = 0
     for address in lists():
         counts = admin_client.get(f"{address}counts/").json()

@@ -157,7 +157,7 @@ def test_a_list_has_one_name_in_menu_title_and_breadcrumb(run, admin_client, ent
 @pytest.mark.parametrize("below", ["", "1/change/"])
 @pytest.mark.parametrize("entry", [entry for _, entries in GROUPS for entry in entries], ids=attrgetter("title"))
 def test_each_page_has_one_active_entry_in_the_menu(run, admin_user, entry, below):
-    """Savings lies below Prices, and every page below the overview."""
+    """The address of Savings begins like that of Prices, and each address begins like that of the overview."""
     address = reverse(f"admin:{entry.view}")
     if below and address == reverse("admin:index"):
         pytest.skip("Every page is below the overview")

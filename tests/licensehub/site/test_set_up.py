@@ -1,4 +1,4 @@
-"""The setup on the overview: each step asks the data, shows what broke again, and ends with the first verified seat."""
+"""The setup on the overview: each step reads the data, shows what broke again, and ends when a seat is verified."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_connect_test_and_publish_follow_each_other_and_show_what_broke(draft, s
     assert states(client)[:3] == ["done", "done", "waiting"]
     assert "data-lh-live" in client.get(reverse(INDEX)).content.decode()
 
-    # It broke again after everything was done.
+    # The connection breaks again after everything was done.
     Connection.objects.filter(slot="rest").update(state="error", error="The app was uninstalled.")
     assert (states(client)[1], step(client, 2).text) == ("failed", "The app was uninstalled.")
     stored = "Connect again, and pick a team of the organization 12; or make a profile for the other one."
@@ -152,7 +152,7 @@ def test_the_request_is_followed_until_a_seat_is_verified(world: World, alice, b
         states(client)[4] == "waiting" and step(client, 5).text == f"{request} waits for a decision by {bob.username}."
     )
     assert labels(client, 5) == [f"Open {request}"]
-    # Nobody is left who may decide: the step broke.
+    # Nobody is left who may decide, so the step is broken again.
     User.objects.filter(pk=bob.pk).update(is_active=False)
     assert states(client)[4] == "failed" and "Invite a person who may" in step(client, 5).text
     User.objects.filter(pk=bob.pk).update(is_active=True)

@@ -16,7 +16,7 @@ from django.utils import translation
 from licensehub.translations.catalogs import AREAS, LANGUAGES, area_of, extracted, stored
 from licensehub.translations.extraction import KEYWORDS, sources
 
-# Folders whose strings are not translated yet. It is empty when the German is complete.
+# Folders whose strings are not translated yet; empty when the German is complete.
 UNFINISHED: tuple[str, ...] = ()
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{[^{}]*\}|%[sd]")
 TAG = re.compile(r"</?\w+")
@@ -74,7 +74,7 @@ def test_a_translation_has_the_placeholders_and_the_edges_of_the_string(area, la
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_string_has_the_same_translation_in_each_catalog(language):
-    """Django reads them as one, so one of two translations would not be used."""
+    """Django reads all catalogs as one, so it would ignore one of two translations."""
     found: dict[tuple[object, object], set[object]] = {}
     for area in AREAS:
         for message in stored(area, language):
@@ -84,7 +84,7 @@ def test_a_string_has_the_same_translation_in_each_catalog(language):
 
 
 def test_no_marked_string_is_inside_of_an_f_string():
-    """Babel would not find it there."""
+    """Babel does not find a string inside of an f-string."""
     hidden = [
         f"{file.relative_to(settings.BASE_DIR)}:{node.lineno}"
         for folder in ("integrations", "licensehub", "subscriptions")
@@ -100,7 +100,7 @@ def test_no_marked_string_is_inside_of_an_f_string():
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_our_translation_comes_before_those_of_libraries(language):
-    """Django's admin translates "History", too, by another word."""
+    """Django's admin also translates "History", with another word."""
     with translation.override(language):
         shown = {
             (message.id, message.string): translation.ngettext(*message.id, 1)

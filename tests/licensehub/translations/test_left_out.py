@@ -1,4 +1,4 @@
-"""No string of a page is left out: each is either marked for translation, or data."""
+"""Each string of a page is either marked for translation, or data."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ NAMES = (
     "Deutsch",
 )
 LICENSES = {name for kind in settings.CONNECTORS for name in connector_class(kind).licenses.values()} - {"Unknown"}
-# Pages whose strings are not all marked yet. It is empty when the German is complete.
+# Pages with strings that are not marked yet; empty when the German is complete.
 UNFINISHED: tuple[str, ...] = ()
 
 
 @pytest.fixture
 def marked(monkeypatch):
-    """Call it when the rows are made: what they store is English."""
+    """Use the marked language. Call it after the rows are made: they store English."""
 
     def begin() -> None:
         for name, function in marked_functions().items():
@@ -64,7 +64,7 @@ def marked(monkeypatch):
 
 
 def names_of_currencies() -> list[str]:
-    """Babel has them in each language."""
+    """The names of currencies: Babel has them in each language."""
     with translation.override("de"):
         return [f"{code}, {name}" for code, name in currencies().items()]
 
@@ -94,7 +94,7 @@ def test_signed_out_pages_have_no_string_that_is_not_marked(db, client, marked):
 
 
 def test_what_is_not_marked_is_found():
-    """The control of the tests above."""
+    """This is the control of the tests above."""
     html = """<p title="Not marked">⟦Marked⟧ Ann Bell</p><p>⟦Marked⟧ and not</p><style>p { color: red }</style>
     <span class="material-symbols-outlined">check<b>x</b></span><input placeholder="Type here"><b>12:30 ⟦h⟧</b>"""
     assert list(left_out(html, re.compile("Ann Bell"))) == ["Not marked", "⟦Marked⟧ and not", "Type here"]

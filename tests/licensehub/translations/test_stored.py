@@ -57,7 +57,7 @@ def catalog(monkeypatch):
         # A team's name that looks like a day.
         ("Miro refused this of Lab 12, 2024.", "Miro hat this von Lab 12, 2024 verweigert."),
         ("Miro refused this of Feb 30, 2026.", "Miro hat this von Feb 30, 2026 verweigert."),
-        # What people wrote is not searched for sentences of ours.
+        # A text that people wrote is not searched for our sentences.
         ("Nothing was sent. " * 12 + "a.", "Nothing was sent. " * 12 + "a."),
         (f"Miro refused {'this of ' * 60}Ann.", f"Miro refused {'this of ' * 60}Ann."),
         ("", ""),

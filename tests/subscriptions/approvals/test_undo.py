@@ -341,7 +341,7 @@ def again_person(removal: RequestedRemoval) -> RequestedRemoval:
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 def test_a_person_who_is_taken_back_in_while_the_request_expires_stays_out(committed, alice, monkeypatch):
-    """The sweep ends the request between check and guard. Otherwise the person would wait for ever in it."""
+    """The sweep ends the request between check and guard. Without the guard, the person would wait in it forever."""
     asked = committed.ask(alice)
     dropped = again_person(asked.removals.first())
     closing.drop(dropped, actor=alice, reason="On leave")

@@ -58,7 +58,7 @@ def test_somebody_who_could_not_answer_for_a_while_is_not_taken_back_in(organiza
     with pytest.raises(NotActionable, match="not for the whole time"):
         undo.take_back_in(person, actor=alice, decides=False)
 
-    # A mistake of a moment ago takes nobody's time, and whoever released the seat has answered.
+    # A drop of a moment ago shortens nobody's time, and a person who released the seat has answered.
     RequestedRemoval.objects.filter(pk=person.pk).update(dropped_at=timezone.now() - timedelta(minutes=5))
     undo.take_back_in(person, actor=alice, decides=False)
     closing.drop(RequestedRemoval.objects.get(pk=person.pk), actor=alice, reason="On leave")

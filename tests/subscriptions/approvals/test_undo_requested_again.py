@@ -43,7 +43,7 @@ def test_an_earlier_request_is_no_reason_to_keep_a_rejection(organization, alice
 
 
 def test_a_pause_that_somebody_else_changed_goes_on(organization, alice, bob):
-    """One has another reason by now, one another end."""
+    """One pause has another reason by now, the other one has another end."""
     asked, keep = organization.ask(alice), pause()
     decide.reject(asked, actor=bob, comment="No", keep=keep)
     reason, end, _ = (row.candidate.subscription_id for row in asked.removals.order_by("pk"))

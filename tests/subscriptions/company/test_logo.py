@@ -1,4 +1,4 @@
-"""A logo is a PNG or a JPEG, not large, whole, and is stored as a small PNG and nothing else."""
+"""A logo is a complete PNG or JPEG of limited size, and is stored as a small PNG without anything else."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_large_picture_is_made_smaller():
         (b"", "no PNG or JPEG"),
         (png(8, 3) + bytes(MAX_BYTES), "more than 1000 KB"),
         (png(MAX_SIDE + 1, 1), "has 4001 x 1 pixels. Use at most 4000"),
-        # Refused before the pixels are unpacked.
+        # It is refused before the pixels are unpacked.
         (picture(14_000, 14_000, mode="1"), "too many pixels. Use at most"),
         (png(8, 3)[:40], "no PNG or JPEG"),
         (png(80, 30).replace(b"IDAT", b"IDAX"), "no PNG or JPEG"),

@@ -1,4 +1,4 @@
-"""The texts of the notices: placeholders, what is refused, and what a value may do to a text."""
+"""The texts of the notices: placeholders, refused texts, and values that must not change a text."""
 
 from __future__ import annotations
 

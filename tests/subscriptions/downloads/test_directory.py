@@ -62,7 +62,7 @@ def test_somebody_who_comes_again_is_written_as_the_last_page_shows_them(downloa
 def test_any_number_of_people_takes_the_same_statements(downloaded, django_assert_num_queries):
     run, told = DownloadRun.objects.latest("pk"), people(100)
     directory.gather(run, told)
-    # On PostgreSQL: the settings of the plans, and a savepoint.
+    # PostgreSQL has two more queries: the settings of the planner, and a savepoint.
     with django_assert_num_queries(9 if connection.vendor == "postgresql" else 6):
         directory.write_gathered(run)
 
@@ -80,7 +80,7 @@ def test_an_empty_directory_says_nothing(downloaded):
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a plan of SQLite")
 def test_sqlite_looks_each_person_up(db):
-    """Otherwise SQLite reads all people again for each row of the other table."""
+    """Without the index, SQLite would read all people again for each row of the other table."""
     for statement, parameters in ((directory.WRITE, [1, 1]), (directory.KNOWS, [1, 1]), (directory.DROP_FORMER, [1])):
         with connection.cursor() as cursor:
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)

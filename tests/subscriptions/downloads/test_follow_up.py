@@ -76,7 +76,7 @@ def outcome() -> tuple:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_kill_in_each_step_is_continued(world, monkeypatch, after):
-    """One run that is killed in each step comes to the same end as one that is not."""
+    """A run that is killed in each step ends like a run that is not killed."""
     ReclaimRule.objects.update(file_requests="automatic")
     kill_in(FollowUp.NAMES, monkeypatch, after=after)
     with pytest.raises(KeyboardInterrupt):

@@ -176,7 +176,7 @@ def test_what_is_lost_after_the_count_is_not_merged(world, monkeypatch):
 
 
 def member_pages(world: World) -> list[dict]:
-    """Of the download itself; who is the only admin of a team is asked afterwards."""
+    """The pages of the download itself. The only admins of teams are read afterwards."""
     asked = [request for request in world.miro.requests() if request["path"].endswith("/members")]
     return [request for request in asked if "/teams/" not in request["path"] and "active=" not in request["query"]]
 

@@ -1,4 +1,4 @@
-"""How many would have come back: the rollup beside a history that plain Python remembers."""
+"""Compare the counts of people who would have come back with a simulated history in plain Python."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ def found(profile: IntegrationProfile, terms: Terms) -> dict[int, Past]:
 
 @dataclass
 class Simulated:
-    """What the vendor has told of each person at each download, as (moment, member)."""
+    """The history of each person: a pair (moment, member) for each download."""
 
     profile: IntegrationProfile
     told: dict[str, list[tuple[datetime, Member]]]
     runs: list[datetime]
 
     def expected(self, terms: Terms, days: int) -> tuple[int, int] | None:
-        """(people, came back), from the definition and without a database."""
+        """(people, came back), computed from the definition, without a database."""
         before = [moment for moment in self.runs if moment <= ago(days)]
         if not before:
             return None
@@ -88,7 +88,7 @@ class Simulated:
         for told in self.told.values():
             at, facts = max((row for row in told if row[0] <= then), key=lambda row: row[0], default=(None, None))
             if facts is None or at != then:
-                continue  # unknown then, or missing in that download
+                continue  # the download did not know the person
             dates = [member.last_activity_at for _, member in told if member.last_activity_at]
             last = max((moment for moment in dates if moment <= then), default=None)
             if self._would_be_reclaimed(terms, facts, last, then):
@@ -111,9 +111,9 @@ class Simulated:
 
 
 def simulate(profile: IntegrationProfile, seed: int) -> Simulated:
-    """150 days of downloads every few days: people work, rest, change their license, are switched off, and leave.
+    """Simulate 150 days with a download every few days. The vendor shows an activity up to three days late.
 
-    The vendor shows an activity up to three days late.
+    People work, pause, change their license, are deactivated, and leave.
     """
     dice = random.Random(seed)  # noqa: S311 - made-up people
     people: dict[int, list[Any]] = {}
@@ -175,7 +175,7 @@ def test_the_rollup_is_what_plain_python_counts(empty, seed):
             got = past.get(days)
             assert (got and (got.people, got.came_back)) == expected, (terms, days)
             came_back += expected[1] if expected else 0
-    assert came_back > 50  # the story has people to find
+    assert came_back > 50  # the simulation contains such people
 
 
 # --- People with a history of their own -------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def taken(row: Subscription, admin, *, at: datetime, back_at: datetime | None = 
 
 
 def test_what_became_of_each_person_decides(empty, admin_user):
-    """All are idle for 200 days when the download of 61 days ago is complete; what follows differs."""
+    """All people are idle for 200 days when the download of 61 days ago is complete. Later they differ."""
     names = "stayed away, active, protected, ended, reclaimed, back, active first, left, elsewhere, again, admin, last"
     number = {name: n for n, name in enumerate(names.split(", "))}
     people = {name: person(n, active=261) for name, n in number.items()}
@@ -225,8 +225,8 @@ def test_what_became_of_each_person_decides(empty, admin_user):
     taken(of("back"), admin_user, at=ago(40), back_at=ago(35))
 
     past = found(empty, terms_with(threshold=60, licenses=("full",)))
-    # In: stayed away, active, ended, back, active first, left, elsewhere, again. Apart: reclaimed.
-    # Out: protected (then), admin (a review), last (the vendor refuses), and the new row of "again".
+    # Counted: stayed away, active, ended, back, active first, left, elsewhere, again. Counted apart: reclaimed.
+    # Not counted: protected (then), admin (a review), last (the vendor refuses), and the new row of "again".
     assert past == {60: Past(60, ago(61), 8, 4, 1)} | {30: replace(past[60], days=30)}
     assert past[60].percent == 50
     with time_machine.travel(NOW, tick=False):

@@ -1,4 +1,4 @@
-"""What buckets foresee is what evaluating everybody gives, for any rule."""
+"""For any rule, the buckets give the same result as an evaluation of everybody."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def test_a_seat_that_is_held_again_is_subtracted_in_its_month(priced, alice, bob
     assert reclaim_due(world.profile).reclaimed == 1
     late.refresh_from_db()
     assert late.bought_again
-    # A reclaim of more than a year ago has saved its whole year, and the amount of that year stays.
+    # A reclaim of more than a year ago has saved for a whole year, and that year's amount stays.
     Reclaim.objects.filter(pk=late.pk).update(bought_again=False, finished_at=timezone.now() - timedelta(days=366))
     note_taken_again(
         Reclaim.objects.get(removal__request__decided_by=bob, subscription=late.subscription_id, pk__gt=late.pk)
@@ -253,7 +253,7 @@ def test_each_currency_has_its_own_rows_months_and_departments(priced, alice, bo
 
 
 def test_a_year_counts_what_happened_in_it(priced, alice, bob):
-    """At the edges: the first moment of the year counts in it, the one before in the last year."""
+    """The first moment of a year counts in it, and the moment before in the former year."""
     world = priced
     decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
     assert reclaim_due(world.profile).reclaimed == 2

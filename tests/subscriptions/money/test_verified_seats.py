@@ -1,4 +1,4 @@
-"""The counted days against the rows, after every kind of act, and that a wrong count heals."""
+"""The counted days agree with the rows after every kind of action, and a wrong count is corrected by the next one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 
 
 def shown(world) -> dict[tuple[int, str, str], tuple[int, Decimal]]:
-    """(year, license, currency) -> seats and amount, as pages show them. They are those of the rows."""
+    """(year, license, currency) -> seats and amount, as pages show them. They agree with the rows."""
     counted: dict[tuple[int, str, str], tuple[int, Decimal]] = {}
     rows: dict[tuple[int, str, str], tuple[int, Decimal]] = defaultdict(lambda: (0, Decimal(0)))
     for year in years_with_savings([world.profile]):
@@ -73,7 +73,7 @@ def test_no_act_makes_the_counts_wrong(counted, alice, bob, carol):
     items = list(Reclaim.objects.order_by("finished_at"))
     withdraw_price(enter_price(world.profile, price("1", company_day()), actor=alice), reason="Typing", actor=alice)
     assert seats(world) == 6
-    # The dearer price began on the day before: two of the counted seats have it.
+    # The higher price began the day before, so two of the counted seats have it.
     assert sum(amount for _, amount in shown(world).values()) == 240 + 5 * 300
 
     for item in (items[0], items[-1]):
@@ -113,7 +113,7 @@ def test_a_wrong_count_is_used_and_heals(counted, heal):
 
 
 def test_a_day_that_may_still_be_written_is_not_counted(counted):
-    """In the first hour after midnight, the day before may still get a row."""
+    """In the first hour after midnight, the former day may still get a row."""
     world = counted
     midnight = company_midnight(company_day())
     with time_machine.travel(midnight + timedelta(minutes=59)):

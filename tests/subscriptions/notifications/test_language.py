@@ -1,4 +1,4 @@
-"""A mail to a colleague is in the language of the account, with its days, numbers and plurals."""
+"""A mail to a colleague is in the language of the account, also its days, numbers and plurals."""
 
 from __future__ import annotations
 

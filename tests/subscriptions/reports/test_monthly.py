@@ -1,4 +1,4 @@
-"""The monthly report: made once, mailed once to each person, and its figures are the sums of their rows."""
+"""The monthly report is made once and mailed once to each person, and its figures are the sums of their rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def switched_on(zoe, *others, day: int = 3, enabled: bool = True) -> bool:
 
 
 def minute(colleagues: Colleagues) -> int:
-    """What the sweep and its tasks do in one minute. Returns how many mails were handed over."""
+    """Run the sweep and its tasks once. Returns how many mails were handed over."""
     handed = colleagues.minute()
     make_due()
     return handed
@@ -69,7 +69,7 @@ def test_each_month_is_made_once_and_mailed_once_to_each_person(colleagues: Coll
         assert "/admin/subscriptions/monthlyreport/?month=2026-11" in text
         assert colleagues.subjects(operator) == [], "this role may not see reports"
 
-        # Off and on again, and a changed day, send nothing twice.
+        # Nothing is sent twice after the mail was switched off and on, or its day was changed.
         switched_on(zoe, enabled=False)
         minute(colleagues)
         switched_on(zoe, alice, day=4)

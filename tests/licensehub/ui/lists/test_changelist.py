@@ -115,7 +115,7 @@ def test_first_and_last(client, query, monkeypatch):
 
 
 def test_a_page_far_away_says_after_how_many(client, monkeypatch):
-    """Rows before a page are counted as far as the list itself."""
+    """Rows before a page are counted up to the limit of the list itself."""
     monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 25)
     monkeypatch.setattr("licensehub.ui.lists.counts.EXACT_UP_TO", 25)
@@ -133,7 +133,7 @@ def test_a_page_far_away_says_after_how_many(client, monkeypatch):
 
 
 def test_new_people_have_no_texts_yet_and_come_last(client):
-    """Between the merge and the last step of a download. A person without department comes last, too."""
+    """New people get their texts in the last step of a download. A person without department comes last, too."""
     address = reverse("admin:subscriptions_subscription_changelist")
     new, empty = Subscription.objects.order_by("-pk")[:2]
     SearchText.objects.filter(pk=new.pk).delete()
@@ -178,7 +178,7 @@ def counts(response) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["removalcandidate", "reclaimrequest", "persontoreview"])
 def test_another_tab_keeps_the_filters(client, name):
-    """Also one whose name begins like the parameter of the page."""
+    """The name of a filter may begin like the parameter of the page."""
     page = client.get(reverse(f"admin:subscriptions_{name}_changelist"), {"profile": "1", "q": "person", "p": "last"})
     for tab in page.context["cl"].tabs:
         kept = parse_qs(tab["url"].removeprefix("?"))
@@ -251,7 +251,7 @@ def test_the_boxes_are_those_of_unfold(client):
 
 
 def test_an_honest_more(client, monkeypatch):
-    """Of a filter: as far as they were counted, or what PostgreSQL believes."""
+    """The count under a filter: up to the limit of the count, or PostgreSQL's estimate."""
     monkeypatch.setattr("licensehub.ui.lists.counts.STOP", 59)
     monkeypatch.setattr("licensehub.ui.lists.counts.EXACT_UP_TO", 20)
     monkeypatch.setattr("subscriptions.admin.subscriptions.subscription_admin.SubscriptionAdmin.list_per_page", 11)

@@ -115,7 +115,7 @@ def test_no_list_counts_to_the_end(client, pages):
 def test_the_letters_have_an_index(client, pages):
     """Of 20,000 texts PostgreSQL may well read all; with that forbidden it must find the index."""
     with connection.cursor() as cursor:
-        # What a vacuum does with new texts. Until then PostgreSQL counts them as a reason against this index.
+        # A vacuum moves new texts into the index. Until then, PostgreSQL expects this index to be slow.
         cursor.execute("SELECT gin_clean_pending_list('search_letters')")
         cursor.execute("SET LOCAL enable_seqscan = off")
     for name in ("subscriptions", "candidates", "history"):

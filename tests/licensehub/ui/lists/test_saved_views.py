@@ -1,4 +1,4 @@
-"""Columns that an account chooses, and saved views: who sees what, and that a file has what the list shows."""
+"""Columns that an account chooses, and saved views: who sees them, and that an export has the columns of the list."""
 
 from __future__ import annotations
 

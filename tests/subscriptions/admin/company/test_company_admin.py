@@ -1,4 +1,4 @@
-"""The page *Company*: who may change it, what it refuses, what a person reads after it, and what the audit keeps."""
+"""The page *Company*: who may change it, refused values, the texts that a person then reads, and the audit event."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_only_a_company_admin_changes_it_and_only_what_differs_is_kept(sign_in, 
     # The sidebar names the company, for everybody.
     assert "Northwind Group" in text_of(sign_in("Approver").get("/admin/"))
 
-    # A second window still shows the state before.
+    # A second window still shows the former state.
     late = client.post(PAGE, entries(name="Late", seen="0"), follow=True)
     assert "Somebody has changed this page meanwhile" in text_of(late) and 'value="Late"' in late.content.decode()
     client.post(PAGE, entries(name="", contact_name="IT", seen="1"))
@@ -97,7 +97,7 @@ def test_the_logo_is_served_as_a_picture_and_nothing_else(sign_in, db, client):
     assert (served.content, served["Content-Type"]) == (checked_logo(png(8, 3)).content, "image/png")
     assert served["Content-Security-Policy"] == "default-src 'none'; sandbox"
     assert served["X-Content-Type-Options"] == "nosniff" and "immutable" in served["Cache-Control"]
-    # Saving the rest keeps it; removing it removes it from its address, too.
+    # The logo stays when other fields are saved. When it is removed, its address stops working, too.
     admin.post(PAGE, entries(name="Northwind", seen="1"))
     assert client.get(address).status_code == 200
     admin.post(PAGE, entries(name="Northwind", remove_logo="on", seen="2"))
@@ -129,7 +129,7 @@ def test_a_mail_that_is_sent_after_a_change_has_it_and_so_has_the_page(asking: A
     for shown in (rich, page):
         assert html.escape(HOSTILE) in shown and HOSTILE not in shown and "&lt;b&gt;Seat desk&lt;/b&gt;" in shown
     assert f'<img src="/company/logo/{Company.objects.get().logo_digest}"' in page
-    # Also the page for a link that does not work says whose it is.
+    # The page for a link that does not work also names the company.
     assert html.escape(HOSTILE) in Client().get("/license/nonsense/").content.decode()
 
     # The preview renders the same templates with the same names.
@@ -145,7 +145,7 @@ def test_the_preview_shows_what_is_in_the_form_and_saves_nothing(sign_in, draft)
     def shown(**other: Any) -> str:
         return html.unescape(html.unescape(client.post(f"{PAGE}preview/", entries(**other)).content.decode()))
 
-    # The frame keeps what is in it: nothing of it becomes a part of the page.
+    # The preview stays inside of its frame and cannot change the page.
     raw = client.post(f"{PAGE}preview/", entries(ask_en_text='"><script>alert(1)</script>')).content.decode()
     assert raw.count("<") == raw.count(">") and "<script" not in raw and "<h1" not in raw
     mail = shown(name="Northwind", ask_en_text="Hi {name}!", preview="ask", reply_to="a@x.example")

@@ -124,7 +124,7 @@ def test_each_month_and_each_department_opens_its_rows(saved, sign_in):
 
 
 def test_the_rows_that_are_not_shown_are_counted(saved, sign_in, monkeypatch):
-    """Behind *Saved* are the rows of two stages, the newest first."""
+    """The link of *Saved* lists the rows of two stages, the newest first."""
     monkeypatch.setattr(savings_page, "SHOWN", 1)
     page = text_of(sign_in("Auditor").get(f"{SAVINGS}?stage=saved&currency=USD"))
     assert "Saved, 2 seats</h2>" in page and "and 3 more." in page and "held again" in page

@@ -1,4 +1,4 @@
-"""The page of the reports: what it shows, its file, and who may say who gets it."""
+"""The page of the reports: its figures, its export, and who may choose the recipients."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def test_a_reader_sees_the_saved_terms_and_a_stranger_nothing(rule, carol, dave)
 
 
 def test_it_says_how_many_would_have_come_back(rule, alice):
-    """Beside any threshold, and why nothing is known where the history is too short."""
+    """The number stands beside any threshold. If the history is too short, a sentence says so."""
     page = asked(alice, rule, last_activity_threshold="45").content.decode()
     assert "The first answer is possible on" in page or "The next download counts it." in page
     now = timezone.now()
