@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -110,11 +110,10 @@ def open_candidates(run: DownloadRun, *, before_batch: Callable[[], None] = lamb
     return proposed
 
 
-def _to_propose(profile_id: int) -> list[int]:
+def _to_propose(profile_id: int) -> QuerySet[Subscription, int]:
     has_open = RemovalCandidate.objects.open().filter(subscription=OuterRef("pk"))
     rows = Subscription.objects.filter(profile=profile_id).candidates().exclude(Exists(has_open))
-    with large_tables():
-        return list(rows.order_by().values_list("pk", flat=True))
+    return rows.values_list("pk", flat=True)
 
 
 def _read_facts(profile_id: int, *, first: int, last: int) -> list[CandidateFacts]:

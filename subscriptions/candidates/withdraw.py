@@ -15,7 +15,7 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import Row, record_rows
 from licensehub.translations.stored import in_english
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.bulk_sql import batches, large_tables, planned_for
+from subscriptions.bulk_sql import batches, planned_for
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
     CandidateState,
@@ -89,10 +89,8 @@ def withdraw(profile_id: int, *, before_batch: Callable[[], None] = lambda: None
     """
     stale = RemovalCandidate.objects.withdrawable().filter(profile=profile_id)
     stale = stale.exclude(subscription__evaluation__verdict=Verdict.CANDIDATE)
-    with large_tables():
-        ids = list(stale.order_by().values_list("pk", flat=True))
     withdrawn = 0
-    for batch in batches(ids, BATCH):
+    for batch in batches(stale.values_list("pk", flat=True), BATCH):
         before_batch()
         withdrawn += _withdraw(batch)
     return withdrawn

@@ -16,7 +16,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from subscriptions.candidates import propose, withdraw
+from subscriptions import bulk_sql
+from subscriptions.candidates import propose
 from subscriptions.eligibility import evaluate
 from subscriptions.models import ReclaimRequest, RemovalCandidate
 from tests.support import many_rows, plans
@@ -33,7 +34,9 @@ MEMBERS = 2000
 MAX_READS = 150
 ALL = "^(subscriptions|audit)_"
 # A function that plans a statement over many rows.
-MARKS = re.compile(r"\b(large_tables|expect_large_tables|planned_for|insert_selected|copy_or_insert|set_column)\(")
+MARKS = re.compile(
+    r"\b(large_tables|expect_large_tables|planned_for|insert_selected|copy_or_insert|set_column|batches)\("
+)
 # Functions of MARKS that no case runs, each with a reason.
 NOT_RUN = {
     "downloads/staging.py:store": "it writes page by page, and reads nothing",
@@ -91,7 +94,7 @@ CONTROLS = [
 
 def test_without_our_settings_postgresql_becomes_quadratic(organization, monkeypatch):
     """The control has neither the settings for large tables nor lists of ids."""
-    for module in (evaluate, propose, withdraw, many_rows.people_counts):
+    for module in (bulk_sql, evaluate, propose, many_rows.people_counts):
         monkeypatch.setattr(module, "large_tables", contextlib.nullcontext)
     monkeypatch.setitem(plans.SETTINGS, "statement_timeout", "2s")
     by_name = {case.name: case for case in CASES}
