@@ -66,8 +66,8 @@ def licenses_of(profile: IntegrationProfile) -> list[LicenseUse]:
 
 
 def bought_of(profile: IntegrationProfile) -> dict[str, int]:
-    """License type -> seats bought: as the vendor said at the last download, else by a contract that is in force."""
-    run = DownloadRun.objects.with_facts().filter(profile=profile).first()
+    """License type -> seats bought: as the vendor said at the last download that tells, else by a contract in force."""
+    run = DownloadRun.objects.with_facts().filter(profile=profile).exclude(purchased={}).first()
     today = company_day()
     contract = Contract.objects.filter(profile=profile, starts__lte=today, renews_on__gt=today).first()
     entered = {contract.license: contract.seats} if contract else {}

@@ -41,10 +41,9 @@ def request_step(profile: IntegrationProfile | None, user: User | AnonymousUser,
         _("Open {request}").format(request=newest), "open_in_new", page("subscriptions_reclaimrequest", newest.pk)
     )
     buttons = (opens,) if user.has_perm(SEES) else ()
-    if newest.state in WAITING:
-        state, text = _waiting(newest)
-    else:
-        state, text = _sending(newest)
+    state, text = _waiting(newest) if newest.state in WAITING else _sending(newest)
+    if not user.has_perm(SEES):
+        text = _("A request is under way.")
     return Step(title, text, state, buttons=buttons)
 
 

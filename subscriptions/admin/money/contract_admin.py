@@ -72,7 +72,7 @@ class ContractAdmin(ReadOnlyAdmin):
             return self.page(request, form)
 
         def do() -> str:
-            changed = set_floors(profile, form.cleaned_data, actor=signed_in(request))
+            changed = set_floors(profile, form.changed, actor=signed_in(request))
             return _("The seat floors are saved.") if changed else _("Nothing was changed.")
 
         run_and_report(request, do, refusals=REFUSALS)

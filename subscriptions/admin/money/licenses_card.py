@@ -33,11 +33,17 @@ class FloorForm(forms.Form):
             attrs = {"class": "lh-input", "inputmode": "numeric", "aria-label": label}
             self.fields[use.license] = forms.IntegerField(
                 required=False,
+                # So that only what the person has changed is saved, and a colleague's floor of meanwhile stays.
+                show_hidden_initial=True,
                 min_value=1,
                 max_value=MAX_FLOOR,
                 widget=forms.TextInput(attrs=attrs),
                 error_messages={"invalid": _("Enter a number, or leave it empty.")},
             )
+
+    @property
+    def changed(self) -> dict[str, int | None]:
+        return {name: self.cleaned_data[name] for name in self.changed_data}
 
     def rows(self) -> list[dict[str, Any]]:
         return [{**_shown(use), "field": self[use.license]} for use in self.uses]

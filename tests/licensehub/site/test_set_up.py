@@ -152,6 +152,7 @@ def test_the_request_is_followed_until_a_seat_is_verified(world: World, alice, b
         states(client)[4] == "waiting" and step(client, 5).text == f"{request} waits for a decision by {bob.username}."
     )
     assert labels(client, 5) == [f"Open {request}"]
+    assert step(sign_in("Operator"), 5).text == "A request is under way.", "an operator may not see requests"
     # Nobody is left who may decide, so the step is broken again.
     User.objects.filter(pk=bob.pk).update(is_active=False)
     assert states(client)[4] == "failed" and "Invite a person who may" in step(client, 5).text

@@ -60,6 +60,12 @@ def test_a_mail_goes_out_once_and_again_only_after_more_were_free(colleagues: Co
     assert colleagues.subjects(zoe) == ["Northwind: 39 Full licenses are free, fewer than 40"]
     bought(organization, full=used + 38)
     colleagues.minute()
+    silent = DownloadRun.objects.create(
+        profile=organization.profile, state="complete", started_by="command", lease_until=timezone.now()
+    )
+    colleagues.minute()
+    silent.delete()
+    colleagues.minute()
     assert len(colleagues.subjects(zoe)) == 1, "it did not rise above"
     bought(organization, full=used + 40)
     colleagues.minute()
@@ -88,7 +94,10 @@ def test_a_floor_is_set_on_the_page_of_the_contract_and_shown_where_it_matters(o
     exported = client.get(reverse("admin:subscriptions_contract_export", args=["csv"]))
     lines = b"".join(exported.streaming_content).decode().splitlines()
     assert any(line.startswith("Full,") and line.endswith(",9") for line in lines)
-    client.post(address, {"floor-full": ""})
+    # A page from before the floor was set: what its reader has not changed stays.
+    client.post(address, {"floor-full": "", "initial-floor-full": ""})
+    assert SeatFloor.objects.get().seats == 9
+    client.post(address, {"floor-full": "", "initial-floor-full": "9"})
     assert not SeatFloor.objects.exists()
     events = AuditEvent.objects.filter(action="seat_floor.set").order_by("sequence")
     assert [event.data["after"] for event in events] == [{"full": 9}, {"full": None}]
