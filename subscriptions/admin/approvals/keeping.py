@@ -17,13 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from licensehub.ui.admin import sentence_of
-from licensehub.ui.formatting import day, number
+from licensehub.ui.formatting import day
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import Direction, KeptAs, Protection, ReclaimRequest
+from subscriptions.models import Direction, KeptAs, ReclaimRequest
 from subscriptions.rules.protection_lines import end_of
 
 TEMPLATE = "admin/subscriptions/reclaimrequest/keep.html"
@@ -187,8 +187,7 @@ def _context(request: HttpRequest, leaving: KeepPage, form: KeepForm) -> dict[st
 
 
 def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
-    request, who = leaving.request, people(leaving.count)
-    protected = Protection.objects.in_force().of(request.profile_id).count()
+    who = people(leaving.count)
     return [
         Option(
             KeptAs.SENT_BACK,
@@ -214,12 +213,10 @@ def _options(leaving: KeepPage, form: KeepForm) -> list[Option]:
         Option(
             KeptAs.PROTECTED,
             ngettext(
-                "LicenseHub leaves this person alone, beside {protected} other protections. You are the owner, and "
-                "your comment is the reason.",
-                "LicenseHub leaves them alone, beside {protected} other protections. You are the owner, and "
-                "your comment is the reason.",
+                "LicenseHub leaves this person alone. You are the owner, and your comment is the reason.",
+                "LicenseHub leaves them alone. You are the owner, and your comment is the reason.",
                 leaving.count,
-            ).format(protected=number(protected)),
+            ),
             _("when somebody ends the protection"),
             leaving.act.button(KeptAs.PROTECTED, who),
             _("{amount} less").format(amount=leaving.cost) if leaving.cost else "",
