@@ -33,7 +33,7 @@ from subscriptions.models import (
 from subscriptions.models.fields import split_labels
 
 BATCH = 5000
-REVIEWED = english("{why} Made a candidate by {by} although it needed review ({needed}): “{reason}”")
+REVIEWED = english("{why} Made a candidate by {by} although a review was needed ({needed}): “{reason}”")
 
 
 class CandidateFacts(NamedTuple):

@@ -88,7 +88,7 @@ def check_text(text: str) -> None:
             known = ", ".join(f"{{{word}}}" for word in PLACEHOLDERS)
             raise Refused(_("{{{name}}} is no placeholder. These exist: {known}.").format(name=name, known=known))
     if broken := re.search(r"[{}]", PLACEHOLDER.sub("", text)):
-        sentence = _("A “{brace}” has no other half. Write a placeholder as {{name}}, and use no other braces.")
+        sentence = _("A “{brace}” has no matching brace. Write a placeholder as {{name}}, and use no other braces.")
         raise Refused(sentence.format(brace=broken[0]))
 
 

@@ -1213,7 +1213,7 @@ class Migration(migrations.Migration):
                     "surge_factor",
                     models.PositiveIntegerField(
                         default=2,
-                        help_text="A download is quarantined if the share of inactive people is more than so many times that of the download before, and above the percentage below.",
+                        help_text="A download is quarantined if its share of inactive people is more than this many times the share of the download before, and above the percentage below.",
                         validators=[
                             django.core.validators.MinValueValidator(
                                 2, "At least 2: twice as many as in the download before."

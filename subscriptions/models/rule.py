@@ -126,7 +126,7 @@ class ReclaimRule(models.Model):
             MaxValueValidator(100, _("At most 100 times as many.")),
         ],
         help_text=_(
-            "A download is quarantined if the share of inactive people is more than so many times that of the "
+            "A download is quarantined if its share of inactive people is more than this many times the share of the "
             "download before, and above the percentage below."
         ),
     )

@@ -60,7 +60,7 @@ def _part(row: NotificationRecipient, item: Item, *, with_subject: bool) -> str:
         said = _("{why}, as the deputy of {name} until {day}") if ends else _("{why}, as the deputy of {name}")
         why = said.format(why=why, name=name_of(row.instead_of), day=day(ends.ends) if ends else "")
     heading = f"{item.subject}\n\n" if with_subject else ""
-    since = _("You get this since {why}.").format(why=why)
+    since = _("You get this because {why}.").format(why=why)
     return f"{heading}{item.text}\n\n{item.link}\n\n{since}"
 
 

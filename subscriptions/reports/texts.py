@@ -52,7 +52,7 @@ def _of_profile(data: dict[str, Any]) -> str:
     if cost:
         lines.append(_("Cost of the seats: {amount} per year").format(amount=cost))
     if saved:
-        lines.append(_("Saved by the month: {amount} per year").format(amount=saved))
+        lines.append(_("Saved in the month: {amount} per year").format(amount=saved))
     lines.append(_oldest(data))
     return "\n".join(lines)
 

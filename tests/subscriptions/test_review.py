@@ -93,7 +93,7 @@ def test_a_candidate_made_after_review_shows_the_reason_and_is_reclaimed(world, 
     candidate = never.candidates.get()
     assert candidate.evidence["review"]["by"] == "alice"
     assert candidate.evidence["why"].endswith(
-        f"Made a candidate by alice although it needed review (Never active): “{WHY}”"
+        f"Made a candidate by alice although a review was needed (Never active): “{WHY}”"
     )
     assert AuditEvent.objects.get(action="review.passed").data["candidate"] == candidate.pk
     world.download()
@@ -101,7 +101,7 @@ def test_a_candidate_made_after_review_shows_the_reason_and_is_reclaimed(world, 
     request = request_reclaim(RemovalCandidate.objects.filter(pk=candidate.pk), actor=alice)
     client.force_login(bob)
     page = text_of(client.get(f"/admin/subscriptions/reclaimrequest/{request.pk}/change/"))
-    assert f"Needed review: Never active. alice made a candidate: “{WHY}”" in page
+    assert f"Needed review: Never active. alice made this person a candidate: “{WHY}”" in page
     decide.approve(request, actor=bob)
     assert reclaim_due(world.profile).reclaimed == 1
     assert world.deactivated_by_us() == [never.external_id]

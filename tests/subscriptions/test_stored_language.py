@@ -119,7 +119,7 @@ def test_the_evidence_is_shown_in_german(world, alice, bob):
         ),
         (
             "Never active since assigned on Nov 3, 2025, 34 days over the threshold. Made a candidate by Ann Bell "
-            "although it needed review (Never active): “Left in May”",
+            "although a review was needed (Never active): “Left in May”",
             "Nie aktiv seit der Zuweisung am 3. Nov 2025, 34 Tage über der Schwelle. Von Ann Bell zum Kandidaten "
             "gemacht, obwohl eine Prüfung nötig war (Nie aktiv): „Left in May“",
         ),

@@ -75,7 +75,7 @@ STOPS: Final = (
         "decided",
         "Watch it happen",
         "Seconds before each deactivation LicenseHub reads the person again, and after it whether it "
-        "worked. The page follows by itself, failures first.",
+        "worked. The page updates itself, failures first.",
         "An approved request with the number of verified seats",
     ),
     Stop(

@@ -50,4 +50,5 @@ def allowed(user: User | AnonymousUser, permission: str, *buttons: Button) -> tu
     if user.has_perm(permission):
         return buttons, ""
     names = names_of(people_with(permission))
-    return (), _("Ask {names}.").format(names=names) if names else _("No account may do this. Ask who runs LicenseHub.")
+    nobody = _("No account may do this. Ask the person who runs LicenseHub.")
+    return (), _("Ask {names}.").format(names=names) if names else nobody

@@ -74,7 +74,7 @@ class Person:
         made = self.removal.evidence.get("review")
         if not made:
             return ""
-        text = _("Needed review: {needed}. {by} made a candidate: “{reason}”")
+        text = _("Needed review: {needed}. {by} made this person a candidate: “{reason}”")
         return text.format(**{**made, "needed": translated(made["needed"])})
 
     @property

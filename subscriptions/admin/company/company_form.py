@@ -97,7 +97,8 @@ class CompanyForm(forms.Form):
         for key in texts:
             self.fields[key] = TextField(key)
         self.fields["logo"].help_text = _(
-            "PNG or JPEG, at most {kilobytes} KB and {pixels} pixels on each side. It is shown on My license, on white."
+            "PNG or JPEG, at most {kilobytes} KB and {pixels} pixels on each side. "
+            "It is shown on My license, on a white background."
         ).format(kilobytes=MAX_BYTES // 1000, pixels=MAX_SIDE)
         for word, value in (
             ("contact_name", translated(settings.CONTACT_NAME)),

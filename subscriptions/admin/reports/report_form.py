@@ -28,14 +28,16 @@ class ReportForm(forms.Form):
         min_value=1,
         max_value=LAST_DAY,
         widget=forms.NumberInput(attrs={"class": "lh-input"}),
-        help_text=_("The report is of the month before, and its figures are those of the end of that month."),
+        help_text=_("The report covers the month before. Its figures are those of the end of that month."),
     )
     recipients = People(
         queryset=User.objects.none(),
         label=_("Who gets it"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Accounts that may see reports. Who is added after that day gets the present report at once."),
+        help_text=_(
+            "Accounts that may see reports. Somebody who is added after that day gets the present report at once."
+        ),
     )
     seen = forms.IntegerField(min_value=0, widget=forms.HiddenInput())
 

@@ -225,5 +225,5 @@ def _report(request: HttpRequest, decided: Decided, done: str) -> None:
         left = people(decided.not_reached)
         messages.warning(
             request,
-            _("The time was over before {left}. Nothing has changed for them: do it once more.").format(left=left),
+            _("There was not enough time for {left}. Nothing has changed for them: do it once more.").format(left=left),
         )

@@ -41,8 +41,8 @@ def _line(past: Past) -> dict[str, str]:
 
 def _rests_on(history: History) -> str:
     return ngettext(
-        "From our own history since {day}: {count} complete download.",
-        "From our own history since {day}: {count} complete downloads.",
+        "From our own records since {day}: {count} complete download.",
+        "From our own records since {day}: {count} complete downloads.",
         history.runs,
     ).format(day=day(history.since), count=number(history.runs))
 
@@ -52,15 +52,17 @@ def _reclaimed(past: tuple[Past, ...]) -> str:
     if not most:
         return ""
     return ngettext(
-        "Left out: up to {count} person whose seat was reclaimed meanwhile, since nobody can know.",
-        "Left out: up to {count} people whose seats were reclaimed meanwhile, since nobody can know.",
+        "Left out: up to {count} person whose seat was reclaimed meanwhile. "
+        "Nobody can know whether this person would have come back.",
+        "Left out: up to {count} people whose seats were reclaimed meanwhile. "
+        "Nobody can know whether they would have come back.",
         most,
     ).format(count=number(most))
 
 
 def _why_unknown(history: History, terms: Terms) -> str:
     if history.since is None:
-        return _("Nothing is known yet: the history begins with the first download.")
+        return _("Nothing is known yet: the records begin with the first download.")
     if terms.grace > MAX_GRACE_DAYS:
         return _("Not counted for a grace of more than {days} days.").format(days=MAX_GRACE_DAYS)
     first = history.since + timedelta(days=min(DAYS_AGO))

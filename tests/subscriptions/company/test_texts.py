@@ -18,9 +18,9 @@ VALUES = {name: name.upper() for name in PLACEHOLDERS}
         ("Hello {nmae}", "{nmae} is no placeholder. These exist: {name}, {license}, "),
         ("Hello {name.__class__}", "{name.__class__} is no placeholder."),
         ("Hello {}", "{} is no placeholder."),
-        ("Hello {name", "A “{” has no other half. Write a placeholder as {name}"),
-        ("Hello name}", "A “}” has no other half."),
-        ("Hello {{name}}", "A “{” has no other half."),
+        ("Hello {name", "A “{” has no matching brace. Write a placeholder as {name}"),
+        ("Hello name}", "A “}” has no matching brace."),
+        ("Hello {{name}}", "A “{” has no matching brace."),
     ],
 )
 def test_a_text_that_cannot_be_filled_in_is_refused_with_a_sentence(text, sentence):

@@ -66,7 +66,7 @@ def test_the_mail_says_what_is_asked_and_names_nobody_of_the_people(colleagues: 
     assert "Please decide by Tuesday, Dec 1, 12:00 UTC (3 working days)." in text
     assert "If nobody decides by then, it expires: everybody keeps the seat." in text
     assert f"http://localhost:8000/admin/subscriptions/reclaimrequest/{request.pk}/change/" in text
-    assert "You get this since you may decide this request." in text
+    assert "You get this because you may decide this request." in text
     for removal in request.removals.all():
         assert removal.evidence["email"] not in text and removal.evidence["name"] not in text
     assert actions()[-2:] == ["notification.sending", "notification.sent"]

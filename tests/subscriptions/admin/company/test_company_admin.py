@@ -77,7 +77,7 @@ def test_what_cannot_be_sent_is_refused_with_a_sentence_and_nothing_is_saved(sig
         ({"reply_to": "it@x.example, all@x.example"}, "Enter one e-mail address"),
         ({"contact_email": "it@x.example\r\nBcc: all@x.example"}, "Enter one e-mail address"),
         ({"ask_de_text": "Hallo {vorname}"}, "{vorname} is no placeholder. These exist: {name}"),
-        ({"reminder_en_subject": "Hello {name"}, "A “{” has no other half"),
+        ({"reminder_en_subject": "Hello {name"}, "A “{” has no matching brace"),
         ({"name": "N" * 101}, "at most 100 characters"),
         ({"logo": SimpleUploadedFile("logo.png", b"<svg onload='alert(1)'/>")}, "Save the logo again as PNG"),
         ({"logo": SimpleUploadedFile("logo.png", b"")}, "This file is empty"),

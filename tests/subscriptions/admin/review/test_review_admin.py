@@ -160,7 +160,7 @@ def test_a_page_does_not_work_for_ever_on_very_many_people(to_review, as_user, a
 
     told = said(as_user(alice).post(f"{LIST}keep/", sent))
 
-    assert told == "The time was over before 3 people. Nothing has changed for them: do it once more."
+    assert told == "There was not enough time for 3 people. Nothing has changed for them: do it once more."
     assert not Subscription.objects.exclude(cooldown_until=None).exists()
 
 
