@@ -34,8 +34,8 @@ STOPS: Final = (
     Stop(
         "set-up",
         "Set up",
-        "Five steps lead to the first reclaim. Each asks the data, so a step that broke again says "
-        "so. Until the last one, LicenseHub only reads.",
+        "Five steps lead to the first reclaim. Each step reads its state from the data, so it shows "
+        "when it breaks again. Until the last one, LicenseHub only reads.",
         "Four steps are done; the fifth leads to the candidates",
     ),
     Stop(
