@@ -1,4 +1,4 @@
-"""How days, times and numbers are written in each language. `licensehub/ui/formatting.py` uses these names.
+"""The formats of days, times and numbers in each language. `licensehub/ui/formatting.py` uses these names.
 
 It has our own names beside Django's: a template writes `{{ moment|date:"DATETIME_FORMAT" }}`.
 """

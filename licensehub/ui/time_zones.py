@@ -47,5 +47,5 @@ def company_day(moment: datetime | None = None) -> date:
 
 
 def company_midnight(day: date) -> datetime:
-    """When this day begins in the company's time zone."""
+    """The first moment of this day in the company's time zone."""
     return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())

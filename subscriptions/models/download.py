@@ -161,7 +161,7 @@ class DownloadRun(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+", editable=False
     )
     decided_at = models.DateTimeField(null=True, editable=False)
-    # Whether the vendor showed who is the last admin of a team, which needs a scope of its own.
+    # Whether the vendor showed who is the only admin of a team, which needs a scope of its own.
     team_admins_checked = models.BooleanField(default=False, editable=False)
     # Its snapshots were merged into those of the month's last run: see `retention`.
     thinned = models.BooleanField(default=False, editable=False)

@@ -58,7 +58,7 @@ _AFTER_TOKEN = (
     english("Clock"),
     english("Rate budget"),
 )
-_OPTIONAL = (english("Last team admins"), english("Audit log"))
+_OPTIONAL = (english("Only admins of teams"), english("Audit log"))
 
 
 def findings(*, rest: Callable[[], MiroRest], scim: Callable[[], MiroScim], organization_id: str) -> list[Finding]:
@@ -250,7 +250,7 @@ def _optional(context: TokenContext) -> list[Finding]:
         _scope_finding(
             context,
             teams.SCOPE,
-            title=english("Last team admins"),
+            title=english("Only admins of teams"),
             without=english(
                 "Miro does not deactivate the only admin of a team. LicenseHub sees this only when Miro refuses."
             ),

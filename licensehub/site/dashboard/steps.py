@@ -46,7 +46,7 @@ class Step:
 
 
 def allowed(user: User | AnonymousUser, permission: str, *buttons: Button) -> tuple[tuple[Button, ...], str]:
-    """For a user with the permission: the buttons. For others: no buttons, and whom to ask."""
+    """The buttons for a user with the permission; for other users, no buttons and a sentence that says whom to ask."""
     if user.has_perm(permission):
         return buttons, ""
     names = names_of(people_with(permission))

@@ -1,4 +1,4 @@
-// The page Company: put the default text back, and preview the text in which somebody writes.
+// The page Company: restores the default text, and previews the text that somebody edits.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll(".lh-notice").forEach((notice) => {

@@ -1,4 +1,4 @@
-// Writes beside each choice of the filters how many rows it has, when somebody opens them. A long list answers with none.
+// When somebody opens the filters, writes the number of rows beside each choice. For a long list, the server sends no numbers.
 "use strict";
 (() => {
     let asked = false;
@@ -21,7 +21,7 @@
         field.setAttribute("list", list.id);
     }
 
-    // Of the parameters in the links of one filter, its own is the one that differs.
+    // In the links of one filter, only its own parameter differs.
     function writeToLinks(list, name, numbers) {
         const links = [...list.querySelectorAll("a[href]")];
         const values = links.map((link) => new URLSearchParams(link.getAttribute("href")).get(name));
@@ -51,7 +51,7 @@
         if (answer.ok) write(await answer.json());
     }
 
-    // The button that opens the filters stands beside the address. The keyboard makes a click of it, too.
+    // The button that opens the filters is beside this element. A key press on it is a click, too.
     document.addEventListener("click", (event) => {
         const source = document.querySelector("[data-lh-choice-counts]");
         if (source && source.parentElement.contains(event.target) && event.target.closest("a, [role=button]")) ask();

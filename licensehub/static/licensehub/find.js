@@ -28,7 +28,7 @@
         asked = new AbortController();
         try {
             const answer = await fetch(`${dialog.dataset.url}?q=${encodeURIComponent(input.value)}`, {signal: asked.signal});
-            // A session that has ended leads to the sign-in page.
+            // When the session has ended, the answer is the sign-in page.
             if (!answer.ok || answer.redirected) { location.reload(); return; }
             results.innerHTML = await answer.text();
             const count = results.querySelector("[data-lh-find-count]");

@@ -11,7 +11,7 @@
         send(button.formAction, new FormData(event.target, button));
     });
 
-    // The answer to a choice that was made leads back to this page, which then shows the message.
+    // After the choice, the server redirects to this page, which then shows the message.
     async function send(address, entries) {
         const answer = await fetch(address, {method: "POST", body: entries, redirect: "manual"});
         if (answer.type === "opaqueredirect") return location.reload();
@@ -25,7 +25,7 @@
         const dialog = document.querySelector(".lh-keep-dialog") || document.body.appendChild(document.createElement("dialog"));
         dialog.className = "lh-keep-dialog lh-page";
         const comment = form.querySelector("#comment");
-        // The page behind has a comment, too.
+        // The page below has a field for a comment, too.
         form.querySelector("label[for=comment]").htmlFor = comment.id = "lh-keep-comment";
         const title = form.querySelector("h2");
         title.id = "lh-keep-title";

@@ -42,7 +42,7 @@ def address_of(view: SavedView) -> str:
 def create_view(
     of_list: str, name: str, address: str, columns: Sequence[str], *, shared: bool, actor: User
 ) -> SavedView:
-    """Raises ViewRefused."""
+    """Save a new view. Raises ViewRefused."""
     row = SavedView(
         of_list=of_list,
         name=_name(name),
@@ -71,7 +71,7 @@ def replace_view(row: SavedView, address: str, columns: Sequence[str], *, actor:
 
 
 def rename_view(row: SavedView, name: str, *, actor: User) -> None:
-    """Raises ViewRefused."""
+    """Give the view another name. Raises ViewRefused."""
     new = _name(name)
     try:
         _write(row, Action.VIEW_CHANGED, actor, name=new)

@@ -51,10 +51,12 @@ def impact_of(request: ReclaimRequest, people: list[Subscription]) -> list[Impac
 
 
 def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> ImpactLine:
-    """The last admins that the last complete download found, if the connection is allowed to read them."""
+    """The only admins of teams that the last complete download found, if the connection may read them."""
     teams = [row.sole_admin_of for row in people if row.sole_admin_of]
     if teams:
-        who = ngettext("{count} is the last admin of a team.", "{count} are the last admin of a team.", len(teams))
+        who = ngettext(
+            "{count} is the only admin of a team.", "{count} are the only admins of their teams.", len(teams)
+        )
         names = ", ".join(_("“{name}”").format(name=name) for name in teams[:3])
         if len(teams) > 3:
             names = _("{names} and {count} more").format(names=names, count=number(len(teams) - 3))
@@ -63,11 +65,11 @@ def _last_admins(request: ReclaimRequest, people: Iterable[Subscription]) -> Imp
         )
         return ImpactLine("shield_person", "warning", who.format(count=number(len(teams))), text)
     if team_admins_checked(request.profile):
-        return ImpactLine("check", "ok", _("Nobody is the last admin of a team,"), _("according to the last download."))
+        return ImpactLine("check", "ok", _("Nobody is the only admin of a team,"), _("according to the last download."))
     return ImpactLine(
         "help",
         "neutral",
-        _("Last admin of a team: not checked."),
+        _("Only admins of teams: not checked."),
         _("{vendor} refuses such a person; the others go on.").format(vendor=capfirst(request.profile.vendor)),
     )
 

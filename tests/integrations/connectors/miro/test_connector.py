@@ -173,7 +173,7 @@ def test_a_good_connection_validates(connect: Connect) -> None:
         "Members",
         "Clock",
         "Rate budget",
-        "Last team admins",
+        "Only admins of teams",
         "Audit log",
         "SCIM API token",
         "Deactivation",
@@ -184,7 +184,7 @@ def test_a_good_connection_validates(connect: Connect) -> None:
 def test_optional_scopes_are_not_checked_where_they_are_missing(connect: Connect, control: SandboxControl) -> None:
     control.set_toggles(scopes=["organizations:read"])
     found = levels(connect().validate())
-    assert (found.pop("Last team admins"), found.pop("Audit log")) == (NOT_CHECKED, NOT_CHECKED)
+    assert (found.pop("Only admins of teams"), found.pop("Audit log")) == (NOT_CHECKED, NOT_CHECKED)
     assert set(found.values()) == {OK}
 
 

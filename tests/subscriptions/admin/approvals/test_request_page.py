@@ -109,14 +109,14 @@ def test_a_request_that_repeats_a_send_in_doubt_says_so(organization, alice, bob
 def test_the_last_admin_of_a_team_is_named(organization, alice, bob, as_user):
     asked = organization.ask(alice)
     client = as_user(bob)
-    assert "Last admin of a team: not checked." in text_of(client.get(request_url("change", asked)))
+    assert "Only admins of teams: not checked." in text_of(client.get(request_url("change", asked)))
 
     DownloadRun.objects.update(team_admins_checked=True)
-    assert "Nobody is the last admin of a team," in text_of(client.get(request_url("change", asked)))
+    assert "Nobody is the only admin of a team," in text_of(client.get(request_url("change", asked)))
 
     Subscription.objects.filter(name="Person 11").update(sole_admin_of="People Ops")
     shown = text_of(client.get(request_url("change", asked)))
-    assert "1 is the last admin of a team." in shown and "Miro refuses until “People Ops” has another." in shown
+    assert "1 is the only admin of a team." in shown and "Miro refuses until “People Ops” has another." in shown
 
 
 def test_who_became_a_company_admin_is_counted(organization, alice, bob, as_user):
