@@ -21,6 +21,7 @@ from licensehub.ui.formatting import day
 from licensehub.ui.time_zones import company_day, company_midnight
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
+from subscriptions.admin.widgets.inputs import DayField
 from subscriptions.approvals.leaving import SEND_BACK, Keep
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Direction, KeptAs, ReclaimRequest
@@ -33,7 +34,6 @@ TITLES = {
     KeptAs.PAUSED: gettext_lazy("Pause until a date"),
     KeptAs.PROTECTED: gettext_lazy("Protect"),
 }
-WRONG_DAY = gettext_lazy("Enter the day as year-month-day, for example 2027-01-31.")
 
 
 class KeepForm(forms.Form):
@@ -42,8 +42,8 @@ class KeepForm(forms.Form):
     kept_as = forms.ChoiceField(
         choices=KeptAs.choices, error_messages={"invalid_choice": gettext_lazy("Choose what follows.")}
     )
-    pause_until = forms.DateField(required=False, error_messages={"invalid": WRONG_DAY})
-    protect_until = forms.DateField(required=False, error_messages={"invalid": WRONG_DAY})
+    pause_until = DayField(required=False)
+    protect_until = DayField(required=False)
     comment = forms.CharField(required=False, max_length=500)
 
     keep: Keep = SEND_BACK

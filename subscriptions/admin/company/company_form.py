@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from licensehub.translations.stored import translated
+from subscriptions.admin.widgets.inputs import INPUT
 from subscriptions.company.company import WORDS, CompanyInput
 from subscriptions.company.logo import MAX_BYTES, MAX_SIDE, Logo, checked_logo
 from subscriptions.company.texts import KINDS, LANGUAGES, MAX_LENGTH, check_text, default_of, keys
 from subscriptions.errors import Refused
 from subscriptions.models import Company
 
-INPUT = {"class": "lh-input"}
 ADDRESS = gettext_lazy("Enter one e-mail address, for example it@example.com.")
 PARTS = {"subject": gettext_lazy("Subject, and heading of the page"), "text": gettext_lazy("Text")}
 
@@ -79,7 +79,7 @@ class CompanyForm(forms.Form):
     logo = LogoField(
         label=gettext_lazy("Logo"),
         required=False,
-        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg", "class": "lh-input"}),
+        widget=forms.FileInput(attrs={**INPUT, "accept": "image/png,image/jpeg"}),
         error_messages={"empty": gettext_lazy("This file is empty. Choose another one.")},
     )
     remove_logo = forms.BooleanField(label=gettext_lazy("Remove the logo"), required=False)

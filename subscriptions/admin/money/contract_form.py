@@ -11,23 +11,19 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
+from subscriptions.admin.widgets.inputs import INPUT, DayField
 from subscriptions.approvals.deciders import people_with
 from subscriptions.errors import Refused
 from subscriptions.models import Contract
 from subscriptions.money.contracts import ContractInput, check_input, version_of
 
-INPUT = {"class": "lh-input"}
-INVALID_DAY = gettext_lazy("Enter the day as year-month-day, for example 2027-03-01.")
 
-
-def _day(label: Any, help_text: Any = "") -> forms.DateField:
-    return forms.DateField(
+def _day(label: Any, help_text: Any = "") -> DayField:
+    return DayField(
         label=label,
-        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
         help_text=help_text,
         error_messages={
             "required": gettext_lazy("Enter the day. Enter the day as year-month-day, for example 2027-03-01."),
-            "invalid": INVALID_DAY,
         },
     )
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.formatting import EMPTY, number
+from subscriptions.admin.widgets.inputs import INPUT
 from subscriptions.money.licenses import MAX_FLOOR, LicenseUse, licenses_of
 
 COLUMNS = (
@@ -30,7 +31,7 @@ class FloorForm(forms.Form):
         super().__init__(data, initial={use.license: use.floor for use in self.uses}, prefix="floor")
         for use in self.uses:
             label = _("Seat floor of {license}").format(license=use.label)
-            attrs = {"class": "lh-input", "inputmode": "numeric", "aria-label": label}
+            attrs = {**INPUT, "inputmode": "numeric", "aria-label": label}
             self.fields[use.license] = forms.IntegerField(
                 required=False,
                 # So that only what the person has changed is saved, and a colleague's floor of meanwhile stays.
@@ -50,17 +51,17 @@ class FloorForm(forms.Form):
 
 
 def _shown(use: LicenseUse) -> dict[str, Any]:
-    known = use.bought is not None and use.free is not None
     share = min(100, round(100 * use.used / use.bought)) if use.bought else 0
+    idle = min(share, round(100 * use.candidates / use.bought)) if use.bought else 0
     return {
         "license": use.license,
         "label": use.label,
         "bought": number(use.bought) if use.bought is not None else _("not known"),
         "used": number(use.used),
-        "free": number(use.free) if known and use.free is not None else EMPTY,
+        "free": EMPTY if use.free is None else number(use.free),
         "candidates": number(use.candidates),
         "is_short": use.is_short,
         "share": share,
-        "idle_back": -min(share, round(100 * use.candidates / use.bought)) if use.bought else 0,
-        "idle": min(share, round(100 * use.candidates / use.bought)) if use.bought else 0,
+        "idle_back": -idle,
+        "idle": idle,
     }

@@ -12,12 +12,11 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
 from licensehub.ui.time_zones import company_day
+from subscriptions.admin.widgets.inputs import INPUT, DayField
 from subscriptions.models import Per, ProtectionKind
 from subscriptions.money.currencies import currencies
 from subscriptions.money.prices import PriceInput
 from subscriptions.rules.words import words_of
-
-INPUT = {"class": "lh-input"}
 
 
 class PriceForm(forms.Form):
@@ -40,10 +39,8 @@ class PriceForm(forms.Form):
     per = forms.ChoiceField(
         label=gettext_lazy("For"), choices=Per.choices, widget=UnfoldAdminSelectWidget, initial=Per.YEAR
     )
-    valid_from = forms.DateField(
+    valid_from = DayField(
         label=gettext_lazy("Valid from"),
-        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, for example 2027-01-31.")},
         help_text=gettext_lazy("The first day of this price. What was reclaimed before keeps the price of its day."),
     )
 

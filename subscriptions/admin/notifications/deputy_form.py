@@ -7,10 +7,8 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import UnfoldAdminSelectWidget
 
+from subscriptions.admin.widgets.inputs import DayField
 from subscriptions.notifications.deputies import possible_deputies
-
-DAY = {"class": "lh-input", "type": "date"}
-INVALID = _("Enter the day as year-month-day, for example 2027-01-31.")
 
 
 class Colleague(forms.ModelChoiceField):
@@ -30,15 +28,13 @@ class DeputyForm(forms.Form):
             "invalid_choice": _("Choose a colleague who may decide requests and has an e-mail address."),
         },
     )
-    starts = forms.DateField(
+    starts = DayField(
         label=_("First day away"),
-        widget=forms.DateInput(attrs=DAY, format="%Y-%m-%d"),
-        error_messages={"invalid": INVALID, "required": _("Enter the first day.")},
+        error_messages={"required": _("Enter the first day.")},
     )
-    ends = forms.DateField(
+    ends = DayField(
         label=_("Last day away"),
-        widget=forms.DateInput(attrs=DAY, format="%Y-%m-%d"),
-        error_messages={"invalid": INVALID, "required": _("Enter the last day.")},
+        error_messages={"required": _("Enter the last day.")},
     )
 
     def __init__(self, *args: object, user: User, **kwargs: object) -> None:

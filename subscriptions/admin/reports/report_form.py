@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
 from licensehub.ui.formatting import name_of
+from subscriptions.admin.widgets.inputs import INPUT
 from subscriptions.approvals.deciders import people_with
 from subscriptions.models import ReportSettings
-from subscriptions.models.report import LAST_DAY
+from subscriptions.models.installation import LAST_DAY
 
 SEES = "subscriptions.view_monthlyreport"
 
@@ -27,7 +28,7 @@ class ReportForm(forms.Form):
         label=_("Day of the month"),
         min_value=1,
         max_value=LAST_DAY,
-        widget=forms.NumberInput(attrs={"class": "lh-input"}),
+        widget=forms.NumberInput(attrs=INPUT),
         help_text=_("The report covers the month before. Its figures are those of the end of that month."),
     )
     recipients = People(

@@ -21,15 +21,13 @@ from licensehub.ui.lists.id_filter import is_id
 from subscriptions.admin.rules.protection_form import DetailsForm
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
-from subscriptions.admin.widgets.selection import form_again, has_changed
+from subscriptions.admin.widgets.selection import NAMED, form_again, has_changed, is_across
 from subscriptions.models import Subscription
 from subscriptions.rules.protections import Effect, ProtectionInput, protect_people
 
 ADD = "subscriptions.add_protection"
 LIST = "admin:subscriptions_protection_changelist"
 TEMPLATE = "admin/subscriptions/protection/protect.html"
-# People named on the page; the others are counted.
-NAMED = 12
 
 
 def protect_view(request: HttpRequest) -> HttpResponse:
@@ -42,7 +40,7 @@ def protect_view(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseRedirect(reverse(LIST))
     rows = chosen(request.POST)
-    if request.POST.get("select_across") == "1" or not rows:
+    if is_across(request) or not rows:
         messages.error(request, _("Select the people to protect on one page of the list, then choose Protect again."))
         return HttpResponseRedirect(reverse("admin:subscriptions_removalcandidate_changelist"))
     return protect(request, rows)

@@ -17,9 +17,10 @@ from django.utils.translation import gettext_lazy
 
 from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.rules.protect import ADD, LIST, effect_message, protected
-from subscriptions.admin.rules.protection_form import INPUT, DetailsForm, ProfileField, profiles
+from subscriptions.admin.rules.protection_form import DetailsForm, ProfileField, profiles
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
+from subscriptions.admin.widgets.inputs import INPUT
 from subscriptions.errors import Refused
 from subscriptions.rules.protect_many import Outcome, Plan, plan, protect_many
 from subscriptions.rules.protection_lines import Lines, decode, read_lines

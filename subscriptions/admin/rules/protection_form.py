@@ -12,13 +12,12 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile, ProfileState
+from subscriptions.admin.widgets.inputs import INPUT, DayField
 from subscriptions.models import ProtectionKind, Subscription
 from subscriptions.rules.protection_lines import end_of
 from subscriptions.rules.protection_values import clean_value
 from subscriptions.rules.protections import ProtectionInput, check_input
 from subscriptions.rules.words import words_of
-
-INPUT = {"class": "lh-input"}
 
 
 def profiles() -> QuerySet[IntegrationProfile]:
@@ -52,11 +51,9 @@ class DetailsForm(forms.Form):
         widget=forms.TextInput(attrs={**INPUT, "maxlength": 150}),
         help_text=gettext_lazy("Contact for questions about this protection."),
     )
-    ends_at = forms.DateField(
+    ends_at = DayField(
         label=gettext_lazy("Until"),
         required=False,
-        widget=forms.DateInput(attrs={**INPUT, "type": "date"}, format="%Y-%m-%d"),
-        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, for example 2027-01-31.")},
         help_text=gettext_lazy("The last day of the protection. Leave it empty if it has no end."),
     )
 

@@ -59,7 +59,7 @@ class Selection:
 
 def ticked(request: HttpRequest, chosen: QuerySet[Any]) -> QuerySet[Any]:
     """The ticked rows, also those that have left the tab meanwhile; with *Select all*, the rows of the list now."""
-    if request.POST.get("select_across") == "1":
+    if is_across(request):
         return chosen.model._default_manager.filter(pk__in=chosen.order_by().values("pk"))
     return chosen.model._default_manager.filter(pk__in=request.POST.getlist("_selected_action"))
 
@@ -134,7 +134,7 @@ def select(rows: QuerySet[Any], operation: Operation, *, email: Any, actor: User
 
 def confirm_context(request: HttpRequest, count: int) -> dict[str, Any]:
     """For the template confirm_selected.html: what its form sends again, for an action on `count` rows."""
-    across = request.POST.get("select_across") == "1"
+    across = is_across(request)
     return {
         "count": count,
         "more": max(0, count - NAMED),
