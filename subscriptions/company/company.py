@@ -8,10 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.urls import reverse
-from django.utils import timezone
-from django.utils.translation import gettext_lazy
 
 from integrations.connectors.contract import english
 from licensehub.audit.actions import Action
@@ -19,13 +17,12 @@ from licensehub.audit.log import record
 from licensehub.translations.stored import translated
 from subscriptions.company.logo import Logo
 from subscriptions.company.texts import check_text, default_of, keys, one_line
-from subscriptions.errors import NotActionable
 from subscriptions.models import Company
+from subscriptions.only_row import check_version, save_only_row
 
 # The default of CONTACT_NAME in the settings.
 CONTACT = english("your IT department")
 WORDS = ("name", "contact_name", "contact_email", "reply_to")
-CHANGED = gettext_lazy("Somebody has changed this page meanwhile. Look at it again. Nothing was changed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +70,12 @@ def save_company(wanted: CompanyInput, *, seen: int, actor: User) -> bool:
         values |= {"logo": None, "logo_digest": ""}
     with transaction.atomic():
         row = company()
-        if row.version != seen:
-            raise NotActionable(str(CHANGED))
-        before, after = _audited(row), _audited(Company(**values)) | _kept(row, values)
+        check_version(row, seen)
+        before, after = _audited(row), _audited(Company(**{"logo_digest": row.logo_digest, **values}))
         changed = [word for word in {**before, **after} if before.get(word) != after.get(word)]
         if not changed:
             return False
-        _write(values, seen=seen, actor=actor)
+        save_only_row(Company, values, seen=seen, actor=actor)
         data = {
             "before": {word: before.get(word, "") for word in changed},
             "after": {word: after.get(word, "") for word in changed},
@@ -99,23 +95,6 @@ def _own_texts(given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _write(values: Mapping[str, Any], *, seen: int, actor: User) -> None:
-    values = {**values, "version": seen + 1, "changed_by": actor, "changed_at": timezone.now()}
-    if seen:
-        if Company.objects.filter(pk=Company.ONLY, version=seen).update(**values) != 1:
-            raise NotActionable(str(CHANGED))
-        return
-    try:
-        with transaction.atomic():
-            Company.objects.create(pk=Company.ONLY, **values)
-    except IntegrityError as error:
-        raise NotActionable(str(CHANGED)) from error
-
-
 def _audited(row: Company) -> dict[str, str]:
     """The values for the audit log. A logo is named by its digest."""
     return {**{word: getattr(row, word) for word in WORDS}, **row.texts, "logo": row.logo_digest}
-
-
-def _kept(row: Company, values: Mapping[str, Any]) -> dict[str, str]:
-    return {} if "logo_digest" in values else {"logo": row.logo_digest}

@@ -17,9 +17,10 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.time_zones import company_day, company_midnight
-from subscriptions.errors import NotActionable, Refused
+from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, MonthlyReport, ReportSettings
-from subscriptions.models.report import LAST_DAY
+from subscriptions.models.installation import LAST_DAY
+from subscriptions.only_row import check_version, save_only_row
 from subscriptions.reports.figures import figures, first_of, month_before
 
 # Earlier, a reclaim of the last minute of the month may not be written yet.
@@ -81,13 +82,12 @@ def save_settings(*, enabled: bool, day: int, recipients: Sequence[User], seen: 
     values = {"enabled": enabled, "day": day, "recipients": sorted(user.pk for user in recipients)}
     with transaction.atomic():
         row = report_settings()
-        if row.version != seen:
-            raise NotActionable(_("Somebody has changed this page meanwhile. Look at it again. Nothing was changed."))
+        check_version(row, seen)
         before = {name: getattr(row, name) for name in values}
         if before == values:
             return False
         since = company_day() if enabled and (not row.enabled or row.day != day) else row.since
-        _write({**values, "since": since}, seen=seen, actor=actor)
+        save_only_row(ReportSettings, {**values, "since": since}, seen=seen, actor=actor)
         names = {"recipients": sorted(user.get_username() for user in recipients)}
         kept = User.objects.filter(pk__in=before["recipients"]).order_by("username")
         data = {
@@ -96,19 +96,3 @@ def save_settings(*, enabled: bool, day: int, recipients: Sequence[User], seen: 
         }
         record(Action.REPORT_SETTINGS_CHANGED, actor=actor, target=report_settings(), data=data)
     return True
-
-
-def _write(values: dict[str, object], *, seen: int, actor: User) -> None:
-    values |= {"version": seen + 1, "changed_by": actor, "changed_at": timezone.now()}
-    rows = ReportSettings.objects.filter(pk=ReportSettings.ONLY, version=seen)
-    if seen and rows.update(**values) == 1:
-        return
-    try:
-        if seen:
-            raise IntegrityError
-        with transaction.atomic():
-            ReportSettings.objects.create(pk=ReportSettings.ONLY, **values)
-    except IntegrityError as error:
-        raise NotActionable(
-            _("Somebody has changed this page meanwhile. Look at it again. Nothing was changed.")
-        ) from error
