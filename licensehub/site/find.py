@@ -25,7 +25,7 @@ from licensehub.ui.admin import signed_in
 from licensehub.ui.formatting import ago, name_of
 from licensehub.ui.lists.folding import contains_words, search_words
 from licensehub.ui.lists.id_filter import IdIn, is_id
-from licensehub.ui.lists.saved_views import address_of
+from licensehub.ui.lists.saved_views import address_of, visible_views
 from licensehub.ui.models import SavedView
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.models import DownloadRun, ReclaimRequest, RequestState, Subscription
@@ -133,9 +133,8 @@ def views(request: HttpRequest, text: str) -> list[Hit]:
     """Saved views of lists that the reader may see."""
     user, words = signed_in(request), search_words(text)
     lists = {f"{model._meta.app_label}_{model._meta.model_name}": its for model, its in admin.site._registry.items()}
-    rows = SavedView.objects.filter(Q(owner=user) | Q(shared=True)).select_related("owner")
     found = []
-    for row in rows:
+    for row in visible_views(user):
         its_admin = lists.get(row.of_list)
         if its_admin and contains_words(words, row.name) and its_admin.has_view_permission(request):
             found.append(_view(row, its_admin, user))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,13 +16,13 @@ from subscriptions.money.currencies import amount_text
 from subscriptions.reports.figures import amounts, total
 
 
-def month_name(row: MonthlyReport) -> str:
+def month_name(month: date) -> str:
     """`October 2026`"""
-    return date_format(row.month, "F Y")
+    return date_format(month, "F Y")
 
 
 def subject_of(row: MonthlyReport) -> str:
-    return _("Report of {month}: licenses").format(month=month_name(row))
+    return _("Report of {month}: licenses").format(month=month_name(row.month))
 
 
 def text_of(row: MonthlyReport) -> str:
@@ -38,19 +38,29 @@ def money_text(found: Mapping[str, Decimal]) -> str:
     return _(" and ").join(amount_text(amount, currency) for currency, amount in sorted(found.items()) if amount)
 
 
+def bought_text(data: dict[str, Any]) -> str:
+    """`of 4,000 bought`; empty where it is not known."""
+    return _("of {count} bought").format(count=number(data["bought"])) if data["bought"] else ""
+
+
+def cost_text(data: dict[str, Any]) -> str:
+    """`Cost of the seats: $61,200 per year`; empty without an amount."""
+    cost = money_text(amounts(data, "amount"))
+    return _("Cost of the seats: {amount} per year").format(amount=cost) if cost else ""
+
+
 def _of_profile(data: dict[str, Any]) -> str:
-    bought = _("of {count} bought").format(count=number(data["bought"])) if data["bought"] else ""
-    cost, saved = money_text(amounts(data, "amount")), money_text(amounts(data, "saved"))
+    saved = money_text(amounts(data, "saved"))
     lines = [
         data["name"],
-        _("Seats: {seats} {bought}").format(seats=number(total(data, "seats")), bought=bought).strip(),
+        _("Seats: {seats} {bought}").format(seats=number(total(data, "seats")), bought=bought_text(data)).strip(),
         _("Inactive: {count}").format(count=number(total(data, "inactive"))),
         _("Open candidates: {count}").format(count=number(data["candidates"])),
         _("Reclaimed in the month: {count}").format(count=number(total(data, "reclaimed"))),
         _("Restored in the month: {count}").format(count=number(total(data, "restored"))),
     ]
-    if cost:
-        lines.append(_("Cost of the seats: {amount} per year").format(amount=cost))
+    if cost := cost_text(data):
+        lines.append(cost)
     if saved:
         lines.append(_("Saved in the month: {amount} per year").format(amount=saved))
     lines.append(_oldest(data))

@@ -18,8 +18,6 @@ from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
 from licensehub.ui.models import ListColumns, SavedView
 
 SHARE = "ui.share_savedview"
-
-
 # Of one list and one owner, so that the menu stays short.
 MAX_VIEWS = 50
 
@@ -28,10 +26,9 @@ class ViewRefused(Exception):
     """A view was not saved, changed or deleted. Its text is shown to the person."""
 
 
-def visible_views(user: User, of_list: str) -> QuerySet[SavedView]:
-    """The user's own views of a list, and those that others share."""
-    mine_or_shared = Q(owner=user) | Q(shared=True)
-    return SavedView.objects.filter(mine_or_shared, of_list=of_list).select_related("owner")
+def visible_views(user: User) -> QuerySet[SavedView]:
+    """The user's own views, and those that others share."""
+    return SavedView.objects.filter(Q(owner=user) | Q(shared=True)).select_related("owner")
 
 
 def address_of(view: SavedView) -> str:

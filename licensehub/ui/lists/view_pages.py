@@ -17,11 +17,9 @@ from django.utils.translation import gettext as _
 from licensehub.ui.lists import saved_views
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
 from licensehub.ui.lists.columns import ColumnsMixin
+from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.lists.saved_views import ViewRefused
 from licensehub.ui.models import SavedView
-
-# More digits than these fit into no id.
-MAX_DIGITS = 18
 
 
 class ViewsMixin(ColumnsMixin):
@@ -55,9 +53,9 @@ class ViewsMixin(ColumnsMixin):
         return query_of(request.GET.urlencode()) != view.query or shown != self.known_columns(request, view.columns)
 
     def _visible(self, request: HttpRequest, pk: str) -> SavedView | None:
-        if not (isinstance(request.user, User) and pk.isascii() and pk.isdecimal() and len(pk) <= MAX_DIGITS):
+        if not isinstance(request.user, User) or not is_id(pk):
             return None
-        return saved_views.visible_views(request.user, self.of_list).filter(pk=int(pk)).first()
+        return saved_views.visible_views(request.user).filter(of_list=self.of_list, pk=int(pk)).first()
 
     def _reader(self, request: HttpRequest) -> User:
         if not self.has_view_permission(request) or not isinstance(request.user, User):
@@ -68,7 +66,7 @@ class ViewsMixin(ColumnsMixin):
         """The menu *Views*. It is read when somebody opens it, with the parameters of the list."""
         user = self._reader(request)
         view = self._visible(request, request.GET.get(VIEW_VAR, ""))
-        views = saved_views.visible_views(user, self.of_list)
+        views = saved_views.visible_views(user).filter(of_list=self.of_list)
         named = [{"view": row, "url": saved_views.address_of(row), "mine": row.owner_id == user.pk} for row in views]
         context = {
             "views": named,

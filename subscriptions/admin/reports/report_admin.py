@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -27,6 +26,7 @@ from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import MonthlyReport
 from subscriptions.reports.figures import figures, first_of
 from subscriptions.reports.monthly import report_settings, save_settings
+from subscriptions.reports.texts import month_name
 
 SEES, CHANGE = "subscriptions.view_monthlyreport", "subscriptions.change_monthlyreport"
 PAGE = "admin:subscriptions_monthlyreport_changelist"
@@ -65,8 +65,8 @@ class MonthlyReportAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": _("Reports"),
-            "months": [(f"{each:%Y-%m}", _name(each), each == month) for each in _months()],
-            "month_name": _name(month),
+            "months": [(f"{each:%Y-%m}", month_name(each), each == month) for each in _months()],
+            "month_name": month_name(month),
             "made": day_and_time(row.made_at) if row else "",
             "profiles": [shown_profile(profile, month) for profile in data],
             "form": form,
@@ -107,11 +107,6 @@ def _chosen(request: HttpRequest) -> tuple[date, list[dict[str, Any]], MonthlyRe
     if row is None:
         return month, figures(IntegrationProfile.objects.in_use(), month), None
     return month, row.data["profiles"], row
-
-
-def _name(month: date) -> str:
-    """`October 2026`"""
-    return date_format(month, "F Y")
 
 
 def _mailed() -> str:

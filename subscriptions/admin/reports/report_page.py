@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import EMPTY, day, number
+from subscriptions.models import ReclaimRequest
 from subscriptions.reports.figures import amounts, total
-from subscriptions.reports.texts import money_text
+from subscriptions.reports.texts import bought_text, cost_text, money_text
 
 # The page shows at most this many departments and cost centers. The file has all.
 SHOWN = 500
@@ -23,10 +24,9 @@ def shown_profile(data: dict[str, Any], month: date) -> dict[str, Any]:
     """The figures of a profile. A figure has a link only if the rows behind it do not change after the month."""
     currencies = {line["currency"] for line in data["lines"] if line["reclaimed"]}
     saved = _savings(data, month, *currencies) if len(currencies) == 1 else ""
-    bought = _("of {count} bought").format(count=number(data["bought"])) if data["bought"] else ""
     cost, money = money_text(amounts(data, "amount")), money_text(amounts(data, "saved"))
     tiles = [
-        _tile(_("Seats"), total(data, "seats"), bought),
+        _tile(_("Seats"), total(data, "seats"), bought_text(data)),
         _tile(_("Inactive"), total(data, "inactive")),
         _tile(_("Open candidates"), data["candidates"]),
         _tile(_("Reclaimed"), total(data, "reclaimed"), _again(data), saved and f"{saved}&stage=verified"),
@@ -36,7 +36,7 @@ def shown_profile(data: dict[str, Any], month: date) -> dict[str, Any]:
     ]
     return {
         "name": data["name"],
-        "cost": _("Cost of the seats: {amount} per year").format(amount=cost) if cost else "",
+        "cost": cost_text(data),
         "tiles": tiles,
         "lines": [_shown_line(data, line, month) for line in data["lines"][:SHOWN]],
         "more": number(len(data["lines"]) - SHOWN) if len(data["lines"]) > SHOWN else "",
@@ -63,7 +63,7 @@ def _oldest(data: dict[str, Any]) -> dict[str, str]:
     return {
         "label": label,
         "number": day(datetime.fromisoformat(data["oldest"]["since"])),
-        "text": f"R-{pk:04d}",
+        "text": ReclaimRequest(pk=pk).number,
         "link": reverse("admin:subscriptions_reclaimrequest_change", args=[pk]),
     }
 
