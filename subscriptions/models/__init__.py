@@ -1,6 +1,5 @@
 from subscriptions.models.account import AccountPerson, AccountSettings
 from subscriptions.models.candidate import CandidateState, CloseReason, RemovalCandidate
-from subscriptions.models.contract import Contract, SeatFloor
 from subscriptions.models.download import (
     DownloadedMember,
     DownloadedPerson,
@@ -11,6 +10,7 @@ from subscriptions.models.download import (
 )
 from subscriptions.models.evaluation import Bucket, CountDue, Evaluation, PastBucket
 from subscriptions.models.installation import Company, ReportSettings
+from subscriptions.models.money import Contract, Per, Price, SeatFloor, VerifiedSeats
 from subscriptions.models.notice import Notice, NoticeKind, NoticeState
 from subscriptions.models.notification import (
     Delivery,
@@ -21,14 +21,12 @@ from subscriptions.models.notification import (
     NotificationMail,
     NotificationRecipient,
 )
-from subscriptions.models.price import Per, Price
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
 from subscriptions.models.report import MonthlyReport
 from subscriptions.models.request import Answer, Direction, KeptAs, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
-from subscriptions.models.savings import VerifiedSeats
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import PersonToReview, SearchText, Subscription, VendorFacts, Verdict
 
