@@ -1,10 +1,11 @@
-"""The filters of a list: a chip for each that is active, and how many rows each choice has."""
+"""The filters of a list: a chip for each that is active, how many rows each choice has, and a filter by days."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,8 +18,12 @@ from django.contrib.admin import (
 )
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.dateparse import parse_date
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from unfold.contrib.filters.admin import RangeDateFilter
 
 from licensehub.ui.lists.counts import capped_each, whole_table
 
@@ -135,3 +140,30 @@ def _by_choice(cl: Any, spec: Any, rows: QuerySet[Any]) -> Iterator[tuple[str, Q
             yield value, chosen.queryset(cl.request, rows)
         else:
             yield value, rows.filter(**{spec.lookup_kwarg: value})
+
+
+class DayRangeFilter(RangeDateFilter):
+    """The days of a moment: both days count, as whole days in the time zone of the reader."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """A text that is no day finds no rows. All rows would be dangerous: the list says that it is filtered."""
+        try:
+            first, last = (self._day(edge) for edge in ("from", "to"))
+        except ValueError:
+            return queryset.none()
+        if first:
+            queryset = queryset.filter(**{f"{self.field_path}__gte": _midnight(first)})
+        if last:
+            queryset = queryset.filter(**{f"{self.field_path}__lt": _midnight(last + timedelta(days=1))})
+        return queryset
+
+    def _day(self, edge: str) -> date | None:
+        value = str(self.used_parameters.get(f"{self.field_path}_{edge}", ""))
+        found = parse_date(value) if value else None
+        if value and (found is None or not 1900 < found.year < 2200):
+            raise ValueError(value)
+        return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, tzinfo=timezone.get_current_timezone())

@@ -28,7 +28,7 @@ from licensehub.ui.csv_file import Column
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import ago, day, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
-from licensehub.ui.lists.day_range import DayRangeFilter
+from licensehub.ui.lists.filters import DayRangeFilter
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.activity.person_rows import times_reclaimed
 from subscriptions.admin.reclaims.history_list import HistoryList, seat_of
