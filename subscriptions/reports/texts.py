@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from licensehub.ui.formatting import day, number
+from licensehub.ui.names import joined
 from subscriptions.models import MonthlyReport
 from subscriptions.money.currencies import amount_text
 from subscriptions.reports.figures import amounts, total
@@ -35,7 +36,7 @@ def text_of(row: MonthlyReport) -> str:
 
 def money_text(found: Mapping[str, Decimal]) -> str:
     """`$61,200 and €432`; empty without an amount."""
-    return _(" and ").join(amount_text(amount, currency) for currency, amount in sorted(found.items()) if amount)
+    return joined([amount_text(amount, currency) for currency, amount in sorted(found.items()) if amount])
 
 
 def bought_text(data: dict[str, Any]) -> str:

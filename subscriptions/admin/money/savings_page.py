@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from integrations.models import IntegrationProfile
 from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day, day_and_time, number
+from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day
 from subscriptions.admin.widgets.counts import seats as seats_text
 from subscriptions.models import DownloadRun, Price, Reclaim, RemovalCandidate
@@ -200,7 +201,7 @@ def _shown_group(group: Group, choice: Choice, renewals: dict[str, date], *, sev
     found = {renewals.get(organization_word(line.profile)) for line in group.lines} - {None}
     days = [day(moment) for moment in sorted(moment for moment in found if moment)]
     return {
-        "until": _("an estimate until the renewal on {days}").format(days=_(" and ").join(days))
+        "until": _("an estimate until the renewal on {days}").format(days=joined(days))
         if days and group.currency
         else "",
         "name": _currency_name(group.currency),

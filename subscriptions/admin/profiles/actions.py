@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from integrations.validation import validate_connections
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import sentence_of
 from licensehub.ui.formatting import day_and_time
+from licensehub.ui.names import joined
 from subscriptions import tasks
 from subscriptions.errors import Refused
 from subscriptions.models import DownloadRun, Reclaim, RunState
@@ -68,14 +69,14 @@ def missing_slots(profile: IntegrationProfile) -> dict[str, str]:
     }
 
 
-def _first(steps: Iterable[str]) -> str:
+def _first(steps: Sequence[str]) -> str:
     """`Connect OAuth app and set up SCIM API token first.`; empty without steps."""
-    words = _(" and ").join(steps)
+    words = joined(steps)
     return _("{steps} first.").format(steps=capfirst(words)) if words else ""
 
 
 def needs_credentials(profile: IntegrationProfile) -> str:
-    return _first(missing_slots(profile).values())
+    return _first([*missing_slots(profile).values()])
 
 
 def nothing_to_validate(profile: IntegrationProfile) -> str:
