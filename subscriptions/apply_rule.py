@@ -20,7 +20,7 @@ from subscriptions.models import DownloadRun, RunState
 from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 from subscriptions.rules import evaluation
-from subscriptions.rules.evaluation import Effect
+from subscriptions.rules.evaluation import RuleEffect
 
 # A daily download that is older than this was missed.
 MAX_FACTS_AGE = timedelta(hours=26)
@@ -63,7 +63,7 @@ def facts_to_propose(profile: IntegrationProfile) -> Facts:
     return Facts(run)
 
 
-def apply_rule(profile: IntegrationProfile, *, seconds: float = math.inf) -> Effect | None:
+def apply_rule(profile: IntegrationProfile, *, seconds: float = math.inf) -> RuleEffect | None:
     """Evaluate everybody, for about `seconds`, then open candidates. None while it is not done."""
     return evaluation.evaluate_again(profile, seconds=seconds, propose=lambda check: _propose(profile.pk, check))
 

@@ -32,15 +32,15 @@ MIN_REASON_LENGTH = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class AcceptanceEffect:
     """The effect of accepting. `names` are some of the people who would be marked as gone."""
 
     counts: Merged
     names: list[str]
 
 
-def effect_of(run: DownloadRun, *, names: int = 20) -> Effect:
-    return Effect(counts=preview_merge(run), names=[str(person) for person in leaving(run, count=names)])
+def effect_of(run: DownloadRun, *, names: int = 20) -> AcceptanceEffect:
+    return AcceptanceEffect(counts=preview_merge(run), names=[str(person) for person in leaving(run, count=names)])
 
 
 def why_not_acceptable(run: DownloadRun) -> str:

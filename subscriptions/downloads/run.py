@@ -51,7 +51,7 @@ KEPT = english("{error} The facts of the last complete download are kept.")
 LOOP = english("{vendor}'s pages of members repeat in a loop. None of them is used.")
 NO_END = english("{vendor}'s pages of members do not end after {count}. None of them is used.")
 
-Progress = Callable[[DownloadRun, int], None]
+OnProgress = Callable[[DownloadRun, int], None]
 
 
 class StagingLost(BadAnswer):
@@ -63,7 +63,7 @@ class _Download(Work):
     """The values that the functions of one part share while members are read."""
 
     connector: Connector
-    progress: Progress | None
+    progress: OnProgress | None
     expected: int
     stored_at: float = field(default_factory=time.monotonic)
 
@@ -74,7 +74,7 @@ def download_subscriptions(
     actor: Actor,
     started_by: StartedBy,
     slot: datetime | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
     seconds: float | None = None,
 ) -> DownloadRun:
     """Download all subscriptions of a profile. It continues where another process stopped.

@@ -52,7 +52,7 @@ def amount_of(seats: Seats) -> str:
     return str(money_of(all_prices(), seats))
 
 
-def seats_of(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
+def seat_counts(rows: Iterable[QuerySet[RemovalCandidate]]) -> Seats:
     """The seats of these candidates. One query for each queryset."""
     found: dict[tuple[int, str], int] = {}
     for some in rows:

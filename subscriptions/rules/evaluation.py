@@ -27,7 +27,7 @@ LEASE = timedelta(seconds=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class RuleEffect:
     """The effect of a rule: of `subscriptions`, `changed` have another verdict now, and `inactive` are inactive.
 
     `withdrawn` and `proposed` are numbers of candidates.
@@ -74,7 +74,7 @@ def evaluate_again(
     *,
     seconds: float = math.inf,
     propose: Callable[[Callable[[], None]], int] = lambda before_batch: 0,
-) -> Effect | None:
+) -> RuleEffect | None:
     """Evaluate everybody, for about `seconds`. Returns None while it is not done, here or in another process.
 
     `propose` then opens candidates, and returns how many. It calls what it is given before each batch.
@@ -104,7 +104,7 @@ def evaluate_again(
     finally:
         rules.update(evaluation_lease_until=None)
     rows = Subscription.objects.filter(profile=profile)
-    return Effect(rows.count(), changed, rows.candidates().count(), withdrawn, proposed)
+    return RuleEffect(rows.count(), changed, rows.candidates().count(), withdrawn, proposed)
 
 
 def _free() -> Q:

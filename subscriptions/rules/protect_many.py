@@ -16,7 +16,7 @@ from subscriptions.models import Protection, ProtectionKind, Subscription
 from subscriptions.rules.find_people import find_people
 from subscriptions.rules.protection_lines import Line, Lines
 from subscriptions.rules.protections import (
-    Effect,
+    ProtectionEffect,
     ProtectionInput,
     Wanted,
     check_input,
@@ -114,6 +114,6 @@ def _already(row: Planned, former: Protection) -> Planned:
     return Planned(row.line, Outcome.ALREADY, row.person, note=note)
 
 
-def protect_many(profile: IntegrationProfile, planned: Plan, *, actor: User) -> Effect:
+def protect_many(profile: IntegrationProfile, planned: Plan, *, actor: User) -> ProtectionEffect:
     """Make the protections of the plan that are not in force yet, with their audit events, in one transaction."""
     return protect_all(profile, planned.wanted, actor=actor)

@@ -68,7 +68,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class ProtectionEffect:
     """`made` are the protections that were made or ended. Of their people, `changed` have another verdict now.
 
     `already` is the number of people who had a protection of their own.
@@ -104,7 +104,7 @@ def check_input(wish: ProtectionInput, *, complete: bool = True) -> None:
 
 def create_protection(
     profile: IntegrationProfile, kind: str, value: str, wish: ProtectionInput, *, actor: User
-) -> Effect:
+) -> ProtectionEffect:
     """Protect these people from now on. Raises ValidationError, and Refused when the same is in force already.
 
     A person is given by the address, and is bound to the vendor's id if the address is known.
@@ -130,7 +130,7 @@ def create_protection(
 
 def protect_people(
     profile: IntegrationProfile, people: Iterable[Subscription], wish: ProtectionInput, *, actor: User
-) -> Effect:
+) -> ProtectionEffect:
     """Protect each of these people of a profile who has no protection of their own yet, with or without an address.
 
     Raises ValidationError, and Refused when all of them are protected already.
@@ -141,7 +141,7 @@ def protect_people(
     return effect
 
 
-def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor: User) -> Effect:
+def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor: User) -> ProtectionEffect:
     """Make those of these protections that are not in force already, in a few statements. Raises ValidationError."""
     chosen = list(dict.fromkeys(wanted))
     with transaction.atomic():
@@ -149,7 +149,7 @@ def protect_all(profile: IntegrationProfile, wanted: Iterable[Wanted], *, actor:
         already = in_force_already(profile, chosen)
         made = _make(profile, [one for one in chosen if one not in already], actor=actor)
         due_at = mark_due(profile.pk) if made else None
-    effect = _reevaluate(made, due_at) if made else Effect([], 0, 0)
+    effect = _reevaluate(made, due_at) if made else ProtectionEffect([], 0, 0)
     return replace(effect, already=len(already))
 
 
@@ -224,12 +224,12 @@ def _make(profile: IntegrationProfile, wanted: list[Wanted], *, actor: User) -> 
 # --- End --------------------------------------------------------------------------------------------------------------
 
 
-def end_protection(protection: Protection, *, actor: User) -> Effect:
+def end_protection(protection: Protection, *, actor: User) -> ProtectionEffect:
     """End the protection: it covers nobody from now on. Raises NotActionable when it has ended already."""
     return end_protections([protection], actor=actor)
 
 
-def end_protections(protections: Iterable[Protection], *, actor: User) -> Effect:
+def end_protections(protections: Iterable[Protection], *, actor: User) -> ProtectionEffect:
     """End those of these that are in force. Raises NotActionable when all of them have ended already."""
     chosen = list(protections)
     ended = _end(chosen, actor=actor)
@@ -243,7 +243,7 @@ def end_protections(protections: Iterable[Protection], *, actor: User) -> Effect
         by_profile[protection.profile_id].append(protection)
     effects = [_reevaluate(mine) for mine in by_profile.values()]
     changed, withdrawn = sum(one.changed for one in effects), sum(one.withdrawn for one in effects)
-    return Effect(ended, changed, withdrawn, already=len(chosen) - len(ended))
+    return ProtectionEffect(ended, changed, withdrawn, already=len(chosen) - len(ended))
 
 
 def end_in_transaction(protections: QuerySet[Protection], *, actor: User) -> list[Protection]:
@@ -282,7 +282,7 @@ def _end(protections: Iterable[Protection], *, actor: Actor) -> list[Protection]
 # --- The effect -------------------------------------------------------------------------------------------------------
 
 
-def _reevaluate(protections: list[Protection], due_at: datetime | None = None) -> Effect:
+def _reevaluate(protections: list[Protection], due_at: datetime | None = None) -> ProtectionEffect:
     """After the commit, evaluate the covered people again, and withdraw their candidates that are stale now.
 
     What is `due_at` is done then. Where this process is killed, the sweep evaluates everybody.
@@ -293,4 +293,4 @@ def _reevaluate(protections: list[Protection], due_at: datetime | None = None) -
     changed = sum(evaluate_rows(rows, terms) for rows in people_of(protections))
     withdrawn = withdraw(profile_id)
     mark_done(profile_id, due_at)
-    return Effect(protections, changed, withdrawn)
+    return ProtectionEffect(protections, changed, withdrawn)

@@ -22,7 +22,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class AnswerCounts:
     """How many people were asked, and how many gave which answer."""
 
     asked: int
@@ -56,9 +56,9 @@ def reply_of(removal: RequestedRemoval, request: ReclaimRequest) -> Reply | None
     return Reply(_("No answer"), _("asked until {day}").format(day=day(request.answers_until)), "neutral", "mail")
 
 
-def progress(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> Progress | None:
+def answer_counts(request: ReclaimRequest, removals: Iterable[RequestedRemoval]) -> AnswerCounts | None:
     """Counts all people who were asked, dropped or not. None when nobody was asked."""
     if request.answers_until is None:
         return None
     answers = [removal.answer for removal in removals]
-    return Progress(len(answers), answers.count(Answer.KEEP), answers.count(Answer.RELEASE))
+    return AnswerCounts(len(answers), answers.count(Answer.KEEP), answers.count(Answer.RELEASE))

@@ -51,7 +51,7 @@ PARTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SendProgress:
     """`follows`: something is still to come, so the page asks again. `holds`: why people wait."""
 
     total: int
@@ -72,7 +72,7 @@ class Progress:
         return said.format(total=number(self.total), parts=shown)
 
 
-def progress_of(request: ReclaimRequest) -> Progress | None:
+def progress_of(request: ReclaimRequest) -> SendProgress | None:
     """None for a request that is not approved."""
     if request.state != RequestState.APPROVED:
         return None
@@ -88,7 +88,7 @@ def progress_of(request: ReclaimRequest) -> Progress | None:
     parts = _parts(states)
     under_way = sum(part.count for part in parts if part.name in ("sending", "waiting")) + to_read
     total = states.total()
-    return Progress(
+    return SendProgress(
         total=total,
         done=total - under_way,
         parts=parts,

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, left, name_of, number
 from licensehub.ui.time_zones import company_day
-from subscriptions.admin.approvals.answers import progress
+from subscriptions.admin.approvals.answers import answer_counts
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
 from subscriptions.admin.approvals.keeping import kept_people
@@ -48,7 +48,7 @@ def page_context(request: ReclaimRequest, user: User | AnonymousUser) -> dict[st
         "tiles": tiles(people),
         "cost": _cost(request, standing),
         "basis": basis(people),
-        "answers": progress(request, [person.removal for person in people]),
+        "answers": answer_counts(request, [person.removal for person in people]),
         "impact": impact_of(request, [removal.candidate.subscription for removal in standing])
         if waits or request.state == RequestState.APPROVED
         else [],

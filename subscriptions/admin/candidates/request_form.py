@@ -33,7 +33,7 @@ from subscriptions.approvals.request import one_profile
 from subscriptions.approvals.splitting import Split, parts_of, request_split
 from subscriptions.candidates import caps
 from subscriptions.models import CandidateState, ReclaimRule, RemovalCandidate, Subscription
-from subscriptions.money.beside import seats_of, yearly_cost
+from subscriptions.money.beside import seat_counts, yearly_cost
 from subscriptions.reclaims.switches import Operation
 from subscriptions.schedules.working_days import window_text
 
@@ -118,7 +118,7 @@ class RequestMixin(ValidateSelectionMixin, ModelAdmin):
             "caps": _caps(selection),
             "ways": ways(selection),
             "lost_list": lost_list(),
-            "cost": yearly_cost(seats_of(selection.able.values())),
+            "cost": yearly_cost(seat_counts(selection.able.values())),
             "window": window_text(),
         }
         return TemplateResponse(request, "admin/subscriptions/removalcandidate/confirm_request.html", context)

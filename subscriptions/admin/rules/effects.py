@@ -19,7 +19,7 @@ from subscriptions.apply_rule import apply_rule, facts_to_propose
 from subscriptions.approvals.deciders import people_with
 from subscriptions.eligibility.people_counts import is_large
 from subscriptions.models import ReclaimRule
-from subscriptions.rules.evaluation import Effect
+from subscriptions.rules.evaluation import RuleEffect
 
 
 def needs_download(profile: IntegrationProfile, request: HttpRequest) -> dict[str, Any] | None:
@@ -48,7 +48,7 @@ def apply_and_report(profile: IntegrationProfile) -> str:
     return effect_message(effect, facts_to_propose(profile).why_not)
 
 
-def effect_message(effect: Effect, why_not: str) -> str:
+def effect_message(effect: RuleEffect, why_not: str) -> str:
     """`18 of 384 subscriptions changed their verdict; 85 are inactive now. 18 new candidates are ready to request.`"""
     said = ngettext(
         "{changed} of {subscriptions} subscriptions changed their verdict; {inactive} is inactive now.",

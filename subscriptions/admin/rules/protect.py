@@ -23,7 +23,7 @@ from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.counts import people
 from subscriptions.admin.widgets.selection import NAMED, form_again, has_changed, is_across
 from subscriptions.models import Subscription
-from subscriptions.rules.protections import Effect, ProtectionInput, protect_people
+from subscriptions.rules.protections import ProtectionEffect, ProtectionInput, protect_people
 
 ADD = "subscriptions.add_protection"
 LIST = "admin:subscriptions_protection_changelist"
@@ -110,7 +110,7 @@ def _back(rows: QuerySet[Subscription]) -> str:
     return reverse("admin:subscriptions_removalcandidate_changelist")
 
 
-def effect_message(effect: Effect) -> str:
+def effect_message(effect: ProtectionEffect) -> str:
     """How many verdicts and candidates it changed."""
     changed = _("{people} changed verdict.").format(people=people(effect.changed))
     return f"{changed} {no_longer_candidates(effect.withdrawn)}".strip()

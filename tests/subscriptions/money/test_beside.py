@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.models import Per, Reclaim, RemovalCandidate
-from subscriptions.money.beside import seats_of, yearly_cost
+from subscriptions.money.beside import seat_counts, yearly_cost
 from subscriptions.money.prices import PriceInput, enter_price, withdraw_price
 from tests.support.organization import page, questions, request_url, seen
 
@@ -42,7 +42,7 @@ def test_one_text_for_seats_of_all_kinds(organization, alice):
     entered(profile, alice, "19.50", "basic", "EUR")
     assert yearly_cost(seats) == "€19.50 and $720 per year; 2 seats have no price"
     assert yearly_cost(seats, day=date(2019, 12, 31)) == ""
-    assert seats_of([RemovalCandidate.objects.filter(state="ready")]) == {(profile.pk, "full"): 8}
+    assert seat_counts([RemovalCandidate.objects.filter(state="ready")]) == {(profile.pk, "full"): 8}
 
 
 def test_the_way_of_a_seat_shows_what_it_costs(organization, alice, bob, as_user):
