@@ -16,7 +16,7 @@ from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from licensehub.ui.lists.id_filter import IdIn, IdList
-from subscriptions.approvals.closing import end_empty_requests, expire_requests, leave_restores
+from subscriptions.approvals.closing import drop_needless_restores, end_empty_requests, expire_requests
 from subscriptions.approvals.collecting import close_collections
 from subscriptions.bulk_sql import large_tables
 from subscriptions.errors import NotActionable
@@ -40,7 +40,7 @@ def repair() -> None:
     recover_sends()
     delivery.repair()
     close_collections()
-    leave_restores()
+    drop_needless_restores()
     end_empty_requests()
     expire_requests()
     lapse_approvals()

@@ -53,7 +53,9 @@ def drop(person: RequestedRemoval, *, actor: User, reason: str, keep: Keep = SEN
         keep_seats(people, keep, request=request, reason=CloseReason.DROPPED, why=reason, actor=actor)
 
 
-def leave(person: RequestedRemoval, *, reason: str, close_reason: CloseReason = CloseReason.DROPPED) -> None:
+def drop_by_licensehub(
+    person: RequestedRemoval, *, reason: str, close_reason: CloseReason = CloseReason.DROPPED
+) -> None:
     """LicenseHub takes one person out of an undecided request, who is then in cool-down for one threshold.
 
     Raises NotActionable when it is too late.
@@ -97,7 +99,7 @@ def end_empty_requests(requests: QuerySet[ReclaimRequest] | None = None) -> int:
     return sum(_end(request, RequestState.EMPTY, Action.REQUEST_EMPTY, actor=None) for request in empty)
 
 
-def leave_restores() -> int:
+def drop_needless_restores() -> int:
     """People who are active again, or left the organization, leave the request to restore them. Returns how many."""
     waiting = ReclaimRequest.objects.filter(direction=Direction.REACTIVATE, state=RequestState.OPEN)
     people = RequestedRemoval.objects.not_dropped().filter(request__in=list(waiting.values_list("pk", flat=True)))
@@ -107,11 +109,13 @@ def leave_restores() -> int:
     for person in found:
         gone = person.candidate.subscription.gone_at is not None
         with contextlib.suppress(NotActionable):
-            leave(person, reason=in_english((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label))
+            drop_by_licensehub(
+                person, reason=in_english((CloseReason.GONE if gone else CloseReason.ACTIVE_AGAIN).label)
+            )
     return len(found)
 
 
-def leave_out(people: list[RequestedRemoval], *, reason: str) -> None:
+def drop_unanswered(people: list[RequestedRemoval], *, reason: str) -> None:
     """Take people without an answer out of a request, in the caller's transaction. They are Ready again.
 
     Somebody who answers at this moment stays in it.

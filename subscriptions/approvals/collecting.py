@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.connectors.contract import english
-from subscriptions.approvals.closing import leave_out
+from subscriptions.approvals.closing import drop_unanswered
 from subscriptions.approvals.request import open_for_approval
 from subscriptions.bulk_sql import planned_for
 from subscriptions.errors import NotActionable
@@ -58,7 +58,7 @@ def _all_answered(request: ReclaimRequest, silent: RequestedRemovalQuerySet) -> 
         deadline = request.answers_until if clock_runs(request) else _start_clock(request, silent)
         if deadline is None or deadline > timezone.now():
             return False
-        leave_out(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
+        drop_unanswered(silent.asked_elsewhere(), reason=ASKED_ELSEWHERE)
     return True
 
 

@@ -21,7 +21,7 @@ from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
-from subscriptions.approvals.closing import leave
+from subscriptions.approvals.closing import drop_by_licensehub
 from subscriptions.candidates import locks
 from subscriptions.errors import NotActionable
 from subscriptions.models import (
@@ -160,7 +160,7 @@ def answer(person: RequestedRemoval, given: Answer, *, former_address: bool = Fa
         if given == Answer.KEEP and phase == Phase.APPROVED:
             _keep_after_approval(now)
         elif given == Answer.KEEP and keep_is_final(now):
-            leave(now, reason=english("Wants to keep the seat."), close_reason=CloseReason.KEPT_BY_USER)
+            drop_by_licensehub(now, reason=english("Wants to keep the seat."), close_reason=CloseReason.KEPT_BY_USER)
 
 
 def _refuse_endless_changes(person: RequestedRemoval, given: Answer) -> None:

@@ -15,7 +15,7 @@ from subscriptions.candidates import locks
 from subscriptions.candidates.actions import refuse_own_candidate
 from subscriptions.errors import NotActionable
 from subscriptions.models import Notice, NoticeState, Reclaim, ReclaimState, RemovalCandidate, RequestedRemoval
-from subscriptions.notices.no_contact import leave_request
+from subscriptions.notices.no_contact import drop_unreached
 from subscriptions.reclaims.outcomes import mark_unsent
 from subscriptions.reclaims.recheck import unreached
 
@@ -70,7 +70,7 @@ def _stop(person: RequestedRemoval, reason: str) -> None:
     item = Reclaim.objects.select_related("profile", "subscription", "removal__request", "removal__candidate")
     reclaim = item.filter(removal=person).first()
     if reclaim is None:
-        leave_request(person, english("No contact: the mail came back: {reason}.").format(reason=reason.rstrip(".")))
+        drop_unreached(person, english("No contact: the mail came back: {reason}.").format(reason=reason.rstrip(".")))
     elif reclaim.state == ReclaimState.QUEUED:
         with contextlib.suppress(NotActionable):  # it was claimed in this moment
             mark_unsent(reclaim, unreached())

@@ -31,7 +31,7 @@ from subscriptions.models import (
 from subscriptions.models.notice import NoticeQuerySet
 from subscriptions.models.request import RequestedRemovalQuerySet
 from subscriptions.notices.mail import mail_for
-from subscriptions.notices.no_contact import leave_request
+from subscriptions.notices.no_contact import drop_unreached
 from subscriptions.notices.outbox import MAX_TOTAL_WAIT, RETRY_DELAY, TASK_SECONDS, Outbox
 from subscriptions.reclaims.switches import Operation, control_allowing, profiles_allowing
 
@@ -82,7 +82,7 @@ class Notices(Outbox[Notice]):
             if ended and mail.kind == NoticeKind.ASK:
                 lost = english("the mail may have been lost, and nobody is mailed twice.")
                 why = lost if to == NoticeState.IN_DOUBT else english("the question could not be handed over.")
-                leave_request(mail.removal, english("No contact: {why} {reason}").format(why=why, reason=reason))
+                drop_unreached(mail.removal, english("No contact: {why} {reason}").format(why=why, reason=reason))
         return ended
 
 

@@ -18,7 +18,7 @@ from subscriptions.models.request import WAITING
 logger = logging.getLogger(__name__)
 
 
-def leave_request(person: RequestedRemoval, reason: str) -> None:
+def drop_unreached(person: RequestedRemoval, reason: str) -> None:
     """Drop the person from an undecided request, unless they have answered: then a mail did arrive."""
     waiting = ReclaimRequest.objects.filter(state__in=WAITING)
     silent = RequestedRemoval.objects.not_dropped().filter(pk=person.pk, answer="", request__in=waiting)

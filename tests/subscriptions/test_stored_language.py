@@ -66,7 +66,7 @@ def act_on_everything(world: World, alice: Any, bob: Any) -> None:
     asked = request_reclaim(world.candidates(4), actor=alice)
     dropped, left, *_ = asked.removals.order_by("pk")
     closing.drop(dropped, actor=bob, reason="On leave", keep=SEND_BACK)
-    closing.leave(left, reason="Left by a task")
+    closing.drop_by_licensehub(left, reason="Left by a task")
     wish = ProtectionInput("Needed for the audit", "Dana Fox", None)
     protect_people(world.profile, [row.subscription for row in world.candidates(1)], wish, actor=alice)
     waiting = list(Subscription.objects.filter(evaluation__verdict=Verdict.NEVER_ACTIVE).select_related("profile")[:2])

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from subscriptions import sweep
 from subscriptions.approvals import decide
-from subscriptions.approvals.closing import expire_requests, leave
+from subscriptions.approvals.closing import drop_by_licensehub, expire_requests
 from subscriptions.errors import NotActionable
 from subscriptions.models import Answer, Reclaim, ReclaimRule, RequestedRemoval
 from subscriptions.models.request import RequestedRemovalQuerySet
@@ -142,7 +142,7 @@ def test_a_wish_that_the_approver_knew_is_decided(asking: Asking, one_asked, bob
 
 
 def test_questions_that_are_over_say_so(asking: Asking, one_asked, client):
-    leave(one_asked, reason="Left the project")
+    drop_by_licensehub(one_asked, reason="Left the project")
     page = client.get(asking.link(one_asked))
     assert "nothing has changed" in text_of(page)
     assert client.post(asking.link(one_asked), {"answer": "keep"}).status_code == 409

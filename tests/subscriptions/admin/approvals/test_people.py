@@ -75,7 +75,7 @@ def test_a_kept_seat_is_left_alone_for_the_threshold_of_its_own_evidence(organiz
     other.save()
 
     for person in request.removals.all():
-        closing.leave(person, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
+        closing.drop_by_licensehub(person, reason="Wants to keep the seat.", close_reason=CloseReason.KEPT_BY_USER)
 
     left = {
         row.pk: (row.cooldown_until - timezone.now()).days for row in Subscription.objects.exclude(cooldown_until=None)
