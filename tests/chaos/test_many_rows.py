@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from tests.subscriptions import test_many_rows
-from tests.support import many_rows, plans
+from tests.support import many_rows, plans, prepared_rows
 from tests.support.plans import WRONG_STATISTICS
 
 pytestmark = [
@@ -21,7 +21,7 @@ TABLES_OF_A_RUN = ("downloadedmember", "protection", "activitysnapshot", "rechec
 
 def slow_cases(members: int, beliefs: list[tuple[str, str]]) -> list[str]:
     plans.need_wrong_statistics()
-    many_rows.organization(members)
+    prepared_rows.organization(members)
     return [
         f"{case.name}, {tables} believed {believed}: {reading.report(members)}"
         for case, (believed, tables), reading in plans.readings(many_rows.CASES, beliefs)

@@ -20,7 +20,7 @@ from subscriptions import bulk_sql
 from subscriptions.candidates import propose
 from subscriptions.eligibility import evaluate
 from subscriptions.models import ReclaimRequest, RemovalCandidate
-from tests.support import many_rows, plans
+from tests.support import many_rows, plans, prepared_rows
 from tests.support.many_rows import CASES
 from tests.support.plans import WRONG_STATISTICS, Case
 
@@ -48,7 +48,7 @@ NOT_RUN = {
 @pytest.fixture
 def organization(db) -> None:
     plans.need_wrong_statistics()
-    many_rows.organization(MEMBERS)
+    prepared_rows.organization(MEMBERS)
 
 
 def test_no_case_becomes_quadratic(organization):
@@ -84,7 +84,7 @@ def move_on_as_before(made: ReclaimRequest) -> None:
 
 
 CONTROLS = [
-    (Case("an approval as before", move_on_as_before, many_rows._asked), "empty"),
+    (Case("an approval as before", move_on_as_before, prepared_rows.asked), "empty"),
     ("numbers of a profile", "empty"),
     ("verdicts, with protections", "a thousand times larger"),
     ("propose", "empty"),
