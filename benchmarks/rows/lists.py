@@ -125,19 +125,26 @@ def _seconds(client: Client, name: str, address: str) -> float:
 
 def addresses() -> dict[str, str]:
     """The pages that are measured: the first, one in the middle and the last, filters, and searches."""
-    subscriptions, candidates = _list("subscriptions_subscription"), _list("subscriptions_removalcandidate")
-    reclaims, audit = _list("subscriptions_reclaim"), _list("audit_auditevent")
-    middle = _middle(Order(Subscription, "idle_since"))
-    old = f"{timezone.localtime() - timedelta(days=200):%Y-%m-%d}"
-    newer = f"{timezone.localtime() - timedelta(days=199):%Y-%m-%d}"
+    return {**_pages(), **_subscriptions(), **_candidates(), **_history(), **_approvals(), **_audit()}
+
+
+def _pages() -> dict[str, str]:
     rule = ReclaimRule.objects.get()
     return {
         "overview": reverse("admin:index"),
         "preview of a threshold": reverse("admin:subscriptions_reclaimrule_preview", args=[rule.pk])
         + "?last_activity_threshold=45",
+        "download runs": _list("subscriptions_downloadrun"),
         "search everything, nothing typed": reverse("find"),
         "search everything, part of a name": f"{reverse('find')}?q=ester999",
         "search everything, a common first name": f"{reverse('find')}?q=ann",
+    }
+
+
+def _subscriptions() -> dict[str, str]:
+    subscriptions = _list("subscriptions_subscription")
+    middle = _middle(Order(Subscription, "idle_since"))
+    return {
         "subscriptions, first": subscriptions,
         "subscriptions, middle": f"{subscriptions}?p=after-{middle}",
         "subscriptions, last": f"{subscriptions}?p=last",
@@ -166,6 +173,12 @@ def addresses() -> dict[str, str]:
         "subscriptions, a common first name": f"{subscriptions}?q=ann",
         "subscriptions, part of everybody's e-mail": f"{subscriptions}?q=northwind",
         "subscriptions, nobody": f"{subscriptions}?q=xyzxyz",
+    }
+
+
+def _candidates() -> dict[str, str]:
+    candidates = _list("subscriptions_removalcandidate")
+    return {
         "candidates, first": candidates,
         "candidates, last": f"{candidates}?p=last",
         "candidates, a license": f"{candidates}?license=full&p=last",
@@ -177,6 +190,12 @@ def addresses() -> dict[str, str]:
         "candidates, part of many names": f"{candidates}?q=ester99",
         "candidates, a common first name": f"{candidates}?q=ann",
         "candidates, closed, last": f"{candidates}?state__in=closed_complete,closed_skipped,closed_canceled&p=last",
+    }
+
+
+def _history() -> dict[str, str]:
+    reclaims = _list("subscriptions_reclaim")
+    return {
         "history, first": reclaims,
         "history, last": f"{reclaims}?p=last",
         "history, by name": f"{reclaims}?o=person",
@@ -185,11 +204,24 @@ def addresses() -> dict[str, str]:
         "history, part of a name": f"{reclaims}?q=ester999",
         "history, part of many names": f"{reclaims}?q=ester99",
         "history, a common first name": f"{reclaims}?q=ann",
-        "approvals, first": _list("subscriptions_reclaimrequest"),
-        "approvals, approved, last": f"{_list('subscriptions_reclaimrequest')}?state__exact=approved&p=last",
-        "approvals, part of a name": f"{_list('subscriptions_reclaimrequest')}?q=ester999",
-        "approvals, a common first name": f"{_list('subscriptions_reclaimrequest')}?q=ann",
-        "download runs": _list("subscriptions_downloadrun"),
+    }
+
+
+def _approvals() -> dict[str, str]:
+    requests = _list("subscriptions_reclaimrequest")
+    return {
+        "approvals, first": requests,
+        "approvals, approved, last": f"{requests}?state__exact=approved&p=last",
+        "approvals, part of a name": f"{requests}?q=ester999",
+        "approvals, a common first name": f"{requests}?q=ann",
+    }
+
+
+def _audit() -> dict[str, str]:
+    audit = _list("audit_auditevent")
+    old = f"{timezone.localtime() - timedelta(days=200):%Y-%m-%d}"
+    newer = f"{timezone.localtime() - timedelta(days=199):%Y-%m-%d}"
+    return {
         "audit, first": audit,
         "audit, middle": f"{audit}?p=after-{_middle(Order(AuditEvent, 'sequence', descending=True))}",
         "audit, last": f"{audit}?p=last",
