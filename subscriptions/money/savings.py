@@ -51,6 +51,9 @@ class Cell:
         self.seats += seats
         self.amount += (price.yearly if price else Decimal(0)) * seats
 
+    def __sub__(self, other: Cell) -> Cell:
+        return Cell(self.seats - other.seats, self.amount - other.amount)
+
 
 @dataclass(slots=True)
 class Line:
@@ -68,8 +71,7 @@ class Line:
 
     @property
     def saved(self) -> Cell:
-        verified, again = self.cells[Stage.VERIFIED], self.cells[Stage.AGAIN]
-        return Cell(verified.seats - again.seats, verified.amount - again.amount)
+        return self.cells[Stage.VERIFIED] - self.cells[Stage.AGAIN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +234,7 @@ class Ledger:
                 "cost_center": center,
                 "verified": cells[Stage.VERIFIED],
                 "again": cells[Stage.AGAIN],
-                "saved": Cell(
-                    cells[Stage.VERIFIED].seats - cells[Stage.AGAIN].seats,
-                    cells[Stage.VERIFIED].amount - cells[Stage.AGAIN].amount,
-                ),
+                "saved": cells[Stage.VERIFIED] - cells[Stage.AGAIN],
             }
             for (department, center), cells in found.items()
         ]

@@ -87,26 +87,17 @@ def _roles(user: User | AnonymousUser) -> tuple[tuple[int, str], ...]:
 
 def _worth_doing(user: User | AnonymousUser) -> Iterator[Step]:
     """Useful tasks beside the steps that this user may do and that nobody has done yet."""
+    name = Button(_("Name the company"), "apartment", reverse("admin:subscriptions_company_changelist"))
+    price = Button(_("Enter the price of a seat"), "sell", reverse("admin:subscriptions_price_add"))
+    protect = Button(_("Protect people"), "shield_person", reverse("admin:subscriptions_protection_changelist"))
     useful = (
-        ("change_company", not company().name, "apartment", _("Name the company"), "company_changelist"),
-        ("add_price", not Price.objects.exists(), "sell", _("Enter the price of a seat"), "price_add"),
-        (
-            "add_protection",
-            not Protection.objects.exists(),
-            "shield_person",
-            _("Protect people"),
-            "protection_changelist",
-        ),
+        ("change_company", not company().name, name, _("People who are asked read its name.")),
+        ("add_price", not Price.objects.exists(), price, _("Then savings are shown as money.")),
+        ("add_protection", not Protection.objects.exists(), protect, _("Nobody of them is ever proposed.")),
     )
-    texts = {
-        "change_company": _("People who are asked read its name."),
-        "add_price": _("Then savings are shown as money."),
-        "add_protection": _("Nobody of them is ever proposed."),
-    }
-    for permission, missing, icon, title, view in useful:
+    for permission, missing, button, text in useful:
         if missing and user.has_perm(f"subscriptions.{permission}"):
-            link = Button(title, icon, reverse(f"admin:subscriptions_{view}"))
-            yield Step(title, texts[permission], StepState.NEXT, buttons=(link,))
+            yield Step(button.label, text, StepState.NEXT, buttons=(button,))
 
 
 def _connect(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Step:
