@@ -15,8 +15,6 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 
-from licensehub.translations.stored import translated
-
 # A header of a file, and the value of a row.
 Column = tuple[str | Promise, Callable[[Any], object]]
 
@@ -68,7 +66,7 @@ def _lines(
     values = [value for _, value in columns]
     # Without this mark, Excel misreads letters that are not ASCII.
     with translation.override(language):
-        header = _text([[translated(str(header)) for header, _ in columns]], separator)
+        header = _text([[str(header) for header, _ in columns]], separator)
     yield "\ufeff" + header
     left = iter(rows)
     while part := list(islice(left, LINES)):

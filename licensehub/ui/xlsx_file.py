@@ -11,7 +11,6 @@ from django.http import FileResponse
 from django.utils import timezone
 from xlsxwriter import Workbook
 
-from licensehub.translations.stored import translated
 from licensehub.ui.csv_file import FORMULA, Column
 
 CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -48,7 +47,7 @@ def _sheet(book: Any, columns: Sequence[Column], bold: Any) -> Any:
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, WIDTH)
     for place, (header, _) in enumerate(columns):
-        sheet.write_string(0, place, translated(str(header)), bold)
+        sheet.write_string(0, place, str(header), bold)
     return sheet
 
 
