@@ -164,7 +164,7 @@ def _known() -> tuple[frozenset[str], tuple[_Pattern, ...]]:
     for one, many in _strings():
         for form in filter(None, (one, many)):
             if _PLACE.search(form):
-                patterns.append(_pattern(form, one, many))
+                patterns.append(_Pattern(form, max(_PLACE.split(form)[::2], key=len), one, many))
             else:
                 exact.add(form)
     # If two have the same number of letters, the one with an unnamed place comes first: many sentences use `{} days`.
@@ -184,10 +184,6 @@ def _strings() -> Iterator[tuple[str, str]]:
                 if message.id and not message.context and "%(" not in str(message.id):
                     one, *many = (message.id,) if isinstance(message.id, str) else message.id
                     yield one, "".join(many)
-
-
-def _pattern(form: str, one: str, many: str) -> _Pattern:
-    return _Pattern(form, max(_PLACE.split(form)[::2], key=len), one, many)
 
 
 @cache

@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
+from licensehub.ui.admin import signed_in
 from licensehub.ui.lists import saved_views
 from licensehub.ui.lists.address import COLUMNS_VAR, VIEW_VAR, query_of
 from licensehub.ui.lists.columns import ColumnsMixin
@@ -58,9 +59,9 @@ class ViewsMixin(ColumnsMixin):
         return saved_views.visible_views(request.user).filter(of_list=self.of_list, pk=int(pk)).first()
 
     def _reader(self, request: HttpRequest) -> User:
-        if not self.has_view_permission(request) or not isinstance(request.user, User):
+        if not self.has_view_permission(request):
             raise PermissionDenied
-        return request.user
+        return signed_in(request)
 
     def views_menu(self, request: HttpRequest) -> HttpResponse:
         """The menu *Views*. It is read when somebody opens it, with the parameters of the list."""
