@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from integrations.models import IntegrationProfile
 from licensehub.ui.export import FORMS, export_response
 from licensehub.ui.formatting import day, day_and_time, number
+from licensehub.ui.lists.id_filter import is_id
 from licensehub.ui.names import joined
 from licensehub.ui.time_zones import company_day
 from subscriptions.admin.widgets.counts import seats as seats_text
@@ -160,7 +161,7 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
         year=year,
         stage=Stage(stage) if stage in list(Stage) else Stage.VERIFIED,
         currency=currency if currency in currencies() else "",
-        line_profile=int(of) if of.isdecimal() and len(of) < 18 and int(of) in ledger.profiles else None,
+        line_profile=int(of) if is_id(of) and int(of) in ledger.profiles else None,
         license=license[:40],
         month=int(month) if month in map(str, range(1, 13)) else 0,
         department=(department, center) if department is not None else None,

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
+from licensehub.ui.lists.id_filter import is_id
 from subscriptions import sweep
 from subscriptions.approvals.dry_run import DryRun, Ending, summary, try_queue, try_request
 from subscriptions.errors import NotActionable
@@ -66,7 +67,7 @@ class Command(ProfileCommand):
 
 def _request(profile: IntegrationProfile, number: str) -> ReclaimRequest:
     digits = number.strip().upper().removeprefix("R-")
-    found = profile.requests.filter(pk=int(digits)).first() if digits.isdecimal() and len(digits) < 19 else None
+    found = profile.requests.filter(pk=int(digits)).first() if is_id(digits) else None
     if found is None:
         raise CommandError(f"“{profile}” has no request {number}. The Approvals page lists them, such as R-0142.")
     return found
