@@ -8,6 +8,7 @@ from django.db import connection
 from integrations.connectors.contract import Person
 from subscriptions.downloads import directory
 from subscriptions.models import DownloadedPerson, DownloadRun, Subscription
+from subscriptions.profiles import lifecycle
 
 
 @pytest.fixture
@@ -72,6 +73,16 @@ def test_people_of_another_profile_are_left_alone(downloaded):
     Subscription.objects.update(profile_id=downloaded.profile.pk + 1)
     assert write(told) == (False, 0)
     assert not Subscription.objects.filter(cost_center="K1").exists()
+
+
+def test_the_rows_of_another_profile_are_not_forgotten(downloaded):
+    """Two profiles read their directories at the same time."""
+    directory.gather(DownloadRun.objects.latest("pk"), people())
+    other = lifecycle.create_profile(name="Second", organization_id="43", kind="miro_enterprise", actor=None)
+    directory.forget(other)
+    assert DownloadedPerson.objects.count() == 3
+    directory.forget(downloaded.profile)
+    assert not DownloadedPerson.objects.exists()
 
 
 def test_an_empty_directory_says_nothing(downloaded):

@@ -8,19 +8,20 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from integrations.connectors.contract import TransientError
+from integrations.connectors.contract import DirectoryPage, TransientError
 from integrations.connectors.miro import scim
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.connectors.miro.rest import teams
-from integrations.models import IntegrationProfile
+from integrations.models import Connection, IntegrationProfile
 from subscriptions import sweep
-from subscriptions.downloads import follow_up, follow_up_steps, outages
+from subscriptions.downloads import directory, follow_up, follow_up_steps, lease, outages, team_admins
 from subscriptions.downloads import run as downloading
 from subscriptions.downloads.lease import LeaseLost
 from subscriptions.downloads.parts import Part, PartOver
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.eligibility import evaluate
 from subscriptions.models import (
+    DownloadedPerson,
     DownloadRun,
     Evaluation,
     ReclaimRequest,
@@ -94,7 +95,7 @@ def test_a_kill_in_each_step_is_continued(world, monkeypatch, after):
                 follow_up.resume(found.pk)
         else:
             found = follow_up.resume(found.pk)
-    assert (found.state, found.follow_up, found.parts, found.tries) == ("complete", "done", 7, 0)
+    assert (found.state, found.follow_up, found.parts, found.tries, found.problem) == ("complete", "done", 7, 0, "")
     assert found.evaluated_at and found.team_admins_checked and set(found.steps) == {step.value for step in STEPS}
     assert ReclaimRequest.objects.count() == 1
     assert RemovalCandidate.objects.open().count() == Subscription.objects.candidates().count() > 0
@@ -274,6 +275,14 @@ def test_names_go_on_after_an_outage_and_a_long_wait_ends_the_part(world, monkey
     assert not Subscription.objects.filter(role="organization_internal_user", name="").exists()
 
 
+def test_a_directory_of_nobody_is_no_error_of_its_token(world, monkeypatch):
+    """A directory that is not filled yet. One with other people only would be that of another organization."""
+    monkeypatch.setattr(MiroConnector, "directory", lambda self, cursor="": iter([DirectoryPage([], "")]))
+    found = run(world)
+    assert (found.state, found.problem) == ("complete", "")
+    assert not Connection.objects.filter(state="error").exists()
+
+
 def test_a_step_that_kills_its_process_each_time_is_left_out(world, monkeypatch):
     def die(self, cursor=""):
         raise KeyboardInterrupt
@@ -292,9 +301,16 @@ def test_a_step_that_kills_its_process_each_time_is_left_out(world, monkeypatch)
     assert Subscription.objects.candidates().exists()
 
 
-def test_a_superseded_run_leaves_no_teams_to_the_next(world, monkeypatch):
+@pytest.mark.parametrize(
+    ("gathering", "rows", "stay"),
+    [(directory, DownloadedPerson, False), (team_admins, SoleTeamAdmin, True)],
+    ids=["names", "teams"],
+)
+def test_a_superseded_run_leaves_nothing_to_the_next(world, monkeypatch, gathering, rows, stay):
+    """The rows of the teams stay until the next run, those of the names until they are written."""
     monkeypatch.setattr(teams, "TEAMS_AT_ONCE", 1)
-    gather, pages = follow_up_steps.team_admins.gather, []
+    monkeypatch.setattr(scim, "PAGE_SIZE", 30)
+    gather, pages = gathering.gather, []
 
     def die_on_the_third(found, page):
         gather(found, page)
@@ -302,12 +318,41 @@ def test_a_superseded_run_leaves_no_teams_to_the_next(world, monkeypatch):
         if len(pages) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(follow_up_steps.team_admins, "gather", die_on_the_third)
+    monkeypatch.setattr(gathering, "gather", die_on_the_third)
     with pytest.raises(KeyboardInterrupt):
         run(world)
-    assert SoleTeamAdmin.objects.exists()
+    assert rows.objects.exists()
     newer = run(world)
-    assert set(SoleTeamAdmin.objects.values_list("run", flat=True)) == {newer.pk}
+    assert set(rows.objects.values_list("run", flat=True)) == ({newer.pk} if stay else set())
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["before the write", "before its commit"])
+def test_a_kill_around_the_write_of_the_names_loses_none(world, monkeypatch, written):
+    """All pages are read by then. The names, and whether anybody is known, are written together or not at all."""
+    write = directory.write_gathered
+
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    def write_and_die(found):
+        monkeypatch.setattr(directory, "write_gathered", write)
+        if written:
+            write(found)
+            patch.setattr(lease, "update_owned", die)
+            return directory.Written(True, 0)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        monkeypatch.setattr(directory, "write_gathered", write_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(world)
+    assert DownloadedPerson.objects.exists() and not Subscription.objects.exclude(name="").exists()
+    let_the_lease_end()
+    found = follow_up.resume(DownloadRun.objects.get().pk)
+    assert (found.state, found.problem) == ("complete", "")
+    assert found.steps["names"]["done"] == len(world.sandbox.world.directory())
+    assert not Subscription.objects.filter(role="organization_internal_user", name="").exists()
+    assert not DownloadedPerson.objects.exists()
 
 
 # --- What people see --------------------------------------------------------------------------------------------------
