@@ -15,6 +15,7 @@ from integrations.models import IntegrationProfile
 from subscriptions.eligibility.past_counts import DAYS_AGO, Past, count_past, history_of
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import (
+    DownloadRun,
     NeverActive,
     Protection,
     ProtectionKind,
@@ -25,6 +26,7 @@ from subscriptions.models import (
     Subscription,
 )
 from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import recheck
 from tests.support.scenario import download
 from tests.support.subscription_rows import terms_with
 
@@ -198,10 +200,12 @@ def taken(row: Subscription, admin, *, at: datetime, back_at: datetime | None = 
 def test_what_became_of_each_person_decides(empty, admin_user):
     """All people are idle for 200 days when the download of 61 days ago is complete. Later they differ."""
     names = "stayed away, active, protected, ended, reclaimed, back, active first, left, elsewhere, again, admin, last"
+    names += ", sole, role"
     number = {name: n for n, name in enumerate(names.split(", "))}
     people = {name: person(n, active=261) for name, n in number.items()}
     people["admin"] = people["admin"]._replace(admin_roles=("User Admin",))
     people["last"] = people["last"]._replace(reclaimable=False, why_not="The owner.")
+    people["role"] = people["role"]._replace(role="")
     download(empty, list(people.values()), at=ago(61))
     protect = {"kind": ProtectionKind.PERSON, "reason": "Leave", "owner": "Ines", "created_by": admin_user}
     for name, ended in (("protected", 5), ("ended", 62)):
@@ -220,19 +224,39 @@ def test_what_became_of_each_person_decides(empty, admin_user):
     rows = {row.external_id: row for row in Subscription.objects.select_related("profile", "first_run")}
     of = lambda name: rows[str(3074457340000000000 + number[name])]  # noqa: E731
     Subscription.objects.filter(external_id=again.external_id).update(former=of("again"))
+    Subscription.objects.filter(pk=of("sole").pk).update(sole_admin_of="Sales")
     taken(of("reclaimed"), admin_user, at=ago(40))
     taken(of("active first"), admin_user, at=ago(10))
     taken(of("back"), admin_user, at=ago(40), back_at=ago(35))
 
     past = found(empty, terms_with(threshold=60, licenses=("full",)))
     # Counted: stayed away, active, ended, back, active first, left, elsewhere, again. Counted apart: reclaimed.
-    # Not counted: protected (then), admin (a review), last (the vendor refuses), and the new row of "again".
+    # Not counted: protected (then), admin (a review), last and sole (the vendor refuses), role (unknown), and the new
+    # row of "again".
     assert past == {60: Past(60, ago(61), 8, 4, 1)} | {30: replace(past[60], days=30)}
     assert past[60].percent == 50
     with time_machine.travel(NOW, tick=False):
         known = history_of(empty, terms_with(threshold=60, licenses=("full",)))
         assert (known.since, known.runs) == (ago(61), 2)
         assert history_of(empty, terms_with(threshold=60, licenses=("full",), grace=91)).past == ()
+
+
+def test_a_look_between_two_downloads_counts_and_each_profile_for_itself(empty):
+    """At 61 days ago the license was in scope. A look, and not a download, found another one since."""
+    download(empty, [person(1, active=261)], at=ago(61))
+    with time_machine.travel(ago(40), tick=False):
+        recheck.write_facts(empty, [person(1, active=261, license="free")])
+    terms = terms_with(threshold=60, licenses=("full",))
+    expected = Past(60, ago(61), 1, 0, 0)
+    assert found(empty, terms)[60] == expected
+    other = lifecycle.create_profile(name="Other", organization_id="43", kind="miro_enterprise", actor=None)
+    assert found(other, terms) == {}
+    with time_machine.travel(NOW, tick=False):
+        assert history_of(empty, terms).past[1] == expected
+        # What is thinned is not exact any more.
+        DownloadRun.objects.update(thinned=True)
+        assert {past.days for past in history_of(empty, terms).past} == {30, 60}, "until it is counted again"
+    assert found(empty, terms) == {}
 
 
 def test_nothing_is_known_before_the_first_download(empty):
