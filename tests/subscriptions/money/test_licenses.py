@@ -8,6 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations.models import IntegrationProfile
 from licensehub.audit.models import AuditEvent
 from subscriptions.errors import Refused
 from subscriptions.models import Contract, DownloadRun, SeatFloor, Subscription
@@ -72,6 +73,12 @@ def test_a_mail_goes_out_once_and_again_only_after_more_were_free(colleagues: Co
     bought(organization, full=used + 1)
     colleagues.minute()
     assert colleagues.subjects(zoe)[1:] == ["Northwind: 1 Full license is free, fewer than 40"]
+    bought(organization, full=used + 40)
+    colleagues.minute()
+    IntegrationProfile.objects.update(state="archived")
+    bought(organization, full=used + 1)
+    colleagues.minute()
+    assert len(colleagues.subjects(zoe)) == 2, "nobody buys for an archived profile"
 
 
 def test_a_floor_is_set_on_the_page_of_the_contract_and_shown_where_it_matters(organization, as_user):

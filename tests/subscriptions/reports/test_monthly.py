@@ -12,12 +12,21 @@ from django.utils import timezone
 from licensehub.audit.models import AuditEvent
 from subscriptions import sweep, tasks
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import DownloadRun, MonthlyReport, Notification, Per, Reclaim, Subscription
+from subscriptions.models import (
+    DownloadRun,
+    MonthlyReport,
+    Notification,
+    Per,
+    Reclaim,
+    ReportSettings,
+    Subscription,
+)
 from subscriptions.models.subscription import HELD
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.money.savings import Ledger, Stage
 from subscriptions.reclaims import restores
 from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reports import monthly
 from subscriptions.reports.figures import amounts, figures, first_of, total
 from subscriptions.reports.monthly import make_due, report_settings, save_settings
 from tests.support.colleagues import NOON, Colleagues
@@ -107,6 +116,24 @@ def test_settings_that_cannot_be_right_are_refused_and_changes_are_recorded(orga
     events = AuditEvent.objects.filter(action="report.settings_changed").order_by("sequence")
     assert [event.data["after"]["recipients"] for event in events] == [["alice"], ["alice", "bob"]]
     assert events[1].data["before"]["recipients"] == ["alice"]
+
+
+def test_of_two_saves_of_the_settings_at_once_one_is_refused(organization, alice, bob, monkeypatch):
+    """Both have read the same version. The second one overwrites nothing, and its transaction ends."""
+    switched_on(alice)
+
+    def saved_meanwhile() -> ReportSettings:
+        row = report_settings()
+        monkeypatch.setattr(monthly, "report_settings", report_settings)
+        switched_on(alice, day=7)
+        return row
+
+    monkeypatch.setattr(monthly, "report_settings", saved_meanwhile)
+    with pytest.raises(NotActionable, match="meanwhile"):
+        save_settings(enabled=False, day=9, recipients=[bob], seen=1, actor=bob)
+    now = report_settings()
+    assert (now.enabled, now.recipients, now.changed_by) == (True, [alice.pk], alice)
+    assert not AuditEvent.objects.filter(action="report.settings_changed", actor_name="bob").exists()
 
 
 def test_the_figures_are_the_sums_of_their_rows(world, alice, bob):

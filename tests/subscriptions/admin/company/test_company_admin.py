@@ -11,7 +11,7 @@ from django.utils.translation import override
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.admin.company import preview as page_preview
-from subscriptions.company.logo import checked_logo
+from subscriptions.company.logo import MAX_BYTES, checked_logo
 from subscriptions.company.texts import default_of, keys
 from subscriptions.models import Company
 from subscriptions.notices.mail_and_page import shared_context
@@ -81,6 +81,7 @@ def test_what_cannot_be_sent_is_refused_with_a_sentence_and_nothing_is_saved(sig
         ({"name": "N" * 101}, "at most 100 characters"),
         ({"logo": SimpleUploadedFile("logo.png", b"<svg onload='alert(1)'/>")}, "Save the logo again as PNG"),
         ({"logo": SimpleUploadedFile("logo.png", b"")}, "This file is empty"),
+        ({"logo": SimpleUploadedFile("logo.png", png(8, 3) + bytes(MAX_BYTES))}, "The logo has more than 1000 KB."),
     ):
         page = text_of(client.post(PAGE, entries(**wrong)))
         assert sentence in html.unescape(page) and "Nothing was saved." in page
