@@ -83,6 +83,11 @@ def test_nobody_finds_what_they_may_not_see(world, alice, as_user, client):
         assert not {"People", "Requests", "Views"} & set(groups(operator, text)), text
     assert set(groups(operator)) == {"Download runs", "Pages"}
     assert "Approvals" not in dict(groups(operator)["Pages"])
+    stranger = as_user(person("rita", ""))
+    run = DownloadRun.objects.get()
+    for text in (run.number, str(run.pk), world.profile.name, "Secret", someone.email, made.number):
+        assert groups(stranger, text) == {}, text
+    assert not set(groups(stranger)) - {"Pages"}
     client.logout()
     assert client.get(FIND).status_code == 302
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from licensehub.audit.models import AuditEvent
-from licensehub.ui.lists.saved_views import MAX_VIEWS
+from licensehub.ui.lists.saved_views import MAX_VIEWS, ViewRefused, delete_view
 from licensehub.ui.models import ListColumns, SavedView
 from subscriptions.admin.candidates.candidate_admin import RemovalCandidateAdmin
 from subscriptions.admin.subscriptions.subscription_admin import SubscriptionAdmin
@@ -97,7 +97,7 @@ def test_a_view_is_saved_opened_changed_renamed_and_deleted(manager):
     assert (view.name, view.query, view.columns) == ("Everybody", "o=person", ["person", "vendor_id"])
     assert not AuditEvent.objects.filter(action__startswith="view.").exists()
     assert said(save(manager, "delete", view=view.pk)) == ["The view “Everybody” is deleted."]
-    assert not SavedView.objects.exists()
+    assert not SavedView.objects.exists() and not AuditEvent.objects.filter(action__startswith="view.").exists()
 
 
 def test_a_view_is_private_until_its_owner_shares_it_and_the_audit_log_says_so(manager, auditor):
@@ -108,6 +108,11 @@ def test_a_view_is_private_until_its_owner_shares_it_and_the_audit_log_says_so(m
         answer = auditor.get(LIST, {"view": pk, "license": "full"}, follow=True)
         assert said(answer) == [unknown] and answer.redirect_chain == [(f"{LIST}?license=full", 302)], pk
     assert "Mine" not in auditor.get(f"{LIST}views/").content.decode()
+    elsewhere = SavedView.objects.create(
+        of_list="subscriptions_downloadrun", name="Runs", owner=view.owner, shared=True
+    )
+    assert said(manager.get(LIST, {"view": elsewhere.pk}, follow=True)) == [unknown], "a view of another list"
+    assert "Runs" not in manager.get(f"{LIST}views/").content.decode()
     gone = "This view does not exist any more. Nothing was changed."
     assert said(save(auditor, "delete", view=view.pk)) == [gone]
 
@@ -137,9 +142,11 @@ def test_who_may_not_share_and_who_cleans_up(manager, auditor, as_user):
     assert said(save(auditor, "share", view=SavedView.objects.get().pk)) == refused
     assert "Share with everybody" not in auditor.get(f"{LIST}views/").content.decode()
     save(manager, "create", name="B", address="", columns="", shared="on")
-    shared = SavedView.objects.get(name="B")
-    save(as_user(person("zoe", "Company admin")), "delete", view=shared.pk)
-    assert not SavedView.objects.filter(pk=shared.pk).exists()
+    shared, zoe = SavedView.objects.get(name="B"), person("zoe", "Company admin")
+    with pytest.raises(ViewRefused, match="Only its owner"):
+        delete_view(SavedView.objects.get(name="A"), actor=zoe)  # it is private
+    save(as_user(zoe), "delete", view=shared.pk)
+    assert [view.name for view in SavedView.objects.all()] == ["A"]
     assert AuditEvent.objects.filter(action="view.deleted", actor_name="zoe").count() == 1
     other = as_user(person("olga", "Operator"))
     assert other.get(f"{LIST}views/").status_code == other.post(SAVE, {"do": "create", "name": "C"}).status_code == 403

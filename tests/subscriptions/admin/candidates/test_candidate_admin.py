@@ -202,6 +202,38 @@ def test_filters_never_break(organization, alice, as_user, query):
     assert as_user(alice).get(f"{LIST}?{query}", follow=True).status_code == 200
 
 
+def test_filters_find_their_people(empty_organization, alice, as_user):
+    """At the limits of the bands, and by department and cost center, also of the list of all people."""
+    places = {
+        80: ("Sales", "K1"),
+        89: ("Sales", ""),
+        90: ("", "K1"),
+        179: ("Design & Art", "K1"),
+        180: ("", ""),
+        360: ("Sales", "K2"),
+    }
+    for days, (department, center) in places.items():
+        empty_organization.hire(days, idle=days, department=department, cost_center=center)
+    empty_organization.hire(1, idle=1, last_activity_at=None)
+    ReclaimRule.objects.update(never_active="candidate")
+    empty_organization.propose()
+    client = as_user(alice)
+
+    def found(model: str, query: str) -> list[int]:
+        rows = client.get(page(model, "changelist") + f"?{query}").context["cl"].result_list
+        return sorted(int(getattr(row, "subscription", row).name.removeprefix("Person ")) for row in rows)
+
+    assert found("removalcandidate", "") == [1, *places]
+    bands = {query: found("removalcandidate", f"idle={query}") for query in ("0", "90", "180", "360", "never")}
+    assert bands == {"0": [80, 89], "90": [90, 179], "180": [180], "360": [360], "never": [1]}
+    for model in ("removalcandidate", "subscription"):
+        assert found(model, "department=Sales") == [80, 89, 360], model
+        assert found(model, "department=Design+%26+Art") == [179], model
+        assert found(model, "department=-") == [1, 90, 180], model
+        assert found(model, "cost_center=K1&department=Sales") == [80], model
+        assert found(model, "department=Nowhere") == [], model
+
+
 def test_the_tab_of_protected_people_counts_the_rows_of_its_list(organization, alice, as_user):
     Evaluation.objects.filter(subscription__name__in=["Person 1", "Person 2"]).update(verdict="cannot_be_removed")
     Evaluation.objects.filter(subscription__name="Person 3").update(verdict="protected")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.utils import timezone
 
 from integrations.connectors.contract import PermanentError, Receipt
+from subscriptions.accounts.settings import choose_time_zone
 from subscriptions.approvals import decide
 from subscriptions.models import HoldReason, Reclaim
 from subscriptions.reclaims import outcomes
@@ -111,3 +115,14 @@ def test_the_days_of_a_filter_are_whole_days_and_a_wrong_day_finds_nothing(settl
         for query in (f"queued_at_from={today}&queued_at_to={today}", "queued_at_from=2026-02-30", "queued_at_to=x")
     }
     assert list(found.values()) == [Reclaim.objects.count(), 0, 0], found
+
+
+def test_the_days_of_a_filter_are_those_of_the_reader(settled, carol, as_user):
+    choose_time_zone(carol, "Pacific/Auckland")
+    first, last, late, *_ = Reclaim.objects.order_by("pk").values_list("pk", flat=True)
+    midnight = datetime(2026, 3, 10, tzinfo=ZoneInfo("Pacific/Auckland"))
+    for pk, moment in ((first, midnight), (last, midnight + timedelta(days=2, seconds=-1))):
+        Reclaim.objects.filter(pk=pk).update(queued_at=moment)
+    Reclaim.objects.filter(pk=late).update(queued_at=midnight + timedelta(days=2))
+    answer = as_user(carol).get(LIST, {"queued_at_from": "2026-03-10", "queued_at_to": "2026-03-11"})
+    assert {row.pk for row in answer.context["cl"].result_list} == {first, last}
