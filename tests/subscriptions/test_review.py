@@ -77,6 +77,10 @@ def test_kept_people_are_left_alone_for_some_days_and_the_others_are_named(world
     assert 29 <= (fresh(never).cooldown_until - timezone.now()).days <= 30
     event = AuditEvent.objects.get(action="review.kept")
     assert (event.target_id, event.data["reason"]) == (never.pk, "On parental leave until spring.")
+    [other] = reviewed(world, Verdict.NEVER_ACTIVE)[:1]
+    review.keep([other], days=30, reason="Long. " * 80, actor=alice)
+    assert len(fresh(other).cooldown_reason) == 200
+    assert len(AuditEvent.objects.get(action="review.kept", target_id=other.pk).data["reason"]) == 479
     for wrong in ({"days": 0, "reason": WHY}, {"days": 366, "reason": WHY}, {"days": 9, "reason": "no"}):
         with pytest.raises(Refused):
             review.keep([never], actor=alice, **wrong)
@@ -155,8 +159,9 @@ def test_a_pause_that_is_taken_back_gives_the_decision_of_the_review_back(world,
     """The decision does not hold again if the facts have changed since: it was made on the former facts."""
     world.first_download()
     never, changed = reviewed(world, Verdict.NEVER_ACTIVE)[:2]
+    usual = world.candidates(1).get().subscription
     review.make_candidates([never, changed], reason=WHY, actor=alice)
-    made = RemovalCandidate.objects.filter(subscription__in=[never, changed], state="ready")
+    made = RemovalCandidate.objects.filter(subscription__in=[never, changed, usual], state="ready")
     request = request_reclaim(made, actor=alice, reason="True-up")
     for leave, take_back in (
         (
@@ -176,9 +181,10 @@ def test_a_pause_that_is_taken_back_gives_the_decision_of_the_review_back(world,
         take_back()
         assert fresh(never).review_passed and fresh(never).verdict == Verdict.CANDIDATE
         assert RemovalCandidate.objects.get(subscription=never).state == "awaiting_approval"
+        assert (fresh(usual).review_passed, fresh(usual).verdict) == (False, Verdict.CANDIDATE), "nobody reviewed it"
     assert not fresh(changed).review_passed and fresh(changed).verdict == Verdict.NEVER_ACTIVE
     assert request.removals.get(candidate__subscription=changed).dropped_at
-    assert decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=bob) == 1
+    assert decide.approve(ReclaimRequest.objects.get(pk=request.pk), actor=bob) == 2
 
 
 def test_a_decision_ends_when_the_facts_change(world, alice, bob):
@@ -329,15 +335,21 @@ def test_an_older_approval_is_not_revived_and_new_facts_end_the_act(world, alice
     assert reclaim_due(world.profile).skipped == 1
     assert world.deactivated_by_us() == []
     # A recheck may write facts while somebody decides.
-    never = reviewed(world, Verdict.NEVER_ACTIVE)[0]
+    [older], never = went_back(world, 1, 205), reviewed(world, Verdict.NEVER_ACTIVE)[0]
+    world.download()
+    both = [fresh(never), fresh(older)]
+    assert [row.verdict for row in both] == [Verdict.NEVER_ACTIVE, Verdict.DATES_WENT_BACK]
 
     def written_meanwhile(profile_id: int) -> Terms:
-        Subscription.objects.filter(pk=never.pk).update(facts_at=timezone.now())
+        Subscription.objects.filter(pk__in=[never.pk, older.pk]).update(facts_at=timezone.now())
         return current_terms(profile_id)
 
     monkeypatch.setattr(review, "current_terms", written_meanwhile)
-    assert review.make_candidates([never], reason=WHY, actor=alice).refused == [(never, "has changed meanwhile.")]
-    assert not never.candidates.exists()
+    refused = review.make_candidates(both, reason=WHY, actor=alice).refused
+    assert sorted(refused, key=lambda one: one[0].pk != never.pk) == [(row, "has changed meanwhile.") for row in both]
+    for row in both:
+        assert not row.candidates.exists() and not fresh(row).review_passed
+    assert fresh(older).last_activity_at == both[1].last_activity_at
 
 
 def test_nobody_becomes_a_candidate_who_cannot_be_asked_now(world, alice, monkeypatch):

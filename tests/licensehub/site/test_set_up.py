@@ -135,6 +135,13 @@ def test_a_second_person_is_there_when_one_can_ask_and_another_can_decide(run, s
     assert (states(admin)[3], states(admin)[4]) == ("done", "next")
     assert labels(admin, 5) == ["Go to 5 candidates"]
     assert "Send invitation" not in text_of(admin.get(reverse(INDEX)))
+    IntegrationProfile.objects.update(state="paused")
+    assert (states(admin)[2], states(admin)[4]) == ("failed", "later"), "nothing is requested from a paused profile"
+    IntegrationProfile.objects.update(state="published")
+    Group.objects.get(name="Approver").user_set.set(User.objects.all())
+    Group.objects.get(name="Company admin").user_set.clear()
+    assert states(admin)[3] == "next", "two who may decide, and nobody who may ask"
+    Group.objects.get(name="Company admin").user_set.add(User.objects.get(username="company.admin"))
     User.objects.filter(pk=other.pk).update(email="Company.Admin+2@x.example")
     assert states(admin)[3] == "next", "two accounts with one mailbox are one person"
     User.objects.filter(pk=other.pk).update(email="")
@@ -153,6 +160,12 @@ def test_the_request_is_followed_until_a_seat_is_verified(world: World, alice, b
     )
     assert labels(client, 5) == [f"Open {request}"]
     assert step(sign_in("Operator"), 5).text == "A request is under way.", "an operator may not see requests"
+    ReclaimRequest.objects.update(state="collecting")
+    assert (states(client)[4], step(client, 5).text) == (
+        "waiting",
+        f"{request} waits for the answers of the people who were asked.",
+    )
+    ReclaimRequest.objects.update(state="open")
     # Nobody is left who may decide, so the step is broken again.
     User.objects.filter(pk=bob.pk).update(is_active=False)
     assert states(client)[4] == "failed" and "Invite a person who may" in step(client, 5).text
@@ -162,7 +175,16 @@ def test_the_request_is_followed_until_a_seat_is_verified(world: World, alice, b
     assert (states(client)[4], step(client, 5).text) == ("waiting", f"{request} is approved and is being sent.")
     Reclaim.objects.update(hold_reason="window")
     assert step(client, 5).text == f"{request} is approved and waits: Outside of the reclaim window."
-    Reclaim.objects.update(hold_reason="")
+    for state, said in (
+        ("in_doubt", f"{request} was sent, and nothing is verified: look at what the vendor answered."),
+        ("failed", f"{request} was sent, and nothing is verified: look at what the vendor answered."),
+        ("skipped", f"Nobody of {request} had to be reclaimed: they were active again, or left out."),
+    ):
+        Reclaim.objects.update(hold_reason="", state=state)
+        assert states(client)[4] == "failed" and step(client, 5).text.startswith(said), state
+    Reclaim.objects.update(state="done", direction="reactivate")
+    assert client.get(reverse(INDEX)).context["set_up"] is not None, "a restore is no reclaim"
+    Reclaim.objects.update(state="queued", direction="deactivate")
     reclaim_due(world.profile)
     assert Reclaim.objects.filter(state="done").exists()
     assert client.get(reverse(INDEX)).context["set_up"] is None
