@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib.auth.models import User
+from django.forms import DateField
 from django.utils import timezone, translation
 
-from licensehub.ui.formatting import ago, left, number
+from licensehub.ui.formatting import ago, day, day_and_time, day_of_year, inside, left, number, percent
 from licensehub.ui.names import names_of
 
 NOW = datetime(2026, 11, 27, 15, 10, tzinfo=UTC)
@@ -40,7 +42,27 @@ def test_a_time_to_come_begins_with_its_whole_length(away, shown):
 def test_a_number_has_the_separators_of_the_language():
     assert [number(999), number(1240), number(-1_000_000)] == ["999", "1,240", "-1,000,000"]
     with translation.override("de"):
-        assert number(1240) == "1.240"
+        assert [number(1240), number(88, digits=1), percent(Decimal("17.3"))] == [
+            "1.240",
+            "88,0",
+            "17,3\N{NO-BREAK SPACE}%",
+        ]
+    assert (number(88, digits=1), percent(Decimal("17.3"))) == ("88.0", "17.3%")
+
+
+def test_a_day_is_written_as_the_language_does_and_read_as_browsers_send_it():
+    summer, field = datetime(2026, 8, 21, 14, 8, tzinfo=UTC), DateField()
+    assert [day(summer), day_of_year(summer), day_and_time(summer)] == ["Aug 21, 2026", "Aug 21", "Aug 21, 2026, 14:08"]
+    assert inside("Never active") == "never active"
+    with translation.override("de"):
+        assert [day(summer), day_of_year(summer), day_and_time(summer)] == [
+            "21. Aug 2026",
+            "21. Aug",
+            "21. Aug 2026, 14:08",
+        ]
+        assert inside("Nie aktiv") == "Nie aktiv", "a noun in front keeps its capital letter"
+        assert {field.clean(text) for text in ("2026-08-21", "21.08.2026")} == {summer.date()}
+        assert field.widget.format_value(summer.date()) == "2026-08-21"
 
 
 def test_a_day_of_25_hours_is_a_day():

@@ -107,6 +107,8 @@ def test_less_than_eight_weeks_say_nothing():
     assert forecast(weeks([10] * 7), day=date(2027, 1, 1)) is None
     close = [Week(date(2026, 5, 25) + timedelta(days=n), 10) for n in range(9)]
     assert forecast(close, day=date(2027, 1, 1)) is None
+    rare = [Week(date(2026, 5, 25) + timedelta(weeks=2 * n), 10 + n) for n in range(7)]
+    assert forecast(rare, day=date(2027, 1, 1)) is None, "fourteen weeks, and a download in seven of them"
     assert forecast(weeks([10] * 8), day=date(2027, 1, 1)) is not None
 
 

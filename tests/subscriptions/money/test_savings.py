@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from licensehub.ui.time_zones import company_midnight
-from subscriptions.activity.returns import note_taken_again
+from subscriptions.activity.returns import note_returns, note_taken_again
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import Per, Reclaim, ReclaimRule, ReclaimState, RemovalCandidate, Subscription
@@ -250,6 +250,66 @@ def test_each_currency_has_its_own_rows_months_and_departments(priced, alice, bo
         "EUR": D(100),
         "USD": D(480),
     }
+
+
+def test_the_price_beside_a_saving_has_its_currency(priced, alice, bob):
+    """The license costs another currency since: its amount beside dollars would be wrong."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(1), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 1
+    before = timezone.localtime() - timedelta(days=2)
+    Reclaim.objects.update(finished_at=before)
+    enter_price(world.profile, PriceInput("full", D("999"), "EUR", Per.YEAR, timezone.localdate()), actor=alice)
+    count_verified(world.profile)
+    [group] = Ledger([world.profile], before.year).groups([Stage.VERIFIED])
+    assert [(line.currency, line.price.currency, line.price.amount) for line in group.lines] == [("USD", "USD", 240)]
+
+
+def test_who_is_back_within_90_days_had_the_seat_bought_again(priced, alice, bob):
+    """To the second. A license that nobody pays for is a seat only where it was the one that was taken."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(5), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 5
+    inside, outside, lately, same, other = Reclaim.objects.order_by("pk")
+    now = timezone.now()
+    for row, ago in (
+        (inside, timedelta(days=90)),
+        (outside, timedelta(days=90, seconds=1)),
+        (lately, timedelta(days=61)),
+    ):
+        Reclaim.objects.filter(pk=row.pk).update(finished_at=now - ago)
+    candidate = same.removal.candidate
+    RemovalCandidate.objects.filter(pk=candidate.pk).update(
+        license="retired_plan", evidence={**candidate.evidence, "license": "retired_plan"}
+    )
+    people = Subscription.objects.filter(pk__in=[row.subscription_id for row in (inside, outside, lately, same, other)])
+    people.update(active=True)
+    people.filter(pk__in=[same.subscription_id, other.subscription_id]).update(license="retired_plan")
+
+    assert note_returns(world.profile, at=now) == 4
+
+    found = {row.pk: row for row in Reclaim.objects.all()}
+    assert [found[row.pk].bought_again for row in (inside, outside, lately, same)] == [True, False, True, True]
+    assert {found[row.pk].back_at for row in (inside, outside, lately, same)} == {now}
+    assert (found[same.pk].back_license, found[other.pk].back_at) == ("retired_plan", None)
+
+
+def test_a_seat_that_is_taken_from_a_new_account_was_not_saved_twice(priced, alice, bob):
+    """The person was deleted and made again. When they were back is kept where it is known."""
+    world = priced
+    decide.approve(request_reclaim(world.candidates(2), actor=alice), actor=bob)
+    assert reclaim_due(world.profile).reclaimed == 2
+    first, later = Reclaim.objects.order_by("pk")
+    Subscription.objects.filter(pk=later.subscription_id).update(former=first.subscription_id)
+    later = Reclaim.objects.get(pk=later.pk)
+    note_taken_again(later)
+    first.refresh_from_db()
+    assert (first.bought_again, first.back_at, first.back_license) == (True, later.queued_at, "full")
+    known = {"back_at": later.queued_at - timedelta(days=3), "back_license": "advanced"}
+    Reclaim.objects.filter(pk=first.pk).update(bought_again=False, **known)
+    note_taken_again(later)
+    first.refresh_from_db()
+    assert {"back_at": first.back_at, "back_license": first.back_license} == known and first.bought_again
 
 
 def test_a_year_counts_what_happened_in_it(priced, alice, bob):

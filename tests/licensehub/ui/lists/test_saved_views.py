@@ -149,6 +149,7 @@ def test_who_may_not_share_and_who_cleans_up(manager, auditor, as_user):
     assert [view.name for view in SavedView.objects.all()] == ["A"]
     assert AuditEvent.objects.filter(action="view.deleted", actor_name="zoe").count() == 1
     other = as_user(person("olga", "Operator"))
+    assert other.get(f"{LIST}counts/").status_code == other.get(f"{LIST}columns/").status_code == 403
     assert other.get(f"{LIST}views/").status_code == other.post(SAVE, {"do": "create", "name": "C"}).status_code == 403
 
 
@@ -164,6 +165,12 @@ def test_what_is_no_view_gets_a_sentence(manager, monkeypatch):
     for sentence, given in cases.items():
         assert said(save(manager, "create", **{"name": "A", "address": "", "columns": "", **given})) == [sentence]
     save(manager, "create", name="A", address="", columns="")
+    unknown = ["This list does not know these filters. Nothing was saved."]
+    a, wrong = SavedView.objects.get(), "profile__rule__version=1"
+    assert said(save(manager, "replace", view=a.pk, address=wrong, columns="")) == unknown
+    # The address that was wrong is a page with an error, which shows no messages.
+    manager.get(LIST)
+    assert SavedView.objects.get().query == a.query
     taken = "You already have a view “A” of this list. Choose another name."
     assert said(save(manager, "create", name="A", address="", columns="")) == [taken]
     save(manager, "create", name="B", address="", columns="")
