@@ -1374,7 +1374,10 @@ class Migration(migrations.Migration):
                     models.GeneratedField(
                         db_persist=True,
                         expression=django.db.models.functions.comparison.Coalesce(
-                            django.db.models.fields.json.KeyTextTransform("last_activity_at", "evidence"),
+                            django.db.models.functions.comparison.NullIf(
+                                django.db.models.fields.json.KeyTextTransform("last_activity_at", "evidence"),
+                                models.Value("null", output_field=models.TextField()),
+                            ),
                             django.db.models.fields.json.KeyTextTransform("license_assigned_at", "evidence"),
                         ),
                         output_field=models.CharField(max_length=40, null=True),

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models.fields.json import KT
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -90,8 +90,12 @@ class RemovalCandidate(models.Model):
     # Frozen facts, rule version and terms: see candidates.propose.freeze_evidence().
     evidence = models.JSONField(editable=False)
     # From the evidence, for the order and the filters of the list. ISO 8601 in UTC sorts as text in the order of time.
+    # SQLite reads the null of a JSON document as the text "null".
     idle_since = models.GeneratedField(
-        expression=Coalesce(KT("evidence__last_activity_at"), KT("evidence__license_assigned_at")),
+        expression=Coalesce(
+            NullIf(KT("evidence__last_activity_at"), models.Value("null", output_field=models.TextField())),
+            KT("evidence__license_assigned_at"),
+        ),
         output_field=models.CharField(max_length=40, null=True),
         db_persist=True,
     )
