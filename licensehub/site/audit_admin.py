@@ -39,6 +39,21 @@ LIST = "admin:audit_auditevent_changelist"
 DETAILS_IN_LIST = 3
 # A search looks for the events of at most so many accounts whose person has this name.
 MAX_ACCOUNTS = 10
+# Targets whose label has words of ours. The label of any other is a name.
+WORDED = frozenset(
+    {
+        "auth.group",
+        "integrations.connection",
+        "integrations.sendingcontrol",
+        "subscriptions.contract",
+        "subscriptions.licensethreshold",
+        "subscriptions.price",
+        "subscriptions.protection",
+        "subscriptions.reclaimrule",
+        "subscriptions.reconciliation",
+        "subscriptions.reportsettings",
+    }
+)
 # For the export.
 DETAILS = json.JSONEncoder(ensure_ascii=False, sort_keys=True)
 
@@ -182,7 +197,7 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("What"))
     def what(self, event: AuditEvent) -> SafeString:
-        return two_lines(translated(event.target_label), kind_of(event))
+        return two_lines(_label_of(event), kind_of(event))
 
     @admin.display(description=gettext_lazy("Details"))
     def details(self, event: AuditEvent) -> SafeString:
@@ -202,6 +217,11 @@ def _begins(text: str) -> Q:
     for spelling in sorted(spellings(text)):
         begins |= Q(actor_name__istartswith=spelling) | Q(target_label__istartswith=spelling)
     return begins
+
+
+def _label_of(event: AuditEvent) -> str:
+    """Translated only where it has words of ours: the name of an account or a person may be a word, e.g. `approver`."""
+    return translated(event.target_label) if event.target_type in WORDED else event.target_label
 
 
 def kind_of(event: AuditEvent) -> str:

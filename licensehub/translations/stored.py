@@ -30,7 +30,9 @@ _NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*|\d+")
 _ONE_DATE: Final = r"[A-Z][a-z]{2} \d{1,2}, \d{4}(?:, \d{2}:\d{2})?"
 _DATE: Final = re.compile(_ONE_DATE)
 # Values of these places are names, or the words of a person. They are never translated.
-_TYPED: Final = frozenset({"by", "comment", "name", "owner", "person", "profile", "reason"})
+_TYPED: Final = frozenset(
+    {"by", "comment", "name", "organization", "organization_name", "owner", "person", "plan", "profile", "reason"}
+)
 _PERCENT: Final = re.compile(r"\d+(\.\d+)?%")
 _LIST: Final = "; "
 _END: Final = re.compile(r"(?<=[.?!]) ")
@@ -67,7 +69,7 @@ class _Pattern:
         return _regex(self.form, rf"{_ONE_DATE}|.+?")
 
     def translation(self, found: re.Match[str]) -> str:
-        named = {name: value if name in _TYPED else _localized(value) for name, value in found.groupdict().items()}
+        named = {name: _value(name, value) for name, value in found.groupdict().items()}
         others = () if named else [_localized(value) for value in found.groups()]
         if self.many:
             counts = [int(value.replace(",", "")) for value in found.groups() if _NUMBER.fullmatch(value)]
@@ -77,6 +79,13 @@ class _Pattern:
         # The values are formatted already, so the places of the translation need no format.
         plain = _PLACE.sub(r"{\1}", text)
         return plain.format(*others, **named)
+
+
+def _value(name: str, value: str) -> str:
+    """The value of a place of a pattern."""
+    if name in _TYPED:
+        return value
+    return with_names(value) if name == "teams" else _localized(value)
 
 
 @contextmanager
@@ -116,6 +125,12 @@ def _translated(text: str, language: str) -> str:
         return done[0]
     as_one = _lookup(text, of_sentences=True)
     return min(filter(None, (" ".join(done), as_one)), key=lambda said: len({*text.split()} & {*said.split()}))
+
+
+def with_names(text: str) -> str:
+    """`Design and 12 more teams`: what joins the names is translated. A single name stays, also one like `Reports`."""
+    exact, _ = _known()
+    return text if text in exact else translated(text)
 
 
 def _lookup(text: str, *, of_sentences: bool = False) -> str:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from integrations.connectors.contract import UNKNOWN_WORDS, Capability, english
 from integrations.models import IntegrationProfile
-from licensehub.translations.stored import translated
+from licensehub.translations.stored import translated, with_names
 from licensehub.ui.formatting import day
 from subscriptions.eligibility.terms import Terms
 from subscriptions.models import AdminRoles, DownloadRun, Protection, Subscription
@@ -116,7 +116,7 @@ def why_active(row: Subscription, terms: Terms, now: datetime) -> str:
 def why_cannot_be_removed(row: Subscription, terms: Terms, now: datetime) -> str:
     if not row.reclaimable:
         return _(CANNOT_BE_REMOVED).format(role=row.role_label, why_not=translated(row.why_not))
-    return _(ONLY_ADMIN).format(teams=translated(row.sole_admin_of), vendor=row.profile.vendor)
+    return _(ONLY_ADMIN).format(teams=with_names(row.sole_admin_of), vendor=row.profile.vendor)
 
 
 def team_admins_checked(profile: IntegrationProfile) -> bool:
@@ -129,7 +129,7 @@ def team_admins_checked(profile: IntegrationProfile) -> bool:
 
 def sole_admin(row: Subscription, terms: Terms, now: datetime) -> str:
     if row.sole_admin_of:
-        return translated(row.sole_admin_of)
+        return with_names(row.sole_admin_of)
     return _("of no team") if team_admins_checked(row.profile) else str(NOT_CHECKED)
 
 

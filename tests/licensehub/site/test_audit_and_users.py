@@ -17,6 +17,7 @@ from licensehub.audit.models import AuditEvent
 from licensehub.audit.triggers import create, drop
 
 VERIFY = "admin:audit_auditevent_verify"
+LIST = "/admin/audit/auditevent/"
 
 
 def test_an_unbroken_chain_is_confirmed(published, sign_in):
@@ -32,6 +33,17 @@ def test_tampering_is_found(published, sign_in):
     assert (
         "event #2 is missing or does not fit" in sign_in("Auditor").post(reverse(VERIFY), follow=True).content.decode()
     )
+
+
+def test_names_are_not_translated(published, sign_in):
+    """`approver` is a word of our catalogs, too. The label of a rule has words of ours."""
+    rule, named = published.rule, User.objects.create_user("approver")
+    with transaction.atomic():
+        for target in (named, rule):
+            record(Action.RULE_CHANGED, actor=None, target=target, data={})
+    page = sign_in("Auditor").get(LIST, headers={"accept-language": "de"}).content.decode()
+    assert "Auditprotokoll" in page and f"{published}: {rule.last_activity_threshold} Tage" in page
+    assert "approver" in page and "wer genehmigt hat" not in page
 
 
 def test_verifying_is_for_readers_and_by_post(published, sign_in):

@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from licensehub.translations import stored
-from licensehub.translations.stored import translated
+from licensehub.translations.stored import translated, with_names
 
 GERMAN = {
     "Nothing was sent.": "Es wurde nichts gesendet.",
@@ -15,6 +15,9 @@ GERMAN = {
     "{vendor} refused {what}.": "{vendor} hat {what} verweigert.",
     "It ended. Set {slot} again.": "Abgelaufen. Setzen Sie {slot} neu.",
     "{name} and {name} differ.": "{name} ist nicht {name}.",
+    "{teams} and {count} more teams": "{teams} und {count} weitere Teams",
+    "The only admin of {teams}.": "Einziger Admin von {teams}.",
+    "{organization_name}, plan {plan}.": "{organization_name}, Plan {plan}.",
 }
 PLURAL = ("{count} person of {total:,} left.", "{count} people of {total:,} left.")
 
@@ -46,6 +49,9 @@ def catalog(monkeypatch):
             "It ended. Set SCIM again. Nothing was sent.",
             "Abgelaufen. Setzen Sie SCIM neu. Es wurde nichts gesendet.",
         ),
+        ("The token, plan The token.", "The token, Plan The token."),
+        ("The only admin of The token.", "Einziger Admin von The token."),
+        ("The only admin of The token and 3 more teams.", "Einziger Admin von The token und 3 weitere Teams."),
         ("Ann and Ann differ.", "Ann ist nicht Ann."),
         ("Ann and Bob differ.", "Ann and Bob differ."),
         ("1 person of 1,240 left.", "1 Person von 1.240 ging."),
@@ -67,3 +73,8 @@ def test_a_sentence_is_found_by_its_pattern(english, german):
     assert translated(english) == german
     with translation.override("en"):
         assert translated(english) == english
+
+
+def test_a_single_name_is_no_string_of_ours():
+    assert translated("The token") == "Das Token" and with_names("The token") == "The token"
+    assert with_names("The token and 3 more teams") == "The token und 3 weitere Teams"
