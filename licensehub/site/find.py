@@ -95,7 +95,10 @@ def people(text: str) -> list[Hit]:
 
 
 def requests(text: str) -> list[Hit]:
-    """Find requests by number (R-0139 or 139), requester or reason; without a text, those that wait for a decision."""
+    """Find requests by number (R-0139 or 139), requester or reason; for `R-` the newest ones.
+
+    Without a text: those that wait for a decision.
+    """
     rows = ReclaimRequest.objects.select_related("requested_by", "profile").order_by("-pk")
     if not text:
         rows = rows.filter(state=RequestState.OPEN)[:RECENT]
@@ -103,7 +106,11 @@ def requests(text: str) -> list[Hit]:
         number = _number(text, "R-")
         by_text = Q(reason__icontains=text) | Q(requested_by__username__icontains=text)
         by_name = Q(requested_by__first_name__icontains=text) | Q(requested_by__last_name__icontains=text)
-        rows = (rows.filter(by_text | by_name) if number is None else rows.filter(pk=number))[:SHOWN]
+        if number is None:
+            rows = rows.filter(by_text | by_name)
+        elif number:
+            rows = rows.filter(pk=number)
+        rows = rows[:SHOWN]
     return [
         Hit(row.number, _detail(requester_of(row), str(row.get_state_display())), "approval_delegation", _page(row))
         for row in rows
@@ -111,12 +118,12 @@ def requests(text: str) -> list[Hit]:
 
 
 def runs(text: str) -> list[Hit]:
-    """Find runs by number (D-0002 or 2); without a text, the newest ones."""
+    """Find runs by number (D-0002 or 2); without a text and for `D-`, the newest ones."""
     rows = DownloadRun.objects.select_related("profile").order_by("-pk")
     number = _number(text, "D-")
     if text and number is None:
         return []
-    rows = rows[:RECENT] if number is None else rows.filter(pk=number)
+    rows = rows.filter(pk=number) if number else rows[:RECENT]
     return [
         Hit(row.number, _detail(str(row.get_state_display()), ago(row.started_at)), "cloud_download", _page(row))
         for row in rows
@@ -153,7 +160,10 @@ def pages(request: HttpRequest, text: str) -> list[Hit]:
 
 
 def _number(text: str, prefix: str) -> int | None:
+    """139 for `R-0139` and `139`; 0 for a number that is not written to its end, e.g. `R-` or `R-00`."""
     digits = text.upper().removeprefix(prefix)
+    if not digits:
+        return 0
     return int(digits) if is_id(digits) else None
 
 

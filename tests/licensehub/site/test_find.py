@@ -43,13 +43,14 @@ def test_each_kind_is_found(world, alice, as_user):
     page = reverse("admin:subscriptions_subscription_change", args=[someone.pk])
     assert groups(client, someone.email.upper())["People"] == [(someone.name, page)]
     assert groups(client, someone.external_id)["People"] == [(someone.name, page)]
-    for text in (made.number.lower(), str(made.pk), "true-up", "December"):
+    for text in (made.number.lower(), str(made.pk), "true-up", "December", "R-", "r-0"):
         assert groups(client, text)["Requests"] == [
             (made.number, reverse("admin:subscriptions_reclaimrequest_change", args=[made.pk]))
         ], text
-    assert groups(client, run.number)["Download runs"] == [
-        (run.number, reverse("admin:subscriptions_downloadrun_change", args=[run.pk]))
-    ]
+    for text in (run.number, "D-", "d-00"):
+        assert groups(client, text)["Download runs"] == [
+            (run.number, reverse("admin:subscriptions_downloadrun_change", args=[run.pk]))
+        ], text
     assert [name for name, _ in groups(client, world.profile.name[:4])["Integration profiles"]] == [world.profile.name]
     assert groups(client, "PROTEC")["Pages"] == [("Protections", reverse("admin:subscriptions_protection_changelist"))]
     [(name, url)] = groups(client, "full seats")["Views"]
