@@ -16,6 +16,7 @@ def _static(name: str) -> Callable[[HttpRequest], str]:
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "LicenseHub",
+    "LOGIN": {"form": "licensehub.site.sign_in.SignInForm"},
     "SITE_HEADER": "LicenseHub",
     "SITE_SUBHEADER": "licensehub.site.navigation.subheader",
     "SITE_SYMBOL": "event_seat",

@@ -13,10 +13,10 @@ from licensehub.ui.formatting import day_and_time, inside, name_of
 from subscriptions.models import NoticeState, NotificationKind, NotificationMail, NotificationRecipient, ReclaimRequest
 
 SHORT = {
-    NotificationKind.OPENED: gettext_lazy("it waits"),
-    NotificationKind.ENDING: gettext_lazy("it ends soon"),
-    NotificationKind.EXPIRED: gettext_lazy("it expired"),
-    NotificationKind.UNDECIDABLE: gettext_lazy("nobody may decide it"),
+    NotificationKind.OPENED: gettext_lazy("request waits"),
+    NotificationKind.ENDING: gettext_lazy("request ends soon"),
+    NotificationKind.EXPIRED: gettext_lazy("request expired"),
+    NotificationKind.UNDECIDABLE: gettext_lazy("nobody may decide the request"),
 }
 
 

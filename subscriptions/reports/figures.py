@@ -103,6 +103,8 @@ def _of_profile(profile: IntegrationProfile, month: date) -> dict[str, Any] | No
         "profile": profile.pk,
         "name": profile.name,
         "bought": stats.purchased,
+        # Of the license types that `bought` counts. A vendor may not say how many of the others were bought.
+        "in_use": stats.assigned,
         "candidates": RemovalCandidate.objects.open().filter(profile=profile).count(),
         "oldest": {"pk": waiting.pk, "since": waiting.requested_at.isoformat()} if waiting else None,
         "lines": [line.to_json(place) for place, line in sorted(found.lines.items())],

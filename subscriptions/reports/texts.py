@@ -39,22 +39,24 @@ def money_text(found: Mapping[str, Decimal]) -> str:
     return joined([amount_text(amount, currency) for currency, amount in sorted(found.items()) if amount])
 
 
-def bought_text(data: dict[str, Any]) -> str:
-    """`of 4,000 bought`; empty where it is not known."""
-    return _("of {count} bought").format(count=number(data["bought"])) if data["bought"] else ""
-
-
 def cost_text(data: dict[str, Any]) -> str:
     """`Cost of the seats: $61,200 per year`; empty without an amount."""
     cost = money_text(amounts(data, "amount"))
     return _("Cost of the seats: {amount} per year").format(amount=cost) if cost else ""
 
 
+def bought_text(data: dict[str, Any]) -> str:
+    """`296 of 350 bought in use`: only of the license types whose number the vendor tells; empty without one."""
+    if not data["bought"]:
+        return ""
+    return _("{count} of {bought} bought in use").format(count=number(data["in_use"]), bought=number(data["bought"]))
+
+
 def _of_profile(data: dict[str, Any]) -> str:
-    saved = money_text(amounts(data, "saved"))
+    bought, saved = bought_text(data), money_text(amounts(data, "saved"))
     lines = [
         data["name"],
-        _("Seats: {seats} {bought}").format(seats=number(total(data, "seats")), bought=bought_text(data)).strip(),
+        _("Seats: {seats}").format(seats=number(total(data, "seats"))) + (f" ({bought})" if bought else ""),
         _("Inactive: {count}").format(count=number(total(data, "inactive"))),
         _("Open candidates: {count}").format(count=number(data["candidates"])),
         _("Reclaimed in the month: {count}").format(count=number(total(data, "reclaimed"))),

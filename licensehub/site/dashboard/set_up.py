@@ -82,7 +82,8 @@ def set_up(profile: IntegrationProfile | None, last: DownloadRun | None, user: U
 
 def _roles(user: User | AnonymousUser) -> tuple[tuple[int, str], ...]:
     roles = Group.objects.order_by("name").values_list("pk", "name") if user.has_perm(INVITE) else ()
-    return tuple(sorted(roles, key=lambda role: role[1] != ROLE))
+    usual_first = sorted(roles, key=lambda role: role[1] != ROLE)
+    return tuple((pk, translated(name)) for pk, name in usual_first)
 
 
 def _worth_doing(user: User | AnonymousUser) -> Iterator[Step]:

@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
+from integrations.connectors.contract import UNKNOWN
 from integrations.models import IntegrationProfile
+from licensehub.translations.stored import translated
 from licensehub.ui.lists.id_filter import is_id
 from subscriptions.models import ProtectionKind
 from subscriptions.rules.words import seen_words
@@ -45,6 +47,8 @@ class LicenseFilter(DropdownFilter):
         profiles = profiles_of(request)
         for profile in profiles:
             labels |= profile.connector.licenses
+        if UNKNOWN in labels:
+            labels[UNKNOWN] = translated(labels[UNKNOWN])
         in_scope = [profile.rule.licenses for profile in profiles if hasattr(profile, "rule")]
         labels |= {word: labels.get(word, word) for words in in_scope for word in words}
         return sorted(labels.items(), key=lambda item: item[1])
@@ -67,7 +71,7 @@ class ProfileFilter(DropdownFilter):
 
 
 class IdleFilter(DropdownFilter):
-    title = gettext_lazy("inactive for")
+    title = gettext_lazy("time since last activity")
     parameter_name = "idle"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:

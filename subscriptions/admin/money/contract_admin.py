@@ -23,6 +23,7 @@ from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.models import Contract
 from subscriptions.money.beside import all_prices
 from subscriptions.money.contracts import save_contract
+from subscriptions.money.currencies import amount_text
 from subscriptions.money.licenses import licenses_of, set_floors
 
 SEES, CHANGE = "subscriptions.view_contract", "subscriptions.change_contract"
@@ -132,4 +133,12 @@ def _prices(profile: IntegrationProfile) -> list[dict[str, Any]]:
     """The prices of today."""
     prices, labels = all_prices(), profile.connector.licenses
     found = {license: prices.now(profile.pk, license) for license in labels}
-    return [{"label": labels[license], "price": price} for license, price in found.items() if price]
+    return [
+        {
+            "label": labels[license],
+            "price": price,
+            "amount": f"{amount_text(price.amount, price.currency)} {price.get_per_display()}",
+        }
+        for license, price in found.items()
+        if price
+    ]

@@ -13,13 +13,14 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from licensehub.ui.formatting import day, name_of, number, percent
+from licensehub.ui.formatting import day, inside, name_of, number, percent
 from licensehub.ui.time_zones import company_day
 from subscriptions.models import (
     CandidateState,
     Contract,
+    NoticeState,
     NotificationKind,
-    NotificationMail,
+    NotificationRecipient,
     RemovalCandidate,
     Subscription,
 )
@@ -124,7 +125,8 @@ class Mark:
 def time_line(row: Contract, today: date) -> dict[str, Any]:
     """The days from before the first reminder until after the renewal, as positions."""
     first = min(today, row.notice_by - timedelta(days=REMINDERS[0] + 10))
-    last = max(row.renews_on + timedelta(days=20), today)
+    # Room at the right for the words of the renewal.
+    last = max(row.renews_on + timedelta(days=max(20, (row.renews_on - first).days // 5)), today)
 
     def x(moment: date) -> float:
         return round(20 + (moment - first).days / max(1, (last - first).days) * 960, 1)
@@ -160,14 +162,18 @@ def _in_days(moment: date, today: date) -> str:
 
 def _reminders(row: Contract, today: date) -> list[dict[str, Any]]:
     """The reminders by mail, with the people who got each."""
-    sent = NotificationMail.objects.filter(
-        recipients__notification__kind=NotificationKind.CONTRACT,
-        recipients__notification__profile=row.profile_id,
-        recipients__notification__key__startswith=f"contract:{row.pk}:{row.notice_by.isoformat()}:",
-    ).values_list("recipients__notification__key", "user__username", "state")
+    told = NotificationRecipient.objects.filter(
+        notification__kind=NotificationKind.CONTRACT,
+        notification__profile=row.profile_id,
+        notification__key__startswith=f"contract:{row.pk}:{row.notice_by.isoformat()}:",
+        mail__isnull=False,
+    ).select_related("notification", "mail", "mail__user")
     people: dict[str, list[str]] = {}
-    for key, name, state in sent:
-        people.setdefault(key.rpartition(":")[2], []).append(name if state == "sent" else f"{name} ({state})")
+    for one in told:
+        if mail := one.mail:
+            name = name_of(mail.user)
+            shown = name if mail.state == NoticeState.SENT else f"{name} ({inside(mail.get_state_display())})"
+            people.setdefault(one.notification.key.rpartition(":")[2], []).append(shown)
     lines = []
     for days in REMINDERS:
         due = row.notice_by - timedelta(days=days)

@@ -91,7 +91,7 @@ def savings_view(request: HttpRequest) -> HttpResponse:
     profiles, ledger, choice = _read(request)
     groups = ledger.groups()
     if "currency" not in request.GET and groups:
-        choice = _with_currency(choice, groups[0].currency)
+        choice = replace(choice, currency=_first_to_show(groups))
     lines = [line for group in groups for line in group.lines]
     renewals = next_renewals()
     departments = ledger.by_department(choice.currency)
@@ -169,8 +169,15 @@ def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choic
     return known, ledger, choice
 
 
-def _with_currency(choice: Choice, currency: str) -> Choice:
-    return replace(choice, currency=currency)
+def _first_to_show(groups: Sequence[Group]) -> str:
+    """The currency of the most reclaimed seats, else of the most candidates: a page of zeros would say nothing."""
+
+    def seats(group: Group, stage: Stage) -> int:
+        return sum(line.cells[stage].seats for line in group.lines)
+
+    return max(
+        groups, key=lambda group: (bool(group.currency), seats(group, Stage.VERIFIED), seats(group, Stage.POTENTIAL))
+    ).currency
 
 
 def _facts_of() -> str:

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import translation
+from django.utils.translation import get_language_info
 from django.utils.translation import gettext as _
 
 from integrations.mail_config import mail_problem
@@ -74,7 +75,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             "zone_of_browser": zone_of_browser(request),
             "languages": settings.LANGUAGES,
             "language_chosen": language_of(user),
-            "language_of_mails": language_name(default_language()),
+            "language_of_mails": get_language_info(default_language())["name_translated"],
         }
         return TemplateResponse(request, "admin/subscriptions/notificationchoice/page.html", context)
 

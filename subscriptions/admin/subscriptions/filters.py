@@ -16,7 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
+from integrations.connectors.contract import UNKNOWN
 from integrations.connectors.registry import connector_class
+from licensehub.translations.stored import translated
 from subscriptions.eligibility.people_counts import BAND_DAYS, BANDS
 from subscriptions.models import ProtectionKind, ReclaimRule, Subscription, Verdict
 from subscriptions.models.subscription import FREE, HAS_ADMIN_ROLE, HELD
@@ -29,6 +31,8 @@ def labels_of(kind: ProtectionKind) -> dict[str, str]:
     for name in settings.CONNECTORS:
         connector = connector_class(name)
         found |= connector.licenses if kind == ProtectionKind.LICENSE else connector.roles
+    if UNKNOWN in found:
+        found[UNKNOWN] = translated(found[UNKNOWN])
     return found
 
 

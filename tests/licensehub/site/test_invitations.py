@@ -104,6 +104,12 @@ def test_without_a_mail_the_inviter_gets_the_link(sign_in, settings, monkeypatch
     assert AuditEvent.objects.get(action="user.invited").data["problem"]
 
 
+def test_the_page_speaks_of_an_invitation_in_german_too(sign_in):
+    page = text_of(sign_in("Company admin").get(reverse("admin:auth_user_add"), headers={"accept-language": "de"}))
+    assert "Einladung senden" in page and "schickt dieser Person einen Link" in page
+    assert "After you" not in page and "weiter bearbeiten" not in page
+
+
 def test_bad_entries_invite_nobody_and_only_accounts_admins_invite(sign_in, alice):
     User.objects.filter(pk=alice.pk).update(email="alice@northwind.example")
     client, address = sign_in("Company admin"), reverse("admin:auth_user_add")

@@ -50,6 +50,8 @@ def test_an_installation_without_a_profile_begins_with_the_first_step(sign_in):
     approver = Group.objects.get(name="Approver").pk
     assert step(admin, 4).ask == ""
     assert [name for _, name in admin.get(reverse(INDEX)).context["set_up"].roles][:2] == ["Approver", "Auditor"]
+    german = admin.get(reverse(INDEX), headers={"accept-language": "de"}).context["set_up"].roles
+    assert [name for _, name in german][:2] == ["Genehmiger", "Prüfer"]
     entries = {"first_name": "Bea", "last_name": "Ott", "email": "bea@x.example", "groups": approver}
     assert all(f'name="{name}"' in page for name in entries) and 'action="/admin/auth/user/add/"' in page
     assert admin.post("/admin/auth/user/add/", entries).status_code == 302

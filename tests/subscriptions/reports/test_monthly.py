@@ -29,6 +29,7 @@ from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.reports import monthly
 from subscriptions.reports.figures import amounts, figures, first_of, total
 from subscriptions.reports.monthly import make_due, report_settings, save_settings
+from subscriptions.reports.texts import bought_text
 from tests.support.colleagues import NOON, Colleagues
 from tests.support.fixtures import person
 from tests.support.restoring import reclaimed
@@ -156,6 +157,8 @@ def test_the_figures_are_the_sums_of_their_rows(world, alice, bob):
     paid = held.filter(license__in=["full"]).count()
     assert amounts(found, "amount") == {"USD": Decimal(240 * paid)}
     assert total(found, "seats") >= paid
+    assert found["in_use"] == paid < total(found, "seats"), "the vendor says only how many Full seats were bought"
+    assert bought_text(found) == f"{paid} of {found['bought']} bought in use"
     assert total(found, "inactive") == Subscription.objects.candidates().count() > 10
     ledger = Ledger([world.profile], month.year)
     rows = [ledger.rows(stage).filter(at__gte=first) for stage in (Stage.VERIFIED, Stage.AGAIN)]

@@ -137,6 +137,7 @@ def test_rejecting_takes_a_choice_and_a_comment(organization, alice, bob, as_use
     assert (asked.state, asked.comment, timezone.localdate(asked.kept_until)) == ("rejected", "Quarter close", until)
     shown = text_of(response)
     assert f"{asked} is rejected. 3 people are paused until" in shown and "Take back the rejection" in shown
+    assert "nothing was sent" in shown and "Changed since" not in shown, "their cool-down is no change of facts"
     assert "paused until" in text_of(as_user(alice).get(request_url("change", asked)))
     assert "Take back the rejection" not in text_of(as_user(alice).get(request_url("change", asked)))
 

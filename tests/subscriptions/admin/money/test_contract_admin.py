@@ -9,9 +9,10 @@ from decimal import Decimal
 from django.utils import timezone
 
 from licensehub.ui.formatting import day
-from subscriptions.models import Contract, DownloadRun, Per
+from subscriptions.models import Contract, DownloadRun, NotificationMail, Per
 from subscriptions.money.contracts import version_of
 from subscriptions.money.prices import PriceInput, enter_price
+from subscriptions.sweep import notify
 from tests.support.organization import said
 from tests.support.profile_states import ROLES
 
@@ -112,6 +113,17 @@ def test_savings_are_an_estimate_until_the_renewal(organization, sign_in, alice)
     assert f"an estimate until the renewal on {day(renewal)}" in text(client.get(savings))
     Contract.objects.update(renews_on=timezone.localdate(), notice_by=timezone.localdate())
     assert "an estimate until" not in text(client.get(savings))
+
+
+def test_the_reminders_name_the_people_who_got_them(organization, sign_in, alice):
+    type(alice).objects.filter(pk=alice.pk).update(first_name="Alice", last_name="Ames")
+    client = sign_in("Company admin")
+    client.post(EDIT, good(owner=alice.pk))
+    notify()
+    [line] = [line for line in client.get(PAGE).context["reminders"] if line["is_sent"]]
+    assert "Alice Ames (to be sent)" in line["text"]
+    NotificationMail.objects.update(state="sent", sent_at=timezone.now())
+    assert "To Alice Ames, company.admin" in text(client.get(PAGE))
 
 
 def test_others_read_it(organization, sign_in):

@@ -17,7 +17,7 @@ from django.utils import timezone
 from subscriptions.admin.money import savings_page
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
-from subscriptions.models import Per, Price, Reclaim
+from subscriptions.models import Per, Price, Reclaim, RemovalCandidate
 from subscriptions.money.prices import PriceInput, enter_price
 from subscriptions.reclaims.engine import reclaim_due
 from tests.support.pages import text_of
@@ -84,6 +84,15 @@ def saved(world, alice, bob):
     world.sandbox.world.change_by_hand(back.subscription.external_id, {"active": True})
     world.download()
     return world
+
+
+def test_the_page_begins_with_the_currency_of_the_reclaimed_seats(saved, alice, sign_in):
+    other = RemovalCandidate.objects.exclude(license="full").values_list("license", flat=True)[0]
+    euros = PriceInput(other, Decimal(96), "EUR", Per.YEAR, timezone.localdate())
+    enter_price(saved.profile, euros, actor=alice)
+    shown = sign_in("Auditor").get(SAVINGS).context
+    assert [group["currency"] for group in shown["groups"]][:2] == ["EUR", "USD"]
+    assert shown["choice"].currency == "USD"
 
 
 def test_each_number_opens_the_rows_whose_sum_it_is(saved, sign_in):

@@ -68,7 +68,7 @@ def test_the_request_and_the_overview_say_who_was_notified(colleagues: Colleague
         closing.expire_requests()
         colleagues.minute()
     page = text_of(client.get(request_url("change", request)))
-    assert "it waits: mailed " in page and "it expired: mailed " in page
+    assert "request waits: mailed " in page and "request expired: mailed " in page
 
     first = client.get(reverse("admin:index")).context["waiting"][0]
     assert first["title"] == "2 requests in a row expired without a decision"

@@ -156,7 +156,8 @@ def _person(identifier: str, kind: str, rng: random.Random, taken: set[str]) -> 
         family=family,
         display_name=shown,
         department=department,
-        cost_center=f"CC-{prefix}{rng.randrange(10, 100)}" if prefix else "",
+        # Four of each department.
+        cost_center=f"CC-{prefix}{rng.randrange(10, 100) % 4 * 10 + 10}" if prefix else "",
     )
 
 
