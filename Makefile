@@ -4,7 +4,7 @@ BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo tour run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements clean
+.PHONY: help install dev demo tour run test test-sqlite test-postgres chaos benchmark lint format types check ci requirements licenses sbom vulnerabilities clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,16 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-
 requirements: dev  ## Compile the .in files into the .txt files, with hashes (UPGRADE=1: newest versions)
 	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --constraint requirements.txt requirements-dev.in --output-file requirements-dev.txt
+	$(COMPILE) $(if $(UPGRADE),--upgrade) requirements-audit.in --output-file requirements-audit.txt
+
+licenses: dev  ## Write docs/licenses.md; fails on a license that is not allowed
+	@$(BIN)/python -m supply_chain licenses --write
+
+sbom: dev  ## Write var/licensehub.cdx.json: what LicenseHub is built from, as CycloneDX
+	@$(BIN)/python -m supply_chain sbom
+
+vulnerabilities: dev  ## Look for known vulnerabilities of the packages (AUDIT_REQUIRED=1: fail if that cannot be done)
+	@$(BIN)/python -m supply_chain vulnerabilities
 
 clean:  ## Remove .venv and the caches (.env and var/ stay)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -161,7 +161,7 @@ def simulate(profile: IntegrationProfile, seed: int) -> Simulated:
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_the_rollup_is_what_plain_python_counts(empty, seed):
-    story, dice = simulate(empty, seed), random.Random(seed)  # noqa: S311
+    story, dice = simulate(empty, seed), random.Random(seed)  # noqa: S311 - made-up people
     came_back = 0
     for _ in range(12):
         terms = terms_with(
