@@ -93,12 +93,12 @@ SELECT %(profile)s, c.subscription_id, r.id, 'deactivate',
 EVENTS = """
 INSERT INTO audit_auditevent
     (sequence, at, action, actor_id, actor_name, target_type, target_id, target_label, data, correlation,
-     previous_hash, hmac)
+     salt, text_digest, previous_hash, hash, hmac)
 SELECT n, %(now)s - (%(events)s - n) * interval '3 seconds',
        CASE WHEN n %% 1000 = 0 THEN 'download.completed' ELSE 'candidate.proposed' END, n %% 50,
        'person' || n %% 50, 'subscriptions.removalcandidate', n %% 200000, 'Tester' || n %% 200000,
        jsonb_build_object('why', 'Inactive ' || n %% 400 || ' days.'), gen_random_uuid(),
-       md5(n::text), md5((n + 1)::text)
+       md5(n::text), '', md5(n::text), md5((n + 1)::text), ''
   FROM generate_series((SELECT COALESCE(MAX(sequence), 0) FROM audit_auditevent) + 1, %(events)s) AS n
 """
 

@@ -110,6 +110,7 @@ class Action(TextChoices):
     PRICE_WITHDRAWN = "price.withdrawn", _("Price withdrawn")
     USER_INVITED = "user.invited", _("Person invited")
     USER_JOINED = "user.joined", _("Invitation accepted")
+    EVENTS_ERASED = "audit.events_erased", _("Texts of events erased")
     VIEW_SHARED = "view.shared", _("View of a list shared")
     VIEW_CHANGED = "view.changed", _("Shared view of a list changed")
     VIEW_UNSHARED = "view.unshared", _("View of a list no longer shared")

@@ -24,13 +24,13 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from licensehub.audit.models import AuditEvent
+from licensehub.audit.offline_verifier import EMPTY
 from licensehub.redis_client import Breaker, RedisAway, connect
 
 logger = logging.getLogger(__name__)
 
 KEY = "licensehub:audit:head"
 TIMEOUT = 0.5  # seconds
-EMPTY = "0" * 64
 
 # KEYS[1]: a checkpoint as JSON. ARGV: the new one, its sequence, and the one that it replaces in any case, or "".
 _KEEP = """
@@ -48,7 +48,7 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The last event of a chain: its number, its signature, and when it happened (None for an empty chain)."""
+    """The last event of a chain: its number, its hash, and when it happened (None for an empty chain)."""
 
     sequence: int
     hash: str
@@ -229,7 +229,7 @@ def keep(checkpoint: Checkpoint) -> None:
 
 def checkpoint_of_database() -> Checkpoint:
     """The last committed event that this connection sees."""
-    newest = AuditEvent.objects.order_by("-sequence").values_list("sequence", "hmac", "at").first()
+    newest = AuditEvent.objects.order_by("-sequence").values_list("sequence", "hash", "at").first()
     return Checkpoint(*newest) if newest else Checkpoint(0, EMPTY, None)
 
 
@@ -272,7 +272,7 @@ def _belongs(kept: Checkpoint) -> bool:
     """Whether the database holds this very event. Then its chain continues from it."""
     if not kept.sequence:
         return kept.hash == EMPTY
-    return AuditEvent.objects.filter(sequence=kept.sequence, hmac=kept.hash).exists()
+    return AuditEvent.objects.filter(sequence=kept.sequence, hash=kept.hash).exists()
 
 
 def _set_aside(kept: Checkpoint) -> bool:

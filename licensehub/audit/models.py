@@ -26,7 +26,12 @@ class AuditEvent(models.Model):
     data = models.JSONField(_("details"), default=dict, editable=False)
     # One value for all events of one action.
     correlation = models.UUIDField(editable=False)
+    # 16 random bytes. It is empty when the label and the data were erased: then only `text_digest` is left of them.
+    salt = models.CharField(max_length=32, editable=False)
+    text_digest = models.CharField(max_length=64, editable=False)
     previous_hash = models.CharField(max_length=64, editable=False)
+    hash = models.CharField(max_length=64, editable=False)
+    # Over the hash, with a key that is not in the database.
     hmac = models.CharField(max_length=64, editable=False)
 
     class Meta:

@@ -24,7 +24,18 @@ class SharedColumns(NamedTuple):
 
 
 # The columns that differ from event to event.
-EVENT_COLUMNS = ("sequence", "target_type", "target_id", "target_label", "data", "previous_hash", "hmac")
+EVENT_COLUMNS = (
+    "sequence",
+    "target_type",
+    "target_id",
+    "target_label",
+    "data",
+    "salt",
+    "text_digest",
+    "previous_hash",
+    "hash",
+    "hmac",
+)
 COLUMNS = (*EVENT_COLUMNS, *SharedColumns._fields)
 INTO = f"{AuditEvent._meta.db_table} ({', '.join(COLUMNS)})"
 

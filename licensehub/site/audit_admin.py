@@ -24,8 +24,8 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
 
 from licensehub.audit.actions import Action
-from licensehub.audit.log import verify_chain
 from licensehub.audit.models import AuditEvent
+from licensehub.audit.verify import verify_chain
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin
 from licensehub.ui.export import ExportMixin
@@ -113,9 +113,8 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
         ListColumn("details", [(gettext_lazy("Details"), lambda event: DETAILS.encode(event.data))]),
         ListColumn("action_id", [(gettext_lazy("Action ID"), attrgetter("correlation"))]),
         ListColumn("signature", [(gettext_lazy("Signature"), attrgetter("hmac"))]),
-        ListColumn(
-            "signature_before", [(gettext_lazy("Signature of the previous event"), attrgetter("previous_hash"))]
-        ),
+        ListColumn("hash_of_event", [(gettext_lazy("Hash"), attrgetter("hash"))]),
+        ListColumn("hash_of_previous", [(gettext_lazy("Hash of the previous event"), attrgetter("previous_hash"))]),
     )
     export_fields = tuple(field.name for field in AuditEvent._meta.concrete_fields)
 

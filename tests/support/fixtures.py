@@ -17,8 +17,10 @@ from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.models import IntegrationProfile
 from licensehub.audit import checkpoint
-from licensehub.audit.log import open_transactions, verify_chain
+from licensehub.audit.log import open_transactions
 from licensehub.audit.models import AuditEvent
+from licensehub.audit.offline_verifier import EMPTY
+from licensehub.audit.verify import verify_chain
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
@@ -66,7 +68,7 @@ def _kept_head_of_a_new_installation(request, settings):
     sends. So each begins as an installation does on its first day: with the head of an empty chain.
     """
     if "db" in request.fixturenames or request.node.get_closest_marker("django_db"):
-        settings.AUDIT_HEAD_FILE.write_text(checkpoint.Checkpoint(0, checkpoint.EMPTY, None).as_text())
+        settings.AUDIT_HEAD_FILE.write_text(checkpoint.Checkpoint(0, EMPTY, None).as_text())
         checkpoint._checkpoint_key.cache_clear()
         if settings.EMBEDDED_BROKER_SOCKET.exists():
             with redis.Redis(unix_socket_path=str(settings.EMBEDDED_BROKER_SOCKET)) as client:

@@ -12,13 +12,13 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
-from licensehub.audit.log import verify_chain
+from licensehub.audit.verify import verify_chain
 from subscriptions.models import Bucket, ReclaimRule, Subscription
 from tests.support import cached_rows, cached_world
 from tests.support.fixtures import World, connect, fill
 
 # Drawn by each download, or numbered, or made from such values.
-DRAWN = {"token", "ciphertext", "hmac", "hash", "previous_hash", "correlation", "target_id"}
+DRAWN = {"token", "ciphertext", "salt", "text_digest", "hmac", "hash", "previous_hash", "correlation", "target_id"}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 KEY = re.compile(r"profile \d+|\[\d+\]|'run': \d+|\bD-\d+")
 

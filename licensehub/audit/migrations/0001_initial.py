@@ -70,7 +70,10 @@ class Migration(migrations.Migration):
                 ("target_label", models.CharField(editable=False, max_length=254, verbose_name="what")),
                 ("data", models.JSONField(default=dict, editable=False, verbose_name="details")),
                 ("correlation", models.UUIDField(editable=False)),
+                ("salt", models.CharField(editable=False, max_length=32)),
+                ("text_digest", models.CharField(editable=False, max_length=64)),
                 ("previous_hash", models.CharField(editable=False, max_length=64)),
+                ("hash", models.CharField(editable=False, max_length=64)),
                 ("hmac", models.CharField(editable=False, max_length=64)),
             ],
             options={

@@ -17,7 +17,6 @@ from integrations import sending
 from licensehub.audit import checkpoint
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import (
-    EMPTY,
     Checkpoint,
     CheckpointFile,
     CheckpointKey,
@@ -27,6 +26,7 @@ from licensehub.audit.checkpoint import (
 )
 from licensehub.audit.log import record
 from licensehub.audit.models import AuditEvent
+from licensehub.audit.offline_verifier import EMPTY
 
 NOW = datetime(2026, 11, 24, 21, 0, tzinfo=UTC)
 

@@ -11,9 +11,12 @@ from django.utils import timezone
 
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
-from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows, signature, verify_chain
+from licensehub.audit.erase import NotErasable, erase_texts
+from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows, sign
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.triggers import create, drop
+from licensehub.audit.offline_verifier import body_digest, chain_hash, text_digest
+from licensehub.audit.triggers import ERASED, KEPT, create, drop
+from licensehub.audit.verify import ChainReport, verify_chain
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def test_events_are_numbered_and_chained(five_events):
 
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
     assert events[0].previous_hash == "0" * 64
-    assert [event.previous_hash for event in events[1:]] == [event.hmac for event in events[:-1]]
+    assert [event.previous_hash for event in events[1:]] == [event.hash for event in events[:-1]]
+    assert len({event.salt for event in events}) == 5 and all(len(event.salt) == 32 for event in events)
     assert len({event.correlation for event in events}) == 1
     assert verify_chain().broken_at is None
 
@@ -84,16 +88,26 @@ def test_the_chain_shows_a_change_without_the_triggers(five_events, tamper):
         create(connection)
 
 
-def test_an_event_of_another_history_breaks_the_chain(five_events):
+def test_an_event_of_another_history_breaks_the_chain(five_events, settings):
     """It is signed with the key, e.g. in a used backup; the next event is linked to the former one."""
     event = AuditEvent.objects.get(sequence=3)
     event.actor_name = "mallory"
+    event.hash = hash_of(event)
+    event.hmac = sign(event.hash, settings.AUDIT_KEY.encode())
     drop(connection)
     try:
-        AuditEvent.objects.filter(sequence=3).update(actor_name=event.actor_name, hmac=signature(event))
+        AuditEvent.objects.filter(sequence=3).update(actor_name="mallory", hash=event.hash, hmac=event.hmac)
         assert verify_chain().broken_at == 4
     finally:
         create(connection)
+
+
+def hash_of(event: AuditEvent) -> str:
+    body = [
+        *(event.sequence, event.at.isoformat(), event.action, event.actor_id, event.actor_name, event.target_type),
+        *(event.target_id, text_digest(event.salt, event.target_label, event.data), str(event.correlation)),
+    ]
+    return chain_hash(event.previous_hash, body_digest(body))
 
 
 def test_nothing_is_recorded_outside_a_transaction(profile):
@@ -102,9 +116,8 @@ def test_nothing_is_recorded_outside_a_transaction(profile):
         record(Action.PROFILE_CHANGED, actor=None, target=profile)
 
 
-def test_an_old_signature_still_fits(settings):
-    """The expected signature is a constant: another way to sign would break every existing chain."""
-    settings.AUDIT_KEY = "key-of-the-year-before"
+def test_an_old_hash_still_fits():
+    """The expected values are constants: another way to compute them would break every existing chain."""
     event = AuditEvent(
         sequence=7,
         at=datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC),
@@ -116,10 +129,70 @@ def test_an_old_signature_still_fits(settings):
         target_label='Ann \x7f "Müller" 😀',
         data={"z": 0.1, "a": [1, None, True], "ä": "ß\n"},
         correlation=uuid.UUID(int=9),
+        salt="5a" * 16,
         previous_hash="0" * 64,
     )
 
-    assert signature(event) == "20ad3aee8424aca06a794a2749931de240175c67a23af157ea478cd888365298"
+    assert hash_of(event) == "d2f67e56111a53e526d5e31be6d862fca9699aa9e7fd12214061149d0d02d25a"
+    assert (
+        sign("0" * 64, b"key-of-the-year-before") == "f597ab01e5b4c335833807cf580d3d21fe9adaec7da7db9cc503f66c4cc419f4"
+    )
+
+
+def test_only_the_text_of_an_event_can_be_erased(five_events, alice):
+    """And that only once, as a whole, with an event that lists it."""
+    before = {event.pk: (event.hash, event.text_digest) for event in AuditEvent.objects.all()}
+    with transaction.atomic():
+        assert erase_texts([2, 3, 5, 99], actor=alice, why="The person asked for it.") == 3
+    with transaction.atomic():
+        assert erase_texts([3], actor=alice, why="Again.") == 0
+    assert verify_chain() == ChainReport(events=6, broken_at=None)
+    left = AuditEvent.objects.order_by("pk").values_list("target_label", "data", "salt")
+    assert [bool(salt) for *_, salt in left] == [True, False, False, True, False, True]
+    assert set(map(str, left.filter(pk__in=[2, 3, 5]))) == {"('', {}, '')"}
+    assert {event.pk: (event.hash, event.text_digest) for event in AuditEvent.objects.exclude(pk=6)} == before
+    said = AuditEvent.objects.get(pk=6)
+    assert (said.action, said.actor_name) == (Action.EVENTS_ERASED, "alice")
+    assert said.data == {"sequences": [[2, 3], [5, 5]], "events": 3, "why": "The person asked for it."}
+    with pytest.raises(NotErasable), transaction.atomic():
+        erase_texts([6], actor=alice, why="To hide it.")
+    assert {field.column for field in AuditEvent._meta.concrete_fields} == {*ERASED, *KEPT}
+    erase = "UPDATE audit_auditevent SET target_label = '', data = '{}', salt = ''"
+    for refused in (
+        f"{erase} WHERE sequence = 6",
+        f"{erase} WHERE sequence = 3",
+        *(f"{erase}, {column} = '{value}' WHERE sequence = 1" for column, value in OTHER_VALUES.items()),
+        "UPDATE audit_auditevent SET target_label = '', salt = '' WHERE sequence = 1",
+        "UPDATE audit_auditevent SET data = '{}', salt = '' WHERE sequence = 1",
+        "UPDATE audit_auditevent SET target_label = '', data = '{}' WHERE sequence = 1",
+        "UPDATE audit_auditevent SET target_label = 'Ann', data = '{}', salt = '00' WHERE sequence = 2",
+    ):
+        with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(refused)
+
+
+# A value for each column that an erasure leaves alone, as both databases write it.
+OTHER_VALUES = {
+    "sequence": "77",
+    "at": "2020-01-01 00:00:00",
+    "action": "profile.created",
+    "actor_id": "7",
+    "actor_name": "mallory",
+    "target_type": "auth.user",
+    "target_id": "77",
+    "correlation": "0" * 32,
+    **dict.fromkeys(("text_digest", "previous_hash", "hash", "hmac"), "f" * 64),
+}
+
+
+def test_a_text_that_no_event_erased_is_missed(five_events, alice):
+    """The database allows the statement; the chain shows that nobody said so. An earlier event says nothing."""
+    assert set(OTHER_VALUES) == set(KEPT)
+    with transaction.atomic():
+        erase_texts([1], actor=alice, why="The person asked for it.")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE audit_auditevent SET target_label = '', data = '{}', salt = '' WHERE sequence = 4")
+    assert verify_chain().broken_at == 4
 
 
 def test_the_written_values_are_the_signed_ones(profile, alice):

@@ -64,6 +64,7 @@ def as_written(event: AuditEvent) -> list[str]:
         json.dumps(event.data, ensure_ascii=False, sort_keys=True),
         str(event.correlation),
         event.hmac,
+        event.hash,
         event.previous_hash,
     ]
 
