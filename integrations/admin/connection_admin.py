@@ -44,6 +44,8 @@ BADGES = {
 }
 # Binds an attempt to connect to this browser's session.
 BROWSER = "connect_browser"
+# The name of the button in the set-up.
+TEST_AT_ONCE = "test"
 
 
 def state_words(connection: Connection) -> str:
@@ -101,11 +103,16 @@ class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
         ]
 
     def new_credentials(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Store the values of the form. The set-up on the overview also has them tested, and is shown again."""
         if refusal := refuse_unless_post(request, CHANGE):
             return refusal
         connection = self._connection(request, pk)
-        run_and_report(request, lambda: self._store(request, connection), refusals=REFUSALS)
-        return HttpResponseRedirect(reverse(PAGE, args=[pk]))
+        is_stored = run_and_report(request, lambda: self._store(request, connection), refusals=REFUSALS)
+        if TEST_AT_ONCE not in request.POST:
+            return HttpResponseRedirect(reverse(PAGE, args=[pk]))
+        if is_stored and request.user.has_perm(OPERATE):
+            self._validate(request, connection)
+        return HttpResponseRedirect(reverse("admin:index"))
 
     def _store(self, request: HttpRequest, connection: Connection) -> str:
         form = CredentialsForm(connection.slot_definition, request.POST)
@@ -172,8 +179,11 @@ class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
             organization=granted["organization_name"], team=granted["team"]
         )
 
+        self._validate(request, connection, before=words)
+
+    def _validate(self, request: HttpRequest, connection: Connection, *, before: str = "") -> None:
         def do() -> str:
-            return summary_of(validate_connections(connection.profile, actor=signed_in(request)), before=words)
+            return summary_of(validate_connections(connection.profile, actor=signed_in(request)), before=before)
 
         run_and_report(request, do, refusals=REFUSALS)
 

@@ -23,7 +23,7 @@ class CredentialsForm(forms.Form):
     def __init__(self, slot: Slot, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.slot = slot
-        self.fields.update({_input_name(slot, field): _input(field) for field in slot.fields})
+        self.fields.update({input_name(slot, field): _input(field) for field in slot.fields})
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -34,7 +34,8 @@ class CredentialsForm(forms.Form):
         return cleaned
 
 
-def _input_name(slot: Slot, field: Field) -> str:
+def input_name(slot: Slot, field: Field) -> str:
+    """The name of this field's input in the form."""
     return f"{slot.name}__{field.name}"
 
 
@@ -52,7 +53,7 @@ def _input(field: Field) -> forms.CharField:
 
 def _given_credentials(slot: Slot, cleaned: Mapping[str, Any]) -> dict[str, str]:
     """The values that were filled in; empty if none were. Raises ValidationError if a required one is missing."""
-    filled_in = {field.name: cleaned.get(_input_name(slot, field)) or "" for field in slot.fields}
+    filled_in = {field.name: cleaned.get(input_name(slot, field)) or "" for field in slot.fields}
     if not any(filled_in.values()):
         return {}
     missing = [translated(field.label) for field in slot.fields if field.required and not filled_in[field.name]]

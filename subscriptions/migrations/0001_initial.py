@@ -909,7 +909,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("sending_at", models.DateTimeField(null=True, verbose_name="sent")),
-                ("finished_at", models.DateTimeField(null=True)),
+                ("finished_at", models.DateTimeField(null=True, verbose_name="finished at")),
                 ("http_status", models.PositiveSmallIntegerField(null=True)),
                 ("request_id", models.CharField(blank=True, default="", max_length=100)),
                 ("read_back", models.CharField(blank=True, default="", max_length=10)),

@@ -81,7 +81,7 @@ class Reclaim(models.Model):
     hold_reason = models.CharField(max_length=16, choices=HoldReason.choices, blank=True, default="")
     # The intent, committed before the call; the answer, committed after it.
     sending_at = models.DateTimeField(_("sent"), null=True)
-    finished_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
     http_status = models.PositiveSmallIntegerField(null=True)
     request_id = models.CharField(max_length=100, blank=True, default="")
     # active, inactive or unknown to the vendor; empty before it was read back.

@@ -17,12 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.admin.connection_admin import CHANGE
+from integrations.admin.credentials_form import input_name
 from integrations.admin.findings import OPERATE
 from integrations.connectors.registry import connector_class, vendor_texts
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
 from licensehub.site.dashboard.first_request import REQUEST, request_step
 from licensehub.site.dashboard.links import page
-from licensehub.site.dashboard.steps import Button, Step, StepState, allowed
+from licensehub.site.dashboard.steps import Button, SecretInput, Step, StepState, allowed
 from licensehub.site.invitations import is_open
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, counts_of, day, number
@@ -138,14 +139,11 @@ def _test(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Ste
     broken = Connection.objects.filter(profile=profile, state=ConnectionState.ERROR).first()
     errors = [finding for finding in profile.findings if finding["level"] == "error"]
     if broken or errors:
-        opens = _connection_of(profile, errors[0]["slot"] if errors else "", broken)
+        row = broken or Connection.objects.filter(profile=profile, slot=errors[0]["slot"]).first()
+        opens = (Button(_("Open the connection"), "key", page("integrations_connection", row.pk)),) if row else ()
         buttons, ask = allowed(user, OPERATE, *opens, again)
-        if not errors and broken:
-            return Step(title, translated(broken.error), StepState.FAILED, buttons=buttons, ask=ask)
-        found = errors[0]
-        parts = (f"{translated(found['title'])}.", translated(found["detail"]), translated(found["next_step"]))
-        steps = tuple(translated(step) for step in found["steps"])
-        return Step(title, " ".join(filter(None, parts)), StepState.FAILED, steps, buttons=buttons, ask=ask)
+        text, details = _what_is_wrong(errors, broken)
+        return Step(title, text, StepState.FAILED, details, buttons=buttons, ask=ask, secret=_new_secret(row, user))
     if profile.validated_at is None:
         buttons, ask = allowed(user, OPERATE, again)
         text = _("Real calls that change nothing show what works and what is missing.")
@@ -155,9 +153,24 @@ def _test(profile: IntegrationProfile | None, user: User | AnonymousUser) -> Ste
     return Step(title, text, StepState.DONE)
 
 
-def _connection_of(profile: IntegrationProfile, slot: str, broken: Connection | None) -> tuple[Button, ...]:
-    row = broken or Connection.objects.filter(profile=profile, slot=slot).first()
-    return (Button(_("Open the connection"), "key", page("integrations_connection", row.pk)),) if row else ()
+def _what_is_wrong(errors: list[dict[str, Any]], broken: Connection | None) -> tuple[str, tuple[str, ...]]:
+    """The first error that the validation found, and what to do; else the error of the connection."""
+    if not errors:
+        return translated(broken.error) if broken else "", ()
+    found = errors[0]
+    parts = (f"{translated(found['title'])}.", translated(found["detail"]), translated(found["next_step"]))
+    return " ".join(filter(None, parts)), tuple(translated(step) for step in found["steps"])
+
+
+def _new_secret(row: Connection | None, user: User | AnonymousUser) -> SecretInput | None:
+    """An input for the secret of a connection that needs no more than this one, for those who may store and test it."""
+    if row is None or not (user.has_perm(CHANGE) and user.has_perm(OPERATE)):
+        return None
+    slot = row.slot_definition
+    if slot.oauth or len(slot.fields) != 1:
+        return None
+    action = reverse("admin:integrations_connection_credentials", args=[row.pk])
+    return SecretInput(action, input_name(slot, slot.fields[0]), translated(slot.fields[0].label))
 
 
 def _publish(

@@ -34,6 +34,15 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class SecretInput:
+    """A new secret in place of the one that does not work: the address of its form, and the input's name and label."""
+
+    action: str
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """`details` are numbered hints. `ask` takes the place of the buttons for people who may not press them."""
 
@@ -43,6 +52,7 @@ class Step:
     details: tuple[str, ...] = ()
     buttons: tuple[Button, ...] = ()
     ask: str = ""
+    secret: SecretInput | None = None
 
 
 def allowed(user: User | AnonymousUser, permission: str, *buttons: Button) -> tuple[tuple[Button, ...], str]:

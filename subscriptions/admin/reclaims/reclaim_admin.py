@@ -114,6 +114,7 @@ class ReclaimAdmin(
         DepartmentFilter,
         CostCenterFilter,
         ("queued_at", DayRangeFilter),
+        ("finished_at", DayRangeFilter),
     )
     list_filter_submit = True
     list_sections = (StepsSection,)

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations import credential_store
 from integrations.models import Connection, IntegrationProfile
 from subscriptions.approvals import decide
 from subscriptions.approvals.request import request_reclaim
@@ -110,6 +111,34 @@ def test_connect_test_and_publish_follow_each_other_and_show_what_broke(draft, s
     Connection.objects.update(state="working", error="")
     lifecycle.pause(IntegrationProfile.objects.get(), actor=None)
     assert (states(client)[2], labels(client, 3)) == ("failed", ["Unpause"])
+
+
+def test_a_refused_token_is_replaced_and_tested_in_its_step(world: World, sign_in):
+    """The sandbox refuses the wrong token and takes the right one. An OAuth app has several values, and a page."""
+    admin, url = sign_in("Company admin"), reverse(INDEX)
+    Connection.objects.update(state="working", error="")
+    validate = reverse("admin:integrations_integrationprofile_validate", args=[world.profile.pk])
+    credential_store.set_credentials(world.profile, "scim", {"token": "wrong"}, actor=None)
+    sign_in("Operator").post(validate)
+    found = step(admin, 2)
+    assert (states(admin)[1], found.secret.name) == ("failed", "scim__token")
+    assert step(sign_in("Auditor"), 2).secret is None
+    page = admin.get(url).content.decode()
+    assert "Store and test again" in page and "wrong" not in page
+
+    def store(client, token: str):
+        return client.post(found.secret.action, {found.secret.name: token, "test": ""}, follow=True)
+
+    assert sign_in("Auditor").post(found.secret.action, {found.secret.name: "x", "test": ""}).status_code == 403
+    again = store(admin, "also wrong")
+    assert again.redirect_chain[-1][0] == url and states(admin)[1] == "failed"
+    assert "were made with real calls" in text_of(again)
+    assert states(admin)[1] == "failed" and "Nothing was changed" in text_of(store(admin, ""))
+    assert "were made with real calls" in text_of(store(admin, world.sandbox.world.secrets["scim_token"]))
+    assert states(admin)[1] == "done"
+
+    Connection.objects.filter(slot="rest").update(state="error", error="The app was uninstalled.")
+    assert (states(admin)[1], step(admin, 2).secret) == ("failed", None)
 
 
 def test_the_first_download_belongs_to_publishing(published, sign_in):

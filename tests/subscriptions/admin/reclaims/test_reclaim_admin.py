@@ -126,3 +126,6 @@ def test_the_days_of_a_filter_are_those_of_the_reader(settled, carol, as_user):
     Reclaim.objects.filter(pk=late).update(queued_at=midnight + timedelta(days=2))
     answer = as_user(carol).get(LIST, {"queued_at_from": "2026-03-10", "queued_at_to": "2026-03-11"})
     assert {row.pk for row in answer.context["cl"].result_list} == {first, last}
+    Reclaim.objects.filter(pk=late).update(finished_at=midnight + timedelta(days=4))
+    answer = as_user(carol).get(LIST, {"finished_at_from": "2026-03-14", "finished_at_to": "2026-03-14"})
+    assert {row.pk for row in answer.context["cl"].result_list} == {late}
