@@ -45,9 +45,7 @@ _LATER = english("Wait a minute and validate again.")
 _FIRST_THE_REST = english("Repair what is wrong above and validate again.")
 _NEXT = {
     REST: english("Connect to Miro again, as a company admin, on a production team of the organization."),
-    SCIM: english(
-        "Copy the SCIM API token from Miro's company settings, under Enterprise integrations, and enter it again."
-    ),
+    SCIM: english("Store the right token, then validate again."),
 }
 _AFTER_TOKEN = (
     english("Scope"),

@@ -170,7 +170,7 @@ def _new_secret(row: Connection | None, user: User | AnonymousUser) -> SecretInp
     if slot.oauth or len(slot.fields) != 1:
         return None
     action = reverse("admin:integrations_connection_credentials", args=[row.pk])
-    return SecretInput(action, input_name(slot, slot.fields[0]), translated(slot.fields[0].label))
+    return SecretInput(action, input_name(slot, slot.fields[0]), translated(slot.label))
 
 
 def _publish(
