@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from integrations.connectors.http import set_call_guard
-from licensehub.audit.log import open_transactions
+from licensehub.audit.transactions import open_transactions
 
 
 class CallInTransaction(RuntimeError):

@@ -58,6 +58,10 @@ ENVIRONMENT: Final = {
     "HOLIDAYS": ("E028", "Write dates such as 2026-12-25,2026-12-26."),
     "RATE_SHARE": ("E022", "Write percent of the vendor's rate limit, such as 80."),
     "EMAIL_URL": ("E020", "Write smtp+tls://user:password@host:587, or leave it out to see mails in the log."),
+    "ANCHOR_S3_MODE": ("E042", "Write COMPLIANCE or GOVERNANCE."),
+    "ANCHOR_S3_DAYS": ("E015", "Write days, such as 2557."),
+    "AUDIT_STREAM_STDOUT": ("E014", "Write on or off."),
+    "AUDIT_STREAM_FROM": ("E043", "Write beginning or now."),
     "LOG_LEVEL": ("E016", "Write DEBUG, INFO, WARNING, ERROR or CRITICAL."),
 }
 

@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.support.notices",
     "tests.support.colleagues",
     "tests.support.backups",
+    "tests.support.anchors",
 ]
 
 

@@ -115,3 +115,7 @@ class Action(TextChoices):
     VIEW_CHANGED = "view.changed", _("Shared view of a list changed")
     VIEW_UNSHARED = "view.unshared", _("View of a list no longer shared")
     VIEW_DELETED = "view.deleted", _("Shared view of a list deleted")
+
+
+# Nobody may take these back later, so an anchor outside proves them right after their commit.
+ANCHORED_AT_ONCE = frozenset({Action.REQUEST_APPROVED, Action.REQUEST_CAP_RAISED, Action.SENDING_RELEASED})

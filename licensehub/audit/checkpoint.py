@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -278,6 +278,14 @@ def _belongs(kept: Checkpoint) -> bool:
 def _set_aside(kept: Checkpoint) -> bool:
     """Whether an admin has confirmed a restored backup after this event. Other hosts can then replace their files."""
     return kept.at is not None and any(confirmed(kept.at) for confirmed in _confirmations)
+
+
+def contradicted(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Those of which this database holds another event or none, and that nobody has set aside."""
+    numbers = {checkpoint.sequence for checkpoint in checkpoints}
+    held = dict(AuditEvent.objects.filter(sequence__in=numbers).values_list("sequence", "hash"))
+    other = [checkpoint for checkpoint in checkpoints if held.get(checkpoint.sequence) != checkpoint.hash]
+    return [checkpoint for checkpoint in other if not _set_aside(checkpoint)]
 
 
 def _what_differs(kept: Checkpoint, label: str) -> str:

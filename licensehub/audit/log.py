@@ -15,14 +15,16 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, models
+from django.db import models
 from django.utils import timezone, translation
 
-from licensehub.audit.actions import Action
+from licensehub.audit.actions import ANCHORED_AT_ONCE, Action
+from licensehub.audit.anchors.write import write_after_commit
 from licensehub.audit.checkpoint import keep_after_commit
 from licensehub.audit.models import ChainHead
 from licensehub.audit.offline_verifier import body_digest, chain_hash, text_digest
 from licensehub.audit.store import SharedColumns, store
+from licensehub.audit.transactions import open_transactions
 
 SYSTEM = "LicenseHub"
 SALT = 16  # bytes
@@ -43,14 +45,6 @@ class Row(NamedTuple):
 
 class NotInTransaction(RuntimeError):
     """An audit event must commit together with the action that it records."""
-
-
-def open_transactions() -> int:
-    """How many transactions and savepoints are open on this thread's connection.
-
-    A test's own outer transactions do not count; `TRANSACTIONS_OF_TESTS` says how many there are.
-    """
-    return len(connection.savepoint_ids) + int(connection.in_atomic_block)
 
 
 def record(
@@ -96,6 +90,8 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         store(_chained(head, rows, common), common)
     head.save(update_fields=["sequence", "hash"])
     keep_after_commit()
+    if action in ANCHORED_AT_ONCE:
+        write_after_commit()
 
 
 def _chained(head: ChainHead, rows: Sequence[Row], common: SharedColumns) -> Iterator[tuple[Any, ...]]:

@@ -65,3 +65,51 @@ class ChainHead(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.sequence}"
+
+
+class StoredAnchor(models.Model):
+    """An anchor, for the destinations that have not taken it. Its signature is believed, not its row."""
+
+    sequence = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+    at = models.DateTimeField()
+    count = models.BigIntegerField()
+    instance = models.CharField(max_length=64)
+    key_id = models.CharField(max_length=16)
+    signature = models.CharField(max_length=100)
+    # The host whose file has it.
+    host = models.CharField(max_length=100)
+    # The token of a time stamp authority (RFC 3161), as base64 of its DER; "" while there is none.
+    time_stamp = models.TextField(blank=True, default="")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"#{self.sequence}"
+
+
+class Destination(models.Model):
+    """A place outside that takes anchors or the events of a stream, and what it has taken. `outside.py` writes it."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    # The last anchor (its id) or event (its sequence) that was taken.
+    position = models.BigIntegerField(default=0)
+    # The signature at that position: another one shows that the database was replaced by another one.
+    mark = models.CharField(max_length=100, blank=True, default="")
+    sent_at = models.DateTimeField(null=True)
+    failing_since = models.DateTimeField(null=True)
+    failures = models.IntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True, default="")
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    # What the last comparison of the copies found wrong there, a word of `anchors.comparison.Wrong`, or "".
+    wrong = models.CharField(max_length=20, blank=True, default="")
+    compared_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name

@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import OperationalError, connections
 
+from licensehub.audit.anchors.keys import new_keys, write_keys
 from licensehub.embedded import broker
 from licensehub.embedded.errors import CannotRunError
 from licensehub.translations.catalogs import compile_stale
@@ -65,12 +66,25 @@ def prepare(port: int) -> None:
     require_free(port)
     if settings.REDIS_IS_EMBEDDED:
         broker.prepare(settings.EMBEDDED_BROKER_SOCKET, settings.VAR_DIR / "valkey")
+    make_anchor_key()
     migrate()
     check_database()
     call_command("collectstatic", interactive=False, verbosity=0)
     compile_stale()
     # The processes are forked: none of them may inherit an open connection.
     connections.close_all()
+
+
+def make_anchor_key() -> None:
+    """The key that signs the anchors of the audit, where there is none."""
+    try:
+        if not settings.ANCHOR_KEYS and not settings.ANCHOR_KEY_FILE.exists():
+            write_keys(settings.ANCHOR_KEY_FILE, new_keys())
+    except OSError as problem:
+        raise CannotRunError(
+            f"The anchor key {settings.ANCHOR_KEY_FILE} cannot be written ({problem.strerror}); name another file in "
+            "ANCHOR_KEY_FILE."
+        ) from problem
 
 
 def migrate() -> None:

@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from licensehub.audit.log import open_transactions
+from licensehub.audit.transactions import open_transactions
 from tests.chaos.fake_connector import Vendor
 
 WRITES = ("INSERT", "UPDATE", "DELETE")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from integrations import sending
-from licensehub.audit.log import open_transactions
+from licensehub.audit.transactions import open_transactions
 from subscriptions import sweep
 from subscriptions.approvals import closing, decide, undo
 from subscriptions.approvals.leaving import Keep

@@ -15,7 +15,7 @@ from integrations.connectors.contract import ConnectorConfig
 from integrations.connectors.http import Limits
 from integrations.connectors.miro.connector import MiroConnector
 from integrations.models import IntegrationProfile
-from licensehub.audit.log import open_transactions
+from licensehub.audit.transactions import open_transactions
 from subscriptions.downloads import outages
 from subscriptions.downloads import run as downloading
 from subscriptions.downloads.run import download_subscriptions

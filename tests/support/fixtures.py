@@ -17,9 +17,9 @@ from integrations.connectors.miro.sandbox.server import Sandbox
 from integrations.connectors.rate_limit import KEY_PREFIX
 from integrations.models import IntegrationProfile
 from licensehub.audit import checkpoint
-from licensehub.audit.log import open_transactions
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.offline_verifier import EMPTY
+from licensehub.audit.transactions import open_transactions
 from licensehub.audit.verify import verify_chain
 from subscriptions.downloads.run import download_subscriptions
 from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState

@@ -75,7 +75,7 @@ class ScriptedServer:
                 )
                 self.give(script.next_reply(seen))
 
-            do_GET = do_PATCH = do_DELETE = answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
             def give(self, reply: Reply) -> None:
                 if reply.manner == "cut":

@@ -15,6 +15,24 @@ def create_chain_head(apps, schema_editor):
     apps.get_model("audit", "ChainHead").objects.create(pk=1)
 
 
+def schedule_tasks(apps, schema_editor):
+    """Anchors every hour, and everything outside every minute. It is never written again: an operator may change it."""
+    tasks = apps.get_model("django_celery_beat", "PeriodicTask").objects
+    hourly, _ = apps.get_model("django_celery_beat", "CrontabSchedule").objects.get_or_create(
+        minute="7", hour="*", day_of_week="*", day_of_month="*", month_of_year="*", timezone="UTC"
+    )
+    every_minute, _ = apps.get_model("django_celery_beat", "IntervalSchedule").objects.get_or_create(
+        every=60, period="seconds"
+    )
+    tasks.get_or_create(
+        name="Anchor the audit", defaults={"task": "licensehub.audit.tasks.anchor_hourly", "crontab": hourly}
+    )
+    tasks.get_or_create(
+        name="Send the audit outside",
+        defaults={"task": "licensehub.audit.tasks.send_outside", "interval": every_minute},
+    )
+
+
 def create_triggers(apps, schema_editor):
     triggers.create(schema_editor.connection)
 
@@ -38,7 +56,7 @@ def drop_name_indexes(apps, schema_editor):
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = []
+    dependencies = [("django_celery_beat", "0019_alter_periodictasks_options")]
 
     operations = [
         migrations.CreateModel(
@@ -52,6 +70,44 @@ class Migration(migrations.Migration):
                         default="0000000000000000000000000000000000000000000000000000000000000000", max_length=64
                     ),
                 ),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="Destination",
+            fields=[
+                ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("position", models.BigIntegerField(default=0)),
+                ("mark", models.CharField(blank=True, default="", max_length=100)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("failing_since", models.DateTimeField(null=True)),
+                ("failures", models.IntegerField(default=0)),
+                ("next_try_at", models.DateTimeField(null=True)),
+                ("error", models.CharField(blank=True, default="", max_length=300)),
+                ("token", models.UUIDField(null=True)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("wrong", models.CharField(blank=True, default="", max_length=20)),
+                ("compared_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="StoredAnchor",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sequence", models.BigIntegerField()),
+                ("hash", models.CharField(max_length=64)),
+                ("at", models.DateTimeField()),
+                ("count", models.BigIntegerField()),
+                ("instance", models.CharField(max_length=64)),
+                ("key_id", models.CharField(max_length=16)),
+                ("signature", models.CharField(max_length=100)),
+                ("host", models.CharField(max_length=100)),
+                ("time_stamp", models.TextField(blank=True, default="")),
             ],
             options={
                 "default_permissions": (),
@@ -91,4 +147,5 @@ class Migration(migrations.Migration):
         migrations.RunPython(create_chain_head, migrations.RunPython.noop),
         migrations.RunPython(index_names, drop_name_indexes),
         migrations.RunPython(create_triggers, drop_triggers),
+        migrations.RunPython(schedule_tasks, migrations.RunPython.noop),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,8 @@ from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from integrations import sending
 from integrations.models import Connection, ConnectionState, IntegrationProfile, ProfileState
+from licensehub.site.dashboard.audit_health import audit_health
+from licensehub.site.dashboard.health import Health
 from licensehub.site.dashboard.links import listed, page
 from licensehub.ui.formatting import ago, day, left, number
 from subscriptions.admin.schedules.descriptions import schedule_of
@@ -42,17 +43,6 @@ CONNECTION_WORDS = {
 CONNECTION_TONES = {ConnectionState.WORKING: ("check_circle", "ok"), ConnectionState.ERROR: ("error", "error")}
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One piece of the strip at the top. `tone` is ok, warning, error or neutral."""
-
-    icon: str
-    label: str
-    text: str
-    tone: str
-    link: str = ""
-
-
 def health_strip(
     profile: IntegrationProfile, last: DownloadRun | None, scope: dict[str, Any], user: User | AnonymousUser
 ) -> list[Health]:
@@ -64,6 +54,8 @@ def health_strip(
         found += _few_free(profile)
     if user.has_perm("subscriptions.view_reconciliation"):
         found.append(_reconciled(profile))
+    if user.has_perm("audit.view_auditevent"):
+        found += audit_health()
     return [*found, _sending()]
 
 

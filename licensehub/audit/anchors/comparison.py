@@ -1,0 +1,113 @@
+"""Compares the copies of the anchors with each other and with the database, every hour.
+
+Who can write one copy cannot write the others. So an anchor that one of them has lost, and that another one still has,
+shows that something was cut or replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from enum import StrEnum
+
+from django.db.models.functions import Now
+
+from licensehub.audit.anchors.anchor import Anchor
+from licensehub.audit.anchors.anchor_file import AnchorFile
+from licensehub.audit.anchors.destinations import Bucket, configured
+from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys
+from licensehub.audit.anchors.write import anchor_of, this_host
+from licensehub.audit.checkpoint import Checkpoint, contradicted
+from licensehub.audit.models import Destination, StoredAnchor
+from licensehub.audit.outside import NotTaken
+
+logger = logging.getLogger(__name__)
+
+# The newest anchors of each copy: about those of a month.
+COMPARED = 1000
+
+FILE, DATABASE, BUCKET = "anchor.file", "anchor.database", "anchor.bucket"
+
+
+class Wrong(StrEnum):
+    """What the comparison found."""
+
+    CUT = "cut"  # anchors are missing that another copy has
+    FORGED = "forged"  # an anchor, or a line, is not signed by any of our keys
+    OTHER_HISTORY = "other_history"  # the database does not have an event that a genuine anchor names
+
+
+def compare_anchors() -> None:
+    """Compare all copies that can be read now, and note the result in the row of each."""
+    try:
+        keys = current_keys()
+    except WrongKeys as problem:
+        logger.error("The anchors of the audit cannot be compared: %s", problem)
+        return
+    if not keys.public:
+        return
+    copies = _Copies(keys)
+    for name, wrong in copies.compare().items():
+        Destination.objects.get_or_create(name=name, defaults={"position": copies.position(name)})
+        Destination.objects.filter(name=name).update(wrong=wrong or "", compared_at=Now())
+        if wrong:
+            logger.error("The anchors of the audit in %s: %s", name, wrong)
+
+
+class _Copies:
+    """The anchors that can be read, by place."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self._rows = list(StoredAnchor.objects.order_by("-pk")[:COMPARED])
+        self._position = dict(Destination.objects.values_list("name", "position"))
+
+    def position(self, name: str) -> int:
+        """Rows of the database up to this id are not expected in a copy that is new."""
+        return self._position.get(name, self._rows[0].pk if self._rows else 0)
+
+    def compare(self) -> dict[str, Wrong | None]:
+        """What is wrong with each copy, or None. A copy that cannot be read is left out."""
+        database = [anchor_of(row) for row in self._rows]
+        found: dict[str, Wrong | None] = {DATABASE: self._forged(database) or self._other_history(database)}
+        expected = self._expected_in_file()
+        bucket = configured(this_host()).get(BUCKET)
+        if isinstance(bucket, Bucket):
+            try:
+                stored = list(bucket.read())[-COMPARED:]
+                anchors = [one.anchor for one in stored]
+                found[BUCKET] = self._forged(anchors) or self._other_history(anchors)
+                expected |= {
+                    one.anchor.signature
+                    for one in stored
+                    if bucket.is_of_this_host(one) and one.anchor.is_genuine(self._keys)
+                }
+            except NotTaken as reason:
+                logger.info("The bucket of the anchors cannot be read back: %s", reason)
+        try:
+            content = AnchorFile().read()
+        except NotTaken as reason:
+            logger.warning("%s", reason)
+            return found
+        lost = expected - {anchor.signature for anchor in content.anchors}
+        newest = content.anchors[-COMPARED:]
+        wrong = Wrong.FORGED if content.damaged else self._forged(newest)
+        found[FILE] = Wrong.CUT if lost else wrong or self._other_history(newest)
+        return found
+
+    def _expected_in_file(self) -> set[str]:
+        """The signatures that the file of this host has taken, as the database says."""
+        taken, host = self._position.get(FILE, 0), this_host()
+        first = min((row.pk for row in self._rows), default=0)
+        return {
+            row.signature
+            for row in self._rows
+            if row.host == host and first <= row.pk <= taken and anchor_of(row).is_genuine(self._keys)
+        }
+
+    def _forged(self, anchors: Iterable[Anchor]) -> Wrong | None:
+        return None if all(anchor.is_genuine(self._keys) for anchor in anchors) else Wrong.FORGED
+
+    def _other_history(self, anchors: Iterable[Anchor]) -> Wrong | None:
+        genuine = [Checkpoint(one.sequence, one.hash, one.at) for one in anchors if one.is_genuine(self._keys)]
+        return Wrong.OTHER_HISTORY if contradicted(genuine) else None

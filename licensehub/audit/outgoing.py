@@ -1,0 +1,64 @@
+"""POST over HTTPS to a destination outside: no redirects, bounded times and sizes, and no plain HTTP over a network."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+
+from licensehub.audit.outside import NotTaken, refuse_in_transaction
+
+TIMEOUT = (5, 20)  # seconds to connect, and between two bytes of the answer
+MAX_ANSWER = 256 * 1024  # bytes
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], *, plain_http: bool = False) -> bytes:
+    """The body of the answer, which must be a 2xx. Raises NotTaken.
+
+    `plain_http`: also allow http to another machine, for an answer that is signed.
+    """
+    refuse_in_transaction()
+    if not (may_use(url) or (plain_http and urlsplit(url).scheme == "http")):
+        raise NotTaken("The address is not https.")
+    with requests.Session() as session:
+        session.trust_env = False
+        session.verify = settings.AUDIT_CA_BUNDLE or True
+        if settings.AUDIT_PROXY and not is_loopback(urlsplit(url).hostname or ""):
+            session.proxies = {"https": settings.AUDIT_PROXY, "http": settings.AUDIT_PROXY}
+        try:
+            with session.post(
+                url, data=body, headers=dict(headers), timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as answer:
+                content = answer.raw.read(MAX_ANSWER + 1, decode_content=True)
+        except (requests.RequestException, OSError) as error:
+            # The kind of error only: its text may hold the address with a secret.
+            raise NotTaken(f"The address cannot be reached ({type(error).__name__}).") from error
+    if not 200 <= answer.status_code < 300:
+        raise NotTaken(f"The answer was HTTP {answer.status_code}.")
+    if len(content) > MAX_ANSWER:
+        raise NotTaken("The answer is too long.")
+    return bytes(content)
+
+
+def may_use(url: str) -> bool:
+    """Whether the address is https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine, by name or by number."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
