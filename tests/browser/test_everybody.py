@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.support.all_pages import prepare
 from tests.support.browser import sign_in
 from tests.support.fixtures import person
+from tests.support.profile_states import ROLES
 
 pytestmark = pytest.mark.browser
 
@@ -44,6 +45,23 @@ def test_no_page_has_a_serious_finding_of_axe(real_transactions, world, alice, b
         phone.goto(f"{live_server.url}{address}")
         assert phone.locator("html").get_attribute("lang") == "de"
         found[f"{address}, German, on a phone"] = severe(phone)
+    lines = [f"{address} {line}" for address, lines in found.items() for line in lines]
+    assert not lines, "\n".join(lines)
+
+
+@pytest.mark.markup
+def test_no_page_of_another_role_has_a_serious_finding(real_transactions, world, alice, bob, live_server, browser):
+    """Who may do less sees other buttons, and sentences in their place. German and English take turns."""
+    addresses, found, is_seen = prepare(world, asks=alice, decides=bob).values(), {}, False
+    for number, role in enumerate(role for role in ROLES if role != "Company admin"):
+        page = browser.new_context(locale=("de-DE", "en-US")[number % 2]).new_page()
+        sign_in(page, live_server.url, person(f"role{number}", role))
+        for address in addresses:
+            answer = page.goto(f"{live_server.url}{address}")
+            refused = answer is not None and answer.status in (403, 404)
+            if not (refused and is_seen):
+                found[f"{address} as {role}"] = severe(page)
+            is_seen = is_seen or refused
     lines = [f"{address} {line}" for address, lines in found.items() for line in lines]
     assert not lines, "\n".join(lines)
 
