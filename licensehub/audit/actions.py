@@ -111,6 +111,7 @@ class Action(TextChoices):
     USER_INVITED = "user.invited", _("Person invited")
     USER_JOINED = "user.joined", _("Invitation accepted")
     EVENTS_ERASED = "audit.events_erased", _("Texts of events erased")
+    EVIDENCE_PACK_MADE = "evidence.pack_made", _("Evidence pack made")
     VIEW_SHARED = "view.shared", _("View of a list shared")
     VIEW_CHANGED = "view.changed", _("Shared view of a list changed")
     VIEW_UNSHARED = "view.unshared", _("View of a list no longer shared")

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -35,9 +35,11 @@ from subscriptions.admin.approvals.progress import progress_view
 from subscriptions.admin.approvals.request_page import page_context
 from subscriptions.admin.approvals.restore_page import restore_page
 from subscriptions.admin.candidates.filters import ProfileFilter
+from subscriptions.admin.evidence import packs
 from subscriptions.admin.reclaims.steps import requester_of
 from subscriptions.admin.widgets.badges import request_badge
 from subscriptions.admin.widgets.counts import seats
+from subscriptions.evidence.scope import scope_of_request
 from subscriptions.models import Direction, ReclaimRequest, RequestedRemoval, RequestState
 from subscriptions.schedules.working_days import time_left
 from subscriptions.search import matching_ids
@@ -210,6 +212,7 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         row: ReclaimRequest = kwargs["obj"]
         context |= {**page_context(row, request.user), "title": _("Reclaim request")}
+        context |= packs.card(request, reverse("admin:subscriptions_reclaimrequest_evidence_pack", args=[row.pk]))
         if row.direction == Direction.REACTIVATE:
             return restore_page(row, super().render_change_form(request, context, *args, **kwargs))
         return super().render_change_form(request, context, *args, **kwargs)
@@ -227,9 +230,14 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
             path("<int:pk>/take-back-in/<int:removal>/", view(actions.take_back_in_view), name=f"{name}take_back_in"),
             path("<int:pk>/progress/", view(progress_view), name=f"{name}progress"),
             path("<int:pk>/dry-run/", view(dry_run.request_view), name=f"{name}dry_run"),
+            path("<int:pk>/evidence-pack/", view(self.evidence_pack), name=f"{name}evidence_pack"),
             path("<int:pk>/people/<slug:form>/", view(self.export_people), name=f"{name}people"),
             *super().get_urls(),
         ]
+
+    def evidence_pack(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        scope = scope_of_request(get_object_or_404(ReclaimRequest, pk=pk))
+        return packs.pack_response(request, scope, back=reverse("admin:subscriptions_reclaimrequest_change", args=[pk]))
 
     def export_people(self, request: HttpRequest, pk: int, form: str) -> HttpResponseBase:
         """All people of the request. The page itself shows only some hundreds of people without a change."""

@@ -9,6 +9,8 @@ from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
 from django.db.models.expressions import OrderBy
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -26,6 +28,7 @@ from licensehub.ui.lists.id_filter import search_count
 from licensehub.ui.lists.search_results import Matches
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.filters import ProfileFilter
+from subscriptions.admin.evidence import packs
 from subscriptions.admin.rules.protect import ADD, protect
 from subscriptions.admin.subscriptions.filters import (
     AdminRoleFilter,
@@ -51,6 +54,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.eligibility.clauses import explain
 from subscriptions.eligibility.sentences import vendor_says_now
 from subscriptions.eligibility.terms import terms_of
+from subscriptions.evidence.scope import scope_of_person
 from subscriptions.models import DownloadRun, Subscription
 from subscriptions.search import matching
 
@@ -182,8 +186,16 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
         ]
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.request_one)
-        return [path("<int:pk>/request/", view, name="subscriptions_subscription_request"), *super().get_urls()]
+        view, name = self.admin_site.admin_view, "subscriptions_subscription_"
+        return [
+            path("<int:pk>/request/", view(self.request_one), name=f"{name}request"),
+            path("<int:pk>/evidence-pack/", view(self.evidence_pack), name=f"{name}evidence_pack"),
+            *super().get_urls(),
+        ]
+
+    def evidence_pack(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        scope = scope_of_person(get_object_or_404(Subscription.objects.select_related("profile"), pk=pk))
+        return packs.pack_response(request, scope, back=reverse("admin:subscriptions_subscription_change", args=[pk]))
 
     def request_one(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Request the reclaim of this one seat. Another person still has to approve it."""
@@ -200,7 +212,8 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
         return run_action(request, reverse("admin:subscriptions_subscription_change", args=[pk]), ask)
 
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
-        return context_of(row, request)
+        pack = packs.card(request, reverse("admin:subscriptions_subscription_evidence_pack", args=[row.pk]))
+        return {**context_of(row, request), **pack}
 
     @admin.display(description=gettext_lazy("Person"), ordering="search__text")
     def person(self, row: Subscription) -> SafeString:

@@ -1,0 +1,98 @@
+"""Make the evidence pack of one scope: a zip with tables, report, events of the audit, anchors and a verifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from django.db import transaction
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+
+from integrations.connectors.contract import english
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, Row, record_rows
+from licensehub.audit.models import AuditEvent
+from licensehub.ui.formatting import number
+from subscriptions.errors import Refused
+from subscriptions.evidence.archive import Archive
+from subscriptions.evidence.report import report_of
+from subscriptions.evidence.report_pdf import as_pdf
+from subscriptions.evidence.scope import Scope
+from subscriptions.evidence.tables import TABLES
+
+FORMAT = "licensehub-evidence-pack-1"
+CHANGED = english("Something was added while the pack was made. Make it again.")
+
+
+class PackChanged(Refused):
+    """Events were added to the scope while its pack was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack that was made. `digest` is the SHA-256 of its manifest, which has the SHA-256 of each file."""
+
+    name: str
+    digest: str
+    as_of: int
+
+
+def make_pack(scope: Scope, file: IO[bytes], *, language: str, actor: Actor) -> Pack:
+    """Write the pack into `file`, and record that it was made.
+
+    The same rows, scope and language give the same bytes. Raises PackChanged.
+    """
+    as_of = scope.last_event()
+    about = {"format": FORMAT, "subject": scope.subject.value, "name": scope.name, "language": language, "as_of": as_of}
+    with Archive(file, about) as archive:
+        _fill(archive, scope, as_of, language)
+        # A file that is not whole has no manifest.
+        if scope.last_event() != as_of:
+            raise PackChanged(CHANGED)
+    pack = Pack(f"evidence-{scope.name}-{language}.zip", archive.manifest_digest, as_of)
+    with transaction.atomic():
+        record_rows(Action.EVIDENCE_PACK_MADE, actor=actor, rows=[_event(scope, pack, language)])
+    return pack
+
+
+def _fill(archive: Archive, scope: Scope, as_of: int, language: str) -> None:
+    counts = {}
+    with _read_by("en"):
+        for table in TABLES:
+            counted = _Counted(table.pieces(scope))
+            archive.add(table.file, counted)
+            counts[table.file] = counted.count - table.file.endswith(".csv")
+    with _read_by(language):
+        report = report_of(scope, [(_("As of event"), number(as_of))], counts)
+        archive.add("report.html", [report.as_html()])
+        archive.add("report.pdf", [as_pdf(report)])
+
+
+@contextmanager
+def _read_by(language: str) -> Iterator[None]:
+    """In this language, and in the time zone of the company: that of the reader must not change the bytes."""
+    with translation.override(language), timezone.override(timezone.get_default_timezone()):
+        yield
+
+
+class _Counted:
+    """The pieces of a file, and how many there were."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._pieces, self.count = pieces, 0
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in self._pieces:
+            self.count += 1
+            yield piece
+
+
+def _event(scope: Scope, pack: Pack, language: str) -> Row:
+    data = {"subject": scope.subject.value, "language": language, "as_of": pack.as_of, "manifest_sha256": pack.digest}
+    if scope.target is None:
+        first, last = scope.name.split("-to-")
+        return Row(AuditEvent._meta.label_lower, pack.as_of, f"{first} to {last}", data)
+    return Row(scope.target._meta.label_lower, scope.target.pk, str(scope.target), data)
