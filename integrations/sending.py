@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations.models import SendingControl
 from licensehub.audit.actions import Action
+from licensehub.audit.checkpoint import Checkpoint, to_set_aside
 from licensehub.audit.log import Actor, record
-from licensehub.audit.models import AuditEvent
 from licensehub.ui.formatting import name_of
 
 MIN_REASON_LENGTH = 10
@@ -45,36 +43,35 @@ def allow_all(*, actor: Actor) -> None:
     _switch(values, when={"stopped": True}, action=Action.ALL_SENDING_ALLOWED, actor=actor, reason="")
 
 
-def hold(reason: str) -> bool:
-    """Hold all sending until a person has checked. Returns False when it was held already."""
+def hold(reason: str, *, kept: Checkpoint | None = None) -> bool:
+    """Hold all sending until a person has checked. Returns False when it was held already.
+
+    `kept` is the checkpoint that does not fit. A release then sets it aside, also on a host that does not see it.
+    """
     with transaction.atomic():
         free = SendingControl.objects.filter(pk=1, held_at=None)
         if free.update(held_at=timezone.now(), held_why=reason) != 1:
             return False
-        record(Action.SENDING_HELD, actor=None, target=control(), data={"why": reason})
+        data = {"why": reason, **({"kept": kept.as_data()} if kept else {})}
+        record(Action.SENDING_HELD, actor=None, target=control(), data=data)
     return True
 
 
 def release(*, actor: Actor, checked: str, renew: bool = False) -> None:
     """Release held sending after an admin has checked it. `checked` says what. Raises NotSwitched.
 
-    With `renew`, approvals given until now no longer allow a send.
+    With `renew`, approvals given until now no longer allow a send. The event names the checkpoints that are given up:
+    nothing else makes LicenseHub replace them.
     """
     if len(checked.strip()) < MIN_REASON_LENGTH:
         raise NotSwitched(_("Say in a sentence what you checked before you release sending."))
+    lost = [checkpoint.as_data() for checkpoint in to_set_aside()]
     with transaction.atomic():
         held = SendingControl.objects.filter(pk=1, held_at__isnull=False)
         if held.update(held_at=None, held_why="") != 1:
             raise NotSwitched(_("Sending is not held."))
-        data = {"checked": checked.strip(), "renew": renew}
+        data = {"checked": checked.strip(), "renew": renew, "set_aside": lost}
         record(Action.SENDING_RELEASED, actor=actor, target=control(), data=data)
-
-
-def released_since(moment: datetime) -> bool:
-    """Whether an admin has released sending after this moment."""
-    # The audit has an index on the target, and may be long.
-    events = AuditEvent.objects.filter(target_type=SendingControl._meta.label_lower, target_id=1)
-    return events.filter(action=Action.SENDING_RELEASED, at__gt=moment).exists()
 
 
 def _switch(values: dict[str, object], *, when: dict[str, object], action: Action, actor: Actor, reason: str) -> None:

@@ -23,8 +23,10 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
+from licensehub.audit.actions import Action
 from licensehub.audit.models import AuditEvent
 from licensehub.audit.offline_verifier import EMPTY
+from licensehub.audit.signature import is_believed, is_signed
 from licensehub.redis_client import Breaker, RedisAway, connect
 
 logger = logging.getLogger(__name__)
@@ -58,16 +60,23 @@ class Checkpoint:
         return f"#{self.sequence} of {self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else "#0, the beginning"
 
     def as_text(self) -> str:
-        at = self.at.isoformat() if self.at else None
-        return json.dumps({"sequence": self.sequence, "hash": self.hash, "at": at}, sort_keys=True)
+        return json.dumps(self.as_data(), sort_keys=True)
+
+    def as_data(self) -> dict[str, Any]:
+        """The checkpoint as JSON values, for an event."""
+        return {"sequence": self.sequence, "hash": self.hash, "at": self.at.isoformat() if self.at else None}
 
     @classmethod
     def from_text(cls, text: str) -> Checkpoint:
         """The checkpoint in a text of `as_text`. Raises ValueError for any other text."""
+        return cls.from_data(json.loads(text))
+
+    @classmethod
+    def from_data(cls, data: Any) -> Checkpoint:
+        """The checkpoint in the values of `as_data`. Raises ValueError for others."""
         try:
-            found = json.loads(text)
-            at = datetime.fromisoformat(found["at"]) if found["at"] else None
-            return cls(int(found["sequence"]), str(found["hash"]), at)
+            at = datetime.fromisoformat(data["at"]) if data["at"] else None
+            return cls(int(data["sequence"]), str(data["hash"]), at)
         except (TypeError, KeyError) as error:
             raise ValueError("This is not the checkpoint of an audit.") from error
 
@@ -179,17 +188,6 @@ def _checkpoint_key(url: str) -> CheckpointKey:
     return CheckpointKey(url)
 
 
-# --- Confirmations ----------------------------------------------------------------------------------------------------
-
-# Each says whether an admin has confirmed, after that moment, that this database is the right one.
-_confirmations: list[Callable[[datetime], bool]] = []
-
-
-def register_confirmation(confirmed_since: Callable[[datetime], bool]) -> None:
-    """Called once by the app that records the confirmation: the audit knows no app above it."""
-    _confirmations.append(confirmed_since)
-
-
 # --- Keep -------------------------------------------------------------------------------------------------------------
 
 
@@ -238,12 +236,13 @@ def checkpoint_of_database() -> Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """The sign that this database may be a restored backup: `sentence` says what does not fit.
+    """The sign that this database may be a restored backup: `sentence` says why the checkpoint `kept` does not fit.
 
     `nothing_kept`: no location holds a checkpoint. `unsure`: a location cannot be read now, and may hold one.
     """
 
     sentence: str = ""
+    kept: Checkpoint | None = None
     nothing_kept: bool = False
     unsure: bool = False
 
@@ -264,7 +263,7 @@ def find_mismatch() -> Mismatch | None:
             continue
         known += kept is not None
         if kept and not _belongs(kept) and not _set_aside(kept):
-            return Mismatch(sentence=_what_differs(kept, location.label))
+            return Mismatch(sentence=_what_differs(kept, location.label), kept=kept)
     return None if known else Mismatch(nothing_kept=True, unsure=bool(away))
 
 
@@ -272,12 +271,51 @@ def _belongs(kept: Checkpoint) -> bool:
     """Whether the database holds this very event. Then its chain continues from it."""
     if not kept.sequence:
         return kept.hash == EMPTY
-    return AuditEvent.objects.filter(sequence=kept.sequence, hash=kept.hash).exists()
+    event = AuditEvent.objects.filter(sequence=kept.sequence, hash=kept.hash).first()
+    return event is not None and is_signed(event)
+
+
+# --- Set aside --------------------------------------------------------------------------------------------------------
+
+
+def to_set_aside() -> list[Checkpoint]:
+    """The checkpoints that do not fit: those of the locations that can be read, and the one that sending is held for.
+
+    The event of a release names them. Nothing else makes LicenseHub replace a checkpoint by another history.
+    """
+    found = [kept for location in locations() if (kept := _read_or_none(location))]
+    held = AuditEvent.objects.filter(action=Action.SENDING_HELD).first()
+    if held and is_believed(held) and "kept" in held.data:
+        found.append(Checkpoint.from_data(held.data["kept"]))
+    return list(dict.fromkeys(kept for kept in found if not _belongs(kept) and not _set_aside(kept)))
+
+
+def _read_or_none(location: CheckpointLocation) -> Checkpoint | None:
+    try:
+        return location.read()
+    except LocationUnavailable:
+        return None
 
 
 def _set_aside(kept: Checkpoint) -> bool:
-    """Whether an admin has confirmed a restored backup after this event. Other hosts can then replace their files."""
-    return kept.at is not None and any(confirmed(kept.at) for confirmed in _confirmations)
+    """Whether an admin has given up this end of the chain, or a later one of the same lost history.
+
+    A row of the database says so only if LicenseHub has signed it, at its place in the chain: who can write the
+    database can write such a row, too, with any date.
+    """
+    if kept.at is None:
+        return False
+    releases = AuditEvent.objects.filter(action=Action.SENDING_RELEASED, at__gt=kept.at)
+    return any(is_believed(release) and _gives_up(release, kept) for release in releases)
+
+
+def _gives_up(release: AuditEvent, kept: Checkpoint) -> bool:
+    """Whether the event names this checkpoint or a later one: the files of other hosts may hold earlier ones."""
+    named = [Checkpoint.from_data(data) for data in release.data.get("set_aside", [])]
+    return any(
+        one == kept or (one.sequence > kept.sequence and bool(one.at and kept.at and one.at >= kept.at))
+        for one in named
+    )
 
 
 def contradicted(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:

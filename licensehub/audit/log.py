@@ -5,7 +5,6 @@ An event is in English, whatever language its actor reads.
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 import uuid
@@ -23,6 +22,7 @@ from licensehub.audit.anchors.write import write_after_commit
 from licensehub.audit.checkpoint import keep_after_commit
 from licensehub.audit.models import ChainHead
 from licensehub.audit.offline_verifier import body_digest, chain_hash, text_digest
+from licensehub.audit.signature import sign
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
 
@@ -115,8 +115,3 @@ def _plain(data: Mapping[str, Any]) -> Any:
     if all(type(value) in PLAIN for value in data.values()):
         return dict(data)
     return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder))
-
-
-def sign(event_hash: str, key: bytes) -> str:
-    """HMAC-SHA-256 (RFC 2104) over the hash of an event: without the key, nobody can add an event to the chain."""
-    return hmac.digest(key, event_hash.encode(), "sha256").hex()

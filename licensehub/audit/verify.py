@@ -10,9 +10,9 @@ from typing import Any
 from django.conf import settings
 
 from licensehub.audit.actions import Action
-from licensehub.audit.log import sign
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.offline_verifier import EMPTY, body_digest, chain_hash, text_digest
+from licensehub.audit.signature import sign
 
 CHUNK = 2000  # events
 COLUMNS = (

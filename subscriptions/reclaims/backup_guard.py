@@ -36,7 +36,7 @@ def is_held() -> bool:
         return False  # a new installation, or one in which nothing could be sent twice
     if found.unsure:
         return True  # for now: the next check asks the broker again
-    sending.hold(_why(found))
+    sending.hold(_why(found), kept=found.kept)
     return True
 
 

@@ -12,9 +12,10 @@ from django.utils import timezone
 from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.erase import NotErasable, erase_texts
-from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows, sign
+from licensehub.audit.log import NotInTransaction, Row, record, record_many, record_rows
 from licensehub.audit.models import AuditEvent, ChainHead
 from licensehub.audit.offline_verifier import body_digest, chain_hash, text_digest
+from licensehub.audit.signature import sign
 from licensehub.audit.triggers import ERASED, KEPT, create, drop
 from licensehub.audit.verify import ChainReport, verify_chain
 
