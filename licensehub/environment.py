@@ -60,6 +60,14 @@ class Reader:
             return default
         return int(text) if text else default
 
+    def at_least_one(self, name: str, default: int) -> int:
+        """A whole number, 1 or more."""
+        value = self.number(name, default)
+        if value or name in self.problems:
+            return value
+        self.problems[name] = f"{name} is not a whole number of 1 or more."
+        return default
+
     def days(self, name: str, default: int) -> int:
         """A number of days from 1 to 365."""
         value = self.number(name, default)

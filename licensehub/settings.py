@@ -43,6 +43,7 @@ WEB_PORT = reader.number("WEB_PORT", 8000)
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
+    "licensehub.sign_in",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -54,6 +55,7 @@ INSTALLED_APPS = [
     "django.forms",
     "django_celery_beat",
     "csp",
+    "axes",
     "licensehub.audit",
     "licensehub.ui",
     "integrations",
@@ -78,6 +80,10 @@ MIDDLEWARE = [
     "licensehub.site.language.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "licensehub.sign_in.sessions.SessionLimitsMiddleware",
+    "licensehub.sign_in.step_up.StepUpMiddleware",
+    # Last: it replaces the answer to a try that was refused.
+    "axes.middleware.AxesMiddleware",
 ]
 
 TEMPLATES = [
@@ -217,10 +223,38 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "licensehub.sign_in.strength.StrengthValidator", "OPTIONS": {"words": "licensehub.site.words.of_company"}},
 ]
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
-SESSION_COOKIE_AGE = 8 * 60 * 60
+# A session ends after so many minutes without activity, and after so many hours in any case.
+SESSION_IDLE_MINUTES = reader.at_least_one("SESSION_IDLE_MINUTES", 30)
+SESSION_HOURS = reader.at_least_one("SESSION_HOURS", 8)
+SESSION_COOKIE_AGE = SESSION_HOURS * 60 * 60
+# Some acts ask who it is again, if that was confirmed longer ago. The list of these acts:
+STEP_UP_MINUTES = reader.at_least_one("STEP_UP_MINUTES", 5)
+STEP_UP_ACTS = "licensehub.site.step_up_acts.ACTS"
+
+# Wrong passwords before a pause, of one account and of one network address. docs/sign-in.md says how they are counted.
+SIGN_IN_TRIES = reader.at_least_one("SIGN_IN_TRIES", 5)
+SIGN_IN_TRIES_PER_ADDRESS = reader.at_least_one("SIGN_IN_TRIES_PER_ADDRESS", 30)
+SIGN_IN_PAUSE_MINUTES = reader.at_least_one("SIGN_IN_PAUSE_MINUTES", 15)
+# Passwords that one machine checks at the same time, and people who wait for that, each holding a thread.
+PASSWORD_CHECKS = reader.at_least_one("PASSWORD_CHECKS", max(1, (os.cpu_count() or 1) // 2))
+PASSWORD_CHECKS_WAITING = PASSWORD_CHECKS + 1
+AXES_HANDLER = "licensehub.sign_in.guessing.Guessing"
+AXES_LOCKOUT_PARAMETERS = ["username", "ip_address"]
+# Never reached: the handler has a limit for accounts and one for addresses.
+AXES_FAILURE_LIMIT = 1_000_000_000
+AXES_COOLOFF_TIME = timedelta(minutes=SIGN_IN_PAUSE_MINUTES)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "licensehub.sign_in.addresses.counted_address"
+AXES_USERNAME_CALLABLE = "licensehub.sign_in.guessing.counted_name"
+AXES_LOCKOUT_CALLABLE = "licensehub.sign_in.guessing.lockout_page"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
 
 # --- Security of the transport ----------------------------------------------------------------------------------------
 # Plain HTTP is for loopback only; everything else sets HTTPS=on (the default without DEBUG).
@@ -232,8 +266,11 @@ CSRF_COOKIE_HTTPONLY = True
 SECURE_HSTS_SECONDS = reader.number("SECURE_HSTS_SECONDS", 31536000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
+# How many proxies write into X-Forwarded-For, so which of its addresses is believed; 0: none of them.
+PROXY_COUNT = 0
 if reader.switch("BEHIND_PROXY", False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    PROXY_COUNT = reader.at_least_one("PROXY_COUNT", 1)
 
 # docs/adr/0005-unfold-and-its-csp-exception.md says why 'unsafe-eval' and inline styles are allowed.
 CONTENT_SECURITY_POLICY = {
@@ -298,5 +335,6 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["no_links"]}},
     "root": {"handlers": ["console"], "level": reader.log_level("LOG_LEVEL", "INFO")},
     # At DEBUG, urllib3 writes addresses with their query, and httplib writes headers.
-    "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},
+    # axes writes a line for each wrong password; the audit has them.
+    "loggers": {"urllib3": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}, "axes": {"level": "ERROR"}},
 }

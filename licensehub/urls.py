@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.urls import path, re_path
 from django.views.generic import RedirectView
 
+from licensehub.sign_in.views import go_on, with_our_password_form, with_our_sign_in
 from licensehub.site.find import find
 from licensehub.site.invitations import WelcomeView
 from subscriptions.company.views import company_logo
@@ -20,6 +21,9 @@ def favicon(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(static("licensehub/favicon.svg"))
 
 
+admin.site.login = with_our_sign_in(admin.site)  # type: ignore[method-assign]
+admin.site.password_change = with_our_password_form(admin.site)  # type: ignore[method-assign]
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", favicon),
@@ -29,5 +33,6 @@ urlpatterns = [
     # The overview and the menu take the place of Django's list of an app's models. The first part of a path leads here.
     re_path(r"^admin/(?:audit|auth|integrations|subscriptions)/$", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/find/", admin.site.admin_view(find), name="find"),
+    path("admin/go-on/", admin.site.admin_view(go_on), name="go_on"),
     path("admin/", admin.site.urls),
 ]

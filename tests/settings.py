@@ -52,3 +52,5 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: a worker process must see what the test wrote.
     DATABASES["default"]["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+# Tests of the sign-in switch it on: else every sign-in of a test would ask its tables.
+AXES_ENABLED = False

@@ -163,6 +163,7 @@ class WelcomeView(PasswordResetConfirmView):
     form_class = ChoosePasswordForm
     success_url = reverse_lazy("admin:index")
     post_reset_login = True
+    post_reset_login_backend = settings.AUTHENTICATION_BACKENDS[0]
     title = gettext_lazy("Choose a password")
 
     def get_user(self, uidb64: str) -> User | None:

@@ -16,7 +16,7 @@ def _static(name: str) -> Callable[[HttpRequest], str]:
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "LicenseHub",
-    "LOGIN": {"form": "licensehub.site.sign_in.SignInForm"},
+    "LOGIN": {"form": "licensehub.sign_in.forms.SignInForm"},
     "SITE_HEADER": "LicenseHub",
     "SITE_SUBHEADER": "licensehub.site.navigation.subheader",
     "SITE_SYMBOL": "event_seat",
@@ -27,7 +27,7 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "8px",
     "DASHBOARD_CALLBACK": "licensehub.site.dashboard.overview.overview",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("favicon.svg")}],
-    "STYLES": [_static(f"{name}.css") for name in ("base", "components", "lists", "charts", "pages")],
+    "STYLES": [_static(f"{name}.css") for name in ("base", "components", "lists", "charts", "pages", "sign_in")],
     "SCRIPTS": [_static(f"{name}.js") for name in ("copy", "keyboard", "shortcuts", "find", "live", "time_zone")],
     "COLORS": {
         "primary": {

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
-from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
+from licensehub.sign_in.guessing import PasswordBackend
 from licensehub.ui.time_zones import known_zone, zone_of_browser
 from subscriptions.accounts.settings import time_zone_of
 
 
-class AccountBackend(ModelBackend):
+class AccountBackend(PasswordBackend):
     """Loads an account with its settings, since every page needs them."""
 
     def get_user(self, user_id: int) -> User | None:

@@ -31,5 +31,9 @@
     document.addEventListener("DOMContentLoaded", () => {
         follow();
         document.body.addEventListener("htmx:afterRequest", () => setTimeout(follow, 50));
+        // Nobody did anything, so it does not keep the session alive.
+        document.body.addEventListener("htmx:configRequest", (event) => {
+            if (event.detail.triggeringEvent?.type === "lh-ask") event.detail.headers["X-Background"] = "1";
+        });
     });
 })();

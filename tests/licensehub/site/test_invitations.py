@@ -70,6 +70,7 @@ def test_an_invited_person_chooses_a_password_once_and_is_signed_in(invited):
         ("user.created", "company.admin"),
         ("user.invited", "company.admin"),
         ("user.joined", "zoe@northwind.example"),
+        ("sign_in.done", "zoe@northwind.example"),
     ]
 
 

@@ -1,0 +1,18 @@
+"""How people get in: passwords, guessing, sessions, second factors and single sign-on."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class SignInConfig(AppConfig):
+    """Comes before Django's `auth` in INSTALLED_APPS, so that its `createsuperuser` is the one that runs."""
+
+    name = "licensehub.sign_in"
+    label = "sign_in"
+    verbose_name = _("Sign-in")
+
+    def ready(self) -> None:
+        """Importing connects the receivers of the signals of Django and axes."""
+        from licensehub.sign_in import receivers  # noqa: F401

@@ -1,0 +1,105 @@
+"""What follows a sign-in, a sign-out and a change of an account. The signals are those of Django and axes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from axes.signals import user_locked_out
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db.models.signals import m2m_changed, post_save, pre_save
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from licensehub.audit.actions import Action
+from licensehub.sign_in import sessions, step_up
+from licensehub.sign_in.events import record_for, record_often
+
+# What must not change under a session.
+RIGHTS: Final = ("password", "is_active", "is_staff", "is_superuser")
+OVER: Final = {"idle": "no activity", "age": "longest time"}
+
+
+def _is_of_a_person(request: HttpRequest | None) -> bool:
+    """Whether it came over the network. A script that signs somebody in has a request without an address."""
+    return request is not None and "REMOTE_ADDR" in request.META
+
+
+@receiver(user_logged_in)
+def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    method = getattr(request, "sign_in_method", "password")
+    sessions.begin(request, user, method)
+    if getattr(request, "sign_in_confirms", True):
+        step_up.note(request)
+    if _is_of_a_person(request):
+        data = getattr(request, "sign_in_details", {})
+        record_for(Action.SIGNED_IN, user, request, method=method, **data)
+
+
+@receiver(user_logged_out)
+def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is None or not _is_of_a_person(request):
+        return
+    sessions.forget(request)
+    if why := OVER.get(getattr(request, "ended_because", "")):
+        record_for(Action.SESSIONS_ENDED, user, request, why=why, sessions=1)
+    else:
+        record_for(Action.SIGNED_OUT, user, request)
+
+
+@receiver(user_login_failed)
+def failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """A wrong password. One that was refused unread is not counted: the lockout has its own event."""
+    if request is not None and not getattr(request, "axes_locked_out", False):
+        user = User.objects.filter(username=credentials.get("username") or "").first()
+        record_often(Action.SIGN_IN_FAILED, user, request, method="password")
+
+
+@receiver(user_locked_out)
+def locked_out(request: HttpRequest, username: str | None = None, **_: Any) -> None:
+    record_often(Action.SIGN_IN_LOCKED, User.objects.filter(username=username or "").first(), request)
+
+
+@receiver(pre_save, sender=User)
+def compare_rights(instance: User, update_fields: Any = None, **_: Any) -> None:
+    if instance.pk is None or (update_fields is not None and not set(RIGHTS) & set(update_fields)):
+        return
+    if _is_new_hash(instance, update_fields):
+        return
+    before = User.objects.filter(pk=instance.pk).values(*RIGHTS).first()
+    instance._rights_changed = before is not None and any(  # type: ignore[attr-defined]
+        before[name] != getattr(instance, name) for name in RIGHTS
+    )
+
+
+def _is_new_hash(user: User, update_fields: Any) -> bool:
+    """Whether Django stores the same password with a newer hash, which it does at a sign-in."""
+    return update_fields is not None and set(update_fields) == {"password"} and _raw_password_of(user) is None
+
+
+def _raw_password_of(user: User) -> str | None:
+    return user._password  # Django keeps it from `set_password` to `save`
+
+
+@receiver(post_save, sender=User)
+def end_after_change(instance: User, **_: Any) -> None:
+    if instance.__dict__.pop("_rights_changed", False):
+        sessions.end_everywhere(instance, why="password, state or rights changed")
+
+
+def end_after_role(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **_: Any) -> None:
+    """Also for changes from the side of the role: then `instance` is the role, and `pk_set` are its accounts."""
+    if action not in ("post_add", "post_remove", "pre_clear"):
+        return
+    if not reverse:
+        users = [instance] if pk_set or action == "pre_clear" else []
+    elif action == "pre_clear":
+        users = list(instance.user_set.all())
+    else:
+        users = list(User.objects.filter(pk__in=pk_set or ()))
+    for user in users:
+        sessions.end_everywhere(user, why="roles changed")
+
+
+m2m_changed.connect(end_after_role, sender=User.groups.through)
+m2m_changed.connect(end_after_role, sender=User.user_permissions.through)

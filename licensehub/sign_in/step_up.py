@@ -1,0 +1,111 @@
+"""Acts for which a person confirms who they are, unless they did in the last minutes.
+
+The confirmation page has the fields of the form that was sent. It is sent again to the same address together with the
+password or the factor, so the act goes on and nothing that was typed is lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from licensehub.audit.actions import Action
+from licensehub.sign_in import kept_forms
+from licensehub.sign_in.events import record_for
+from licensehub.sign_in.forms import password_is_right
+from licensehub.sign_in.pages import page
+
+# The key of the session: when the person last proved who they are.
+CONFIRMED: Final = "confirmed_at"
+# Fields of the confirmation page. No form of ours has them.
+PASSWORD: Final = "confirm_password"  # noqa: S105 - the name of a field
+FIELDS: Final = (PASSWORD,)
+
+# The name of a URL -> whether this POST is such an act, from the arguments in its path.
+Acts = Mapping[str, Callable[[Mapping[str, Any]], bool]]
+
+
+def note(request: HttpRequest) -> None:
+    request.session[CONFIRMED] = time.time()
+
+
+def is_confirmed(request: HttpRequest) -> bool:
+    return time.time() - request.session.get(CONFIRMED, 0) <= settings.STEP_UP_MINUTES * 60
+
+
+def is_act(request: HttpRequest, view_name: str, arguments: Mapping[str, Any]) -> bool:
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return False
+    acts: Acts = import_string(settings.STEP_UP_ACTS)
+    return view_name in acts and acts[view_name](arguments)
+
+
+class StepUpMiddleware:
+    """Put it after the middlewares of CSRF, authentication and language."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> HttpResponse | None:
+        user, match = request.user, request.resolver_match
+        if not isinstance(user, User) or match is None or not is_act(request, match.view_name, kwargs):
+            return None
+        return None if is_confirmed(request) else confirm(request, user)
+
+
+def confirm(request: HttpRequest, user: User) -> HttpResponse | None:
+    """None once the person has proved who they are; else the page that asks for it."""
+    error = ""
+    if any(name in request.POST for name in FIELDS):
+        try:
+            method = _proved_by(request, user)
+        except ValidationError as problem:
+            error = " ".join(problem.messages)
+        else:
+            note(request)
+            record_for(Action.STEP_UP_DONE, user, request, method=method)
+            _forget_fields(request)
+            return None
+    context = {
+        "title": _("Confirm that it is you"),
+        "error": error,
+        "fields": [(name, text) for name, text in kept_forms.fields_of(request) if name not in FIELDS],
+        "files": bool(request.FILES),
+        "back": _way_back(request),
+        "minutes": settings.STEP_UP_MINUTES,
+    }
+    return page(request, "sign_in/confirm.html", context, status=403)
+
+
+def _proved_by(request: HttpRequest, user: User) -> str:
+    """The method that proved it. Raises ValidationError."""
+    if not password_is_right(request, user, request.POST.get(PASSWORD, "")):
+        raise ValidationError(_("The password is wrong."))
+    return "password"
+
+
+def _forget_fields(request: HttpRequest) -> None:
+    """The view gets the form as it was sent at first."""
+    form = request.POST.copy()
+    for name in FIELDS:
+        form.pop(name, None)
+    request.POST = form  # type: ignore[assignment]  # a QueryDict like the one before
+
+
+def _way_back(request: HttpRequest) -> str:
+    referer = urlsplit(request.headers.get("Referer", ""))
+    same = referer.netloc == request.get_host() and referer.path.startswith("/")
+    return f"{referer.path}?{referer.query}".rstrip("?") if same else reverse("admin:index")

@@ -1,0 +1,42 @@
+"""The acts for which a person confirms who they are: to decide, to connect, to raise caps, to grant rights, and more.
+
+A new act of this kind is a line here. `tests/licensehub/site/test_step_up_acts.py` has the list of all addresses that
+take a POST, so a new address needs a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+
+def always(arguments: Mapping[str, Any]) -> bool:
+    return True
+
+
+def when(name: str, *values: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Only where this part of the path has one of these values."""
+    return lambda arguments: arguments.get(name) in values
+
+
+ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
+    # Decide.
+    "admin:subscriptions_reclaimrequest_approve": always,
+    "admin:subscriptions_downloadrun_decide": when("name", "accept"),
+    # Raise caps: of one request, and in the rule.
+    "admin:subscriptions_reclaimrequest_raise_cap": always,
+    "admin:subscriptions_reclaimrule_change": always,
+    # Connect.
+    "admin:integrations_connection_credentials": always,
+    "admin:integrations_connection_connect": always,
+    # Confirm a backup, and let sending begin.
+    "admin:integrations_sendingcontrol_action": when("action", "release", "allow"),
+    # Grant rights: roles, passwords, and who an account is.
+    "admin:auth_user_add": always,
+    "admin:auth_user_change": always,
+    "admin:auth_user_password_change": always,
+    "admin:auth_user_invite": always,
+    "admin:auth_user_person": always,
+    "admin:auth_group_add": always,
+    "admin:auth_group_change": always,
+}
