@@ -22,7 +22,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 
 admin.site.login = with_our_sign_in(admin.site)  # type: ignore[method-assign]
-admin.site.password_change = with_our_password_form(admin.site)  # type: ignore[method-assign]
+admin.site.password_change = with_our_password_form(admin.site)  # type: ignore[method-assign,assignment]
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

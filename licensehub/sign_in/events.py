@@ -39,14 +39,15 @@ def record_often(action: Action, user: User | None, request: HttpRequest, **data
     """
     seconds = settings.SIGN_IN_PAUSE_MINUTES * 60
     window = int(time.time()) // seconds
-    who = {"action": action.value, "account_id": user.pk if user else 0, "window": window}
+    account = user.pk if user else 0
     with transaction.atomic():
-        row, made = SignInCount.objects.get_or_create(**who)
+        row, made = SignInCount.objects.get_or_create(action=action.value, account_id=account, window=window)
         if made:
-            SignInCount.objects.filter(window__lt=window - KEPT_SECONDS // seconds).delete()
+            old = SignInCount.objects.filter(action=action.value, window__lt=window - KEPT_SECONDS // seconds)
+            old.delete()
         SignInCount.objects.filter(pk=row.pk).update(count=F("count") + 1)
         count = SignInCount.objects.values_list("count", flat=True).get(pk=row.pk)
         if str(count).strip("0") == "1":
             label = user.get_username() if user else "unknown account"
             data |= {"address": address_of(request), "times": count, "minutes": settings.SIGN_IN_PAUSE_MINUTES}
-            record_rows(action, actor=None, rows=[Row(ACCOUNT, who["account_id"], label, data)])
+            record_rows(action, actor=None, rows=[Row(ACCOUNT, account, label, data)])

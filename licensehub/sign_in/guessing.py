@@ -79,10 +79,10 @@ class Guessing(AxesDatabaseHandler):
         return int(rows.delete()[0])
 
 
-class PasswordBackend(AxesStandaloneBackend, ModelBackend):  # type: ignore[misc]  # axes has no types
+class PasswordBackend(AxesStandaloneBackend, ModelBackend):
     """Refuses before the hash of a password is computed."""
 
-    def authenticate(
+    def authenticate(  # type: ignore[override]  # as Django's ModelBackend
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> AbstractBaseUser | None:
         AxesStandaloneBackend.authenticate(self, request, username, password, **kwargs)

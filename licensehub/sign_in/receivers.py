@@ -78,7 +78,8 @@ def _is_new_hash(user: User, update_fields: Any) -> bool:
 
 
 def _raw_password_of(user: User) -> str | None:
-    return user._password  # Django keeps it from `set_password` to `save`
+    """Django keeps it from `set_password` to `save`."""
+    return getattr(user, "_password", None)
 
 
 @receiver(post_save, sender=User)

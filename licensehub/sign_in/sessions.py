@@ -79,7 +79,7 @@ class SessionLimitsMiddleware:
         if isinstance(user, User):
             if why := why_over(request):
                 # A page that asks by itself stays as it is: something may be typed into it, and its form is kept.
-                return HttpResponse(status=204) if BACKGROUND in request.headers else _ended(request, why)
+                return HttpResponse(status=204) if BACKGROUND in request.headers else _ended(request, user, why)
             _note_activity(request, user)
         return self.get_response(request)
 
@@ -109,17 +109,16 @@ def _note_activity(request: HttpRequest, user: User) -> None:
     )
 
 
-def _ended(request: HttpRequest, why: str) -> HttpResponse:
+def _ended(request: HttpRequest, user: User, why: str) -> HttpResponse:
     """Sign out and ask to sign in again. The way back is the same page; what was typed into a form is kept."""
     kept = kept_forms.from_post(request)
-    owner = request.user.pk
     request.ended_because = why  # type: ignore[attr-defined]
     logout(request)
     if "HX-Request" in request.headers:
         # A part of a page cannot be the sign-in. The whole page is loaded again, and leads there.
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if kept:
-        kept_forms.keep(request, kept, owner=owner)
+        kept_forms.keep(request, kept, owner=user.pk)
     query = urlencode({"next": _way_back(request), "ended": why})
     return HttpResponseRedirect(f"{reverse('admin:login')}?{query}")
 

@@ -43,7 +43,7 @@ def with_our_password_form(site: AdminSite) -> LoginView:
     """The view for `site.password_change`."""
 
     def password_change(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        request.current_app = site.name  # type: ignore[attr-defined]  # as Django's own view does
+        request.current_app = site.name
         view = PasswordChangeView.as_view(
             form_class=type("Form", (OwnPasswordForm,), {"request": request}),
             success_url=reverse("admin:password_change_done"),
