@@ -1,4 +1,4 @@
-"""The file to which anchors are appended: one line of JSON each, and one for each time stamp. No line is changed."""
+"""The file to which anchors are appended, one line of JSON each, and the one beside it for their time stamps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from licensehub.audit.outside import NotTaken
 
 @dataclass(slots=True)
 class FileContent:
-    """The anchors of a file in their order, and how many of its lines are neither an anchor nor a time stamp."""
+    """The anchors of a file in their order, and how many of its lines are no anchor."""
 
     anchors: list[Anchor] = field(default_factory=list)
     damaged: int = 0
@@ -31,27 +31,12 @@ class AnchorFile:
 
     def take(self, anchor: Anchor) -> None:
         """Append one anchor, and wait until the disk has it. Raises NotTaken."""
-        self._append(anchor.text())
+        _append(self.path, anchor.text())
 
     def take_time_stamp(self, anchor: Anchor, token: str) -> None:
-        """Append the time stamp of an anchor, a token in base64. Raises NotTaken."""
-        self._append(json.dumps({"signature": anchor.signature, "time_stamp": token}, separators=(",", ":")))
-
-    def _append(self, line: str) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                size = os.fstat(handle).st_size
-                # A process may have died in the middle of a line.
-                torn = size and os.pread(handle, 1, size - 1) != b"\n"
-                os.write(handle, f"{chr(10) if torn else ''}{line}\n".encode())
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise NotTaken(f"{self.path.name} cannot be written ({error.strerror}).") from error
+        """Append the time stamp of an anchor, a token in base64, to the file beside. Raises NotTaken."""
+        line = json.dumps({"signature": anchor.signature, "time_stamp": token}, separators=(",", ":"))
+        _append(self.path.with_suffix(".time-stamps.jsonl"), line)
 
     def read(self) -> FileContent:
         """All anchors; a file that does not exist has none. Raises NotTaken."""
@@ -60,7 +45,7 @@ class AnchorFile:
             try:
                 content.anchors.append(Anchor.from_text(line, where=f"the file {self.path.name}"))
             except ValueError:
-                content.damaged += not _is_time_stamp(line)
+                content.damaged += 1
         return content
 
     def _lines(self) -> Iterator[str]:
@@ -73,8 +58,19 @@ class AnchorFile:
             raise NotTaken(f"{self.path.name} cannot be read ({error.strerror}).") from error
 
 
-def _is_time_stamp(line: str) -> bool:
+def _append(path: Path, line: str) -> None:
+    """Append a line, and wait until the disk has it. Raises NotTaken."""
     try:
-        return set(json.loads(line)) == {"signature", "time_stamp"}
-    except (ValueError, TypeError):
-        return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            size = os.fstat(handle).st_size
+            # A process may have died in the middle of a line.
+            torn = size and os.pread(handle, 1, size - 1) != b"\n"
+            os.write(handle, f"{chr(10) if torn else ''}{line}\n".encode())
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise NotTaken(f"{path.name} cannot be written ({error.strerror}).") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +13,7 @@ from licensehub.audit.anchors.keys import Keys, WrongKeys, current_keys, encoded
 class Command(BaseCommand):
     help = (
         "make: a new key in ANCHOR_KEY_FILE. rotate: a new key; the public keys of the former ones stay, so that older "
-        "anchors can still be checked. export: all public keys as JSON, for auditors. With --print, make and rotate "
+        "anchors can still be checked. export: all public keys, for auditors. With --print, make and rotate "
         "write no file and print the value of ANCHOR_KEYS."
     )
     requires_system_checks: list[str] = []
@@ -40,11 +39,8 @@ class Command(BaseCommand):
     def _export(self, keys: Keys) -> None:
         if not keys.public:
             raise CommandError("There is no key yet. `anchor_key make` makes one.")
-        known = [
-            {"key_id": name, "algorithm": "Ed25519", "public_key": encoded(key.public_bytes_raw())}
-            for name, key in keys.public.items()
-        ]
-        self.stdout.write(json.dumps({"keys": known}, indent=2))
+        for name, key in keys.public.items():
+            self.stdout.write(f"public:{encoded(key.public_bytes_raw())} # key_id {name}")
 
     def _put(self, keys: Keys, prints: bool, *, replace: bool) -> None:
         if prints:

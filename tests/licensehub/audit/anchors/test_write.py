@@ -102,7 +102,6 @@ def test_the_file_only_grows_and_survives_a_torn_line(anchoring, tmp_path):
     whole = anchoring.file.read_bytes()
     anchoring.file.write_bytes(whole + whole[:40])
     AnchorFile().take(anchor)
-    AnchorFile().take_time_stamp(anchor, "AAAA")
     content = AnchorFile().read()
     assert (content.anchors[0].sequence, len(content.anchors), content.damaged) == (anchor.sequence, 2, 1)
 
