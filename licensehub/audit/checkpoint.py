@@ -318,6 +318,13 @@ def _gives_up(release: AuditEvent, kept: Checkpoint) -> bool:
     )
 
 
+def without_set_aside(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """All of them, but for those that an admin has set aside, and that this database does not have."""
+    numbers = {checkpoint.sequence for checkpoint in checkpoints}
+    held = dict(AuditEvent.objects.filter(sequence__in=numbers).values_list("sequence", "hash"))
+    return [one for one in checkpoints if held.get(one.sequence) == one.hash or not _set_aside(one)]
+
+
 def contradicted(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
     """Those of which this database holds another event or none, and that nobody has set aside."""
     numbers = {checkpoint.sequence for checkpoint in checkpoints}

@@ -21,8 +21,8 @@ from licensehub.audit.actions import ANCHORED_AT_ONCE, Action
 from licensehub.audit.anchors.write import write_after_commit
 from licensehub.audit.checkpoint import keep_after_commit
 from licensehub.audit.models import ChainHead
-from licensehub.audit.offline_verifier import body_digest, chain_hash, text_digest
-from licensehub.audit.signature import sign
+from licensehub.audit.offline_verifier import body_digest, canonical, chain_hash, text_digest
+from licensehub.audit.signature import signer
 from licensehub.audit.store import SharedColumns, store
 from licensehub.audit.transactions import open_transactions
 
@@ -76,6 +76,10 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
     """The same as `record_many`, for many thousands of targets without an object for each."""
     if open_transactions() <= getattr(settings, "TRANSACTIONS_OF_TESTS", 0):
         raise NotInTransaction(f"{action} must be recorded inside the transaction of its action")
+    if not rows:
+        return
+    # Who waits for the head gets a time after the event before.
+    head = ChainHead.objects.select_for_update().get(pk=1)
     common = SharedColumns(
         at=timezone.now(),
         action=Action(action).value,
@@ -83,9 +87,6 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
         actor_name=actor.get_username() if actor else SYSTEM,
         correlation=correlation or uuid.uuid4(),
     )
-    if not rows:
-        return
-    head = ChainHead.objects.select_for_update().get(pk=1)
     with translation.override("en"):
         store(_chained(head, rows, common), common)
     head.save(update_fields=["sequence", "hash"])
@@ -96,22 +97,22 @@ def record_rows(action: Action, *, actor: Actor, rows: Sequence[Row], correlatio
 
 def _chained(head: ChainHead, rows: Sequence[Row], common: SharedColumns) -> Iterator[tuple[Any, ...]]:
     """The events in the order of `store.EVENT_COLUMNS`, each linked to the one before. It advances `head`."""
-    key, at, correlation = settings.AUDIT_KEY.encode(), common.at.isoformat(), str(common.correlation)
+    sign, at, correlation = signer(), common.at.isoformat(), str(common.correlation)
     who_did_what = (common.action, common.actor_id, common.actor_name)
     salts = os.urandom(SALT * len(rows)).hex()
     for place, row in enumerate(rows):
         sequence, previous = head.sequence + 1, head.hash
         salt = salts[2 * SALT * place : 2 * SALT * (place + 1)]
-        label, data = row.label[:254], _plain(row.data)
+        label, data = row.label[:254], canonical(_plain(row.data))
         text = text_digest(salt, label, data)
-        body = body_digest([sequence, at, *who_did_what, row.target_type, row.target_id, text, correlation])
+        body = body_digest(sequence, at, *who_did_what, row.target_type, row.target_id, text, correlation)
         head.sequence, head.hash = sequence, chain_hash(previous, body)
         about = (row.target_type, row.target_id, label, data)
-        yield (sequence, *about, salt, text, previous, head.hash, sign(head.hash, key))
+        yield (sequence, *about, salt, text, previous, head.hash, sign(head.hash))
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
     """The data in the form that the database returns, so that a digest that is computed later is the same."""
     if all(type(value) in PLAIN for value in data.values()):
-        return dict(data)
+        return data
     return json.loads(json.dumps(dict(data), cls=DjangoJSONEncoder))

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
 from django.db import connection
 
 from licensehub.audit.models import AuditEvent
@@ -41,11 +40,10 @@ INTO = f"{AuditEvent._meta.db_table} ({', '.join(COLUMNS)})"
 
 
 def store(events: Iterable[tuple[Any, ...]], common: SharedColumns) -> None:
-    """Write the events; each has the values of EVENT_COLUMNS, its details as JSON values."""
-    data = EVENT_COLUMNS.index("data")
+    """Write the events; each has the values of EVENT_COLUMNS, its data as the text of a JSON object."""
     # The shared values are converted once.
     same = [_adapted(value) for value in common]
-    rows = ((*event[:data], orjson.dumps(event[data]).decode(), *event[data + 1 :], *same) for event in events)
+    rows = ((*event, *same) for event in events)
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with connection.wrap_database_errors, cursor.copy(f"COPY {INTO} FROM STDIN") as copy:

@@ -1,68 +1,143 @@
-"""Check the audit: whether every event is as it was written, and linked to the one before."""
+"""Verify the audit: every event, and its hash against all that is known about it elsewhere.
+
+`offline_verifier` checks the chain. Here are its events as the database has them, their signatures, the head of the
+chain, the checkpoint, and the anchors.
+"""
 
 from __future__ import annotations
 
 import hmac
+import json
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
 
-from licensehub.audit.actions import Action
+from licensehub.audit.anchors.keys import WrongKeys, current_keys
+from licensehub.audit.anchors.write import anchors_read_back
+from licensehub.audit.checkpoint import Checkpoint, LocationUnavailable, locations, without_set_aside
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.offline_verifier import EMPTY, body_digest, chain_hash, text_digest
-from licensehub.audit.signature import sign
+from licensehub.audit.offline_verifier import (
+    CUT,
+    EMPTY,
+    FORGED_ANCHOR,
+    HEAD,
+    HEAD_HASH,
+    Chain,
+    Event,
+    Finding,
+    Kind,
+    Point,
+    Report,
+    english,
+    finding,
+)
+from licensehub.audit.signature import signer
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 2000  # events
-COLUMNS = (
-    *("sequence", "at", "action", "actor_id", "actor_name", "target_type", "target_id", "text_digest", "correlation"),
-    *("target_label", "data", "salt", "previous_hash", "hash", "hmac"),
-)
+HEAD_OF_CHAIN = english("the head of the chain")
+# Read as text: both databases would fail to convert some values.
+AS_TEXT = {"at", "correlation", "data"}
 
 
-@dataclass(frozen=True, slots=True)
-class ChainReport:
-    """The result of checking the chain. `broken_at` is the first sequence that does not fit; None if all do."""
+def verify() -> Report:
+    """Check all events, their times, and their hashes against the checkpoint and every anchor that can be read.
 
-    events: int
-    broken_at: int | None
-
-
-def verify_chain() -> ChainReport:
-    """Check the whole chain: every event fits its digests and its signature, and none is missing up to the head.
-
-    An event without text counts as changed, unless a later event says that its text was erased.
+    What is known elsewhere is read first: it is only ever about events that are committed.
     """
-    key, erased = settings.AUDIT_KEY.encode(), _Erased()
-    previous, expected = EMPTY, 0
-    for sequence, at, *who_and_what, text, correlation, label, data, salt, linked_to, stored, mac in _events():
-        expected += 1
-        if salt:
-            fits = text_digest(salt, label, data) == text
+    genuine, findings = _anchors()
+    known = [*_checkpoints(), *genuine]
+    fit = set(without_set_aside([Checkpoint(point.sequence, point.hash, point.at) for point in known]))
+    points = [point for point in known if Checkpoint(point.sequence, point.hash, point.at) in fit]
+    return _check(Chain(points, now=timezone.now(), findings=findings))
+
+
+def verify_chain() -> Report:
+    """Check the events, their signatures and the head, without the times and all that is known elsewhere."""
+    return _check(Chain())
+
+
+def _anchors() -> tuple[list[Point], list[Finding]]:
+    """The anchors that can be read and are genuine, and a finding for each other one."""
+    points, findings = [], []
+    try:
+        keys = current_keys()
+    except WrongKeys as wrong:
+        logger.error("The audit is verified without anchors: %s", wrong)
+        return [], []
+    for anchor in anchors_read_back():
+        if anchor.is_genuine(keys):
+            points.append(Point(anchor.sequence, anchor.hash, anchor.at, anchor.where, proves=True))
         else:
-            fits = (label, data) == ("", {}) and erased.is_said(sequence)
-        found = chain_hash(previous, body_digest([sequence, at.isoformat(), *who_and_what, text, str(correlation)]))
-        linked = (sequence, linked_to, stored) == (expected, previous, found)
-        if not (fits and linked and hmac.compare_digest(mac, sign(found, key))):
-            return ChainReport(events=expected, broken_at=expected)
-        previous = found
-    head = ChainHead.objects.get(pk=1)
-    whole = (head.sequence, head.hash) == (expected, previous)
-    return ChainReport(events=expected, broken_at=None if whole else expected + 1)
+            findings.append(finding(Kind.ANCHOR, FORGED_ANCHOR, anchor.sequence, source=anchor.where))
+    return points, findings
 
 
-def _events() -> Iterator[tuple[Any, ...]]:
-    return AuditEvent.objects.order_by("sequence").values_list(*COLUMNS).iterator(chunk_size=CHUNK)
+def _checkpoints() -> Iterator[Point]:
+    for location in locations():
+        try:
+            if kept := location.read():
+                yield Point(kept.sequence, kept.hash, kept.at, location.label, proves=False)
+        except LocationUnavailable as away:
+            logger.warning("The audit is verified without a checkpoint: %s", away)
 
 
-class _Erased:
-    """What the events say about erased texts."""
+def _check(chain: Chain) -> Report:
+    before, sign = _head(), signer()
+    at_head = EMPTY
+    try:
+        for row in _rows():
+            try:
+                event, moment = _event(row)
+                chain.add(event, moment)
+            except (ValueError, TypeError, RecursionError):
+                chain.add_unreadable()
+                continue
+            if not hmac.compare_digest(sign(event.hash), str(row[-1])):
+                chain.unsigned.append(event.sequence)
+            if event.sequence == before[0]:
+                at_head = event.hash
+    except DatabaseError as error:
+        logger.warning("The audit cannot be read: %s", error)
+        chain.add_unreadable()
+    chain.findings += _findings_of_head(before, at_head, chain.next - 1)
+    return chain.finish()
 
-    def __init__(self) -> None:
-        found = AuditEvent.objects.filter(action=Action.EVENTS_ERASED).values_list("sequence", "data")
-        self._spans = [(first, last, by) for by, data in found for first, last in data["sequences"]]
 
-    def is_said(self, sequence: int) -> bool:
-        """Whether a later event lists this one."""
-        return any(first <= sequence <= last < by for first, last, by in self._spans)
+def _head() -> tuple[int, str]:
+    return ChainHead.objects.filter(pk=1).values_list("sequence", "hash").first() or (-1, "")
+
+
+def _findings_of_head(before: tuple[int, str], at_head: str, last: int) -> Iterator[Finding]:
+    """`before` was read before the events, and events were perhaps added since."""
+    sequence, known = before
+    if sequence > last:
+        yield finding(Kind.CUT, CUT, last + 1, sequence, source=HEAD_OF_CHAIN)
+    elif at_head != known:
+        yield finding(Kind.HEAD, HEAD_HASH, sequence)
+    if (now := _head()[0]) < last:
+        yield finding(Kind.HEAD, HEAD, last, other=now)
+
+
+def _rows() -> Iterator[tuple[Any, ...]]:
+    """All events as the database has them, in the order of `Event`, each with its signature at the end."""
+    columns = ", ".join(f"CAST({name} AS text)" if name in AS_TEXT else name for name in (*Event._fields, "hmac"))
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(f"SELECT {columns} FROM {AuditEvent._meta.db_table} ORDER BY sequence")  # noqa: S608 - constants
+        while rows := cursor.fetchmany(CHUNK):
+            yield from rows
+
+
+def _event(row: tuple[Any, ...]) -> tuple[Event, datetime]:
+    """Raises ValueError or TypeError for a row that holds something else."""
+    at, data, correlation = row[1], row[10], row[8]
+    moment = datetime.fromisoformat(at)
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    event = Event(*row[:-1])._replace(at=moment.isoformat(), correlation=str(UUID(correlation)), data=json.loads(data))
+    return event, moment

@@ -19,7 +19,7 @@ from licensehub.audit import checkpoint, signature
 from licensehub.audit.actions import Action
 from licensehub.audit.checkpoint import Checkpoint, CheckpointFile, CheckpointKey, checkpoint_of_database, find_mismatch
 from licensehub.audit.models import AuditEvent, ChainHead
-from licensehub.audit.offline_verifier import body_digest, chain_hash, text_digest
+from licensehub.audit.offline_verifier import body_digest, canonical, chain_hash, text_digest
 from licensehub.audit.triggers import create, drop
 from subscriptions.reclaims import backup_guard
 from tests.support.anchors import act
@@ -50,9 +50,9 @@ def forge(event: AuditEvent, lost: Checkpoint, at: datetime) -> None:
     event.sequence, event.at, event.action = head.sequence + 1, at, Action.SENDING_RELEASED.value
     event.data = {"checked": "Looked at it.", "renew": False, "set_aside": [lost.as_data()]}
     event.previous_hash, event.salt = head.hash, "0" * 32
-    event.text_digest = text_digest(event.salt, event.target_label, event.data)
+    event.text_digest = text_digest(event.salt, event.target_label, canonical(event.data))
     about = (event.actor_id, event.actor_name, event.target_type, event.target_id, event.text_digest)
-    body = body_digest([event.sequence, event.at.isoformat(), event.action, *about, str(event.correlation)])
+    body = body_digest(event.sequence, event.at.isoformat(), event.action, *about, str(event.correlation))
     event.hash = chain_hash(head.hash, body)
     AuditEvent.objects.bulk_create([event])
     ChainHead.objects.update(sequence=event.sequence, hash=event.hash)

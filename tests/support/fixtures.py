@@ -250,5 +250,5 @@ def dave(db) -> User:
 
 def actions() -> list[str]:
     """The audit's actions in their order; the chain must be whole whenever somebody looks."""
-    assert verify_chain().broken_at is None
+    assert verify_chain().findings == []
     return list(AuditEvent.objects.order_by("sequence").values_list("action", flat=True))

@@ -60,7 +60,7 @@ def test_the_same_rows_in_every_table(db, sandbox, at_sandbox, settings, allow_h
     connected = written()
     assert cache.load_downloaded(sandbox)
     downloaded = written()
-    assert verify_chain().broken_at is None
+    assert verify_chain().findings == []
     transaction.savepoint_rollback(savepoint)
 
     world = World(sandbox, None, connect(at_sandbox), cache)

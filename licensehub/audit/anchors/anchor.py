@@ -12,6 +12,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from licensehub.audit.anchors.keys import Keys
+from licensehub.audit.offline_verifier import anchor_payload
 
 MAX_TEXT = 4096  # characters
 
@@ -34,7 +35,7 @@ class Anchor:
 
     def payload(self) -> bytes:
         """What is signed: canonical JSON, i.e. sorted keys, no spaces, UTF-8."""
-        return _canonical(self._signed_fields())
+        return anchor_payload(self._signed_fields())
 
     def text(self) -> str:
         """One line of JSON: the payload and its signature. Files, mails and buckets hold this."""
