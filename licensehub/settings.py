@@ -41,6 +41,8 @@ WEB_PORT = reader.number("WEB_PORT", 8000)
 
 # --- Applications -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    # First: its commands take the place of Django's own of the same name, and write an event.
+    "licensehub.audit",
     "unfold",
     "unfold.contrib.filters",
     "licensehub.sign_in",
@@ -56,7 +58,6 @@ INSTALLED_APPS = [
     "django_celery_beat",
     "csp",
     "axes",
-    "licensehub.audit",
     "licensehub.ui",
     "integrations",
     "subscriptions",

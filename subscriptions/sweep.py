@@ -16,6 +16,7 @@ from integrations.connectors.contract import ConnectorError, english
 from integrations.models import IntegrationProfile
 from licensehub.audit.log import record_many
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts import rights_changes
 from subscriptions.approvals.closing import drop_needless_restores, end_empty_requests, expire_requests
 from subscriptions.approvals.collecting import close_collections
 from subscriptions.bulk_sql import large_tables
@@ -45,6 +46,8 @@ def repair() -> None:
     expire_requests()
     lapse_approvals()
     end_run_out()
+    rights_changes.follow(actor=None)
+    rights_changes.take_due()
 
 
 def notify() -> None:

@@ -30,6 +30,7 @@ from subscriptions.money.verified_seats import count_all_verified
 from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
+from subscriptions.notifications import rights_mail
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import TASK_SECONDS, reclaim_due
 from subscriptions.reconciliation import reconcile
@@ -151,6 +152,7 @@ def read_bounce_mailbox() -> None:
 @shared_task
 def notify_colleagues() -> None:
     """Send the mails to the people who work with LicenseHub."""
+    rights_mail.announce()
     notifications.deliver_due()
 
 
@@ -201,6 +203,6 @@ def sweep() -> None:
         enqueue_task(reclaim, profile_id)
     # Last, so that an error in them stops no other step.
     notify()
-    if notifications.anything_due():
+    if notifications.anything_due() or rights_mail.anything_to_announce():
         enqueue_task(notify_colleagues)
     make_due()

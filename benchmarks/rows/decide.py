@@ -44,15 +44,18 @@ def approve(people: int = PEOPLE) -> list[Row]:
 
     environment.prepare()
     organization(members=people * 8)
-    from django.contrib.auth.models import User
+    from django.contrib.auth.models import Group, User
 
+    from subscriptions.accounts.rights_changes import CONSOLE, follow
     from subscriptions.approvals import decide
     from subscriptions.approvals.request import raise_cap, request_reclaim
     from subscriptions.models import RemovalCandidate
 
     asks, raises, decides = (
-        User.objects.create_superuser(name, f"{name}@bench.example") for name in ("asks", "raises", "decides")
+        User.objects.create_user(name, f"{name}@bench.example", is_staff=True) for name in ("asks", "raises", "decides")
     )
+    Group.objects.get(name="Approver").user_set.add(raises, decides)
+    follow(actor=None, at_once=CONSOLE)
     ready = RemovalCandidate.objects.filter(state="ready").order_by("pk").values_list("pk", flat=True)[:people]
     chosen = RemovalCandidate.objects.filter(pk__in=list(ready))
     requested, _ = environment.timed(lambda: request_reclaim(chosen, actor=asks, reason="Benchmark"))

@@ -14,6 +14,7 @@ from django.db import transaction
 from integrations.models import IntegrationProfile
 from licensehub.embedded.errors import CannotRunError
 from subscriptions.accounts.persons import find_everywhere
+from subscriptions.accounts.rights_changes import CONSOLE, follow
 from subscriptions.models import Subscription, Verdict
 
 # Username -> role. Nobody here is a superuser.
@@ -49,6 +50,7 @@ def _ensure_account(username: str, role: str, password: str) -> None:
             user.set_password(password)
             user.save(update_fields=["password"])
         user.groups.add(Group.objects.get(name=role))
+        follow(actor=None, accounts=User.objects.filter(pk=user.pk), at_once=CONSOLE)
 
 
 def employ_accounts(profile: IntegrationProfile) -> None:

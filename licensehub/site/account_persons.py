@@ -16,9 +16,10 @@ from integrations.models import IntegrationProfile
 from licensehub.ui.admin import run_and_report, signed_in
 from licensehub.ui.formatting import name_of
 from subscriptions.accounts import persons
+from subscriptions.accounts.origins import origin_of
 from subscriptions.accounts.own_seat import accounts_of
 from subscriptions.errors import NotActionable, Refused
-from subscriptions.models import AccountPerson, Subscription
+from subscriptions.models import AccountPerson, RightsChange, Subscription
 
 TEMPLATE = "admin/auth/user/persons.html"
 CHANGE = "auth.change_user"
@@ -52,6 +53,8 @@ def context_of(user: User, request: HttpRequest) -> dict[str, Any]:
     is_own = is_own or user.pk == request.user.pk
     return {
         "account": user,
+        "rights_changes": RightsChange.objects.waiting().filter(account=user),
+        "account_origin": origin_of(user),
         "organizations": [
             Organization(profile, [Line(*found) for found in persons.persons_of(user, profile)]) for profile in profiles
         ],

@@ -4,39 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop, pgettext, pgettext_lazy
+from django.utils.translation import gettext_lazy, pgettext, pgettext_lazy
 from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from licensehub.audit.actions import Action
-from licensehub.audit.log import record
-from licensehub.site import account_persons, invitations
+from licensehub.site import account_changes, account_persons, invitations
 from licensehub.site.audit_admin import AuditEventAdmin as AuditEventAdmin
+from licensehub.site.group_admin import GroupAdmin as GroupAdmin
+from licensehub.site.group_admin import RoleFilter, RolesField
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import NoShowAllChangeList, refuse_unless_post, run_and_report, signed_in
 from licensehub.ui.export import ExportMixin
 from licensehub.ui.formatting import badge, day_ago, name_of, two_lines
 from licensehub.ui.lists.columns import ListColumn
 from licensehub.ui.lists.folding import FoldedSearch
-from subscriptions.accounts import persons
-from subscriptions.errors import NotActionable
+from subscriptions.accounts import persons, rights
+from subscriptions.errors import NotActionable, Refused
 
-admin.site.unregister([User, Group])
+admin.site.unregister(User)
 # A person who may edit a PeriodicTask can run any task with any argument, and so bypass every rule.
 admin.site.unregister([ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule])
 
@@ -57,31 +57,18 @@ def state_of(user: User) -> tuple[str, str, str]:
     return _("Active"), "ok", "check_circle"
 
 
-# Their names are stored in English.
-ROLES = (
-    gettext_noop("Company admin"),
-    gettext_noop("License manager"),
-    gettext_noop("Approver"),
-    gettext_noop("Auditor"),
-    gettext_noop("Operator"),
-)
-
-
-class RolesField(ModelMultipleChoiceField):
-    def label_from_instance(self, obj: Group) -> str:
-        return translated(obj.name)
-
-
-class RoleFilter(admin.RelatedFieldListFilter):
-    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
-        return [(pk, translated(str(name))) for pk, name in super().field_choices(field, request, model_admin)]
+class AccountForm(UserChangeForm):
+    def clean_groups(self) -> QuerySet[Group]:
+        groups: QuerySet[Group] = self.cleaned_data["groups"]
+        invitations.check_roles(groups)
+        return groups
 
 
 @admin.register(User)
 class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Accounts are deactivated, never deleted: the audit log names them."""
 
-    form = UserChangeForm
+    form = AccountForm
     add_form = invitations.InvitationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("person", "roles", "state", "signed_in")
@@ -196,12 +183,51 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
             context["title"] = _("Invite a person")
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def changeform_view(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Nothing is saved when a change of the same kind waits already."""
+        try:
+            return super().changeform_view(request, object_id, *args, **kwargs)
+        except NotActionable as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(request.path)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """A new password of an account that decides waits for a second admin."""
+        user = self.get_object(request, unquote(id))
+        if request.method == "POST" and user is not None and self.has_change_permission(request, user):
+            form = self.change_password_form(user, request.POST)
+            if form.is_valid() and form.cleaned_data.get("password1"):
+                new = form.cleaned_data["password1"]
+
+                def do() -> str:
+                    return account_changes.set_password(user, new, actor=signed_in(request))
+
+                run_and_report(request, do, refusals=(Refused, NotActionable))
+                if user.pk == request.user.pk:
+                    update_session_auth_hash(request, user)
+                return HttpResponseRedirect(reverse("admin:auth_user_change", args=[user.pk]))
+        return super().user_change_password(request, id, form_url)
+
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """The persons of the former address are noted first, so that a new address hides no seat."""
-        if change and "email" in form.changed_data:
-            persons.find_everywhere(obj)
+        if change:
+            form.facts_before = account_changes.facts_of(obj)
+            for told in account_changes.hold_back(obj, actor=signed_in(request)):
+                messages.warning(request, told)
+            if "email" in form.changed_data:
+                persons.find_everywhere(User.objects.get(pk=obj.pk))
         super().save_model(request, obj, form, change)
         persons.find_everywhere(obj)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        actor, user = signed_in(request), form.instance
+        if change:
+            account_changes.record_changes(user, form.facts_before, actor=actor)
+        else:
+            account_changes.record_created(user, actor=actor)
+        if rights.is_waiting(user):
+            messages.warning(request, _("The right to decide waits: a second admin can confirm it, or a day passes."))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Nobody else may change a superuser's account, and so its password."""
@@ -211,23 +237,6 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> Any:
-        self._record(Action.USER_CREATED, request, obj, message)
-        return super().log_addition(request, obj, message)
-
-    def log_change(self, request: HttpRequest, obj: User, message: Any) -> Any:
-        """Record the change. Django also calls this for a new password."""
-        self._record(Action.USER_CHANGED, request, obj, message)
-        return super().log_change(request, obj, message)
-
-    def _record(self, action: Action, request: HttpRequest, user: User, message: Any) -> None:
-        """A role gives the power to decide, so the audit records who gave which role to whom."""
-        actor = signed_in(request)
-        roles = sorted(group.name for group in Group.objects.filter(user=user))
-        data = {"what": message, "roles": roles, "active": user.is_active, "superuser": user.is_superuser}
-        with transaction.atomic():
-            record(action, actor=actor, target=user, data=data)
 
     @admin.display(description=gettext_lazy("Person"), ordering="username")
     def person(self, user: User) -> SafeString:
@@ -245,11 +254,3 @@ class UserAdmin(FoldedSearch, ExportMixin, BaseUserAdmin, ModelAdmin):  # type: 
     @admin.display(description=gettext_lazy("Last sign-in"), ordering="last_login")
     def signed_in(self, user: User) -> SafeString:
         return day_ago(user.last_login)
-
-
-@admin.register(Group)
-class GroupAdmin(FoldedSearch, BaseGroupAdmin, ModelAdmin):
-    """The roles. Nobody but a superuser changes what a role may do."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -17,6 +17,7 @@ from django.contrib.auth.views import PasswordResetConfirmView
 from django.core.exceptions import ValidationError
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse, reverse_lazy
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -28,8 +29,9 @@ from integrations.connectors.contract import english, normalized
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.translations.stored import translated
+from subscriptions.accounts.rights import refuse_both
 from subscriptions.accounts.settings import mail_language_of
-from subscriptions.errors import NotActionable
+from subscriptions.errors import NotActionable, Refused
 from subscriptions.notices.mail import HEADERS
 from subscriptions.notices.transport import MailServer, NoServer
 
@@ -75,11 +77,24 @@ class InvitationForm(forms.ModelForm):
                 )
         return email
 
+    def clean_groups(self) -> QuerySet[Group]:
+        groups: QuerySet[Group] = self.cleaned_data["groups"]
+        check_roles(groups)
+        return groups
+
     def save(self, commit: bool = True) -> User:
         self.instance.username = self.instance.email
         self.instance.is_staff = True
         self.instance.set_unusable_password()
         return super().save(commit)
+
+
+def check_roles(groups: QuerySet[Group]) -> None:
+    """Raise ValidationError for roles that must not come together."""
+    try:
+        refuse_both(groups)
+    except Refused as refusal:
+        raise ValidationError(str(refusal)) from refusal
 
 
 def is_open(user: User) -> bool:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from integrations.models import Connection, ConnectionState, IntegrationProfile
 from licensehub.ui.lists.counts import Count, capped_each
 from subscriptions.company.company import company
-from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState
+from subscriptions.models import CandidateState, ReclaimRequest, RemovalCandidate, RequestState, RightsChange
 from subscriptions.reconciliation.reconcile import open_differences
 
 
@@ -41,6 +41,7 @@ def waiting() -> dict[str, QuerySet[Any]]:
     return {
         "ready": RemovalCandidate.objects.filter(state=CandidateState.READY),
         "open": ReclaimRequest.objects.filter(state=RequestState.OPEN),
+        "rights": RightsChange.objects.waiting(),
     }
 
 
@@ -152,6 +153,14 @@ GROUPS: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         (
             Entry(gettext_lazy("Audit log"), "receipt_long", "audit_auditevent_changelist", "audit.view_auditevent"),
             Entry(gettext_lazy("Users"), "group", "auth_user_changelist", "auth.view_user"),
+            Entry(
+                gettext_lazy("Changes of rights"),
+                "verified_user",
+                "subscriptions_rightschange_changelist",
+                "subscriptions.view_rightschange",
+                "rights",
+                "warning",
+            ),
             Entry(
                 gettext_lazy("Company"), "apartment", "subscriptions_company_changelist", "subscriptions.view_company"
             ),

@@ -37,6 +37,7 @@ ACTS: Final[Mapping[str, Callable[[Mapping[str, Any]], bool]]] = {
     "admin:auth_user_password_change": always,
     "admin:auth_user_invite": always,
     "admin:auth_user_person": always,
+    "admin:subscriptions_rightschange_confirm": always,
     "admin:auth_group_add": always,
     "admin:auth_group_change": always,
 }

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, ClassVar
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Row, record_rows
 from licensehub.ui import csv_file, xlsx_file
 from licensehub.ui.csv_file import Column
 from licensehub.ui.lists import keyset
@@ -21,6 +26,9 @@ from licensehub.ui.lists.columns import flat
 from licensehub.ui.lists.view_pages import ViewsMixin
 
 CHUNK = 2000
+# What the event of an export is about, and how many characters of the filter it has.
+LIST = "list"
+MAX_FILTER = 2000
 # The form in the address -> the label of its link. A spreadsheet splits CSV by the separator of its language.
 FORMS = {
     "xlsx": _("Excel (XLSX)"),
@@ -31,10 +39,27 @@ FORMS = {
 SEPARATORS = {"csv": ",", "csv-semicolon": ";", "csv-tab": "\t"}
 
 
-def export_response(form: str, columns: Sequence[Column], rows: Iterable[Any], *, name: str) -> HttpResponseBase:
-    """A file `name`-<today> in one of the FORMS. Raises Http404 for another form."""
+def export_response(
+    request: HttpRequest, form: str, columns: Sequence[Column], rows: Iterable[Any], *, name: str, count: int
+) -> HttpResponseBase:
+    """A file `name`-<today> in one of the FORMS. Raises Http404 for another form.
+
+    The event is written before the first row is sent: somebody who breaks off has most of the file. The first rows are
+    read before it, so that the file of the audit log does not begin with its own export. `count`: the rows.
+    """
     if form not in FORMS:
         raise Http404
+    left = iter(rows)
+    rows = chain(list(islice(left, CHUNK)), left)
+    with transaction.atomic(), translation.override("en"):
+        data = {
+            "form": form,
+            "filter": request.GET.urlencode()[:MAX_FILTER],
+            "rows": count,
+            "columns": [str(title) for title, _value in columns],
+        }
+        actor = request.user if isinstance(request.user, User) else None
+        record_rows(Action.LIST_EXPORTED, actor=actor, rows=[Row(LIST, 0, name, data)])
     if form == "xlsx":
         return xlsx_file.response(columns, rows, name=name)
     return csv_file.response(columns, rows, name=name, separator=SEPARATORS[form])
@@ -81,13 +106,14 @@ class ExportMixin(ViewsMixin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            rows = self._prepared(_rows(self.get_changelist_instance(request), self.export_fields))
+            shown_list: Any = self.get_changelist_instance(request)
+            rows, count = self._prepared(_rows(shown_list, self.export_fields)), shown_list.queryset.count()
         except IncorrectLookupParameters:
             opts = self.model._meta
             return HttpResponseRedirect(reverse(f"admin:{opts.app_label}_{opts.model_name}_changelist"))
         columns = self.shown_columns(request) if shown else self.columns_for(request)
         name = str(self.model._meta.verbose_name_plural).replace(" ", "-")
-        return export_response(form, columns, rows, name=name)
+        return export_response(request, form, columns, rows, name=name, count=count)
 
     def _prepared(self, rows: Iterable[Any]) -> Iterator[Any]:
         left = iter(rows)

@@ -114,13 +114,22 @@ def seats_of_candidates(candidates: QuerySet[RemovalCandidate]) -> QuerySet[Remo
     return candidates.order_by().values_list("subscription__external_id", KT("evidence__email"), "subscription__email")
 
 
-def refuse_own_seat(seats: Iterable[tuple[str, str, str]], *, actor: Actor, profile: IntegrationProfile) -> None:
-    """Raise ConcernsYou when one of these people is the actor, and Refused for an account without an address."""
+def refuse_own_seat(
+    seats: Iterable[tuple[str, str, str]],
+    *,
+    actor: Actor,
+    profile: IntegrationProfile,
+    mine: Identity | None = None,
+) -> None:
+    """Raise ConcernsYou when one of these people is the actor, and Refused for an account without an address.
+
+    `mine` is the identity of the actor, if the caller has read it.
+    """
     if actor is None:
         return
     if not actor.email.strip():
         raise Refused(NO_ADDRESS)
-    mine = identity_of(actor, profile)
+    mine = mine or identity_of(actor, profile)
     for seat in (Seat(*seat) for seat in seats):
         if mine.owns(seat):
             raise ConcernsYou(_why_own(mine, seat))

@@ -89,11 +89,6 @@ def persons_of(user: User, profile: IntegrationProfile) -> list[tuple[AccountPer
     return [(found, members.get(found.external_id)) for found in persons]
 
 
-def matches_nobody(user: User, profile: IntegrationProfile) -> bool:
-    """Whether no member is known as the owner of this account, and no company admin said that there is none."""
-    return not AccountPerson.objects.of_organization(profile).filter(user=user).exists()
-
-
 # --- By a company admin -----------------------------------------------------------------------------------------------
 
 

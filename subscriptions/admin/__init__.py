@@ -1,5 +1,6 @@
 """The admin pages of subscriptions. Importing a module registers its pages."""
 
+from subscriptions.admin.accounts import rights_change_admin as rights_change_admin
 from subscriptions.admin.approvals import request_admin as request_admin
 from subscriptions.admin.candidates import candidate_admin as candidate_admin
 from subscriptions.admin.company import company_admin as company_admin

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -21,13 +22,17 @@ from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import day_and_time
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts.origins import origin_of, refuse_tied
 from subscriptions.accounts.own_seat import (
-    accounts_of,
+    Identity,
     has_own_seat,
+    identities_in,
     refuse_own_seat,
     refuse_same_person,
+    same_person_as,
     seats_of,
 )
+from subscriptions.accounts.rights import DECIDE, deciders, refuse_without
 from subscriptions.approvals.closing import why_ended
 from subscriptions.approvals.deciders import reviewers_of
 from subscriptions.approvals.leaving import SEND_BACK, Keep, keep_seats
@@ -37,6 +42,7 @@ from subscriptions.errors import NotActionable, OverCap, OwnRequest, Refused
 from subscriptions.models import (
     CandidateState,
     CloseReason,
+    DecidingRight,
     Direction,
     ReclaimRequest,
     RemovalCandidate,
@@ -95,6 +101,7 @@ def _decide(
     valid_until = now + settings.APPROVAL_VALIDITY if state == RequestState.APPROVED else None
     rows = ReclaimRequest.objects.filter(
         ~has_own_seat(actor, profile),
+        Exists(deciders(DECIDE).filter(pk=actor.pk)),
         pk=request.pk,
         state=RequestState.OPEN,
         expires_at__gt=now,
@@ -111,23 +118,46 @@ def _decide(
         raise NotActionable(why_closed(request, now))
     request.refresh_from_db()
     action = Action.REQUEST_APPROVED if state == RequestState.APPROVED else Action.REQUEST_REJECTED
-    data = {"comment": comment, "people": request.removals.not_dropped().count()}
+    data = {"comment": comment, "people": request.removals.not_dropped().count(), "account": _account(actor)}
     record(action, actor=actor, target=request, data={**data, **(keep.as_data() if keep else {})})
 
 
+def _account(actor: User) -> dict[str, Any]:
+    """What an auditor asks of the account that decides: its age, and since when it may decide."""
+    origin = origin_of(actor)
+    return {
+        "made_at": origin.made_at,
+        "made_by": origin.made_by,
+        "may_decide_since": DecidingRight.objects.get(user=actor).since,
+    }
+
+
 def refuse_first_person(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
-    """Raise OwnRequest or ConcernsYou when this user, with any account, made the request or is one of its people.
+    """Raise OwnRequest or ConcernsYou when this user, with any account, made the request or is one of its people, and
+    Refused without an effective right to decide, or with an account that is tied to the requester.
 
     Returns the ids of these accounts.
     """
-    mine = accounts_of(actor, profile)
+    identities = refuse_parties(request, actor=actor, profile=profile)
+    refuse_without(actor, DECIDE)
+    return same_person_as([actor.pk], identities)
+
+
+def refuse_parties(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> dict[int, Identity]:
+    """The same without the right to decide, for a page that has asked for it. Returns who owns which account."""
+    identities = identities_in(profile)
+    mine = same_person_as([actor.pk], identities)
     refuse_same_person(request.requested_by, mine, sentence=_("You made this request. Another person has to decide."))
     raised = _("You raised the cap of this request, so a third person has to decide on it.")
     refuse_same_person(request.cap_raised_by, mine, sentence=raised)
-    if reviewers_of(request) & set(mine):
+    reviewers = reviewers_of(request)
+    if reviewers & set(mine):
         raise OwnRequest(REVIEWED)
-    refuse_own_seat(seats_of(request.removals.not_dropped()), actor=actor, profile=profile)
-    return mine
+    parties = {request.requested_by_id, request.cap_raised_by_id, *reviewers}
+    refuse_tied([pk for pk in identities if pk in parties], actor=actor, identities=identities)
+    seats = seats_of(request.removals.not_dropped())
+    refuse_own_seat(seats, actor=actor, profile=profile, mine=identities[actor.pk])
+    return identities
 
 
 def why_closed(request: ReclaimRequest, now: datetime) -> str:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from integrations.models import IntegrationProfile
+from subscriptions.accounts.origins import hands, tied_to
 from subscriptions.accounts.own_seat import (
     SEAT,
     Identity,
@@ -20,27 +21,22 @@ from subscriptions.accounts.own_seat import (
     same_person_as,
     seats_of,
 )
+from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.models import ReclaimRequest, RequestedRemoval
-
-DECIDE = "subscriptions.decide_reclaimrequest"
-BACKEND = "django.contrib.auth.backends.ModelBackend"
-
-
-def people_with(permission: str) -> QuerySet[User]:
-    """Active accounts that can sign in and have this permission, by a role or directly. Superusers are among them."""
-    return User.objects.with_perm(permission, backend=BACKEND).filter(is_active=True, is_staff=True)
 
 
 def deciders_of(request: ReclaimRequest) -> QuerySet[User]:
     """The users who may decide this request.
 
     Not the requester, the user who raised its cap, one of its people, or a user who made a candidate of one of them in
-    a review. An account without an e-mail address may belong to one of these, so it is not among the deciders.
+    a review; nor an account that one of these made or reset lately. An account without an e-mail address may belong to
+    one of these, so it is not among the deciders.
     """
     deciders = people_with(DECIDE)
     seats = seats_of(request.removals.not_dropped())
     allowed = set(deciders.values_list("pk", flat=True))
-    return deciders.filter(pk__in=_able(request, identities_in(request.profile), allowed, reviewers_of(request), seats))
+    identities, reviewers = identities_in(request.profile), reviewers_of(request)
+    return deciders.filter(pk__in=_able(request, identities, allowed, reviewers, seats, hands()))
 
 
 def _able(
@@ -49,17 +45,18 @@ def _able(
     allowed: set[int],
     reviewers: set[int],
     seats: Iterable[tuple[str, str, str]],
+    made_by: Mapping[int, set[int]],
 ) -> set[int]:
-    """The accounts among `allowed` that have an address and no part in the request."""
+    """The accounts among `allowed` that have an address, no part in the request, and no tie to one that has."""
     known = {request.requested_by_id, request.cap_raised_by_id, *reviewers}
-    first = [pk for pk in identities if pk in known]
-    others = allowed - set(same_person_as(first, identities))
+    first = same_person_as([pk for pk in identities if pk in known], identities)
+    others = allowed - set(first) - tied_to(first, made_by)
     able = {pk: mine for pk, mine in identities.items() if pk in others and mine.address.strip()}
     return able.keys() - accounts_with_a_seat(able, seats)
 
 
 def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest]) -> list[ReclaimRequest]:
-    """The requests among these that nobody may decide. All belong to the profile. Takes four queries."""
+    """The requests among these that nobody may decide. All belong to the profile. Takes five queries."""
     people = RequestedRemoval.objects.not_dropped().filter(request__in=requests).order_by()
     seats: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     for pk, *seat in people.values_list("request", *SEAT):
@@ -68,7 +65,8 @@ def undecidable(profile: IntegrationProfile, requests: Sequence[ReclaimRequest])
     for pk, evidence in people.filter(evidence__has_key="review").values_list("request", "evidence"):
         reviewers[pk].add(evidence["review"].get("by_id"))
     identities, allowed = identities_in(profile), set(people_with(DECIDE).values_list("pk", flat=True))
-    return [row for row in requests if not _able(row, identities, allowed, reviewers[row.pk], seats[row.pk])]
+    made_by = hands()
+    return [row for row in requests if not _able(row, identities, allowed, reviewers[row.pk], seats[row.pk], made_by)]
 
 
 def reviewers_of(request: ReclaimRequest) -> set[int]:

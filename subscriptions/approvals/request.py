@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import QuerySet, Value
+from django.db.models import Exists, QuerySet, Value
 from django.db.models.fields.json import KT
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,13 +19,16 @@ from integrations.models import IntegrationProfile
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
 from licensehub.ui.lists.id_filter import IdIn, IdList
+from subscriptions.accounts.origins import refuse_tied
 from subscriptions.accounts.own_seat import (
-    accounts_of,
     has_own_seat,
+    identities_in,
     refuse_own_seat,
     refuse_same_person,
+    same_person_as,
     seats_of,
 )
+from subscriptions.accounts.rights import RAISE, deciders, refuse_without
 from subscriptions.approvals import closing
 from subscriptions.bulk_sql import insert_selected, planned_for
 from subscriptions.candidates import caps, locks
@@ -190,6 +193,7 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
         people = request.removals.not_dropped().count()
         waiting = ReclaimRequest.objects.filter(
             ~has_own_seat(actor, profile),
+            Exists(deciders(RAISE).filter(pk=actor.pk)),
             pk=request.pk,
             state__in=WAITING,
             cap=request.cap,
@@ -210,10 +214,14 @@ def raise_cap(request: ReclaimRequest, *, actor: User, reason: str) -> int:
 
 def refuse_raising(request: ReclaimRequest, *, actor: User, profile: IntegrationProfile) -> list[int]:
     """Raise OwnRequest or ConcernsYou when this user may not raise the cap. Returns the ids of the user's accounts."""
-    mine = accounts_of(actor, profile)
+    identities = identities_in(profile)
+    mine = same_person_as([actor.pk], identities)
     sentence = _("You made this request. Another person has to raise its cap, and a third person has to decide.")
     refuse_same_person(request.requested_by, mine, sentence=sentence)
-    refuse_own_seat(seats_of(request.removals.not_dropped()), actor=actor, profile=profile)
+    refuse_tied([pk for pk in [request.requested_by_id] if pk], actor=actor, identities=identities)
+    seats = seats_of(request.removals.not_dropped())
+    refuse_own_seat(seats, actor=actor, profile=profile, mine=identities[actor.pk])
+    refuse_without(actor, RAISE)
     return mine
 
 

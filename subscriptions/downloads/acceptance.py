@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import inside
+from subscriptions.accounts.origins import tied_to
 from subscriptions.accounts.own_seat import NO_ADDRESS, accounts_of
 from subscriptions.downloads import follow_up
 from subscriptions.downloads.merge import Merged, leaving, preview_merge
@@ -56,12 +57,17 @@ def why_not_acceptable(run: DownloadRun) -> str:
 
 def why_not_confirm(run: DownloadRun, user: User) -> str:
     """Why this person cannot confirm; empty when they can."""
-    if run.proposed_by_id is None:
+    if run.proposed_by is None:
         return _("Nobody has proposed to accept it yet.")
     if not user.email.strip():
         return str(NO_ADDRESS)
     if run.proposed_by_id in accounts_of(user, run.profile):
         return _("You proposed it, so another person must confirm it.")
+    if user.pk in tied_to(accounts_of(run.proposed_by, run.profile)):
+        return _(
+            "Your account and that of the person who proposed it were made or changed by one another in the last 30 "
+            "days, so another person must confirm it."
+        )
     return why_not_acceptable(run)
 
 

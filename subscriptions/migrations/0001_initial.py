@@ -8,6 +8,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.fields.json
 import django.db.models.functions.comparison
+import django.db.models.functions.datetime
 import django.utils.timezone
 from django.apps import apps as installed
 from django.conf import settings
@@ -50,7 +51,13 @@ SEES = [
     "subscriptions.view_monthlyreport",
     "integrations.view_integrationprofile",
 ]
-SEES_ALL = [*SEES, "integrations.view_connection", "audit.view_auditevent", "auth.view_user"]
+SEES_ALL = [
+    *SEES,
+    "integrations.view_connection",
+    "audit.view_auditevent",
+    "auth.view_user",
+    "subscriptions.view_rightschange",
+]
 OPERATES = [
     "integrations.view_integrationprofile",
     "integrations.add_integrationprofile",
@@ -81,9 +88,9 @@ ADMINISTERS = [
     "subscriptions.change_monthlyreport",
 ]
 ROLES = {
-    "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *DECIDES, *ADMINISTERS],
+    "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *ADMINISTERS],
     "License manager": [*SEES, *MANAGES],
-    "Approver": [*SEES, *DECIDES],
+    "Approver": [*SEES, *DECIDES, "subscriptions.view_rightschange"],
     "Auditor": SEES_ALL,
     "Operator": OPERATES,
 }
@@ -2321,6 +2328,108 @@ class Migration(migrations.Migration):
             options={
                 "default_permissions": (),
                 "constraints": [models.UniqueConstraint(fields=("profile", "license"), name="seat_floor_one")],
+            },
+        ),
+        migrations.CreateModel(
+            name="DecidingRight",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="deciding_right",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("since", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(null=True)),
+            ],
+            options={"default_permissions": ()},
+        ),
+        migrations.CreateModel(
+            name="RightsChange",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("grant", "Right to decide"),
+                            ("address", "New address"),
+                            ("password", "New password"),
+                            ("superuser", "Superuser"),
+                        ],
+                        max_length=12,
+                        verbose_name="change",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Waiting"),
+                            ("effective", "In effect"),
+                            ("refused", "Refused"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="waiting",
+                        max_length=12,
+                        verbose_name="state",
+                    ),
+                ),
+                ("before", models.CharField(blank=True, max_length=254, verbose_name="before")),
+                ("after", models.CharField(blank=True, max_length=254, verbose_name="after")),
+                ("password", models.CharField(blank=True, max_length=128)),
+                (
+                    "asked_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="asked"),
+                ),
+                ("announced_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True, verbose_name="ended")),
+                ("comment", models.CharField(blank=True, max_length=500, verbose_name="comment")),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="rights_changes",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="account",
+                    ),
+                ),
+                (
+                    "asked_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="asked by",
+                    ),
+                ),
+                (
+                    "closed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "change of rights",
+                "verbose_name_plural": "changes of rights",
+                "ordering": ["-pk"],
+                "default_permissions": ("view",),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "waiting")),
+                        fields=("account", "kind"),
+                        name="rights_change_waits_once",
+                    )
+                ],
             },
         ),
         migrations.RunPython(create_staging, drop_staging),

@@ -26,6 +26,7 @@ from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
 from subscriptions.models.report import MonthlyReport
 from subscriptions.models.request import Answer, Direction, KeptAs, ReclaimRequest, RequestedRemoval, RequestState
+from subscriptions.models.rights import ChangeKind, ChangeState, DecidingRight, RightsChange
 from subscriptions.models.rule import AdminRoles, FileRequests, KeepMeans, LicenseThreshold, NeverActive, ReclaimRule
 from subscriptions.models.snapshot import ActivitySnapshot, RecheckSnapshot
 from subscriptions.models.subscription import PersonToReview, SearchText, Subscription, VendorFacts, Verdict
@@ -38,10 +39,13 @@ __all__ = [
     "Answer",
     "Bucket",
     "CandidateState",
+    "ChangeKind",
+    "ChangeState",
     "CloseReason",
     "Company",
     "Contract",
     "CountDue",
+    "DecidingRight",
     "Delivery",
     "Deputy",
     "Direction",
@@ -80,6 +84,7 @@ __all__ = [
     "ReportSettings",
     "RequestState",
     "RequestedRemoval",
+    "RightsChange",
     "RunDoubt",
     "RunState",
     "SearchText",

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from licensehub.audit.actions import Action
 from licensehub.audit.log import record
 from licensehub.ui.formatting import day, name_of
-from subscriptions.approvals.deciders import DECIDE, people_with
+from subscriptions.accounts.rights import DECIDE, people_with
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Deputy
 

@@ -11,7 +11,8 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from subscriptions.approvals.deciders import DECIDE, deciders_of, people_with
+from subscriptions.accounts.rights import DECIDE, people_with
+from subscriptions.approvals.deciders import deciders_of
 from subscriptions.models import Contract, Delivery, Notification, NotificationKind, ReclaimRequest, RequestState
 from subscriptions.models.request import WAITING
 from subscriptions.notifications import conditions

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 import redis
 from django.contrib.auth.models import Group, User
 from django.db import connection
+from django.utils import timezone
 
 from integrations import credential_store
 from integrations.connectors.miro.sandbox.control import SandboxControl
@@ -21,8 +23,9 @@ from licensehub.audit.models import AuditEvent
 from licensehub.audit.offline_verifier import EMPTY
 from licensehub.audit.transactions import open_transactions
 from licensehub.audit.verify import verify_chain
+from subscriptions.accounts.rights import able
 from subscriptions.downloads.run import download_subscriptions
-from subscriptions.models import DownloadRun, ReclaimRule, RemovalCandidate, RunState
+from subscriptions.models import DecidingRight, DownloadRun, ReclaimRule, RemovalCandidate, RunState
 from subscriptions.models.download import StartedBy
 from subscriptions.profiles import lifecycle
 from tests.support import cached_world
@@ -221,7 +224,14 @@ def person(name: str, group: str | None) -> User:
     )
     if group:
         user.groups.add(Group.objects.get(name=group))
+        in_effect(user)
     return user
+
+
+def in_effect(user: User) -> None:
+    """The right of these roles to decide took effect long ago."""
+    if able().filter(pk=user.pk).exists():
+        DecidingRight.objects.get_or_create(user=user, defaults={"since": timezone.now() - timedelta(days=200)})
 
 
 @pytest.fixture
@@ -234,6 +244,12 @@ def alice(db) -> User:
 def bob(db) -> User:
     """Decides."""
     return person("bob", "Approver")
+
+
+@pytest.fixture
+def erin(db) -> User:
+    """Decides, too."""
+    return person("erin", "Approver")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.utils import timezone
 
@@ -32,7 +32,7 @@ from subscriptions.models import (
 )
 from subscriptions.models.subscription import FACTS
 from subscriptions.reclaims import restores
-from tests.support.fixtures import without_caps
+from tests.support.fixtures import in_effect, without_caps
 
 MOVED = "CASE WHEN id %% 3 = 0 THEN %s ELSE last_activity_at END"
 STAGED = f"""
@@ -75,7 +75,13 @@ def run() -> DownloadRun:
 
 
 def user(name: str) -> User:
-    return User.objects.get_or_create(username=name, defaults={"email": f"{name}@admins.example"})[0]
+    found, made = User.objects.get_or_create(
+        username=name, defaults={"email": f"{name}@admins.example", "is_staff": True}
+    )
+    if made and name in ("decides", "raises"):
+        found.groups.add(Group.objects.get(name="Approver"))
+        in_effect(found)
+    return found
 
 
 def sql(statement: str, *values: Any) -> None:

@@ -18,6 +18,7 @@ from subscriptions.models import DownloadRun, Subscription
 from subscriptions.profiles import lifecycle
 from subscriptions.stats import run_stats
 from tests.support import cached_world
+from tests.support.fixtures import in_effect
 
 CANARY = "SECRET-CANARY-4711"
 HOSTILE = '<script>alert("x")</script> & Söhne'
@@ -35,6 +36,7 @@ def sign_in(db) -> Callable[[str], Client]:
         )
         if made and role:
             user.groups.add(Group.objects.get(name=role))
+            in_effect(user)
         client = Client()
         client.force_login(user)
         return client

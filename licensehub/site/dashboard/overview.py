@@ -23,6 +23,7 @@ from licensehub.site.dashboard.set_up import is_set_up, set_up
 from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, day_and_time, number
 from licensehub.ui.lists.counts import Count
+from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.profile_page import is_due
 from subscriptions.admin.widgets.charts import histogram_of, trend
@@ -302,7 +303,7 @@ def _expired_in_a_row(profile: IntegrationProfile, scope: dict[str, Any]) -> Wai
 def _to_decide(numbers: ProfileStats, scope: dict[str, Any], user: User | AnonymousUser) -> Waiting:
     count = numbers.requests
     title = ngettext("{count} request waiting for an approver", "{count} requests waiting for an approver", count)
-    if user.has_perm("subscriptions.decide_reclaimrequest"):
+    if may(user, DECIDE):
         title = ngettext("{count} request to decide", "{count} requests to decide", count)
     return Waiting(
         numbers.requests,

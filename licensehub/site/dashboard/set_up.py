@@ -29,10 +29,11 @@ from licensehub.translations.stored import translated
 from licensehub.ui.formatting import ago, counts_of, day, number
 from licensehub.ui.names import names_of
 from subscriptions.accounts.mailbox import mailbox
+from subscriptions.accounts.origins import hands, tied_to
+from subscriptions.accounts.rights import DECIDE, able, people_with
 from subscriptions.admin.downloads.actions import progress_of
 from subscriptions.admin.profiles.actions import missing_slots, not_validated
 from subscriptions.admin.profiles.profile_page import is_due
-from subscriptions.approvals.deciders import DECIDE, people_with
 from subscriptions.company.company import company
 from subscriptions.models import Direction, DownloadRun, Price, Protection, Reclaim, ReclaimState
 
@@ -213,14 +214,20 @@ def _publish(
     return Step(title, text.strip(), StepState.FAILED, buttons=buttons)
 
 
+def _all_tied(asks: set[int], decides: set[int]) -> bool:
+    """Whether nobody may decide on what anybody of these asks for, since one account made the other."""
+    made_by = hands()
+    return all(decides - {asker} <= tied_to([asker], made_by) for asker in asks)
+
+
 def _second_person(user: User | AnonymousUser) -> Step:
     """One person asks and another one decides. So two people must have an address and have signed in."""
     title = _("Invite a second person")
     ready = {account.pk: account for account in people_with(REQUEST) | people_with(DECIDE) if account.email.strip()}
     invited = [account for account in ready.values() if is_open(account)]
-    able = ready.keys() - {account.pk for account in invited}
-    asks = set(people_with(REQUEST).values_list("pk", flat=True)) & able
-    decides = set(people_with(DECIDE).values_list("pk", flat=True)) & able
+    joined = ready.keys() - {account.pk for account in invited}
+    asks = set(people_with(REQUEST).values_list("pk", flat=True)) & joined
+    decides = set(people_with(DECIDE).values_list("pk", flat=True)) & joined
     # Two accounts with one mailbox are one person.
     if asks and decides and len({mailbox(ready[pk].email) for pk in asks | decides}) > 1:
         text = _("{asks} may ask, {decides} may approve. Nobody approves their own request.")
@@ -228,10 +235,19 @@ def _second_person(user: User | AnonymousUser) -> Step:
             "asks": names_of(ready[pk] for pk in sorted(asks)),
             "decides": names_of(ready[pk] for pk in sorted(decides)),
         }
+        if _all_tied(asks, decides):
+            text = _(
+                "{asks} may ask, {decides} may approve, but not what {asks} asks for: one of these accounts made the "
+                "other in the last 30 days. An operator can confirm the account at the console (confirm_account)."
+            )
+            return Step(title, text.format(**names), StepState.WAITING)
         return Step(title, text.format(**names), StepState.DONE)
     _buttons, ask = allowed(user, INVITE)
     if invited:
         text = _("{names} was invited and has not signed in yet.").format(names=names_of(invited))
         return Step(title, text, StepState.WAITING, ask=ask)
+    if waiting := able().exclude(pk__in=people_with(DECIDE).values("pk")):
+        text = _("The right of {names} to decide waits for a second admin, or for a day.")
+        return Step(title, text.format(names=names_of(waiting)), StepState.WAITING, ask=ask)
     text = _("Somebody else has to approve each request: nobody approves their own. Both need an e-mail address.")
     return Step(title, text, StepState.NEXT, ask=ask)

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils.translation import gettext as _
 
 from licensehub.ui.names import names_of
-from subscriptions.approvals.deciders import people_with
+from subscriptions.accounts.rights import people_with
 
 
 class StepState(StrEnum):

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from licensehub.ui.admin import signed_in
 from licensehub.ui.formatting import name_of
 from licensehub.ui.lists.id_filter import is_id
+from subscriptions.accounts.rights import may
 from subscriptions.admin.approvals.keeping import Act, KeepForm, KeepPage, choose, kept_people, kept_sentence
 from subscriptions.admin.approvals.messages import (
     APPROVED,
@@ -151,7 +152,7 @@ def _request_for(request: HttpRequest, pk: int, permission: str) -> ReclaimReque
     The requester may not decide either: the functions in `subscriptions.approvals` refuse, with a sentence.
     """
     row = get_object_or_404(ReclaimRequest, pk=pk)
-    if not request.user.has_perm(permission) and row.requested_by_id != request.user.pk:
+    if not may(request.user, permission) and row.requested_by_id != request.user.pk:
         raise PermissionDenied
     return row
 

@@ -22,8 +22,9 @@ from integrations.admin.findings import OPERATE
 from integrations.connectors.contract import ConnectorError
 from integrations.models import IntegrationProfile
 from licensehub.ui.admin import sentence_of
+from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.admin.approvals.cap_meters import cap_status
-from subscriptions.admin.approvals.permissions import DECIDE, REQUEST
+from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.admin.widgets.evidence import last_activity, now_called, person_of
 from subscriptions.approvals import dry_run
@@ -77,7 +78,7 @@ def profile_view(request: HttpRequest, pk: int) -> HttpResponse:
 def request_view(request: HttpRequest, pk: int) -> HttpResponse:
     """A dry run of the people of a request."""
     row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
-    if not (request.user.has_perm(DECIDE) or request.user.has_perm(REQUEST)):
+    if not (may(request.user, DECIDE) or request.user.has_perm(REQUEST)):
         raise PermissionDenied
     caps = cap_status(row, row.removals.not_dropped().count())
     return show(

@@ -8,9 +8,11 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from subscriptions.accounts.persons import matches_nobody
-from subscriptions.approvals.decide import refuse_first_person
-from subscriptions.approvals.deciders import DECIDE as DECIDE
+from subscriptions.accounts.own_seat import Identity
+from subscriptions.accounts.rights import DECIDE as DECIDE
+from subscriptions.accounts.rights import RAISE as RAISE
+from subscriptions.accounts.rights import may, why_not
+from subscriptions.approvals.decide import refuse_first_person, refuse_parties
 from subscriptions.approvals.request import refuse_raising
 from subscriptions.approvals.undo import why_not_taken_back
 from subscriptions.errors import Refused
@@ -20,7 +22,6 @@ from subscriptions.reclaims import switches
 from subscriptions.reclaims.switches import Operation
 
 REQUEST = "subscriptions.request_removalcandidate"
-RAISE = "subscriptions.raise_cap_reclaimrequest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,17 @@ class Permissions:
 
 def permissions_for(request: ReclaimRequest, user: User | AnonymousUser) -> Permissions:
     waits = request.state in WAITING and not is_overdue(request)
-    why_not = _why_not_decide(request, user)
+    blocked, reader = _why_not_decide(request, user)
     if request.requested_by_id == user.pk:
-        return Permissions(drop=waits, withdraw=waits, why_not=why_not)
-    if not user.has_perm(DECIDE):
-        return Permissions(why_not=why_not)
-    decide = waits and not why_not
+        return Permissions(drop=waits, withdraw=waits, why_not=blocked)
+    if not may(user, DECIDE):
+        return Permissions(why_not=blocked)
+    decide = waits and not blocked
     if request.state == RequestState.REJECTED:
-        why_not_take_back = why_not or why_not_taken_back(request)
-        return Permissions(take_back=not why_not_take_back, why_not=why_not, why_not_take_back=why_not_take_back)
-    return Permissions(decide=decide, drop=waits, why_not=why_not, note=_note(request, user) if decide else "")
+        why_not_take_back = blocked or why_not_taken_back(request)
+        return Permissions(take_back=not why_not_take_back, why_not=blocked, why_not_take_back=why_not_take_back)
+    note = _note(request, reader) if decide and reader else ""
+    return Permissions(decide=decide, drop=waits, why_not=blocked, note=note)
 
 
 def may_decide(request: ReclaimRequest, user: User) -> bool:
@@ -60,40 +62,44 @@ def may_decide(request: ReclaimRequest, user: User) -> bool:
         refuse_first_person(request, actor=user, profile=request.profile)
     except Refused:
         return False
-    return user.has_perm(DECIDE)
+    return True
 
 
-def _note(request: ReclaimRequest, user: User | AnonymousUser) -> str:
-    if not isinstance(user, User) or not matches_nobody(user, request.profile):
+def _note(request: ReclaimRequest, reader: Identity) -> str:
+    if reader.ids or reader.confirmed:
         return ""
     return _(
         "Nobody at {vendor} has your address {email}. If you have a seat there, ask a company admin to "
         "enter it on the page of your account."
-    ).format(vendor=request.profile.vendor, email=user.email)
+    ).format(vendor=request.profile.vendor, email=reader.address)
 
 
-def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser) -> str:
+def _why_not_decide(request: ReclaimRequest, user: User | AnonymousUser) -> tuple[str, Identity | None]:
+    """The reason, and the identity of a reader who may decide."""
     if request.requested_by_id == user.pk:
-        return _("You made this request. Another person has to decide.")
-    if not user.has_perm(DECIDE):
-        return _("You can read this request. Only an Approver or a Company admin can decide.")
+        return _("You made this request. Another person has to decide."), None
+    if isinstance(user, User) and (sentence := why_not(user)):
+        return sentence, None
     if request.cap_raised_by_id == user.pk:
-        return _("You raised the cap of this request. A third person has to decide.")
+        return _("You raised the cap of this request. A third person has to decide."), None
     if request.state == RequestState.COLLECTING:
-        return _("The people are still being asked. You can decide when they have answered or their time is over.")
+        return _(
+            "The people are still being asked. You can decide when they have answered or their time is over."
+        ), None
     return _refused(request, user)
 
 
-def _refused(request: ReclaimRequest, user: User | AnonymousUser) -> str:
+def _refused(request: ReclaimRequest, user: User | AnonymousUser) -> tuple[str, Identity | None]:
     """The refusal that an approval would meet. The switches checked here do not stop a restore."""
+    reader = None
     try:
         if isinstance(user, User):
-            refuse_first_person(request, actor=user, profile=request.profile)
+            reader = refuse_parties(request, actor=user, profile=request.profile)[user.pk]
         if request.direction == Direction.DEACTIVATE:
             switches.refuse(request.profile, Operation.APPROVE)
     except Refused as refusal:
-        return str(refusal)
-    return ""
+        return str(refusal), None
+    return "", reader
 
 
 def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
@@ -102,8 +108,8 @@ def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
         return _("The request no longer waits for a decision.")
     if request.requested_by_id == user.pk:
         return _("You made this request. Another person has to raise its cap, and a third person has to decide.")
-    if not user.has_perm(RAISE):
-        return _("Only an Approver or a Company admin can raise the cap.")
+    if isinstance(user, User) and (sentence := why_not(user, RAISE)):
+        return sentence
     try:
         if isinstance(user, User):
             refuse_raising(request, actor=user, profile=request.profile)
@@ -114,7 +120,7 @@ def why_not_raise(request: ReclaimRequest, user: User | AnonymousUser) -> str:
 
 def may_dry_run(request: ReclaimRequest, user: User | AnonymousUser) -> bool:
     """Until everything is sent, for people who request or decide: a dry run asks the vendor and stores fresh facts."""
-    involved = user.has_perm(DECIDE) or user.has_perm(REQUEST)
+    involved = may(user, DECIDE) or user.has_perm(REQUEST)
     return involved and request.state in (*WAITING, RequestState.APPROVED)
 
 

@@ -244,4 +244,6 @@ class ReclaimRequestAdmin(ReadOnlyPermissionsMixin, StateTabs, ExportMixin, Mode
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = get_object_or_404(ReclaimRequest.objects.select_related("profile"), pk=pk)
-        return export_response(form, PEOPLE_COLUMNS, people_of(row), name=f"{row.number}-people")
+        people = people_of(row)
+        name = f"{row.number}-people"
+        return export_response(request, form, PEOPLE_COLUMNS, people, name=name, count=len(people))

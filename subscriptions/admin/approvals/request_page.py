@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from licensehub.translations.stored import translated
-from licensehub.ui.formatting import ago, left, name_of, number
+from licensehub.ui.formatting import ago, day, left, name_of, number
 from licensehub.ui.time_zones import company_day
+from subscriptions.accounts.origins import origin_of
 from subscriptions.admin.approvals.answers import answer_counts
 from subscriptions.admin.approvals.cap_meters import cap_status
 from subscriptions.admin.approvals.impact import impact_of
@@ -86,12 +90,34 @@ def why_empty(request: ReclaimRequest) -> str:
     return ", ".join(f"{translated(reason)} ({number(count)})" for reason, count in reasons.most_common())
 
 
+def account_age(user: User, at: datetime) -> str:
+    """When and by whom the account was made that decides at this moment."""
+    origin = origin_of(user)
+    days = max(0, (at - origin.made_at).days)
+    if not origin.made_by:
+        text = ngettext(
+            "Account made on {day}, {count} day before this decision.",
+            "Account made on {day}, {count} days before this decision.",
+            days,
+        )
+    else:
+        text = ngettext(
+            "Account made on {day} by {name}, {count} day before this decision.",
+            "Account made on {day} by {name}, {count} days before this decision.",
+            days,
+        )
+    return text.format(day=day(origin.made_at), name=origin.made_by, count=number(days))
+
+
 def _decision(request: ReclaimRequest, user: User | AnonymousUser, standing: list[RequestedRemoval]) -> dict[str, Any]:
     caps = cap_status(request, len(standing))
+    may = permissions_for(request, user)
+    deciding = request.decided_by or (user if may.decide and isinstance(user, User) else None)
     return {
+        "account_age": account_age(deciding, request.decided_at or timezone.now()) if deciding else "",
         "caps": caps,
         "why_not_raise": why_not_raise(request, user) if caps and caps.refusal else "",
-        "may": permissions_for(request, user),
+        "may": may,
         "may_dry_run": may_dry_run(request, user),
         "reader": name_of(user),  # type: ignore[arg-type]  # only accounts see the page
         "kept": kept_people(request.kept_as, request.kept_until, len(standing)) if request.kept_as and standing else "",

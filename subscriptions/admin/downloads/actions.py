@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -62,9 +63,9 @@ def _now(run: DownloadRun) -> str:
 
 def progress(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that is requested every two seconds. When the run has ended, the page reloads."""
-    run = DownloadRun.objects.select_related("profile").filter(pk=pk).first()
-    if run is None or not request.user.has_perm("subscriptions.view_downloadrun"):
-        raise Http404
+    if not request.user.has_perm("subscriptions.view_downloadrun"):
+        raise PermissionDenied
+    run = get_object_or_404(DownloadRun.objects.select_related("profile"), pk=pk)
     answer = render(request, PROGRESS, progress_of(run))
     if not run.is_under_way:
         answer["HX-Refresh"] = "true"

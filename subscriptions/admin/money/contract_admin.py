@@ -84,7 +84,8 @@ class ContractAdmin(ReadOnlyAdmin):
         profile = _chosen(list(IntegrationProfile.objects.in_use()), request)
         if not request.user.has_perm(SEES):
             raise PermissionDenied
-        return export_response(form, COLUMNS, licenses_of(profile) if profile else [], name="bought-and-used")
+        rows = licenses_of(profile) if profile else []
+        return export_response(request, form, COLUMNS, rows, name="bought-and-used", count=len(rows))
 
     def edit(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm(CHANGE):

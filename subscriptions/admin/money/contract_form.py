@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from integrations.models import IntegrationProfile
+from subscriptions.accounts.rights import people_with
 from subscriptions.admin.widgets.inputs import INPUT, DayField
-from subscriptions.approvals.deciders import people_with
 from subscriptions.errors import Refused
 from subscriptions.models import Contract
 from subscriptions.money.contracts import ContractInput, check_input, version_of

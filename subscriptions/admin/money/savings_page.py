@@ -124,7 +124,7 @@ def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
     if not request.user.has_perm(SEES):
         raise PermissionDenied
     _profiles, ledger, choice = _read(request)
-    rows = _found(ledger, choice)
+    rows = list(_found(ledger, choice))
     columns = (
         (_("Person"), lambda row: row[0].subscription.display_name),
         (_("E-mail"), lambda row: row[0].subscription.email),
@@ -139,7 +139,7 @@ def export_view(request: HttpRequest, form: str) -> HttpResponseBase:
         (_("Amount per year"), lambda row: row[2]),
         (_("Currency"), lambda row: choice.currency),
     )
-    return export_response(form, columns, rows, name=f"savings-{choice.stage}")
+    return export_response(request, form, columns, rows, name=f"savings-{choice.stage}", count=len(rows))
 
 
 def _read(request: HttpRequest) -> tuple[list[IntegrationProfile], Ledger, Choice]:

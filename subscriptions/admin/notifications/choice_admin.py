@@ -20,9 +20,9 @@ from licensehub.ui.admin import ReadOnlyAdmin, run_and_report, signed_in
 from licensehub.ui.formatting import day, name_of
 from licensehub.ui.languages import default_language, language_name, language_of_browser
 from licensehub.ui.time_zones import known_zone, zone_names, zone_of_browser
+from subscriptions.accounts.rights import DECIDE, may
 from subscriptions.accounts.settings import choose_language, choose_time_zone, language_of, time_zone_of
 from subscriptions.admin.notifications.deputy_form import DeputyForm
-from subscriptions.approvals.deciders import DECIDE
 from subscriptions.errors import NotActionable, Refused
 from subscriptions.models import Delivery, Deputy, NotificationChoice, NotificationKind
 from subscriptions.notifications import deputies
@@ -66,7 +66,7 @@ class NotificationChoiceAdmin(ReadOnlyAdmin):
             "digest_at": DIGEST_AT,
             "email": user.email.strip(),
             "mail_problem": mail_problem(),
-            "may_decide": user.has_perm(DECIDE),
+            "may_decide": may(user, DECIDE),
             "deputies": [_named(row, row.deputy) for row in deputies.deputies_of(user)],
             "deputy_of": [_named(row, row.user) for row in deputies.deputy_for(user)],
             "form": form or DeputyForm(user=user),

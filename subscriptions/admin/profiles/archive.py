@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter, site
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations.admin.findings import OPERATE, PROFILE_PAGE
 from integrations.models import IntegrationProfile, ProfileState
-from licensehub.ui.admin import refuse_unless_post, run_and_report, signed_in
+from licensehub.ui.admin import run_and_report, signed_in
 from subscriptions.admin.widgets.actions import REFUSALS
 from subscriptions.profiles import archive
 
@@ -38,13 +40,11 @@ class StateFilter(SimpleListFilter):
 
 def archive_view(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what ends; archive the profile when its name is typed."""
-    profile = IntegrationProfile.objects.filter(pk=pk).first()
-    if profile is None:
-        raise Http404
+    if not request.user.has_perm(OPERATE):
+        raise PermissionDenied
+    profile = get_object_or_404(IntegrationProfile, pk=pk)
     if request.method != "POST":
         return _page(request, profile)
-    if refusal := refuse_unless_post(request, OPERATE):
-        return refusal
     actor, typed = signed_in(request), request.POST.get("name", "")
 
     def do() -> str:
@@ -65,6 +65,5 @@ def _page(request: HttpRequest, profile: IntegrationProfile) -> HttpResponse:
         "vendor": profile.connector.label,
         "ends": archive.consequences_of(profile),
         "why_not": archive.why_not_archive(profile),
-        "may_operate": request.user.has_perm(OPERATE),
     }
     return TemplateResponse(request, TEMPLATE, context)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -85,12 +84,12 @@ class MonthlyReportAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         month, data, _row = _chosen(request)
 
-        def rows() -> Iterator[dict[str, Any]]:
-            for profile in data:
-                for line in profile["lines"]:
-                    yield {**line, "month": f"{month:%Y-%m}", "profile": profile["name"]}
-
-        return export_response(form, COLUMNS, rows(), name=f"licenses-{month:%Y-%m}")
+        rows = [
+            {**line, "month": f"{month:%Y-%m}", "profile": profile["name"]}
+            for profile in data
+            for line in profile["lines"]
+        ]
+        return export_response(request, form, COLUMNS, rows, name=f"licenses-{month:%Y-%m}", count=len(rows))
 
 
 def _months() -> list[date]:

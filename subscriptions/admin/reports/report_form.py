@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext_lazy as _
 
 from licensehub.ui.formatting import name_of
+from subscriptions.accounts.rights import people_with
 from subscriptions.admin.widgets.inputs import INPUT
-from subscriptions.approvals.deciders import people_with
 from subscriptions.models import ReportSettings
 from subscriptions.models.installation import LAST_DAY
 

@@ -68,6 +68,8 @@ def test_an_invited_person_chooses_a_password_once_and_is_signed_in(invited):
     kept = AuditEvent.objects.filter(target_id=str(user.pk)).order_by("pk").values_list("action", "actor_name")
     assert [*kept] == [
         ("user.created", "company.admin"),
+        ("rights.asked", "company.admin"),
+        ("rights.took_effect", "LicenseHub"),
         ("user.invited", "company.admin"),
         ("user.joined", "zoe@northwind.example"),
         ("sign_in.done", "zoe@northwind.example"),

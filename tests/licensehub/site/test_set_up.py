@@ -13,7 +13,7 @@ from subscriptions.approvals.request import request_reclaim
 from subscriptions.models import DownloadRun, Reclaim, ReclaimRequest, RemovalCandidate
 from subscriptions.profiles import lifecycle
 from subscriptions.reclaims.engine import reclaim_due
-from tests.support.fixtures import World
+from tests.support.fixtures import World, in_effect
 from tests.support.pages import text_of
 
 INDEX = "admin:index"
@@ -161,6 +161,8 @@ def test_a_second_person_is_there_when_one_can_ask_and_another_can_decide(run, s
     other.groups.add(Group.objects.get(name="Approver"))
     other.set_unusable_password()
     other.save()
+    assert (states(admin)[3], step(admin, 4).text[:34]) == ("waiting", "The right of Bea Ott to decide wai")
+    in_effect(other)
     assert (states(admin)[3], step(admin, 4).text) == ("waiting", "Bea Ott was invited and has not signed in yet.")
     User.objects.filter(pk=other.pk).update(last_login=timezone.now())
     assert (states(admin)[3], states(admin)[4]) == ("done", "next")
@@ -171,6 +173,7 @@ def test_a_second_person_is_there_when_one_can_ask_and_another_can_decide(run, s
     IntegrationProfile.objects.update(state="published")
     Group.objects.get(name="Approver").user_set.set(User.objects.all())
     Group.objects.get(name="Company admin").user_set.clear()
+    in_effect(User.objects.get(username="company.admin"))
     assert states(admin)[3] == "next", "two who may decide, and nobody who may ask"
     Group.objects.get(name="Company admin").user_set.add(User.objects.get(username="company.admin"))
     User.objects.filter(pk=other.pk).update(email="Company.Admin+2@x.example")
@@ -233,6 +236,7 @@ def test_a_request_that_ended_without_a_reclaim_asks_for_another(run, sign_in):
     asks = User.objects.get(username="company.admin")
     other = User.objects.create_user("bea", "bea@x.example", "a long password", is_staff=True)
     other.groups.add(Group.objects.get(name="Approver"))
+    in_effect(other)
     request = request_reclaim(RemovalCandidate.objects.all(), actor=asks)
     ReclaimRequest.objects.update(state="expired")
     RemovalCandidate.objects.update(state="ready")

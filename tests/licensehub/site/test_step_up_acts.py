@@ -24,6 +24,8 @@ DECIDED_NO = {
     *("subscriptions_subscription_request", "subscriptions_price_withdraw"),
     *(f"integrations_integrationprofile_{name}" for name in ("action", "validate", "archive", "schedule")),
     "integrations_connection_disconnect",
+    # Less is possible afterwards.
+    *("subscriptions_rightschange_refuse", "subscriptions_rightschange_withdraw"),
     # Choices of the own account, and texts.
     *(f"subscriptions_notificationchoice_{name}" for name in ("save", "time_zone", "language", "deputy", "end_deputy")),
     *("subscriptions_contract_edit", "subscriptions_contract_floors"),
@@ -33,7 +35,7 @@ DECIDED_NO = {
 # Pages to read, and what each person chooses for their own lists.
 READ_ONLY = (
     *("changelist", "delete", "history", "progress", "live", "export", "preview", "dry_run", "due", "people", "counts"),
-    *("columns", "views", "save_view", "export_shown", "savings", "verify"),
+    *("columns", "views", "save_view", "export_shown", "savings", "verify", "evidence_pack"),
 )
 
 

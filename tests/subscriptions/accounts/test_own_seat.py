@@ -115,6 +115,9 @@ def test_somebody_renamed_since_the_request_decides_nothing_about_their_own_seat
     asked.refresh_from_db()
     assert asked.state == "open"
     ReclaimRule.objects.update(batch_cap_people=10)
+    with pytest.raises(Refused, match="administers accounts"):
+        decide.approve(asked, actor=bob)
+    User.objects.filter(pk=bob.pk).update(is_superuser=False)
     assert decide.approve(asked, actor=bob) == 2
 
 

@@ -19,6 +19,7 @@ from subscriptions.models import (
     RemovalCandidate,
 )
 from subscriptions.reclaims.engine import claim
+from tests.support.fixtures import person
 from tests.support.locks import wait_until_somebody_waits
 
 
@@ -45,7 +46,7 @@ def test_workers_that_claim_at_once_share_the_work(real_transactions, world, ali
 def test_two_approvers_at_once(real_transactions, world, alice, bob):
     """Real transactions on real connections: exactly one of them decides."""
     world.download()
-    eve = User.objects.create_user("eve", "eve@northwind.example", "a long password of eve")
+    eve = person("eve", "Approver")
     request = request_reclaim(world.candidates(3), actor=alice, reason="True-up")
     outcomes = []
 

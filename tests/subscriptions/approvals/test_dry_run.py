@@ -114,10 +114,10 @@ def test_beyond_the_batch_cap(downloaded, alice, asked):
     assert tried.rows[3].kind == "The request is over the cap of the rule"
 
 
-def test_a_raised_cap_counts(downloaded, alice, admin_user):
+def test_a_raised_cap_counts(downloaded, alice, erin):
     ReclaimRule.objects.update(batch_cap_people=3)
     request = ask(downloaded, alice, 4)
-    raise_cap(request, actor=admin_user, reason="The contract ends")
+    raise_cap(request, actor=erin, reason="The contract ends")
 
     assert endings(try_request(ReclaimRequest.objects.get())) == {"send": 4}
 

@@ -51,7 +51,7 @@ def test_progress_is_not_for_everybody(world, client, dave):
     world.first_download()
     client.force_login(dave)
     address = reverse("admin:subscriptions_downloadrun_progress", args=[DownloadRun.objects.get().pk])
-    assert client.get(address).status_code in (302, 404)
+    assert client.get(address).status_code == 403
 
 
 def test_the_first_download_is_measured_by_nothing(world, client, carol):

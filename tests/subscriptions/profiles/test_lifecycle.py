@@ -278,4 +278,4 @@ def test_others_may_not_archive(world, client, carol):
     client.force_login(carol)
     address = reverse("admin:integrations_integrationprofile_archive", args=[world.profile.pk])
     assert client.post(address, {"name": "Northwind"}).status_code == 403
-    assert "cannot archive" in text(client.get(address))
+    assert client.get(address).status_code == 403

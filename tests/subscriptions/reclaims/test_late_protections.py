@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import Group
 
 from licensehub.audit.models import AuditEvent
 from subscriptions.approvals import decide
@@ -13,6 +14,7 @@ from subscriptions.models import Protection, Reclaim, ReclaimRequest, ReclaimRul
 from subscriptions.reclaims import engine
 from subscriptions.reclaims.engine import reclaim_due
 from subscriptions.rules.protections import ProtectionInput, create_protection, end_protection
+from tests.support.fixtures import in_effect
 from tests.support.keeping import pause
 
 WISH = ProtectionInput(reason="On parental leave", owner="Petra Meyer")
@@ -126,6 +128,8 @@ def test_automatic_means_one_request_up_to_the_cap_and_a_person_decides(world, a
     opened = AuditEvent.objects.get(action="request.opened")
     assert (opened.actor_name, opened.data["people"]) == ("LicenseHub", 4)
     # Nobody made it, so everybody who may decide can: also who usually asks.
+    alice.groups.add(Group.objects.get(name="Approver"))
+    in_effect(alice)
     assert decide.approve(request, actor=alice) == 4
     reclaim_due(world.profile)
     assert len(world.deactivated_by_us()) == 4

@@ -98,7 +98,7 @@ def test_a_reader_sees_why_she_cannot_decide(organization, alice, carol, as_user
 
     shown = text_of(as_user(carol).get(request_url("change", asked)))
 
-    assert "Only an Approver or a Company admin can decide" in shown
+    assert "Only an Approver can decide" in shown
     assert "Approve 3 seats" not in shown and "Drop Person" not in shown
 
 

@@ -1,0 +1,115 @@
+"""Who decides: active accounts with the right by a role, which has taken effect, and who administer no accounts.
+
+Superusers hold every permission, so `has_perm` says nothing here. Somebody who makes accounts or changes them could
+decide with another account on the own request, and so does not decide at all.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from subscriptions.errors import Refused
+from subscriptions.models import ChangeKind, RightsChange
+
+DECIDE = "subscriptions.decide_reclaimrequest"
+RAISE = "subscriptions.raise_cap_reclaimrequest"
+DECIDING = (DECIDE, RAISE)
+ADMINISTERING = ("auth.add_user", "auth.change_user", "auth.add_group", "auth.change_group")
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+def people_with(permission: str) -> QuerySet[User]:
+    """Active accounts that can sign in and have this permission. Of a right to decide: those that may use it."""
+    if permission in DECIDING:
+        return deciders(permission)
+    return User.objects.with_perm(permission, backend=BACKEND).filter(is_active=True, is_staff=True)
+
+
+def permissions_named(names: tuple[str, ...]) -> QuerySet[Permission]:
+    wanted = Q(pk__in=[])
+    for name in names:
+        app, codename = name.split(".")
+        wanted |= Q(content_type__app_label=app, codename=codename)
+    return Permission.objects.filter(wanted)
+
+
+def holders_of(names: tuple[str, ...]) -> QuerySet[User]:
+    """The accounts with one of these permissions by a role or directly, whether active or not."""
+    wanted = permissions_named(names).values("pk")
+    roles = Group.objects.filter(permissions__in=wanted).values("pk")
+    by_role = User.groups.through.objects.filter(group__in=roles).values("user")
+    directly = User.user_permissions.through.objects.filter(permission__in=wanted).values("user")
+    return User.objects.filter(Q(pk__in=by_role) | Q(pk__in=directly))
+
+
+def able(names: tuple[str, ...] = DECIDING) -> QuerySet[User]:
+    """The accounts that would decide: as soon as their right has taken effect."""
+    administering = holders_of(ADMINISTERING).values("pk")
+    holders = holders_of(names).filter(is_active=True, is_staff=True, is_superuser=False)
+    return holders.exclude(pk__in=administering)
+
+
+def deciders(permission: str = DECIDE) -> QuerySet[User]:
+    """The accounts that may decide now."""
+    return able((permission,)).filter(deciding_right__isnull=False, deciding_right__ended_at=None)
+
+
+def may(user: User | AnonymousUser, permission: str) -> bool:
+    """`has_perm`, except for a right to decide: that one is asked by role. For screens: like `has_perm`, the answer is
+    kept with this object of the account, which is that of one page.
+    """
+    if permission not in DECIDING or not isinstance(user, User):
+        return user.has_perm(permission)
+    kept: dict[str, bool] = user.__dict__.setdefault("_may_decide", {})
+    if permission not in kept:
+        kept[permission] = deciders(permission).filter(pk=user.pk).exists()
+    return kept[permission]
+
+
+def refuse_without(user: User, permission: str) -> None:
+    """Raise Refused, with the reason, when this account may not use this right to decide now."""
+    if not deciders(permission).filter(pk=user.pk).exists():
+        raise Refused(_why_not(user, permission))
+
+
+def why_not(user: User, permission: str = DECIDE) -> str:
+    """Why this account may not use this right; empty when it may. For screens."""
+    return "" if may(user, permission) else _why_not(user, permission)
+
+
+def _why_not(user: User, permission: str) -> str:
+    if not holders_of((permission,)).filter(pk=user.pk).exists():
+        if permission == RAISE:
+            return _("Only an Approver can raise the cap.")
+        return _("You can read this request. Only an Approver can decide.")
+    if user.is_superuser or holders_of(ADMINISTERING).filter(pk=user.pk).exists():
+        return _("Your account administers accounts, so it does not decide. An Approver has to.")
+    return _(
+        "Your right to decide has not taken effect. A second admin can confirm it under “Changes of rights”, or it "
+        "takes effect a day after the mails about it."
+    )
+
+
+def is_watched(user: User) -> bool:
+    """Whether a new address or password of this account has to wait: it decides, or is going to."""
+    return holders_of(DECIDING).filter(pk=user.pk).exists()
+
+
+def is_waiting(user: User) -> bool:
+    """Whether the account has a right to decide that has not taken effect."""
+    return RightsChange.objects.waiting().filter(account=user, kind=ChangeKind.GRANT).exists()
+
+
+def refuse_both(groups: QuerySet[Group] | list[Group]) -> None:
+    """Raise Refused when these roles together let one account decide and administer accounts."""
+    pks = [group.pk for group in groups]
+    both = Permission.objects.filter(group__in=pks)
+    if all(both.filter(pk__in=permissions_named(names).values("pk")).exists() for names in (DECIDING, ADMINISTERING)):
+        raise Refused(
+            _(
+                "Nobody decides who also administers accounts: choose either “Company admin” or “Approver”. One "
+                "person would be enough otherwise."
+            )
+        )

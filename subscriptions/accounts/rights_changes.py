@@ -1,0 +1,229 @@
+"""Changes of rights: they wait until a second admin confirms them, or a day has passed since the mails about them.
+
+A role is given at once, and only its right to decide waits. A new address, a new password and the superuser status of
+an account that decides are kept in the change, and written when it takes effect. A right that somebody gave outside of
+the pages is found by the sweep, and waits in the same way.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import Actor, record
+from subscriptions.accounts import rights
+from subscriptions.accounts.mailbox import mailbox
+from subscriptions.accounts.origins import tied_to
+from subscriptions.accounts.persons import find_everywhere
+from subscriptions.errors import NotActionable, Refused
+from subscriptions.models import ChangeKind, ChangeState, DecidingRight, RightsChange
+
+ACCOUNTS = "auth.change_user"
+LOST = "The account has no role with this right any more, or is deactivated."
+FIRST = "The first right to decide of this installation: nobody could confirm it."
+CONSOLE = "Set up at the console."
+
+
+# --- Ask --------------------------------------------------------------------------------------------------------------
+
+
+def ask(
+    account: User, kind: ChangeKind, *, actor: Actor, before: str = "", after: str = "", password: str = ""
+) -> RightsChange:
+    """Make a change that waits. `password` is a hash. Raises NotActionable while one of this kind waits already."""
+    with transaction.atomic():
+        User.objects.select_for_update().get(pk=account.pk)
+        if RightsChange.objects.waiting().filter(account=account, kind=kind).exists():
+            raise NotActionable(
+                _(
+                    "Another change of this kind waits already for {account}. Confirm, refuse or withdraw it first, "
+                    "under “Changes of rights”."
+                ).format(account=account.get_username())
+            )
+        change = RightsChange.objects.create(
+            account=account, kind=kind, asked_by=actor, before=before, after=after, password=password
+        )
+        record(Action.RIGHTS_ASKED, actor=actor, target=account, data=_data(change))
+    return change
+
+
+def follow(*, actor: Actor, accounts: QuerySet[User] | None = None, at_once: str = "") -> None:
+    """Compare the rights with the roles of all accounts, or of these: call it after roles have changed.
+
+    Rights of accounts that lost the role end. New ones wait, except the first one of an installation. `at_once` is the
+    reason why an operator at the console need not wait.
+    """
+    everybody = User.objects.all() if accounts is None else accounts
+    able = rights.able().filter(pk__in=everybody.values("pk"))
+    with transaction.atomic():
+        for right in DecidingRight.objects.filter(ended_at=None, user__in=everybody).exclude(user__in=able):
+            if DecidingRight.objects.filter(pk=right.pk, ended_at=None).update(ended_at=Now()) == 1:
+                record(Action.RIGHTS_ENDED, actor=actor, target=right.user, data={"since": right.since})
+        grants = RightsChange.objects.waiting().filter(kind=ChangeKind.GRANT, account__in=everybody)
+        for change in grants.exclude(account__in=able):
+            _close(change, ChangeState.WITHDRAWN, Action.RIGHTS_WITHDRAWN, actor=actor, comment=LOST)
+        effective = DecidingRight.objects.filter(ended_at=None)
+        for user in able.exclude(pk__in=effective.values("pk")).order_by("pk"):
+            reason = at_once or ("" if DecidingRight.objects.exists() else FIRST)
+            waiting = grants.filter(account=user).first()
+            change = waiting or ask(user, ChangeKind.GRANT, actor=actor, after=_roles_of(user))
+            if reason:
+                RightsChange.objects.filter(pk=change.pk, announced_at=None).update(announced_at=Now())
+                _take_effect(change, actor=None, comment=reason)
+
+
+def _roles_of(user: User) -> str:
+    deciding = rights.permissions_named(rights.DECIDING)
+    names = user.groups.filter(permissions__in=deciding).distinct().order_by("name").values_list("name", flat=True)
+    return ", ".join(names)[:254]
+
+
+# --- Confirm, refuse, withdraw, wait ----------------------------------------------------------------------------------
+
+
+def confirm(change: RightsChange, *, actor: User) -> None:
+    """A second admin confirms: it takes effect now. Raises Refused or NotActionable."""
+    if sentence := why_not_confirm(change, actor):
+        raise Refused(sentence)
+    _take_effect(change, actor=actor)
+
+
+def refuse(change: RightsChange, *, actor: User, comment: str) -> None:
+    """An admin or an approver refuses: what was asked is not done, and a role that gives the right is taken away."""
+    if not may_refuse(actor):
+        raise Refused(_("Only an admin or an Approver can refuse it."))
+    if not comment.strip():
+        raise Refused(_("Say in a few words why, for the admin who asked, and for an auditor."))
+    with transaction.atomic():
+        _close(change, ChangeState.REFUSED, Action.RIGHTS_REFUSED, actor=actor, comment=comment.strip())
+        if change.kind == ChangeKind.GRANT:
+            _take_roles(change.account, actor=actor)
+
+
+def withdraw(change: RightsChange, *, actor: User) -> None:
+    """The admin who asked withdraws. Raises Refused or NotActionable."""
+    if change.asked_by_id != actor.pk:
+        raise Refused(_("Only the admin who asked for it can withdraw it."))
+    with transaction.atomic():
+        _close(change, ChangeState.WITHDRAWN, Action.RIGHTS_WITHDRAWN, actor=actor)
+        if change.kind == ChangeKind.GRANT:
+            _take_roles(change.account, actor=actor)
+
+
+def take_due() -> int:
+    """Let the changes take effect whose day is over. Returns how many did."""
+    done = 0
+    for change in RightsChange.objects.due():
+        try:
+            _take_effect(change, actor=None)
+        except NotActionable:
+            continue  # somebody has just ended it, or the account has changed since
+        done += 1
+    return done
+
+
+def why_not_confirm(change: RightsChange, actor: User) -> str:
+    """Why this user cannot confirm it: only somebody with no part in it can. Empty when the user can."""
+    if not actor.has_perm(ACCOUNTS):
+        return _("Only a second admin can confirm it.")
+    if _same(actor, change.asked_by):
+        return _("You asked for this. Another admin has to confirm it.")
+    if _same(actor, change.account):
+        return _("This is your own account. Another admin has to confirm it.")
+    parties = {change.account_id, change.asked_by_id} - {None}
+    if actor.pk in tied_to(pk for pk in parties if pk is not None):
+        return _(
+            "Your account and one of these were made or changed by one another in the last 30 days. Another admin has "
+            "to confirm it."
+        )
+    return ""
+
+
+def may_refuse(user: User) -> bool:
+    return user.has_perm(ACCOUNTS) or rights.deciders().filter(pk=user.pk).exists()
+
+
+def _same(one: User, other: User | None) -> bool:
+    """Whether two accounts are one, or have one mailbox."""
+    if other is None:
+        return False
+    return one.pk == other.pk or mailbox(one.email) == mailbox(other.email) != ("", "")
+
+
+# --- What happens then ------------------------------------------------------------------------------------------------
+
+
+def _take_effect(change: RightsChange, *, actor: Actor, comment: str = "") -> None:
+    password = change.password
+    with transaction.atomic():
+        _close(change, ChangeState.EFFECTIVE, Action.RIGHTS_CONFIRMED if actor else None, actor=actor, comment=comment)
+        user = User.objects.select_for_update().get(pk=change.account_id)
+        if change.kind == ChangeKind.GRANT:
+            if not rights.able().filter(pk=user.pk).exists():
+                raise NotActionable(_("The account has no role with this right any more. Nothing was changed."))
+            DecidingRight.objects.update_or_create(user=user, defaults={"since": Now(), "ended_at": None})
+        elif change.kind == ChangeKind.ADDRESS:
+            _write(user, "email", change.before, change.after)
+            find_everywhere(user)
+        elif change.kind == ChangeKind.PASSWORD:
+            _write(user, "password", user.password, password)
+        else:
+            _write(user, "is_superuser", False, True)
+        data = {**_data(change), "comment": comment, "confirmed_by": actor.get_username() if actor else ""}
+        record(Action.RIGHTS_TOOK_EFFECT, actor=None, target=user, data=data)
+
+
+def _write(user: User, field: str, before: object, after: object) -> None:
+    if User.objects.filter(pk=user.pk, **{field: before}).update(**{field: after}) != 1:
+        raise NotActionable(_("The account has changed meanwhile, so nothing was done. Withdraw this, and ask again."))
+    user.refresh_from_db()
+
+
+def _close(change: RightsChange, state: ChangeState, action: Action | None, *, actor: Actor, comment: str = "") -> None:
+    values = {"state": state, "closed_by": actor, "closed_at": Now(), "comment": comment[:500], "password": ""}
+    if RightsChange.objects.waiting().filter(pk=change.pk).update(**values) != 1:
+        raise NotActionable(_("It does not wait any more. Nothing was changed."))
+    if action is not None:
+        record(action, actor=actor, target=change.account, data={**_data(change), "comment": comment})
+
+
+def _take_roles(user: User, *, actor: User) -> None:
+    """Take the roles and single permissions away that give a right to decide."""
+    deciding = rights.permissions_named(rights.DECIDING)
+    before = role_names(user)
+    user.groups.remove(*user.groups.filter(permissions__in=deciding).distinct())
+    single = list(user.user_permissions.filter(pk__in=deciding.values("pk")))
+    user.user_permissions.remove(*single)
+    record_roles(user, before, actor=actor, rights=[permission.codename for permission in single])
+    follow(actor=actor, accounts=User.objects.filter(pk=user.pk))
+
+
+def role_names(user: User) -> list[str]:
+    return sorted(user.groups.values_list("name", flat=True))
+
+
+def record_roles(user: User, before: list[str], *, actor: Actor, rights: list[str] | None = None) -> None:
+    """Write the event of changed roles. `rights` are single permissions that were taken away."""
+    after = role_names(user)
+    data = {
+        "before": before,
+        "after": after,
+        "added": sorted(set(after) - set(before)),
+        "removed": sorted(set(before) - set(after)) + sorted(rights or []),
+    }
+    record(Action.USER_ROLES_CHANGED, actor=actor, target=user, data=data)
+
+
+def _data(change: RightsChange) -> dict[str, object]:
+    return {
+        "change": change.pk,
+        "kind": str(change.kind),
+        "before": change.before,
+        "after": change.after,
+        "asked_by": change.asked_by.get_username() if change.asked_by else "",
+        "asked_by_id": change.asked_by_id,
+    }

@@ -1,0 +1,35 @@
+"""Confirm at the console that an account belongs to its person: for a company with few people.
+
+The right of the account to decide takes effect at once, and from now on it may decide on requests of somebody who made
+it or reset it. The console is the operator's; nobody can do this in the browser.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from subscriptions.accounts import rights
+from subscriptions.accounts.rights_changes import CONSOLE, follow
+
+
+class Command(BaseCommand):
+    help = "Confirm that an account belongs to its person, and let its right to decide take effect at once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("username")
+
+    def handle(self, *args: Any, username: str, **options: Any) -> None:
+        user = User.objects.filter(username=username).first()
+        if user is None:
+            raise CommandError(f"There is no account “{username}”. The page Users shows the usernames.")
+        with transaction.atomic():
+            record(Action.ACCOUNT_CONFIRMED, actor=None, target=user, data={"by": "confirm_account"})
+            follow(actor=None, accounts=User.objects.filter(pk=user.pk), at_once=CONSOLE)
+        decides = "may decide" if rights.may(user, rights.DECIDE) else "does not decide, since no role says so"
+        self.stdout.write(f"{username} is confirmed, and {decides}.")

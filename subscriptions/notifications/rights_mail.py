@@ -1,0 +1,116 @@
+"""The mails about a change of rights: at once, to all who may decide, to the admins, and to the person concerned.
+
+Nobody can switch them off. The day after which a change takes effect begins when they were handed over, so it is later
+while the mail server is away. Without a mail server the page “Changes of rights” and its number in the menu have to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+from django.db import transaction
+from django.db.models import Exists, Q
+from django.db.models.functions import Now
+from django.urls import reverse
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from licensehub.audit.actions import Action
+from licensehub.audit.log import record
+from licensehub.ui.formatting import name_of
+from subscriptions.accounts.rights import people_with
+from subscriptions.accounts.rights_changes import ACCOUNTS
+from subscriptions.accounts.settings import mail_language_of
+from subscriptions.models import ChangeKind, RightsChange
+from subscriptions.notices.mail import HEADERS
+from subscriptions.notices.transport import MailServer, NoServer
+from subscriptions.reclaims.switches import Operation, control_allowing
+
+logger = logging.getLogger(__name__)
+
+LOGGED_ONLY = "django.core.mail.backends.console.EmailBackend"
+# Somebody whose right ended so short a time ago is told, too: perhaps it ended so that nobody notices.
+ENDED_LATELY = timedelta(days=30)
+
+
+def anything_to_announce() -> bool:
+    return RightsChange.objects.filter(announced_at=None).exists()
+
+
+def announce() -> int:
+    """Hand over the mails about new changes, outside of any transaction. Returns for how many changes."""
+    done = 0
+    for change in RightsChange.objects.filter(Exists(control_allowing(Operation.ASK)), announced_at=None):
+        try:
+            sent, failed = _hand_over(change) if settings.EMAIL_BACKEND != LOGGED_ONLY else ([], {})
+        except NoServer as error:
+            logger.warning("The mails about %s wait for the mail server (%s)", change, error)
+            return done
+        if failed and not sent:
+            logger.warning("Nobody got the mail about %s: %s", change, failed)
+            continue
+        with transaction.atomic():
+            if RightsChange.objects.filter(pk=change.pk, announced_at=None).update(announced_at=Now()) == 1:
+                data = {"change": change.pk, "to": sent, "failed": failed}
+                record(Action.RIGHTS_ANNOUNCED, actor=None, target=change.account, data=data)
+                done += 1
+    return done
+
+
+def _hand_over(change: RightsChange) -> tuple[list[str], dict[str, str]]:
+    """The addresses that the server took, and the others with its words."""
+    sent, failed = [], {}
+    with MailServer() as server:
+        for address, user in readers_of(change).items():
+            server.ready()
+            with translation.override(mail_language_of(user)):
+                message = message_about(change, user, address)
+            failure = server.hand_over(message)
+            if failure:
+                failed[address] = failure[1]
+            else:
+                sent.append(address)
+    return sent, failed
+
+
+def readers_of(change: RightsChange) -> dict[str, User]:
+    """Address -> account: everybody who decides or did lately, the admins, and the person at both addresses."""
+    lately = Q(deciding_right__ended_at=None) | Q(deciding_right__ended_at__gte=Now() - ENDED_LATELY)
+    deciding = User.objects.filter(lately, deciding_right__isnull=False)
+    readers = (deciding | User.objects.filter(pk__in=people_with(ACCOUNTS).values("pk"))).distinct().order_by("pk")
+    found = {user.email.strip(): user for user in [change.account, *readers]}
+    if change.kind == ChangeKind.ADDRESS:
+        found |= {change.before: change.account, change.after: change.account}
+    return {address: user for address, user in found.items() if address}
+
+
+def message_about(change: RightsChange, user: User, address: str) -> EmailMessage:
+    page = settings.PUBLIC_URL + reverse("admin:subscriptions_rightschange_change", args=[change.pk])
+    body = _(
+        "{sentence}\n\nIt takes effect when a second admin confirms it, or a day after this mail. Until then the "
+        "account cannot decide by it. Every admin and Approver can refuse it:\n\n{page}\n\nIf you know nothing of "
+        "this, refuse it now. You cannot switch this mail off.\n"
+    ).format(sentence=sentence_of(change), page=page)
+    subject = _("LicenseHub: {what} for {account}").format(
+        what=ChangeKind(change.kind).label, account=name_of(change.account)
+    )
+    return EmailMessage(subject=subject, body=body, to=[address], headers=HEADERS)
+
+
+def sentence_of(change: RightsChange) -> str:
+    """What was asked, in one sentence."""
+    asked_by = name_of(change.asked_by) if change.asked_by else _("Somebody outside of the pages, e.g. at the console,")
+    values = {"name": asked_by, "account": name_of(change.account), "username": change.account.get_username()}
+    if change.kind == ChangeKind.GRANT:
+        text = _("{name} gives {account} ({username}) the right to decide on requests: {after}.")
+    elif change.kind == ChangeKind.ADDRESS:
+        text = _("{name} asks to change the address of {account} ({username}) from {before} to {after}.")
+    elif change.kind == ChangeKind.PASSWORD:
+        text = _("{name} asks to set a new password for {account} ({username}).")
+    else:
+        text = _("{name} asks to make {account} ({username}) a superuser.")
+    return text.format(**values, before=change.before or "–", after=change.after or _("single rights"))
