@@ -61,6 +61,8 @@ ENVIRONMENT: Final = {
     "SIGN_IN_TRIES_PER_ADDRESS": ("E015", "Write a number of tries, such as 30."),
     "SIGN_IN_PAUSE_MINUTES": ("E015", "Write minutes, such as 15."),
     "PASSWORD_CHECKS": ("E015", "Write a number of checks, such as 1."),
+    "GONE_PEOPLE_DAYS": ("E015", "Write days, such as 730, or 0 to keep everybody."),
+    "MIN_GROUP_SIZE": ("E015", "Write a number of people, such as 5, or 0 for all departments."),
     "REQUEST_WINDOW_DAYS": ("E015", "Write days from 1 to 365, such as 3."),
     "WORKING_DAYS": ("E027", "Write days such as mon,tue,wed,thu,fri."),
     "HOLIDAYS": ("E028", "Write dates such as 2026-12-25,2026-12-26."),

@@ -218,6 +218,12 @@ APPROVAL_VALIDITY = timedelta(days=7)
 # Every change of a subscription is kept for so many days. One point is kept of each older month.
 SNAPSHOT_DAYS = reader.number("SNAPSHOT_DAYS", 400)
 
+# --- Privacy ----------------------------------------------------------------------------------------------------------
+# People who left are erased after so many days; 0 keeps them.
+GONE_PEOPLE_DAYS = reader.number("GONE_PEOPLE_DAYS", 0)
+# Readers who may see no names see no department or cost center with fewer people; 0 shows all.
+MIN_GROUP_SIZE = reader.number("MIN_GROUP_SIZE", 0)
+
 # --- Sign-in and sessions ---------------------------------------------------------------------------------------------
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

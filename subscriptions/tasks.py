@@ -31,6 +31,7 @@ from subscriptions.notices.bounce_mailbox import read_bounces
 from subscriptions.notices.delivery import deliver_due, profiles_to_ask
 from subscriptions.notifications import delivery as notifications
 from subscriptions.notifications import rights_mail
+from subscriptions.privacy.retention import erase_due, note_due
 from subscriptions.reclaims import backup_guard
 from subscriptions.reclaims.engine import TASK_SECONDS, reclaim_due
 from subscriptions.reconciliation import reconcile
@@ -177,9 +178,11 @@ def reconcile_ledger(profile_id: int, user_id: int | None = None) -> None:
 
 @shared_task
 def thin_history() -> None:
-    """Triggered by beat every night: thin the history, and count the savings of the ended days anew."""
+    """Triggered by beat every night: count the savings of the ended days anew, and keep nothing for too long."""
     count_all_verified()
     thin_past_activity(seconds=part_seconds())
+    note_due()
+    erase_due(seconds=part_seconds())
 
 
 @shared_task

@@ -86,6 +86,7 @@ ADMINISTERS = [
     "subscriptions.change_contract",
     "subscriptions.change_company",
     "subscriptions.change_monthlyreport",
+    "subscriptions.erase_person",
 ]
 ROLES = {
     "Company admin": [*SEES_ALL, *OPERATES, *MANAGES, *ADMINISTERS],
@@ -2428,6 +2429,44 @@ class Migration(migrations.Migration):
                         condition=models.Q(("state", "waiting")),
                         fields=("account", "kind"),
                         name="rights_change_waits_once",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Erasure",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("requested_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("reason", models.CharField(max_length=200, verbose_name="reason")),
+                ("problem", models.CharField(blank=True, default="", max_length=300)),
+                ("done_at", models.DateTimeField(null=True)),
+                (
+                    "requested_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "subscription",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="erasures",
+                        to="subscriptions.subscription",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "erasure",
+                "ordering": ["pk"],
+                "permissions": [("erase_person", "Can export all data on a person, and ask for its erasure")],
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("done_at", None)), fields=("subscription",), name="erasure_one_at_a_time"
                     )
                 ],
             },

@@ -21,6 +21,7 @@ from subscriptions.models.notification import (
     NotificationMail,
     NotificationRecipient,
 )
+from subscriptions.models.privacy import Erasure
 from subscriptions.models.protection import Protection, ProtectionKind
 from subscriptions.models.reclaim import HoldReason, Reclaim, ReclaimState
 from subscriptions.models.reconciliation import Reconciliation
@@ -52,6 +53,7 @@ __all__ = [
     "DownloadRun",
     "DownloadedMember",
     "DownloadedPerson",
+    "Erasure",
     "Evaluation",
     "FileRequests",
     "HoldReason",

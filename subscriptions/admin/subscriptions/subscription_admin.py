@@ -29,6 +29,7 @@ from licensehub.ui.lists.search_results import Matches
 from subscriptions.admin.approvals.permissions import REQUEST
 from subscriptions.admin.candidates.filters import ProfileFilter
 from subscriptions.admin.evidence import packs
+from subscriptions.admin.privacy import person_data
 from subscriptions.admin.rules.protect import ADD, protect
 from subscriptions.admin.subscriptions.filters import (
     AdminRoleFilter,
@@ -190,6 +191,7 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
         return [
             path("<int:pk>/request/", view(self.request_one), name=f"{name}request"),
             path("<int:pk>/evidence-pack/", view(self.evidence_pack), name=f"{name}evidence_pack"),
+            *person_data.urls(view),
             *super().get_urls(),
         ]
 
@@ -213,7 +215,7 @@ class SubscriptionAdmin(ValidateSelectionMixin, OrderByPersonMixin, ExportMixin,
 
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         pack = packs.card(request, reverse("admin:subscriptions_subscription_evidence_pack", args=[row.pk]))
-        return {**context_of(row, request), **pack}
+        return {**context_of(row, request), **pack, **person_data.card(row, request)}
 
     @admin.display(description=gettext_lazy("Person"), ordering="search__text")
     def person(self, row: Subscription) -> SafeString:

@@ -9,12 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from integrations.connectors.contract import normalized
 from subscriptions.errors import Refused
 from subscriptions.evidence.pack import make_pack
 from subscriptions.evidence.scope import Scope, scope_of_period, scope_of_person, scope_of_request
-from subscriptions.models import ReclaimRequest, Subscription
-from subscriptions.models.subscription import address_key
+from subscriptions.management.find_person import find_person
+from subscriptions.models import ReclaimRequest
 
 
 class Command(BaseCommand):
@@ -55,7 +54,7 @@ def _scope(options: dict[str, Any]) -> Scope:
     if options["request"]:
         return scope_of_request(_request(options["request"]))
     if options["person"]:
-        return scope_of_person(_person(options["person"]))
+        return scope_of_person(find_person(options["person"]))
     if not (options["first"] and options["last"] and options["first"] <= options["last"]):
         raise CommandError("A period has a first day (--from) and a last day (--to), which is not before the first.")
     return scope_of_period(options["first"], options["last"])
@@ -66,13 +65,4 @@ def _request(number: str) -> ReclaimRequest:
     found = ReclaimRequest.objects.filter(pk=int(digits)).first() if digits.isdecimal() else None
     if found is None:
         raise CommandError(f"There is no request {number}. Its number is e.g. R-0139, as the list of approvals has it.")
-    return found
-
-
-def _person(words: str) -> Subscription:
-    people = Subscription.objects.select_related("profile").order_by("-pk")
-    found = people.filter(external_id=words).first()
-    found = found or people.annotate(address=address_key()).filter(address=normalized(words)).first()
-    if found is None:
-        raise CommandError(f"Nobody has the address or the id {words}.")
     return found
