@@ -10,17 +10,19 @@ import hashlib
 import secrets
 from dataclasses import asdict
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from integrations import encryption
 from integrations.connectors.contract import ConnectorError, Finding, Grant, Granted, OAuthApp, english
 from integrations.credential_store import connector_for, erase
+from integrations.installation import instance
 from integrations.models import ConnectAttempt, Connection, ConnectionState, IntegrationProfile
 from integrations.tokens import grant_values, secrets_of, with_grant, without_tokens
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.ui.formatting import name_of
 
 AGAIN = english("Open the connection's page and connect again.")
@@ -40,13 +42,13 @@ def start(connection: Connection, *, redirect_uri: str, browser: str, actor: Use
     state = secrets.token_urlsafe(32)
     url = connector_for(connection.profile).oauth().authorize_url(redirect_uri=redirect_uri, state=state)
     with transaction.atomic():
-        ConnectAttempt.objects.filter(expires_at__lt=timezone.now() - ConnectAttempt.LIFE).delete()
+        ConnectAttempt.objects.filter(expires_at__lt=database_now() - ConnectAttempt.LIFE).delete()
         ConnectAttempt.objects.create(
             connection=connection,
             user=actor,
             state_digest=_digest(state, browser),
             redirect_uri=redirect_uri,
-            expires_at=timezone.now() + ConnectAttempt.LIFE,
+            expires_at=database_now() + ConnectAttempt.LIFE,
         )
         record(Action.CONNECT_STARTED, actor=actor, target=connection)
     return url
@@ -72,16 +74,17 @@ def finish(*, state: str, code: str, error: str, browser: str, actor: User) -> C
 
 def _use(state: str, *, browser: str, actor: User) -> ConnectAttempt:
     """Mark the attempt of this state as used, and return it."""
-    digest, now = _digest(state, browser), timezone.now()
+    digest, now = _digest(state, browser), database_now()
     mine = ConnectAttempt.objects.filter(state_digest=digest, user=actor)
     if mine.filter(used_at=None, expires_at__gt=now).update(used_at=now) == 1:
         return mine.select_related("connection__profile").get()
     attempt = mine.first()
     if attempt is None:
         raise ConnectRefused(
-            english("This answer belongs to no attempt of this browser, so nothing was connected. {again}").format(
-                again=AGAIN
-            )
+            english(
+                "This answer belongs to no attempt of this browser, so nothing was connected. Open LicenseHub at "
+                "{url}, and connect there."
+            ).format(url=settings.PUBLIC_URL)
         )
     if attempt.used_at:
         raise ConnectRefused(
@@ -145,7 +148,7 @@ def _store(connection: Connection, grant: Grant, granted: Granted, *, actor: Use
         Connection.objects.filter(pk=connection.pk).update(
             ciphertext=encryption.encrypt(stored, place=connection.place),
             state=ConnectionState.UNTESTED,
-            state_changed_at=timezone.now(),
+            state_changed_at=database_now(),
             error="",
             granted=asdict(granted),
             refresh_lease=None,
@@ -185,7 +188,7 @@ def _note_refusal(connection: Connection, refused: ConnectRefused, *, actor: Use
     with transaction.atomic():
         if refused.finding:
             IntegrationProfile.objects.filter(pk=connection.profile_id).update(
-                findings=[asdict(refused.finding)], validated_at=timezone.now(), validated_by=name_of(actor)[:150]
+                findings=[asdict(refused.finding)], validated_at=database_now(), validated_by=name_of(actor)[:150]
             )
         data = {"why": str(refused), "code": refused.finding.code if refused.finding else ""}
         record(Action.CONNECT_REFUSED, actor=actor, target=connection, data=data)
@@ -223,6 +226,8 @@ def revoke_all(tokens: list[tuple[OAuthApp, str]]) -> str:
     """Revoke the tokens. Returns a sentence about the result; "" when there is no token."""
     if not tokens:
         return ""
+    if not instance.is_ours():
+        return instance.NOT_REVOKED
     confirmed = [_revoke(app, token) for app, token in tokens]
     if all(confirmed):
         return english("The token is revoked at the vendor.")

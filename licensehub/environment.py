@@ -133,6 +133,14 @@ class Reader:
         self.problems[name] = f"{name} is not a number from 1 to 100."
         return default
 
+    def origin(self, name: str, default: str) -> str:
+        """The beginning of an address: scheme, host and perhaps a port, without a path, and without the last `/`."""
+        text = (self._text(name) or default).rstrip("/")
+        if not _is_origin(text):
+            self.problems[name] = f"{name} is not the address of a site."
+            return default
+        return text
+
     def mail(self, name: str, default: str) -> dict[str, Any]:
         """Django's EMAIL_ settings from one address, e.g. `smtp+tls://user:password@host:587`."""
         url = self._text(name) or default
@@ -153,6 +161,16 @@ class Reader:
             self.problems[name] = f"{name} names the folder of a socket in place of the host."
             return dict(NO_DATABASE)
         return dict(self.env.db_url_config(url))
+
+
+def _is_origin(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    beside = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not beside
 
 
 def _is_redis(url: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
@@ -63,9 +64,9 @@ def may_change(profile: IntegrationProfile, user: User | AnonymousUser) -> bool:
     return user.has_perm(CHANGE) and not profile.is_archived
 
 
-def redirect_uri(request: HttpRequest) -> str:
-    """The address that must be entered at the vendor, exactly as it is."""
-    return request.build_absolute_uri(reverse("admin:integrations_connection_callback"))
+def redirect_uri() -> str:
+    """The address that must be entered at the vendor, exactly as it is. Nothing of a request decides it."""
+    return f"{settings.PUBLIC_URL}{reverse('admin:integrations_connection_callback')}"
 
 
 @admin.register(Connection)
@@ -140,9 +141,7 @@ class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
         connection = self._connection(request, pk)
         browser = request.session.setdefault(BROWSER, secrets.token_urlsafe(32))
         try:
-            url = oauth_flow.start(
-                connection, redirect_uri=redirect_uri(request), browser=browser, actor=signed_in(request)
-            )
+            url = oauth_flow.start(connection, redirect_uri=redirect_uri(), browser=browser, actor=signed_in(request))
         except REFUSALS as error:
             messages.error(request, sentence_of(error))
             return HttpResponseRedirect(reverse(PAGE, args=[pk]))
@@ -215,7 +214,7 @@ class ConnectionAdmin(ExportMixin, ReadOnlyAdmin):
             "since": day_and_time(row.state_changed_at),
             "since_ago": ago(row.state_changed_at),
             "expires": f"{day_and_time(row.expires_at)} ({ago(row.expires_at)})" if row.expires_at else "",
-            "redirect_uri": redirect_uri(request) if slot.oauth else "",
+            "redirect_uri": redirect_uri() if slot.oauth else "",
             "may_change": changes,
             "may_validate": changes and request.user.has_perm(OPERATE) and row.state != ConnectionState.NOT_SET,
             "credentials_form": CredentialsForm(slot) if changes else None,

@@ -15,6 +15,8 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 
+from licensehub.ui.invisible import visible
+
 # A header of a file, and the value of a row.
 Column = tuple[str | Promise, Callable[[Any], object]]
 
@@ -44,7 +46,7 @@ def harmless(value: object, separator: str = ",") -> str:
     if isinstance(value, datetime):
         return timezone.localtime(value).isoformat(timespec="seconds")
     text = _inner_formula(separator).sub(r"\1'", str(value))
-    return f"'{text}" if FORMULA.match(text) else text
+    return visible(f"'{text}" if FORMULA.match(text) else text)
 
 
 def response(columns: Sequence[Column], rows: Iterable[Any], *, name: str, separator: str) -> StreamingHttpResponse:

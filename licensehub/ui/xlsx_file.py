@@ -12,6 +12,7 @@ from django.utils import timezone
 from xlsxwriter import Workbook
 
 from licensehub.ui.csv_file import FORMULA, Column
+from licensehub.ui.invisible import visible
 
 CONTENT_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 # Excel's own limits: https://support.microsoft.com/office/1672b34d-7043-467e-8e27-269d656771c3
@@ -55,5 +56,7 @@ def _text(value: object) -> str:
     """Dates as in a CSV file. A text that is too long for a cell is cut, since Excel would refuse the file."""
     if value is None:
         return ""
-    text = timezone.localtime(value).isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
+    text = (
+        timezone.localtime(value).isoformat(timespec="seconds") if isinstance(value, datetime) else visible(str(value))
+    )
     return text if len(text) <= MAX_CELL else f"{text[: MAX_CELL - 1]}…"

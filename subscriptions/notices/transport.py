@@ -7,11 +7,12 @@ from smtplib import SMTPException
 from types import TracebackType
 from typing import Self
 
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 
 from integrations.connectors.contract import english
 from integrations.transaction_guard import refuse_inside_transaction
+from licensehub.ui.invisible import visible, visible_page
 from subscriptions.notices.mail_failures import Failure, failure_of, message_of
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class MailServer:
         refuse_inside_transaction()
         if self._connection is None:
             raise NoServer(english("The connection to the mail server is not open."))
+        show_invisible(message)
         try:
             self._connection.send_messages([message])
         except (SMTPException, OSError) as error:
@@ -76,6 +78,16 @@ class MailServer:
                 connection.close()
         except (SMTPException, OSError) as error:
             logger.info("The connection to the mail server could not be closed (%s)", error)
+
+
+def show_invisible(message: EmailMessage) -> None:
+    """Names in a mail are shown as on pages: with the codes of characters that nobody sees."""
+    message.subject, message.body = visible(str(message.subject)), visible(str(message.body))
+    if isinstance(message, EmailMultiAlternatives):
+        pages = [(visible_page(str(page).encode()).decode(), kind) for page, kind in message.alternatives]
+        message.alternatives = []
+        for page, kind in pages:
+            message.attach_alternative(page, str(kind))
 
 
 def _answers(connection: BaseEmailBackend) -> bool:

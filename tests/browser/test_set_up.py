@@ -70,6 +70,12 @@ def back_to_profile(page: Page) -> None:
     page.get_by_role("link", name="Northwind Labs", exact=True).click()
 
 
+@pytest.fixture(autouse=True)
+def public_url(live_server, settings) -> None:
+    """Miro sends the browser back to where people reach LicenseHub."""
+    settings.PUBLIC_URL = live_server.url
+
+
 @pytest.fixture
 def draft(admin_user, at_sandbox) -> Connection:
     """A Draft whose app and SCIM token are set, and which is to be connected."""

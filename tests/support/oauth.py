@@ -9,7 +9,7 @@ from integrations import oauth_flow
 from integrations.connectors.miro.sandbox.control import SandboxControl
 from integrations.models import Connection
 
-BACK = "http://testserver/admin/integrations/connection/callback/"
+BACK = "http://localhost:8000/admin/integrations/connection/callback/"
 BROWSER = "this browser"
 
 
