@@ -43,14 +43,19 @@ DROP TRIGGER audit_no_change ON {TABLE};
 DROP TRIGGER audit_no_truncate ON {TABLE};
 DROP FUNCTION audit_append_only();
 """
+_THERE = f"SELECT 1 FROM {TABLE} WHERE sequence = NEW.sequence"  # noqa: S608 - a constant
 SQLITE_CREATE = (
     f"CREATE TRIGGER audit_no_update BEFORE UPDATE ON {TABLE} "
     f"WHEN NOT ({_ERASES} AND {' AND '.join(f'NEW.{name} IS OLD.{name}' for name in KEPT)}) "
     "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
     f"CREATE TRIGGER audit_no_delete BEFORE DELETE ON {TABLE} "
     "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
+    # REPLACE INTO deletes the former row without the trigger above: https://www.sqlite.org/lang_conflict.html
+    f"CREATE TRIGGER audit_no_replace BEFORE INSERT ON {TABLE} "
+    f"WHEN EXISTS ({_THERE}) "
+    "BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END",
 )
-SQLITE_DROP = ("DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete")
+SQLITE_DROP = ("DROP TRIGGER audit_no_update", "DROP TRIGGER audit_no_delete", "DROP TRIGGER audit_no_replace")
 
 
 def create(connection: BaseDatabaseWrapper) -> None:

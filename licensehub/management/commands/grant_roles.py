@@ -1,0 +1,37 @@
+"""`manage.py grant_roles`: gives the users of web and worker the rights of `licensehub.database_roles`, and no more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, transaction
+
+from licensehub import database_roles
+from licensehub.database_rights import sequences, users_that_exist
+from licensehub.database_roles import Role
+
+
+class Command(BaseCommand):
+    help = (
+        "Give the users of web and worker their rights in PostgreSQL, as the owner of the tables (DATABASE_OWNER_URL). "
+        "Run it after each `migrate`; it changes nothing where everything is right."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if connection.vendor != "postgresql":
+            raise CommandError("SQLite has no roles: whoever can open the file can change it. Use PostgreSQL.")
+        missing = {role.user for role in Role} - users_that_exist()
+        if missing:
+            made = "; ".join(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '…'" for name in sorted(missing))
+            raise CommandError(f"The database has no such user: let its administrator run {made}.")
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+            cursor.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
+            for role in Role:
+                for statement in database_roles.statements(role):
+                    cursor.execute(statement)
+                for table, sequence in sequences():
+                    if database_roles.declared(role)[table].insert:
+                        cursor.execute(f'GRANT USAGE ON SEQUENCE {sequence} TO "{role.user}"')
+        self.stdout.write(f"{', '.join(f'{role.user} ({role})' for role in Role)}: rights are as declared.")

@@ -1,0 +1,234 @@
+"""The users of web and worker do their whole job. Each statement that is not declared is tried, and refused."""
+
+# ruff: noqa: S608 - the statements have names of our own tables
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+
+from integrations.models import IntegrationProfile
+from licensehub import checks_database, database_rights, database_roles
+from licensehub.audit.models import AuditEvent
+from licensehub.database_clock import database_now
+from licensehub.database_roles import Role
+from subscriptions import tasks
+from subscriptions.activity.retention import thin_past_activity
+from subscriptions.approvals import decide
+from subscriptions.approvals.request import request_reclaim
+from subscriptions.models import Reclaim, ReclaimRequest, ReclaimRule, RemovalCandidate
+from subscriptions.profiles import lifecycle
+from subscriptions.reclaims import restores
+from subscriptions.reclaims.engine import reclaim_due
+from subscriptions.reconciliation.reconcile import reconcile_profile
+from tests.support.fixtures import actions, person
+
+on_postgresql = pytest.mark.skipif(
+    settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="SQLite has no roles"
+)
+
+
+def sql(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@pytest.fixture
+def roles(db, settings) -> None:
+    """Both users, with their rights. They end with the transaction of the test."""
+    one = settings.VAR_DIR.name.replace("-", "_")
+    settings.DATABASE_WEB_USER, settings.DATABASE_WORKER_USER = f"web_{one}", f"worker_{one}"
+    for role in Role:
+        sql(f'CREATE ROLE "{role.user}" LOGIN')
+    call_command("grant_roles")
+
+
+@contextmanager
+def acting(role: Role) -> Iterator[None]:
+    """In the `with` block, the connection has the rights of this role only."""
+    sql(f'SET ROLE "{role.user}"')
+    try:
+        yield
+    finally:
+        if not connection.needs_rollback:
+            sql("RESET ROLE")
+
+
+def refused(role: Role, statement: str) -> bool:
+    """Whether PostgreSQL refuses the statement for lack of rights. It asks for them before it looks at any row."""
+    savepoint = transaction.savepoint()
+    try:
+        sql(f'SET ROLE "{role.user}"')
+        sql(statement)
+    except DatabaseError as error:
+        # 42501: insufficient_privilege. https://www.postgresql.org/docs/current/errcodes-appendix.html
+        return getattr(error.__cause__, "sqlstate", "") == "42501"
+    finally:
+        transaction.savepoint_rollback(savepoint)
+    return False
+
+
+def forbidden(role: Role) -> Iterator[str]:
+    """Everything that is not declared."""
+    for table, model in database_roles.tables().items():
+        rights = database_roles.rights_on(table, model, role)
+        columns = [field.column for field in model._meta.local_concrete_fields]
+        yield f'TRUNCATE "{table}"'
+        yield f'ALTER TABLE "{table}" ADD COLUMN x int'
+        yield f'ALTER TABLE "{table}" DISABLE TRIGGER ALL'
+        yield f'DROP TABLE "{table}"'
+        yield f'CREATE INDEX ON "{table}" ("{columns[0]}")'
+        yield f'CREATE TRIGGER x BEFORE INSERT ON "{table}" FOR EACH ROW EXECUTE FUNCTION audit_append_only()'
+        changing = rights.columns(model)
+        yield from (f'UPDATE "{table}" SET "{name}" = NULL WHERE false' for name in columns if name not in changing)
+        if not rights.delete:
+            yield f'DELETE FROM "{table}" WHERE false'
+        if not rights.insert:
+            yield f'INSERT INTO "{table}" SELECT * FROM "{table}" WHERE false'
+        if not rights.select:
+            yield f'SELECT FROM "{table}"'
+    yield "CREATE TABLE public.x (y int)"
+    yield "CREATE SCHEMA x"
+    yield "CREATE OR REPLACE FUNCTION public.audit_append_only() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'"
+    yield "CREATE ROLE x"
+    yield "SET session_replication_role = replica"
+    yield "DELETE FROM django_migrations WHERE false"
+    yield "COPY (SELECT 1) TO '/tmp/x'"
+    yield "SELECT pg_read_file('/etc/passwd')"
+    yield f'GRANT ALL ON audit_auditevent TO "{role.user}"'
+
+
+@on_postgresql
+@pytest.mark.parametrize("role", Role)
+def test_each_statement_that_is_not_declared_is_refused(roles, role):
+    tried = list(forbidden(role))
+    assert len(tried) > 400
+    # A GRANT without the right to grant is a warning, and changes nothing.
+    passed = [statement for statement in tried if not refused(role, statement)]
+    assert passed == [f'GRANT ALL ON audit_auditevent TO "{role.user}"'] or passed == []
+    assert database_rights.differences(role) == []
+
+
+@on_postgresql
+def test_control_the_owner_is_refused_nothing_and_each_right_too_much_is_found(roles):
+    assert database_rights.current_user() not in {role.user for role in Role}
+    assert "neither the user of the web processes" in checks_database.problem()
+    web = Role.WEB
+    for given, found in (
+        (f'GRANT UPDATE ON audit_auditevent TO "{web.user}"', "UPDATE of action on audit_auditevent is too much"),
+        (f'GRANT DELETE ON subscriptions_reclaim TO "{web.user}"', "DELETE on subscriptions_reclaim is too much"),
+        (f'REVOKE INSERT ON audit_auditevent FROM "{web.user}"', "INSERT on audit_auditevent is missing"),
+        (f'GRANT CREATE ON SCHEMA public TO "{web.user}"', "may make tables"),
+        (f'ALTER ROLE "{web.user}" SUPERUSER', "superuser, or may make users and databases"),
+        (f'ALTER TABLE ui_savedview OWNER TO "{web.user}"', "owns tables"),
+    ):
+        savepoint = transaction.savepoint()
+        sql(given)
+        assert found in database_rights.differences(web), given
+        with acting(web):
+            assert "are not the declared ones" in checks_database.problem(), given
+        transaction.savepoint_rollback(savepoint)
+    sql(f'GRANT UPDATE ON audit_auditevent TO "{web.user}"')
+    assert not refused(web, "UPDATE audit_auditevent SET action = NULL WHERE false")
+    call_command("grant_roles")
+    assert refused(web, "UPDATE audit_auditevent SET action = NULL WHERE false")
+    for role in Role:
+        assert database_rights.differences(role) == []
+        with acting(role):
+            assert checks_database.problem() == ""
+
+
+@on_postgresql
+def test_the_whole_job_runs_as_the_two_users(roles, world, alice, bob, monkeypatch):
+    """Connect, download, request, approve, reclaim, restore, reconcile, retention, and all lists and pages."""
+    monkeypatch.setattr(tasks, "enqueue_task", lambda *args: True)
+    olivia, zoe = person("olivia", "Operator"), person("zoe", "Company admin")
+    with acting(Role.WEB):
+        lifecycle.make_download_due(world.profile, actor=olivia)
+    with acting(Role.WORKER):
+        tasks.sweep()
+        tasks.download_due(world.profile.pk)
+    with acting(Role.WEB):
+        client = Client()
+        assert client.login(username="zoe", password="a long password of zoe")
+        asked = request_reclaim(world.candidates(3), actor=alice)
+        decide.approve(asked, actor=bob)
+        kept = request_reclaim(world.candidates(2), actor=alice)
+        decide.reject(kept, actor=bob, comment="They are on leave until January.")
+    with acting(Role.WORKER):
+        assert reclaim_due(world.profile).reclaimed == 3
+        tasks.sweep()
+    with acting(Role.WEB):
+        taken = Reclaim.objects.filter(state="done").order_by("pk")
+        restores.restore(taken.first(), actor=alice, reason="Needs the seat again.")
+    with acting(Role.WORKER):
+        assert reclaim_due(world.profile).restored == 1
+        world.download()
+        reconcile_profile(world.profile, actor=None)
+        thin_past_activity()
+        tasks.thin_history()
+        tasks.sweep()
+        ReclaimRequest.objects.filter(state="open").update(expires_at=database_now() - timedelta(days=1))
+        tasks.sweep()
+    with acting(Role.WEB):
+        for name in ("subscription", "removalcandidate", "reclaimrequest", "reclaim", "downloadrun", "protection"):
+            page = client.get(reverse(f"admin:subscriptions_{name}_changelist"))
+            assert page.status_code == 200, name
+        row = RemovalCandidate.objects.first()
+        for address in (
+            reverse("admin:index"),
+            reverse("admin:audit_auditevent_changelist"),
+            reverse("admin:subscriptions_removalcandidate_change", args=[row.pk]),
+            reverse("admin:integrations_integrationprofile_change", args=[world.profile.pk]),
+            reverse("admin:subscriptions_savings"),
+        ):
+            assert client.get(address).status_code == 200, address
+        rule = ReclaimRule.objects.get()
+        form = reverse("admin:subscriptions_reclaimrule_change", args=[rule.pk])
+        assert client.get(form).status_code == 200
+        client.post(reverse("admin:logout"))
+    found = actions()
+    for action in ("download.completed", "request.approved", "reclaim.done", "restore.done", "request.rejected"):
+        assert action in found
+    assert IntegrationProfile.objects.get().state == "published"
+    assert zoe.pk
+
+
+def test_each_table_is_declared():
+    """A new table of ours must say what web and worker may do with it."""
+    for role in Role:
+        rights = database_roles.declared(role)
+        assert set(database_roles.TABLES) <= set(rights)
+        for table, model in database_roles.tables().items():
+            rights[table].columns(model)
+    for role in Role:
+        audit = database_roles.declared(role)["audit_auditevent"]
+        assert audit == database_roles.ADD
+
+
+@pytest.mark.skipif(not settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"), reason="PostgreSQL has no REPLACE")
+def test_sqlite_refuses_to_replace_an_event(db):
+    """REPLACE INTO, INSERT OR REPLACE and UPDATE OR REPLACE delete rows without the trigger of a DELETE."""
+    lifecycle.create_profile(name="Northwind", organization_id="1", kind="miro_enterprise", actor=None)
+    event = AuditEvent.objects.get()
+    columns = ", ".join(field.column for field in AuditEvent._meta.concrete_fields)
+    forged = columns.replace("actor_name", "'mallory'")
+    for statement in (
+        f"REPLACE INTO audit_auditevent ({columns}) SELECT {forged} FROM audit_auditevent",
+        f"INSERT OR REPLACE INTO audit_auditevent ({columns}) SELECT {forged} FROM audit_auditevent",
+        "UPDATE OR REPLACE audit_auditevent SET actor_name = 'mallory'",
+        "DELETE FROM audit_auditevent",
+    ):
+        with pytest.raises((IntegrityError, DatabaseError), match="append-only"), transaction.atomic():
+            sql(statement)
+    assert AuditEvent.objects.get().actor_name == event.actor_name
+    with pytest.raises(CommandError, match="SQLite has no roles"):
+        call_command("grant_roles")
