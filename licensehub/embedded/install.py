@@ -164,6 +164,7 @@ def first_env() -> str:
         "CREDENTIAL_KEYS=" + base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "APPROVAL_KEY=" + secrets.token_urlsafe(48),
         "AUDIT_KEY=" + secrets.token_urlsafe(48),
+        "BROKER_KEY=" + secrets.token_urlsafe(48),
         "DEBUG=off",
         "HTTPS=off",
     ]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from integrations import connection_state, credential_store
@@ -19,6 +19,7 @@ from integrations.connectors.contract import ConfigError, Connector, ConnectorEr
 from integrations.models import IntegrationProfile, ProfileState
 from licensehub.audit.actions import Action
 from licensehub.audit.log import Actor, record
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import as_evidence
 from subscriptions.bulk_sql import large_tables
 from subscriptions.eligibility.evaluate import evaluate_rows
@@ -68,6 +69,20 @@ def reconcile_profile(profile: IntegrationProfile, *, actor: Actor) -> Reconcili
     return row
 
 
+def request_by(profile: IntegrationProfile, *, actor: User) -> None:
+    """Note who asks for a reconciliation by hand, before a worker is asked to do it."""
+    IntegrationProfile.objects.filter(pk=profile.pk).update(reconcile_due_by=actor)
+
+
+def take_requester(profile: IntegrationProfile) -> Actor:
+    """Who asked for a reconciliation by hand since the last one; None for nobody, e.g. at night."""
+    rows = IntegrationProfile.objects.filter(pk=profile.pk).select_related("reconcile_due_by")
+    actor = rows.get().reconcile_due_by
+    if actor is not None and rows.filter(reconcile_due_by=actor).update(reconcile_due_by=None) != 1:
+        return None
+    return actor
+
+
 def _reconcile(profile: IntegrationProfile, row: Reconciliation) -> None:
     """Fill in the row step by step, so that an error leaves the findings before it. Raises ConnectorError."""
     connector = credential_store.connector_for(profile)
@@ -104,12 +119,12 @@ def open_differences() -> int:
 
 
 def running(profile: IntegrationProfile) -> bool:
-    lately = timezone.now() - MAX_RUNTIME
+    lately = database_now() - MAX_RUNTIME
     return Reconciliation.objects.filter(profile=profile, finished_at=None, started_at__gt=lately).exists()
 
 
 def _finish(row: Reconciliation, *, actor: Actor) -> None:
-    row.finished_at = timezone.now()
+    row.finished_at = database_now()
     with transaction.atomic():
         row.save()
         data = {

@@ -130,9 +130,9 @@ def environment_for_children(**changes: str) -> dict[str, str]:
     return {**os.environ, **given, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR), **changes}
 
 
-def start_worker(log: Path, **changes: str) -> WorkerProcess:
+def start_worker(log: Path, *, app: str = "licensehub", **changes: str) -> WorkerProcess:
     """The worker as `manage.py run` starts it, with one process."""
-    celery = [sys.executable, "-m", "celery", "-A", "licensehub", "worker", "--loglevel", "INFO"]
+    celery = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel", "INFO"]
     command = [*celery, "--concurrency", "1", "--without-gossip", "--without-mingle"]
     with log.open("wb") as out:
         process = subprocess.Popen(

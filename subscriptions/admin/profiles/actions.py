@@ -164,7 +164,7 @@ def _download(profile: IntegrationProfile, user: User) -> str:
     if reason := no_download(profile):
         raise Refused(_("No download was started. {reason}").format(reason=reason))
     lifecycle.make_download_due(profile, actor=user)
-    if tasks.enqueue_task(tasks.download_due, profile.pk, user.pk):
+    if tasks.enqueue_task(tasks.download_due, profile.pk):
         return _("The download starts now. This page shows its progress.")
     return _(
         "The message broker cannot be reached, so the download could not start at once. Nothing is lost: it is "

@@ -10,7 +10,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
@@ -19,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from integrations.models import IntegrationProfile
+from licensehub.database_clock import database_now
 from licensehub.translations.stored import translated
 from licensehub.ui.admin import ReadOnlyAdmin, signed_in
 from licensehub.ui.export import ExportMixin
@@ -79,7 +79,7 @@ def live_state() -> str:
 def live_url(request: HttpRequest) -> str:
     """The address that the page asks while a reconciliation runs, or was started by this user a moment ago."""
     started = request.session.get(STARTED, "")
-    begins = bool(started) and timezone.now() - datetime.fromisoformat(started) < BEGINS_WITHIN
+    begins = bool(started) and database_now() - datetime.fromisoformat(started) < BEGINS_WITHIN
     newest = Reconciliation.objects.order_by("-pk").values_list("started_at", flat=True).first()
     if begins and newest and newest > datetime.fromisoformat(started):
         begins = False
@@ -174,8 +174,10 @@ class ReconciliationAdmin(ExportMixin, ReadOnlyAdmin):
     def _enqueue(self, request: HttpRequest, profile: IntegrationProfile) -> None:
         if reconcile.running(profile):
             messages.info(request, _("A reconciliation of “{profile}” is already running.").format(profile=profile))
-        elif tasks.enqueue_task(tasks.reconcile_ledger, profile.pk, signed_in(request).pk):
-            request.session[STARTED] = timezone.now().isoformat()
+            return
+        reconcile.request_by(profile, actor=signed_in(request))
+        if tasks.enqueue_task(tasks.reconcile_ledger, profile.pk):
+            request.session[STARTED] = database_now().isoformat()
             messages.success(
                 request,
                 _("“{profile}” is being reconciled with {vendor}.").format(profile=profile, vendor=profile.vendor),

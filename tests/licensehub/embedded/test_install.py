@@ -23,7 +23,7 @@ def test_a_first_env_is_private_and_right(tmp_path):
     found = variables(tmp_path / ".env")
     assert len(found["SECRET_KEY"]) >= checks.SECRET_KEY_LENGTH
     assert min(len(found["APPROVAL_KEY"]), len(found["AUDIT_KEY"])) >= checks.OTHER_KEY_LENGTH
-    assert len({found["SECRET_KEY"], found["APPROVAL_KEY"], found["AUDIT_KEY"]}) == 3
+    assert len({found[name] for name in ("SECRET_KEY", "APPROVAL_KEY", "AUDIT_KEY", "BROKER_KEY")}) == 4
     Fernet(found["CREDENTIAL_KEYS"])
     assert (found["DEBUG"], found["HTTPS"]) == ("off", "off")
 

@@ -1,0 +1,1 @@
+"""Messages between the processes: signed, and dropped if they cannot be read."""
